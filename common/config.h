@@ -1,0 +1,119 @@
+// The whole configuration as plain values. The defaults here are the documented defaults; the
+// loader (master/config_loader) fills it from YAML, and it is constant from then on. A module is
+// handed its own section, never the whole.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/ip_address.h"
+#include "common/socket_address.h"
+#include "common/target_pattern.h"
+
+namespace streamgate {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct DrainConfig {
+  Milliseconds timeout{0};            // 0: as long as streams run
+  Milliseconds idle{5'000};           // how long an idle keep-alive connection may still ask
+  Milliseconds stop_timeout{25'000};  // the bound for TERM
+};
+
+struct ClientConfig {
+  Milliseconds header_timeout{10'000};       // from the first byte of a request head to its last
+  Milliseconds keepalive_timeout{30'000};    // between two requests
+  Milliseconds write_stall_timeout{30'000};  // a client that takes no byte for this long is cut
+};
+
+// What to send upstream in a header that browsers would set.
+struct HeaderPolicy {
+  enum class Kind { target, browser, client, none, literal };
+  Kind kind;
+  std::string text;  // Kind::literal only
+
+  bool operator==(const HeaderPolicy&) const = default;
+};
+
+struct TlsConfig {
+  bool verify = true;
+  std::string ca_file;                        // PEM; empty: the system's
+  std::vector<TargetPattern> insecure_hosts;  // names whose certificate is not verified
+};
+
+struct UpstreamConfig {
+  Milliseconds dns_timeout{5'000};
+  Milliseconds connect_timeout{5'000};      // per exchange, all addresses and the TLS handshake
+  Milliseconds first_byte_timeout{15'000};  // from the request sent to the response head complete
+  Milliseconds idle_timeout{30'000};        // between two reads of a body
+  unsigned max_redirects = 5;
+  Milliseconds keepalive_idle{30'000};
+  unsigned keepalive_per_origin = 64;  // idle connections kept, per worker and origin
+  HeaderPolicy user_agent{HeaderPolicy::Kind::browser, {}};
+  HeaderPolicy referer{HeaderPolicy::Kind::target, {}};
+  HeaderPolicy origin{HeaderPolicy::Kind::target, {}};
+  TlsConfig tls;
+};
+
+struct HlsConfig {
+  enum class UrlStyle { absolute, relative };
+  enum class ChildUrls { query, named };
+  UrlStyle url_style = UrlStyle::absolute;
+  ChildUrls child_urls = ChildUrls::query;
+};
+
+struct CorsConfig {
+  std::string allow_origin = "*";
+};
+
+struct SecurityConfig {
+  bool allow_all_private = false;      // allow_private: true
+  std::vector<IpRange> allow_private;  // allow_private: [..]
+  std::vector<TargetPattern> allow;    // not empty: nothing else is allowed
+  std::vector<TargetPattern> deny;     // wins over allow
+};
+
+struct LimitsConfig {
+  size_t request_line = size_t{16} * 1024;  // bytes
+  size_t request_head = size_t{32} * 1024;  // bytes, the request line included
+  size_t playlist_line = size_t{1024} * 1024;
+  unsigned connections = 10'000;  // clients, over all workers
+};
+
+enum class LogLevel { debug, info, warn, error };
+
+struct LogConfig {
+  LogLevel level = LogLevel::info;
+  std::string access = "stderr";  // stderr, off, or a path
+  std::string error = "stderr";   // stderr, or a path
+};
+
+struct Config {
+  std::vector<SocketAddress> listen;     // empty: 0.0.0.0:8080, or LISTEN_ADDR
+  unsigned workers = 0;                  // 0: one per core
+  std::string user = "nobody";           // used when started as root
+  std::string pid_file;                  // empty: none
+  std::string public_url;                // no slash at the end; empty: from the request
+  std::vector<IpRange> trusted_proxies;  // filled with loopback and private by default_config()
+  Milliseconds watchdog_timeout{10'000};
+  DrainConfig drain;
+  ClientConfig client;
+  UpstreamConfig upstream;
+  HlsConfig hls;
+  CorsConfig cors;
+  SecurityConfig security;
+  LimitsConfig limits;
+  LogConfig log;
+};
+
+// `loopback` and `private` as blocks: what those words mean in trusted_proxies and allow_private.
+const std::vector<IpRange>& loopback_ranges();
+const std::vector<IpRange>& private_ranges();
+
+// A Config with every documented default, the computed ones included.
+Config default_config();
+
+}  // namespace streamgate

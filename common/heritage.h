@@ -1,0 +1,41 @@
+// Everything a worker inherits across fork(). What crosses the fork is a field here, or it does not
+// cross. Built by the master, read by the worker; the descriptors stay the master's as well, each
+// process closing its own copy.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/config.h"
+#include "common/scoreboard.h"
+
+namespace streamgate {
+
+struct ListenSocket {
+  int fd = -1;            // bound, listening, non-blocking, close-on-exec
+  SocketAddress address;  // as bound: port 0 already replaced by the kernel's choice
+};
+
+struct Heritage {
+  const Config& config;
+  std::span<const ListenSocket> listeners;
+  unsigned slot_index = 0;
+  uint64_t generation = 0;
+  std::span<Slot> slots;  // the whole scoreboard: for limits that hold over all workers
+  const std::atomic<bool>* service_stopping = nullptr;  // shared memory: the whole service stops
+  int lifeline_fd = -1;  // read end; EOF means the master is gone: drain and exit
+};
+
+// Exit codes of a worker that the master tells apart.
+constexpr int kExitClean = 0;
+constexpr int kExitCannotStart = 78;  // EX_CONFIG: respawning at once would not help
+
+// Signals the master sends to a worker.
+//   SIGQUIT  drain: no new connections, finish what runs, exit 0
+//   SIGTERM  leave now: cut what runs, exit 0
+//   SIGUSR1  reopen log files
+//   SIGUSR2  log every live exchange
+
+}  // namespace streamgate

@@ -1,0 +1,159 @@
+#include "common/log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include "common/unique_fd.h"
+
+namespace streamgate::log {
+namespace {
+
+// The one mutable global of the program: a log that had to be passed around would not be called.
+struct Sink {
+  UniqueFd file;  // not valid: stderr
+  LogLevel level = LogLevel::info;
+};
+
+Sink& sink() {
+  static Sink the_sink;
+  return the_sink;
+}
+
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warn:
+      return "warn";
+    case LogLevel::error:
+      return "error";
+  }
+  return "?";
+}
+
+void write_line(LogLevel level, std::string_view event, Fields fields) {
+  if (!enabled(level)) return;
+  std::string line;
+  line.reserve(256);
+  append_time(line);
+  line += ' ';
+  line += name_of(level);
+  line += ' ';
+  line += event;
+  line += " pid=";
+  line += std::to_string(::getpid());
+  for (const Field& field : fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    line += quote(field.value);
+  }
+  line += '\n';
+  const int fd = sink().file.valid() ? sink().file.get() : STDERR_FILENO;
+  [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());
+}
+
+}  // namespace
+
+Result<void> open(const LogConfig& config) {
+  UniqueFd file;
+  if (config.error != "stderr") {
+    file.reset(::open(config.error.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+    if (!file.valid()) {
+      return Error{Reason::internal,
+                   "cannot open the log " + config.error + ": " + std::strerror(errno)};
+    }
+  }
+  sink().file = std::move(file);
+  sink().level = config.level;
+  return {};
+}
+
+bool enabled(LogLevel level) { return level >= sink().level; }
+
+void debug(std::string_view event, Fields fields) { write_line(LogLevel::debug, event, fields); }
+void info(std::string_view event, Fields fields) { write_line(LogLevel::info, event, fields); }
+void warn(std::string_view event, Fields fields) { write_line(LogLevel::warn, event, fields); }
+void error(std::string_view event, Fields fields) { write_line(LogLevel::error, event, fields); }
+
+std::string quote(std::string_view value) {
+  bool plain = !value.empty();
+  for (const char c : value) {
+    if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=') plain = false;
+  }
+  if (plain) return std::string(value);
+  std::string out = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c < ' ' || c >= 0x7f) {
+      char hex[8];
+      std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned char>(c));
+      out += hex;
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string redact(std::string_view url) {
+  std::string out;
+  const size_t query = url.find('?');
+  std::string_view head = url.substr(0, query);
+  const size_t slashes = head.find("://");
+  if (slashes != std::string_view::npos) {
+    const size_t start = slashes + 3;
+    const size_t slash = head.find('/', start);
+    const size_t at = head.substr(0, slash).rfind('@');
+    if (at != std::string_view::npos && at >= start) {
+      out += head.substr(0, start);
+      out += "*@";
+      head = head.substr(at + 1);
+    }
+  }
+  out += head;
+  if (query == std::string_view::npos) return out;
+  bool in_value = false;
+  for (const char c : url.substr(query)) {
+    if (c == '&' || c == '?') {
+      in_value = false;
+      out += c;
+    } else if (!in_value) {
+      out += c;
+      if (c == '=') {
+        in_value = true;
+        out += '*';
+      }
+    }
+  }
+  return out;
+}
+
+void append_time(std::string& out) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  // A busy worker writes many lines a second: the calendar part is worked out once for each second.
+  static time_t cached_second = -1;
+  static char cached[32];
+  if (now.tv_sec != cached_second) {
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    std::strftime(cached, sizeof cached, "%Y-%m-%dT%H:%M:%S", &parts);
+    cached_second = now.tv_sec;
+  }
+  char fraction[8];
+  std::snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>(now.tv_nsec / 1'000'000));
+  out += cached;
+  out += fraction;
+}
+
+}  // namespace streamgate::log

@@ -1,0 +1,35 @@
+// One entry of security.allow, security.deny or upstream.tls.insecure_hosts: a host name, a suffix
+// (`*.example.com`: any name below it, not itself), an address or a block, each with an optional
+// port, or a port alone (`*:8080`).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/ip_address.h"
+#include "common/result.h"
+
+namespace streamgate {
+
+struct TargetPattern {
+  enum class Kind { any_host, host, suffix, range };
+  Kind kind = Kind::any_host;
+  std::string name;  // host: `example.com`; suffix: `.example.com`; lower case
+  IpRange range;     // Kind::range; its own port is unused
+  std::optional<uint16_t> port;
+
+  bool operator==(const TargetPattern&) const = default;
+
+  // Judges a name (lower case, no trailing dot) and port, before any address is known. A range
+  // never matches a name.
+  bool matches_host(std::string_view host, uint16_t candidate_port) const;
+  // Judges a resolved address. Only a range matches here.
+  bool matches_address(const IpAddress& address, uint16_t candidate_port) const;
+
+  static Result<TargetPattern> parse(std::string_view text);
+  std::string to_string() const;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,65 @@
+// RFC 3986 references: split, resolve, percent-encode. Pure text; nothing is ever decoded or
+// normalised except where a function says so, because signed upstream URLs are compared byte for
+// byte.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace streamgate {
+
+// The five components of a reference (RFC 3986 appendix B), as views into the text that was split.
+struct UriParts {
+  std::string_view scheme;     // without the colon
+  std::string_view authority;  // without the slashes
+  std::string_view path;
+  std::string_view query;     // without `?`
+  std::string_view fragment;  // without `#`
+  bool has_scheme = false;
+  bool has_authority = false;
+  bool has_query = false;
+  bool has_fragment = false;
+};
+
+// Splits any text; never fails. A scheme is recognised by its grammar, not by a colon alone.
+UriParts split_uri(std::string_view text);
+
+// RFC 3986 5.2.2, strict, into `out` (appended). Bytes that may not stand in a URI (blanks,
+// controls, quotes, `<>\^`{|}`, bytes above 0x7e) are percent-encoded; everything else stays as it
+// is, a lone
+// `%` included. The fragment is kept if `reference` has one.
+void resolve_reference(const UriParts& base, std::string_view reference, std::string& out);
+
+// Everything except `A-Z a-z 0-9 - . _ ~` as %XX with upper-case hex: what stands behind `?url=`.
+void percent_encode(std::string_view text, std::string& out);
+
+// Decodes each %XX exactly once; a `%` that no two hex digits follow, and `+`, stay as they are.
+std::string percent_decode(std::string_view text);
+
+// An upstream URL that has passed every rule about form: http or https, no userinfo, a host that is
+// a name or a canonical address literal, a port of 1 to 65535, no fragment, no control byte
+// anywhere.
+struct HttpUrl {
+  bool is_https = false;
+  std::string host;           // lower case; no brackets, no trailing dot
+  bool host_is_ipv6 = false;  // printed with brackets
+  uint16_t port = 80;
+  std::string path_and_query;  // begins with `/`, as it goes onto the wire
+
+  std::string_view scheme() const { return is_https ? "https" : "http"; }
+  std::string authority() const;  // host, and the port if it is not the scheme's own
+  std::string origin() const;     // scheme://authority
+  std::string to_string() const;  // origin and path_and_query
+  std::string_view path() const;  // path_and_query up to `?`
+
+  bool operator==(const HttpUrl&) const = default;
+};
+
+// From the decoded `url` parameter or a resolved Location. Errors are Reason::bad_url; the detail
+// says which rule (numeric host tricks such as 0x7f.1 are refused here).
+Result<HttpUrl> parse_http_url(std::string_view text);
+
+}  // namespace streamgate

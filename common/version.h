@@ -1,0 +1,5 @@
+#pragma once
+
+namespace streamgate {
+const char* version();  // `0.1.0`, from CMakeLists.txt
+}  // namespace streamgate

@@ -1,0 +1,1 @@
+#include "master/respawn_policy.h"

@@ -1,0 +1,39 @@
+// Ownership of libevent, OpenSSL and zlib objects, and the one door through which C calls us back.
+#pragma once
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include <memory>
+
+namespace streamgate {
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* pointer) const noexcept {
+    Free(pointer);
+  }
+};
+
+using EventBase = std::unique_ptr<event_base, Freer<event_base_free>>;
+using Event = std::unique_ptr<event, Freer<event_free>>;
+using Buffer = std::unique_ptr<evbuffer, Freer<evbuffer_free>>;
+using SslContext = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
+using Ssl = std::unique_ptr<SSL, Freer<SSL_free>>;
+
+template <class T>
+struct MemberOwner;
+template <class Class, class Return, class... Arguments>
+struct MemberOwner<Return (Class::*)(Arguments...)> {
+  using type = Class;
+};
+
+// For event_new: callback<&X::on_readable> casts the argument to X* and calls the member.
+template <auto Member>
+void callback(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
+  (static_cast<typename MemberOwner<decltype(Member)>::type*>(self)->*Member)();
+}
+
+}  // namespace streamgate

@@ -1,0 +1,49 @@
+// Rewrites an HLS playlist so that everything the player asks for next comes back through us
+// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: every byte that is not a URI goes
+// through untouched, and memory is bounded by one line.
+//
+// Level 1: evbuffers, but no socket and no event loop.
+#pragma once
+
+#include <event2/buffer.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/config.h"
+
+namespace streamgate {
+
+// Constant for one playlist. All strings are owned by the caller and outlive the rewriter.
+struct PlaylistContext {
+  std::string_view base_url;      // the final upstream URL, after redirects
+  std::string_view proxy_origin;  // `https://proxy.example/prefix`, or empty: path-only URLs
+  std::string_view route_path;    // `/stream`
+  // Ready-made `&name=value` text for behind `url=...`: for children on the base's origin, and on
+  // another one.
+  std::string_view child_parameters;
+  std::string_view cross_origin_child_parameters;
+  HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
+  size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
+};
+
+class PlaylistRewriter {
+ public:
+  explicit PlaylistRewriter(const PlaylistContext& context);
+  ~PlaylistRewriter();
+  PlaylistRewriter(const PlaylistRewriter&) = delete;
+  PlaylistRewriter& operator=(const PlaylistRewriter&) = delete;
+
+  // Appends the rewritten text of every line that is complete by now to `out`.
+  void write(std::string_view bytes, evbuffer* out);
+  // The same, draining `in`.
+  void write(evbuffer* in, evbuffer* out);
+  // The upstream's body has ended: the last line may lack its newline, and none is added.
+  void finish(evbuffer* out);
+
+  uint64_t lines_too_long() const;
+};
+
+}  // namespace streamgate
