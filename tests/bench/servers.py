@@ -62,7 +62,7 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
-  option splice-auto
+  option splice-response
   http-reuse always
 {log_lines}
 frontend player

@@ -6,6 +6,7 @@ returns the columns of one sample. The first column is the one that ratios are m
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -156,7 +157,7 @@ class SystemCalls:
         try:
             count = bench.wrk(server, "live.m3u8", 8, bench.options.seconds)
         finally:
-            trace.send_signal(2)
+            trace.send_signal(signal.SIGINT)
             trace.communicate(timeout=10)
         calls = {name: int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(),
                                                          re.MULTILINE) if name != "total"}
