@@ -199,7 +199,6 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
     }
     if (kept_to != nullptr) {
       copy.leave_out(kept_to, whole_end);
-      kept_to = whole_end;
       continue;
     }
     const std::string_view behind(whole_end,
