@@ -1,7 +1,12 @@
 // The percent-encoding of every byte, as one table for the loops that encode URLs (RFC 3986 2).
 #pragma once
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -59,19 +64,60 @@ inline const PercentEntry& percent_entry(char c) {
   return kPercentTable[static_cast<unsigned char>(c)];
 }
 
-// What percent_encode_to needs at its destination: it stores four bytes at a time.
-constexpr size_t percent_encoded_bound(size_t size) { return 3 * size + 1; }
+#ifdef __SSE2__
+// A bit for each of the 16 bytes that is unreserved.
+inline unsigned unreserved_mask(__m128i bytes) {
+  const auto is_within = [](__m128i values, char first, char size) {
+    const __m128i offset = _mm_sub_epi8(values, _mm_set1_epi8(first));
+    const __m128i last = _mm_set1_epi8(static_cast<char>(size - 1));
+    return _mm_cmpeq_epi8(_mm_min_epu8(offset, last), offset);  // offset <= last, unsigned
+  };
+  const __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+  const __m128i alphanumeric = _mm_or_si128(is_within(lower, 'a', 26), is_within(bytes, '0', 10));
+  const __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')),
+                                     _mm_cmpeq_epi8(bytes, _mm_set1_epi8('~')));
+  const __m128i rest = _mm_or_si128(marks, is_within(bytes, '-', 2));  // `-` and `.`
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(alphanumeric, rest)));
+}
+#endif
+
+// What percent_encode_to needs at its destination: it stores up to 16 bytes at a time.
+constexpr size_t percent_encoded_bound(size_t size) { return 3 * size + 16; }
 
 // Encodes `text` to `to`, where percent_encoded_bound bytes must be free. Returns the end of what
 // was written and adds the ByteClass flags of all bytes to `classes`.
 inline char* percent_encode_to(std::string_view text, char* to, unsigned& classes) {
+  const char* from = text.data();
+  const char* const end = from + text.size();
   unsigned seen = 0;
-  for (const char c : text) {
+  const auto encode_one = [&to, &seen](char c) {
     const PercentEntry& entry = percent_entry(c);
     std::memcpy(to, &entry, sizeof entry);
     to += entry.size_and_class & 3;
     seen |= entry.size_and_class;
+  };
+#ifdef __SSE2__
+  // Nearly all bytes of file names are copied as they are; this loop is half of the rewriter's
+  // time.
+  while (end - from >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    const int run = std::countr_one(unreserved_mask(bytes));
+    from += run;
+    to += run;
+    if (run < 16) encode_one(*from++);
   }
+  // The rest in one step, by the last 16 bytes again, if they are all copied as they are.
+  if (from != end && text.size() >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end - 16));
+    if (unreserved_mask(bytes) == 0xffff) {
+      to += end - from;
+      from = end;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to - 16), bytes);
+    }
+  }
+#endif
+  while (from != end) encode_one(*from++);
   classes |= seen;
   return to;
 }

@@ -1,5 +1,6 @@
 #include "worker/child_url.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -36,13 +37,13 @@ constexpr std::array kKnownExtensions = {
 
 // `.ext` at the end of the last segment of `path` if it is one of the above, else empty.
 std::string_view known_extension(std::string_view path) {
-  const size_t dot = path.find_last_of("./");
-  if (dot == path.npos || path[dot] == '/') return {};
-  const std::string_view extension = path.substr(dot + 1);
-  if (extension.empty() || extension.size() > kLongestExtension) return {};
-  const uint64_t packed = pack(extension);
+  size_t dot = path.size();
+  const size_t first = path.size() - std::min(path.size(), kLongestExtension + 1);
+  while (dot > first && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
+  if (dot == first || path[dot - 1] == '/') return {};
+  const uint64_t packed = pack(path.substr(dot));
   for (const uint64_t known : kKnownExtensions) {
-    if (packed == known) return path.substr(dot);
+    if (packed == known) return path.substr(dot - 1);
   }
   return {};
 }
@@ -131,7 +132,9 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
     if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
     path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
                                                               : reference.substr(slash);
-  } else if (first == '.' || first == '?' || first == '#' || reference.substr(0, 2) == "//") {
+  } else if (first == '.' || first == '?' || first == '#') {
+    return false;
+  } else if (first == '/' && reference.size() > 1 && reference[1] == '/') {
     return false;
   }
   Child child{host_at != 0   ? absolute_prefix_
