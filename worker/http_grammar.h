@@ -33,7 +33,6 @@ constexpr std::array<uint8_t, 256> classify_bytes() {
     if (alphanumeric || kHostMarks.find(c) != std::string_view::npos) bits |= kHostByte;
     if ((i >= 0x20 && i != 0x7f) || c == '\t') bits |= kFieldByte;
     if (i > 0x20 && i < 0x7f) bits |= kTargetByte;
-    // NUL is in neither list: find() never meets a terminator of a string_view.
     classes[i] = static_cast<uint8_t>(bits);
   }
   return classes;
