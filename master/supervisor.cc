@@ -324,8 +324,7 @@ int Supervisor::wait_limit_ms() const {
   int64_t wake = now + kTickMs;
   for (const WorkerProcess& worker : workers_) {
     wake = std::min(wake, worker.deadline_ms().value_or(wake));
-    const bool starting = worker.slot().state.load() == WorkerState::starting;
-    if (starting && stop_ == Stop::no) wake = std::min(wake, now + kReadyLookMs);
+    if (worker.is_awaited() && stop_ == Stop::no) wake = std::min(wake, now + kReadyLookMs);
   }
   for (const Generation::Place& place : current_->places) {
     if (!place.taken && stop_ == Stop::no) wake = std::min(wake, place.not_before_ms);

@@ -35,6 +35,8 @@ class WorkerProcess {
   // Since its last beat; negative never.
   int64_t silence_ms(int64_t now_ms) const;
 
+  // True until became_ready() has said so: there is news to look for.
+  bool is_awaited() const { return !seen_ready_ && order_ == Order::serve; }
   // True once, when the worker has become ready.
   bool became_ready();
 

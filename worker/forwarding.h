@@ -43,7 +43,7 @@ struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // decides the default Cache-Control of segments
   bool is_playlist = false;        // rewritten: type and cache fields are ours, validators dropped
-  ClientFraming framing;
+  ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;
 };

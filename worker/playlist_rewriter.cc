@@ -140,7 +140,7 @@ void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& cop
     case TagRule::date_range:
       return rewrite_date_range(list, copy);
     case TagRule::whole_value:
-      return replace(ascii::trim(list), copy);
+      return replace(list, copy);
     case TagRule::drop_line:
       drop_line = true;
       return;
@@ -205,6 +205,7 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
 }
 
 void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
+  reference = ascii::trim(reference);  // as players do; the blanks stay where they are
   if (reference.empty()) return;
   copy.copy_until(reference.data());
   if (!children.append(reference, copy.out())) return;

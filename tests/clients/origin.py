@@ -1,0 +1,137 @@
+"""The origin the real players never meet: serves a folder with byte ranges, and a live window that
+slides over one of its playlists.
+
+A request counts as the proxy's own only if it carries `X-Proxy-Proof`, which the players do not
+know they are sending: it is an `h_` parameter of the first URL, which the proxy hands to every child.
+Everything else is answered 403 and kept in `strays`.
+
+By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is ended.
+"""
+
+import mimetypes
+import os
+import re
+import secrets
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+    ".m4s": "video/iso.segment",
+    ".vtt": "text/vtt",
+    ".mp4": "video/mp4",
+    ".bin": "application/octet-stream",
+    ".js": "text/javascript",
+    ".html": "text/html",
+}
+
+
+class Origin:
+    def __init__(self, root, proof_needed=True):
+        self.root = root
+        self.proof = secrets.token_hex(8) if proof_needed else None
+        self.requests = []  # (path, range, status)
+        self.strays = []
+        self._live_since = None
+        self._lock = threading.Lock()
+        origin = self
+
+        class Handler(_Handler):
+            pass
+
+        Handler.origin = origin
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url(self, path):
+        return self.base + path
+
+    def paths(self):
+        return [path for path, _, _ in self.requests]
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def live_playlist(self, window=3):
+        """The ts/ playlist as a live one: a segment more every two seconds, then its end."""
+        with open(os.path.join(self.root, "ts", "index.m3u8"), encoding="utf-8") as file:
+            segments = re.findall(r"#EXTINF:[^\n]*\n[^\n]+\n", file.read())
+        with self._lock:
+            self._live_since = self._live_since or time.monotonic()
+            known = min(window + int((time.monotonic() - self._live_since) / 2), len(segments) + 1)
+        first = max(0, min(known, len(segments)) - window)
+        text = (
+            f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
+        )
+        text += "".join(s.replace("seg-", "../ts/seg-") for s in segments[first:known])
+        return text + ("#EXT-X-ENDLIST\n" if known > len(segments) else "")
+
+    def read(self, path):
+        """The bytes at a path and their type, or None."""
+        if path == "/live/index.m3u8":
+            return self.live_playlist().encode(), TYPES[".m3u8"]
+        full = os.path.normpath(os.path.join(self.root, path.lstrip("/")))
+        if not full.startswith(self.root) or not os.path.isfile(full):
+            return None
+        extension = os.path.splitext(full)[1]
+        with open(full, "rb") as file:
+            return (
+                file.read(),
+                TYPES.get(extension) or mimetypes.guess_type(full)[0] or "application/octet-stream",
+            )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    origin: Origin
+
+    def do_GET(self):
+        path, asked = self.path.partition("?")[0], self.headers.get("Range")
+        if self.origin.proof and self.headers.get("X-Proxy-Proof") != self.origin.proof:
+            self.origin.strays.append((self.client_address, self.requestline, str(self.headers)))
+            return self.answer(path, 403, b"", "text/plain")
+        found = self.origin.read(path)
+        if found is None:
+            return self.answer(path, 404, b"", "text/plain")
+        body, content_type = found
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "")
+        if not match:
+            return self.answer(path, 200, body, content_type)
+        first, last = int(match[1]), min(int(match[2] or len(body)), len(body) - 1)
+        if first >= len(body):
+            return self.answer(path, 416, b"", content_type, f"bytes */{len(body)}")
+        return self.answer(
+            path, 206, body[first : last + 1], content_type, f"bytes {first}-{last}/{len(body)}"
+        )
+
+    do_HEAD = do_GET
+
+    def answer(self, path, status, body, content_type, content_range=None):
+        self.origin.requests.append((path, self.headers.get("Range"), status))
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Accept-Ranges", "bytes")
+        if content_range:
+            self.send_header("Content-Range", content_range)
+        self.end_headers()
+        if self.command != "HEAD":
+            try:
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # a player that seeks leaves in mid-body
+
+    def log_message(self, *_):
+        pass
+
+
+if __name__ == "__main__":
+    print(Origin(os.path.abspath(sys.argv[1]), proof_needed=False).base, flush=True)
+    threading.Event().wait()

@@ -1,0 +1,133 @@
+"""ffmpeg and ffprobe play everything through the proxy and get the packets that the disk has."""
+
+import json
+import os
+import subprocess
+
+from harness import main
+from media import FRAMES, SECONDS
+from players import MEDIA, PlayerTest
+
+
+def packets(source, *options):
+    """Every packet of every picture and tone, with time, size and checksum (ffmpeg's framecrc)."""
+    done = subprocess.run(
+        [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-nostdin",
+            *options,
+            "-i",
+            source,
+            "-map",
+            "0:v?",
+            "-map",
+            "0:a?",
+            "-c",
+            "copy",
+            "-copyts",
+            "-f",
+            "framecrc",
+            "-",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = [
+        line.replace(" ", "")
+        for line in done.stdout.split("\n")
+        if line and not line.startswith("#")
+    ]
+    return lines, done.stderr
+
+
+class Ffmpeg(PlayerTest):
+    def assert_plays_like_the_disk(self, path):
+        origin = self.origin()
+        expected, _ = packets(os.path.join(MEDIA, path.lstrip("/")), "-allowed_extensions", "ALL")
+        played, errors = packets(self.watch_url(origin, path))
+        self.assertGreater(len(expected), FRAMES)
+        self.assertEqual(errors, "")
+        self.assertEqual(played, expected)
+        self.assert_only_the_proxy_was_there(origin)
+        return origin
+
+    def test_mpeg_ts(self):
+        self.assert_plays_like_the_disk("/ts/index.m3u8")
+
+    def test_aes_128(self):
+        origin = self.assert_plays_like_the_disk("/aes/index.m3u8")
+        self.assertIn("/aes/key.bin", origin.paths())
+
+    def test_multivariant_fmp4_with_separate_tones(self):
+        origin = self.assert_plays_like_the_disk("/fmp4/master.m3u8")
+        for name in ("small", "large", "low", "high"):
+            self.assertIn(f"/fmp4/{name}/init.mp4", origin.paths())
+
+    def test_a_live_window_is_followed_to_its_end(self):
+        origin = self.origin()
+        played, _ = packets(self.watch_url(origin, "/live/index.m3u8"), "-live_start_index", "0")
+        expected, _ = packets(os.path.join(MEDIA, "ts", "index.m3u8"))
+        self.assertEqual(len(played), len(expected))
+        self.assertGreater(origin.paths().count("/live/index.m3u8"), 2)
+        self.assert_only_the_proxy_was_there(origin)
+
+    def test_a_file_plays_whole(self):
+        self.assert_plays_like_the_disk("/movie.mp4")
+
+    def test_seeking_in_a_file_asks_for_ranges_and_lands_where_it_should(self):
+        origin = self.origin()
+        seek = ["-ss", "50"]
+        played, errors = packets(self.watch_url(origin, "/movie.mp4"), *seek)
+        expected, _ = packets(os.path.join(MEDIA, "movie.mp4"), *seek)
+        self.assertEqual((played, errors), (expected, ""))
+        size = os.path.getsize(os.path.join(MEDIA, "movie.mp4"))
+        starts = [
+            int(asked.removeprefix("bytes=").split("-")[0])
+            for _, asked, status in origin.requests
+            if status == 206
+        ]
+        self.assertTrue(any(start > size // 2 for start in starts), origin.requests)
+        self.assert_only_the_proxy_was_there(origin)
+
+    def test_the_other_route_with_a_name_in_the_path(self):
+        origin = self.origin()
+        played, errors = packets(
+            self.watch_url(origin, "/ts/index.m3u8", "/api/proxy/stream/index.m3u8")
+        )
+        self.assertEqual(errors, "")
+        self.assertGreater(len(played), FRAMES)
+
+
+class Ffprobe(PlayerTest):
+    def test_it_sees_the_same_duration_and_frames(self):
+        origin = self.origin()
+        done = subprocess.run(
+            [
+                "ffprobe",
+                "-v",
+                "error",
+                "-count_frames",
+                "-show_format",
+                "-show_streams",
+                "-of",
+                "json",
+                self.watch_url(origin, "/ts/index.m3u8"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        found = json.loads(done.stdout)
+        video = next(s for s in found["streams"] if s["codec_type"] == "video")
+        self.assertEqual(int(video["nb_read_frames"]), FRAMES)
+        self.assertAlmostEqual(float(found["format"]["duration"]), SECONDS, delta=0.2)
+        self.assert_only_the_proxy_was_there(origin)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""hls.js in Chromium, on a page of another origin, plays to the end without an error."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from urllib.parse import quote
+
+from harness import main
+from media import SECONDS
+from origin import Origin
+from players import BUILD, PlayerTest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+INSTALLED = os.path.join(BUILD, "players")
+
+
+def install_players():
+    """npm ci into the build directory, unless exactly these versions are there."""
+    os.makedirs(INSTALLED, exist_ok=True)
+    lock = os.path.join(HERE, "package-lock.json")
+    stamp = os.path.join(INSTALLED, "node_modules", "installed-lock.json")
+    with open(lock, encoding="utf-8") as file:
+        wanted = file.read()
+    if os.path.exists(stamp):
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == wanted:
+                return
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, name), INSTALLED)
+    done = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=INSTALLED,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError("npm ci failed:\n" + done.stdout + done.stderr)
+    shutil.copy(lock, stamp)
+
+
+class HlsJs(PlayerTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        install_players()
+        cls.site_folder = tempfile.TemporaryDirectory(prefix="streamgate-page-")
+        shutil.copy(os.path.join(HERE, "player.html"), cls.site_folder.name)
+        shutil.copy(
+            os.path.join(INSTALLED, "node_modules", "hls.js", "dist", "hls.min.js"),
+            cls.site_folder.name,
+        )
+        cls.site = Origin(cls.site_folder.name, proof_needed=False)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.stop()
+        cls.site_folder.cleanup()
+        super().tearDownClass()
+
+    def play(self, origin, path, seconds=90):
+        page = self.site.url("/player.html?src=" + quote(self.watch_url(origin, path), safe=""))
+        chromium = shutil.which("chromium") or "chromium"
+        with tempfile.TemporaryDirectory(
+            prefix="streamgate-chromium-", ignore_cleanup_errors=True
+        ) as profile:
+            done = subprocess.run(
+                ["node", os.path.join(HERE, "play.mjs"), chromium, profile, page, str(seconds)],
+                cwd=INSTALLED,
+                capture_output=True,
+                text=True,
+                timeout=seconds + 60,
+                check=False,
+            )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["errors"], [], report)
+        self.assertTrue(report["ended"], report)
+        self.assertAlmostEqual(report["currentTime"], SECONDS, delta=0.5)
+        self.assertEqual(
+            sorted(report["origins"]), sorted([self.site.base, self.last_proxy.origin])
+        )
+        self.assert_only_the_proxy_was_there(origin)
+        return report
+
+    def test_multivariant_with_tones_and_subtitles(self):
+        origin = self.origin()
+        report = self.play(origin, "/fmp4/master.m3u8")
+        self.assertEqual((report["levels"], report["audioTracks"]), (2, 2))
+        self.assertIn("line 0", report["cues"])
+        self.assertIn("line 4", report["cues"])
+
+    def test_aes_128(self):
+        origin = self.origin()
+        self.play(origin, "/aes/index.m3u8")
+        self.assertIn("/aes/key.bin", origin.paths())
+
+    def test_live(self):
+        origin = self.origin()
+        self.play(origin, "/live/index.m3u8")
+        self.assertGreater(origin.paths().count("/live/index.m3u8"), 2)
+
+
+if __name__ == "__main__":
+    main()

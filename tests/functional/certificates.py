@@ -1,0 +1,107 @@
+"""A certificate authority that lives for one test run, made with the openssl command."""
+
+import os
+import ssl
+import subprocess
+
+
+class Authority:
+    def __init__(self, folder, name="Streamgate test CA"):
+        self.folder = folder
+        self.certificate = os.path.join(folder, "ca.pem")
+        self._key = os.path.join(folder, "ca.key")
+        self._openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-keyout",
+            self._key,
+            "-out",
+            self.certificate,
+        )
+        os.chmod(self.certificate, 0o644)
+
+    def issue(self, *names, days=1):
+        """A server's SSLContext for these names (`IP:127.0.0.1` for an address); names asked for by
+        SNI are noted on each connection."""
+        stem = os.path.join(self.folder, names[0].replace(":", "_").replace("*", "_"))
+        alternatives = ",".join(n if n.startswith("IP:") else "DNS:" + n for n in names)
+        with open(stem + ".ext", "w", encoding="ascii") as file:
+            file.write(f"subjectAltName={alternatives}\n")
+        self._openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=ignored",
+            "-keyout",
+            stem + ".key",
+            "-out",
+            stem + ".csr",
+        )
+        self._openssl(
+            "x509",
+            "-req",
+            "-in",
+            stem + ".csr",
+            "-CA",
+            self.certificate,
+            "-CAkey",
+            self._key,
+            "-days",
+            str(days),
+            "-extfile",
+            stem + ".ext",
+            "-CAcreateserial",
+            "-out",
+            stem + ".pem",
+        )
+        return server_context(stem + ".pem", stem + ".key")
+
+    def self_signed(self, name):
+        stem = os.path.join(self.folder, "self-signed")
+        self._openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            f"subjectAltName=DNS:{name},IP:127.0.0.1",
+            "-keyout",
+            stem + ".key",
+            "-out",
+            stem + ".pem",
+        )
+        return server_context(stem + ".pem", stem + ".key")
+
+    @staticmethod
+    def _openssl(*arguments):
+        done = subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise AssertionError(f"openssl {' '.join(arguments)}:\n{done.stderr}")
+
+
+def server_context(certificate, key):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.names_asked_for = []
+    context.sni_callback = lambda _socket, name, _context: context.names_asked_for.append(name)
+    return context

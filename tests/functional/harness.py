@@ -1,0 +1,325 @@
+"""Starts the real binary with a configuration of the test's own and watches everything it says.
+
+    class RangeTest(ProxyTest):
+        def test_...(self):
+            up = self.upstream(ok(b"hello"))
+            response = self.proxy().stream(up.url("/a"))
+
+One Proxy is kept per configuration and test class; at the end of the class it is stopped with
+SIGTERM and must leave with status 0 and without a word from a sanitizer. A test that fails prints
+the proxy's log.
+"""
+
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from urllib.parse import quote
+
+from http_client import TIMEOUT, Client
+from upstream import Upstream
+
+BINARY = os.environ.get("STREAMGATE_BINARY", "")
+SANITIZER = re.compile(
+    r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior|CHECK failed|terminate called"
+)
+FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
+
+
+def wait_until(predicate, timeout=TIMEOUT, what="a condition"):
+    """Polls until `predicate()` is true and returns its value; fails after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:.0f} s for {what}")
+        time.sleep(0.01)
+
+
+def yaml(settings):
+    """A mapping as YAML: one line per top-level key, so that error messages can name lines."""
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
+
+
+def stream_path(url, route="/stream", **parameters):
+    query = "".join(f"&{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return f"{route}?url={quote(url, safe='')}{query}"
+
+
+def parse_line(line):
+    """One log line as a dict: `time`, `event` (and `level`), and its fields."""
+    words = line.split(" ")
+    entry = {"time": words[0]}
+    if len(words) > 1 and words[1] == "access":
+        entry["event"] = "access"
+    elif len(words) > 2:
+        entry["level"], entry["event"] = words[1], words[2]
+    for key, value in FIELD.findall(line):
+        entry[key] = (
+            value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+            if value.startswith('"')
+            else value
+        )
+    return entry
+
+
+class Proxy:
+    """A running streamgate. `settings` is laid over defaults that suit tests on loopback."""
+
+    DEFAULTS = {
+        "listen": "127.0.0.1:0",
+        "workers": 1,
+        # A sanitizer cannot look for leaks in a process that has changed its user.
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
+        "drain": {"idle": "100ms", "stop_timeout": "5s"},
+        "security": {"allow_private": ["127.0.0.0/8", "::1/128"]},
+    }
+
+    def __init__(self, settings=None, text=None, environment=None, arguments=None):
+        # Readable for the user that workers may become.
+        self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
+        os.chmod(self.folder, 0o755)
+        self.config_file = os.path.join(self.folder, "streamgate.yaml")
+        self.log_file = os.path.join(self.folder, "log")
+        self.settings = {**self.DEFAULTS, **(settings or {})}
+        self.write_config(self.settings if text is None else text)
+        self.stopped = False
+        self.kept_log = None
+        self._mark = 0
+        self.environment = {**os.environ, **(environment or {})}
+        self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
+        with open(self.log_file, "wb") as log:
+            self.process = subprocess.Popen(
+                [BINARY, *(arguments if arguments is not None else ["-c", self.config_file])],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+            )
+        try:
+            bound = wait_until(self._find_bound, 30, "listener.bound")
+        except AssertionError:
+            self.kill()
+            raise AssertionError("the proxy did not start:\n" + self.log()) from None
+        host, _, port = bound["address"].rpartition(":")
+        self.host, self.port = host.strip("[]"), int(port)
+        self.origin = f"http://{host}:{port}"
+
+    def _find_bound(self):
+        if self.process.poll() is not None:
+            raise AssertionError("it has left")
+        return next((e for e in self.events() if e.get("event") == "listener.bound"), None)
+
+    # What it says.
+    def log(self):
+        if self.kept_log is not None:
+            return self.kept_log
+        with open(self.log_file, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def entries(self):
+        return [parse_line(line) for line in self.log().split("\n")[:-1]]
+
+    def events(self):
+        return [entry for entry in self.entries() if entry.get("event") != "access"]
+
+    def access_log(self):
+        """The exchanges finished since this test was handed the proxy."""
+        return [entry for entry in self.entries() if entry.get("event") == "access"][self._mark :]
+
+    def mark(self):
+        self._mark = 0
+        self._mark = len(self.access_log())
+
+    def wait_for_access(self, count=1):
+        wait_until(lambda: len(self.access_log()) >= count, what=f"{count} access-log lines")
+        return self.access_log()[count - 1]
+
+    def wait_for_event(self, event, timeout=TIMEOUT, **fields):
+        def find():
+            for entry in self.events():
+                if entry.get("event") == event and all(
+                    entry.get(k) == v for k, v in fields.items()
+                ):
+                    return entry
+            return None
+
+        return wait_until(find, timeout, f"the log event {event} {fields or ''}")
+
+    # What it does.
+    def connect(self, **options):
+        return Client((self.host, self.port), **options)
+
+    def ask(self, target, headers=(), method="GET", version="1.1"):
+        """One request on a connection of its own."""
+        with self.connect() as client:
+            client.request(
+                target,
+                [
+                    *(headers.items() if isinstance(headers, dict) else headers),
+                    ("Connection", "close"),
+                ],
+                method,
+                version,
+            )
+            return client.read_response(method)
+
+    def stream(self, url, headers=(), method="GET", version="1.1", **parameters):
+        return self.ask(stream_path(url, **parameters), headers, method, version)
+
+    # Its processes.
+    def workers(self):
+        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def resident_bytes(self):
+        """The largest resident size of a worker now."""
+        sizes = []
+        for pid in self.workers():
+            with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+                sizes.append(int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE"))
+        return max(sizes)
+
+    def write_config(self, settings):
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write(settings if isinstance(settings, str) else yaml(settings))
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def reload(self, settings):
+        """Lays `settings` over the present ones and sends HUP; returns at once."""
+        self.settings = {**self.settings, **settings}
+        self.write_config(self.settings)
+        self.signal(signal.SIGHUP)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.stopped = True
+
+    def stop(self, number=signal.SIGTERM, timeout=20):
+        """Stops it and returns its exit status; a negative one is a signal."""
+        if not self.stopped:
+            self.stopped = True
+            self.process.send_signal(number)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"still there {timeout} s after signal {number}") from None
+        return self.process.returncode
+
+    def stop_and_judge(self):
+        """Stops it and fails on an exit status, a sanitizer's report or a worker's crash."""
+        code = self.stop()
+        log = self.log()
+        found = SANITIZER.search(log)
+        if found:
+            raise AssertionError(f"the log has {found.group(0)!r}:\n{log}")
+        if code != 0:
+            raise AssertionError(f"exit status {code}:\n{log}")
+
+    def remove(self):
+        self.kept_log = self.log()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ProxyTest(unittest.TestCase):
+    """Hands out proxies and upstreams, and takes them back."""
+
+    maxDiff = None
+    settings = {}  # of every proxy of the class
+
+    @classmethod
+    def setUpClass(cls):
+        cls._proxies = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        failure = None
+        for proxy in cls._proxies.values():
+            try:
+                proxy.stop_and_judge()
+            except AssertionError as error:
+                failure = error
+            proxy.remove()
+        if failure:
+            raise failure
+
+    def proxy(self, **settings):
+        """A proxy with these settings, shared with the class's other tests that want the same."""
+        merged = {**self.settings, **settings}
+        key = json.dumps(merged, sort_keys=True)
+        running = self._proxies.get(key)
+        if running is None:
+            running = self._proxies[key] = Proxy(merged)
+        running.mark()
+        self._used.append(running)
+        return running
+
+    def own_proxy(self, settings=None, **options):
+        """A proxy for this test alone: it may be signalled, reloaded or broken."""
+        proxy = Proxy({**self.settings, **(settings or {})}, **options)
+        self._used.append(proxy)
+
+        def done():
+            proxy.stop_and_judge()
+            proxy.remove()
+
+        self.addCleanup(done)
+        return proxy
+
+    def upstream(self, script, **options):
+        up = Upstream(script, **options)
+        self.addCleanup(up.stop)
+        return up
+
+    def run(self, result=None):
+        self._used = []
+        before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > before:
+            for proxy in self._used:
+                print(
+                    f"--- log of the proxy in {self.id()}\n{proxy.log()[-8000:]}---",
+                    file=sys.stderr,
+                )
+        return result
+
+    def assert_error(self, response, status, reason):
+        """Our own error answer: status, stable reason in header and body, and its usual fields."""
+        self.assertIsNotNone(response, "the connection ended without an answer")
+        self.assertEqual(
+            (response.status, response["X-Streamgate-Error"]), (status, reason), response
+        )
+        self.assertTrue(response.complete, response)
+        self.assertIn("json", response["Content-Type"])
+        self.assertIn(reason, json.dumps(json.loads(response.body)))
+        self.assertEqual(response["Cache-Control"], "no-store")
+        self.assertEqual(response["Access-Control-Allow-Origin"], "*")
+
+
+def closed_port():
+    """A loopback port at which nobody listens: bound for an instant, so recently free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main():
+    if not BINARY or not os.access(BINARY, os.X_OK):
+        sys.exit("set STREAMGATE_BINARY to the streamgate to test")
+    unittest.main(verbosity=2)

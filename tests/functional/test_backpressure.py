@@ -1,0 +1,130 @@
+"""A viewer who stops reading stops the upstream, and costs next to no memory meanwhile."""
+
+import socket
+import time
+
+from harness import ProxyTest, main, stream_path, wait_until
+from upstream import Answer
+
+MIB = 1 << 20
+BLOCK = bytes(range(256)) * 4096
+
+
+class Backpressure(ProxyTest):
+    # 1 GiB is more than all buffers between two sockets can hide.
+    total = 1024 * MIB
+    settings = {"client": {"write_stall_timeout": "120s"}, "upstream": {"idle_timeout": "120s"}}
+
+    def endless(self, framing=None):
+        def blocks():
+            for _ in range(self.total // len(BLOCK)):
+                yield BLOCK
+
+        head = f"Content-Length: {self.total}\r\n" if framing is None else framing
+        return Answer(
+            f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n{head}\r\n".encode(),
+            body=blocks,
+            then="close",
+        )
+
+    def settled(self, answer):
+        """Waits until the upstream has not been able to send for a second; what it had sent."""
+        state = [answer.sent, time.monotonic()]
+
+        def still():
+            if answer.sent != state[0]:
+                state[:] = answer.sent, time.monotonic()
+            return time.monotonic() - state[1] > 1.0
+
+        wait_until(still, 60, "the upstream to be stopped")
+        return answer.sent
+
+    def test_a_client_that_stops_reading_stops_the_upstream_and_gets_everything_later(self):
+        proxy = self.proxy()
+        up = self.upstream(self.endless())
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024, timeout=60) as client:
+            client.request(stream_path(up.url("/a.ts")))
+            client.read_head()
+            sent = self.settled(up.answers[0])
+            self.assertLess(sent, 64 * MIB)
+            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
+            self.assertEqual(self.read_all(client), self.total)
+        entry = proxy.wait_for_access()
+        self.assertEqual((entry["bytes"], entry["reason"]), (str(self.total), "ok"))
+        self.assertLess(proxy.resident_bytes() - before, 32 * MIB)
+
+    def read_all(self, client):
+        """Reads to the end of the body and checks its bytes by position; the length."""
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MIB)
+        buffer = bytearray(MIB)
+        received = len(client.pending)
+        self.assertEqual(client.pending, (BLOCK * 2)[: len(client.pending)])
+        while received < self.total:
+            size = client.socket.recv_into(buffer)
+            if size == 0:
+                break
+            self.assertEqual(buffer[0], received % 256)
+            received += size
+            self.assertEqual(buffer[size - 1], (received - 1) % 256)
+        return received
+
+    def test_chunked_bodies_are_stopped_too(self):
+        def chunks():
+            for _ in range(self.total // len(BLOCK)):
+                yield b"%x\r\n" % len(BLOCK) + BLOCK + b"\r\n"
+
+        answer = self.endless("Transfer-Encoding: chunked\r\n")
+        answer.body = chunks
+        proxy = self.proxy()
+        up = self.upstream(answer)
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024) as client:
+            client.request(stream_path(up.url("/a.ts")))
+            client.read_head()
+            self.assertLess(self.settled(answer), 64 * MIB)
+            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
+        wait_until(answer.closed.is_set, what="the upstream to be cancelled")
+
+    def test_many_stalled_viewers_cost_little_each(self):
+        proxy = self.proxy()
+        answers = [self.endless() for _ in range(40)]
+        up = self.upstream(list(answers))
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        clients = [proxy.connect(receive_buffer=16 * 1024) for _ in answers]
+        for client in clients:
+            client.request(stream_path(up.url("/a.ts")))
+        for client in clients:
+            client.read_head()
+        for answer in answers:
+            self.settled(answer)
+        self.assertLess((proxy.resident_bytes() - before) / len(clients), 0.5 * MIB)
+        # Others are served meanwhile.
+        self.assertEqual(proxy.ask("/health").status, 200)
+        for client in clients:
+            client.close()
+
+
+class Stalled(ProxyTest):
+    settings = {"client": {"write_stall_timeout": "1s"}}
+
+    def test_a_client_that_takes_no_byte_for_the_time_allowed_is_cut(self):
+        proxy = self.proxy()
+        up = self.upstream(
+            Answer(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+                body=lambda: iter(lambda: BLOCK, None),
+            )
+        )
+        with proxy.connect(receive_buffer=16 * 1024) as client:
+            client.request(stream_path(up.url("/a.ts")))
+            client.read_head()
+            self.assertEqual(proxy.wait_for_access()["reason"], "client_stalled")
+            wait_until(up.answers[0].closed.is_set, what="the upstream to be cancelled")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""Playlists over the wire: recognised, rewritten to come back through us, framed anew."""
+
+import zlib
+from urllib.parse import parse_qs, quote, urlsplit
+
+from harness import ProxyTest, main, stream_path
+from http_client import gzip
+from upstream import Answer, chunked, ok, playlist, status
+
+MEDIA = (
+    b"#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n"
+    b'#EXT-X-KEY:METHOD=AES-128,URI="key.bin?k=1",IV=0x1\n#EXT-X-MAP:URI="/init.mp4"\n'
+    b'#EXTINF:4, a title, with URI="x"\nseg-1.m4s\n# a comment\n'
+    b"#EXTINF:4,\nhttps://cdn.example:8443/seg-2.m4s?a=1&b=%2F\n#EXT-X-ENDLIST\n"
+)
+
+
+def rewritten(origin, base, text=MEDIA, route="/stream", extra=""):
+    """MEDIA as it must come out."""
+
+    def child(url):
+        return f"{origin}{route}?url={quote(url, safe='')}{extra}".encode()
+
+    return (
+        text.replace(b'"key.bin?k=1"', b'"' + child(base + "/p/key.bin?k=1") + b'"')
+        .replace(b'"/init.mp4"', b'"' + child(base + "/init.mp4") + b'"')
+        .replace(b"\nseg-1.m4s\n", b"\n" + child(base + "/p/seg-1.m4s") + b"\n")
+        .replace(
+            b"\nhttps://cdn.example:8443/seg-2.m4s?a=1&b=%2F\n",
+            b"\n" + child("https://cdn.example:8443/seg-2.m4s?a=1&b=%2F") + b"\n",
+        )
+    )
+
+
+class Rewriting(ProxyTest):
+    def assert_rewritten(self, answer, path="/p/index.m3u8", headers=(), request_headers=()):
+        up = self.upstream(answer)
+        proxy = self.proxy()
+        response = proxy.stream(up.url(path), request_headers)
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(response.body, rewritten(proxy.origin, up.origin))
+        self.assertTrue(response.complete)
+        self.assertEqual(
+            response["Content-Type"].partition(";")[0], "application/vnd.apple.mpegurl"
+        )
+        for name in ("ETag", "Last-Modified", "Accept-Ranges", "Content-Encoding", "Content-Range"):
+            self.assertIsNone(response[name], name)
+        return up
+
+    VALIDATORS = {
+        "ETag": '"x"',
+        "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
+        "Accept-Ranges": "bytes",
+    }
+
+    def test_every_uri_points_back_and_nothing_else_changes(self):
+        self.assert_rewritten(playlist(MEDIA, self.VALIDATORS))
+
+    def test_chunked_and_close_delimited_and_in_single_bytes(self):
+        self.assert_rewritten(chunked(MEDIA, content_type="application/x-mpegurl"))
+        self.assert_rewritten(b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpegurl\r\n\r\n" + MEDIA)
+        self.assert_rewritten(playlist(MEDIA).bytewise())
+        self.assert_rewritten(chunked(MEDIA, size=1).bytewise())
+
+    def test_bodies_that_are_compressed_although_identity_was_asked(self):
+        packer = zlib.compressobj(wbits=-15)
+        raw_deflate = packer.compress(MEDIA) + packer.flush()
+        for coding, body in (
+            ("gzip", gzip(MEDIA)),
+            ("x-gzip", gzip(MEDIA)),
+            ("deflate", zlib.compress(MEDIA)),
+            ("deflate", raw_deflate),
+        ):
+            with self.subTest(coding):
+                self.assert_rewritten(playlist(body, {"Content-Encoding": coding}))
+                self.assert_rewritten(
+                    chunked(body, {"Content-Encoding": coding}, "application/x-mpegurl")
+                )
+                self.assert_rewritten(playlist(body, {"Content-Encoding": coding}).bytewise())
+
+    def test_a_playlist_in_an_unknown_coding_is_refused(self):
+        up = self.upstream(playlist(b"\x1b?", {"Content-Encoding": "br"}))
+        self.assert_error(self.proxy().stream(up.url("/p/i.m3u8")), 502, "unsupported_coding")
+
+    def test_broken_gzip_is_never_a_complete_answer(self):
+        up = self.upstream(playlist(gzip(MEDIA * 50)[:-20], {"Content-Encoding": "gzip"}))
+        response = self.proxy().stream(up.url("/p/i.m3u8"))
+        self.assertTrue(
+            response is None or response.status == 502 or not response.complete, response
+        )
+
+    def test_recognised_by_its_first_bytes_whatever_type_and_name_say(self):
+        for content_type in ("text/plain", "text/html", "video/mp2t", "application/octet-stream"):
+            self.assert_rewritten(playlist(MEDIA, content_type=content_type), path="/p/x?y=z")
+
+    def test_a_name_that_lies_passes_through_untouched(self):
+        body = b"G@\x00" * 5000 + b"\nhttp://x/\n"
+        up = self.upstream(ok(body, {"ETag": '"e"'}, "video/mp2t"))
+        response = self.proxy().stream(up.url("/p/i.m3u8"))
+        self.assertEqual(
+            (response.body, response["Content-Type"], response["ETag"]), (body, "video/mp2t", '"e"')
+        )
+        self.assertEqual(response["Content-Length"], str(len(body)))
+
+    def test_an_error_page_with_a_playlist_s_type_is_not_rewritten(self):
+        up = self.upstream(
+            status(404, {"Content-Type": "application/vnd.apple.mpegurl"}, b"<html>\nnope\n")
+        )
+        self.assertEqual(self.proxy().stream(up.url("/p/i.m3u8")).body, b"<html>\nnope\n")
+
+    def test_an_empty_body_stays_empty(self):
+        for answer in (playlist(b""), chunked(b"", content_type="application/x-mpegurl")):
+            response = self.proxy().stream(self.upstream(answer).url("/p/i.m3u8"))
+            self.assertEqual((response.status, response.body, response.complete), (200, b"", True))
+
+    def test_a_large_playlist_arrives_whole_in_bounded_memory(self):
+        text = b"#EXTM3U\n" + b"".join(
+            b"#EXTINF:4,\nseg-%07d.ts?token=abcdefgh\n" % i for i in range(60_000)
+        )
+        up = self.upstream(playlist(text))
+        proxy = self.proxy()
+        response = proxy.stream(up.url("/p/i.m3u8"))
+        lines = response.body.split(b"\n")
+        self.assertEqual(len(lines), 120_002)
+        self.assertEqual(
+            lines[120_000].decode(),
+            proxy.origin + stream_path(up.url("/p/seg-0059999.ts?token=abcdefgh")),
+        )
+
+
+class RangesOfPlaylists(ProxyTest):
+    def partial(self, first, last, total, body, content_type="application/x-mpegurl"):
+        return status(
+            206,
+            {"Content-Type": content_type, "Content-Range": f"bytes {first}-{last}/{total}"},
+            body,
+        )
+
+    def test_a_206_that_holds_everything_becomes_a_200(self):
+        size = len(MEDIA)
+        up = self.upstream(self.partial(0, size - 1, size, MEDIA, "text/plain"))
+        proxy = self.proxy()
+        response = proxy.stream(up.url("/p/x"), {"Range": "bytes=0-"})
+        self.assertEqual((response.status, response["Content-Range"]), (200, None))
+        self.assertEqual(response.body, rewritten(proxy.origin, up.origin))
+        self.assertEqual(len(up.requests), 1)
+
+    def test_a_206_that_does_not_is_fetched_again_without_range(self):
+        size = len(MEDIA)
+        up = self.upstream(
+            lambda r: self.partial(0, 99, size, MEDIA[:100]) if r["Range"] else playlist(MEDIA)
+        )
+        proxy = self.proxy()
+        response = proxy.stream(up.url("/p/x"), {"Range": "bytes=0-99", "If-Range": '"e"'})
+        self.assertEqual(
+            (response.status, response.body), (200, rewritten(proxy.origin, up.origin))
+        )
+        self.assertEqual([request["Range"] for request in up.requests], ["bytes=0-99", None])
+        self.assertIsNone(up.requests[1]["If-Range"])
+
+
+class HeadOfPlaylist(ProxyTest):
+    def test_it_has_no_length_because_the_length_is_not_known(self):
+        up = self.upstream(
+            Answer(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-mpegurl\r\nContent-Length: 99\r\n"
+                b'ETag: "e"\r\n\r\n'
+            )
+        )
+        response = self.proxy().stream(up.url("/p/i.m3u8"), method="HEAD")
+        self.assertEqual(
+            (response.status, response["Content-Length"], response["ETag"]), (200, None, None)
+        )
+        self.assertEqual(
+            response["Content-Type"].partition(";")[0], "application/vnd.apple.mpegurl"
+        )
+
+
+class WhereChildrenPoint(ProxyTest):
+    def child_of(self, proxy, headers=(), route="/stream", line="seg.ts", **parameters):
+        up = self.upstream(playlist(f"#EXTM3U\n#EXTINF:1,\n{line}\n"))
+        response = proxy.ask(stream_path(up.url("/p/i.m3u8"), route, **parameters), headers)
+        self.assertEqual(response.status, 200, response)
+        return response.text.split("\n")[2], quote(up.url("/p/seg.ts"), safe="")
+
+    def test_at_the_host_that_was_asked(self):
+        child, url = self.child_of(self.proxy(), {"Host": "tv.example:8081"})
+        self.assertEqual(child, f"http://tv.example:8081/stream?url={url}")
+
+    def test_at_what_a_trusted_proxy_forwards(self):
+        child, url = self.child_of(
+            self.proxy(),
+            {
+                "X-Forwarded-Proto": "https, http",
+                "X-Forwarded-Host": "tv.example, inner",
+                "X-Forwarded-Prefix": "/proxy",
+            },
+        )
+        self.assertEqual(child, f"https://tv.example/proxy/stream?url={url}")
+
+    def test_forwarded_fields_of_a_stranger_are_ignored(self):
+        proxy = self.proxy(trusted_proxies=["192.0.2.0/24"])
+        child, url = self.child_of(
+            proxy, {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+        )
+        self.assertEqual(child, f"{proxy.origin}/stream?url={url}")
+
+    def test_forwarded_values_that_are_not_a_host_are_ignored(self):
+        for value in ("a/b", "a b", 'a"b', "a@b", "a,b\\"):
+            child, _ = self.child_of(
+                self.proxy(), {"X-Forwarded-Host": value, "X-Forwarded-Proto": "javascript"}
+            )
+            self.assertTrue(
+                child.startswith(self.proxy().origin + "/stream?url=") or value.startswith("a,"),
+                child,
+            )
+
+    def test_at_public_url(self):
+        child, url = self.child_of(
+            self.proxy(public_url="https://tv.example/sub"), {"X-Forwarded-Host": "other"}
+        )
+        self.assertEqual(child, f"https://tv.example/sub/stream?url={url}")
+
+    def test_relative_style_writes_paths(self):
+        proxy = self.proxy(hls={"url_style": "relative"})
+        child, url = self.child_of(proxy, route="/api/proxy/stream")
+        self.assertEqual(child, f"/api/proxy/stream?url={url}")
+
+    def test_an_http_1_0_client_without_host_gets_paths(self):
+        up = self.upstream(playlist("#EXTM3U\n#EXTINF:1,\nseg.ts\n"))
+        with self.proxy().connect() as client:
+            client.send(f"GET {stream_path(up.url('/p/i.m3u8'))} HTTP/1.0\r\n\r\n".encode())
+            line = client.read_response().text.split("\n")[2]
+        self.assertEqual(line, f"/stream?url={quote(up.url('/p/seg.ts'), safe='')}")
+
+    def test_named_children_carry_their_file_s_name(self):
+        proxy = self.proxy(hls={"child_urls": "named"})
+        child, url = self.child_of(proxy)
+        self.assertEqual(urlsplit(child).path, "/stream/seg.ts")
+        self.assertIn(f"url={url}", child)
+        self.assertEqual(proxy.ask(child.removeprefix(proxy.origin)).status, 200)
+
+    def test_referer_and_h_parameters_are_carried_to_children(self):
+        child, url = self.child_of(
+            self.proxy(), referer="http://site.example/", **{"h_X-Token": "a b", "h_Cookie": "c=1"}
+        )
+        query = parse_qs(urlsplit(child).query)
+        self.assertEqual(
+            (query["referer"], query["h_X-Token"], query["h_Cookie"]),
+            (["http://site.example/"], ["a b"], ["c=1"]),
+        )
+        self.assertTrue(child.split("?")[1].startswith("url=" + url))
+
+    def test_authorization_and_cookie_are_not_carried_to_another_origin(self):
+        child, _ = self.child_of(
+            self.proxy(),
+            line="http://other.example/s.ts",
+            **{"h_Authorization": "Bearer t", "h_Cookie": "c=1", "h_X-Token": "k"},
+        )
+        query = parse_qs(urlsplit(child).query)
+        self.assertEqual(query.get("h_X-Token"), ["k"])
+        self.assertNotIn("h_Authorization", query)
+        self.assertNotIn("h_Cookie", query)
+
+    def test_the_same_playlist_twice_is_the_same_bytes(self):
+        up = self.upstream(playlist(MEDIA))
+        proxy = self.proxy()
+        self.assertEqual(
+            proxy.stream(up.url("/p/i.m3u8")).body, proxy.stream(up.url("/p/i.m3u8")).body
+        )
+
+    def test_a_child_plays_through_the_proxy(self):
+        up = self.upstream(
+            {
+                "/p/i.m3u8": playlist("#EXTM3U\n#EXTINF:1,\nseg%20a.ts?x=%2F\n"),
+                "/p/seg%20a.ts": ok(b"media"),
+            }
+        )
+        proxy = self.proxy()
+        child = proxy.stream(up.url("/p/i.m3u8")).text.split("\n")[2]
+        self.assertEqual(proxy.ask(child.removeprefix(proxy.origin)).body, b"media")
+        self.assertEqual(up.targets()[-1], "/p/seg%20a.ts?x=%2F")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""The master and its workers: start, replace, reload, drain, and the command line."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from harness import BINARY, Proxy, ProxyTest, closed_port, main, stream_path, wait_until, yaml
+from upstream import Answer, ok
+
+
+def streamgate(*arguments, environment=None):
+    return subprocess.run(
+        [BINARY, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+class Workers(ProxyTest):
+    def test_two_workers_share_the_load_of_many_connections(self):
+        up = self.upstream(ok(b"x"))
+        proxy = self.own_proxy({"workers": 2})
+        wait_until(lambda: len(proxy.workers()) == 2)
+        for _ in range(20):
+            self.assertEqual(proxy.stream(up.url()).body, b"x")
+
+    def test_a_killed_worker_is_replaced_at_once_and_the_others_serve(self):
+        proxy = self.own_proxy({"workers": 2})
+        before = wait_until(lambda: len(proxy.workers()) == 2 and proxy.workers())
+        os.kill(before[0], signal.SIGKILL)
+        after = wait_until(
+            lambda: len(set(proxy.workers()) - {before[0]}) == 2 and proxy.workers(),
+            3,
+            "a new worker",
+        )
+        self.assertIn(before[1], after)
+        self.assertNotIn(before[0], after)
+        for _ in range(10):
+            self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_the_only_worker_s_death_loses_no_later_request(self):
+        proxy = self.own_proxy()
+        os.kill(proxy.workers()[0], signal.SIGKILL)
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_workers_leave_when_the_master_is_killed(self):
+        proxy = Proxy()
+        self.addCleanup(proxy.remove)
+        workers = proxy.workers()
+        proxy.kill()
+        wait_until(
+            lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers),
+            what="the workers to leave",
+        )
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_workers_become_the_configured_user(self):
+        proxy = Proxy({"user": "nobody"}, environment={"ASAN_OPTIONS": "detect_leaks=0"})
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        with open(f"/proc/{proxy.workers()[0]}/status", encoding="ascii") as file:
+            uid = next(line for line in file if line.startswith("Uid:"))
+        self.assertNotIn("\t0", uid)
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+
+class Reload(ProxyTest):
+    def stream_under_way(self, proxy):
+        gate = threading.Event()
+        up = self.upstream(
+            Answer(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst",
+                body=lambda: [b"later"],
+                wait=gate,
+            )
+        )
+        client = proxy.connect()
+        self.addCleanup(client.close)
+        client.request(stream_path(up.url("/a.ts")))
+        self.assertEqual(client.read_head().status, 200)
+        return client, gate
+
+    def finish(self, client, gate):
+        gate.set()
+        while client.receive_more():
+            pass
+        self.assertEqual((client.pending, client.end), (b"firstlater", "fin"))
+
+    def test_a_changed_file_takes_effect_and_a_running_stream_finishes(self):
+        proxy = self.own_proxy()
+        old = proxy.workers()
+        client, gate = self.stream_under_way(proxy)
+        proxy.reload({"cors": {"allow_origin": "https://new.example"}})
+        wait_until(
+            lambda: proxy.ask("/health")["Access-Control-Allow-Origin"] == "https://new.example"
+        )
+        self.assertIn(old[0], proxy.workers())  # it still has the stream
+        self.finish(client, gate)
+        wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
+
+    def test_no_request_is_lost_while_workers_change(self):
+        up = self.upstream(lambda r: ok(b"x" * 1000))
+        proxy = self.own_proxy({"workers": 2})
+        stop, failures, served = threading.Event(), [], []
+
+        def ask():
+            while not stop.is_set():
+                try:
+                    response = proxy.stream(up.url())
+                    if response is None or response.status != 200 or not response.complete:
+                        failures.append(response)
+                    served.append(1)
+                except OSError as error:
+                    failures.append(error)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for i in range(3):
+            proxy.reload({"cors": {"allow_origin": f"https://g{i}.example"}})
+            wait_until(
+                lambda i=i: proxy.ask("/health")["Access-Control-Allow-Origin"]
+                == f"https://g{i}.example"
+            )
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        self.assertGreater(len(served), 20)
+
+    def test_a_broken_file_changes_nothing_and_every_problem_is_logged_with_its_line(self):
+        proxy = self.own_proxy()
+        workers = proxy.workers()
+        proxy.write_config(
+            "listen: 127.0.0.1:0\nworkers: many\n"
+            "upstream:\n  conect_timeout: 5s\n  idle_timeout: 30\n"
+        )
+        proxy.signal(signal.SIGHUP)
+        wait_until(
+            lambda: "connect_timeout" in proxy.log(), what="the nearest known key in the log"
+        )
+        log = proxy.log()
+        for words in ("line 2", "workers", "line 4", "conect_timeout", "line 5", "idle_timeout"):
+            self.assertIn(words, log)
+        self.assertEqual(proxy.workers(), workers)
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_a_file_that_is_gone_changes_nothing(self):
+        proxy = self.own_proxy()
+        workers = proxy.workers()
+        lines = len(proxy.events())
+        os.rename(proxy.config_file, proxy.config_file + ".gone")
+        proxy.signal(signal.SIGHUP)
+        wait_until(
+            lambda: len(proxy.events()) > lines
+            and any(e.get("level") == "error" for e in proxy.events()[lines:])
+        )
+        self.assertEqual(proxy.workers(), workers)
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_the_address_stays_bound_and_a_new_one_is_added(self):
+        proxy = self.own_proxy()
+        port = closed_port()
+        proxy.reload({"listen": [f"127.0.0.1:{proxy.port}", f"127.0.0.1:{port}"]})
+        first = proxy.port
+        proxy.wait_for_event("listener.bound", address=f"127.0.0.1:{port}")
+        for proxy.port in (first, port):
+            wait_until(lambda: self.answers(proxy))
+
+    @staticmethod
+    def answers(proxy):
+        try:
+            return proxy.ask("/health").status == 200
+        except OSError:
+            return False
+
+
+class Stopping(ProxyTest):
+    def test_term_lets_a_running_stream_finish(self):
+        proxy = self.own_proxy()
+        client, gate = Reload.stream_under_way(self, proxy)
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: not Reload.answers(proxy), what="the listener to be closed")
+        self.assertIsNone(proxy.process.poll())
+        Reload.finish(self, client, gate)
+        wait_until(lambda: proxy.process.poll() is not None, what="the master to leave")
+
+    def test_term_cuts_what_does_not_end_by_stop_timeout(self):
+        proxy = self.own_proxy({"drain": {"idle": "100ms", "stop_timeout": "500ms"}})
+        client, _ = Reload.stream_under_way(self, proxy)
+        proxy.signal(signal.SIGTERM)
+        rest = client.pending + client.read_to_end()
+        self.assertEqual((rest, client.end), (b"first", "reset"))
+        self.assertEqual(proxy.process.wait(10), 0)
+
+    def test_a_second_term_stops_at_once(self):
+        proxy = self.own_proxy({"drain": {"stop_timeout": "60s"}})
+        Reload.stream_under_way(self, proxy)
+        proxy.signal(signal.SIGTERM)
+        wait_until(lambda: not Reload.answers(proxy))
+        proxy.signal(signal.SIGTERM)
+        proxy.process.wait(10)
+
+    def test_quit_waits_for_streams_and_int_does_not(self):
+        proxy = self.own_proxy()
+        client, gate = Reload.stream_under_way(self, proxy)
+        proxy.signal(signal.SIGQUIT)
+        wait_until(lambda: not Reload.answers(proxy))
+        Reload.finish(self, client, gate)
+        self.assertEqual(proxy.process.wait(10), 0)
+        proxy = self.own_proxy()
+        Reload.stream_under_way(self, proxy)
+        proxy.signal(signal.SIGINT)
+        proxy.process.wait(10)
+
+
+class CommandLine(unittest.TestCase):
+    def config(self, text):
+        file = tempfile.NamedTemporaryFile(
+            "w", suffix=".yaml"
+        )  # pylint: disable=consider-using-with
+        file.write(text)
+        file.flush()
+        self.addCleanup(file.close)
+        return file.name
+
+    def test_version(self):
+        done = streamgate("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"streamgate \d+\.\d+\.\d+")
+
+    def test_check_accepts_a_good_file(self):
+        done = streamgate("--check", "-c", self.config("listen: 127.0.0.1:0\n"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_check_reports_every_problem_with_its_line(self):
+        done = streamgate(
+            "--check",
+            "-c",
+            self.config("listen: nonsense\nworkers: 2\nworkers: 3\nlog:\n  leevl: info\n"),
+        )
+        self.assertNotEqual(done.returncode, 0)
+        for words in ("line 1", "line 3", "line 5", "leevl", "level"):
+            self.assertIn(words, done.stderr + done.stdout)
+
+    def test_check_refuses_a_ca_file_that_is_none(self):
+        done = streamgate("--check", "-c", self.config("upstream: {tls: {ca_file: /dev/null}}\n"))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("/dev/null", done.stderr + done.stdout)
+
+    def test_print_config_is_a_configuration_with_the_same_effect(self):
+        first = streamgate(
+            "--print-config", "-c", self.config("workers: 3\nupstream: {idle_timeout: 7s}\n")
+        )
+        self.assertEqual(first.returncode, 0, first.stderr)
+        self.assertIn("idle_timeout: 7s", first.stdout)
+        second = streamgate("--print-config", "-c", self.config(first.stdout))
+        self.assertEqual(second.stdout, first.stdout)
+
+    def test_unknown_options_and_missing_files_fail_with_a_sentence(self):
+        for arguments in (("--nonsense",), ("-c", "/nonexistent/streamgate.yaml")):
+            done = streamgate(*arguments)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertTrue(done.stderr.strip())
+
+    def test_an_address_in_use_is_refused_by_name(self):
+        first = Proxy()
+        self.addCleanup(first.remove)
+        self.addCleanup(first.stop_and_judge)
+        done = streamgate("-c", self.config(yaml({"listen": f"127.0.0.1:{first.port}"})))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"127.0.0.1:{first.port}", done.stderr)
+        self.assertEqual(first.ask("/health").status, 200)
+
+    def test_listen_addr_counts_when_no_file_sets_listen(self):
+        proxy = Proxy(
+            arguments=[],
+            environment={"LISTEN_ADDR": "127.0.0.1:0", "ASAN_OPTIONS": "detect_leaks=0"},
+        )
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        self.assertEqual(proxy.host, "127.0.0.1")
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+
+if __name__ == "__main__":
+    main()

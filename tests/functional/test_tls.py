@@ -1,0 +1,123 @@
+"""https upstreams: verified against the configured authority, by name, with SNI."""
+
+import os
+import tempfile
+
+from certificates import Authority
+from harness import ProxyTest, main, stream_path
+from upstream import Answer, ok, playlist, redirect
+
+
+class Tls(ProxyTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-ca-")
+        os.chmod(cls.folder.name, 0o755)
+        cls.authority = Authority(cls.folder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.folder.cleanup()
+
+    def trusting(self, **tls):
+        return self.proxy(
+            upstream={"tls": {"ca_file": self.authority.certificate, **tls}},
+            security={"allow_private": ["loopback"]},
+        )
+
+    def serve(self, script, *names, **options):
+        return self.upstream(
+            script,
+            tls=self.authority.issue(*(names or ("localhost", "IP:127.0.0.1", "IP:::1"))),
+            **options,
+        )
+
+    def test_a_certificate_of_the_configured_authority_is_trusted(self):
+        up = self.serve(ok(b"secret"))
+        self.assertEqual(self.trusting().stream(up.url()).body, b"secret")
+
+    def test_the_name_is_sent_as_sni_and_an_address_is_not(self):
+        up = self.serve(ok(b"x"))
+        self.assertEqual(self.trusting().stream(up.url(host="localhost")).status, 200)
+        self.assertEqual(up.tls.names_asked_for, ["localhost"])
+        self.assertEqual(self.trusting().stream(up.url()).status, 200)
+        self.assertEqual(up.tls.names_asked_for, ["localhost", None])
+
+    def test_a_certificate_for_another_name_is_refused(self):
+        up = self.serve(ok(b"secret"), "other.example", "IP:127.0.0.2")
+        self.assert_error(self.trusting().stream(up.url()), 502, "tls_failed")
+        self.assert_error(self.trusting().stream(up.url(host="localhost")), 502, "tls_failed")
+        self.assertEqual(up.requests, [])
+
+    def test_a_self_signed_certificate_is_refused(self):
+        up = self.upstream(ok(b"secret"), tls=self.authority.self_signed("localhost"))
+        self.assert_error(self.trusting().stream(up.url(host="localhost")), 502, "tls_failed")
+
+    def test_an_authority_that_is_not_configured_is_refused(self):
+        up = self.serve(ok(b"secret"))
+        self.assert_error(self.proxy().stream(up.url()), 502, "tls_failed")
+
+    def test_insecure_hosts_are_not_verified_and_others_still_are(self):
+        proxy = self.trusting(insecure_hosts=["localhost"])
+        up = self.upstream(ok(b"x"), tls=self.authority.self_signed("wrong.example"))
+        self.assertEqual(proxy.stream(up.url(host="localhost")).body, b"x")
+        self.assertEqual(proxy.stream(up.url()).status, 502)
+
+    def test_verification_can_be_turned_off(self):
+        up = self.upstream(ok(b"x"), tls=self.authority.self_signed("wrong.example"))
+        proxy = self.proxy(upstream={"tls": {"verify": False}})
+        self.assertEqual(proxy.stream(up.url()).body, b"x")
+
+    def test_ipv6(self):
+        up = self.serve(ok(b"six"), host="::1")
+        self.assertEqual(self.trusting().stream(up.url()).body, b"six")
+        plain = self.upstream(ok(b"six"), host="::1")
+        self.assertEqual(self.trusting().stream(plain.url()).body, b"six")
+        self.assertEqual(plain.requests[0]["Host"], f"[::1]:{plain.port}")
+
+    def test_connections_are_kept_and_large_bodies_arrive(self):
+        body = os.urandom(3 << 20)
+        up = self.serve(ok(body))
+        for _ in range(3):
+            self.assertEqual(self.trusting().stream(up.url()).body, body)
+        self.assertEqual(up.connections, 1)
+
+    def test_a_playlist_over_https_has_https_children(self):
+        up = self.serve(playlist("#EXTM3U\n#EXTINF:1,\na.ts\n"))
+        proxy = self.trusting()
+        self.assertIn(
+            proxy.origin + stream_path(up.url("/p/a.ts")), proxy.stream(up.url("/p/i.m3u8")).text
+        )
+
+    def test_redirects_between_http_and_https_are_followed(self):
+        plain = self.upstream(ok(b"plain"))
+        up = self.serve({"/down": redirect(plain.url("/x")), "/here": ok(b"tls")})
+        self.assertEqual(self.trusting().stream(up.url("/down")).body, b"plain")
+        plain.script = redirect(up.url("/here"))
+        self.assertEqual(self.trusting().stream(plain.url("/up")).body, b"tls")
+
+    def test_an_end_without_close_notify_is_judged_by_the_framing(self):
+        up = self.serve(Answer(ok(b"whole").data, then="drop"))
+        self.assertEqual(self.trusting().stream(up.url()).body, b"whole")
+        up.script = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then="drop")
+        response = self.trusting().stream(up.url())
+        self.assertEqual((response.complete, response.ended_by), (False, "reset"))
+        up.script = Answer(
+            b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + b"x" * 2000, then="drop"
+        )
+        self.assertFalse(self.trusting().stream(up.url()).complete)
+        up.script = Answer(
+            b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + b"x" * 2000, then="close"
+        )
+        self.assertTrue(self.trusting().stream(up.url()).complete)
+
+    def test_a_plain_upstream_behind_an_https_url(self):
+        up = self.upstream(b"HTTP/1.1 200 OK\r\n\r\nplain")
+        response = self.trusting().stream(up.url().replace("http:", "https:"))
+        self.assert_error(response, 502, "tls_failed")
+
+
+if __name__ == "__main__":
+    main()

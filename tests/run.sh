@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds the ci preset and runs every test. --quick leaves out the
+# browsers and the replay of the fuzz corpora.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. deploy/packages.sh
+
+quick=0
+case ${1:-} in
+  '') ;;
+  --quick) quick=1 ;;
+  *)
+    echo "usage: tests/run.sh [--quick]" >&2
+    exit 2
+    ;;
+esac
+
+packages=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
+((quick)) || packages+=("${BROWSER_PACKAGES[@]}")
+install_packages "${packages[@]}"
+
+if command -v ccache >/dev/null; then
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+fi
+cmake --preset ci
+cmake --build --preset ci
+
+only=()
+((quick)) && only=(--label-exclude '^corpus$' --exclude-regex '^clients\.hls_js$')
+ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"
