@@ -60,8 +60,8 @@ def name_what_is_missing(options):
     if "syscalls" in [work.name for work in options.works] and not shutil.which("strace"):
         missing.append("strace (Debian package strace)")
     if options.streamgate and not os.access(options.streamgate, os.X_OK):
-        missing.append(f"{options.streamgate} (cmake --workflow --preset release, --streamgate PATH, "
-                       "or --peers-only)")
+        missing.append(f"{options.streamgate} (cmake --workflow --preset release, "
+                       "--streamgate PATH, or --peers-only)")
     if missing:
         sys.exit("missing: " + "\n         ".join(missing))
 
@@ -105,7 +105,7 @@ def show(value):
 
 
 def table(work, samples):
-    """One Markdown table: medians, the spread of the first column, the ratio to the first server."""
+    """A Markdown table: medians, the first column's spread and its ratio to the first server."""
     names = [name for name in work.servers if name in samples]
     reference = [sample[0] for sample in samples[names[0]]]
     lines = [f"### {work.title}", "", f"{work.unit}, {work.better} is better", "",

@@ -77,7 +77,7 @@ def memory_bytes(pids):
 
 
 def settled_memory(pids, limit=15.0):
-    """memory_bytes() once it has changed by less than 1 % for 1.5 s, at the latest after `limit`."""
+    """memory_bytes() once it has changed by less than 1 % for 1.5 s, or after `limit`."""
     deadline = time.monotonic() + limit
     history = [memory_bytes(pids)]
     while time.monotonic() < deadline:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures Streamgate beside nginx and HAProxy on loopback and prints Markdown tables. See README.md.
+# Measures Streamgate beside nginx and HAProxy on loopback and prints tables. See README.md.
 set -eu
 # 4,000 slow viewers need a descriptor on either side of a proxy, and two more for each splice pipe.
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"

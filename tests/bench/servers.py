@@ -44,7 +44,8 @@ FIXED = """\
 
 NGINX_PEERS = {
     "nginx unbuffered": FIXED.replace("@OPTIONS@", "proxy_buffering off;"),
-    "nginx 64k": FIXED.replace("@OPTIONS@", "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;"),
+    "nginx 64k": FIXED.replace(
+        "@OPTIONS@", "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;"),
     "nginx fixed": FIXED.replace("@OPTIONS@", ""),
     "nginx variable": """\
   server {{ listen 127.0.0.1:{port} backlog=4096;
@@ -117,7 +118,7 @@ class Server:
 
     def output(self):
         files = [self.directory / name for name in ("output.log", "error.log")]
-        return "\n".join(file.read_text(errors="replace")[-4000:] for file in files if file.exists())
+        return "\n".join(f.read_text(errors="replace")[-4000:] for f in files if f.exists())
 
     def check_alive(self):
         if measure.family(self.process.pid) != self.pids:
@@ -217,7 +218,8 @@ def plain_target(file, tls):
 def make_certificate(directory):
     """A throw-away certificate for 127.0.0.1, its own authority."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bench",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{directory}/key.pem", "-out",
-         f"{directory}/cert.pem"], check=True, capture_output=True)
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem"],
+        check=True, capture_output=True)
     ssl.create_default_context(cafile=f"{directory}/cert.pem")  # readable, or say so now

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import measure
@@ -161,8 +162,8 @@ class SystemCalls:
             trace.communicate(timeout=10)
         calls = {name: int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(),
                                                          re.MULTILINE) if name != "total"}
-        print(f"  {server.name}: " + ", ".join(f"{name} {n / count:.3f}" for name, n in calls.items()
-                                               if n * 1000 > count), flush=True)
+        shares = (f"{name} {n / count:.3f}" for name, n in calls.items() if n * 1000 > count)
+        print(f"  {server.name}: {', '.join(shares)}", file=sys.stderr)
         return (sum(calls.values()) / count,)
 
     def wait_until_traced(self, pids):
@@ -211,10 +212,11 @@ def write_documents(root, bulk_bytes):
     (root / "1k.ts").write_bytes(noise[:1024])
     (root / "64k.ts").write_bytes(noise[:65536])
     head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:81342\n"
-    key = '#EXT-X-KEY:METHOD=AES-128,URI="https://keys.example.com/v1/live/channel-7/81342.key?t=%s"\n'
-    live = "".join(f"#EXT-X-PROGRAM-DATE-TIME:2024-05-01T12:00:{6 * i:02}.000Z\n#EXTINF:6.000,\n"
-                   f"media/channel-7/1080p/segment_{81342 + i}.ts?token=0123456789abcdef0123456789\n"
-                   for i in range(6))
+    key = '#EXT-X-KEY:METHOD=AES-128,URI="https://keys.example.com/live/channel-7/81342.key?t=%s"\n'
+    live = "".join(
+        f"#EXT-X-PROGRAM-DATE-TIME:2024-05-01T12:00:{6 * i:02}.000Z\n#EXTINF:6.000,\n"
+        f"media/channel-7/1080p/segment_{81342 + i}.ts?token=0123456789abcdef0123456789\n"
+        for i in range(6))
     (root / "live.m3u8").write_text(head + key % ("0123456789abcdef" * 2) + live)
     (root / "long.m3u8").write_text(
         head + "".join(f"#EXTINF:6.000,\nvod/1080p/title-0042/segment_{i:05}.ts?part=v{i:05}\n"
