@@ -31,8 +31,7 @@ void Deadline::cancel() {
 }
 
 TimerWheel::TimerWheel(event_base* base)
-    : base_(base),
-      start_ms_(monotonic_ms()),
+    : start_ms_(monotonic_ms()),
       tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::on_tick>, this)) {
   CHECK(tick_);
   const timeval every{0, kTick.count() * 1000};
