@@ -285,11 +285,16 @@ TEST_F(UpstreamConnectionTest, ASilentUpstreamRunsIntoTheFirstByteTimeout) {
 TEST_F(UpstreamConnectionTest, AHeadThatDribblesDoesNotPutItsTimeoutOff) {
   ask(recorder);
   const int64_t start = wheel.now_ms();
+  int64_t last = start;
   peer().send("HTTP/1.1 200 OK\r\nX: ");
   ASSERT_TRUE(until([&] {
-    if (!recorder.is_over()) peer().send("x");
+    if (wheel.now_ms() - last >= 50) {
+      last = wheel.now_ms();
+      peer().send("x");
+    }
     return recorder.is_over();
   }));
+  EXPECT_EQ(recorder.reason(), Reason::first_byte_timeout);
   EXPECT_LT(wheel.now_ms() - start, 2000);
 }
 

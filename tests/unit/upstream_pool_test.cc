@@ -379,20 +379,27 @@ TEST_F(UpstreamPoolTlsTest, ACloseNotifyEndsABodyUntilClose) {
 }
 
 TEST_F(UpstreamPoolTlsTest, DoesNotLendAConnectionOfOneNameToAnother) {
-  config.tls.verify = false;
-  serve(2, [](SSL* ssl, int) {
+  serve(1, [](SSL* ssl, int) {
     read_request(ssl);
     write_all(ssl, kEmpty);
-    SSL_shutdown(ssl);
+    read_request(ssl);
   });
   UpstreamConnection* connection = get_tls("a.test");
   Recorder recorder;
   ask(connection, recorder);
   pool->give_back(*connection, Reuse::allowed);
-  UpstreamConnection* other = get_tls("b.test");
-  ASSERT_NE(other, nullptr);
-  EXPECT_FALSE(other->reused());
-  pool->give_back(*other, Reuse::no);
+  Waiting waiting;
+  UpstreamPool::AttemptHandle attempt;
+  EXPECT_EQ(pool->acquire(url_of("b.test", true), {tls_server->address()}, Freshness::reuse_allowed,
+                          waiting, attempt),
+            nullptr);
+  attempt.reset();
+  EXPECT_EQ(pool->acquire(url_of("a.test"), {tls_server->address()}, Freshness::reuse_allowed,
+                          waiting, attempt),
+            nullptr);  // nor a TLS connection to who wants a plain one
+  attempt.reset();
+  EXPECT_EQ(get_tls("a.test"), connection);
+  pool->give_back(*connection, Reuse::no);
 }
 
 }  // namespace
