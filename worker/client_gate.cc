@@ -62,7 +62,7 @@ ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connect
 ClientGate::~ClientGate() { CHECK(connection_ == nullptr); }
 
 bool ClientGate::may_keep_alive() const {
-  return stream_.head().keep_alive && !draining_ && !refuse_with_;
+  return stream_.head().keep_alive && !drain_idle_ && !refuse_with_;
 }
 
 void ClientGate::on_readable() {
@@ -157,10 +157,10 @@ void ClientGate::on_response_sent() {
 
 void ClientGate::wait_for_next_request() {
   phase_ = Phase::reading_head;
-  answered_before_ = true;
   head_bytes_.clear();
   parser_.reset();
-  deadline_.arm(environment_.client.keepalive_timeout);
+  // A response that was under way when draining began has promised to stay open: one more request.
+  deadline_.arm(drain_idle_.value_or(environment_.client.keepalive_timeout));
   if (!reading_) event_add(read_event_.get(), nullptr);
   reading_ = true;
   // From the event loop, not from inside the exchange that has just finished.
@@ -192,7 +192,7 @@ void ClientGate::on_deadline() {
 }
 
 void ClientGate::drain(std::chrono::milliseconds idle) {
-  draining_ = true;
+  drain_idle_ = idle;
   if (phase_ == Phase::reading_head && !parser_.started()) deadline_.arm(idle);
 }
 

@@ -12,7 +12,9 @@
 
 #include <evhtp.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/config.h"
@@ -106,9 +108,8 @@ class ClientGate final : public Retirable, private ResponseOwner {
 
   Phase phase_ = Phase::reading_head;
   std::optional<Reason> refuse_with_;
-  bool draining_ = false;
-  bool answered_before_ = false;
-  bool reading_ = false;  // read_event_ is added
+  std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
+  bool reading_ = false;                                 // read_event_ is added
   size_t lingered_bytes_ = 0;
   std::string input_;       // received and not yet part of a request
   std::string head_bytes_;  // of the request being served; its head's views point in here

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 
 #include "common/log.h"
 #include "common/scoreboard.h"
@@ -44,6 +45,17 @@ std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners
   return own;
 }
 
+// What libevent has to say (a nameserver that does not answer, mostly), as events of our log.
+void log_libevent(int severity, const char* message) {
+  if (severity >= EVENT_LOG_ERR) {
+    log::error("libevent", {{"detail", message}});
+  } else if (severity == EVENT_LOG_WARN) {
+    log::warn("libevent", {{"detail", message}});
+  } else {
+    log::debug("libevent", {{"detail", message}});
+  }
+}
+
 // One worker process: builds the pieces, runs, drains. Destruction is in reverse order of the
 // members, and that order is a safe one: exchanges end before what they borrow from.
 class Worker final : private Server::Observer {
@@ -54,13 +66,13 @@ class Worker final : private Server::Observer {
         base_(make_base()),
         wheel_(base_.get()),
         reaper_(base_.get()),
-        resolver_(base_.get(), wheel_, heritage.config.upstream),
+        resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
         guard_(heritage.config.security, own_addresses(heritage.listeners)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
                      guard_,
-                     resolver_,
+                     *resolver_,
                      pool_,
                      wheel_,
                      reaper_,
@@ -89,6 +101,9 @@ class Worker final : private Server::Observer {
     event_base_dispatch(base_.get());
     server_.close_all();
     reaper_.reap();
+    // evdns ends the questions that are under way from the event loop, once it is told to go.
+    resolver_.reset();
+    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
   }
 
  private:
@@ -150,7 +165,7 @@ class Worker final : private Server::Observer {
   EventBase base_;
   TimerWheel wheel_;
   Reaper reaper_;
-  Resolver resolver_;
+  std::optional<Resolver> resolver_;
   UpstreamPool pool_;
   TargetGuard guard_;
   AccessLog access_log_;
@@ -165,6 +180,7 @@ class Worker final : private Server::Observer {
 
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
+  event_set_log_callback(log_libevent);
   Worker worker(heritage);
   if (auto started = worker.start(); !started) {
     log::error("worker.cannot_start", {{"detail", started.error().detail}});
