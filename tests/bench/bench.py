@@ -19,6 +19,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 MIB = works.MIB
 
 
+class Failure(Exception):
+    """A sample could not be taken; what was measured before it still counts."""
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streamgate", type=pathlib.Path, metavar="PATH",
@@ -83,21 +87,28 @@ def check_answers(server):
             raise RuntimeError(f"{url} was not rewritten:\n{body.decode()}")
 
 
-def run_rounds(bench):
-    """{work: {server: [sample, ...]}}; each round does everything once, in a rotating order."""
-    samples = {work.name: {} for work in bench.options.works}
+def measure_once(bench, work, server, is_first):
+    """One sample; what the server said and how it ended go with any failure."""
+    try:
+        if is_first:
+            work.warm_up(bench, server)
+        sample = work.measure(bench, server)
+        server.check_alive()
+        return sample
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        raise Failure(f"{work.name} through {server.name} failed: {error}\n"
+                      f"exit status: {server.process.poll()}\n{server.output()}") from error
+
+
+def run_rounds(bench, samples):
+    """Fills {work: {server: [sample, ...]}}; a round does everything once, in a rotating order."""
     for index in range(bench.options.repeat):
         for work in bench.options.works:
             names = [name for name in work.servers if name in bench.servers]
             for name in names[index % len(names):] + names[:index % len(names)]:
-                server = bench.servers[name]
-                if index == 0:
-                    work.warm_up(bench, server)
-                sample = work.measure(bench, server)
-                server.check_alive()
+                sample = measure_once(bench, work, bench.servers[name], index == 0)
                 samples[work.name].setdefault(name, []).append(sample)
                 print(f"round {index + 1} {work.name} {name}: {sample[0]:.4g}", file=sys.stderr)
-    return samples
 
 
 def show(value):
@@ -132,7 +143,7 @@ def describe(options):
             f"{options.viewers} slow viewers, {options.rate} requests/s for latency\n")
 
 
-def run(options, directory):
+def run(options, directory, samples):
     works.write_documents(pathlib.Path(directory) / "root", options.bulk_bytes)
     servers.make_certificate(directory)
     site = servers.Site(directory, options)
@@ -145,7 +156,7 @@ def run(options, directory):
                 started[name] = start(name)
                 check_answers(started[name])
         bench = works.Bench(options, site, build_load(directory), started)
-        return run_rounds(bench)
+        run_rounds(bench, samples)
     finally:
         for server in started.values():
             server.stop()
@@ -155,14 +166,21 @@ def main():
     options = parse_options()
     name_what_is_missing(options)
     begin = time.monotonic()
+    samples, failure = {work.name: {} for work in options.works}, None
     with tempfile.TemporaryDirectory(prefix="streamgate-bench-") as directory:
-        samples = run(options, directory)
+        try:
+            run(options, directory, samples)
+        except Failure as error:
+            failure = error
     print(describe(options))
     for work in options.works:
-        print(table(work, samples[work.name]))
+        if samples[work.name]:
+            print(table(work, samples[work.name]))
     print(f"{time.monotonic() - begin:.0f} s in all", file=sys.stderr)
     if options.json:
         options.json.write_text(json.dumps(samples, indent=1) + "\n")
+    if failure:
+        sys.exit(f"stopped early: {failure}")
 
 
 if __name__ == "__main__":
