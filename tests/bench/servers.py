@@ -99,7 +99,7 @@ class Server:
         self.target = target  # (file, tls) -> the request target that fetches it through here
         self.log = open(directory / "output.log", "ab")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=directory)
         self.wait_until_answering()
         self.pids = measure.family(self.process.pid)
 
@@ -145,6 +145,7 @@ class Site:
         self.ports = {"origin": free_port(), "origin_tls": free_port()}
         os.chmod(directory, 0o755)  # a worker may run as another user
         self.count = 0
+        self.streamgate_prefix = []  # a tool that runs Streamgate, in its directory
 
     def make_directory(self, name):
         self.count += 1  # a server that is started twice gets a fresh one
@@ -194,7 +195,8 @@ class Site:
 
         def target(file, tls):
             return "/stream?url=" + urllib.parse.quote(self.upstream_url(file, tls), safe="")
-        command = [str(self.options.streamgate), "-c", f"{directory}/streamgate.yaml"]
+        command = [*self.streamgate_prefix, str(self.options.streamgate.resolve()), "-c",
+                   f"{directory}/streamgate.yaml"]
         return Server(name, command, directory, port, target)
 
     def upstream_url(self, file, tls):
