@@ -318,7 +318,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
   }
   text.remove_prefix(url.is_https ? 8 : 7);
 
-  const std::string_view authority = text.substr(0, text.find_first_of("/?#"));
+  const std::string_view authority = text.substr(0, ascii::find_any<'/', '?', '#'>(text));
   if (Result<void> parsed = parse_authority(authority, url); !parsed) return parsed.error();
   text.remove_prefix(authority.size());
   text = text.substr(0, text.find('#'));

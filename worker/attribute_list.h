@@ -26,7 +26,7 @@ class AttributeList {
   // False at the end; `attribute` is only changed if there is one more.
   bool next(Attribute& attribute) {
     for (;;) {
-      const size_t stop = rest_.find_first_of("=,");
+      const size_t stop = ascii::find_any<'=', ','>(rest_);
       if (stop == rest_.npos) return false;
       if (rest_[stop] == '=') return read_value(stop, attribute);
       rest_.remove_prefix(stop + 1);  // a name without a value, or an empty place

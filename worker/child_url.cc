@@ -128,7 +128,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
   if (host_at != 0) {
-    const size_t slash = reference.find_first_of("/?#", host_at);
+    const size_t slash = ascii::find_any<'/', '?', '#'>(reference, host_at);
     if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
     path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
                                                               : reference.substr(slash);
@@ -142,7 +142,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
                              : directory_prefix_,
               reference, path,
               host_at != 0 ? parameters_for(reference) : context_.child_parameters};
-  if (is_named_) child.path = path.substr(0, path.find_first_of("?#"));
+  if (is_named_) child.path = path.substr(0, ascii::find_any<'?', '#'>(path));
 
   char* const start = out.room(bound_of(child));
   unsigned classes = 0;
@@ -150,7 +150,8 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
   if ((classes & kIllegalByte) != 0) return false;
   if (host_at == 0 && (classes & kColonByte) != 0) return false;
   if ((classes & kSlashByte) != 0 && path.find("/.") != path.npos) return false;
-  if ((classes & kQueryOrFragmentByte) != 0) child.path = path.substr(0, path.find_first_of("?#"));
+  if ((classes & kQueryOrFragmentByte) != 0)
+    child.path = path.substr(0, ascii::find_any<'?', '#'>(path));
   out.advance_to(child.put_suffix(start, end));
   return true;
 }

@@ -63,7 +63,7 @@ bool is_playlist_type(std::string_view content_type) {
 }
 
 bool has_playlist_extension(std::string_view path) {
-  path = path.substr(0, path.find_first_of("?#"));
+  path = path.substr(0, ascii::find_any<'?', '#'>(path));
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
 }
 

@@ -155,7 +155,8 @@ void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& cop
       break;
   }
   // Free text may hold a colon too; no tag's name holds a blank.
-  if (name.find_first_of(" \t\"") != name.npos || list.find("URI") == list.npos) return;
+  if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
+  if (list.find("URI") == list.npos) return;
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
     const bool is_uri = attribute.name == "URI" ||

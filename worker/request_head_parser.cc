@@ -185,7 +185,7 @@ Result<void> RequestHeadParser::judge_target(std::string_view target) {
   }
   if (const size_t prefix = absolute_form_prefix(target); prefix > 0) {
     target.remove_prefix(prefix);
-    const std::string_view authority = target.substr(0, target.find_first_of("/?"));
+    const std::string_view authority = target.substr(0, ascii::find_any<'/', '?'>(target));
     if (!http::is_host_and_port(authority)) return bad_request("authority");
     target.remove_prefix(authority.size());
     if (!target.starts_with('/')) {
