@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -83,13 +84,15 @@ void info(std::string_view event, Fields fields) { write_line(LogLevel::info, ev
 void warn(std::string_view event, Fields fields) { write_line(LogLevel::warn, event, fields); }
 void error(std::string_view event, Fields fields) { write_line(LogLevel::error, event, fields); }
 
-std::string quote(std::string_view value) {
-  bool plain = !value.empty();
-  for (const char c : value) {
-    if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=') plain = false;
+void append_quoted(std::string_view value, std::string& out) {
+  const auto is_plain = [](char c) {
+    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+  };
+  if (!value.empty() && std::all_of(value.begin(), value.end(), is_plain)) {
+    out += value;
+    return;
   }
-  if (plain) return std::string(value);
-  std::string out = "\"";
+  out += '"';
   for (const char c : value) {
     if (c == '"' || c == '\\') {
       out += '\\';
@@ -102,11 +105,16 @@ std::string quote(std::string_view value) {
       out += c;
     }
   }
-  return out + '"';
+  out += '"';
 }
 
-std::string redact(std::string_view url) {
+std::string quote(std::string_view value) {
   std::string out;
+  append_quoted(value, out);
+  return out;
+}
+
+void append_redacted(std::string_view url, std::string& out) {
   const size_t query = url.find('?');
   std::string_view head = url.substr(0, query);
   const size_t slashes = head.find("://");
@@ -121,7 +129,7 @@ std::string redact(std::string_view url) {
     }
   }
   out += head;
-  if (query == std::string_view::npos) return out;
+  if (query == std::string_view::npos) return;
   bool in_value = false;
   for (const char c : url.substr(query)) {
     if (c == '&' || c == '?') {
@@ -135,6 +143,11 @@ std::string redact(std::string_view url) {
       }
     }
   }
+}
+
+std::string redact(std::string_view url) {
+  std::string out;
+  append_redacted(url, out);
   return out;
 }
 
@@ -150,10 +163,11 @@ void append_time(std::string& out) {
     std::strftime(cached, sizeof cached, "%Y-%m-%dT%H:%M:%S", &parts);
     cached_second = now.tv_sec;
   }
-  char fraction[8];
-  std::snprintf(fraction, sizeof fraction, ".%03dZ", static_cast<int>(now.tv_nsec / 1'000'000));
+  const auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);
+  const auto digit = [](unsigned value) { return static_cast<char>('0' + value % 10); };
+  const char fraction[] = {'.', digit(ms / 100), digit(ms / 10), digit(ms), 'Z'};
   out += cached;
-  out += fraction;
+  out.append(fraction, sizeof fraction);
 }
 
 }  // namespace streamgate::log

@@ -289,15 +289,40 @@ std::string percent_decode(std::string_view text) {
   }
 }
 
+void HttpUrl::append_authority(std::string& out) const {
+  if (host_is_ipv6) out += '[';
+  out += host;
+  if (host_is_ipv6) out += ']';
+  if (port == (is_https ? 443 : 80)) return;
+  char digits[5];
+  const auto written = std::to_chars(digits, digits + sizeof digits, port);
+  out += ':';
+  out.append(digits, static_cast<size_t>(written.ptr - digits));
+}
+
+void HttpUrl::append_origin(std::string& out) const {
+  out.reserve(out.size() + host.size() + path_and_query.size() + 16);
+  out += is_https ? std::string_view("https://") : std::string_view("http://");
+  append_authority(out);
+}
+
 std::string HttpUrl::authority() const {
-  std::string text = host_is_ipv6 ? '[' + host + ']' : host;
-  if (port != (is_https ? 443 : 80)) text.append(1, ':').append(std::to_string(port));
+  std::string text;
+  append_authority(text);
   return text;
 }
 
-std::string HttpUrl::origin() const { return std::string(scheme()).append("://") + authority(); }
+std::string HttpUrl::origin() const {
+  std::string text;
+  append_origin(text);
+  return text;
+}
 
-std::string HttpUrl::to_string() const { return origin() + path_and_query; }
+std::string HttpUrl::to_string() const {
+  std::string text;
+  append_origin(text);
+  return text += path_and_query;
+}
 
 std::string_view HttpUrl::path() const {
   const std::string_view text = path_and_query;

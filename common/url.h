@@ -56,6 +56,10 @@ struct HttpUrl {
   std::string_view path() const;  // path_and_query up to `?`
 
   bool operator==(const HttpUrl&) const = default;
+
+ private:
+  void append_authority(std::string& out) const;
+  void append_origin(std::string& out) const;
 };
 
 // From the decoded `url` parameter or a resolved Location. Errors are Reason::bad_url; the detail

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "common/log.h"
@@ -17,18 +18,17 @@ constexpr size_t kMostPendingBytes = size_t{256} * 1024;
 constexpr size_t kFlushBytes = size_t{32} * 1024;
 constexpr std::chrono::milliseconds kFlushInterval{100};
 
+// `key` with its blank and its `=`.
 void append(std::string& line, std::string_view key, std::string_view value) {
-  line += ' ';
   line += key;
-  line += '=';
-  line += log::quote(value);
+  log::append_quoted(value, line);
 }
 
 void append(std::string& line, std::string_view key, int64_t value) {
-  line += ' ';
+  char digits[20];
+  const auto written = std::to_chars(digits, digits + sizeof digits, value);
   line += key;
-  line += '=';
-  line += std::to_string(value);
+  line.append(digits, static_cast<size_t>(written.ptr - digits));
 }
 
 bool can_write(int fd) {
@@ -62,24 +62,30 @@ void AccessLog::write(const AccessRecord& record) {
   if (pending_.size() > kMostPendingBytes) return count(counters_.access_lines_dropped);
   log::append_time(pending_);
   pending_ += " access";
-  append(pending_, "client", record.client.to_string());
-  append(pending_, "method", record.method);
-  append(pending_, "route", record.route);
-  append(pending_, "status", record.status);
-  append(pending_, "reason", record.reason);
-  append(pending_, "bytes", static_cast<int64_t>(record.body_bytes));
-  append(pending_, "ms", record.duration_ms);
+  append(pending_, " client=", record.client);
+  append(pending_, " method=", record.method);
+  append(pending_, " route=", record.route);
+  append(pending_, " status=", record.status);
+  append(pending_, " reason=", record.reason);
+  append(pending_, " bytes=", static_cast<int64_t>(record.body_bytes));
+  append(pending_, " ms=", record.duration_ms);
   if (!record.upstream.empty()) {
-    append(pending_, "upstream", log::redact(record.upstream));
-    append(pending_, "upstream_status", record.upstream_status);
-    append(pending_, "attempts", record.attempts);
-    append(pending_, "reused", record.reused_connection ? 1 : 0);
-    append(pending_, "playlist", record.playlist ? 1 : 0);
+    append_redacted(" upstream=", record.upstream);
+    append(pending_, " upstream_status=", record.upstream_status);
+    append(pending_, " attempts=", record.attempts);
+    append(pending_, " reused=", record.reused_connection ? 1 : 0);
+    append(pending_, " playlist=", record.playlist ? 1 : 0);
   }
-  if (!record.detail.empty()) append(pending_, "detail", log::redact(record.detail));
+  if (!record.detail.empty()) append_redacted(" detail=", record.detail);
   pending_ += '\n';
   if (pending_.size() >= kFlushBytes) return flush();
   if (!flush_deadline_.armed()) flush_deadline_.arm(kFlushInterval);
+}
+
+void AccessLog::append_redacted(std::string_view key, std::string_view value) {
+  redacted_.clear();
+  log::append_redacted(value, redacted_);
+  append(pending_, key, redacted_);
 }
 
 void AccessLog::flush() {

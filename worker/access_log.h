@@ -12,14 +12,13 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
-#include "common/socket_address.h"
 #include "common/unique_fd.h"
 #include "worker/timer_wheel.h"
 
 namespace streamgate {
 
 struct AccessRecord {
-  const SocketAddress& client;
+  std::string_view client;  // its address
   std::string_view method = {};
   std::string_view route = {};   // `/stream`, without the query
   int status = 0;                // as sent to the client; 0: none went out
@@ -47,10 +46,13 @@ class AccessLog {
   void flush();
 
  private:
+  void append_redacted(std::string_view key, std::string_view value);
+
   const LogConfig& config_;
   Counters& counters_;
   UniqueFd file_;  // not valid: stderr
   std::string pending_;
+  std::string redacted_;  // kept for its memory
   Deadline flush_deadline_;
 };
 

@@ -65,6 +65,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   ~ClientGate() override;
 
   ClientStream& stream() { return stream_; }
+  const ClientStream& stream() const { return stream_; }
   const SocketAddress& peer() const { return stream_.peer(); }
 
   // Whether the response that is being written may leave the connection open.

@@ -32,6 +32,7 @@ ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel,
 void ClientStream::attach(int fd, bufferevent* output, SocketAddress peer) {
   fd_ = fd;
   bev_ = output;
+  peer_text_ = peer.to_string();
   peer_ = std::move(peer);
 }
 

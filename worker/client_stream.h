@@ -63,6 +63,7 @@ class ClientStream {
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
+  const std::string& peer_text() const { return peer_text_; }  // for logs
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
 
@@ -92,6 +93,7 @@ class ClientStream {
   int fd_ = -1;
   bufferevent* bev_ = nullptr;  // evhtp's
   SocketAddress peer_;
+  std::string peer_text_;
 
   // State of one response.
   const RequestHead* head_ = nullptr;

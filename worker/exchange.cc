@@ -34,7 +34,6 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
     : environment_(environment),
       gate_(&gate),
       client_head_(gate.stream().head()),
-      peer_(gate.peer()),
       method_(client_head_.method),
       route_(client_head_.target.substr(0, client_head_.target.find('?'))
                  .substr(0, kLongestLoggedRoute)),
@@ -249,7 +248,7 @@ void Exchange::drop_connection(UpstreamPool::Reuse reuse) {
 }
 
 void Exchange::write_access_line(std::string_view token, std::string_view detail) {
-  AccessRecord record{peer_};
+  AccessRecord record{gate_->stream().peer_text()};
   record.method = token_of(method_);
   record.route = route_;
   record.status = client_status_;
@@ -269,7 +268,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
 void Exchange::enter(Step step) {
   step_ = step;
   if (log::enabled(LogLevel::debug)) {
-    log::debug("exchange.step", {{"step", name_of(step)}, {"client", peer_.to_string()}});
+    log::debug("exchange.step", {{"step", name_of(step)}, {"client", gate_->stream().peer_text()}});
   }
 }
 
@@ -294,7 +293,7 @@ std::string_view Exchange::name_of(Step step) {
 }
 
 void Exchange::log_state() const {
-  log::info("exchange.live", {{"client", peer_.to_string()},
+  log::info("exchange.live", {{"client", gate_->stream().peer_text()},
                               {"step", name_of(step_)},
                               {"age_ms", environment_.wheel.now_ms() - started_ms_},
                               {"bytes", gate_->stream().body_bytes_sent()},

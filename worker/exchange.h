@@ -108,7 +108,6 @@ class Exchange final : public Retirable,
   ExchangeEnvironment& environment_;
   ClientGate* gate_;                // the client's; null once its response is finished
   const RequestHead& client_head_;  // the gate's; valid while gate_ is set
-  SocketAddress peer_;
   Method method_;
   std::string route_;  // the path that was asked, for the log
   int64_t started_ms_;

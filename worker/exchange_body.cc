@@ -29,14 +29,14 @@ std::string path_of(std::string_view origin) {
   return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
 }
 
-std::string field_or_empty(const ResponseHead& head, std::string_view name) {
-  return std::string(find_field(head.fields, name).value_or(std::string_view{}));
+std::string_view field_or_empty(const ResponseHead& head, std::string_view name) {
+  return find_field(head.fields, name).value_or(std::string_view{});
 }
 
 }  // namespace
 
 void Exchange::begin_body() {
-  const std::string type = field_or_empty(*head_, "Content-Type");
+  const std::string_view type = field_or_empty(*head_, "Content-Type");
   const ContentCoding coding = parse_content_coding(field_or_empty(*head_, "Content-Encoding"));
   const bool successful = head_->status >= 200 && head_->status < 300;
   if (head_->framing == Framing::none) {
@@ -45,7 +45,7 @@ void Exchange::begin_body() {
     return send_relayed_head({ClientFraming::Kind::none, 0}, playlist);
   }
   if (!successful) return start_relaying();
-  sniffer_ = std::make_unique<BodySniffer>(type, std::string(url_.path()), coding);
+  sniffer_ = std::make_unique<BodySniffer>(std::string(type), std::string(url_.path()), coding);
 }
 
 void Exchange::on_body(std::string_view bytes) {
@@ -77,7 +77,7 @@ bool Exchange::decide(Verdict verdict) {
       return false;
     }
     if (sniffer->coding() == ContentCoding::unknown) {
-      fail({Reason::unsupported_coding, field_or_empty(*head_, "Content-Encoding")});
+      fail({Reason::unsupported_coding, std::string(field_or_empty(*head_, "Content-Encoding"))});
       return false;
     }
     start_rewriting(sniffer->coding());
@@ -90,12 +90,12 @@ bool Exchange::decide(Verdict verdict) {
 
 // Whether a 206 holds the whole document: `bytes 0-99/100`.
 bool Exchange::is_complete_range() const {
-  const std::string range = field_or_empty(*head_, "Content-Range");
+  const std::string_view range = field_or_empty(*head_, "Content-Range");
   if (!ascii::istarts_with(range, "bytes 0-")) return false;
   const size_t slash = range.find('/');
-  if (slash == std::string::npos) return false;
-  const auto last = ascii::parse_uint(std::string_view(range).substr(8, slash - 8));
-  const auto whole = ascii::parse_uint(std::string_view(range).substr(slash + 1));
+  if (slash == range.npos) return false;
+  const auto last = ascii::parse_uint(range.substr(8, slash - 8));
+  const auto whole = ascii::parse_uint(range.substr(slash + 1));
   return last && whole && *last + 1 == *whole;
 }
 
@@ -112,8 +112,8 @@ void Exchange::start_rewriting(ContentCoding coding) {
   const Config& config = environment_.config;
   PlaylistSetting setting;
   setting.base_url = url_.to_string();
-  setting.proxy_origin =
-      public_origin(client_head_, is_trusted(peer_, config.trusted_proxies), config.public_url);
+  setting.proxy_origin = public_origin(
+      client_head_, is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
   if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
     setting.proxy_origin = path_of(setting.proxy_origin);
   }

@@ -88,28 +88,28 @@ std::string_view reason_phrase(int status) {
 }
 
 void HeadWriter::request_line(std::string_view method, std::string_view path_and_query) {
-  text_ += method;
-  text_ += ' ';
-  text_ += path_and_query;
-  text_ += " HTTP/1.1\r\n";
+  put(method);
+  put(" ");
+  put(path_and_query);
+  put(" HTTP/1.1\r\n");
 }
 
 void HeadWriter::status_line(int status) {
   size_t length = 0;
   const auto digits = digits_of(static_cast<uint64_t>(status), length);
-  text_ += "HTTP/1.1 ";
-  text_.append(digits.data(), length);
-  text_ += ' ';
-  text_ += reason_phrase(status);
-  text_ += "\r\n";
+  put("HTTP/1.1 ");
+  put({digits.data(), length});
+  put(" ");
+  put(reason_phrase(status));
+  put("\r\n");
 }
 
 void HeadWriter::field(std::string_view name, std::string_view value) {
   if (!http::all_are(http::kFieldByte, value)) return;
-  text_ += name;
-  text_ += ": ";
-  text_ += value;
-  text_ += "\r\n";
+  put(name);
+  put(": ");
+  put(value);
+  put("\r\n");
 }
 
 void HeadWriter::number(std::string_view name, uint64_t value) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,7 +20,7 @@ std::string_view reason_phrase(int status);
 
 class HeadWriter {
  public:
-  explicit HeadWriter(size_t expected_bytes) { text_.reserve(expected_bytes); }
+  explicit HeadWriter(size_t expected_bytes) : text_(expected_bytes, '\0') {}
 
   void request_line(std::string_view method, std::string_view path_and_query);
   void status_line(int status);
@@ -29,7 +30,7 @@ class HeadWriter {
   void field(std::string_view name, std::string_view value);
   void number(std::string_view name, uint64_t value);
   // Whole lines with their CRLF, made by us.
-  void raw_lines(std::string_view lines) { text_ += lines; }
+  void raw_lines(std::string_view lines) { put(lines); }
 
   // What every answer carries for browsers: who may read it, and which of its fields.
   void cors(const CorsConfig& cors);
@@ -38,12 +39,21 @@ class HeadWriter {
 
   // The head, with the empty line that ends it.
   std::string finish() && {
-    text_ += "\r\n";
+    put("\r\n");
+    text_.resize(used_);
     return std::move(text_);
   }
 
  private:
-  std::string text_;
+  // Inline, and not std::string::append: a head is made of some fifty short pieces.
+  void put(std::string_view piece) {
+    if (text_.size() - used_ < piece.size()) text_.resize(2 * (used_ + piece.size()));
+    if (!piece.empty()) std::memcpy(text_.data() + used_, piece.data(), piece.size());
+    used_ += piece.size();
+  }
+
+  std::string text_;  // longer than what has been written
+  size_t used_ = 0;
 };
 
 }  // namespace streamgate

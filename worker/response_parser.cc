@@ -51,7 +51,10 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
 }  // namespace
 
 void ResponseParser::reset(Method request_method) {
+  HeaderFields fields = std::move(head_.fields);  // for its memory
+  fields.clear();
   head_ = {};
+  head_.fields = std::move(fields);
   untouched_ = true;
   is_head_request_ = request_method == Method::head;
   failure_.reset();

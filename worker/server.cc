@@ -96,7 +96,7 @@ void Server::on_request(ClientGate& gate) {
 }
 
 void Server::on_refused(const ClientGate& gate, Reason reason) {
-  AccessRecord record{gate.peer()};
+  AccessRecord record{gate.stream().peer_text()};
   record.method = "-";
   record.route = "-";
   record.status = status_for(reason);

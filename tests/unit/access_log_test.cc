@@ -41,7 +41,7 @@ class AccessLogTest : public testing::Test {
   TimerWheel wheel{base.get()};
   LogConfig config;
   Counters counters;
-  SocketAddress client = *SocketAddress::parse("192.0.2.1:40000");
+  std::string client = "192.0.2.1:40000";
 };
 
 TEST_F(AccessLogTest, OneLineWithStableKeysAndWithoutSecrets) {
