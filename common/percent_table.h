@@ -25,8 +25,9 @@ enum ByteClass : uint8_t {
   kColonByte = 4,
   kSlashByte = 8,
   kQueryOrFragmentByte = 16,
-  kIllegalByte = 32,  // may not stand in a URI (RFC 3986 appendix A), control bytes included
-  kControlByte = 64,  // 0x00 to 0x1f and 0x7f
+  kIllegalByte = 32,     // may not stand in a URI (RFC 3986 appendix A), control bytes included
+  kControlByte = 64,     // 0x00 to 0x1f and 0x7f
+  kSlashDotBytes = 128,  // a slash that a dot follows: never in the table, only percent_encode_to
 };
 
 constexpr bool is_unreserved(unsigned char c) {
@@ -90,11 +91,14 @@ inline char* percent_encode_to(std::string_view text, char* to, unsigned& classe
   const char* from = text.data();
   const char* const end = from + text.size();
   unsigned seen = 0;
-  const auto encode_one = [&to, &seen](char c) {
-    const PercentEntry& entry = percent_entry(c);
+  const auto encode_one = [&] {
+    const PercentEntry& entry = percent_entry(*from++);
     std::memcpy(to, &entry, sizeof entry);
     to += entry.size_and_class & 3;
     seen |= entry.size_and_class;
+    if ((entry.size_and_class & kSlashByte) != 0 && from != end && *from == '.') {
+      seen |= kSlashDotBytes;
+    }
   };
 #ifdef __SSE2__
   // Nearly all bytes of file names are copied as they are; this loop is half of the rewriter's
@@ -105,7 +109,7 @@ inline char* percent_encode_to(std::string_view text, char* to, unsigned& classe
     const int run = std::countr_one(unreserved_mask(bytes));
     from += run;
     to += run;
-    if (run < 16) encode_one(*from++);
+    if (run < 16) encode_one();
   }
   // The rest in one step, by the last 16 bytes again, if they are all copied as they are.
   if (from != end && text.size() >= 16) {
@@ -117,7 +121,7 @@ inline char* percent_encode_to(std::string_view text, char* to, unsigned& classe
     }
   }
 #endif
-  while (from != end) encode_one(*from++);
+  while (from != end) encode_one();
   classes |= seen;
   return to;
 }

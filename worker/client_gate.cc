@@ -12,7 +12,7 @@ namespace streamgate {
 namespace {
 
 // What evhtp is shown of every request: enough for its life cycle, nothing of the client's bytes.
-constexpr std::string_view kCanonicalHead = "GET / HTTP/1.1\r\nHost: gate\r\n\r\n";
+constexpr std::string_view kCanonicalHead = "GET / HTTP/1.1\r\n\r\n";
 
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr size_t kMostLingeredBytes = size_t{64} * 1024;

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/check.h"
@@ -37,13 +38,14 @@ class Reaper {
   // Also called when the worker tears down. What is destroyed may retire more.
   void reap() {
     while (!retired_.empty()) {
-      const auto batch = std::move(retired_);
-      retired_.clear();
+      std::swap(retired_, batch_);
+      batch_.clear();
     }
   }
 
  private:
   std::vector<std::unique_ptr<Retirable>> retired_;
+  std::vector<std::unique_ptr<Retirable>> batch_;  // empty but for reap(); kept for its memory
   Event wake_;
 };
 

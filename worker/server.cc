@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -36,7 +37,11 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         *this,
                         environment.slot.counters},
       accept_again_(environment.wheel, this,
-                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {}
+                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {
+  // For evhtp and libevent, which allocate nine blocks per request with calloc: glibc's takes none
+  // from the thread's cache, and with malloc given to them they use that and memset.
+  evhtp_set_mem_functions(std::malloc, std::realloc, std::free);
+}
 
 Server::~Server() {
   close_all();
