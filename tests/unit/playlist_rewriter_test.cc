@@ -243,6 +243,16 @@ TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
   EXPECT_EQ(rewrite("g", context_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
 }
 
+// The encoder looks at 16 bytes at a time: the dot segment must be found wherever that cuts it.
+TEST(PlaylistRewriter, FindsADotSegmentAtEveryOffset) {
+  for (size_t size = 1; size < 40; ++size) {
+    const std::string name(size, 'n');
+    EXPECT_EQ(rewrite(name + "/../b.ts"), sibling("b.ts")) << size;
+    EXPECT_EQ(rewrite("b/" + name + "/."), sibling("b/" + name + "/")) << size;
+    EXPECT_EQ(rewrite("b/" + name + "/"), sibling("b/" + name + "/")) << size;
+  }
+}
+
 TEST(PlaylistRewriter, KeepsEveryLineEndAndBlank) {
   const std::string a = sibling("a.ts");
   expect_rewritten({{"#EXTM3U\r\na.ts\r\n", "#EXTM3U\r\n" + a + "\r\n"},
