@@ -94,7 +94,7 @@ class Secrets(ProxyTest):
         proxy.stream("http://user:SECRET10@127.0.0.1/")
         proxy.wait_for_access(2)
         self.assertNotIn("SECRET", proxy.log())
-        self.assertIn("/a.ts?token=*&b=*", proxy.access_log()[0]["upstream"])
+        self.assertTrue(proxy.access_log()[0]["upstream"].endswith("/b.ts?next=*"))
 
     def test_a_line_cannot_be_forged(self):
         proxy = self.proxy()
@@ -126,7 +126,7 @@ class Files(ProxyTest):
         wait_until(lambda: os.path.exists(access) and "not_found" in self.text(access))
         self.assertEqual(parse_line(self.text(access).split("\n")[0])["event"], "access")
         os.rename(access, access + ".1")
-        proxy.signal(signal.SIGUSR1)
+        proxy.send_signal(signal.SIGUSR1)
         wait_until(lambda: os.path.exists(access), what="the log to be made again")
 
         def reaches_the_new_file():
