@@ -21,12 +21,16 @@ struct DrainConfig {
   Milliseconds timeout{0};            // 0: as long as streams run
   Milliseconds idle{5'000};           // how long an idle keep-alive connection may still ask
   Milliseconds stop_timeout{25'000};  // the bound for TERM
+
+  bool operator==(const DrainConfig&) const = default;
 };
 
 struct ClientConfig {
   Milliseconds header_timeout{10'000};       // from the first byte of a request head to its last
   Milliseconds keepalive_timeout{30'000};    // between two requests
   Milliseconds write_stall_timeout{30'000};  // a client that takes no byte for this long is cut
+
+  bool operator==(const ClientConfig&) const = default;
 };
 
 // What to send upstream in a header that browsers would set.
@@ -42,6 +46,8 @@ struct TlsConfig {
   bool verify = true;
   std::string ca_file;                        // PEM; empty: the system's
   std::vector<TargetPattern> insecure_hosts;  // names whose certificate is not verified
+
+  bool operator==(const TlsConfig&) const = default;
 };
 
 struct UpstreamConfig {
@@ -56,6 +62,8 @@ struct UpstreamConfig {
   HeaderPolicy referer{HeaderPolicy::Kind::target, {}};
   HeaderPolicy origin{HeaderPolicy::Kind::target, {}};
   TlsConfig tls;
+
+  bool operator==(const UpstreamConfig&) const = default;
 };
 
 struct HlsConfig {
@@ -63,10 +71,14 @@ struct HlsConfig {
   enum class ChildUrls { query, named };
   UrlStyle url_style = UrlStyle::absolute;
   ChildUrls child_urls = ChildUrls::query;
+
+  bool operator==(const HlsConfig&) const = default;
 };
 
 struct CorsConfig {
   std::string allow_origin = "*";
+
+  bool operator==(const CorsConfig&) const = default;
 };
 
 struct SecurityConfig {
@@ -74,6 +86,8 @@ struct SecurityConfig {
   std::vector<IpRange> allow_private;  // allow_private: [..]
   std::vector<TargetPattern> allow;    // not empty: nothing else is allowed
   std::vector<TargetPattern> deny;     // wins over allow
+
+  bool operator==(const SecurityConfig&) const = default;
 };
 
 struct LimitsConfig {
@@ -81,6 +95,8 @@ struct LimitsConfig {
   size_t request_head = size_t{32} * 1024;  // bytes, the request line included
   size_t playlist_line = size_t{1024} * 1024;
   unsigned connections = 10'000;  // clients, over all workers
+
+  bool operator==(const LimitsConfig&) const = default;
 };
 
 enum class LogLevel { debug, info, warn, error };
@@ -89,6 +105,8 @@ struct LogConfig {
   LogLevel level = LogLevel::info;
   std::string access = "stderr";  // stderr, off, or a path
   std::string error = "stderr";   // stderr, or a path
+
+  bool operator==(const LogConfig&) const = default;
 };
 
 struct Config {
@@ -107,6 +125,8 @@ struct Config {
   SecurityConfig security;
   LimitsConfig limits;
   LogConfig log;
+
+  bool operator==(const Config&) const = default;
 };
 
 // `loopback` and `private` as blocks: what those words mean in trusted_proxies and allow_private.

@@ -25,6 +25,7 @@ struct Heritage {
   uint64_t generation = 0;
   std::span<Slot> slots;  // the whole scoreboard: for limits that hold over all workers
   const std::atomic<bool>* service_stopping = nullptr;  // shared memory: the whole service stops
+  const Board* board = nullptr;                         // with `slots`: what total_of() sums
   int lifeline_fd = -1;  // read end; EOF means the master is gone: drain and exit
 };
 

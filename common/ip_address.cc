@@ -103,8 +103,8 @@ Result<IpRange> IpRange::parse(std::string_view text) {
 
 std::string IpRange::to_string() const {
   std::string out = address.to_string();
-  if (!address.is_v4 && port) out = "[" + out + "]";
   if (prefix_bits != (address.is_v4 ? 32U : 128U)) out += "/" + std::to_string(prefix_bits);
+  if (!address.is_v4 && port) out = "[" + out + "]";
   if (port) out += ":" + std::to_string(*port);
   return out;
 }

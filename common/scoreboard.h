@@ -1,18 +1,27 @@
 // What the workers tell the master, in shared memory that survives each of them: one cache-line
 // aligned slot per worker process. The master maps it before the first fork and is the only one to
 // hand out slots; a worker writes only to its own. All counters only grow, `*_now` gauges excepted.
+//
+// A slot is used again when its worker is gone. Its counters are first added to the retired ones,
+// so that the sum over both (total_of) never falls.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 
 #include "common/result.h"
 
 namespace streamgate {
 
 enum class WorkerState : uint32_t { vacant, starting, ready, draining };
+
+// `vacant`, `starting`, ...
+std::string_view name_of(WorkerState state);
 
 // Totals of one worker. Written by the worker with relaxed stores, read by anyone.
 struct Counters {
@@ -30,6 +39,30 @@ struct Counters {
   std::atomic<uint64_t> access_lines_dropped{0};
 };
 
+using CounterMember = std::atomic<uint64_t> Counters::*;
+
+struct CounterInfo {
+  std::string_view name;
+  CounterMember member;
+};
+
+// Every counter by name: a member of Counters that has no row here would be lost when its worker
+// leaves (checked at compile time in scoreboard.cc).
+constexpr std::array<CounterInfo, 12> kCounters{{
+    {"connections_accepted", &Counters::connections_accepted},
+    {"connections_refused", &Counters::connections_refused},
+    {"requests_refused", &Counters::requests_refused},
+    {"exchanges_started", &Counters::exchanges_started},
+    {"exchanges_failed", &Counters::exchanges_failed},
+    {"bytes_to_clients", &Counters::bytes_to_clients},
+    {"bytes_from_upstreams", &Counters::bytes_from_upstreams},
+    {"upstream_connections_opened", &Counters::upstream_connections_opened},
+    {"upstream_connections_reused", &Counters::upstream_connections_reused},
+    {"playlists_rewritten", &Counters::playlists_rewritten},
+    {"playlist_lines_too_long", &Counters::playlist_lines_too_long},
+    {"access_lines_dropped", &Counters::access_lines_dropped},
+}};
+
 // Adds to a counter that only this process writes: a plain load and store, no locked instruction.
 inline void count(std::atomic<uint64_t>& counter, uint64_t amount = 1) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
@@ -42,6 +75,49 @@ struct alignas(64) Slot {
   std::atomic<uint64_t> connections_now{0};
   std::atomic<uint64_t> exchanges_now{0};
   Counters counters;
+  // Written by the master when it hands the slot out.
+  std::atomic<int32_t> pid{0};
+  std::atomic<uint64_t> generation{0};
+  std::atomic<int64_t> started_ms{0};  // CLOCK_MONOTONIC
+};
+
+// What belongs to the service and not to one worker. Written by the master alone.
+struct alignas(64) Board {
+  std::atomic<bool> service_stopping{false};
+  std::atomic<uint32_t> retirements{0};  // odd while a slot's counters are being moved
+  Counters retired;                      // of all workers that are gone
+};
+
+// One counter over all workers, living and gone. May be called by any process.
+uint64_t total_of(CounterMember counter, const Board& board, std::span<const Slot> slots);
+
+// Milliseconds of CLOCK_MONOTONIC: the clock of every time in the scoreboard.
+int64_t monotonic_ms();
+
+// The mapping itself. Made by the master; a forked worker inherits it as it stands and never
+// unmaps it.
+class Scoreboard {
+ public:
+  static Result<Scoreboard> create(size_t slot_count);
+  Scoreboard(Scoreboard&& other) noexcept;
+  Scoreboard& operator=(Scoreboard&&) = delete;
+  ~Scoreboard();
+
+  Board& board() { return *board_; }
+  std::span<Slot> slots() { return {slots_, slot_count_}; }
+
+  // The lowest vacant slot, cleared and `starting`, its beat set to now; none: all are taken.
+  std::optional<unsigned> take();
+  // Adds the slot's counters to the retired ones and makes it vacant. Its worker must be gone.
+  void retire(unsigned index);
+
+ private:
+  Scoreboard(Board* board, Slot* slots, size_t slot_count)
+      : board_(board), slots_(slots), slot_count_(slot_count) {}
+
+  Board* board_;  // owned: the start of the mapping
+  Slot* slots_;   // the rest of it
+  size_t slot_count_;
 };
 
 }  // namespace streamgate

@@ -97,4 +97,16 @@ bool SocketAddress::operator==(const SocketAddress& other) const {
   return path() == other.path();
 }
 
+bool overlap(const SocketAddress& a, const SocketAddress& b) {
+  if (a.family() != b.family()) return false;
+  if (!a.is_ip()) return a == b;
+  if (a.port() != b.port() || a.port() == 0) return false;
+  const auto is_wildcard = [](const SocketAddress& address) {
+    IpAddress any;
+    any.is_v4 = address.family() == AF_INET;
+    return address.ip() == any;
+  };
+  return a.ip() == b.ip() || is_wildcard(a) || is_wildcard(b);
+}
+
 }  // namespace streamgate

@@ -1,1 +1,334 @@
 #include "common/url.h"
+
+#include <arpa/inet.h>
+
+#include <charconv>
+#include <cstring>
+#include <optional>
+
+#include "common/ascii.h"
+#include "common/percent_table.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kLongestHost = 253;  // RFC 1035 2.3.4, without the root's length byte
+constexpr size_t kLongestLabel = 63;
+
+// RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) in front of a colon. npos if there is
+// none.
+size_t find_scheme_end(std::string_view text) {
+  if (text.empty() || !ascii::is_alpha(text.front())) return std::string_view::npos;
+  for (size_t i = 1; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == ':') return i;
+    if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '+' && c != '-' && c != '.') break;
+  }
+  return std::string_view::npos;
+}
+
+void append_encoded_byte(char c, std::string& out) {
+  const PercentEntry& entry = percent_entry(c);
+  out.append(entry.text, entry.size_and_class & 3);
+}
+
+// Copies `text`, with the bytes that may not stand in a URI as %XX.
+void append_legal(std::string_view text, std::string& out) {
+  size_t copied = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((percent_entry(text[i]).size_and_class & kIllegalByte) == 0) continue;
+    out.append(text.substr(copied, i - copied));
+    append_encoded_byte(text[i], out);
+    copied = i + 1;
+  }
+  out.append(text.substr(copied));
+}
+
+// Drops the last segment and the slash in front of it (RFC 3986 5.2.4, 2C).
+void remove_last_segment(std::string& out, size_t path_start) {
+  const size_t slash = out.rfind('/');
+  out.resize(slash == std::string::npos || slash < path_start ? path_start : slash);
+}
+
+// Appends `path`, which is empty or begins with a slash, without its dot segments. `path_start` is
+// where the whole path begins in `out`. If this is the path's `end`, a last dot segment leaves its
+// slash behind.
+enum class PathPart { directory, end };
+void append_segments(std::string_view path, PathPart part, size_t path_start, std::string& out) {
+  while (!path.empty()) {
+    const size_t next = path.find('/', 1);
+    const std::string_view segment = path.substr(1, next == path.npos ? path.npos : next - 1);
+    const bool is_last = next == path.npos;
+    if (segment == "." || segment == "..") {
+      if (segment == "..") remove_last_segment(out, path_start);
+      if (is_last && part == PathPart::end) out.push_back('/');
+    } else {
+      out.push_back('/');
+      append_legal(segment, out);
+    }
+    path = is_last ? std::string_view() : path.substr(next);
+  }
+}
+
+// RFC 3986 5.2.4 for a path that may lack its leading slash (2A, 2D).
+void append_path(std::string_view path, std::string& out) {
+  const size_t path_start = out.size();
+  if (path.empty() || path.front() == '/') {
+    return append_segments(path, PathPart::end, path_start, out);
+  }
+  for (;;) {
+    if (path.substr(0, 2) == "./") {
+      path.remove_prefix(2);
+    } else if (path.substr(0, 3) == "../") {
+      path.remove_prefix(3);
+    } else {
+      break;
+    }
+  }
+  if (path == "." || path == "..") return;
+  const std::string_view first = path.substr(0, path.find('/'));
+  append_legal(first, out);
+  append_segments(path.substr(first.size()), PathPart::end, path_start, out);
+}
+
+// RFC 3986 5.2.3, then 5.2.4 on the result, without building it first.
+void append_merged_path(const UriParts& base, std::string_view path, std::string& out) {
+  const size_t slash = base.path.rfind('/');
+  if (slash == base.path.npos && !(base.has_authority && base.path.empty())) {
+    return append_path(path, out);
+  }
+  const size_t path_start = out.size();
+  if (slash != base.path.npos) {
+    // The directory part may only begin with a slash here; a rootless base has no host to ask.
+    const std::string_view directory = base.path.substr(0, slash);
+    if (!directory.empty() && directory.front() != '/') {
+      std::string merged(base.path.substr(0, slash + 1));
+      return append_path(merged.append(path), out);
+    }
+    append_segments(directory, PathPart::directory, path_start, out);
+  }
+  const std::string_view first = path.substr(0, path.find('/'));
+  const bool only_segment = first.size() == path.size();
+  if (first == "." || first == "..") {
+    if (first == "..") remove_last_segment(out, path_start);
+    if (only_segment) out.push_back('/');
+  } else {
+    out.push_back('/');
+    append_legal(first, out);
+  }
+  append_segments(path.substr(first.size()), PathPart::end, path_start, out);
+}
+
+void append_query(std::string_view query, std::string& out) {
+  out.push_back('?');
+  append_legal(query, out);
+}
+
+Error bad_url(const char* rule) { return Error{Reason::bad_url, rule}; }
+
+// A dotted quad without leading zeros; inet_pton takes nothing else.
+bool is_dotted_quad(const std::string& host) {
+  in_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1;
+}
+
+// Null if `host` (lower case, no trailing dot) is a name we can ask DNS for, or an IPv4 address in
+// its one canonical spelling; else the rule it breaks.
+const char* find_host_problem(const std::string& host) {
+  if (host.empty()) return "the host is empty";
+  if (host.size() > kLongestHost) return "the host is longer than 253 bytes";
+  size_t label_start = 0;
+  bool label_is_number = true;
+  for (size_t i = 0; i < host.size(); ++i) {
+    const char c = host[i];
+    if (c == '.') {
+      if (i == label_start) return "the host has an empty label";
+      if (i - label_start > kLongestLabel) return "a label of the host is longer than 63 bytes";
+      label_start = i + 1;
+      label_is_number = true;
+      continue;
+    }
+    if (!ascii::is_digit(c)) label_is_number = false;
+    if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '-' && c != '_') {
+      return "the host has a byte that no host name has";
+    }
+  }
+  if (host.size() == label_start) return "the host has an empty label";
+  if (host.size() - label_start > kLongestLabel)
+    return "a label of the host is longer than 63 bytes";
+  // Anything that ends in a number is an IPv4 address to somebody's inet_aton (127.1, 0x7f.1).
+  const bool is_hexadecimal = host.compare(label_start, 2, "0x") == 0;
+  if ((label_is_number || is_hexadecimal) && !is_dotted_quad(host)) {
+    return "a numeric host must be a plain dotted quad";
+  }
+  return nullptr;
+}
+
+// The canonical text of an IPv6 address (RFC 5952 as inet_ntop writes it); zones are refused.
+std::optional<std::string> canonical_ipv6(std::string_view text) {
+  char spelled[INET6_ADDRSTRLEN];
+  if (text.size() >= sizeof spelled) return std::nullopt;
+  std::memcpy(spelled, text.data(), text.size());
+  spelled[text.size()] = '\0';
+  in6_addr address;
+  if (inet_pton(AF_INET6, spelled, &address) != 1) return std::nullopt;
+  if (inet_ntop(AF_INET6, &address, spelled, sizeof spelled) == nullptr) return std::nullopt;
+  return std::string(spelled);
+}
+
+// Cuts `:port` off the end of `authority`; the empty port of RFC 3986 3.2.3 is the default.
+Result<uint16_t> take_port(std::string_view& authority, size_t colon, uint16_t default_port) {
+  const std::string_view digits = authority.substr(colon + 1);
+  authority = authority.substr(0, colon);
+  if (digits.empty()) return default_port;
+  const std::optional<uint64_t> port = ascii::parse_uint(digits);
+  if (!port || *port == 0 || *port > 65535) return bad_url("the port is not 1 to 65535");
+  return static_cast<uint16_t>(*port);
+}
+
+Result<void> parse_authority(std::string_view authority, HttpUrl& url) {
+  if (authority.find('@') != authority.npos) return bad_url("userinfo is not allowed");
+  const bool is_bracketed = !authority.empty() && authority.front() == '[';
+  const size_t bracket = is_bracketed ? authority.find(']') : 0;
+  if (bracket == authority.npos) return bad_url("the bracket of the host is not closed");
+  const size_t colon = authority.find(':', bracket);
+  if (colon != authority.npos) {
+    const Result<uint16_t> port = take_port(authority, colon, url.port);
+    if (!port) return port.error();
+    url.port = *port;
+  }
+  if (is_bracketed) {
+    if (bracket + 1 != authority.size()) return bad_url("junk after the bracket of the host");
+    std::optional<std::string> address = canonical_ipv6(authority.substr(1, bracket - 1));
+    if (!address) return bad_url("the bracketed host is not an IPv6 address");
+    url.host = *std::move(address);
+    url.host_is_ipv6 = true;
+    return {};
+  }
+  if (!authority.empty() && authority.back() == '.') authority.remove_suffix(1);
+  url.host = ascii::lower(authority);
+  if (const char* problem = find_host_problem(url.host)) return bad_url(problem);
+  return {};
+}
+
+}  // namespace
+
+UriParts split_uri(std::string_view text) {
+  UriParts parts;
+  if (const size_t colon = find_scheme_end(text); colon != text.npos) {
+    parts.has_scheme = true;
+    parts.scheme = text.substr(0, colon);
+    text.remove_prefix(colon + 1);
+  }
+  if (const size_t hash = text.find('#'); hash != text.npos) {
+    parts.has_fragment = true;
+    parts.fragment = text.substr(hash + 1);
+    text = text.substr(0, hash);
+  }
+  if (const size_t mark = text.find('?'); mark != text.npos) {
+    parts.has_query = true;
+    parts.query = text.substr(mark + 1);
+    text = text.substr(0, mark);
+  }
+  if (text.substr(0, 2) == "//") {
+    parts.has_authority = true;
+    const size_t slash = text.find('/', 2);
+    parts.authority = text.substr(2, slash == text.npos ? text.npos : slash - 2);
+    text.remove_prefix(2 + parts.authority.size());
+  }
+  parts.path = text;
+  return parts;
+}
+
+void resolve_reference(const UriParts& base, std::string_view reference, std::string& out) {
+  const UriParts parts = split_uri(reference);
+  const UriParts& scheme_from = parts.has_scheme ? parts : base;
+  const UriParts& authority_from = parts.has_scheme || parts.has_authority ? parts : base;
+  if (scheme_from.has_scheme) out.append(scheme_from.scheme).push_back(':');
+  if (authority_from.has_authority) append_legal(authority_from.authority, out.append("//"));
+  if (&authority_from == &parts || parts.path.substr(0, 1) == "/") {
+    append_path(parts.path, out);
+  } else if (parts.path.empty()) {
+    append_legal(base.path, out);  // 5.2.2 keeps the base's path as it is
+    if (!parts.has_query && base.has_query) append_query(base.query, out);
+  } else {
+    append_merged_path(base, parts.path, out);
+  }
+  if (parts.has_query) append_query(parts.query, out);
+  if (parts.has_fragment) {
+    out.push_back('#');
+    append_legal(parts.fragment, out);
+  }
+}
+
+void percent_encode(std::string_view text, std::string& out) {
+  const size_t start = out.size();
+  out.resize(start + percent_encoded_bound(text.size()));
+  unsigned classes = 0;
+  const char* end = percent_encode_to(text, out.data() + start, classes);
+  out.resize(static_cast<size_t>(end - out.data()));
+}
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (;;) {
+    const size_t percent = text.find('%');
+    out.append(text.substr(0, percent));
+    if (percent == text.npos) return out;
+    text.remove_prefix(percent);
+    unsigned char byte = 0;
+    const char* digits = text.data() + 1;
+    if (text.size() >= 3 && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      out.push_back(static_cast<char>(byte));
+      text.remove_prefix(3);
+    } else {
+      out.push_back('%');
+      text.remove_prefix(1);
+    }
+  }
+}
+
+std::string HttpUrl::authority() const {
+  std::string text = host_is_ipv6 ? '[' + host + ']' : host;
+  if (port != (is_https ? 443 : 80)) text.append(1, ':').append(std::to_string(port));
+  return text;
+}
+
+std::string HttpUrl::origin() const { return std::string(scheme()).append("://") + authority(); }
+
+std::string HttpUrl::to_string() const { return origin() + path_and_query; }
+
+std::string_view HttpUrl::path() const {
+  const std::string_view text = path_and_query;
+  return text.substr(0, text.find('?'));
+}
+
+Result<HttpUrl> parse_http_url(std::string_view text) {
+  unsigned classes = 0;
+  for (const char c : text) classes |= percent_entry(c).size_and_class;
+  if ((classes & kControlByte) != 0) return bad_url("a control byte in the URL");
+
+  HttpUrl url;
+  if (ascii::istarts_with(text, "https://")) {
+    url.is_https = true;
+    url.port = 443;
+  } else if (!ascii::istarts_with(text, "http://")) {
+    return bad_url("the URL does not begin with http:// or https://");
+  }
+  text.remove_prefix(url.is_https ? 8 : 7);
+
+  const std::string_view authority = text.substr(0, text.find_first_of("/?#"));
+  if (Result<void> parsed = parse_authority(authority, url); !parsed) return parsed.error();
+  text.remove_prefix(authority.size());
+  text = text.substr(0, text.find('#'));
+  if (text.empty() || text.front() != '/') url.path_and_query.push_back('/');
+  if ((classes & kIllegalByte) == 0) {
+    url.path_and_query.append(text);
+  } else {
+    append_legal(text, url.path_and_query);
+  }
+  return url;
+}
+
+}  // namespace streamgate

@@ -1,8 +1,68 @@
+// The composition root, and the one file that sees both the master and the worker.
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
 
-#include "common/version.h"
+#include "common/heritage.h"
+#include "master/account.h"
+#include "master/command_line.h"
+#include "master/config_loader.h"
+#include "master/supervisor.h"
+#include "worker/worker.h"
 
-int main() {
-  std::printf("streamgate %s\n", streamgate::version());
-  return 0;
+namespace streamgate {
+namespace {
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (!value) return std::nullopt;
+  return value;
 }
+
+void complain(const std::string& problem) {
+  std::fprintf(stderr, "streamgate: %s\n", problem.c_str());
+}
+
+// `--check`: everything that can be known without starting.
+int check(LoadedConfig loaded) {
+  if (loaded.ok()) {
+    if (const auto account = find_account(loaded.config.user); !account) {
+      loaded.problems.push_back(account.error().detail);
+    }
+    if (const auto checked = check_worker_config(loaded.config); !checked) {
+      loaded.problems.push_back(checked.error().detail);
+    }
+  }
+  for (const std::string& problem : loaded.problems) complain(problem);
+  return loaded.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int print_effective_config(const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  if (!loaded.ok()) return EXIT_FAILURE;
+  std::fputs(print_config(loaded.config).c_str(), stdout);
+  return EXIT_SUCCESS;
+}
+
+int run(int argc, char** argv) {
+  const CommandLine line = parse_command_line(argc, argv);
+  if (line.exit_code) return *line.exit_code;
+  const auto listen_addr = environment("LISTEN_ADDR");
+  switch (line.action) {
+    case CommandLine::Action::check:
+      return check(load_config(line.config_file, listen_addr));
+    case CommandLine::Action::print_config:
+      return print_effective_config(load_config(line.config_file, listen_addr));
+    case CommandLine::Action::serve:
+      break;
+  }
+  Supervisor supervisor({line.config_file, listen_addr, run_worker, check_worker_config});
+  return supervisor.run();
+}
+
+}  // namespace
+}  // namespace streamgate
+
+int main(int argc, char** argv) { return streamgate::run(argc, argv); }

@@ -22,6 +22,7 @@ using Event = std::unique_ptr<event, Freer<event_free>>;
 using Buffer = std::unique_ptr<evbuffer, Freer<evbuffer_free>>;
 using SslContext = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using Ssl = std::unique_ptr<SSL, Freer<SSL_free>>;
+using TlsSession = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
 
 template <class T>
 struct MemberOwner;

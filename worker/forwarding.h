@@ -1,4 +1,5 @@
-// Which header fields cross, in both directions, and the heads we write ourselves.
+// Which header fields cross, in both directions. Our own answers are in own_response.h, which comes
+// with this header; the writing of any head is in head_writer.h.
 //
 // Level 1: no socket, no event loop. Heads are built anew from allow-lists: nothing to smuggle.
 #pragma once
@@ -9,7 +10,9 @@
 
 #include "common/config.h"
 #include "common/result.h"
+#include "worker/head_writer.h"
 #include "worker/http_message.h"
+#include "worker/own_response.h"
 #include "worker/stream_request.h"
 
 namespace streamgate {
@@ -40,7 +43,7 @@ struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // decides the default Cache-Control of segments
   bool is_playlist = false;        // rewritten: type and cache fields are ours, validators dropped
-  ClientFraming framing;
+  ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;
 };
@@ -48,36 +51,11 @@ struct RelayedResponse {
 // The response head for the client, with CORS, cache fields and framing.
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors);
 
-// Our own answers. JSON body with the stable reason, X-Streamgate-Error, no-store, CORS.
-struct OwnResponse {
-  int status = 200;
-  std::string_view content_type;
-  std::string_view body;
-  std::string_view error_token;   // empty: not an error
-  std::string_view extra_fields;  // whole lines with CRLF
-  bool head_only = false;
-  bool keep_alive = true;
-  int client_minor_version = 1;
-};
-std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
-
-// The answer to a failure: head and JSON body, `Connection: close` unless keep_alive.
-std::string write_error_response(Reason reason, bool head_only, bool keep_alive,
-                                 const CorsConfig& cors);
-
-// The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, asked-for headers that
-// are tokens, exposed headers, max age.
-std::string write_preflight_response(const RequestHead& client, bool keep_alive,
-                                     const CorsConfig& cors);
-
 // The URL prefix of children: `<origin><prefix>` without a path, from public_url, else from
 // X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (a list's first element), else from
 // Host. Forwarded values that are not a plain host[:port] or path are ignored. Empty for an
 // HTTP/1.0 client without Host: then children are path-only.
 std::string public_origin(const RequestHead& client, bool peer_is_trusted,
                           std::string_view public_url);
-
-// The reason phrase of RFC 9110 15 for a status, or "Unknown".
-std::string_view reason_phrase(int status);
 
 }  // namespace streamgate

@@ -4,6 +4,7 @@
 // Level 1: no socket, no event loop.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace streamgate {
@@ -20,5 +21,9 @@ bool has_playlist_extension(std::string_view path);
 // need_more only while fewer than kSniffBytes bytes are there and they could still be either.
 Verdict detect_playlist(std::string_view content_type, std::string_view path,
                         std::string_view first_bytes, bool complete);
+
+// True if the body begins with gzip's magic number. Some upstreams send compressed playlists
+// without saying so: with a type or path of a playlist, inflate first and judge what comes out.
+bool looks_gzipped(std::string_view first_bytes);
 
 }  // namespace streamgate

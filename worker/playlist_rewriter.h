@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 
 #include "common/config.h"
@@ -44,6 +44,10 @@ class PlaylistRewriter {
   void finish(evbuffer* out);
 
   uint64_t lines_too_long() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace streamgate

@@ -17,10 +17,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
+#include "worker/chunk_decoder.h"
 #include "worker/http_message.h"
 
 namespace streamgate {
@@ -37,13 +40,15 @@ class ResponseParser {
   // Begins a response to a request of that method.
   void reset(Method request_method);
 
+  // After the end item, bytes that are left over belong to no response; head().keep_alive is then
+  // false.
   Result<Item> next(std::string_view& bytes);
 
   // The upstream closed. `end` if the response was complete with that (Framing::until_close), else
   // bad_response (inside the head, or nothing came) or truncated_body.
   Result<Item> finish();
 
-  // Valid from the head item to the next reset().
+  // Valid from the head item to the next reset(); its views point into the parser.
   const ResponseHead& head() const { return head_; }
 
   // No byte of this response has been seen yet.
@@ -56,8 +61,46 @@ class ResponseParser {
   void skip_body(uint64_t bytes);
 
  private:
+  enum class Step { status_line, fields, length_body, chunked_body, until_close, complete, failed };
+
+  Result<Item> next_of_head(std::string_view& bytes);
+  Result<Item> next_of_length_body(std::string_view& bytes);
+  Result<Item> next_of_chunked_body(std::string_view& bytes);
+  Item end_with(std::string_view left_over);
+  Result<Item> fail(Error error);
+
+  Result<bool> take_line(std::string_view& bytes);
+  Result<void> judge_line(std::string_view line);
+  Result<void> judge_status_line(std::string_view line);
+  Result<void> judge_field_line(std::string_view line);
+  Result<void> judge_whole_head();
+  Result<void> judge_framing_fields();
+  void begin_no_body(bool chunked);
+  void begin_body(bool chunked);
+  void build_fields();
+  void begin_head();
+
   ResponseHead head_;
   bool untouched_ = true;
+  bool is_head_request_ = false;
+  Step step_ = Step::status_line;
+  std::optional<Error> failure_;  // final: every later call says the same
+
+  // The bytes of the head, which the views of head_ point into once it is complete; before, while
+  // they may still move, fields are places in them.
+  std::string head_bytes_;
+  struct FieldPlace {
+    size_t begin;
+    size_t name_length;
+    size_t end;
+  };
+  std::vector<FieldPlace> field_places_;
+  size_t line_begin_ = 0;
+  unsigned empty_lines_ = 0;
+  unsigned interim_heads_ = 0;
+
+  uint64_t body_left_ = 0;  // Step::length_body
+  ChunkDecoder chunks_;
 };
 
 }  // namespace streamgate

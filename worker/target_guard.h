@@ -31,8 +31,22 @@ class TargetGuard {
   // decides).
   Result<void> check_name(const HttpUrl& url) const;
 
-  // target_forbidden or loop. `url` is the one whose name was resolved to `address`.
+  // target_forbidden or loop. `url` is the one whose name was resolved to `address`. Requires
+  // address.is_ip().
+  //
+  // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the
+  // IPv6 forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
+  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses are never
+  // opened, by nothing.
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
+
+ private:
+  bool is_allowed_by_name(const HttpUrl& url) const;
+  bool is_own(const SocketAddress& address) const;
+  bool is_opened(const IpAddress& address, uint16_t port) const;
+
+  const SecurityConfig& config_;
+  std::vector<SocketAddress> own_addresses_;
 };
 
 }  // namespace streamgate

@@ -1,22 +1,11 @@
 #include "worker/timer_wheel.h"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/scoreboard.h"
 
 namespace streamgate {
-namespace {
-
-int64_t monotonic_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
-}  // namespace
-
 Deadline::Deadline(TimerWheel& wheel, void* owner, Callback fired)
     : wheel_(wheel), owner_(owner), fired_(fired) {}
 
@@ -42,8 +31,7 @@ void Deadline::cancel() {
 }
 
 TimerWheel::TimerWheel(event_base* base)
-    : base_(base),
-      start_ms_(monotonic_ms()),
+    : start_ms_(monotonic_ms()),
       tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::on_tick>, this)) {
   CHECK(tick_);
   const timeval every{0, kTick.count() * 1000};

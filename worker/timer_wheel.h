@@ -65,7 +65,6 @@ class TimerWheel {
   void run_slot(size_t slot);
   uint64_t tick_of(int64_t ms) const;
 
-  event_base* base_;
   int64_t start_ms_;
   uint64_t done_tick_ = 0;
   std::array<Deadline*, kSlots> slots_{};

@@ -1,11 +1,14 @@
 // The client side of TLS to upstreams: TLS 1.2 or later, verified by default, SNI for names,
 // session reuse per origin.
 //
-// Level 2. OpenSSL stands only here, in upstream_connection and in event.h.
+// Level 2. OpenSSL stands only here, in dialer, upstream_connection and event.h. OpenSSL writes to
+// its sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.
 #pragma once
 
+#include <list>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "common/config.h"
 #include "common/result.h"
@@ -23,5 +26,32 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
 
 // OpenSSL's error queue as text, emptied.
 std::string take_tls_errors();
+
+// Why the handshake of `ssl` failed: the certificate's fault in words, else the error queue,
+// emptied.
+std::string take_handshake_error(const SSL* ssl);
+
+// Frees `ssl`. Polite: tells the peer (close_notify, one attempt that does not block); abrupt: says
+// nothing. The session can be resumed after both.
+enum class TlsGoodbye { polite, abrupt };
+void close_tls(Ssl ssl, TlsGoodbye goodbye);
+
+// The last session of each origin, so that the next handshake with it is short. Holds 256 origins;
+// the least recently used makes room.
+class TlsSessions {
+ public:
+  // Before the handshake.
+  void offer(SSL& ssl, const std::string& origin);
+  // After a response: TLS 1.3 tickets come behind the handshake.
+  void keep(SSL& ssl, const std::string& origin);
+
+ private:
+  struct Kept {
+    std::string origin;
+    TlsSession session;
+  };
+  std::list<Kept> by_use_;  // most recently used first
+  std::unordered_map<std::string, std::list<Kept>::iterator> places_;
+};
 
 }  // namespace streamgate

@@ -7,10 +7,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
+#include "common/config.h"
 #include "common/result.h"
+#include "common/scoreboard.h"
 #include "common/unique_fd.h"
 #include "worker/event.h"
 #include "worker/http_message.h"
@@ -21,8 +25,9 @@
 namespace streamgate {
 
 // Implemented by Exchange. Order: on_head once, on_body any number of times, then on_end or
-// on_upstream_error; on_read_done after all the pieces of one read. After on_end,
-// on_upstream_error, or the loan's end nothing more comes. Any of these calls may end the loan.
+// on_upstream_error; on_read_done after all the pieces of one read, unless on_end came with them.
+// After on_end, on_upstream_error, or the loan's end nothing more comes. Any of these calls may end
+// the loan.
 class ResponseHandler {
  public:
   virtual void on_head(const ResponseHead& head) = 0;
@@ -42,14 +47,112 @@ enum class PauseReason : unsigned { client_full = 1U << 0U, deciding = 1U << 1U 
 
 class UpstreamConnection : public Retirable {
  public:
-  // Sends a whole request head; the response goes to `handler` until the loan ends.
-  virtual void send_request(std::string request, Method method, ResponseHandler& handler) = 0;
+  // What all connections of a worker share. Outlives them.
+  struct Tools {
+    event_base* base;
+    TimerWheel& wheel;
+    const UpstreamConfig& config;
+    Counters& counters;
+    std::span<char> scratch;  // every read of every connection goes through here
+  };
 
-  // Back-pressure by reason: nothing is read while any reason stands.
-  virtual void pause(PauseReason reason) = 0;
-  virtual void resume(PauseReason reason) = 0;
+  // Implemented by UpstreamPool.
+  class Keeper {
+   public:
+    // An idle connection was closed by its peer, or its peer spoke out of turn: destroy it.
+    virtual void on_idle_ended(UpstreamConnection& connection) = 0;
 
-  virtual bool reused() const = 0;  // has served a request before this loan
+   protected:
+    ~Keeper() = default;
+  };
+
+  // Connected, `ssl` (may be null) past its handshake. Begins idle.
+  UpstreamConnection(const Tools& tools, Keeper& keeper, UniqueFd fd, Ssl ssl);
+  ~UpstreamConnection() override;
+
+  // Sends a whole request head; the response goes to `handler` until the loan ends. Once per loan.
+  void send_request(std::string request, Method method, ResponseHandler& handler);
+
+  // Back-pressure by reason: nothing is read, and no time runs out, while any reason stands. What
+  // had been read already (one read at most) is kept and handed on after resume(), from the event
+  // loop.
+  void pause(PauseReason reason);
+  void resume(PauseReason reason);
+
+  bool reused() const { return reused_; }  // has served a request before this loan
+
+  // For the pool. close() ends everything but the object itself, which its caller retires.
+  void begin_loan();
+  void end_loan();
+  void close();
+  bool is_on_loan() const { return step_ != Step::idle && step_ != Step::closed; }
+  // The response is complete and the connection may serve another one.
+  bool can_be_kept() const { return step_ == Step::complete && clean_; }
+  SSL* tls() const { return ssl_.get(); }
+
+ private:
+  enum class Step { idle, lent, awaiting_head, relaying_body, complete, broken, closed };
+  enum class ReadEnd { full, drained, closed, truncated, failed };
+  struct ReadOutcome {
+    size_t size;
+    ReadEnd end;
+  };
+  enum class GoOn { yes, no };
+
+  void on_readable();
+  void on_writable();
+  void on_later();
+  static void on_deadline(void* self);
+
+  void flush_request();
+  bool is_request_sent() const { return sent_ == request_.size(); }
+  ssize_t write_some(std::string_view bytes);
+
+  bool is_receiving() const;
+  void receive();
+  ReadOutcome read(size_t most);
+  ReadOutcome read_plain(size_t most);
+  ReadOutcome read_tls(size_t most);
+  size_t read_size() const;
+  GoOn feed(std::string_view bytes);
+  GoOn hand_on(const ResponseParser::Item& item, std::string_view rest);
+  void hold(std::string_view bytes);
+  GoOn feed_held();
+  void judge_end(ReadEnd end);
+
+  void complete(bool clean);
+  void fail(Error error);
+  void check_idle();
+
+  void start_reading();
+  void stop_reading();
+  void run_later();
+  void arm_deadline();
+
+  const Tools& tools_;
+  Keeper& keeper_;
+  UniqueFd fd_;
+  Ssl ssl_;
+  Event readable_;  // level-triggered, persistent, and added from connect to close but for stalls
+  Event writable_;  // made when a request does not go out at once
+  Event later_;     // goes on with what no readiness of the socket would tell
+  Deadline deadline_;
+  Step step_ = Step::idle;
+  uint64_t loan_ = 0;  // counts loans: tells a callback's caller that its loan has ended
+  ResponseHandler* handler_ = nullptr;
+  ResponseParser parser_;
+  std::string request_;
+  size_t sent_ = 0;
+  std::string held_;      // read but not handed on when a pause came; at most one read
+  bool holding_ = false;  // held_ (perhaps empty) must go through the parser before the next read
+  std::optional<ReadEnd> pending_end_;  // behind held_
+  unsigned paused_ = 0;
+  int64_t paused_at_ms_ = 0;
+  uint64_t flow_bytes_ = 0;  // since the request, or since the last long pause
+  bool reading_ = false;
+  bool reused_ = false;
+  bool served_ = false;
+  bool clean_ = false;
 };
 
 }  // namespace streamgate

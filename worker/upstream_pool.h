@@ -1,5 +1,6 @@
 // Connections to upstreams: opens them (DNS answer in hand, addresses raced, TLS), lends one for
-// one exchange, takes it back and keeps it idle for the next one to the same origin.
+// one exchange, takes it back and keeps it idle for the next one to the same origin: same address,
+// port, scheme and, for https, name.
 //
 // Level 2. One per worker.
 #pragma once
@@ -26,13 +27,14 @@ class UpstreamPool {
   class Observer {
    public:
     virtual void on_connected(UpstreamConnection& connection) = 0;
-    virtual void on_connect_failed(Error error) = 0;  // connect_failed, connect_timeout, tls_failed
+    // connect_failed, connect_timeout, tls_failed; overloaded if there was no descriptor left.
+    virtual void on_connect_failed(Error error) = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  // An attempt under way. Destroying it cancels it.
+  // An attempt under way. Destroying it cancels it. Gone before the pool is.
   class Attempt;
   struct CancelAttempt {
     void operator()(Attempt* attempt) const noexcept;
@@ -58,7 +60,8 @@ class UpstreamPool {
                               Freshness freshness, Observer& observer, AttemptHandle& attempt);
 
   // Ends the loan. A connection whose response is not complete, or that may not be used again, or
-  // with Reuse::no, is closed.
+  // with Reuse::no, is closed, and destroyed by the reaper. Of the idle ones, at most
+  // keepalive_per_origin of an origin and 1024 in all are kept; the longest idle makes room.
   void give_back(UpstreamConnection& connection, Reuse reuse);
 
   // Drain: closes idle connections and keeps none from now on.

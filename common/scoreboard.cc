@@ -1,0 +1,113 @@
+#include "common/scoreboard.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <new>
+#include <utility>
+
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+static_assert(sizeof(Counters) == kCounters.size() * sizeof(std::atomic<uint64_t>),
+              "every counter has a row in kCounters");
+static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");
+
+size_t mapping_size(size_t slot_count) { return sizeof(Board) + slot_count * sizeof(Slot); }
+
+uint64_t sum(CounterMember counter, const Board& board, std::span<const Slot> slots) {
+  uint64_t total = (board.retired.*counter).load(std::memory_order_relaxed);
+  for (const Slot& slot : slots) {
+    total += (slot.counters.*counter).load(std::memory_order_relaxed);
+  }
+  return total;
+}
+
+}  // namespace
+
+std::string_view name_of(WorkerState state) {
+  switch (state) {
+    case WorkerState::vacant:
+      return "vacant";
+    case WorkerState::starting:
+      return "starting";
+    case WorkerState::ready:
+      return "ready";
+    case WorkerState::draining:
+      return "draining";
+  }
+  return "?";
+}
+
+uint64_t total_of(CounterMember counter, const Board& board, std::span<const Slot> slots) {
+  // A bound, because a master that was killed while it moved counters leaves the number odd.
+  constexpr int kAttempts = 1000;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const uint32_t before = board.retirements.load(std::memory_order_acquire);
+    const uint64_t total = sum(counter, board, slots);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const uint32_t after = board.retirements.load(std::memory_order_relaxed);
+    if (before == after && before % 2 == 0) return total;
+  }
+  return sum(counter, board, slots);
+}
+
+int64_t monotonic_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+Result<Scoreboard> Scoreboard::create(size_t slot_count) {
+  void* memory = ::mmap(nullptr, mapping_size(slot_count), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return Error{Reason::internal, std::string("cannot map the scoreboard: ") + strerror(errno)};
+  }
+  auto* board = new (memory) Board;
+  auto* slots = reinterpret_cast<Slot*>(board + 1);
+  for (size_t i = 0; i < slot_count; ++i) new (slots + i) Slot;
+  return Scoreboard(board, slots, slot_count);
+}
+
+Scoreboard::Scoreboard(Scoreboard&& other) noexcept
+    : board_(std::exchange(other.board_, nullptr)),
+      slots_(std::exchange(other.slots_, nullptr)),
+      slot_count_(std::exchange(other.slot_count_, 0)) {}
+
+Scoreboard::~Scoreboard() {
+  if (board_) ::munmap(board_, mapping_size(slot_count_));
+}
+
+std::optional<unsigned> Scoreboard::take() {
+  for (unsigned i = 0; i < slot_count_; ++i) {
+    if (slots_[i].state.load() != WorkerState::vacant) continue;
+    slots_[i].beat_ms = monotonic_ms();
+    slots_[i].started_ms = monotonic_ms();
+    slots_[i].state = WorkerState::starting;
+    return i;
+  }
+  return std::nullopt;
+}
+
+void Scoreboard::retire(unsigned index) {
+  CHECK(index < slot_count_);
+  Slot& slot = slots_[index];
+  board_->retirements.fetch_add(1);
+  for (const CounterInfo& info : kCounters) {
+    count(board_->retired.*info.member, (slot.counters.*info.member).load());
+    (slot.counters.*info.member) = 0;
+  }
+  board_->retirements.fetch_add(1);
+  slot.connections_now = 0;
+  slot.exchanges_now = 0;
+  slot.pid = 0;
+  slot.generation = 0;
+  slot.state = WorkerState::vacant;
+}
+
+}  // namespace streamgate

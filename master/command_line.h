@@ -1,0 +1,19 @@
+// The command line, as a value. The only module that knows CLI11; no exception leaves it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace streamgate {
+
+struct CommandLine {
+  enum class Action { serve, check, print_config };
+  Action action = Action::serve;
+  std::string config_file;       // empty: built-in defaults
+  std::optional<int> exit_code;  // set: everything is said (--help, --version, a mistake)
+};
+
+// Writes help and version to stdout, mistakes to stderr.
+CommandLine parse_command_line(int argc, const char* const* argv);
+
+}  // namespace streamgate

@@ -1,0 +1,52 @@
+// One listening socket of the service: bound by the master, inherited by every worker, kept across
+// reloads while its address stays in the configuration. Runs in the master only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/result.h"
+#include "common/socket_address.h"
+#include "common/unique_fd.h"
+
+namespace streamgate {
+
+class Listener {
+ public:
+  // Binds and listens: non-blocking, close-on-exec, IPV6_V6ONLY, SO_REUSEADDR. A Unix socket that
+  // nobody listens on any more is replaced; one in use, or a file that is no socket, is an error.
+  static Result<Listener> bind(const SocketAddress& address);
+
+  Listener(Listener&&) = default;
+  Listener& operator=(Listener&&) = default;
+  ~Listener() = default;  // closes; the file of a Unix socket stays, see remove_file
+
+  int fd() const { return fd_.get(); }
+  const SocketAddress& configured() const { return configured_; }
+  const SocketAddress& bound() const { return bound_; }  // port 0 replaced by the kernel's choice
+
+  // Removes the file of a Unix socket, if it is still ours. Only the master that stops listening
+  // calls it: a destructor would run in workers as well.
+  void remove_file() const;
+
+ private:
+  Listener() = default;
+
+  UniqueFd fd_;
+  SocketAddress configured_;
+  SocketAddress bound_;
+  dev_t device_ = 0;  // with inode_: the file of a Unix socket
+  ino_t inode_ = 0;
+};
+
+// Shared by the generations that serve on it; closed with the last of them.
+using Listeners = std::vector<std::shared_ptr<const Listener>>;
+
+// What `wanted` names: listeners of `live` where the address is the same, new ones elsewhere. All
+// or nothing. A conflict with one of `live` names both addresses.
+Result<Listeners> bind_listeners(std::span<const SocketAddress> wanted, const Listeners& live);
+
+}  // namespace streamgate

@@ -1,1 +1,0 @@
-#include "master/respawn_policy.h"

@@ -1,0 +1,73 @@
+#include "master/service_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+
+#include "common/log.h"
+#include "common/unique_fd.h"
+
+namespace streamgate {
+namespace {
+
+Error failed(const std::string& what, const std::string& path) {
+  return {Reason::internal, what + " " + path + ": " + std::strerror(errno)};
+}
+
+Result<void> create_log_file(const std::string& path, const std::optional<Account>& account) {
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+  if (!file.valid()) return failed("cannot open the log", path);
+  if (!account) return {};
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return failed("cannot look at the log", path);
+  // A terminal or a pipe (/dev/stdout in a container) keeps its owner.
+  if (!S_ISREG(info.st_mode) || info.st_uid == account->uid) return {};
+  if (::fchown(file.get(), account->uid, account->gid) != 0) return failed("cannot chown", path);
+  return {};
+}
+
+}  // namespace
+
+Result<void> open_log_files(const LogConfig& config, const std::optional<Account>& account) {
+  if (config.access != "stderr" && config.access != "off") {
+    if (auto created = create_log_file(config.access, account); !created) return created;
+  }
+  if (config.error != "stderr") {
+    if (auto created = create_log_file(config.error, account); !created) return created;
+  }
+  return log::open(config);
+}
+
+Result<void> PidFile::move_to(const std::string& path) {
+  if (!path.empty()) {
+    // Renamed into place, so that nobody ever reads half a number.
+    const std::string fresh = path + ".new";
+    const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!file.valid()) return failed("cannot write the pid file", fresh);
+    const std::string text = std::to_string(::getpid()) + "\n";
+    const ssize_t written = ::write(file.get(), text.data(), text.size());
+    if (written != static_cast<ssize_t>(text.size()) ||
+        ::rename(fresh.c_str(), path.c_str()) != 0) {
+      return failed("cannot write the pid file", path);
+    }
+  }
+  if (path != path_) remove();
+  path_ = path;
+  return {};
+}
+
+void PidFile::remove() {
+  if (path_.empty()) return;
+  // Another service may have been started over it.
+  std::ifstream file(path_);
+  long pid = 0;
+  if (file >> pid && pid == ::getpid()) ::unlink(path_.c_str());
+  path_.clear();
+}
+
+}  // namespace streamgate

@@ -1,0 +1,390 @@
+#include "master/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "common/log.h"
+#include "common/version.h"
+#include "master/config_loader.h"
+#include "master/supervisor_limits.h"
+
+namespace streamgate {
+namespace {
+
+// Room for several generations of many workers; a slot takes three cache lines.
+constexpr size_t kSlots = 512;
+constexpr int kExitFailed = 1;
+constexpr int64_t kTickMs = 1'000;    // the watchdog looks this often
+constexpr int64_t kReadyLookMs = 10;  // how often, while a worker starts
+constexpr int64_t kAsleepMs = 3'000;  // a loop turn longer than this: we were suspended
+
+Error failed(const char* what) {
+  return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
+}
+
+// Every connection is two descriptors; the soft limit of 1024 is there for select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+int Supervisor::run() {
+  if (const auto started = start(); !started) {
+    log::error("master.start_failed", {{"reason", started.error().detail}});
+    if (current_) current_->remove_files_not_in({});
+    return kExitFailed;
+  }
+  while (stop_ == Stop::no) {
+    reap_exited_workers();  // a crash fills its place again, a failed start undoes the reload
+    announce_ready_workers();
+    kill_stuck_workers();  // the beat is too old, unless we ourselves were asleep
+    begin_wanted_reload();
+    finish_reload_if_ready();  // the new generation is ready: the old one drains
+    spawn_missing_workers();
+    handle(wait_for_signal());
+  }
+  return stop_all_workers();
+}
+
+// ---- start and stop
+
+Result<void> Supervisor::start() {
+  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
+  for (const std::string& problem : loaded.problems) {
+    log::error("config.problem", {{"problem", problem}});
+  }
+  if (!loaded.ok()) return Error{Reason::internal, "the configuration is wrong"};
+
+  const sigset_t signals = master_signals();
+  // A signal that the parent process ignored (nohup) would never reach the signalfd.
+  restore_default_handlers();
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // a peer that closes its end is an errno, not a reason to die
+  signal_fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  int ends[2];
+  if (!signal_fd_.valid() || ::pipe2(ends, O_CLOEXEC) != 0) return failed("signalfd and pipe");
+  lifeline_read_.reset(ends[0]);
+  lifeline_write_.reset(ends[1]);
+  raise_descriptor_limit();
+  auto scoreboard = Scoreboard::create(kSlots);
+  if (!scoreboard) return scoreboard.error();
+  scoreboard_.emplace(*std::move(scoreboard));
+
+  auto account = find_account(loaded.config.user);
+  if (!account) return account.error();
+  if (auto opened = open_log_files(loaded.config.log, *account); !opened) return opened;
+  auto generation = Generation::prepare(++last_generation_, std::move(loaded.config), {});
+  if (!generation) return generation.error();
+  current_ = std::make_unique<Generation>(*std::move(generation));
+  if (auto written = pid_file_.move_to(current_->config.pid_file); !written) return written;
+  log::info("master.started", {{"version", version()},
+                               {"workers", current_->places.size()},
+                               {"addresses", current_->addresses()},
+                               {"config", program_.config_file}});
+  last_turn_ms_ = monotonic_ms();
+  return {};
+}
+
+int Supervisor::stop_all_workers() {
+  log::info("master.stopping", {{"workers", workers_.size()}});
+  scoreboard_->board().service_stopping = true;
+  if (reload_) abandon_reload("the service stops");
+  // Workers still hold the sockets; the last of them to let go ends the queue.
+  current_->remove_files_not_in({});
+  current_->listeners.clear();
+  tell_workers_to_stop();
+  while (!workers_.empty()) {
+    reap_exited_workers();
+    kill_stuck_workers();
+    if (!workers_.empty()) handle(wait_for_signal());
+  }
+  pid_file_.remove();
+  log::info("master.stopped", {{"status", exit_code_}});
+  return exit_code_;
+}
+
+void Supervisor::stop(Stop how) {
+  if (how <= stop_) return;
+  const bool stopping_already = stop_ != Stop::no;
+  stop_ = how;
+  if (stopping_already) tell_workers_to_stop();
+}
+
+void Supervisor::tell_workers_to_stop() {
+  const int64_t now = monotonic_ms();
+  const DrainConfig& drain = current_->config.drain;
+  for (WorkerProcess& worker : workers_) {
+    if (stop_ == Stop::at_once) {
+      worker.leave(now, kLeaveGrace);
+    } else if (stop_ == Stop::bounded) {
+      worker.drain(now, drain.stop_timeout);
+    } else {
+      worker.drain(now, drain.timeout.count() > 0 ? std::optional(drain.timeout) : std::nullopt);
+    }
+  }
+}
+
+void Supervisor::abort_start(const std::string& reason) {
+  log::error("master.start_failed", {{"reason", reason}});
+  exit_code_ = kExitFailed;
+  stop(Stop::at_once);
+}
+
+// ---- the loop's steps
+
+void Supervisor::reap_exited_workers() {
+  int wait_status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
+    if (reload_ && reload_->probe && reload_->probe->pid() == pid) {
+      judge_probe(wait_status);
+      continue;
+    }
+    const auto dead = std::find_if(workers_.begin(), workers_.end(), [pid](const auto& worker) {
+      return worker.identity().pid == pid;
+    });
+    if (dead == workers_.end()) continue;  // an abandoned probe
+    const WorkerProcess worker = *dead;
+    workers_.erase(dead);
+    reap(worker, wait_status);
+    scoreboard_->retire(worker.identity().slot_index);
+  }
+}
+
+void Supervisor::reap(WorkerProcess worker, int wait_status) {
+  const Ending ending{wait_status};
+  const bool expected = worker.order() != WorkerProcess::Order::serve && ending.is_exit(kExitClean);
+  if (expected) {
+    log::info("worker.left",
+              {{"worker", worker.identity().pid}, {"generation", worker.identity().generation}});
+  } else {
+    log_death(worker, ending);
+  }
+  if (stop_ != Stop::no) return;
+  const uint64_t number = worker.identity().generation;
+  if (reload_ && reload_->generation->number == number) {
+    return abandon_reload("worker " + std::to_string(worker.identity().pid) + " ended with " +
+                          ending.kind() + " " + ending.value() + " before all were ready");
+  }
+  if (current_->number != number) return;  // it was draining
+  if (!first_generation_ready_ && ending.is_exit(kExitCannotStart)) {
+    return abort_start("a worker could not start; its log lines say why");
+  }
+  fill_place_again(worker, ending);
+}
+
+void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending) const {
+  const auto& [pid, slot, generation, place] = worker.identity();
+  const std::string age = std::to_string(worker.age_ms(monotonic_ms()) / 1000) + "s";
+  // A KILL that did not come from here is mostly the kernel's.
+  const bool foreign_kill =
+      ending.value() == "KILL" && worker.order() != WorkerProcess::Order::kill;
+  log::error("worker.died", {{"worker", pid},
+                             {ending.kind(), ending.value()},
+                             {"slot", slot},
+                             {"generation", generation},
+                             {"age", age},
+                             {"exchanges_lost", worker.slot().exchanges_now.load()},
+                             {"hint", foreign_kill ? "perhaps out of memory" : "-"}});
+}
+
+void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& ending) {
+  const int64_t now = monotonic_ms();
+  Generation::Place& place = current_->places[worker.identity().place];
+  const auto death = ending.is_exit(kExitCannotStart) ? RespawnPolicy::Death::could_not_start
+                                                      : RespawnPolicy::Death::crashed;
+  const Milliseconds delay = place.policy.delay_after(death, Milliseconds(worker.age_ms(now)));
+  place.taken = false;
+  place.not_before_ms = now + delay.count();
+  if (delay.count() == 0) return;
+  log::warn("worker.backoff", {{"place", worker.identity().place},
+                               {"delay", std::to_string(delay.count() / 1000) + "s"}});
+}
+
+void Supervisor::announce_ready_workers() {
+  for (WorkerProcess& worker : workers_) {
+    if (!worker.became_ready()) continue;
+    log::info("worker.ready", {{"worker", worker.identity().pid},
+                               {"slot", worker.identity().slot_index},
+                               {"generation", worker.identity().generation}});
+  }
+  if (first_generation_ready_ || !all_ready(*current_)) return;
+  first_generation_ready_ = true;
+  log::info("master.ready",
+            {{"workers", current_->places.size()}, {"generation", current_->number}});
+}
+
+void Supervisor::kill_stuck_workers() {
+  const int64_t now = monotonic_ms();
+  const int64_t patience = current_->config.watchdog_timeout.count();
+  if (now - last_turn_ms_ > kAsleepMs) {
+    log::warn("master.was_suspended",
+              {{"for", std::to_string((now - last_turn_ms_) / 1000) + "s"}});
+    watchdog_resumes_ms_ = now + patience;
+  }
+  last_turn_ms_ = now;
+  for (WorkerProcess& worker : workers_) {
+    worker.escalate(now);
+    if (now < watchdog_resumes_ms_ || worker.order() > WorkerProcess::Order::leave) continue;
+    const bool starting = worker.slot().state.load() == WorkerState::starting;
+    if (starting && worker.age_ms(now) < kReadyLimitMs) continue;
+    if (!starting && worker.silence_ms(now) < patience) continue;
+    const bool is_first = !first_generation_ready_ && stop_ == Stop::no;
+    log::error("worker.stuck", {{"worker", worker.identity().pid},
+                                {"silence", std::to_string(worker.silence_ms(now)) + "ms"}});
+    worker.abort(now);
+    if (starting && is_first) return abort_start("a worker was not ready in time");
+  }
+}
+
+void Supervisor::spawn_missing_workers() {
+  if (stop_ == Stop::no) spawn_workers_of(*current_);
+}
+
+void Supervisor::spawn_workers_of(Generation& generation) {
+  const int64_t now = monotonic_ms();
+  for (unsigned i = 0; i < generation.places.size(); ++i) {
+    Generation::Place& place = generation.places[i];
+    if (place.taken || now < place.not_before_ms) continue;
+    const auto spawned = spawn(generation, i);
+    place.taken = spawned.has_value();
+    if (spawned) continue;
+    log::error("worker.not_started", {{"reason", spawned.error().detail}});
+    place.not_before_ms = now + kTickMs;
+  }
+}
+
+Result<void> Supervisor::spawn(Generation& generation, unsigned place) {
+  const auto slot_index = scoreboard_->take();
+  if (!slot_index) return Error{Reason::internal, "too many workers are still draining"};
+  const auto pid = fork_child([&] { return become_worker(generation, *slot_index); });
+  if (!pid) {
+    scoreboard_->retire(*slot_index);
+    return pid.error();
+  }
+  Slot& slot = scoreboard_->slots()[*slot_index];
+  slot.pid = *pid;
+  slot.generation = generation.number;
+  workers_.emplace_back(WorkerProcess::Identity{*pid, *slot_index, generation.number, place}, slot);
+  log::info("worker.started",
+            {{"worker", *pid}, {"slot", *slot_index}, {"generation", generation.number}});
+  return {};
+}
+
+int Supervisor::become_worker(const Generation& generation, unsigned slot_index) {
+  keep_only(generation);
+  if (generation.account) {
+    if (const auto became = become(*generation.account); !became) {
+      log::error("worker.cannot_start", {{"reason", became.error().detail}});
+      return kExitCannotStart;
+    }
+  }
+  const Heritage heritage{.config = generation.config,
+                          .listeners = generation.sockets,
+                          .slot_index = slot_index,
+                          .generation = generation.number,
+                          .slots = scoreboard_->slots(),
+                          .service_stopping = &scoreboard_->board().service_stopping,
+                          .board = &scoreboard_->board(),
+                          .lifeline_fd = lifeline_read_.get()};
+  return program_.run_worker(heritage);
+}
+
+// Closes what a child must not hold: above all the write end of the lifeline, whose EOF would never
+// come, and sockets that only another generation serves.
+void Supervisor::keep_only(const Generation& generation) {
+  signal_fd_.reset();
+  lifeline_write_.reset();
+  if (current_.get() != &generation) current_->listeners.clear();
+  if (reload_ && reload_->generation.get() != &generation) reload_->generation->listeners.clear();
+}
+
+bool Supervisor::all_ready(const Generation& generation) const {
+  const auto ready = std::count_if(workers_.begin(), workers_.end(), [&](const auto& worker) {
+    return worker.identity().generation == generation.number && worker.is_ready();
+  });
+  return ready == std::ssize(generation.places);
+}
+
+int Supervisor::wait_limit_ms() const {
+  const int64_t now = monotonic_ms();
+  int64_t wake = now + kTickMs;
+  for (const WorkerProcess& worker : workers_) {
+    wake = std::min(wake, worker.deadline_ms().value_or(wake));
+    if (worker.is_awaited() && stop_ == Stop::no) wake = std::min(wake, now + kReadyLookMs);
+  }
+  for (const Generation::Place& place : current_->places) {
+    if (!place.taken && stop_ == Stop::no) wake = std::min(wake, place.not_before_ms);
+  }
+  if (reload_) wake = std::min(wake, reload_->deadline_ms);
+  return static_cast<int>(std::max<int64_t>(0, wake - now));
+}
+
+int Supervisor::wait_for_signal() {
+  pollfd waiting{signal_fd_.get(), POLLIN, 0};
+  if (::poll(&waiting, 1, wait_limit_ms()) <= 0) return 0;
+  signalfd_siginfo info{};
+  if (::read(signal_fd_.get(), &info, sizeof info) != sizeof info) return 0;
+  return static_cast<int>(info.ssi_signo);
+}
+
+void Supervisor::handle(int signal_number) {
+  switch (signal_number) {
+    case SIGHUP:
+      reload_wanted_ = true;
+      return;
+    case SIGQUIT:
+      return stop(Stop::graceful);
+    case SIGTERM:
+      return stop(stop_ >= Stop::bounded ? Stop::at_once : Stop::bounded);
+    case SIGINT:
+      return stop(Stop::at_once);
+    case SIGUSR1:
+      return reopen_logs();
+    case SIGUSR2:
+      return log_state();
+    default:  // CHLD, or none: the next turn looks at everything anyway
+      return;
+  }
+}
+
+void Supervisor::reopen_logs() {
+  const auto opened = open_log_files(current_->config.log, current_->account);
+  if (!opened) log::error("log.reopen_failed", {{"reason", opened.error().detail}});
+  if (opened) log::info("log.reopened");
+  for (const WorkerProcess& worker : workers_) worker.send(SIGUSR1);
+}
+
+void Supervisor::log_state() const {
+  log::info("state.master", {{"generation", current_->number},
+                             {"workers", workers_.size()},
+                             {"wanted", current_->places.size()},
+                             {"addresses", current_->addresses()},
+                             {"reloading", reload_ ? "yes" : "no"}});
+  const int64_t now = monotonic_ms();
+  for (const WorkerProcess& worker : workers_) {
+    log::info("state.worker", {{"worker", worker.identity().pid},
+                               {"slot", worker.identity().slot_index},
+                               {"generation", worker.identity().generation},
+                               {"state", name_of(worker.slot().state.load())},
+                               {"age", std::to_string(worker.age_ms(now) / 1000) + "s"},
+                               {"connections", worker.slot().connections_now.load()},
+                               {"exchanges", worker.slot().exchanges_now.load()}});
+    worker.send(SIGUSR2);
+  }
+}
+
+}  // namespace streamgate

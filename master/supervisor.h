@@ -1,0 +1,109 @@
+// The master process: it keeps the workers that the configuration asks for alive, and does what
+// signals tell it. `run` is the table of contents: one signal in, one decision out.
+//
+// It never touches a client, an upstream, TLS or DNS, and has no threads: nothing that survives
+// fork() badly. All signals are blocked and read from a signalfd. Everything here runs in the
+// master, the one method that says otherwise excepted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "common/heritage.h"
+#include "common/result.h"
+#include "common/scoreboard.h"
+#include "common/unique_fd.h"
+#include "master/child_process.h"
+#include "master/generation.h"
+#include "master/service_files.h"
+#include "master/worker_process.h"
+
+namespace streamgate {
+
+// What main hands in: the master knows the worker as these two functions.
+struct Program {
+  std::string config_file;                 // empty: built-in defaults
+  std::optional<std::string> listen_addr;  // the environment's LISTEN_ADDR
+  std::function<int(const Heritage&)> run_worker;
+  std::function<Result<void>(const Config&)> check_worker_config;
+};
+
+class Supervisor {
+ public:
+  explicit Supervisor(Program program) : program_(std::move(program)) {}
+
+  // Serves until told to stop. The exit code of the process: 0 after a stop by signal, 1 if the
+  // service could not start. Never returns in a worker.
+  int run();
+
+ private:
+  // Each heavier than the one before.
+  enum class Stop { no, graceful, bounded, at_once };
+
+  // A generation on its way to replace current_.
+  struct Reload {
+    std::unique_ptr<Generation> generation;
+    std::optional<Probe> probe;  // set while the worker's own check runs; then workers start
+    int64_t deadline_ms;         // of the check, then of the start
+  };
+
+  // Start and stop: supervisor.cc
+  Result<void> start();
+  int stop_all_workers();
+  void stop(Stop how);
+  void tell_workers_to_stop();
+
+  // The loop's steps, in its order: supervisor.cc
+  void reap_exited_workers();
+  void announce_ready_workers();
+  void kill_stuck_workers();
+  void spawn_missing_workers();
+  int wait_for_signal();
+  void handle(int signal_number);
+
+  void reap(WorkerProcess worker, int wait_status);
+  void log_death(const WorkerProcess& worker, const Ending& ending) const;
+  void fill_place_again(const WorkerProcess& worker, const Ending& ending);
+  void abort_start(const std::string& reason);
+  void spawn_workers_of(Generation& generation);
+  Result<void> spawn(Generation& generation, unsigned place);
+  // Runs in the worker process.
+  int become_worker(const Generation& generation, unsigned slot_index);
+  void keep_only(const Generation& generation);
+  bool all_ready(const Generation& generation) const;
+  int wait_limit_ms() const;
+  void reopen_logs();
+  void log_state() const;
+
+  // Reload: supervisor_reload.cc
+  void begin_wanted_reload();
+  void finish_reload_if_ready();
+  void judge_probe(int wait_status);
+  void start_new_generation();
+  void commit_reload();
+  void abandon_reload(const std::string& reason);
+
+  Program program_;
+  std::optional<Scoreboard> scoreboard_;
+  UniqueFd signal_fd_;
+  UniqueFd lifeline_read_;   // handed to workers
+  UniqueFd lifeline_write_;  // held by the master alone: its end is the master's end
+  std::unique_ptr<Generation> current_;
+  std::optional<Reload> reload_;
+  std::vector<WorkerProcess> workers_;  // of every generation that still has some
+  PidFile pid_file_;
+  uint64_t last_generation_ = 0;  // numbers are never used twice
+  bool reload_wanted_ = false;
+  bool first_generation_ready_ = false;
+  Stop stop_ = Stop::no;
+  int exit_code_ = 0;
+  int64_t last_turn_ms_ = 0;
+  int64_t watchdog_resumes_ms_ = 0;  // no worker is judged by its beat before
+};
+
+}  // namespace streamgate

@@ -1,0 +1,14 @@
+// How long the master waits for what it has started. Shared by the two files of the Supervisor.
+#pragma once
+
+#include <cstdint>
+
+#include "common/config.h"
+
+namespace streamgate {
+
+constexpr int64_t kReadyLimitMs = 10'000;   // from a worker's fork to `ready`
+constexpr int64_t kProbeLimitMs = 10'000;   // for the worker's own check of a configuration
+constexpr Milliseconds kLeaveGrace{2'000};  // from "leave now" to SIGKILL
+
+}  // namespace streamgate

@@ -1,0 +1,115 @@
+// SIGHUP: the half of the Supervisor that replaces one generation by the next.
+//
+//   begin_wanted_reload -> (probe) -> start_new_generation -> (all ready) -> commit_reload
+//                   any failure: abandon_reload; the old generation never notices
+#include <signal.h>
+
+#include <utility>
+
+#include "common/log.h"
+#include "master/config_loader.h"
+#include "master/supervisor.h"
+#include "master/supervisor_limits.h"
+
+namespace streamgate {
+namespace {
+
+void log_failure(const std::string& reason) { log::error("reload.failed", {{"reason", reason}}); }
+
+}  // namespace
+
+void Supervisor::begin_wanted_reload() {
+  if (!reload_wanted_ || reload_ || stop_ != Stop::no) return;
+  reload_wanted_ = false;
+  log::info("reload.started", {{"config", program_.config_file}});
+  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
+  for (const std::string& problem : loaded.problems) {
+    log::error("config.problem", {{"problem", problem}});
+  }
+  if (!loaded.ok()) return log_failure("the configuration is wrong");
+  auto prepared =
+      Generation::prepare(++last_generation_, std::move(loaded.config), current_->listeners);
+  if (!prepared) return log_failure(prepared.error().detail);
+  auto generation = std::make_unique<Generation>(*std::move(prepared));
+  auto probe = Probe::start([&]() -> Result<void> {
+    keep_only(*generation);
+    if (generation->account) {
+      if (auto became = become(*generation->account); !became) return became;
+    }
+    return program_.check_worker_config(generation->config);
+  });
+  if (!probe) {
+    generation->remove_files_not_in(current_->listeners);
+    return log_failure(probe.error().detail);
+  }
+  reload_ = Reload{std::move(generation), *std::move(probe), monotonic_ms() + kProbeLimitMs};
+}
+
+void Supervisor::judge_probe(int wait_status) {
+  const auto outcome = reload_->probe->outcome(wait_status);
+  reload_->probe.reset();
+  if (!outcome) return abandon_reload(outcome.error().detail);
+  start_new_generation();
+}
+
+void Supervisor::start_new_generation() {
+  Generation& generation = *reload_->generation;
+  // Workers inherit the log of the master, so it must be the new one when they are forked.
+  const auto opened = open_log_files(generation.config.log, generation.account);
+  if (!opened) return abandon_reload(opened.error().detail);
+  reload_->deadline_ms = monotonic_ms() + kReadyLimitMs;
+  for (unsigned i = 0; i < generation.places.size(); ++i) {
+    const auto spawned = spawn(generation, i);
+    if (!spawned) return abandon_reload(spawned.error().detail);
+    generation.places[i].taken = true;
+  }
+}
+
+void Supervisor::finish_reload_if_ready() {
+  if (!reload_) return;
+  if (!reload_->probe && all_ready(*reload_->generation)) return commit_reload();
+  if (monotonic_ms() < reload_->deadline_ms) return;
+  abandon_reload(reload_->probe ? "the check of the configuration takes too long"
+                                : "the new workers were not ready in time");
+}
+
+void Supervisor::commit_reload() {
+  const std::unique_ptr<Generation> old = std::exchange(current_, std::move(reload_->generation));
+  reload_.reset();
+  first_generation_ready_ = true;  // of a service whose first configuration needed mending, too
+  const int64_t now = monotonic_ms();
+  const Milliseconds limit = current_->config.drain.timeout;
+  for (WorkerProcess& worker : workers_) {
+    if (worker.identity().generation == current_->number) continue;
+    worker.drain(now, limit.count() > 0 ? std::optional(limit) : std::nullopt);
+  }
+  old->remove_files_not_in(current_->listeners);
+  if (const auto moved = pid_file_.move_to(current_->config.pid_file); !moved) {
+    log::error("master.pid_file_failed", {{"reason", moved.error().detail}});
+  }
+  log::info("reload.done", {{"generation", current_->number},
+                            {"workers", current_->places.size()},
+                            {"addresses", current_->addresses()}});
+}
+
+void Supervisor::abandon_reload(const std::string& reason) {
+  const Reload abandoned = *std::exchange(reload_, std::nullopt);
+  if (abandoned.probe) ::kill(abandoned.probe->pid(), SIGKILL);
+  const int64_t now = monotonic_ms();
+  const Milliseconds limit = current_->config.drain.timeout;
+  for (WorkerProcess& worker : workers_) {
+    if (worker.identity().generation != abandoned.generation->number) continue;
+    // One that was ready may have taken clients already: they are served to their end.
+    if (worker.is_ready()) {
+      worker.drain(now, limit.count() > 0 ? std::optional(limit) : std::nullopt);
+    } else {
+      worker.leave(now, kLeaveGrace);
+    }
+  }
+  abandoned.generation->remove_files_not_in(current_->listeners);
+  const auto restored = open_log_files(current_->config.log, current_->account);
+  if (!restored) log::error("log.reopen_failed", {{"reason", restored.error().detail}});
+  log_failure(reason);
+}
+
+}  // namespace streamgate

@@ -1,0 +1,327 @@
+// The benchmark's load generator: it downloads in bulk, asks at a fixed rate, or asks and then
+// stops reading, always over loopback, and prints one line of JSON about what came back.
+//
+//   load bulk  PORT TARGET CONNECTIONS REQUESTS    each connection downloads TARGET REQUESTS times
+//   load rate  PORT TARGET PER_SECOND SECONDS      open loop: latency counts from the planned
+//   moment load stall PORT TARGET CONNECTIONS             reads each response's head, then nothing
+//   until EOF
+//                                                  on its standard input
+//
+// An answer that is not a complete 200 ends the program with a message and status 1: a benchmark of
+// failures must not pass for one of work.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kScratchBytes = size_t{1024} * 1024;
+constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
+constexpr size_t kMaxConnections = 4'000;  // beyond it the rate is not held, and that is an error
+
+[[noreturn]] void die(const char* what) {
+  std::fprintf(stderr, "load: %s (%s)\n", what, std::strerror(errno));
+  std::exit(1);
+}
+
+struct Job {
+  uint16_t port;
+  std::string request;
+};
+
+int connect_to(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) die("socket");
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) die("connect");
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
+void send_all(int fd, std::string_view bytes) {
+  if (send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
+    die("send");
+}
+
+// Follows one response: where its head ends, how its body is framed, when it is complete. Bytes of
+// a chunked body are only looked at for the last chunk, which is enough for well-formed answers.
+class Response {
+ public:
+  // Takes the next bytes; true when the response is complete with them.
+  bool feed(std::string_view bytes) {
+    if (!head_done_) {
+      head_.append(bytes);
+      const size_t end = head_.find("\r\n\r\n");
+      if (end == std::string::npos) {
+        if (head_.size() > kMaxHeadBytes) die("response head too long");
+        return false;
+      }
+      const std::string body = head_.substr(end + 4);
+      head_.resize(end + 2);
+      read_head();
+      return feed_body(body);
+    }
+    return feed_body(bytes);
+  }
+
+  bool head_done() const { return head_done_; }
+  uint64_t remaining() const { return remaining_; }  // of a body of known length
+  bool known_length() const { return !chunked_; }
+
+  // Bytes that were discarded unseen, of a body of known length; true when it is complete.
+  bool skip(uint64_t bytes) {
+    if (bytes > remaining_) die("more body than its length says");
+    remaining_ -= bytes;
+    return remaining_ == 0;
+  }
+
+ private:
+  void read_head() {
+    head_done_ = true;
+    if (!head_.starts_with("HTTP/1.1 200")) {
+      std::fprintf(stderr, "%s\n", head_.c_str());
+      die("not a 200");
+    }
+    for (char& c : head_) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    if (head_.find("\r\ntransfer-encoding: chunked") != std::string::npos) {
+      chunked_ = true;
+      return;
+    }
+    constexpr std::string_view kName = "\r\ncontent-length: ";
+    const size_t at = head_.find(kName);
+    if (at == std::string::npos) die("an answer of unknown length");
+    const char* first = head_.data() + at + kName.size();
+    std::from_chars(first, head_.data() + head_.size(), remaining_);
+  }
+
+  bool feed_body(std::string_view bytes) {
+    if (!chunked_) return skip(bytes.size());
+    constexpr std::string_view kLast = "0\r\n\r\n";
+    tail_.append(bytes.substr(bytes.size() - std::min(bytes.size(), kLast.size())));
+    if (tail_.size() > kLast.size()) tail_.erase(0, tail_.size() - kLast.size());
+    return tail_ == kLast;
+  }
+
+  std::string head_;
+  std::string tail_;  // the last bytes of a chunked body
+  uint64_t remaining_ = 0;
+  bool head_done_ = false;
+  bool chunked_ = false;
+};
+
+// --- bulk
+// -----------------------------------------------------------------------------------------
+
+// Downloads once; the body is dropped in the kernel (MSG_TRUNC), so the reader costs next to
+// nothing.
+uint64_t download(int fd, const Job& job, std::vector<char>& scratch) {
+  send_all(fd, job.request);
+  Response response;
+  uint64_t total = 0;
+  for (bool done = false; !done;) {
+    const bool discard = response.head_done() && response.known_length();
+    const size_t want = response.head_done() ? scratch.size() : 4096;
+    const ssize_t n = recv(fd, scratch.data(), want, discard ? MSG_TRUNC : 0);
+    if (n <= 0) die("recv");
+    total += static_cast<uint64_t>(n);
+    const auto count = static_cast<size_t>(n);
+    done = discard ? response.skip(count) : response.feed({scratch.data(), count});
+  }
+  return total;
+}
+
+int run_bulk(const Job& job, unsigned connections, unsigned requests) {
+  std::vector<uint64_t> bytes(connections, 0);
+  std::vector<std::thread> readers;
+  const auto start = Clock::now();
+  for (unsigned i = 0; i < connections; ++i)
+    readers.emplace_back([&job, &total = bytes[i], requests] {
+      std::vector<char> scratch(kScratchBytes);
+      const int fd = connect_to(job.port);
+      for (unsigned n = 0; n < requests; ++n) total += download(fd, job, scratch);
+      close(fd);
+    });
+  for (std::thread& reader : readers) reader.join();
+  const std::chrono::duration<double> elapsed = Clock::now() - start;
+  uint64_t sum = 0;
+  for (const uint64_t n : bytes) sum += n;
+  std::printf("{\"bytes\": %llu, \"seconds\": %.4f}\n", static_cast<unsigned long long>(sum),
+              elapsed.count());
+  return 0;
+}
+
+// --- stall
+// ----------------------------------------------------------------------------------------
+
+int run_stall(const Job& job, unsigned connections) {
+  for (unsigned i = 0; i < connections; ++i) {
+    const int fd = connect_to(job.port);
+    send_all(fd, job.request);
+    std::array<char, 4096> scratch{};
+    Response response;
+    while (!response.head_done()) {
+      const ssize_t n = recv(fd, scratch.data(), scratch.size(), 0);
+      if (n <= 0) die("recv");
+      response.feed({scratch.data(), static_cast<size_t>(n)});
+    }
+  }  // the descriptors stay open, unread, until this process ends
+  std::printf("{\"stalled\": %u}\n", connections);
+  std::fflush(stdout);
+  char end = 0;
+  while (read(STDIN_FILENO, &end, 1) > 0) {
+  }
+  return 0;
+}
+
+// --- rate
+// -----------------------------------------------------------------------------------------
+
+struct Connection {
+  int fd = -1;
+  Clock::time_point planned;
+  std::unique_ptr<Response> response;  // null: idle
+};
+
+// An open loop: request i is due at start + i/rate whatever became of the ones before it, on an
+// idle connection or a new one, and a late answer counts all its lateness (no coordinated
+// omission).
+class RateLoad {
+ public:
+  RateLoad(const Job& job, unsigned per_second, unsigned seconds)
+      : job_(job),
+        period_(std::chrono::nanoseconds(std::chrono::seconds(1)) / per_second),
+        total_(size_t{per_second} * seconds),
+        epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    if (epoll_ < 0) die("epoll_create1");
+    micros_.reserve(total_);
+  }
+
+  void run() {
+    for (unsigned i = 0; i < 32; ++i) idle_.push_back(open());  // so that no handshake is measured
+    const auto start = Clock::now();
+    const auto limit = start + period_ * static_cast<int64_t>(total_) + std::chrono::seconds(10);
+    size_t sent = 0;
+    while (micros_.size() < total_) {
+      const auto now = Clock::now();
+      if (now > limit) die("answers are missing 10 s after the last request");
+      auto due = start + period_ * static_cast<int64_t>(sent);
+      for (; sent < total_ && due <= now; ++sent, due += period_) ask(due);
+      wait(sent < total_ ? due - now : std::chrono::milliseconds(100));
+    }
+  }
+
+  void print() {
+    std::sort(micros_.begin(), micros_.end());
+    const auto at = [this](double share) {
+      return micros_[static_cast<size_t>(share * static_cast<double>(micros_.size() - 1))];
+    };
+    std::printf(
+        "{\"p50\": %.1f, \"p90\": %.1f, \"p99\": %.1f, \"p999\": %.1f, \"max\": %.1f, "
+        "\"connections\": %zu}\n",
+        at(0.5), at(0.9), at(0.99), at(0.999), at(1.0), connections_.size());
+  }
+
+ private:
+  Connection* open() {
+    if (connections_.size() == kMaxConnections) die("the rate is beyond the server");
+    Connection& connection = connections_.emplace_back();
+    connection.fd = connect_to(job_.port);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = &connection;
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event) != 0) die("epoll_ctl");
+    return &connection;
+  }
+
+  void ask(Clock::time_point planned) {
+    Connection* connection = idle_.empty() ? open() : idle_.back();
+    if (!idle_.empty()) idle_.pop_back();
+    connection->planned = planned;
+    connection->response = std::make_unique<Response>();
+    send_all(connection->fd, job_.request);
+  }
+
+  void wait(std::chrono::nanoseconds timeout) {
+    std::array<epoll_event, 64> events{};
+    const auto nanos = std::max<int64_t>(timeout.count(), 0);
+    const timespec spec{nanos / 1'000'000'000, nanos % 1'000'000'000};
+    const int ready = epoll_pwait2(epoll_, events.data(), events.size(), &spec, nullptr);
+    if (ready < 0 && errno != EINTR) die("epoll_pwait2");
+    for (int i = 0; i < ready; ++i)
+      receive(*static_cast<Connection*>(events[static_cast<size_t>(i)].data.ptr));
+  }
+
+  void receive(Connection& connection) {
+    const ssize_t n = recv(connection.fd, scratch_.data(), scratch_.size(), MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0 || !connection.response) die("a connection ended or spoke unasked");
+    if (!connection.response->feed({scratch_.data(), static_cast<size_t>(n)})) return;
+    const std::chrono::duration<double, std::micro> took = Clock::now() - connection.planned;
+    micros_.push_back(took.count());
+    connection.response.reset();
+    idle_.push_back(&connection);
+  }
+
+  const Job& job_;
+  const std::chrono::nanoseconds period_;
+  const size_t total_;
+  const int epoll_;
+  std::deque<Connection> connections_;  // a deque: epoll holds their addresses
+  std::vector<Connection*> idle_;
+  std::vector<double> micros_;
+  std::vector<char> scratch_ = std::vector<char>(kScratchBytes);
+};
+
+int run_rate(const Job& job, unsigned per_second, unsigned seconds) {
+  prctl(PR_SET_TIMERSLACK, 1);  // else every planned moment is up to 50 us late
+  RateLoad load(job, per_second, seconds);
+  load.run();
+  load.print();
+  return 0;
+}
+
+unsigned number(const char* text) {
+  const unsigned long value = std::strtoul(text, nullptr, 10);
+  if (value == 0 || value > 10'000'000) die("a number between 1 and 10,000,000 is needed");
+  return static_cast<unsigned>(value);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv, argv + argc);
+  if (argc < 5) die("usage: load bulk|rate|stall PORT TARGET NUMBER [NUMBER]");
+  Job job{static_cast<uint16_t>(number(argv[2])), "GET "};
+  job.request.append(words[3]).append(" HTTP/1.1\r\nHost: 127.0.0.1:").append(words[2]);
+  job.request.append("\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n");
+  if (words[1] == "bulk" && argc == 6) return run_bulk(job, number(argv[4]), number(argv[5]));
+  if (words[1] == "rate" && argc == 6) return run_rate(job, number(argv[4]), number(argv[5]));
+  if (words[1] == "stall" && argc == 5) return run_stall(job, number(argv[4]));
+  die("unknown mode or wrong number of arguments");
+}

@@ -1,0 +1,90 @@
+// How fast the playlist rewriter is alone: a long VOD list, a short live list, and what a request
+// costs in URL work. Append-only, so that numbers stay comparable between revisions.
+#include <benchmark/benchmark.h>
+
+#include <string>
+
+#include "common/url.h"
+#include "worker/event.h"
+#include "worker/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kReadBytes = size_t{256} * 1024;  // what one read of an upstream brings at most
+
+PlaylistContext context_of_a_request() {
+  PlaylistContext context;
+  context.base_url = "https://cdn7.example.com/vod/2024/movie-1234/video/1080p/index.m3u8";
+  context.proxy_origin = "https://proxy.example.com";
+  context.route_path = "/stream";
+  return context;
+}
+
+std::string vod_playlist(int segments) {
+  std::string text = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n";
+  for (int i = 0; i < segments; ++i) {
+    std::string number = std::to_string(i);
+    number.insert(0, 8 - number.size(), '0');
+    text += "#EXTINF:6.00600,\nsegment_1080p_5000k_x264_" + number + ".ts\n";
+  }
+  return text + "#EXT-X-ENDLIST\n";
+}
+
+std::string live_playlist() {
+  std::string text =
+      "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:1841\n"
+      "#EXT-X-KEY:METHOD=AES-128,URI=\"https://keys.example.com/k/17?t=a%2Fb\",IV=0x1f\n";
+  for (int i = 1841; i < 1847; ++i) text += "#EXTINF:6.006,\nseg" + std::to_string(i) + ".ts\n";
+  return text;
+}
+
+void rewrite_all(benchmark::State& state, const std::string& text, const PlaylistContext& context) {
+  for (auto _ : state) {
+    const Buffer out(evbuffer_new());
+    PlaylistRewriter rewriter(context);
+    for (size_t at = 0; at < text.size(); at += kReadBytes) {
+      rewriter.write(std::string_view(text).substr(at, kReadBytes), out.get());
+    }
+    rewriter.finish(out.get());
+    benchmark::DoNotOptimize(evbuffer_get_length(out.get()));
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+  state.SetItemsProcessed(state.iterations());
+}
+
+void vod_20000_segments(benchmark::State& state) {
+  rewrite_all(state, vod_playlist(20000), context_of_a_request());
+}
+BENCHMARK(vod_20000_segments);
+
+void vod_20000_segments_with_parameters(benchmark::State& state) {
+  PlaylistContext context = context_of_a_request();
+  context.child_parameters = "&referer=https%3A%2F%2Fsite.example%2F";
+  context.cross_origin_child_parameters = context.child_parameters;
+  rewrite_all(state, vod_playlist(20000), context);
+}
+BENCHMARK(vod_20000_segments_with_parameters);
+
+void live_6_segments_with_key(benchmark::State& state) {
+  rewrite_all(state, live_playlist(), context_of_a_request());
+}
+BENCHMARK(live_6_segments_with_key);
+
+void parse_http_url_of_a_request(benchmark::State& state) {
+  const std::string url = "https://cdn7.example.com/vod/movie-1234/video/1080p/seg17.ts?token=abc";
+  for (auto _ : state) benchmark::DoNotOptimize(parse_http_url(url));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(parse_http_url_of_a_request);
+
+void percent_decode_of_a_request(benchmark::State& state) {
+  std::string encoded;
+  percent_encode("https://cdn7.example.com/vod/movie-1234/video/1080p/seg17.ts?token=abc", encoded);
+  for (auto _ : state) benchmark::DoNotOptimize(percent_decode(encoded));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(percent_decode_of_a_request);
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,225 @@
+"""The servers of a run: one nginx origin, the peers, and Streamgate, all on loopback."""
+
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import time
+import urllib.parse
+
+import measure
+
+START_LIMIT = 10.0  # seconds until a server must answer
+STOP_LIMIT = 10.0
+
+NGINX = """\
+daemon off; pid {dir}/nginx.pid; error_log {dir}/error.log warn; {user}
+worker_processes {workers}; worker_rlimit_nofile {files};
+events {{ worker_connections {connections}; }}
+http {{
+  client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
+  uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
+  types {{ application/vnd.apple.mpegurl m3u8; video/mp2t ts; }}
+  access_log {access_log}; sendfile on; keepalive_requests 1000000; keepalive_timeout 60s;
+  ssl_protocols TLSv1.2 TLSv1.3; proxy_ssl_protocols TLSv1.2 TLSv1.3;
+  proxy_http_version 1.1; proxy_set_header Connection "";
+{body}
+}}
+"""
+
+ORIGIN = """\
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {site}/root; }}
+  server {{ listen 127.0.0.1:{origin_tls} ssl backlog=4096; root {site}/root;
+           ssl_certificate {site}/cert.pem; ssl_certificate_key {site}/key.pem; }}
+"""
+
+FIXED = """\
+  upstream plain {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000; }}
+  upstream secure {{ server 127.0.0.1:{origin_tls}; keepalive 64; keepalive_requests 1000000; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096; @OPTIONS@
+    location / {{ proxy_pass http://plain; }}
+    location /tls/ {{ proxy_pass https://secure; }} }}
+"""
+
+NGINX_PEERS = {
+    "nginx unbuffered": FIXED.replace("@OPTIONS@", "proxy_buffering off;"),
+    "nginx 64k": FIXED.replace(
+        "@OPTIONS@", "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;"),
+    "nginx fixed": FIXED.replace("@OPTIONS@", ""),
+    "nginx variable": """\
+  server {{ listen 127.0.0.1:{port} backlog=4096;
+    location / {{ proxy_pass $arg_url; }} }}
+""",
+}
+
+HAPROXY = """\
+global
+  maxconn 6000
+  nbthread {workers}
+{log_target}
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option splice-response
+  http-reuse always
+{log_lines}
+frontend player
+  bind 127.0.0.1:{port} backlog 4096
+  use_backend secure if {{ path_beg /tls/ }}
+  default_backend plain
+backend plain
+  server origin 127.0.0.1:{origin}
+backend secure
+  server origin 127.0.0.1:{origin_tls} ssl verify none
+"""
+
+STREAMGATE = """\
+listen: 127.0.0.1:{port}
+workers: {workers}
+upstream: {{ tls: {{ ca_file: {ca} }} }}
+security: {{ allow_private: [127.0.0.1] }}
+log: {{ access: {access_log}, error: {dir}/error.log }}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A server that was started by this run; stop() ends it and waits for it."""
+
+    def __init__(self, name, command, directory, port, target):
+        self.name, self.command, self.directory, self.port = name, command, directory, port
+        self.target = target  # (file, tls) -> the request target that fetches it through here
+        self.log = open(directory / "output.log", "ab")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.wait_until_answering()
+        self.pids = measure.family(self.process.pid)
+
+    def wait_until_answering(self):
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.name} did not start:\n{self.output()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                time.sleep(0.3)  # workers that are still being forked belong to the family
+                return
+            except OSError:
+                time.sleep(0.02)
+
+    def output(self):
+        files = [self.directory / name for name in ("output.log", "error.log")]
+        return "\n".join(f.read_text(errors="replace")[-4000:] for f in files if f.exists())
+
+    def check_alive(self):
+        if measure.family(self.process.pid) != self.pids:
+            raise RuntimeError(f"a process of {self.name} was replaced:\n{self.output()}")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_LIMIT)
+            except subprocess.TimeoutExpired:
+                for pid in measure.family(self.process.pid):
+                    os.kill(pid, 9)
+                self.process.wait()
+        self.log.close()
+
+
+class Site:
+    """The files of one run: a directory per server, the origin's documents and certificate."""
+
+    def __init__(self, directory, options):
+        self.directory = pathlib.Path(directory)
+        self.options = options
+        self.ports = {"origin": free_port(), "origin_tls": free_port()}
+        os.chmod(directory, 0o755)  # a worker may run as another user
+        self.count = 0
+
+    def make_directory(self, name):
+        self.count += 1  # a server that is started twice gets a fresh one
+        path = self.directory / f"{name.replace(' ', '-')}-{self.count}"
+        path.mkdir()
+        return path
+
+    def nginx(self, name, body, target, port, workers, logging):
+        directory = self.make_directory(name)
+        (directory / "nginx.conf").write_text(NGINX.format(
+            dir=directory, user="user root;" if os.geteuid() == 0 else "", workers=workers,
+            files=20000, connections=16000,
+            access_log=f"{directory}/access.log" if logging else "off",
+            body=body.format(site=self.directory, port=port, **self.ports)))
+        command = ["nginx", "-e", f"{directory}/error.log", "-p", str(directory), "-c",
+                   f"{directory}/nginx.conf"]
+        return Server(name, command, directory, port, target)
+
+    def start_origin(self):
+        return self.nginx("direct", ORIGIN, plain_target, self.ports["origin"], 2, False)
+
+    def start_nginx(self, name):
+        def variable_target(file, tls):
+            return "/?url=" + self.upstream_url(file, tls)
+        target = variable_target if name == "nginx variable" else plain_target
+        return self.nginx(name, NGINX_PEERS[name], target, free_port(), self.options.workers,
+                          self.options.access_log == "all")
+
+    def start_haproxy(self, name):
+        directory, port = self.make_directory(name), free_port()
+        logging = self.options.access_log == "all"
+        text = HAPROXY.format(
+            port=port, workers=self.options.workers, **self.ports,
+            log_target="  log stdout format raw local0" if logging else "",
+            log_lines="  log global\n  option httplog" if logging else "")
+        (directory / "haproxy.cfg").write_text(text)
+        return Server(name, ["haproxy", "-db", "-f", f"{directory}/haproxy.cfg"], directory, port,
+                      plain_target)
+
+    def start_streamgate(self, name):
+        directory, port = self.make_directory(name), free_port()
+        os.chmod(directory, 0o777)
+        logging = self.options.access_log != "none"
+        (directory / "streamgate.yaml").write_text(STREAMGATE.format(
+            port=port, workers=self.options.workers, ca=self.directory / "cert.pem", dir=directory,
+            access_log=f"{directory}/access.log" if logging else "off"))
+
+        def target(file, tls):
+            return "/stream?url=" + urllib.parse.quote(self.upstream_url(file, tls), safe="")
+        command = [str(self.options.streamgate), "-c", f"{directory}/streamgate.yaml"]
+        return Server(name, command, directory, port, target)
+
+    def upstream_url(self, file, tls):
+        if tls:
+            return f"https://127.0.0.1:{self.ports['origin_tls']}/{file}"
+        return f"http://127.0.0.1:{self.ports['origin']}/{file}"
+
+    def starters(self):
+        """Every proxy by name, in the order of the tables; the names are what works refer to."""
+        starters = {name: self.start_nginx for name in NGINX_PEERS}
+        starters["haproxy splice"] = self.start_haproxy
+        if self.options.streamgate:
+            starters["streamgate"] = self.start_streamgate
+        return starters
+
+
+def plain_target(file, tls):
+    return f"/tls/{file}" if tls else f"/{file}"
+
+
+def make_certificate(directory):
+    """A throw-away certificate for 127.0.0.1, its own authority."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem"],
+        check=True, capture_output=True)
+    ssl.create_default_context(cafile=f"{directory}/cert.pem")  # readable, or say so now

@@ -1,0 +1,223 @@
+"""The work that every server does once per round, and what it cost.
+
+Each work names its servers, its unit, and which way is better; `measure(server)` does the work and
+returns the columns of one sample. The first column is the one that ratios are made of."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import measure
+
+GIB = 1 << 30
+MIB = 1 << 20
+RUN_LIMIT = 180.0  # seconds that one sample may take
+
+
+class Bench:
+    """What the works share: the options, the load generator, the servers by name."""
+
+    def __init__(self, options, site, load, servers):
+        self.options, self.site, self.load_path, self.servers = options, site, load, servers
+
+    def load(self, *words):
+        done = subprocess.run([self.load_path, *map(str, words)], capture_output=True, text=True,
+                              timeout=RUN_LIMIT)
+        if done.returncode:
+            raise RuntimeError(f"load {' '.join(map(str, words))}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def wrk(self, server, file, connections, seconds):
+        """Requests that wrk got answered over keep-alive connections."""
+        url = f"http://127.0.0.1:{server.port}{server.target(file, False)}"
+        done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
+                              capture_output=True, text=True, timeout=RUN_LIMIT)
+        count = re.search(r"(\d+) requests in", done.stdout)
+        if not count or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+            raise RuntimeError(f"wrk {url}:\n{done.stdout}{done.stderr}")
+        return int(count[1])
+
+
+class Bulk:
+    """Large bodies to a few readers who take all they can get."""
+
+    unit, better, columns = "CPU-s per GiB", "lower", ("total", "user", "system")
+    servers = ("nginx unbuffered", "nginx 64k", "haproxy splice", "streamgate")
+
+    def __init__(self, name, title, tls):
+        self.name, self.title, self.tls = name, title, tls
+
+    def measure(self, bench, server):
+        options = bench.options
+        with measure.CpuMeter(server.pids) as meter:
+            done = bench.load("bulk", server.port, server.target("bulk.ts", self.tls),
+                              options.readers, options.downloads)
+        if done["bytes"] < options.readers * options.downloads * options.bulk_bytes:
+            raise RuntimeError(f"{server.name} relayed {done['bytes']} bytes only")
+        gib = done["bytes"] / GIB
+        return meter.total / gib, meter.user / gib, meter.system / gib
+
+    def warm_up(self, bench, server):
+        bench.load("bulk", server.port, server.target("bulk.ts", self.tls), 1, 1)
+
+
+class Requests:
+    """As many small requests as a saturated server answers, over keep-alive connections."""
+
+    unit, better = "requests per CPU-s", "higher"
+    columns = ("per CPU-s", "user µs each", "system µs each")
+
+    def __init__(self, name, title, file, servers, connections=32):
+        self.name, self.title, self.file, self.servers = name, title, file, servers
+        self.connections = connections
+
+    def measure(self, bench, server):
+        with measure.CpuMeter(server.pids) as meter:
+            count = bench.wrk(server, self.file, self.connections, bench.options.seconds)
+        return count / meter.total, meter.user / count * 1e6, meter.system / count * 1e6
+
+    def warm_up(self, bench, server):
+        bench.wrk(server, self.file, self.connections, 1)
+
+
+class Latency:
+    """What a viewer waits for a live playlist at a fixed rate; the origin itself is the zero."""
+
+    unit, better, columns = "µs, median answer", "lower", ("p50", "p90", "p99", "p99.9")
+    servers = ("direct", "nginx fixed", "haproxy splice", "streamgate")
+
+    def __init__(self, name, title):
+        self.name, self.title = name, title
+
+    def measure(self, bench, server):
+        done = bench.load("rate", server.port, server.target("live.m3u8", False),
+                          bench.options.rate, bench.options.rate_seconds)
+        return done["p50"], done["p90"], done["p99"], done["p999"]
+
+    def warm_up(self, bench, server):
+        bench.load("rate", server.port, server.target("live.m3u8", False), bench.options.rate, 1)
+
+
+class SlowViewers:
+    """Viewers who ask for a large body and stop reading. A fresh server each time: memory that an
+    allocator kept from an earlier round would hide what this one costs."""
+
+    unit, better = "KiB per viewer", "lower"
+    columns = ("total", "resident", "in pipes")
+    servers = ("nginx 64k", "haproxy splice", "streamgate")
+
+    def __init__(self, name, title):
+        self.name, self.title = name, title
+
+    def measure(self, bench, server):
+        fresh = bench.site.starters()[server.name](server.name)
+        try:
+            return self.measure_fresh(bench, fresh)
+        finally:
+            fresh.stop()
+
+    def measure_fresh(self, bench, server):
+        viewers = bench.options.viewers
+        before = measure.settled_memory(server.pids)
+        load = subprocess.Popen(
+            [bench.load_path, "stall", str(server.port), server.target("endless.ts", False),
+             str(viewers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            if not load.stdout.readline():
+                raise RuntimeError(f"slow viewers of {server.name}: {load.stderr.read().decode()}")
+            after = measure.settled_memory(server.pids)
+        finally:
+            load.stdin.close()
+            load.wait(RUN_LIMIT)
+        resident, piped = ((b - a) / viewers / 1024 for a, b in zip(before, after))
+        return resident + piped, resident, piped
+
+    def warm_up(self, bench, server):
+        pass
+
+
+class SystemCalls:
+    """System calls per live playlist in steady state, counted by strace; its name says which."""
+
+    unit, better, columns = "system calls per request", "lower", ("calls",)
+    servers = ("nginx fixed", "haproxy splice", "streamgate")
+
+    def __init__(self, name, title):
+        self.name, self.title = name, title
+
+    def measure(self, bench, server):
+        report = server.directory / "strace.txt"
+        words = [word for pid in server.pids for word in ("-p", str(pid))]
+        trace = subprocess.Popen(["strace", "-f", "-c", "-S", "calls", "-U", "calls,name", "-o",
+                                  str(report), *words], stderr=subprocess.PIPE)
+        self.wait_until_traced(server.pids)
+        try:
+            count = bench.wrk(server, "live.m3u8", 8, bench.options.seconds)
+        finally:
+            trace.send_signal(signal.SIGINT)
+            trace.communicate(timeout=10)
+        calls = {name: int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(),
+                                                         re.MULTILINE) if name != "total"}
+        shares = (f"{name} {n / count:.3f}" for name, n in calls.items() if n * 1000 > count)
+        print(f"  {server.name}: {', '.join(shares)}", file=sys.stderr)
+        return (sum(calls.values()) / count,)
+
+    def wait_until_traced(self, pids):
+        deadline = time.monotonic() + 5
+        for pid in pids:
+            while True:
+                with open(f"/proc/{pid}/status") as file:
+                    if not re.search(r"^TracerPid:\t0$", file.read(), re.MULTILINE):
+                        break
+                if time.monotonic() > deadline:
+                    raise RuntimeError("strace did not attach; does it have the right to?")
+                time.sleep(0.01)
+
+    def warm_up(self, bench, server):
+        bench.wrk(server, "live.m3u8", 8, 1)
+
+
+SMALL = ("nginx fixed", "nginx variable", "haproxy splice", "streamgate")
+
+WORKS = (
+    Bulk("bulk", "Bulk over plain HTTP", False),
+    Bulk("bulk-tls", "Bulk from a TLS upstream", True),
+    Requests("live", "Live playlist (6 segments and a key; only Streamgate rewrites it)",
+             "live.m3u8", SMALL),
+    Requests("1k", "1 KiB object", "1k.ts", SMALL),
+    Requests("64k", "64 KiB object", "64k.ts", SMALL + ("nginx 64k",)),
+    Requests("long", "Playlist of 20,000 segments (only Streamgate rewrites it)", "long.m3u8",
+             ("nginx fixed", "haproxy splice", "streamgate"), connections=4),
+    Latency("latency", "Latency of a live playlist at a fixed rate"),
+    SlowViewers("memory", "Memory per viewer who stopped reading"),
+    SystemCalls("syscalls", "System calls per live playlist on keep-alive connections"),
+)
+DEFAULT = [work.name for work in WORKS if work.name != "syscalls"]  # which needs strace
+
+
+def write_documents(root, bulk_bytes):
+    """The origin's files. Both `x` and `tls/x` name the same one."""
+    root.mkdir()
+    (root / "tls").symlink_to(".")
+    noise = os.urandom(MIB)  # no holes: pages of zeros would be cheaper to copy than real ones
+    with open(root / "bulk.ts", "wb") as file:
+        for _ in range(bulk_bytes // MIB):
+            file.write(noise)
+    with open(root / "endless.ts", "wb") as file:
+        file.truncate(GIB)
+    (root / "1k.ts").write_bytes(noise[:1024])
+    (root / "64k.ts").write_bytes(noise[:65536])
+    head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:81342\n"
+    key = '#EXT-X-KEY:METHOD=AES-128,URI="https://keys.example.com/live/channel-7/81342.key?t=%s"\n'
+    live = "".join(
+        f"#EXT-X-PROGRAM-DATE-TIME:2024-05-01T12:00:{6 * i:02}.000Z\n#EXTINF:6.000,\n"
+        f"media/channel-7/1080p/segment_{81342 + i}.ts?token=0123456789abcdef0123456789\n"
+        for i in range(6))
+    (root / "live.m3u8").write_text(head + key % ("0123456789abcdef" * 2) + live)
+    (root / "long.m3u8").write_text(
+        head + "".join(f"#EXTINF:6.000,\nvod/1080p/title-0042/segment_{i:05}.ts?part=v{i:05}\n"
+                       for i in range(20000)) + "#EXT-X-ENDLIST\n")

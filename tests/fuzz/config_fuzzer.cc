@@ -1,0 +1,19 @@
+// Any bytes as a configuration file: no crash, no exception, and what is accepted survives being
+// printed and read again.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "common/check.h"
+#include "master/config_loader.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace streamgate;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const LoadedConfig loaded = parse_config(text, "fuzz", std::nullopt);
+  if (!loaded.ok()) return 0;
+  const LoadedConfig again = parse_config(print_config(loaded.config), "again", std::nullopt);
+  CHECK(again.ok());
+  CHECK(again.config == loaded.config);
+  return 0;
+}

@@ -1,0 +1,73 @@
+// Any bytes as a playlist: the output must not depend on where the chunks end, and only ours may be
+// added to it. The first byte chooses the settings, the second the chunk size.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/check.h"
+#include "worker/event.h"
+#include "worker/playlist_detector.h"
+#include "worker/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+struct Outcome {
+  std::string text;
+  uint64_t lines_too_long = 0;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome rewrite(const PlaylistContext& context, std::string_view text, size_t chunk,
+                bool by_chain) {
+  const Buffer in(evbuffer_new());
+  const Buffer out(evbuffer_new());
+  PlaylistRewriter rewriter(context);
+  for (size_t at = 0; at < text.size(); at += chunk) {
+    const std::string_view piece = text.substr(at, chunk);
+    if (by_chain) {
+      evbuffer_add_reference(in.get(), piece.data(), piece.size(), nullptr, nullptr);
+    } else {
+      rewriter.write(piece, out.get());
+    }
+  }
+  if (by_chain) rewriter.write(in.get(), out.get());
+  rewriter.finish(out.get());
+  Outcome outcome{std::string(evbuffer_get_length(out.get()), '\0'), rewriter.lines_too_long()};
+  evbuffer_remove(out.get(), outcome.text.data(), outcome.text.size());
+  return outcome;
+}
+
+}  // namespace
+}  // namespace streamgate
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace streamgate;
+  if (size < 2) return 0;
+  const unsigned settings = bytes[0];
+  const size_t chunk = size_t{1} + bytes[1];
+  const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
+
+  PlaylistContext context;
+  context.base_url = (settings & 1) != 0 ? "https://h:8443/a/b/../c//d.m3u8?x=/y" : "http://h";
+  context.proxy_origin = (settings & 2) != 0 ? "https://p" : "";
+  context.route_path = "/stream";
+  if ((settings & 4) != 0) context.child_parameters = "&h_Cookie=c";
+  if ((settings & 8) != 0) context.child_urls = HlsConfig::ChildUrls::named;
+  if ((settings & 16) != 0) context.longest_line = 16;
+
+  const Outcome whole = rewrite(context, text, text.size() + 1, false);
+  CHECK(rewrite(context, text, chunk, false) == whole);
+  CHECK(rewrite(context, text, 1, false) == whole);
+  CHECK(rewrite(context, text, chunk, true) == whole);
+
+  // A verdict, once given, does not change with more bytes of a body that is text.
+  for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
+    const Verdict verdict = detect_playlist("video/mp2t", "/", text.substr(0, seen), false);
+    if (verdict == Verdict::need_more) continue;
+    CHECK(detect_playlist("video/mp2t", "/", text, true) == verdict);
+    break;
+  }
+  return 0;
+}

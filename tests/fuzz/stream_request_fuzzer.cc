@@ -1,0 +1,68 @@
+// A request target from anywhere becomes a stream request that is safe to write onto a wire, or a
+// refusal; and the parameters handed down to children mean the same when they come back.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/check.h"
+#include "worker/forwarding.h"
+#include "worker/http_grammar.h"
+#include "worker/stream_request.h"
+
+namespace {
+
+using namespace streamgate;
+
+void check_children(const StreamRequest& request) {
+  const std::string target = request.route_path + "?url=http%3A%2F%2Fh%2F";
+  const auto child = parse_stream_request(target + request.child_parameters);
+  CHECK(child.has_value());
+  CHECK(child->child_parameters == request.child_parameters);
+  CHECK(child->headers == request.headers && child->referer == request.referer);
+  CHECK(child->upstream.path_and_query == "/");
+  const auto elsewhere = parse_stream_request(target + request.cross_origin_child_parameters);
+  CHECK(elsewhere.has_value());
+  for (const auto& [name, value] : elsewhere->headers) CHECK(!is_secret_header(name));
+}
+
+// One request line, one Host, and no line that is not a field: nothing was smuggled.
+void check_request_head(const StreamRequest& request) {
+  const RequestHead client;
+  const UpstreamAttempt attempt{request.upstream};
+  const std::string text = write_upstream_request(attempt, request, client, UpstreamConfig());
+  std::string_view left = text;
+  unsigned hosts = 0;
+  bool first = true;
+  while (true) {
+    const size_t end = left.find("\r\n");
+    CHECK(end != std::string_view::npos);
+    const std::string_view line = left.substr(0, end);
+    left.remove_prefix(end + 2);
+    CHECK(http::all_are(http::kFieldByte, line));
+    if (line.empty()) break;
+    if (!std::exchange(first, false)) {
+      CHECK(http::is_token(line.substr(0, line.find(':'))));
+      hosts += ascii::istarts_with(line, "host:") ? 1 : 0;
+    }
+  }
+  CHECK(left.empty() && hosts == 1);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view target(reinterpret_cast<const char*>(data), size);
+  // What the request-head parser lets through.
+  if (!http::all_are(http::kTargetByte, target)) return 0;
+  if (route_of(target) != Route::stream) return 0;
+  const auto request = parse_stream_request(target);
+  if (!request) {
+    CHECK(request.error().reason == Reason::bad_url ||
+          request.error().reason == Reason::bad_request);
+    return 0;
+  }
+  check_children(*request);
+  check_request_head(*request);
+  return 0;
+}

@@ -1,0 +1,170 @@
+#include "worker/client_stream.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include "common/unique_fd.h"
+#include "worker/event.h"
+
+namespace streamgate {
+namespace {
+
+using std::chrono::milliseconds;
+using Flow = ClientStream::Flow;
+using BufferEvent = std::unique_ptr<bufferevent, Freer<bufferevent_free>>;
+
+struct Owner final : ResponseOwner {
+  void on_response_sent() override { ++sent; }
+  void on_response_broken() override { ++broken; }
+  int sent = 0;
+  int broken = 0;
+};
+
+struct Observer final : ClientObserver {
+  void on_client_drained() override { ++drained; }
+  void on_client_gone(Reason reason) override { gone.push_back(reason); }
+  int drained = 0;
+  std::vector<Reason> gone;
+};
+
+class ClientStreamTest : public testing::Test {
+ protected:
+  ClientStreamTest() : base(event_base_new()), wheel(base.get()) {
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    ours.reset(fds[0]);
+    theirs.reset(fds[1]);
+    const int small = 8 * 1024;
+    ::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    bev.reset(bufferevent_socket_new(base.get(), fds[0], 0));
+    bufferevent_setcb(
+        bev.get(), nullptr,
+        [](bufferevent*, void* self) { static_cast<ClientStream*>(self)->on_output_drained(); },
+        nullptr, &stream);
+    stream.attach(fds[0], bev.get(), {});
+    stream.begin(head, &observer);
+  }
+
+  std::string receive() {
+    std::string out(size_t{1} << 20U, '\0');
+    const ssize_t size = ::recv(theirs.get(), out.data(), out.size(), 0);
+    out.resize(size > 0 ? static_cast<size_t>(size) : 0);
+    return out;
+  }
+
+  void run_until(const std::function<bool()>& done) {
+    const int64_t limit = wheel.now_ms() + 5'000;
+    while (!done() && wheel.now_ms() < limit) event_base_loop(base.get(), EVLOOP_ONCE);
+    EXPECT_TRUE(done());
+  }
+
+  EventBase base;
+  TimerWheel wheel;
+  UniqueFd ours;
+  UniqueFd theirs;
+  BufferEvent bev;
+  Owner owner;
+  Observer observer;
+  RequestHead head;
+  ClientStream stream{owner, wheel, milliseconds(200)};
+};
+
+TEST_F(ClientStreamTest, HeadAndFirstBodyLeaveInOnePiece) {
+  stream.send_head("HEAD\r\n\r\n", {ClientFraming::Kind::length, 4}, true);
+  EXPECT_EQ(receive(), "");
+  EXPECT_EQ(stream.write("body"), Flow::open);
+  EXPECT_EQ(receive(), "HEAD\r\n\r\nbody");
+  stream.finish();
+  EXPECT_EQ(owner.sent, 1);
+  EXPECT_EQ(stream.body_bytes_sent(), 4U);
+}
+
+TEST_F(ClientStreamTest, ChunksAreFramedAndEnded) {
+  stream.send_head("HEAD\r\n\r\n", {ClientFraming::Kind::chunked, 0}, true);
+  EXPECT_EQ(stream.write("0123456789abcdef"), Flow::open);
+  stream.finish();
+  EXPECT_EQ(receive(), "HEAD\r\n\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
+}
+
+TEST_F(ClientStreamTest, AnEmptyChunkedBodyIsHeadAndLastChunk) {
+  stream.send_head("HEAD\r\n\r\n", {ClientFraming::Kind::chunked, 0}, true);
+  stream.finish();
+  EXPECT_EQ(receive(), "HEAD\r\n\r\n0\r\n\r\n");
+}
+
+TEST_F(ClientStreamTest, ABufferOfManyPiecesIsOneChunk) {
+  const Buffer body(evbuffer_new());
+  evbuffer_add_reference(body.get(), "abc", 3, nullptr, nullptr);
+  evbuffer_add_reference(body.get(), "def", 3, nullptr, nullptr);
+  stream.send_head("H", {ClientFraming::Kind::chunked, 0}, true);
+  EXPECT_EQ(stream.write(body.get()), Flow::open);
+  EXPECT_EQ(receive(), "H6\r\nabcdef\r\n");
+  EXPECT_EQ(evbuffer_get_length(body.get()), 0U);
+}
+
+TEST_F(ClientStreamTest, WhatTheSocketDoesNotTakeIsQueuedInOrder) {
+  const std::string body(100'000, 'x');
+  stream.send_head("H", {ClientFraming::Kind::length, body.size() + 1}, true);
+  EXPECT_EQ(stream.write(body), Flow::full);
+  EXPECT_EQ(stream.write("y"), Flow::full);  // may not overtake what is queued
+  std::string got;
+  run_until([&] {
+    got += receive();
+    return observer.drained == 1;
+  });
+  got += receive();
+  EXPECT_EQ(got, "H" + body + "y");
+  stream.finish();
+  EXPECT_EQ(owner.sent, 1);
+}
+
+TEST_F(ClientStreamTest, FinishingWithAQueueWaitsForIt) {
+  const std::string body(100'000, 'x');
+  stream.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  EXPECT_EQ(stream.write(body), Flow::full);
+  stream.finish();
+  EXPECT_EQ(owner.sent, 0);
+  run_until([&] {
+    receive();
+    return owner.sent == 1;
+  });
+  EXPECT_EQ(observer.drained, 0);
+}
+
+TEST_F(ClientStreamTest, AClientThatTakesNothingIsGivenUp) {
+  stream.send_head("H", {ClientFraming::Kind::length, 100'000}, true);
+  EXPECT_EQ(stream.write(std::string(100'000, 'x')), Flow::full);
+  run_until([&] { return !observer.gone.empty(); });
+  EXPECT_EQ(observer.gone, std::vector{Reason::client_stalled});
+  EXPECT_EQ(owner.broken, 1);
+}
+
+TEST_F(ClientStreamTest, AClientThatLeftIsToldByTheFlow) {
+  theirs.reset();
+  stream.send_head("H", {ClientFraming::Kind::length, 4}, true);
+  EXPECT_EQ(stream.write("body"), Flow::gone);
+  stream.abort();
+  EXPECT_EQ(owner.broken, 1);
+  EXPECT_TRUE(observer.gone.empty());
+}
+
+TEST_F(ClientStreamTest, LosingTheClientIsToldOnce) {
+  stream.lose(Reason::client_gone);
+  stream.lose(Reason::client_gone);
+  EXPECT_EQ(observer.gone, std::vector{Reason::client_gone});
+}
+
+TEST_F(ClientStreamTest, BodyBytesOfABodilessResponseAreDropped) {
+  stream.send_head("H", {ClientFraming::Kind::none, 0}, true);
+  EXPECT_EQ(stream.write("body"), Flow::open);
+  stream.finish();
+  EXPECT_EQ(receive(), "H");
+  EXPECT_EQ(stream.body_bytes_sent(), 0U);
+}
+
+}  // namespace
+}  // namespace streamgate

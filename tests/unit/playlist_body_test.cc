@@ -1,0 +1,75 @@
+#include "worker/playlist_body.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+namespace streamgate {
+namespace {
+
+PlaylistSetting setting() {
+  PlaylistSetting out;
+  out.base_url = "http://up.example/dir/list.m3u8";
+  out.proxy_origin = "http://gate";
+  out.route_path = "/stream";
+  out.longest_line = 1024;
+  return out;
+}
+
+std::string deflated(std::string_view plain, int window_bits) {
+  z_stream stream{};
+  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY), Z_OK);
+  std::string out(deflateBound(&stream, plain.size()) + 64, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
+  stream.avail_in = static_cast<uInt>(plain.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+std::string text_of(evbuffer* buffer) {
+  std::string out(evbuffer_get_length(buffer), '\0');
+  evbuffer_copyout(buffer, out.data(), out.size());
+  return out;
+}
+
+constexpr std::string_view kPlain = "#EXTM3U\n#EXTINF:1,\na.ts\n";
+constexpr std::string_view kRewritten =
+    "#EXTM3U\n#EXTINF:1,\nhttp://gate/stream?url=http%3A%2F%2Fup.example%2Fdir%2Fa.ts\n";
+
+TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
+  const std::pair<ContentCoding, std::string> bodies[] = {
+      {ContentCoding::identity, std::string(kPlain)},
+      {ContentCoding::gzip, deflated(kPlain, 15 + 16)},
+      {ContentCoding::deflate, deflated(kPlain, 15)},
+      {ContentCoding::deflate, deflated(kPlain, -15)},
+  };
+  for (const auto& [coding, bytes] : bodies) {
+    PlaylistBody body(setting(), coding);
+    for (const char byte : bytes) ASSERT_TRUE(body.write({&byte, 1}));
+    ASSERT_TRUE(body.finish());
+    EXPECT_EQ(text_of(body.output()), kRewritten);
+  }
+}
+
+TEST(PlaylistBody, ATruncatedCodedBodyIsAFailure) {
+  const std::string bytes = deflated(kPlain, 15 + 16);
+  PlaylistBody body(setting(), ContentCoding::gzip);
+  ASSERT_TRUE(body.write(std::string_view(bytes).substr(0, bytes.size() - 4)));
+  const auto ended = body.finish();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().reason, Reason::truncated_body);
+}
+
+TEST(PlaylistBody, ABodyThatInflatesWithoutBoundIsRefused) {
+  const std::string bomb = deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), 15 + 16);
+  PlaylistBody body(setting(), ContentCoding::gzip);
+  const auto written = body.write(bomb);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().reason, Reason::bad_response);
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,219 @@
+#include "worker/child_url.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "common/ascii.h"
+#include "common/percent_table.h"
+#include "worker/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kLongestExtension = 7;
+constexpr size_t kLongestName = 128;  // bytes; a longer last segment is not a file name to show
+constexpr std::string_view kExtensionParameter = "&sg_ext=.";
+
+// Up to seven letters as one number, in lower case: extensions are compared for every segment.
+constexpr uint64_t pack(std::string_view text) {
+  uint64_t packed = 0;
+  for (const char c : text) packed = packed << 8 | static_cast<unsigned char>(ascii::to_lower(c));
+  return packed;
+}
+
+// Extensions by which players and FFmpeg's allow lists judge a URL, the frequent ones first.
+constexpr std::array kKnownExtensions = {
+    pack("ts"),   pack("m4s"),  pack("m3u8"),   pack("mp4"),  pack("aac"),  pack("m4a"),
+    pack("m4v"),  pack("vtt"),  pack("cmfv"),   pack("cmfa"), pack("cmft"), pack("m3u"),
+    pack("mp3"),  pack("ac3"),  pack("ec3"),    pack("eac3"), pack("ac4"),  pack("mp2"),
+    pack("mpg"),  pack("mpeg"), pack("mpegts"), pack("m2ts"), pack("mts"),  pack("fmp4"),
+    pack("mov"),  pack("mkv"),  pack("mka"),    pack("webm"), pack("srt"),  pack("webvtt"),
+    pack("ttml"), pack("dfxp"), pack("jpg"),    pack("jpeg"), pack("png"),  pack("webp"),
+    pack("avif"), pack("gif"),  pack("heic"),   pack("ogg"),  pack("oga"),  pack("ogv"),
+    pack("opus"), pack("wav"),  pack("flac"),   pack("flv"),  pack("avi"),  pack("3gp"),
+    pack("vob"),  pack("mp1")};
+
+// `.ext` at the end of the last segment of `path` if it is one of the above, else empty.
+std::string_view known_extension(std::string_view path) {
+  size_t dot = path.size();
+  const size_t first = path.size() - std::min(path.size(), kLongestExtension + 1);
+  while (dot > first && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
+  if (dot == first || path[dot - 1] == '/') return {};
+  const uint64_t packed = pack(path.substr(dot));
+  for (const uint64_t known : kKnownExtensions) {
+    if (packed == known) return path.substr(dot - 1);
+  }
+  return {};
+}
+
+std::string_view file_name_of(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return name.size() > kLongestName || name == "." || name == ".." ? std::string_view() : name;
+}
+
+char* put(std::string_view text, char* to) {
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+// The length of `http://` or `https://` in any letter case; 0 for anything else.
+size_t http_prefix_size(std::string_view text) {
+  if (ascii::to_lower(text.front()) != 'h') return 0;
+  if (ascii::istarts_with(text, "http://")) return 7;
+  return ascii::istarts_with(text, "https://") ? 8 : 0;
+}
+
+bool is_http(std::string_view scheme) {
+  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
+}
+
+std::string_view without_default_port(const UriParts& url) {
+  const std::string_view port = ascii::iequals(url.scheme, "https") ? ":443" : ":80";
+  std::string_view authority = url.authority;
+  if (authority.ends_with(port)) authority.remove_suffix(port.size());
+  return authority;
+}
+
+}  // namespace
+
+// What a child URL is made of, beside the constant parts.
+struct ChildUrlWriter::Child {
+  const std::string& prefix;
+  std::string_view url;         // what is encoded behind the prefix
+  std::string_view path;        // the part of `url` whose end names the file; may be empty
+  std::string_view parameters;  // child_parameters or cross_origin_child_parameters
+
+  // FFmpeg judges a URL by the extension at its very end.
+  char* put_suffix(char* start, char* to) const {
+    to = put(parameters, to);
+    if (parameters.empty() && path.size() == url.size()) return to;
+    const std::string_view extension = known_extension(path);
+    if (extension.empty()) return to;
+    if (std::string_view(start, static_cast<size_t>(to - start)).ends_with(extension)) return to;
+    to = put(kExtensionParameter, to);
+    return put(extension.substr(1), to);
+  }
+};
+
+ChildUrlWriter::ChildUrlWriter(const PlaylistContext& context)
+    : context_(context),
+      base_(split_uri(context.base_url)),
+      is_named_(context.child_urls == HlsConfig::ChildUrls::named) {
+  absolute_prefix_.append(context.proxy_origin).append(context.route_path);
+  name_at_ = absolute_prefix_.size();
+  absolute_prefix_.append("?url=");
+
+  resolve_reference(base_, "/", origin_);
+  origin_.pop_back();
+  origin_prefix_ = absolute_prefix_;
+  percent_encode(origin_, origin_prefix_);
+
+  resolve_reference(base_, ".", resolved_);
+  directory_prefix_ = absolute_prefix_;
+  percent_encode(resolved_, directory_prefix_);
+}
+
+bool ChildUrlWriter::append(std::string_view reference, BlockWriter& out) {
+  if (reference.empty()) return false;
+  return append_directly(reference, out) || append_resolved(reference, out);
+}
+
+// For references that need no resolving, only a prefix, which is nearly all of them: no dot
+// segment, no byte that is illegal in a URI, no colon that might end another scheme. Whether that
+// is so comes out of the encoding loop, so the text is only kept (advance_to) once it is known.
+bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& out) const {
+  const char first = reference.front();
+  const size_t host_at = http_prefix_size(reference);
+  std::string_view path = reference;
+  if (host_at != 0) {
+    const size_t slash = reference.find_first_of("/?#", host_at);
+    if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
+    path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
+                                                              : reference.substr(slash);
+  } else if (first == '.' || first == '?' || first == '#') {
+    return false;
+  } else if (first == '/' && reference.size() > 1 && reference[1] == '/') {
+    return false;
+  }
+  Child child{host_at != 0   ? absolute_prefix_
+              : first == '/' ? origin_prefix_
+                             : directory_prefix_,
+              reference, path,
+              host_at != 0 ? parameters_for(reference) : context_.child_parameters};
+  if (is_named_) child.path = path.substr(0, path.find_first_of("?#"));
+
+  char* const start = out.room(bound_of(child));
+  unsigned classes = 0;
+  char* end = percent_encode_to(reference, put_prefix(child, start), classes);
+  if ((classes & kIllegalByte) != 0) return false;
+  if (host_at == 0 && (classes & kColonByte) != 0) return false;
+  if ((classes & kSlashByte) != 0 && path.find("/.") != path.npos) return false;
+  if ((classes & kQueryOrFragmentByte) != 0) child.path = path.substr(0, path.find_first_of("?#"));
+  out.advance_to(child.put_suffix(start, end));
+  return true;
+}
+
+bool ChildUrlWriter::append_resolved(std::string_view reference, BlockWriter& out) {
+  // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
+  if (reference.find("{$") != reference.npos) return false;
+  const UriParts parts = split_uri(reference);
+  if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(reference)) return false;
+  resolved_.clear();
+  resolve_reference(base_, reference, resolved_);
+  const UriParts absolute = split_uri(resolved_);
+  if (absolute.authority.empty()) return false;
+
+  const Child child{absolute_prefix_, resolved_, absolute.path, parameters_for(resolved_)};
+  char* const start = out.room(bound_of(child));
+  unsigned classes = 0;
+  char* end = percent_encode_to(resolved_, put_prefix(child, start), classes);
+  out.advance_to(child.put_suffix(start, end));
+  return true;
+}
+
+size_t ChildUrlWriter::bound_of(const Child& child) const {
+  return child.prefix.size() + 1 + percent_encoded_bound(kLongestName) +
+         percent_encoded_bound(child.url.size()) + child.parameters.size() +
+         kExtensionParameter.size() + kLongestExtension;
+}
+
+char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
+  const std::string_view prefix = child.prefix;
+  const std::string_view name = is_named_ ? file_name_of(child.path) : std::string_view();
+  if (name.empty()) return put(prefix, to);
+  unsigned classes = 0;
+  to = put(prefix.substr(0, name_at_), to);
+  *to++ = '/';
+  to = percent_encode_to(name, to, classes);
+  return put(prefix.substr(name_at_), to);
+}
+
+std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {
+  const std::string_view same = context_.child_parameters;
+  const std::string_view other = context_.cross_origin_child_parameters;
+  return same == other || is_same_origin(absolute) ? same : other;
+}
+
+bool ChildUrlWriter::is_ours(std::string_view reference) const {
+  // Without a known origin of ours, a path like ours is still the upstream's.
+  const std::string_view route = std::string_view(absolute_prefix_).substr(0, name_at_);
+  if (context_.proxy_origin.empty() || !reference.starts_with(route)) return false;
+  const std::string_view rest = reference.substr(route.size());
+  return rest.starts_with('?') || rest.starts_with('/');
+}
+
+bool ChildUrlWriter::is_same_origin(std::string_view absolute) const {
+  if (absolute.starts_with(origin_)) {
+    const std::string_view rest = absolute.substr(origin_.size());
+    if (rest.empty() || rest.front() == '/' || rest.front() == '?' || rest.front() == '#') {
+      return true;
+    }
+  }
+  const UriParts url = split_uri(absolute);
+  return ascii::iequals(url.scheme, base_.scheme) &&
+         ascii::iequals(without_default_port(url), without_default_port(base_));
+}
+
+}  // namespace streamgate

@@ -1,0 +1,183 @@
+// The second half of Exchange: what happens to the body of the response that was accepted.
+#include <utility>
+
+#include "common/ascii.h"
+#include "common/check.h"
+#include "worker/exchange.h"
+#include "worker/forwarding.h"
+
+namespace streamgate {
+namespace {
+
+// A playlist is gathered up to here before it is sent: most fit, and leave with a Content-Length in
+// one packet.
+constexpr size_t kPlaylistFlushBytes = size_t{64} * 1024;
+
+bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
+  if (!peer.is_ip()) return true;  // a Unix socket: whoever may open it
+  for (const IpRange& range : trusted) {
+    if (range.contains(peer.ip())) return true;
+  }
+  return false;
+}
+
+// `https://host/prefix` -> `/prefix`
+std::string path_of(std::string_view origin) {
+  const size_t authority = origin.find("://");
+  if (authority == std::string_view::npos) return {};
+  const size_t slash = origin.find('/', authority + 3);
+  return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
+}
+
+std::string field_or_empty(const ResponseHead& head, std::string_view name) {
+  return std::string(find_field(head.fields, name).value_or(std::string_view{}));
+}
+
+}  // namespace
+
+void Exchange::begin_body() {
+  const std::string type = field_or_empty(*head_, "Content-Type");
+  const ContentCoding coding = parse_content_coding(field_or_empty(*head_, "Content-Encoding"));
+  const bool successful = head_->status >= 200 && head_->status < 300;
+  if (head_->framing == Framing::none) {
+    const bool playlist = successful && method_ == Method::head &&
+                          (is_playlist_type(type) || has_playlist_extension(url_.path()));
+    return send_relayed_head({ClientFraming::Kind::none, 0}, playlist);
+  }
+  if (!successful) return start_relaying();
+  sniffer_ = std::make_unique<BodySniffer>(type, std::string(url_.path()), coding);
+}
+
+void Exchange::on_body(std::string_view bytes) {
+  count(environment_.slot.counters.bytes_from_upstreams, bytes.size());
+  if (body_mode_ == BodyMode::undecided) {
+    const Verdict verdict = sniffer_->add(bytes);
+    if (verdict == Verdict::need_more) return;
+    if (!decide(verdict)) return;
+  }
+  forward(bytes);
+}
+
+void Exchange::on_read_done() {
+  if (playlist_ != nullptr && evbuffer_get_length(playlist_->output()) > 0) flush_playlist();
+}
+
+void Exchange::on_end() {
+  if (sniffer_ != nullptr && !decide(sniffer_->end())) return;
+  if (playlist_ != nullptr) return end_playlist();
+  finish("ok", {}, End::complete);
+}
+
+// Ends the undecided state and forwards what was held back in it. False if this attempt is over.
+bool Exchange::decide(Verdict verdict) {
+  const std::unique_ptr<BodySniffer> sniffer = std::move(sniffer_);
+  if (verdict == Verdict::playlist) {
+    if (head_->status == 206 && !is_complete_range()) {
+      retry_without_range();
+      return false;
+    }
+    if (sniffer->coding() == ContentCoding::unknown) {
+      fail({Reason::unsupported_coding, field_or_empty(*head_, "Content-Encoding")});
+      return false;
+    }
+    start_rewriting(sniffer->coding());
+  } else {
+    start_relaying();
+  }
+  if (!sniffer->held().empty()) forward(sniffer->held());
+  return step_ != Step::finished;
+}
+
+// Whether a 206 holds the whole document: `bytes 0-99/100`.
+bool Exchange::is_complete_range() const {
+  const std::string range = field_or_empty(*head_, "Content-Range");
+  if (!ascii::istarts_with(range, "bytes 0-")) return false;
+  const size_t slash = range.find('/');
+  if (slash == std::string::npos) return false;
+  const auto last = ascii::parse_uint(std::string_view(range).substr(8, slash - 8));
+  const auto whole = ascii::parse_uint(std::string_view(range).substr(slash + 1));
+  return last && whole && *last + 1 == *whole;
+}
+
+void Exchange::start_relaying() {
+  body_mode_ = BodyMode::relay;
+  if (head_->framing == Framing::length) {
+    return send_relayed_head({ClientFraming::Kind::length, head_->content_length}, false);
+  }
+  send_relayed_head(framing_for_unknown_length(), false);
+}
+
+void Exchange::start_rewriting(ContentCoding coding) {
+  body_mode_ = BodyMode::rewrite;
+  const Config& config = environment_.config;
+  PlaylistSetting setting;
+  setting.base_url = url_.to_string();
+  setting.proxy_origin =
+      public_origin(client_head_, is_trusted(peer_, config.trusted_proxies), config.public_url);
+  if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
+    setting.proxy_origin = path_of(setting.proxy_origin);
+  }
+  setting.route_path = request_->route_path;
+  // After a redirect elsewhere, nothing there is of the origin that was asked.
+  setting.child_parameters =
+      cross_origin_ ? request_->cross_origin_child_parameters : request_->child_parameters;
+  setting.cross_origin_child_parameters = request_->cross_origin_child_parameters;
+  setting.child_urls = config.hls.child_urls;
+  setting.longest_line = config.limits.playlist_line;
+  playlist_ = std::make_unique<PlaylistBody>(std::move(setting), coding);
+  count(environment_.slot.counters.playlists_rewritten);
+}
+
+void Exchange::forward(std::string_view bytes) {
+  if (body_mode_ == BodyMode::relay) return take_flow(gate_->stream().write(bytes));
+  if (auto written = playlist_->write(bytes); !written) return fail(std::move(written).error());
+  if (evbuffer_get_length(playlist_->output()) >= kPlaylistFlushBytes) flush_playlist();
+}
+
+void Exchange::flush_playlist() {
+  if (client_status_ == 0) send_relayed_head(framing_for_unknown_length(), true);
+  take_flow(gate_->stream().write(playlist_->output()));
+}
+
+void Exchange::end_playlist() {
+  if (auto ended = playlist_->finish(); !ended) return fail(std::move(ended).error());
+  count(environment_.slot.counters.playlist_lines_too_long, playlist_->lines_too_long());
+  if (client_status_ == 0) {
+    const size_t length = evbuffer_get_length(playlist_->output());
+    send_relayed_head({ClientFraming::Kind::length, length}, true);
+  }
+  // Whatever the socket does not take is queued: at most what one read of the upstream became.
+  const auto flow = gate_->stream().write(playlist_->output());
+  finish(flow == ClientStream::Flow::gone ? token_of(Reason::client_gone) : "ok", {},
+         flow == ClientStream::Flow::gone ? End::broken : End::complete);
+}
+
+ClientFraming Exchange::framing_for_unknown_length() const {
+  // An HTTP/1.0 client knows no chunks: its body ends with the connection.
+  if (client_head_.minor_version == 0) return {ClientFraming::Kind::until_close, 0};
+  return {ClientFraming::Kind::chunked, 0};
+}
+
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist) {
+  enter(Step::relay_body);
+  RelayedResponse response{*head_, url_.path()};
+  response.is_playlist = is_playlist;
+  response.framing = framing;
+  response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
+  response.client_minor_version = client_head_.minor_version;
+  // A playlist is always whole here, also when it came as a 206.
+  client_status_ = is_playlist ? 200 : head_->status;
+  gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
+                            response.keep_alive);
+}
+
+void Exchange::take_flow(ClientStream::Flow flow) {
+  if (flow == ClientStream::Flow::gone) {
+    return finish(token_of(Reason::client_gone), {}, End::broken);
+  }
+  if (flow == ClientStream::Flow::full && connection_ != nullptr) {
+    connection_->pause(PauseReason::client_full);
+  }
+}
+
+}  // namespace streamgate

@@ -1,0 +1,58 @@
+#include "worker/playlist_body.h"
+
+#include <utility>
+
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+// What one read of coded bytes may grow to. Real playlists shrink to a tenth or a fiftieth; a
+// thousandth is an attack on memory.
+constexpr size_t kMostInflatedBytes = size_t{16} * 1024 * 1024;
+
+PlaylistContext context_of(const PlaylistSetting& setting) {
+  PlaylistContext context;
+  context.base_url = setting.base_url;
+  context.proxy_origin = setting.proxy_origin;
+  context.route_path = setting.route_path;
+  context.child_parameters = setting.child_parameters;
+  context.cross_origin_child_parameters = setting.cross_origin_child_parameters;
+  context.child_urls = setting.child_urls;
+  context.longest_line = setting.longest_line;
+  return context;
+}
+
+}  // namespace
+
+PlaylistBody::PlaylistBody(PlaylistSetting setting, ContentCoding coding)
+    : setting_(std::move(setting)), output_(evbuffer_new()), rewriter_(context_of(setting_)) {
+  CHECK(output_ && coding != ContentCoding::unknown);
+  if (coding != ContentCoding::identity) inflater_.emplace(coding);
+}
+
+Result<void> PlaylistBody::write(std::string_view bytes) {
+  if (!inflater_) {
+    rewriter_.write(bytes, output_.get());
+    return {};
+  }
+  size_t inflated = 0;
+  auto written = inflater_->write(bytes, [&](std::string_view plain) {
+    inflated += plain.size();
+    if (inflated <= kMostInflatedBytes) rewriter_.write(plain, output_.get());
+  });
+  if (written && inflated > kMostInflatedBytes) {
+    return Error{Reason::bad_response, "a compressed playlist inflates too far"};
+  }
+  return written;
+}
+
+Result<void> PlaylistBody::finish() {
+  if (inflater_) {
+    if (auto ended = inflater_->finish(); !ended) return ended;
+  }
+  rewriter_.finish(output_.get());
+  return {};
+}
+
+}  // namespace streamgate

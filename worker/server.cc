@@ -1,0 +1,155 @@
+#include "worker/server.h"
+
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/log.h"
+#include "worker/exchange.h"
+
+namespace streamgate {
+namespace {
+
+// How long accepting rests when there are no descriptors left: without a rest the worker would
+// spin.
+constexpr std::chrono::milliseconds kAcceptPause{200};
+
+}  // namespace
+
+Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slot> all_slots,
+               Observer& observer)
+    : base_(base),
+      environment_(environment),
+      all_slots_(all_slots),
+      observer_(observer),
+      gate_environment_{environment.wheel,
+                        environment.config.client,
+                        environment.config.limits,
+                        environment.config.cors,
+                        *this,
+                        environment.slot.counters},
+      accept_again_(environment.wheel, this,
+                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {}
+
+Server::~Server() {
+  close_all();
+  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());  // evhtp_free leaves it open
+}
+
+Result<void> Server::listen(std::span<const ListenSocket> sockets) {
+  for (const ListenSocket& socket : sockets) {
+    UniqueFd fd(::fcntl(socket.fd, F_DUPFD_CLOEXEC, 0));
+    if (!fd.valid()) {
+      return Error{Reason::internal,
+                   std::string("cannot take a listener: ") + std::strerror(errno)};
+    }
+    Evhtp htp(evhtp_new(base_, nullptr));
+    if (!htp) return Error{Reason::internal, "evhtp_new failed"};
+    htp->flags = static_cast<uint16_t>(htp->flags & ~EVHTP_FLAG_ENABLE_100_CONT);
+    evhtp_set_gencb(htp.get(), &Server::on_evhtp_request, this);
+    evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, this);
+    // Backlog 0: the master has called listen() already.
+    if (evhtp_accept_socket(htp.get(), fd.get(), 0) != 0) {
+      return Error{Reason::internal, "evhtp_accept_socket failed"};
+    }
+    [[maybe_unused]] const int owned_by_evhtp = fd.release();
+    evconnlistener_set_error_cb(htp->server, &Server::on_accept_error);
+    listeners_.push_back(std::move(htp));
+  }
+  return {};
+}
+
+evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
+  auto& server = *static_cast<Server*>(self);
+  const int on =
+      1;  // small answers leave at once; for a Unix socket this fails and does not matter
+  ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  Slot& slot = server.environment_.slot;
+  count(slot.counters.connections_accepted);
+  count(slot.connections_now);
+  std::optional<Reason> refuse_with;
+  if (server.over_limit()) {
+    count(slot.counters.connections_refused);
+    refuse_with = Reason::overloaded;
+  }
+  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, refuse_with);
+  if (server.draining_) gate->drain(server.environment_.config.drain.idle);
+  ClientGate* key = gate.get();
+  server.gates_.emplace(key, std::move(gate));
+  return EVHTP_RES_OK;
+}
+
+void Server::on_evhtp_request(evhtp_request_t* request, void* self) {
+  auto& server = *static_cast<Server*>(self);
+  server.gate_environment_.feeding->on_evhtp_request(request);
+}
+
+void Server::on_request(ClientGate& gate) {
+  environment_.exchanges.add(std::make_unique<Exchange>(environment_, gate)).start();
+}
+
+void Server::on_refused(const ClientGate& gate, Reason reason) {
+  AccessRecord record{gate.peer()};
+  record.method = "-";
+  record.route = "-";
+  record.status = status_for(reason);
+  record.reason = token_of(reason);
+  environment_.access_log.write(record);
+}
+
+void Server::on_gate_closed(ClientGate& gate) {
+  const auto it = gates_.find(&gate);
+  CHECK(it != gates_.end());
+  environment_.reaper.retire(std::move(it->second));
+  gates_.erase(it);
+  environment_.slot.connections_now.store(environment_.slot.connections_now.load() - 1);
+  report_if_drained();
+}
+
+bool Server::over_limit() const {
+  uint64_t connections = 0;
+  for (const Slot& slot : all_slots_) {
+    connections += slot.connections_now.load(std::memory_order_relaxed);
+  }
+  return connections > environment_.config.limits.connections;
+}
+
+void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
+  // evhtp's listeners carry the evhtp_t as their argument; ours is in its gencb argument.
+  auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.cbarg);
+  if (server.accept_again_.armed()) return;
+  log::error("accept.failed", {{"errno", std::strerror(errno)}});
+  for (auto& htp : server.listeners_) evconnlistener_disable(htp->server);
+  server.accept_again_.arm(kAcceptPause);
+}
+
+void Server::resume_accepting() {
+  for (auto& htp : listeners_) evconnlistener_enable(htp->server);
+}
+
+void Server::drain() {
+  if (draining_) return;
+  draining_ = true;
+  accept_again_.cancel();
+  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+  listeners_.clear();
+  for (auto& [key, gate] : gates_) gate->drain(environment_.config.drain.idle);
+  report_if_drained();
+}
+
+void Server::close_all() {
+  // close() takes the gate out of the map.
+  while (!gates_.empty()) gates_.begin()->second->close();
+}
+
+void Server::report_if_drained() {
+  if (draining_ && gates_.empty()) observer_.on_drained();
+}
+
+}  // namespace streamgate

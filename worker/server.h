@@ -1,0 +1,78 @@
+// evhtp set up on the inherited listening sockets: each accepted connection gets a gate, each
+// request that passes it becomes an Exchange. One of three files that may see <evhtp.h>.
+//
+// Level 3. One per worker.
+#pragma once
+
+#include <evhtp.h>
+
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "common/heritage.h"
+#include "common/result.h"
+#include "worker/client_gate.h"
+#include "worker/event.h"
+#include "worker/exchange_environment.h"
+
+namespace streamgate {
+
+using Evhtp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
+
+class Server final : private GateObserver {
+ public:
+  // Told when the last connection of a draining server is gone.
+  class Observer {
+   public:
+    virtual void on_drained() = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  Server(event_base* base, ExchangeEnvironment& environment, std::span<Slot> all_slots,
+         Observer& observer);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Accepts on these sockets from now on; they stay the master's, this takes duplicates.
+  Result<void> listen(std::span<const ListenSocket> sockets);
+
+  // Closes the listeners at once; every answer closes its connection, idle connections may still
+  // ask once within drain.idle. Ends with on_drained().
+  void drain();
+  // Cuts everything that is left.
+  void close_all();
+
+ private:
+  struct Listener {
+    Evhtp htp;
+    int fd = -1;
+  };
+
+  void on_request(ClientGate& gate) override;
+  void on_refused(const ClientGate& gate, Reason reason) override;
+  void on_gate_closed(ClientGate& gate) override;
+
+  static evhtp_res on_accepted(evhtp_connection_t* connection, void* self);
+  static void on_evhtp_request(evhtp_request_t* request, void* self);
+  static void on_accept_error(evconnlistener* listener, void* self);
+  void resume_accepting();
+  bool over_limit() const;
+  void report_if_drained();
+
+  event_base* base_;
+  ExchangeEnvironment& environment_;
+  std::span<Slot> all_slots_;
+  Observer& observer_;
+  GateEnvironment gate_environment_;
+  std::vector<Evhtp> listeners_;
+  std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
+  bool draining_ = false;
+  Deadline accept_again_;  // after the process ran out of descriptors
+};
+
+}  // namespace streamgate

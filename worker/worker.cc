@@ -1,0 +1,199 @@
+#include "worker/worker.h"
+
+#include <ifaddrs.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "common/log.h"
+#include "common/scoreboard.h"
+#include "worker/access_log.h"
+#include "worker/exchange_environment.h"
+#include "worker/resolver.h"
+#include "worker/server.h"
+#include "worker/target_guard.h"
+#include "worker/tls.h"
+#include "worker/upstream_pool.h"
+
+namespace streamgate {
+namespace {
+
+constexpr timeval kBeatInterval{1, 0};
+
+// The addresses this service can be reached at: a wildcard stands for every interface's.
+std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners) {
+  std::vector<SocketAddress> own;
+  ifaddrs* interfaces = nullptr;
+  if (::getifaddrs(&interfaces) != 0) interfaces = nullptr;
+  const std::unique_ptr<ifaddrs, Freer<freeifaddrs>> owner(interfaces);
+  for (const ListenSocket& listener : listeners) {
+    if (!listener.address.is_ip()) continue;
+    own.push_back(listener.address);
+    const IpAddress address = listener.address.ip();
+    if (address.bytes != std::array<uint8_t, 16>{}) continue;
+    for (const ifaddrs* entry = interfaces; entry != nullptr; entry = entry->ifa_next) {
+      if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != listener.address.family()) {
+        continue;
+      }
+      const auto native = SocketAddress::from_native(entry->ifa_addr, listener.address.length());
+      own.emplace_back(native.ip(), listener.address.port());
+    }
+  }
+  return own;
+}
+
+// What libevent has to say (a nameserver that does not answer, mostly), as events of our log.
+void log_libevent(int severity, const char* message) {
+  if (severity >= EVENT_LOG_ERR) {
+    log::error("libevent", {{"detail", message}});
+  } else if (severity == EVENT_LOG_WARN) {
+    log::warn("libevent", {{"detail", message}});
+  } else {
+    log::debug("libevent", {{"detail", message}});
+  }
+}
+
+// One worker process: builds the pieces, runs, drains. Destruction is in reverse order of the
+// members, and that order is a safe one: exchanges end before what they borrow from.
+class Worker final : private Server::Observer {
+ public:
+  explicit Worker(const Heritage& heritage)
+      : heritage_(heritage),
+        slot_(heritage.slots[heritage.slot_index]),
+        base_(make_base()),
+        wheel_(base_.get()),
+        reaper_(base_.get()),
+        resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
+        pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
+        guard_(heritage.config.security, own_addresses(heritage.listeners)),
+        access_log_(heritage.config.log, wheel_, slot_.counters),
+        environment_{heritage.config,
+                     guard_,
+                     *resolver_,
+                     pool_,
+                     wheel_,
+                     reaper_,
+                     access_log_,
+                     slot_,
+                     *heritage.service_stopping,
+                     {}},
+        server_(base_.get(), environment_, heritage.slots, *this) {}
+
+  Result<void> start() {
+    if (auto opened = access_log_.open(); !opened) return opened;
+    if (auto started = pool_.start(); !started) return started;
+    if (auto listening = server_.listen(heritage_.listeners); !listening) return listening;
+    watch_signals();
+    lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
+                              callback<&Worker::drain>, this));
+    event_add(lifeline_.get(), nullptr);
+    beat_.reset(event_new(base_.get(), -1, EV_PERSIST, callback<&Worker::beat>, this));
+    event_add(beat_.get(), &kBeatInterval);
+    beat();
+    return {};
+  }
+
+  void run() {
+    slot_.state.store(WorkerState::ready);
+    event_base_dispatch(base_.get());
+    server_.close_all();
+    reaper_.reap();
+    // evdns ends the questions that are under way from the event loop, once it is told to go.
+    resolver_.reset();
+    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
+  }
+
+ private:
+  static EventBase make_base() {
+    EventBase base(event_base_new());
+    CHECK(base);
+    return base;
+  }
+
+  void watch_signals() {
+    const std::array<std::pair<int, event_callback_fn>, 4> handlers{{
+        {SIGQUIT, callback<&Worker::drain>},
+        {SIGTERM, callback<&Worker::leave>},
+        {SIGUSR1, callback<&Worker::reopen_logs>},
+        {SIGUSR2, callback<&Worker::log_live_state>},
+    }};
+    for (size_t i = 0; i < handlers.size(); ++i) {
+      signals_[i].reset(event_new(base_.get(), handlers[i].first, EV_SIGNAL | EV_PERSIST,
+                                  handlers[i].second, this));
+      event_add(signals_[i].get(), nullptr);
+    }
+    // A terminal's Ctrl-C and hang-up reach the whole process group; what to do is the master's to
+    // say.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
+  }
+
+  void drain() {
+    if (lifeline_) event_del(lifeline_.get());  // EOF is readable for ever
+    if (slot_.state.load() == WorkerState::draining) return;
+    slot_.state.store(WorkerState::draining);
+    log::info("worker.draining", {{"slot", heritage_.slot_index},
+                                  {"generation", heritage_.generation},
+                                  {"exchanges", slot_.exchanges_now.load()}});
+    pool_.stop_keeping();
+    server_.drain();
+  }
+
+  void leave() { event_base_loopbreak(base_.get()); }
+
+  void on_drained() override { event_base_loopexit(base_.get(), nullptr); }
+
+  void reopen_logs() {
+    for (const auto& result : {log::open(heritage_.config.log), access_log_.open()}) {
+      if (!result) log::error("log.reopen_failed", {{"detail", result.error().detail}});
+    }
+  }
+
+  void log_live_state() { environment_.exchanges.log_all(); }
+
+  void beat() { slot_.beat_ms.store(monotonic_ms(), std::memory_order_relaxed); }
+
+  const Heritage& heritage_;
+  Slot& slot_;  // shared memory; the master reads it
+  EventBase base_;
+  TimerWheel wheel_;
+  Reaper reaper_;
+  std::optional<Resolver> resolver_;
+  UpstreamPool pool_;
+  TargetGuard guard_;
+  AccessLog access_log_;
+  ExchangeEnvironment environment_;
+  Server server_;
+  std::array<Event, 4> signals_;
+  Event lifeline_;
+  Event beat_;
+};
+
+}  // namespace
+
+int run_worker(const Heritage& heritage) {
+  ::signal(SIGPIPE, SIG_IGN);
+  event_set_log_callback(log_libevent);
+  Worker worker(heritage);
+  if (auto started = worker.start(); !started) {
+    log::error("worker.cannot_start", {{"detail", started.error().detail}});
+    return kExitCannotStart;
+  }
+  worker.run();
+  return kExitClean;
+}
+
+Result<void> check_worker_config(const Config& config) {
+  auto context = make_tls_context(config.upstream.tls);
+  if (!context) return std::move(context).error();
+  return {};
+}
+
+}  // namespace streamgate
