@@ -97,8 +97,8 @@ def make_ts(root):
     folder = subfolder(root, "ts")
     ffmpeg(
         *picture("320x180"),
-        # The encoder begins one frame early; later by as much, sound and picture begin together, and
-        # no player has a hole to step over.
+        # The encoder begins one frame early; later by as much, sound and picture begin together,
+        # and no player has a hole to step over.
         *("-itsoffset", f"{1024 / 44100:.6f}"),
         *tone(440),
         *VIDEO,
