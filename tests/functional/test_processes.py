@@ -184,7 +184,8 @@ class Reload(ProxyTest):
     @staticmethod
     def answers(proxy):
         try:
-            return proxy.ask("/health").status == 200
+            response = proxy.ask("/health")
+            return response is not None and response.status == 200
         except OSError:
             return False
 
