@@ -19,6 +19,7 @@ namespace {
 // How long accepting rests when there are no descriptors left: without a rest the worker would
 // spin.
 constexpr std::chrono::milliseconds kAcceptPause{200};
+constexpr std::chrono::milliseconds kLookElsewhere{100};
 
 }  // namespace
 
@@ -112,12 +113,21 @@ void Server::on_gate_closed(ClientGate& gate) {
   report_if_drained();
 }
 
-bool Server::over_limit() const {
-  uint64_t connections = 0;
-  for (const Slot& slot : all_slots_) {
-    connections += slot.connections_now.load(std::memory_order_relaxed);
+// The limit holds over all workers. Their counts are looked at a few times a second, not for each
+// connection: the scoreboard has hundreds of slots.
+bool Server::over_limit() {
+  const int64_t now_ms = environment_.wheel.now_ms();
+  if (now_ms - looked_elsewhere_ms_ >= kLookElsewhere.count()) {
+    looked_elsewhere_ms_ = now_ms;
+    elsewhere_ = 0;
+    for (const Slot& slot : all_slots_) {
+      if (&slot != &environment_.slot) {
+        elsewhere_ += slot.connections_now.load(std::memory_order_relaxed);
+      }
+    }
   }
-  return connections > environment_.config.limits.connections;
+  return elsewhere_ + environment_.slot.connections_now.load(std::memory_order_relaxed) >
+         environment_.config.limits.connections;
 }
 
 void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {

@@ -61,7 +61,7 @@ class Server final : private GateObserver {
   static void on_evhtp_request(evhtp_request_t* request, void* self);
   static void on_accept_error(evconnlistener* listener, void* self);
   void resume_accepting();
-  bool over_limit() const;
+  bool over_limit();
   void report_if_drained();
 
   event_base* base_;
@@ -72,7 +72,9 @@ class Server final : private GateObserver {
   std::vector<Evhtp> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  Deadline accept_again_;  // after the process ran out of descriptors
+  uint64_t elsewhere_ = 0;       // connections of all other workers, when last looked at
+  int64_t looked_elsewhere_ms_;  // CLOCK_MONOTONIC
+  Deadline accept_again_;        // after the process ran out of descriptors
 };
 
 }  // namespace streamgate
