@@ -109,7 +109,8 @@ class Proxy:
                 env=self.environment,
             )
         try:
-            bound = wait_until(self._find_bound, 30, "listener.bound")
+            bound = self._wait_for_start("listener.bound")
+            self._wait_for_start("master.ready")
         except AssertionError:
             self.kill()
             raise AssertionError("the proxy did not start:\n" + self.log()) from None
@@ -117,10 +118,13 @@ class Proxy:
         self.host, self.port = host.strip("[]"), int(port)
         self.origin = f"http://{host}:{port}"
 
-    def _find_bound(self):
-        if self.process.poll() is not None:
-            raise AssertionError("it has left")
-        return next((e for e in self.events() if e.get("event") == "listener.bound"), None)
+    def _wait_for_start(self, event):
+        def find():
+            if self.process.poll() is not None:
+                raise AssertionError("it has left")
+            return next((e for e in self.events() if e.get("event") == event), None)
+
+        return wait_until(find, 30, event)
 
     # What it says.
     def log(self):
