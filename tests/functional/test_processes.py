@@ -200,6 +200,21 @@ class Stopping(ProxyTest):
         Reload.finish(self, client, gate)
         wait_until(lambda: proxy.process.poll() is not None, what="the master to leave")
 
+    def test_a_stopping_service_refuses_new_connections_while_a_stream_runs_on(self):
+        proxy = self.own_proxy({"drain": {"stop_timeout": "20s"}})
+        client, gate = Reload.stream_under_way(self, proxy)
+        proxy.send_signal(signal.SIGTERM)
+        wait_until(lambda: self.refuses(proxy), 3, "connections to be refused")
+        Reload.finish(self, client, gate)
+
+    @staticmethod
+    def refuses(proxy):
+        try:
+            proxy.connect().close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
     def test_term_cuts_what_does_not_end_by_stop_timeout(self):
         proxy = self.own_proxy({"drain": {"idle": "100ms", "stop_timeout": "500ms"}})
         client, _ = Reload.stream_under_way(self, proxy)
