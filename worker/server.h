@@ -38,7 +38,7 @@ class Server final : private GateObserver {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts on these sockets from now on; they stay the master's, this takes duplicates.
+  // Accepts on these sockets from now on, and closes this process's copies of them in drain().
   Result<void> listen(std::span<const ListenSocket> sockets);
 
   // Closes the listeners at once; every answer closes its connection, idle connections may still
@@ -48,11 +48,6 @@ class Server final : private GateObserver {
   void close_all();
 
  private:
-  struct Listener {
-    Evhtp htp;
-    int fd = -1;
-  };
-
   void on_request(ClientGate& gate) override;
   void on_refused(const ClientGate& gate, Reason reason) override;
   void on_gate_closed(ClientGate& gate) override;
