@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -192,8 +193,9 @@ void ClientGate::on_deadline() {
 }
 
 void ClientGate::drain(std::chrono::milliseconds idle) {
-  drain_idle_ = idle;
-  if (phase_ == Phase::reading_head && !parser_.started()) deadline_.arm(idle);
+  // No time at all is the shortest one here; a deadline would take it for none.
+  drain_idle_ = std::max(idle, std::chrono::milliseconds{1});
+  if (phase_ == Phase::reading_head && !parser_.started()) deadline_.arm(*drain_idle_);
 }
 
 void ClientGate::close() {
