@@ -72,7 +72,8 @@ void Exchange::on_end() {
 bool Exchange::decide(Verdict verdict) {
   const std::unique_ptr<BodySniffer> sniffer = std::move(sniffer_);
   if (verdict == Verdict::playlist) {
-    if (head_->status == 206 && !is_complete_range()) {
+    const bool asked_for_range = send_range_ && find_field(client_head_.fields, "Range");
+    if (head_->status == 206 && asked_for_range && !is_complete_range()) {
       retry_without_range();
       return false;
     }
