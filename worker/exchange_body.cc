@@ -52,7 +52,6 @@ void Exchange::begin_body() {
 }
 
 void Exchange::on_body(std::string_view bytes) {
-  count(environment_.slot.counters.bytes_from_upstreams, bytes.size());
   if (body_mode_ == BodyMode::undecided) {
     const Verdict verdict = sniffer_->add(bytes);
     if (verdict == Verdict::need_more) return;
