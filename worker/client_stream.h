@@ -65,6 +65,7 @@ class ClientStream {
   const SocketAddress& peer() const { return peer_; }
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
+  bool is_full() const { return full_; }  // a write has returned Flow::full; not drained since
 
   void set_observer(ClientObserver& observer) { observer_ = &observer; }
 

@@ -200,6 +200,10 @@ void Exchange::retry_without_range() {
 }
 
 void Exchange::on_client_drained() {
+  if (!unrewritten_.empty()) {
+    rewrite(std::exchange(unrewritten_, {}));
+    if (step_ == Step::finished || gate_->stream().is_full()) return;
+  }
   if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
 }
 

@@ -86,6 +86,7 @@ class Exchange final : public Retirable,
   void start_relaying();
   void start_rewriting(ContentCoding coding);
   void forward(std::string_view bytes);
+  void rewrite(std::string_view bytes);
   void flush_playlist();
   void end_playlist();
   void send_relayed_head(const ClientFraming& framing, bool is_playlist);
@@ -133,6 +134,7 @@ class Exchange final : public Retirable,
   int client_status_ = 0;  // 0: no head has been written yet
   std::unique_ptr<BodySniffer> sniffer_;
   std::unique_ptr<PlaylistBody> playlist_;
+  std::string unrewritten_;  // of the playlist, while the client takes no more; one read at most
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;

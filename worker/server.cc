@@ -140,8 +140,8 @@ void Server::drain() {
   if (draining_) return;
   draining_ = true;
   accept_again_.cancel();
+  // Only the sockets go: each connection that is left still works with its evhtp_t.
   for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
-  listeners_.clear();
   for (auto& [key, gate] : gates_) gate->drain(environment_.config.drain.idle);
   report_if_drained();
 }

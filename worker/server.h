@@ -67,9 +67,9 @@ class Server final : private GateObserver {
   std::vector<Evhtp> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  uint64_t elsewhere_ = 0;       // connections of all other workers, when last looked at
-  int64_t looked_elsewhere_ms_;  // CLOCK_MONOTONIC
-  Deadline accept_again_;        // after the process ran out of descriptors
+  uint64_t elsewhere_ = 0;           // connections of all other workers, when last looked at
+  int64_t looked_elsewhere_ms_ = 0;  // CLOCK_MONOTONIC
+  Deadline accept_again_;            // after the process ran out of descriptors
 };
 
 }  // namespace streamgate

@@ -1,5 +1,6 @@
 """The client's side of the wire: bodies framed, connections kept, bad requests refused."""
 
+import socket
 import threading
 import time
 
@@ -140,6 +141,27 @@ class Connections(ProxyTest):
             )
             for i in range(12):
                 self.assertEqual(client.read_response().body, f"/{i}".encode())
+
+    def test_a_flood_of_pipelined_requests_is_not_gathered(self):
+        proxy = self.proxy()
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        flood = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 300_000
+        with proxy.connect() as client:
+
+            def send():
+                try:
+                    client.socket.sendall(flood)
+                except OSError:
+                    pass  # the test has seen enough
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            for _ in range(1000):
+                self.assertEqual(client.read_response().status, 200)
+            self.assertLess(proxy.resident_bytes() - before, 16 << 20)
+            client.socket.shutdown(socket.SHUT_RDWR)
+            sender.join()
 
     def test_a_request_pipelined_behind_a_stream_waits_for_its_end(self):
         gate = threading.Event()

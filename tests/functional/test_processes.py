@@ -105,6 +105,34 @@ class Reload(ProxyTest):
         self.finish(client, gate)
         wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
 
+    def test_an_idle_connection_of_a_draining_worker_is_answered_once_more(self):
+        up = self.upstream(ok(b"x"))
+        # Freed memory is overwritten: libraries are not instrumented, and would read on unnoticed.
+        poison = "detect_leaks=1:max_free_fill_size=65536:free_fill_byte=85"
+        proxy = self.own_proxy({"drain": {"idle": "10s"}}, environment={"ASAN_OPTIONS": poison})
+        old = proxy.workers()
+        for generation, target in enumerate(("/health", stream_path(up.url())), 1):
+            with proxy.connect() as client:
+                client.request("/health")
+                self.assertIsNone(client.read_response()["Connection"])
+                proxy.reload({})
+                proxy.wait_for_event("worker.draining", generation=str(generation))
+                client.request(target)
+                response = client.read_response()
+                self.assertEqual((response.status, response["Connection"]), (200, "close"))
+                self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
+            wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
+            self.assertNotIn("worker.died", proxy.log())
+            old = proxy.workers()
+
+    def test_with_drain_idle_0_idle_connections_are_closed_at_once(self):
+        proxy = self.own_proxy({"drain": {"idle": "0s"}})
+        with proxy.connect() as client:
+            client.request("/health")
+            client.read_response()
+            proxy.reload({})
+            self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
+
     def test_no_request_is_lost_while_workers_change(self):
         up = self.upstream(lambda r: ok(b"x" * 1000))
         proxy = self.own_proxy({"workers": 2})
