@@ -204,7 +204,10 @@ void ClientGate::drain(std::chrono::milliseconds idle) {
 
 void ClientGate::close() {
   if (connection_ == nullptr) return;
-  if (phase_ == Phase::serving) return on_response_broken();
+  if (phase_ == Phase::serving) {
+    stream_.lose(Reason::stopping);
+    return on_response_broken();
+  }
   free_connection();
 }
 

@@ -75,11 +75,15 @@ void Exchange::answer_health() {
   answer(response.status, write_own_response(response, environment_.config.cors));
 }
 
-void Exchange::answer(int status, std::string text) {
-  client_status_ = status;
-  gate_->stream().send_head(std::move(text), {ClientFraming::Kind::none, 0},
-                            gate_->may_keep_alive());
+void Exchange::answer(int status, const std::string& text) {
+  send_own(status, text);
   finish("ok", {}, End::complete);
+}
+
+void Exchange::send_own(int status, const std::string& text) {
+  client_status_ = status;
+  body_bytes_ = text.size() - (text.find("\r\n\r\n") + 4);
+  gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, gate_->may_keep_alive());
 }
 
 void Exchange::admit() {
@@ -208,7 +212,6 @@ void Exchange::on_client_drained() {
 }
 
 void Exchange::on_client_gone(Reason reason) {
-  body_bytes_ = gate_->stream().body_bytes_sent();
   finish(token_of(reason), {}, End::client_gone);
 }
 
@@ -217,11 +220,9 @@ void Exchange::fail(Error error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
     return finish(token_of(error.reason), error.detail, End::broken);
   }
-  client_status_ = status_for(error.reason);
-  const bool keep_alive = gate_->may_keep_alive();
-  gate_->stream().send_head(write_error_response(error.reason, method_ == Method::head, keep_alive,
-                                                 environment_.config.cors),
-                            {ClientFraming::Kind::none, 0}, keep_alive);
+  send_own(status_for(error.reason),
+           write_error_response(error.reason, method_ == Method::head, gate_->may_keep_alive(),
+                                environment_.config.cors));
   finish(token_of(error.reason), error.detail, End::complete);
 }
 
@@ -231,7 +232,7 @@ void Exchange::finish(std::string_view token, std::string_view detail, End end) 
   lookup_.reset();
   attempt_.reset();
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
-  if (end != End::client_gone) body_bytes_ = gate_->stream().body_bytes_sent();
+  body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
   write_access_line(token, detail);
   Counters& counters = environment_.slot.counters;

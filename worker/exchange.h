@@ -51,7 +51,8 @@ class Exchange final : public Retirable,
   friend class ExchangeList;
 
   // A response of our own: a status and the whole text, head and body.
-  void answer(int status, std::string text);
+  void answer(int status, const std::string& text);
+  void send_own(int status, const std::string& text);
   void answer_options();
   void answer_health();
 
