@@ -86,6 +86,8 @@ class Exchange final : public Retirable,
   void start_relaying();
   void start_rewriting(ContentCoding coding);
   void forward(std::string_view bytes);
+  void relay(std::string_view bytes);
+  void flush_small_chunks();
   void rewrite(std::string_view bytes);
   void flush_playlist();
   void end_playlist();
@@ -134,7 +136,8 @@ class Exchange final : public Retirable,
   int client_status_ = 0;  // 0: no head has been written yet
   std::unique_ptr<BodySniffer> sniffer_;
   std::unique_ptr<PlaylistBody> playlist_;
-  std::string unrewritten_;  // of the playlist, while the client takes no more; one read at most
+  std::string small_chunks_;  // to be relayed at the end of the read they came in
+  std::string unrewritten_;   // of the playlist, while the client takes no more; one read at most
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;
