@@ -218,7 +218,8 @@ void Exchange::fail(Error error) {
     return finish(token_of(error.reason), error.detail, End::broken);
   }
   client_status_ = status_for(error.reason);
-  const bool keep_alive = gate_->may_keep_alive();
+  // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
+  const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   gate_->stream().send_head(write_error_response(error.reason, method_ == Method::head, keep_alive,
                                                  environment_.config.cors),
                             {ClientFraming::Kind::none, 0}, keep_alive);

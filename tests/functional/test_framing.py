@@ -148,6 +148,13 @@ class Connections(ProxyTest):
                     (response.body, response["Connection"].lower()), (b"one", "keep-alive")
                 )
 
+    def test_an_error_to_http_1_0_says_what_it_does_with_the_connection(self):
+        with self.proxy().connect() as client:
+            client.request("/nothing", {"Connection": "keep-alive"}, version="1.0")
+            response = client.read_response()
+            self.assertEqual((response.status, response["Connection"]), (404, "close"))
+            self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
+
     def test_upstream_connections_are_used_again(self):
         up = self.upstream(ok(b"one"))
         for _ in range(4):
