@@ -84,7 +84,7 @@ void Exchange::answer(int status, std::string text) {
 
 void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
-  if (!request) return fail(std::move(request).error());
+  if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   url_ = request_->upstream;
   resolve();
@@ -93,7 +93,7 @@ void Exchange::admit() {
 void Exchange::resolve() {
   enter(Step::resolve);
   if (auto allowed = environment_.guard.check_name(url_); !allowed) {
-    return fail(std::move(allowed).error());
+    return fail(allowed.error());
   }
   const auto* known = environment_.resolver.resolve(url_.host, *this, lookup_);
   if (known != nullptr) on_resolved(*known);
@@ -106,7 +106,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
     const SocketAddress candidate(address, url_.port);
     // One forbidden address refuses the name: an answer that mixes them is an attempt to slip by.
     if (auto allowed = environment_.guard.check_address(url_, candidate); !allowed) {
-      return fail(std::move(allowed).error());
+      return fail(allowed.error());
     }
     addresses_.push_back(candidate);
   }
@@ -115,7 +115,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
 
 void Exchange::on_resolve_failed(Error error) {
   lookup_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::connect(UpstreamPool::Freshness freshness) {
@@ -133,7 +133,7 @@ void Exchange::on_connected(UpstreamConnection& connection) {
 
 void Exchange::on_connect_failed(Error error) {
   attempt_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::send_request() {
@@ -168,7 +168,7 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
@@ -213,7 +213,7 @@ void Exchange::on_client_gone(Reason reason) {
 }
 
 // The one way out for everything that goes wrong.
-void Exchange::fail(Error error) {
+void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
     return finish(token_of(error.reason), error.detail, End::broken);
   }

@@ -99,7 +99,7 @@ class Exchange final : public Retirable,
   void on_client_drained() override;
   void on_client_gone(Reason reason) override;
 
-  void fail(Error error);
+  void fail(const Error& error);
   // How the client's side ends: in order, by a reset, or it ended by itself.
   enum class End { complete, broken, client_gone };
   void finish(std::string_view token, std::string_view detail, End end);

@@ -169,7 +169,7 @@ void Exchange::rewrite(std::string_view bytes) {
   while (!bytes.empty() && !gate_->stream().is_full()) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
-    if (auto written = playlist_->write(piece); !written) return fail(std::move(written).error());
+    if (auto written = playlist_->write(piece); !written) return fail(written.error());
     if (evbuffer_get_length(playlist_->output()) >= kPlaylistFlushBytes) flush_playlist();
     if (step_ == Step::finished) return;
   }
@@ -184,9 +184,9 @@ void Exchange::flush_playlist() {
 void Exchange::end_playlist() {
   // Only what had been held back for the sniffer can wait here: little.
   if (auto written = playlist_->write(unrewritten_); !written) {
-    return fail(std::move(written).error());
+    return fail(written.error());
   }
-  if (auto ended = playlist_->finish(); !ended) return fail(std::move(ended).error());
+  if (auto ended = playlist_->finish(); !ended) return fail(ended.error());
   count(environment_.slot.counters.playlist_lines_too_long, playlist_->lines_too_long());
   if (client_status_ == 0) {
     const size_t length = evbuffer_get_length(playlist_->output());
