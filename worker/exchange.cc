@@ -168,7 +168,9 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  fail(error);
+  // What came before the fault is the client's.
+  if (!small_chunks_.empty()) flush_small_chunks();
+  if (step_ != Step::finished) fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
