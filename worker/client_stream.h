@@ -55,7 +55,7 @@ class ClientStream {
   ClientStream(ResponseOwner& owner, TimerWheel& wheel, std::chrono::milliseconds stall_timeout);
 
   // Called by the gate. `output` outlives the stream; `fd` is the client's socket.
-  void attach(int fd, bufferevent* output, SocketAddress peer);
+  void attach(int fd, bufferevent* output, const SocketAddress& peer);
   void begin(const RequestHead& head, ClientObserver* observer);
   void on_output_drained();  // the bufferevent's queue is empty
   void lose(Reason reason);  // tells the observer, once
@@ -83,6 +83,7 @@ class ClientStream {
   void abort();
 
  private:
+  Flow send_end();
   Flow write_extents(std::span<const iovec> extents);
   Flow send_parts(std::span<iovec> parts);
   size_t queue_rest(std::span<const iovec> parts, size_t sent);

@@ -76,19 +76,19 @@ void Exchange::answer_health() {
 }
 
 void Exchange::answer(int status, const std::string& text) {
-  send_own(status, text);
+  send_own(status, text, gate_->may_keep_alive());
   finish("ok", {}, End::complete);
 }
 
-void Exchange::send_own(int status, const std::string& text) {
+void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
   client_status_ = status;
   body_bytes_ = text.size() - (text.find("\r\n\r\n") + 4);
-  gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, gate_->may_keep_alive());
+  gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, keep_alive);
 }
 
 void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
-  if (!request) return fail(std::move(request).error());
+  if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   url_ = request_->upstream;
   resolve();
@@ -97,7 +97,7 @@ void Exchange::admit() {
 void Exchange::resolve() {
   enter(Step::resolve);
   if (auto allowed = environment_.guard.check_name(url_); !allowed) {
-    return fail(std::move(allowed).error());
+    return fail(allowed.error());
   }
   const auto* known = environment_.resolver.resolve(url_.host, *this, lookup_);
   if (known != nullptr) on_resolved(*known);
@@ -110,7 +110,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
     const SocketAddress candidate(address, url_.port);
     // One forbidden address refuses the name: an answer that mixes them is an attempt to slip by.
     if (auto allowed = environment_.guard.check_address(url_, candidate); !allowed) {
-      return fail(std::move(allowed).error());
+      return fail(allowed.error());
     }
     addresses_.push_back(candidate);
   }
@@ -119,7 +119,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
 
 void Exchange::on_resolve_failed(Error error) {
   lookup_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::connect(UpstreamPool::Freshness freshness) {
@@ -137,7 +137,7 @@ void Exchange::on_connected(UpstreamConnection& connection) {
 
 void Exchange::on_connect_failed(Error error) {
   attempt_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::send_request() {
@@ -172,7 +172,9 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  fail(std::move(error));
+  // What came before the fault is the client's.
+  if (!small_chunks_.empty()) flush_small_chunks();
+  if (step_ != Step::finished) fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
@@ -211,18 +213,19 @@ void Exchange::on_client_drained() {
   if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
 }
 
-void Exchange::on_client_gone(Reason reason) {
-  finish(token_of(reason), {}, End::client_gone);
-}
+void Exchange::on_client_gone(Reason reason) { finish(token_of(reason), {}, End::client_gone); }
 
 // The one way out for everything that goes wrong.
-void Exchange::fail(Error error) {
+void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
     return finish(token_of(error.reason), error.detail, End::broken);
   }
+  // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
+  const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   send_own(status_for(error.reason),
-           write_error_response(error.reason, method_ == Method::head, gate_->may_keep_alive(),
-                                environment_.config.cors));
+           write_error_response(error.reason, method_ == Method::head, keep_alive,
+                                environment_.config.cors),
+           keep_alive);
   finish(token_of(error.reason), error.detail, End::complete);
 }
 

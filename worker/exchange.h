@@ -52,7 +52,7 @@ class Exchange final : public Retirable,
 
   // A response of our own: a status and the whole text, head and body.
   void answer(int status, const std::string& text);
-  void send_own(int status, const std::string& text);
+  void send_own(int status, const std::string& text, bool keep_alive);
   void answer_options();
   void answer_health();
 
@@ -87,6 +87,8 @@ class Exchange final : public Retirable,
   void start_relaying();
   void start_rewriting(ContentCoding coding);
   void forward(std::string_view bytes);
+  void relay(std::string_view bytes);
+  void flush_small_chunks();
   void rewrite(std::string_view bytes);
   void flush_playlist();
   void end_playlist();
@@ -98,7 +100,7 @@ class Exchange final : public Retirable,
   void on_client_drained() override;
   void on_client_gone(Reason reason) override;
 
-  void fail(Error error);
+  void fail(const Error& error);
   // How the client's side ends: in order, by a reset, or it ended by itself.
   enum class End { complete, broken, client_gone };
   void finish(std::string_view token, std::string_view detail, End end);
@@ -135,7 +137,8 @@ class Exchange final : public Retirable,
   int client_status_ = 0;  // 0: no head has been written yet
   std::unique_ptr<BodySniffer> sniffer_;
   std::unique_ptr<PlaylistBody> playlist_;
-  std::string unrewritten_;  // of the playlist, while the client takes no more; one read at most
+  std::string small_chunks_;  // to be relayed at the end of the read they came in
+  std::string unrewritten_;   // of the playlist, while the client takes no more; one read at most
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;

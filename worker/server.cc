@@ -37,10 +37,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
       accept_again_(environment.wheel, this,
                     [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {}
 
-Server::~Server() {
-  close_all();
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());  // evhtp_free leaves it open
-}
+Server::~Server() { close_all(); }
 
 Result<void> Server::listen(std::span<const ListenSocket> sockets) {
   for (const ListenSocket& socket : sockets) {
@@ -139,14 +136,20 @@ void Server::resume_accepting() {
 void Server::drain() {
   if (draining_) return;
   draining_ = true;
-  accept_again_.cancel();
-  // Only the sockets go: each connection that is left still works with its evhtp_t.
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+  stop_listening();
   for (auto& [key, gate] : gates_) gate->drain(environment_.config.drain.idle);
   report_if_drained();
 }
 
+// Only the sockets go: each connection that is left still works with its evhtp_t.
+void Server::stop_listening() {
+  accept_again_.cancel();
+  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+}
+
 void Server::close_all() {
+  // First, so that nobody new comes while the worker is torn down around us.
+  stop_listening();
   // close() takes the gate out of the map.
   while (!gates_.empty()) gates_.begin()->second->close();
 }

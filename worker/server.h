@@ -44,7 +44,7 @@ class Server final : private GateObserver {
   // Closes the listeners at once; every answer closes its connection, idle connections may still
   // ask once within drain.idle. Ends with on_drained().
   void drain();
-  // Cuts everything that is left.
+  // Closes the listeners and cuts everything that is left.
   void close_all();
 
  private:
@@ -56,6 +56,7 @@ class Server final : private GateObserver {
   static void on_evhtp_request(evhtp_request_t* request, void* self);
   static void on_accept_error(evconnlistener* listener, void* self);
   void resume_accepting();
+  void stop_listening();
   bool over_limit();
   void report_if_drained();
 

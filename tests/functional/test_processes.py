@@ -272,6 +272,31 @@ class Stopping(ProxyTest):
         proxy.process.wait(10)
 
 
+    def test_int_amid_new_connections_ends_the_workers_in_order(self):
+        up = self.upstream(ok(b"x"))
+        proxy = self.own_proxy()
+        target = stream_path(up.url(host="localhost"))
+        stop = threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                try:
+                    proxy.ask(target)
+                except OSError:
+                    pass  # nobody is there any more
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        proxy.wait_for_access(50)
+        proxy.send_signal(signal.SIGINT)
+        proxy.process.wait(10)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertNotIn("worker.died", proxy.log())
+
+
 class CommandLine(unittest.TestCase):
     def config(self, text):
         file = tempfile.NamedTemporaryFile(
