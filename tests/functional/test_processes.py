@@ -65,6 +65,7 @@ class Workers(ProxyTest):
         proxy = Proxy({"user": "nobody"}, environment={"ASAN_OPTIONS": "detect_leaks=0"})
         self.addCleanup(proxy.remove)
         self.addCleanup(proxy.stop_and_judge)
+        proxy.wait_for_event("worker.ready")
         with open(f"/proc/{wait_until(proxy.workers)[0]}/status", encoding="ascii") as file:
             uid = next(line for line in file if line.startswith("Uid:"))
         self.assertNotIn("\t0", uid)
