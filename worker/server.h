@@ -21,6 +21,7 @@ namespace streamgate {
 
 using Evhtp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
 class Server final : private GateObserver {
  public:
   // Told when the last connection of a draining server is gone.

@@ -47,13 +47,13 @@ class Workers(ProxyTest):
 
     def test_the_only_worker_s_death_loses_no_later_request(self):
         proxy = self.own_proxy()
-        os.kill(proxy.workers()[0], signal.SIGKILL)
+        os.kill(wait_until(proxy.workers)[0], signal.SIGKILL)
         self.assertEqual(proxy.ask("/health").status, 200)
 
     def test_workers_leave_when_the_master_is_killed(self):
         proxy = Proxy()
         self.addCleanup(proxy.remove)
-        workers = proxy.workers()
+        workers = wait_until(proxy.workers)
         proxy.kill()
         wait_until(
             lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers),
@@ -65,7 +65,8 @@ class Workers(ProxyTest):
         proxy = Proxy({"user": "nobody"}, environment={"ASAN_OPTIONS": "detect_leaks=0"})
         self.addCleanup(proxy.remove)
         self.addCleanup(proxy.stop_and_judge)
-        with open(f"/proc/{proxy.workers()[0]}/status", encoding="ascii") as file:
+        proxy.wait_for_event("worker.ready")
+        with open(f"/proc/{wait_until(proxy.workers)[0]}/status", encoding="ascii") as file:
             uid = next(line for line in file if line.startswith("Uid:"))
         self.assertNotIn("\t0", uid)
         self.assertEqual(proxy.ask("/health").status, 200)
@@ -95,7 +96,7 @@ class Reload(ProxyTest):
 
     def test_a_changed_file_takes_effect_and_a_running_stream_finishes(self):
         proxy = self.own_proxy()
-        old = proxy.workers()
+        old = wait_until(proxy.workers)
         client, gate = self.stream_under_way(proxy)
         proxy.reload({"cors": {"allow_origin": "https://new.example"}})
         wait_until(
@@ -110,7 +111,7 @@ class Reload(ProxyTest):
         # Freed memory is overwritten: libraries are not instrumented, and would read on unnoticed.
         poison = "detect_leaks=1:max_free_fill_size=65536:free_fill_byte=85"
         proxy = self.own_proxy({"drain": {"idle": "10s"}}, environment={"ASAN_OPTIONS": poison})
-        old = proxy.workers()
+        old = wait_until(proxy.workers)
         for generation, target in enumerate(("/health", stream_path(up.url())), 1):
             with proxy.connect() as client:
                 client.request("/health")
@@ -123,7 +124,7 @@ class Reload(ProxyTest):
                 self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
             wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
             self.assertNotIn("worker.died", proxy.log())
-            old = proxy.workers()
+            old = wait_until(proxy.workers)
 
     def test_with_drain_idle_0_idle_connections_are_closed_at_once(self):
         proxy = self.own_proxy({"drain": {"idle": "0s"}})
@@ -165,7 +166,7 @@ class Reload(ProxyTest):
 
     def test_a_broken_file_changes_nothing_and_every_problem_is_logged_with_its_line(self):
         proxy = self.own_proxy()
-        workers = proxy.workers()
+        workers = wait_until(proxy.workers)
         proxy.write_config(
             "listen: 127.0.0.1:0\nworkers: many\n"
             "upstream:\n  conect_timeout: 5s\n  idle_timeout: 30\n"
@@ -189,7 +190,7 @@ class Reload(ProxyTest):
 
     def test_a_file_that_is_gone_changes_nothing(self):
         proxy = self.own_proxy()
-        workers = proxy.workers()
+        workers = wait_until(proxy.workers)
         lines = len(proxy.events())
         os.rename(proxy.config_file, proxy.config_file + ".gone")
         proxy.send_signal(signal.SIGHUP)
