@@ -163,7 +163,7 @@ void Exchange::on_head(const ResponseHead& head) {
       return follow_redirect(*location);
     }
   }
-  if (head.status == 403 && send_referer_) return retry_without_referer();
+  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
   begin_body();
 }
 
@@ -191,6 +191,13 @@ void Exchange::follow_redirect(std::string_view location) {
   url_ = std::move(*url);
   send_referer_ = true;
   resolve();
+}
+
+// Whether the requests of this exchange carry a Referer or an Origin at all.
+bool Exchange::names_itself() const {
+  const UpstreamConfig& config = environment_.config.upstream;
+  return request_->referer || config.referer.kind != HeaderPolicy::Kind::none ||
+         config.origin.kind != HeaderPolicy::Kind::none;
 }
 
 void Exchange::retry_without_referer() {

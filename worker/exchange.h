@@ -77,6 +77,7 @@ class Exchange final : public Retirable,
 
   // Another attempt; each drops the connection that gave the reason for it.
   void follow_redirect(std::string_view location);
+  bool names_itself() const;
   void retry_without_referer();
   void retry_without_range();
 
