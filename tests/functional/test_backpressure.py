@@ -4,7 +4,7 @@ import socket
 import time
 
 from harness import ProxyTest, main, stream_path, wait_until
-from upstream import Answer
+from upstream import Answer, playlist
 
 MIB = 1 << 20
 BLOCK = bytes(range(256)) * 4096
@@ -27,17 +27,18 @@ class Backpressure(ProxyTest):
             then="close",
         )
 
-    def settled(self, answer):
+    def settled(self, *answers):
         """Waits until the upstream has not been able to send for a second; what it had sent."""
-        state = [answer.sent, time.monotonic()]
+        state = [0, time.monotonic()]
 
         def still():
-            if answer.sent != state[0]:
-                state[:] = answer.sent, time.monotonic()
+            sent = sum(answer.sent for answer in answers)
+            if sent != state[0]:
+                state[:] = sent, time.monotonic()
             return time.monotonic() - state[1] > 1.0
 
         wait_until(still, 60, "the upstream to be stopped")
-        return answer.sent
+        return state[0]
 
     def test_a_client_that_stops_reading_stops_the_upstream_and_gets_everything_later(self):
         proxy = self.proxy()
@@ -51,7 +52,7 @@ class Backpressure(ProxyTest):
             self.assertLess(sent, 64 * MIB)
             self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
             self.assertEqual(self.read_all(client), self.total)
-        entry = proxy.wait_for_access()
+        entry = proxy.wait_for_access(2)  # the first is the request to /health
         self.assertEqual((entry["bytes"], entry["reason"]), (str(self.total), "ok"))
         self.assertLess(proxy.resident_bytes() - before, 32 * MIB)
 
@@ -70,7 +71,22 @@ class Backpressure(ProxyTest):
             self.assertEqual(buffer[size - 1], (received - 1) % 256)
         return received
 
-    def test_chunked_bodies_are_stopped_too(self):
+    def test_a_playlist_that_grows_is_rewritten_no_faster_than_the_client_reads(self):
+        proxy = self.proxy()
+        up = self.upstream(playlist("#EXTM3U\n" + "a\n" * 60_000))
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024, timeout=60) as client:
+            referer = "http://page.example/" + "r" * 1000
+            client.request(stream_path(up.url("/a.m3u8"), referer=referer))
+            wait_until(client.receive_more)
+            time.sleep(1)  # long enough to rewrite it ten times over
+            self.assertLess(proxy.resident_bytes() - before, 24 * MIB)
+            response = client.read_response()
+            self.assertTrue(response.complete)
+            self.assertEqual(response.body.count(b"url="), 60_000)
+            self.assertTrue(response.body.endswith(b"\n"))
+
         def chunks():
             for _ in range(self.total // len(BLOCK)):
                 yield b"%x\r\n" % len(BLOCK) + BLOCK + b"\r\n"
@@ -99,8 +115,7 @@ class Backpressure(ProxyTest):
             client.request(stream_path(up.url("/a.ts")))
         for client in clients:
             client.read_head()
-        for answer in answers:
-            self.settled(answer)
+        self.settled(*answers)
         self.assertLess((proxy.resident_bytes() - before) / len(clients), 0.5 * MIB)
         # Others are served meanwhile.
         self.assertEqual(proxy.ask("/health").status, 200)
