@@ -45,10 +45,11 @@ WALLS = {
     r"CLI/": {"master/command_line*"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate*", "worker/client_stream*"},
     r"openssl/": {
+        "worker/dialer",
+        "worker/event",
         "worker/tls",
         "worker/upstream_connection",
         "worker/upstream_pool",
-        "worker/event",
     },
     r"event2/": {"worker/*"},
 }

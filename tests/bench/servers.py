@@ -45,7 +45,8 @@ FIXED = """\
 NGINX_PEERS = {
     "nginx unbuffered": FIXED.replace("@OPTIONS@", "proxy_buffering off;"),
     "nginx 64k": FIXED.replace(
-        "@OPTIONS@", "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;"),
+        "@OPTIONS@", "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;"
+    ),
     "nginx fixed": FIXED.replace("@OPTIONS@", ""),
     "nginx variable": """\
   server {{ listen 127.0.0.1:{port} backlog=4096;
@@ -99,7 +100,8 @@ class Server:
         self.target = target  # (file, tls) -> the request target that fetches it through here
         self.log = open(directory / "output.log", "ab")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+        )
         self.wait_until_answering()
         self.pids = measure.family(self.process.pid)
 
@@ -154,13 +156,26 @@ class Site:
 
     def nginx(self, name, body, target, port, workers, logging):
         directory = self.make_directory(name)
-        (directory / "nginx.conf").write_text(NGINX.format(
-            dir=directory, user="user root;" if os.geteuid() == 0 else "", workers=workers,
-            files=20000, connections=16000,
-            access_log=f"{directory}/access.log" if logging else "off",
-            body=body.format(site=self.directory, port=port, **self.ports)))
-        command = ["nginx", "-e", f"{directory}/error.log", "-p", str(directory), "-c",
-                   f"{directory}/nginx.conf"]
+        (directory / "nginx.conf").write_text(
+            NGINX.format(
+                dir=directory,
+                user="user root;" if os.geteuid() == 0 else "",
+                workers=workers,
+                files=20000,
+                connections=16000,
+                access_log=f"{directory}/access.log" if logging else "off",
+                body=body.format(site=self.directory, port=port, **self.ports),
+            )
+        )
+        command = [
+            "nginx",
+            "-e",
+            f"{directory}/error.log",
+            "-p",
+            str(directory),
+            "-c",
+            f"{directory}/nginx.conf",
+        ]
         return Server(name, command, directory, port, target)
 
     def start_origin(self):
@@ -169,31 +184,53 @@ class Site:
     def start_nginx(self, name):
         def variable_target(file, tls):
             return "/?url=" + self.upstream_url(file, tls)
+
         target = variable_target if name == "nginx variable" else plain_target
-        return self.nginx(name, NGINX_PEERS[name], target, free_port(), self.options.workers,
-                          self.options.access_log == "all")
+        return self.nginx(
+            name,
+            NGINX_PEERS[name],
+            target,
+            free_port(),
+            self.options.workers,
+            self.options.access_log == "all",
+        )
 
     def start_haproxy(self, name):
         directory, port = self.make_directory(name), free_port()
         logging = self.options.access_log == "all"
         text = HAPROXY.format(
-            port=port, workers=self.options.workers, **self.ports,
+            port=port,
+            workers=self.options.workers,
+            **self.ports,
             log_target="  log stdout format raw local0" if logging else "",
-            log_lines="  log global\n  option httplog" if logging else "")
+            log_lines="  log global\n  option httplog" if logging else "",
+        )
         (directory / "haproxy.cfg").write_text(text)
-        return Server(name, ["haproxy", "-db", "-f", f"{directory}/haproxy.cfg"], directory, port,
-                      plain_target)
+        return Server(
+            name,
+            ["haproxy", "-db", "-f", f"{directory}/haproxy.cfg"],
+            directory,
+            port,
+            plain_target,
+        )
 
     def start_streamgate(self, name):
         directory, port = self.make_directory(name), free_port()
         os.chmod(directory, 0o777)
         logging = self.options.access_log != "none"
-        (directory / "streamgate.yaml").write_text(STREAMGATE.format(
-            port=port, workers=self.options.workers, ca=self.directory / "cert.pem", dir=directory,
-            access_log=f"{directory}/access.log" if logging else "off"))
+        (directory / "streamgate.yaml").write_text(
+            STREAMGATE.format(
+                port=port,
+                workers=self.options.workers,
+                ca=self.directory / "cert.pem",
+                dir=directory,
+                access_log=f"{directory}/access.log" if logging else "off",
+            )
+        )
 
         def target(file, tls):
             return "/stream?url=" + urllib.parse.quote(self.upstream_url(file, tls), safe="")
+
         command = [str(self.options.streamgate), "-c", f"{directory}/streamgate.yaml"]
         return Server(name, command, directory, port, target)
 
@@ -218,8 +255,25 @@ def plain_target(file, tls):
 def make_certificate(directory):
     """A throw-away certificate for 127.0.0.1, its own authority."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-         "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem"],
-        check=True, capture_output=True)
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=bench",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            f"{directory}/key.pem",
+            "-out",
+            f"{directory}/cert.pem",
+        ],
+        check=True,
+        capture_output=True,
+    )
     ssl.create_default_context(cafile=f"{directory}/cert.pem")  # readable, or say so now

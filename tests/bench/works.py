@@ -25,8 +25,9 @@ class Bench:
         self.options, self.site, self.load_path, self.servers = options, site, load, servers
 
     def load(self, *words):
-        done = subprocess.run([self.load_path, *map(str, words)], capture_output=True, text=True,
-                              timeout=RUN_LIMIT)
+        done = subprocess.run(
+            [self.load_path, *map(str, words)], capture_output=True, text=True, timeout=RUN_LIMIT
+        )
         if done.returncode:
             raise RuntimeError(f"load {' '.join(map(str, words))}: {done.stderr}")
         return json.loads(done.stdout)
@@ -34,8 +35,12 @@ class Bench:
     def wrk(self, server, file, connections, seconds):
         """Requests that wrk got answered over keep-alive connections."""
         url = f"http://127.0.0.1:{server.port}{server.target(file, False)}"
-        done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
-                              capture_output=True, text=True, timeout=RUN_LIMIT)
+        done = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
+            capture_output=True,
+            text=True,
+            timeout=RUN_LIMIT,
+        )
         count = re.search(r"(\d+) requests in", done.stdout)
         if not count or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             raise RuntimeError(f"wrk {url}:\n{done.stdout}{done.stderr}")
@@ -54,8 +59,13 @@ class Bulk:
     def measure(self, bench, server):
         options = bench.options
         with measure.CpuMeter(server.pids) as meter:
-            done = bench.load("bulk", server.port, server.target("bulk.ts", self.tls),
-                              options.readers, options.downloads)
+            done = bench.load(
+                "bulk",
+                server.port,
+                server.target("bulk.ts", self.tls),
+                options.readers,
+                options.downloads,
+            )
         if done["bytes"] < options.readers * options.downloads * options.bulk_bytes:
             raise RuntimeError(f"{server.name} relayed {done['bytes']} bytes only")
         gib = done["bytes"] / GIB
@@ -94,8 +104,13 @@ class Latency:
         self.name, self.title = name, title
 
     def measure(self, bench, server):
-        done = bench.load("rate", server.port, server.target("live.m3u8", False),
-                          bench.options.rate, bench.options.rate_seconds)
+        done = bench.load(
+            "rate",
+            server.port,
+            server.target("live.m3u8", False),
+            bench.options.rate,
+            bench.options.rate_seconds,
+        )
         return done["p50"], done["p90"], done["p99"], done["p999"]
 
     def warm_up(self, bench, server):
@@ -124,8 +139,17 @@ class SlowViewers:
         viewers = bench.options.viewers
         before = measure.settled_memory(server.pids)
         load = subprocess.Popen(
-            [bench.load_path, "stall", str(server.port), server.target("endless.ts", False),
-             str(viewers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            [
+                bench.load_path,
+                "stall",
+                str(server.port),
+                server.target("endless.ts", False),
+                str(viewers),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         try:
             if not load.stdout.readline():
                 raise RuntimeError(f"slow viewers of {server.name}: {load.stderr.read().decode()}")
@@ -152,16 +176,21 @@ class SystemCalls:
     def measure(self, bench, server):
         report = server.directory / "strace.txt"
         words = [word for pid in server.pids for word in ("-p", str(pid))]
-        trace = subprocess.Popen(["strace", "-f", "-c", "-S", "calls", "-U", "calls,name", "-o",
-                                  str(report), *words], stderr=subprocess.PIPE)
+        trace = subprocess.Popen(
+            ["strace", "-f", "-c", "-S", "calls", "-U", "calls,name", "-o", str(report), *words],
+            stderr=subprocess.PIPE,
+        )
         self.wait_until_traced(server.pids)
         try:
             count = bench.wrk(server, "live.m3u8", 8, bench.options.seconds)
         finally:
             trace.send_signal(signal.SIGINT)
             trace.communicate(timeout=10)
-        calls = {name: int(n) for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(),
-                                                         re.MULTILINE) if name != "total"}
+        calls = {
+            name: int(n)
+            for n, name in re.findall(r"^\s*(\d+)\s+(\w+)$", report.read_text(), re.MULTILINE)
+            if name != "total"
+        }
         shares = (f"{name} {n / count:.3f}" for name, n in calls.items() if n * 1000 > count)
         print(f"  {server.name}: {', '.join(shares)}", file=sys.stderr)
         return (sum(calls.values()) / count,)
@@ -186,12 +215,21 @@ SMALL = ("nginx fixed", "nginx variable", "haproxy splice", "streamgate")
 WORKS = (
     Bulk("bulk", "Bulk over plain HTTP", False),
     Bulk("bulk-tls", "Bulk from a TLS upstream", True),
-    Requests("live", "Live playlist (6 segments and a key; only Streamgate rewrites it)",
-             "live.m3u8", SMALL),
+    Requests(
+        "live",
+        "Live playlist (6 segments and a key; only Streamgate rewrites it)",
+        "live.m3u8",
+        SMALL,
+    ),
     Requests("1k", "1 KiB object", "1k.ts", SMALL),
     Requests("64k", "64 KiB object", "64k.ts", SMALL + ("nginx 64k",)),
-    Requests("long", "Playlist of 20,000 segments (only Streamgate rewrites it)", "long.m3u8",
-             ("nginx fixed", "haproxy splice", "streamgate"), connections=4),
+    Requests(
+        "long",
+        "Playlist of 20,000 segments (only Streamgate rewrites it)",
+        "long.m3u8",
+        ("nginx fixed", "haproxy splice", "streamgate"),
+        connections=4,
+    ),
     Latency("latency", "Latency of a live playlist at a fixed rate"),
     SlowViewers("memory", "Memory per viewer who stopped reading"),
     SystemCalls("syscalls", "System calls per live playlist on keep-alive connections"),
@@ -216,8 +254,14 @@ def write_documents(root, bulk_bytes):
     live = "".join(
         f"#EXT-X-PROGRAM-DATE-TIME:2024-05-01T12:00:{6 * i:02}.000Z\n#EXTINF:6.000,\n"
         f"media/channel-7/1080p/segment_{81342 + i}.ts?token=0123456789abcdef0123456789\n"
-        for i in range(6))
+        for i in range(6)
+    )
     (root / "live.m3u8").write_text(head + key % ("0123456789abcdef" * 2) + live)
     (root / "long.m3u8").write_text(
-        head + "".join(f"#EXTINF:6.000,\nvod/1080p/title-0042/segment_{i:05}.ts?part=v{i:05}\n"
-                       for i in range(20000)) + "#EXT-X-ENDLIST\n")
+        head
+        + "".join(
+            f"#EXTINF:6.000,\nvod/1080p/title-0042/segment_{i:05}.ts?part=v{i:05}\n"
+            for i in range(20000)
+        )
+        + "#EXT-X-ENDLIST\n"
+    )

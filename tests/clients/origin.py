@@ -2,8 +2,8 @@
 slides over one of its playlists.
 
 A request counts as the proxy's own only if it carries `X-Proxy-Proof`, which the players do not
-know they are sending: it is an `h_` parameter of the first URL, which the proxy hands to every child.
-Everything else is answered 403 and kept in `strays`.
+know they are sending: it is an `h_` parameter of the first URL, which the proxy hands to every
+child. Everything else is answered 403 and kept in `strays`.
 
 By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is ended.
 """
@@ -45,6 +45,8 @@ class Origin:
         Handler.origin = origin
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        # A player that seeks leaves in mid-body, and the proxy with it: nothing to report.
+        self._server.handle_error = lambda *_: None
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -6,8 +6,10 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "functional"))
 
 import media  # noqa: E402
-from harness import ProxyTest, stream_path  # noqa: E402
+from harness import ProxyTest, main, stream_path  # noqa: E402
 from origin import Origin  # noqa: E402
+
+__all__ = ["BUILD", "MEDIA", "PlayerTest", "main"]
 
 BUILD = os.environ.get("STREAMGATE_BUILD") or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "node_modules", ".build"

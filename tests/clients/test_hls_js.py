@@ -7,10 +7,9 @@ import subprocess
 import tempfile
 from urllib.parse import quote
 
-from harness import main
 from media import SECONDS
 from origin import Origin
-from players import BUILD, PlayerTest
+from players import BUILD, PlayerTest, main
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 INSTALLED = os.path.join(BUILD, "players")

@@ -10,6 +10,7 @@ SIGTERM and must leave with status 0 and without a word from a sanitizer. A test
 the proxy's log.
 """
 
+import itertools
 import json
 import os
 import pwd
@@ -31,6 +32,7 @@ BINARY = os.environ.get("STREAMGATE_BINARY", "")
 SANITIZER = re.compile(
     r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior|CHECK failed|terminate called"
 )
+MARKS = itertools.count(1)
 FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 
 
@@ -95,7 +97,7 @@ class Proxy:
         self.write_config(self.settings if text is None else text)
         self.stopped = False
         self.kept_log = None
-        self._mark = 0
+        self._mark = None
         self.environment = {**os.environ, **(environment or {})}
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         with open(self.log_file, "wb") as log:
@@ -135,11 +137,17 @@ class Proxy:
 
     def access_log(self):
         """The exchanges finished since this test was handed the proxy."""
-        return [entry for entry in self.entries() if entry.get("event") == "access"][self._mark :]
+        entries = [entry for entry in self.entries() if entry.get("event") == "access"]
+        for i, entry in reversed(list(enumerate(entries))):
+            if entry.get("route") == self._mark:
+                return entries[i + 1 :]
+        return [] if self._mark else entries
 
     def mark(self):
-        self._mark = 0
-        self._mark = len(self.access_log())
+        """Forgets the access log so far. Its lines are written late, so the place is marked in it
+        by a request of its own."""
+        self._mark = f"/mark-{next(MARKS)}"
+        self.ask(self._mark)
 
     def wait_for_access(self, count=1):
         wait_until(lambda: len(self.access_log()) >= count, what=f"{count} access-log lines")
@@ -195,14 +203,14 @@ class Proxy:
         with open(self.config_file, "w", encoding="utf-8") as file:
             file.write(settings if isinstance(settings, str) else yaml(settings))
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def reload(self, settings):
         """Lays `settings` over the present ones and sends HUP; returns at once."""
         self.settings = {**self.settings, **settings}
         self.write_config(self.settings)
-        self.signal(signal.SIGHUP)
+        self.send_signal(signal.SIGHUP)
 
     def kill(self):
         self.process.kill()
@@ -266,7 +274,8 @@ class ProxyTest(unittest.TestCase):
         running = self._proxies.get(key)
         if running is None:
             running = self._proxies[key] = Proxy(merged)
-        running.mark()
+        else:
+            running.mark()
         self._used.append(running)
         return running
 

@@ -94,7 +94,7 @@ class Secrets(ProxyTest):
         proxy.stream("http://user:SECRET10@127.0.0.1/")
         proxy.wait_for_access(2)
         self.assertNotIn("SECRET", proxy.log())
-        self.assertIn("/a.ts?token=*&b=*", proxy.access_log()[0]["upstream"])
+        self.assertTrue(proxy.access_log()[0]["upstream"].endswith("/b.ts?next=*"))
 
     def test_a_line_cannot_be_forged(self):
         proxy = self.proxy()
@@ -116,24 +116,19 @@ class Files(ProxyTest):
         proxy.reload(
             {
                 "log": {"access": access, "error": os.path.join(proxy.folder, "error.log")},
-                "cors": {"allow_origin": "https://files.example"},
             }
         )
-        wait_until(
-            lambda: proxy.ask("/health")["Access-Control-Allow-Origin"] == "https://files.example"
-        )
-        proxy.ask("/nothing")
-        wait_until(lambda: os.path.exists(access) and "not_found" in self.text(access))
+
+        def is_in_the_file():
+            # An old worker may still answer, and write where it always did.
+            proxy.ask("/nothing")
+            return os.path.exists(access) and "not_found" in self.text(access)
+
+        wait_until(is_in_the_file)
         self.assertEqual(parse_line(self.text(access).split("\n")[0])["event"], "access")
         os.rename(access, access + ".1")
-        proxy.signal(signal.SIGUSR1)
-        wait_until(lambda: os.path.exists(access), what="the log to be made again")
-
-        def reaches_the_new_file():
-            proxy.ask("/nothing")
-            return "not_found" in self.text(access)
-
-        wait_until(reaches_the_new_file)
+        proxy.send_signal(signal.SIGUSR1)
+        wait_until(is_in_the_file)
 
     def test_access_log_off(self):
         proxy = self.proxy(log={"access": "off"})

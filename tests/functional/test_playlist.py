@@ -15,19 +15,21 @@ MEDIA = (
 )
 
 
-def rewritten(origin, base, text=MEDIA, route="/stream", extra=""):
+def rewritten(origin, base):
     """MEDIA as it must come out."""
 
-    def child(url):
-        return f"{origin}{route}?url={quote(url, safe='')}{extra}".encode()
+    def child(url, extra=""):
+        return f"{origin}/stream?url={quote(url, safe='')}{extra}".encode()
 
+    # Players judge by the end of a URL: one that ends in the upstream's query is given one more
+    # parameter that ends in its extension.
     return (
-        text.replace(b'"key.bin?k=1"', b'"' + child(base + "/p/key.bin?k=1") + b'"')
+        MEDIA.replace(b'"key.bin?k=1"', b'"' + child(base + "/p/key.bin?k=1") + b'"')
         .replace(b'"/init.mp4"', b'"' + child(base + "/init.mp4") + b'"')
         .replace(b"\nseg-1.m4s\n", b"\n" + child(base + "/p/seg-1.m4s") + b"\n")
         .replace(
             b"\nhttps://cdn.example:8443/seg-2.m4s?a=1&b=%2F\n",
-            b"\n" + child("https://cdn.example:8443/seg-2.m4s?a=1&b=%2F") + b"\n",
+            b"\n" + child("https://cdn.example:8443/seg-2.m4s?a=1&b=%2F", "&sg_ext=.m4s") + b"\n",
         )
     )
 
@@ -124,7 +126,7 @@ class Rewriting(ProxyTest):
         self.assertEqual(len(lines), 120_002)
         self.assertEqual(
             lines[120_000].decode(),
-            proxy.origin + stream_path(up.url("/p/seg-0059999.ts?token=abcdefgh")),
+            proxy.origin + stream_path(up.url("/p/seg-0059999.ts?token=abcdefgh"), sg_ext=".ts"),
         )
 
 

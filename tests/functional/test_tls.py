@@ -114,7 +114,7 @@ class Tls(ProxyTest):
         self.assertTrue(self.trusting().stream(up.url()).complete)
 
     def test_a_plain_upstream_behind_an_https_url(self):
-        up = self.upstream(b"HTTP/1.1 200 OK\r\n\r\nplain")
+        up = self.upstream(ok(b"plain"), greeting=b"HTTP/1.1 400 Bad Request\r\n\r\nthis is plain")
         response = self.trusting().stream(up.url().replace("http:", "https:"))
         self.assert_error(response, 502, "tls_failed")
 

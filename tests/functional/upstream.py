@@ -93,9 +93,10 @@ def redirect(location, code=302):
 
 
 class Upstream:
-    def __init__(self, script, host="127.0.0.1", tls=None, port=0):
+    def __init__(self, script, host="127.0.0.1", tls=None, port=0, greeting=b""):
         self.script = script
         self.tls = tls
+        self.greeting = greeting  # said before being asked
         self.requests = []
         self.connections = 0
         self.answers = []
@@ -163,6 +164,7 @@ class Upstream:
             connection.close()
 
     def _converse(self, connection, number):
+        connection.sendall(self.greeting)
         pending = b""
         while not self._stopping:
             while b"\r\n\r\n" not in pending:
