@@ -65,7 +65,7 @@ Result<RunningService> RunningService::find(const std::string& pid_file) {
   const auto text = read_small_file(pid_file);
   if (!text) return Error{Reason::internal, "not running: " + text.error().detail};
   const pid_t pid = static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10));
-  if (pid <= 1) return Error{Reason::internal, pid_file + ": is no pid file"};
+  if (pid < 1) return Error{Reason::internal, pid_file + ": is no pid file"};
   UniqueFd process(::pidfd_open(pid, 0));
   // A pid file outlives a killed master, and the number may be somebody else's by now.
   const auto name = read_small_file("/proc/" + std::to_string(pid) + "/comm");

@@ -110,6 +110,7 @@ class Proxy:
             )
         try:
             bound = wait_until(self._find_bound, 30, "listener.bound")
+            wait_until(self.workers, 30, "the first worker")
         except AssertionError:
             self.kill()
             raise AssertionError("the proxy did not start:\n" + self.log()) from None

@@ -47,7 +47,7 @@ class Workers(ProxyTest):
 
     def test_the_only_worker_s_death_loses_no_later_request(self):
         proxy = self.own_proxy()
-        os.kill(proxy.workers()[0], signal.SIGKILL)
+        os.kill(wait_until(proxy.workers)[0], signal.SIGKILL)
         self.assertEqual(proxy.ask("/health").status, 200)
 
     def test_a_worker_that_hangs_is_replaced_and_the_others_serve_meanwhile(self):
@@ -75,7 +75,7 @@ class Workers(ProxyTest):
     def test_workers_leave_when_the_master_is_killed(self):
         proxy = Proxy()
         self.addCleanup(proxy.remove)
-        workers = proxy.workers()
+        workers = wait_until(proxy.workers)
         proxy.kill()
         wait_until(
             lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers),
@@ -87,6 +87,7 @@ class Workers(ProxyTest):
         proxy = Proxy({"user": "nobody"}, environment={"ASAN_OPTIONS": "detect_leaks=0"})
         self.addCleanup(proxy.remove)
         self.addCleanup(proxy.stop_and_judge)
+        proxy.wait_for_event("master.ready")
         with open(f"/proc/{proxy.workers()[0]}/status", encoding="ascii") as file:
             uid = next(line for line in file if line.startswith("Uid:"))
         self.assertNotIn("\t0", uid)

@@ -98,7 +98,8 @@ class Orders(Service):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, rf"^master pid={proxy.process.pid} version=\S+ state=serving")
         self.assertRegex(
-            done.stdout, r"worker pid=\d+ slot=\d+ generation=1 state=draining age=\d+s .*exchanges=1"
+            done.stdout,
+            r"worker pid=\d+ slot=\d+ generation=1 state=draining age=\d+s .*exchanges=1",
         )
         self.assertRegex(done.stdout, r"worker pid=\d+ slot=\d+ generation=2 state=ready ")
         self.assertRegex(done.stdout, r"\nreload sequence=1 started_us=\d+ result=ok\n")
