@@ -10,7 +10,7 @@ RUN_PACKAGES=(libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-o
 # What the quickstart shows: a real stream, served and fetched.
 DEMO_PACKAGES=(curl ffmpeg python3)
 # What the tests use beside these, and what only the browser tests use.
-TEST_PACKAGES=(ffmpeg googletest libgtest-dev openssl procps python3)
+TEST_PACKAGES=(ffmpeg googletest libgtest-dev openssl python3)
 BROWSER_PACKAGES=(ca-certificates chromium nodejs npm)
 
 # Installs those of the named packages that are missing; asks apt only if there is one.

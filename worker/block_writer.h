@@ -21,7 +21,9 @@ class BlockWriter {
  public:
   // `expected_bytes` sizes the first block, so that a small document does not hold a large one.
   BlockWriter(evbuffer* out, size_t expected_bytes)
-      : out_(out), block_bytes_(std::clamp(expected_bytes, kSmallestBlock, kLargestBlock)) {}
+      : out_(out),
+        block_bytes_(std::clamp(expected_bytes, kSmallestBlock, kLargestBlock)),
+        committed_(evbuffer_get_length(out)) {}
   ~BlockWriter() { commit(); }
   BlockWriter(const BlockWriter&) = delete;
   BlockWriter& operator=(const BlockWriter&) = delete;
@@ -33,6 +35,9 @@ class BlockWriter {
   }
   // Everything up to `end`, which lies within the room, has been written.
   void advance_to(char* end) { cursor_ = end; }
+
+  // How much `out` holds by now, but for the block that is being written.
+  size_t committed() const { return committed_; }
 
   void append(std::string_view text) {
     while (!text.empty()) {
@@ -62,11 +67,13 @@ class BlockWriter {
     if (cursor_ == nullptr) return;
     block_.iov_len = static_cast<size_t>(cursor_ - static_cast<char*>(block_.iov_base));
     CHECK(evbuffer_commit_space(out_, &block_, 1) == 0);
+    committed_ += block_.iov_len;
     cursor_ = limit_ = nullptr;
   }
 
   evbuffer* out_;  // the caller's
   size_t block_bytes_;
+  size_t committed_;
   evbuffer_iovec block_{};
   char* cursor_ = nullptr;  // null: nothing is reserved
   char* limit_ = nullptr;

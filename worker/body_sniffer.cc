@@ -14,10 +14,10 @@ Verdict BodySniffer::add(std::string_view bytes) {
     if (verdict == Verdict::need_more) held_ = bytes;
     return verdict;
   }
-  std::string all = held_;
-  all += bytes;
-  const Verdict verdict = judge(all, all.size() >= kMostHeldBytes);
-  if (verdict == Verdict::need_more) held_ = std::move(all);
+  const size_t held_before = held_.size();
+  held_ += bytes;
+  const Verdict verdict = judge(held_, held_.size() >= kMostHeldBytes);
+  if (verdict != Verdict::need_more) held_.resize(held_before);
   return verdict;
 }
 
@@ -42,16 +42,16 @@ Verdict BodySniffer::judge(std::string_view bytes, bool complete) {
   return detect_playlist(content_type_, path_, bytes, complete);
 }
 
-// Inflates what has come so far from its beginning: a few hundred bytes, at most a few times.
+// Inflates what is new: a body in single bytes must not be inflated from its beginning each time.
 Verdict BodySniffer::judge_coded(std::string_view bytes, bool complete) {
-  Inflater inflater(coding_);
-  std::string plain;
-  const auto result = inflater.write(bytes, [&](std::string_view piece) {
-    if (plain.size() < kSniffBytes) plain.append(piece.substr(0, kSniffBytes - plain.size()));
+  if (!inflater_) inflater_.emplace(coding_);
+  const auto result = inflater_->write(bytes.substr(inflated_), [&](std::string_view piece) {
+    plain_.append(piece.substr(0, kSniffBytes - plain_.size()));
   });
-  if (!result && plain.empty()) return Verdict::other;
-  if (plain.empty()) return complete ? Verdict::other : Verdict::need_more;
-  return detect_playlist(content_type_, path_, plain, complete || plain.size() >= kSniffBytes);
+  inflated_ = bytes.size();
+  if (!result && plain_.empty()) return Verdict::other;
+  if (plain_.empty()) return complete ? Verdict::other : Verdict::need_more;
+  return detect_playlist(content_type_, path_, plain_, complete || !result);
 }
 
 }  // namespace streamgate

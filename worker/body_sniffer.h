@@ -3,7 +3,7 @@
 // Level 1: no socket, no event loop.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,6 +40,9 @@ class BodySniffer {
   std::string path_;
   ContentCoding coding_;
   std::string held_;
+  std::optional<Inflater> inflater_;
+  size_t inflated_ = 0;  // bytes of the body that inflater_ has been given
+  std::string plain_;    // what came of them, at most kSniffBytes
 };
 
 }  // namespace streamgate

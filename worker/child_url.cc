@@ -132,9 +132,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
     if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
     path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
                                                               : reference.substr(slash);
-  } else if (first == '.' || first == '?' || first == '#') {
-    return false;
-  } else if (first == '/' && reference.size() > 1 && reference[1] == '/') {
+  } else if (first == '.' || first == '?' || first == '#' || reference.starts_with("//")) {
     return false;
   }
   Child child{host_at != 0   ? absolute_prefix_

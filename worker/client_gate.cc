@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -67,11 +68,18 @@ bool ClientGate::may_keep_alive() const {
 
 void ClientGate::on_readable() {
   if (phase_ == Phase::closed) return;
-  read_input();
+  // What had been pipelined is served first: reading on for each small request would gather a
+  // flood.
+  if (!std::exchange(has_pipelined_, false)) read_input();
   if (phase_ == Phase::reading_head) take_head();
 }
 
 void ClientGate::read_input() {
+  if (phase_ == Phase::serving && input_.size() >= kMostBufferedBytes) {
+    event_del(read_event_.get());
+    reading_ = false;
+    return;
+  }
   std::array<char, kReadBytes> bytes;
   const ssize_t received = ::recv(fd_, bytes.data(), bytes.size(), 0);
   if (received < 0) {
@@ -86,10 +94,6 @@ void ClientGate::read_input() {
     return;
   }
   input_.append(bytes.data(), size);
-  if (phase_ == Phase::serving && input_.size() >= kMostBufferedBytes) {
-    event_del(read_event_.get());
-    reading_ = false;
-  }
 }
 
 // FIN or an error. A client that closes its sending side has left (documented in the manual).
@@ -164,7 +168,8 @@ void ClientGate::wait_for_next_request() {
   if (!reading_) event_add(read_event_.get(), nullptr);
   reading_ = true;
   // From the event loop, not from inside the exchange that has just finished.
-  if (!input_.empty()) event_active(read_event_.get(), EV_READ, 1);
+  has_pipelined_ = !input_.empty();
+  if (has_pipelined_) event_active(read_event_.get(), EV_READ, 1);
 }
 
 void ClientGate::on_response_broken() {
@@ -192,13 +197,17 @@ void ClientGate::on_deadline() {
 }
 
 void ClientGate::drain(std::chrono::milliseconds idle) {
-  drain_idle_ = idle;
-  if (phase_ == Phase::reading_head && !parser_.started()) deadline_.arm(idle);
+  // No time at all is the shortest one here; a deadline would take it for none.
+  drain_idle_ = std::max(idle, std::chrono::milliseconds{1});
+  if (phase_ == Phase::reading_head && !parser_.started()) deadline_.arm(*drain_idle_);
 }
 
 void ClientGate::close() {
   if (connection_ == nullptr) return;
-  if (phase_ == Phase::serving) return on_response_broken();
+  if (phase_ == Phase::serving) {
+    stream_.lose(Reason::stopping);
+    return on_response_broken();
+  }
   free_connection();
 }
 

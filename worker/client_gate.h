@@ -110,6 +110,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   std::optional<Reason> refuse_with_;
   std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
   bool reading_ = false;                                 // read_event_ is added
+  bool has_pipelined_ = false;                           // input_ may hold a whole head already
   size_t lingered_bytes_ = 0;
   std::string input_;       // received and not yet part of a request
   std::string head_bytes_;  // of the request being served; its head's views point in here

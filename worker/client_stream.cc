@@ -29,10 +29,10 @@ ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel,
         static_cast<ClientStream*>(self)->on_stalled();
       }) {}
 
-void ClientStream::attach(int fd, bufferevent* output, SocketAddress peer) {
+void ClientStream::attach(int fd, bufferevent* output, const SocketAddress& peer) {
   fd_ = fd;
   bev_ = output;
-  peer_ = std::move(peer);
+  peer_ = peer;
 }
 
 void ClientStream::begin(const RequestHead& head, ClientObserver* observer) {
@@ -143,18 +143,17 @@ size_t ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
   return queued;
 }
 
+ClientStream::Flow ClientStream::send_end() {
+  if (framing_.kind != ClientFraming::Kind::chunked) return flush();
+  std::array<iovec, 2> parts{part(head_sent_ ? std::string_view{} : held_head_), part(kLastChunk)};
+  return send_parts(parts);
+}
+
 void ClientStream::finish() {
   CHECK(!finishing_);
   finishing_ = true;
   observer_ = nullptr;
-  Flow flow = full_ ? Flow::full : Flow::open;
-  if (framing_.kind == ClientFraming::Kind::chunked) {
-    std::array<iovec, 2> parts{part(head_sent_ ? std::string_view{} : held_head_),
-                               part(kLastChunk)};
-    flow = send_parts(parts);
-  } else {
-    flow = flush();
-  }
+  const Flow flow = send_end();
   if (flow == Flow::gone) return owner_.on_response_broken();
   if (flow == Flow::open) owner_.on_response_sent();
 }

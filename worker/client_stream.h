@@ -28,7 +28,7 @@ class ClientObserver {
  public:
   // All that was queued is with the kernel: go on. Only after a write() that returned Flow::full.
   virtual void on_client_drained() = 0;
-  // client_gone or client_stalled. The stream may not be touched any more. Never called from inside
+  // client_gone, client_stalled or, where the worker leaves, stopping. The stream may not be touched any more. Never called from inside
   // one of the stream's own functions.
   virtual void on_client_gone(Reason reason) = 0;
 
@@ -55,7 +55,7 @@ class ClientStream {
   ClientStream(ResponseOwner& owner, TimerWheel& wheel, std::chrono::milliseconds stall_timeout);
 
   // Called by the gate. `output` outlives the stream; `fd` is the client's socket.
-  void attach(int fd, bufferevent* output, SocketAddress peer);
+  void attach(int fd, bufferevent* output, const SocketAddress& peer);
   void begin(const RequestHead& head, ClientObserver* observer);
   void on_output_drained();  // the bufferevent's queue is empty
   void lose(Reason reason);  // tells the observer, once
@@ -65,6 +65,7 @@ class ClientStream {
   const SocketAddress& peer() const { return peer_; }
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
+  bool is_full() const { return full_; }  // a write has returned Flow::full; not drained since
 
   void set_observer(ClientObserver& observer) { observer_ = &observer; }
 
@@ -82,6 +83,7 @@ class ClientStream {
   void abort();
 
  private:
+  Flow send_end();
   Flow write_extents(std::span<const iovec> extents);
   Flow send_parts(std::span<iovec> parts);
   size_t queue_rest(std::span<const iovec> parts, size_t sent);

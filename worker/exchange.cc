@@ -75,16 +75,20 @@ void Exchange::answer_health() {
   answer(response.status, write_own_response(response, environment_.config.cors));
 }
 
-void Exchange::answer(int status, std::string text) {
-  client_status_ = status;
-  gate_->stream().send_head(std::move(text), {ClientFraming::Kind::none, 0},
-                            gate_->may_keep_alive());
+void Exchange::answer(int status, const std::string& text) {
+  send_own(status, text, gate_->may_keep_alive());
   finish("ok", {}, End::complete);
+}
+
+void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
+  client_status_ = status;
+  body_bytes_ = text.size() - (text.find("\r\n\r\n") + 4);
+  gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, keep_alive);
 }
 
 void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
-  if (!request) return fail(std::move(request).error());
+  if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   url_ = request_->upstream;
   resolve();
@@ -93,7 +97,7 @@ void Exchange::admit() {
 void Exchange::resolve() {
   enter(Step::resolve);
   if (auto allowed = environment_.guard.check_name(url_); !allowed) {
-    return fail(std::move(allowed).error());
+    return fail(allowed.error());
   }
   const auto* known = environment_.resolver.resolve(url_.host, *this, lookup_);
   if (known != nullptr) on_resolved(*known);
@@ -106,7 +110,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
     const SocketAddress candidate(address, url_.port);
     // One forbidden address refuses the name: an answer that mixes them is an attempt to slip by.
     if (auto allowed = environment_.guard.check_address(url_, candidate); !allowed) {
-      return fail(std::move(allowed).error());
+      return fail(allowed.error());
     }
     addresses_.push_back(candidate);
   }
@@ -115,7 +119,7 @@ void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
 
 void Exchange::on_resolve_failed(Error error) {
   lookup_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::connect(UpstreamPool::Freshness freshness) {
@@ -133,7 +137,7 @@ void Exchange::on_connected(UpstreamConnection& connection) {
 
 void Exchange::on_connect_failed(Error error) {
   attempt_.reset();
-  fail(std::move(error));
+  fail(error);
 }
 
 void Exchange::send_request() {
@@ -159,7 +163,7 @@ void Exchange::on_head(const ResponseHead& head) {
       return follow_redirect(*location);
     }
   }
-  if (head.status == 403 && send_referer_) return retry_without_referer();
+  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
   begin_body();
 }
 
@@ -168,7 +172,9 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  fail(std::move(error));
+  // What came before the fault is the client's.
+  if (!small_chunks_.empty()) flush_small_chunks();
+  if (step_ != Step::finished) fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
@@ -187,6 +193,13 @@ void Exchange::follow_redirect(std::string_view location) {
   resolve();
 }
 
+// Whether the requests of this exchange carry a Referer or an Origin at all.
+bool Exchange::names_itself() const {
+  const UpstreamConfig& config = environment_.config.upstream;
+  return request_->referer || config.referer.kind != HeaderPolicy::Kind::none ||
+         config.origin.kind != HeaderPolicy::Kind::none;
+}
+
 void Exchange::retry_without_referer() {
   drop_connection(UpstreamPool::Reuse::no);
   send_referer_ = false;
@@ -200,24 +213,26 @@ void Exchange::retry_without_range() {
 }
 
 void Exchange::on_client_drained() {
+  if (!unrewritten_.empty()) {
+    rewrite(std::exchange(unrewritten_, {}));
+    if (step_ == Step::finished || gate_->stream().is_full()) return;
+  }
   if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
 }
 
-void Exchange::on_client_gone(Reason reason) {
-  body_bytes_ = gate_->stream().body_bytes_sent();
-  finish(token_of(reason), {}, End::client_gone);
-}
+void Exchange::on_client_gone(Reason reason) { finish(token_of(reason), {}, End::client_gone); }
 
 // The one way out for everything that goes wrong.
-void Exchange::fail(Error error) {
+void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
     return finish(token_of(error.reason), error.detail, End::broken);
   }
-  client_status_ = status_for(error.reason);
-  const bool keep_alive = gate_->may_keep_alive();
-  gate_->stream().send_head(write_error_response(error.reason, method_ == Method::head, keep_alive,
-                                                 environment_.config.cors),
-                            {ClientFraming::Kind::none, 0}, keep_alive);
+  // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
+  const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
+  send_own(status_for(error.reason),
+           write_error_response(error.reason, method_ == Method::head, keep_alive,
+                                environment_.config.cors),
+           keep_alive);
   finish(token_of(error.reason), error.detail, End::complete);
 }
 
@@ -227,7 +242,7 @@ void Exchange::finish(std::string_view token, std::string_view detail, End end) 
   lookup_.reset();
   attempt_.reset();
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
-  if (end != End::client_gone) body_bytes_ = gate_->stream().body_bytes_sent();
+  body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
   write_access_line(token, detail);
   Counters& counters = environment_.slot.counters;

@@ -51,7 +51,8 @@ class Exchange final : public Retirable,
   friend class ExchangeList;
 
   // A response of our own: a status and the whole text, head and body.
-  void answer(int status, std::string text);
+  void answer(int status, const std::string& text);
+  void send_own(int status, const std::string& text, bool keep_alive);
   void answer_options();
   void answer_health();
 
@@ -76,6 +77,7 @@ class Exchange final : public Retirable,
 
   // Another attempt; each drops the connection that gave the reason for it.
   void follow_redirect(std::string_view location);
+  bool names_itself() const;
   void retry_without_referer();
   void retry_without_range();
 
@@ -86,6 +88,9 @@ class Exchange final : public Retirable,
   void start_relaying();
   void start_rewriting(ContentCoding coding);
   void forward(std::string_view bytes);
+  void relay(std::string_view bytes);
+  void flush_small_chunks();
+  void rewrite(std::string_view bytes);
   void flush_playlist();
   void end_playlist();
   void send_relayed_head(const ClientFraming& framing, bool is_playlist);
@@ -96,7 +101,7 @@ class Exchange final : public Retirable,
   void on_client_drained() override;
   void on_client_gone(Reason reason) override;
 
-  void fail(Error error);
+  void fail(const Error& error);
   // How the client's side ends: in order, by a reset, or it ended by itself.
   enum class End { complete, broken, client_gone };
   void finish(std::string_view token, std::string_view detail, End end);
@@ -133,6 +138,8 @@ class Exchange final : public Retirable,
   int client_status_ = 0;  // 0: no head has been written yet
   std::unique_ptr<BodySniffer> sniffer_;
   std::unique_ptr<PlaylistBody> playlist_;
+  std::string small_chunks_;  // to be relayed at the end of the read they came in
+  std::string unrewritten_;   // of the playlist, while the client takes no more; one read at most
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;

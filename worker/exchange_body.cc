@@ -13,6 +13,13 @@ namespace {
 // one packet.
 constexpr size_t kPlaylistFlushBytes = size_t{64} * 1024;
 
+// Rewritten at a time. References grow severalfold, and what has been rewritten must go out.
+constexpr size_t kPlaylistPieceBytes = size_t{4} * 1024;
+
+// Chunks below this size leave together, up to so many bytes, with the read that they came in.
+constexpr size_t kSmallChunkBytes = size_t{2} * 1024;
+constexpr size_t kMostGatheredBytes = size_t{16} * 1024;
+
 bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
   if (!peer.is_ip()) return true;  // a Unix socket: whoever may open it
   for (const IpRange& range : trusted) {
@@ -49,7 +56,6 @@ void Exchange::begin_body() {
 }
 
 void Exchange::on_body(std::string_view bytes) {
-  count(environment_.slot.counters.bytes_from_upstreams, bytes.size());
   if (body_mode_ == BodyMode::undecided) {
     const Verdict verdict = sniffer_->add(bytes);
     if (verdict == Verdict::need_more) return;
@@ -60,11 +66,14 @@ void Exchange::on_body(std::string_view bytes) {
 
 void Exchange::on_read_done() {
   if (playlist_ != nullptr && evbuffer_get_length(playlist_->output()) > 0) flush_playlist();
+  if (!small_chunks_.empty()) flush_small_chunks();
 }
 
 void Exchange::on_end() {
   if (sniffer_ != nullptr && !decide(sniffer_->end())) return;
   if (playlist_ != nullptr) return end_playlist();
+  if (!small_chunks_.empty()) flush_small_chunks();
+  if (step_ == Step::finished) return;
   finish("ok", {}, End::complete);
 }
 
@@ -72,7 +81,8 @@ void Exchange::on_end() {
 bool Exchange::decide(Verdict verdict) {
   const std::unique_ptr<BodySniffer> sniffer = std::move(sniffer_);
   if (verdict == Verdict::playlist) {
-    if (head_->status == 206 && !is_complete_range()) {
+    const bool asked_for_range = send_range_ && find_field(client_head_.fields, "Range");
+    if (head_->status == 206 && asked_for_range && !is_complete_range()) {
       retry_without_range();
       return false;
     }
@@ -129,9 +139,41 @@ void Exchange::start_rewriting(ContentCoding coding) {
 }
 
 void Exchange::forward(std::string_view bytes) {
-  if (body_mode_ == BodyMode::relay) return take_flow(gate_->stream().write(bytes));
-  if (auto written = playlist_->write(bytes); !written) return fail(std::move(written).error());
-  if (evbuffer_get_length(playlist_->output()) >= kPlaylistFlushBytes) flush_playlist();
+  if (body_mode_ == BodyMode::relay) return relay(bytes);
+  if (gate_->stream().is_full()) {
+    unrewritten_ += bytes;
+    return;
+  }
+  rewrite(bytes);
+}
+
+// A system call and a packet for each chunk of a few bytes would keep the worker from its others.
+void Exchange::relay(std::string_view bytes) {
+  if (head_->framing == Framing::chunked && bytes.size() < kSmallChunkBytes) {
+    small_chunks_ += bytes;
+    if (small_chunks_.size() >= kMostGatheredBytes) flush_small_chunks();
+    return;
+  }
+  if (!small_chunks_.empty()) flush_small_chunks();
+  if (step_ != Step::finished) take_flow(gate_->stream().write(bytes));
+}
+
+void Exchange::flush_small_chunks() {
+  const auto flow = gate_->stream().write(small_chunks_);
+  small_chunks_.clear();
+  take_flow(flow);
+}
+
+// Until the client takes no more; the rest waits for on_client_drained().
+void Exchange::rewrite(std::string_view bytes) {
+  while (!bytes.empty() && !gate_->stream().is_full()) {
+    const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
+    bytes.remove_prefix(piece.size());
+    if (auto written = playlist_->write(piece); !written) return fail(written.error());
+    if (evbuffer_get_length(playlist_->output()) >= kPlaylistFlushBytes) flush_playlist();
+    if (step_ == Step::finished) return;
+  }
+  unrewritten_ = bytes;
 }
 
 void Exchange::flush_playlist() {
@@ -140,7 +182,11 @@ void Exchange::flush_playlist() {
 }
 
 void Exchange::end_playlist() {
-  if (auto ended = playlist_->finish(); !ended) return fail(std::move(ended).error());
+  // Only what had been held back for the sniffer can wait here: little.
+  if (auto written = playlist_->write(unrewritten_); !written) {
+    return fail(written.error());
+  }
+  if (auto ended = playlist_->finish(); !ended) return fail(ended.error());
   count(environment_.slot.counters.playlist_lines_too_long, playlist_->lines_too_long());
   if (client_status_ == 0) {
     const size_t length = evbuffer_get_length(playlist_->output());

@@ -32,10 +32,15 @@ PlaylistBody::PlaylistBody(PlaylistSetting setting, ContentCoding coding)
 }
 
 Result<void> PlaylistBody::write(std::string_view bytes) {
-  if (!inflater_) {
+  if (inflater_) {
+    if (auto inflated = inflate(bytes); !inflated) return inflated;
+  } else {
     rewriter_.write(bytes, output_.get());
-    return {};
   }
+  return check_growth();
+}
+
+Result<void> PlaylistBody::inflate(std::string_view bytes) {
   size_t inflated = 0;
   auto written = inflater_->write(bytes, [&](std::string_view plain) {
     inflated += plain.size();
@@ -52,7 +57,12 @@ Result<void> PlaylistBody::finish() {
     if (auto ended = inflater_->finish(); !ended) return ended;
   }
   rewriter_.finish(output_.get());
-  return {};
+  return check_growth();
+}
+
+Result<void> PlaylistBody::check_growth() const {
+  if (!rewriter_.has_grown_too_far()) return {};
+  return Error{Reason::bad_response, "a playlist grows too far"};
 }
 
 }  // namespace streamgate

@@ -32,7 +32,8 @@ class PlaylistBody {
   // `coding` is identity, gzip or deflate.
   PlaylistBody(PlaylistSetting setting, ContentCoding coding);
 
-  // Bytes as they came from the upstream; what is ready stands in output().
+  // Bytes as they came from the upstream; what is ready stands in output(). bad_response if they
+  // grow out of all proportion: what output() holds then is not to be used.
   Result<void> write(std::string_view bytes);
   Result<void> finish();
 
@@ -40,6 +41,9 @@ class PlaylistBody {
   uint64_t lines_too_long() const { return rewriter_.lines_too_long(); }
 
  private:
+  Result<void> inflate(std::string_view bytes);
+  Result<void> check_growth() const;
+
   PlaylistSetting setting_;
   std::optional<Inflater> inflater_;
   Buffer output_;

@@ -22,6 +22,8 @@ bool is_common_tag(std::string_view line) {
   return line.size() >= 8 && std::memcmp(line.data(), "#EXTINF:", 8) == 0;
 }
 
+constexpr size_t kMostOutputBytes = size_t{64} * 1024 * 1024;
+
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 // What an output of `size` bytes of playlist may come to; only the first block depends on it.
@@ -78,6 +80,7 @@ struct PlaylistRewriter::State {
   bool drop_line = false;     // the line being rewritten must not go out
   bool drop_next_lf = false;  // the CR of a dropped line may have been half of a CRLF
   uint64_t lines_too_long = 0;
+  bool has_grown_too_far = false;
 };
 
 // The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
@@ -212,6 +215,8 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
 void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
   reference = ascii::trim(reference);  // as players do; the blanks stay where they are
   if (reference.empty()) return;
+  if (copy.out().committed() > kMostOutputBytes) has_grown_too_far = true;
+  if (has_grown_too_far) return;
   copy.copy_until(reference.data());
   if (!children.append(reference, copy.out())) return;
   copy.leave_out_until(reference.data() + reference.size());
@@ -294,5 +299,7 @@ void PlaylistRewriter::finish(evbuffer* out) {
 }
 
 uint64_t PlaylistRewriter::lines_too_long() const { return state_->lines_too_long; }
+
+bool PlaylistRewriter::has_grown_too_far() const { return state_->has_grown_too_far; }
 
 }  // namespace streamgate

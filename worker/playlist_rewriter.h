@@ -44,6 +44,10 @@ class PlaylistRewriter {
   void finish(evbuffer* out);
 
   uint64_t lines_too_long() const;
+  // The output was never taken away and came to more than 64 MiB: what follows is not rewritten any
+  // more, and none of it may be used. Short references grow by the parameters of their request, so
+  // that a few bytes could otherwise take all memory.
+  bool has_grown_too_far() const;
 
  private:
   struct State;

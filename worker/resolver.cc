@@ -295,12 +295,14 @@ void Entry::forget_questions() {
 DnsBase make_dns_base(event_base* base, Milliseconds timeout, const std::string& resolv_conf) {
   DnsBase dns(evdns_base_new(base, 0));
   CHECK(dns);
-  // Four questions to each family within the whole time, so that one dead name server of several
-  // costs a second and not the answer. More under way than the default 64: a silent server must not
-  // make the names of other servers wait.
+  // Five questions to each family fill the whole time, so that one dead name server of several
+  // costs a second and not the answer, and a slow one is waited for to the end (an answer to an
+  // earlier question counts). More under way than the default 64: a silent server must not make the
+  // names of other servers wait.
   const auto each = std::clamp(timeout / 5, Milliseconds{50}, Milliseconds{2000});
+  const auto attempts = std::clamp<int64_t>((timeout + each - Milliseconds{1}) / each, 5, 255);
   evdns_base_set_option(dns.get(), "timeout", seconds_of(each).c_str());
-  evdns_base_set_option(dns.get(), "attempts", "3");
+  evdns_base_set_option(dns.get(), "attempts", std::to_string(attempts).c_str());
   evdns_base_set_option(dns.get(), "max-inflight", "1024");
   evdns_base_set_option(dns.get(), "initial-probe-timeout", "1");
   // A failure leaves 127.0.0.1 as the name server. Search lists and options are not read: names are

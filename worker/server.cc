@@ -1,7 +1,6 @@
 #include "worker/server.h"
 
 #include <event2/listener.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -38,28 +37,19 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
       accept_again_(environment.wheel, this,
                     [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {}
 
-Server::~Server() {
-  close_all();
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());  // evhtp_free leaves it open
-}
+Server::~Server() { close_all(); }
 
 Result<void> Server::listen(std::span<const ListenSocket> sockets) {
   for (const ListenSocket& socket : sockets) {
-    UniqueFd fd(::fcntl(socket.fd, F_DUPFD_CLOEXEC, 0));
-    if (!fd.valid()) {
-      return Error{Reason::internal,
-                   std::string("cannot take a listener: ") + std::strerror(errno)};
-    }
     Evhtp htp(evhtp_new(base_, nullptr));
     if (!htp) return Error{Reason::internal, "evhtp_new failed"};
     htp->flags = static_cast<uint16_t>(htp->flags & ~EVHTP_FLAG_ENABLE_100_CONT);
     evhtp_set_gencb(htp.get(), &Server::on_evhtp_request, this);
     evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, this);
-    // Backlog 0: the master has called listen() already.
-    if (evhtp_accept_socket(htp.get(), fd.get(), 0) != 0) {
+    // Backlog 0: the master has called listen() already. evhtp closes this process's copy.
+    if (evhtp_accept_socket(htp.get(), socket.fd, 0) != 0) {
       return Error{Reason::internal, "evhtp_accept_socket failed"};
     }
-    [[maybe_unused]] const int owned_by_evhtp = fd.release();
     evconnlistener_set_error_cb(htp->server, &Server::on_accept_error);
     listeners_.push_back(std::move(htp));
   }
@@ -146,14 +136,20 @@ void Server::resume_accepting() {
 void Server::drain() {
   if (draining_) return;
   draining_ = true;
-  accept_again_.cancel();
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
-  listeners_.clear();
+  stop_listening();
   for (auto& [key, gate] : gates_) gate->drain(environment_.config.drain.idle);
   report_if_drained();
 }
 
+// Only the sockets go: each connection that is left still works with its evhtp_t.
+void Server::stop_listening() {
+  accept_again_.cancel();
+  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+}
+
 void Server::close_all() {
+  // First, so that nobody new comes while the worker is torn down around us.
+  stop_listening();
   // close() takes the gate out of the map.
   while (!gates_.empty()) gates_.begin()->second->close();
 }

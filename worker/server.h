@@ -21,6 +21,7 @@ namespace streamgate {
 
 using Evhtp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
 class Server final : private GateObserver {
  public:
   // Told when the last connection of a draining server is gone.
@@ -38,21 +39,16 @@ class Server final : private GateObserver {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts on these sockets from now on; they stay the master's, this takes duplicates.
+  // Accepts on these sockets from now on, and closes this process's copies of them in drain().
   Result<void> listen(std::span<const ListenSocket> sockets);
 
   // Closes the listeners at once; every answer closes its connection, idle connections may still
   // ask once within drain.idle. Ends with on_drained().
   void drain();
-  // Cuts everything that is left.
+  // Closes the listeners and cuts everything that is left.
   void close_all();
 
  private:
-  struct Listener {
-    Evhtp htp;
-    int fd = -1;
-  };
-
   void on_request(ClientGate& gate) override;
   void on_refused(const ClientGate& gate, Reason reason) override;
   void on_gate_closed(ClientGate& gate) override;
@@ -61,6 +57,7 @@ class Server final : private GateObserver {
   static void on_evhtp_request(evhtp_request_t* request, void* self);
   static void on_accept_error(evconnlistener* listener, void* self);
   void resume_accepting();
+  void stop_listening();
   bool over_limit();
   void report_if_drained();
 
@@ -72,9 +69,9 @@ class Server final : private GateObserver {
   std::vector<Evhtp> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  uint64_t elsewhere_ = 0;       // connections of all other workers, when last looked at
-  int64_t looked_elsewhere_ms_;  // CLOCK_MONOTONIC
-  Deadline accept_again_;        // after the process ran out of descriptors
+  uint64_t elsewhere_ = 0;           // connections of all other workers, when last looked at
+  int64_t looked_elsewhere_ms_ = 0;  // CLOCK_MONOTONIC
+  Deadline accept_again_;            // after the process ran out of descriptors
 };
 
 }  // namespace streamgate

@@ -132,9 +132,14 @@ Result<void> take_referer(const Parameter& parameter, StreamRequest& request) {
   return {};
 }
 
+// Only here a `+` is a blank and not itself: players that put the whole query through a form
+// encoder (URLSearchParams) write one for the blank of an h_User-Agent. A url or referer holds no
+// blanks.
 Result<void> take_header(std::string_view name, const Parameter& parameter,
                          StreamRequest& request) {
-  const std::string decoded = percent_decode(parameter.raw_value);
+  std::string encoded(parameter.raw_value);
+  std::replace(encoded.begin(), encoded.end(), '+', ' ');
+  const std::string decoded = percent_decode(encoded);
   const std::string_view value = ascii::trim(decoded);
   if (!http::is_token(name) || is_refused_header(name)) return bad_request("h_ name");
   if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");

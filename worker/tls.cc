@@ -88,6 +88,7 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
 }
 
 std::string take_tls_errors() {
+  OPENSSL_init_ssl(0, nullptr);  // the words; does nothing when there is a context already
   std::string out;
   while (const unsigned long code = ERR_get_error()) {
     char text[256];

@@ -20,7 +20,8 @@ constexpr size_t kMostIdle = 1024;
 struct OriginView {
   IpAddress address;
   uint16_t port;
-  std::string_view tls_name;  // empty: plain
+  bool is_https;
+  std::string_view name;  // two names on one address may be two servers behind one front
 
   bool operator==(const OriginView&) const = default;
 };
@@ -28,16 +29,17 @@ struct OriginView {
 struct OriginKey {
   IpAddress address;
   uint16_t port;
-  std::string tls_name;
+  bool is_https;
+  std::string name;
 
-  operator OriginView() const { return {address, port, tls_name}; }  // NOLINT: implicit
+  operator OriginView() const { return {address, port, is_https, name}; }  // NOLINT: implicit
 };
 
 struct OriginHash {
   using is_transparent = void;
   size_t operator()(const OriginView& origin) const {
     const auto bytes = reinterpret_cast<const char*>(origin.address.bytes.data());
-    const size_t name = std::hash<std::string_view>{}(origin.tls_name);
+    const size_t name = std::hash<std::string_view>{}(origin.name);
     return (std::hash<std::string_view>{}({bytes, origin.address.bytes.size()}) * 31 + name) * 31 +
            origin.port;
   }
@@ -49,8 +51,7 @@ struct OriginEqual {
 };
 
 OriginView origin_of(const HttpUrl& url, const SocketAddress& address) {
-  return {address.ip(), address.port(),
-          url.is_https ? std::string_view(url.host) : std::string_view()};
+  return {address.ip(), address.port(), url.is_https, url.host};
 }
 
 struct Pooled;
@@ -88,6 +89,7 @@ struct Pooled final : UpstreamConnection {
 
 }  // namespace
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
 struct UpstreamPool::State final : private UpstreamConnection::Keeper {
   State(event_base* base, TimerWheel& timer_wheel, Reaper& its_reaper,
         const UpstreamConfig& its_config, Counters& its_counters)
@@ -227,7 +229,7 @@ Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
 Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd,
                                    Ssl ssl) {
   const OriginView view = origin_of(url, address);
-  OriginKey key{view.address, view.port, std::string(view.tls_name)};
+  OriginKey key{view.address, view.port, view.is_https, std::string(view.name)};
   auto& origin = *origins.try_emplace(std::move(key)).first;
   ++origin.second.alive;
   Keeper& keeper = *this;

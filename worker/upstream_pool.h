@@ -68,7 +68,7 @@ class UpstreamPool {
   void stop_keeping();
 
  private:
-  struct State;
+  struct State;  // NOLINT(cppcoreguidelines-virtual-class-destructor): it is final
   std::unique_ptr<State> state_;
 };
 

@@ -25,13 +25,9 @@ class Failure(Exception):
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--streamgate",
-        type=pathlib.Path,
-        metavar="PATH",
-        default=HERE.parent.parent / "build/release/streamgate",
-        help="the release binary (default: build/release/streamgate)",
-    )
+    parser.add_argument("--streamgate", type=pathlib.Path, metavar="PATH",
+                        default=HERE.parent.parent / "build/release/streamgate",
+                        help="the release binary (default: build/release/streamgate)")
     parser.add_argument("--peers-only", action="store_true", help="leave Streamgate out")
     parser.add_argument("--only", metavar="WORK,...", help=", ".join(w.name for w in works.WORKS))
     parser.add_argument("--repeat", type=int, default=5, help="rounds (default 5)")
@@ -39,12 +35,8 @@ def parse_options():
     parser.add_argument("--workers", type=int, default=1, help="of each proxy (default 1)")
     parser.add_argument("--viewers", type=int, help="slow viewers (default 1000)")
     parser.add_argument("--rate", type=int, default=2000, help="requests per second (default 2000)")
-    parser.add_argument(
-        "--access-log",
-        choices=("streamgate", "all", "none"),
-        default="streamgate",
-        help="who writes an access log to a file (default streamgate)",
-    )
+    parser.add_argument("--access-log", choices=("streamgate", "all", "none"), default="streamgate",
+                        help="who writes an access log to a file (default streamgate)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample too")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else works.DEFAULT
@@ -65,33 +57,23 @@ def parse_options():
 
 
 def name_what_is_missing(options):
-    missing = [
-        f"{tool} (Debian package {package})"
-        for tool, package in (
-            ("nginx", "nginx-light"),
-            ("haproxy", "haproxy"),
-            ("wrk", "wrk"),
-            ("openssl", "openssl"),
-            ("c++", "g++"),
-        )
-        if not shutil.which(tool)
-    ]
+    missing = [f"{tool} (Debian package {package})" for tool, package in
+               (("nginx", "nginx-light"), ("haproxy", "haproxy"), ("wrk", "wrk"),
+                ("openssl", "openssl"), ("c++", "g++"))
+               if not shutil.which(tool)]
     if "syscalls" in [work.name for work in options.works] and not shutil.which("strace"):
         missing.append("strace (Debian package strace)")
     if options.streamgate and not os.access(options.streamgate, os.X_OK):
-        missing.append(
-            f"{options.streamgate} (cmake --workflow --preset release, "
-            "--streamgate PATH, or --peers-only)"
-        )
+        missing.append(f"{options.streamgate} (cmake --workflow --preset release, "
+                       "--streamgate PATH, or --peers-only)")
     if missing:
         sys.exit("missing: " + "\n         ".join(missing))
 
 
 def build_load(directory):
     program = f"{directory}/load"
-    subprocess.run(
-        ["c++", "-std=c++20", "-O2", "-pthread", "-o", program, str(HERE / "load.cc")], check=True
-    )
+    subprocess.run(["c++", "-std=c++20", "-O2", "-pthread", "-o", program, str(HERE / "load.cc")],
+                   check=True)
     return program
 
 
@@ -123,7 +105,7 @@ def run_rounds(bench, samples):
     for index in range(bench.options.repeat):
         for work in bench.options.works:
             names = [name for name in work.servers if name in bench.servers]
-            for name in names[index % len(names) :] + names[: index % len(names)]:
+            for name in names[index % len(names):] + names[:index % len(names)]:
                 sample = measure_once(bench, work, bench.servers[name], index == 0)
                 samples[work.name].setdefault(name, []).append(sample)
                 print(f"round {index + 1} {work.name} {name}: {sample[0]:.4g}", file=sys.stderr)
@@ -137,23 +119,15 @@ def table(work, samples):
     """A Markdown table: medians, the first column's spread and its ratio to the first server."""
     names = [name for name in work.servers if name in samples]
     reference = [sample[0] for sample in samples[names[0]]]
-    lines = [
-        f"### {work.title}",
-        "",
-        f"{work.unit}, {work.better} is better",
-        "",
-        "| server | " + " | ".join(work.columns) + f" | min – max | ÷ {names[0]} |",
-        "| --- |" + " ---: |" * (len(work.columns) + 2),
-    ]
+    lines = [f"### {work.title}", "", f"{work.unit}, {work.better} is better", "",
+             "| server | " + " | ".join(work.columns) + f" | min – max | ÷ {names[0]} |",
+             "| --- |" + " ---: |" * (len(work.columns) + 2)]
     for name in names:
         columns = [show(measure.median(column)) for column in zip(*samples[name])]
         first = [sample[0] for sample in samples[name]]
         ratio = measure.median([a / b for a, b in zip(first, reference)])  # of the same round
-        lines.append(
-            f"| {name} | "
-            + " | ".join(columns)
-            + f" | {show(min(first))} – {show(max(first))} | {ratio:.2f} |"
-        )
+        lines.append(f"| {name} | " + " | ".join(columns) +
+                     f" | {show(min(first))} – {show(max(first))} | {ratio:.2f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -161,15 +135,12 @@ def describe(options):
     def first_line(*command):
         done = subprocess.run(command, capture_output=True, text=True)
         return (done.stdout + done.stderr).splitlines()[0].split(" - ")[0]
-
     versions = [first_line("nginx", "-v"), first_line("haproxy", "-v")]
     if options.streamgate:
         versions.append(first_line(str(options.streamgate), "--version"))
-    return (
-        f"{'; '.join(versions)}; {os.cpu_count()} CPUs, {options.workers} worker(s) each, "
-        f"access log: {options.access_log}, medians of {options.repeat} rounds, "
-        f"{options.viewers} slow viewers, {options.rate} requests/s for latency\n"
-    )
+    return (f"{'; '.join(versions)}; {os.cpu_count()} CPUs, {options.workers} worker(s) each, "
+            f"access log: {options.access_log}, medians of {options.repeat} rounds, "
+            f"{options.viewers} slow viewers, {options.rate} requests/s for latency\n")
 
 
 def run(options, directory, samples):

@@ -109,19 +109,19 @@ class Proxy:
                 env=self.environment,
             )
         try:
-            bound = wait_until(self._find_bound, 30, "listener.bound")
-            wait_until(self.workers, 30, "the first worker")
+            wait_until(self._is_ready, 30, "master.ready")
         except AssertionError:
             self.kill()
             raise AssertionError("the proxy did not start:\n" + self.log()) from None
+        bound = next(e for e in self.events() if e["event"] == "listener.bound")
         host, _, port = bound["address"].rpartition(":")
         self.host, self.port = host.strip("[]"), int(port)
         self.origin = f"http://{host}:{port}"
 
-    def _find_bound(self):
+    def _is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError("it has left")
-        return next((e for e in self.events() if e.get("event") == "listener.bound"), None)
+        return any(e.get("event") == "master.ready" for e in self.events())
 
     # What it says.
     def log(self):

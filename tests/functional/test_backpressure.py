@@ -4,7 +4,7 @@ import socket
 import time
 
 from harness import ProxyTest, main, stream_path, wait_until
-from upstream import Answer
+from upstream import Answer, playlist
 
 MIB = 1 << 20
 BLOCK = bytes(range(256)) * 4096
@@ -71,7 +71,22 @@ class Backpressure(ProxyTest):
             self.assertEqual(buffer[size - 1], (received - 1) % 256)
         return received
 
-    def test_chunked_bodies_are_stopped_too(self):
+    def test_a_playlist_that_grows_is_rewritten_no_faster_than_the_client_reads(self):
+        proxy = self.proxy()
+        up = self.upstream(playlist("#EXTM3U\n" + "a\n" * 60_000))
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024, timeout=60) as client:
+            referer = "http://page.example/" + "r" * 1000
+            client.request(stream_path(up.url("/a.m3u8"), referer=referer))
+            wait_until(client.receive_more)
+            time.sleep(1)  # long enough to rewrite it ten times over
+            self.assertLess(proxy.resident_bytes() - before, 24 * MIB)
+            response = client.read_response()
+            self.assertTrue(response.complete)
+            self.assertEqual(response.body.count(b"url="), 60_000)
+            self.assertTrue(response.body.endswith(b"\n"))
+
         def chunks():
             for _ in range(self.total // len(BLOCK)):
                 yield b"%x\r\n" % len(BLOCK) + BLOCK + b"\r\n"

@@ -80,6 +80,7 @@ class Requests(CorpusTest):
 
     def test_raw_requests_whole_and_byte_by_byte(self):
         proxy = self.proxy()
+        proxy.wait_for_event("worker.ready")
         workers = proxy.workers()
         cases = [
             (row, bytewise) for row in rows("requests/INDEX.tsv") for bytewise in (False, True)
@@ -141,6 +142,7 @@ class Upstreams(CorpusTest):
 
     def test_raw_answers_whole_byte_by_byte_and_with_a_reset(self):
         proxy = self.proxy()
+        proxy.wait_for_event("worker.ready")
         workers = proxy.workers()
         cases = [
             (row, mode)

@@ -1,5 +1,6 @@
 """The client's side of the wire: bodies framed, connections kept, bad requests refused."""
 
+import socket
 import threading
 import time
 
@@ -87,6 +88,32 @@ class Bodies(ProxyTest):
                 self.assertTrue(client.receive_more())
 
 
+    def test_small_chunks_of_one_read_leave_together(self):
+        up = self.upstream(chunked(BODY[:20_000], size=3))
+        with self.proxy().connect() as client:
+            client.request(stream_path(up.url("/a.bin")), {"Connection": "close"})
+            client.read_head()
+            raw = client.read_to_end()
+        chunks, body = 0, b""
+        while raw:
+            size, raw = raw.split(b"\r\n", 1)
+            body, raw = body + raw[: int(size, 16)], raw[int(size, 16) + 2 :]
+            chunks += 1
+        self.assertEqual(body, BODY[:20_000])
+        self.assertLess(chunks, 100)  # 6668 came
+
+    def test_what_came_of_small_chunks_is_not_held_back(self):
+        gate = threading.Event()
+        last = lambda: [b"3\r\nend\r\n0\r\n\r\n"]
+        head = chunked(b"begin", size=2, last=False).data
+        up = self.upstream(Answer(head, body=last, wait=gate))
+        with self.proxy().connect() as client:
+            client.request(stream_path(up.url("/a.bin")))
+            wait_until(lambda: client.receive_more() and b"begin" in client.pending)
+            gate.set()
+            self.assertEqual(client.read_response().body, b"beginend")
+
+
 class Connections(ProxyTest):
     def test_a_client_s_connection_is_kept(self):
         up = self.upstream(
@@ -121,6 +148,13 @@ class Connections(ProxyTest):
                     (response.body, response["Connection"].lower()), (b"one", "keep-alive")
                 )
 
+    def test_an_error_to_http_1_0_says_what_it_does_with_the_connection(self):
+        with self.proxy().connect() as client:
+            client.request("/nothing", {"Connection": "keep-alive"}, version="1.0")
+            response = client.read_response()
+            self.assertEqual((response.status, response["Connection"]), (404, "close"))
+            self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
+
     def test_upstream_connections_are_used_again(self):
         up = self.upstream(ok(b"one"))
         for _ in range(4):
@@ -140,6 +174,27 @@ class Connections(ProxyTest):
             )
             for i in range(12):
                 self.assertEqual(client.read_response().body, f"/{i}".encode())
+
+    def test_a_flood_of_pipelined_requests_is_not_gathered(self):
+        proxy = self.proxy()
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        flood = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 300_000
+        with proxy.connect() as client:
+
+            def send():
+                try:
+                    client.socket.sendall(flood)
+                except OSError:
+                    pass  # the test has seen enough
+
+            sender = threading.Thread(target=send)
+            sender.start()
+            for _ in range(1000):
+                self.assertEqual(client.read_response().status, 200)
+            self.assertLess(proxy.resident_bytes() - before, 16 << 20)
+            client.socket.shutdown(socket.SHUT_RDWR)
+            sender.join()
 
     def test_a_request_pipelined_behind_a_stream_waits_for_its_end(self):
         gate = threading.Event()

@@ -147,6 +147,18 @@ class RangesOfPlaylists(ProxyTest):
         self.assertEqual(response.body, rewritten(proxy.origin, up.origin))
         self.assertEqual(len(up.requests), 1)
 
+    def test_an_upstream_that_knows_only_206_is_asked_twice_and_no_more(self):
+        part = {"Content-Type": "application/vnd.apple.mpegurl", "Content-Range": "bytes 0-22/*"}
+        up = self.upstream(status(206, part, b"#EXTM3U\n#EXTINF:4,\na.ts\n"))
+        for headers in ({"Range": "bytes=0-"}, {}):
+            before = len(up.requests)
+            response = self.proxy().stream(up.url("/a.m3u8"), headers)
+            self.assertEqual(response.status, 200)
+            self.assertIn(b"/stream?url=", response.body)
+            self.assertIsNone(response["Content-Range"])
+            asked = [request["Range"] for request in up.requests[before:]]
+            self.assertEqual(asked, ["bytes=0-", None] if headers else [None])
+
     def test_a_206_that_does_not_is_fetched_again_without_range(self):
         size = len(MEDIA)
         up = self.upstream(

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <ctime>
+
 namespace streamgate {
 namespace {
 
@@ -86,6 +88,18 @@ TEST(BodySniffer, AnUnknownCodingIsAPlaylistOnlyWhereOneIsClaimed) {
 TEST(BodySniffer, AnEmptyBodyIsNoPlaylist) {
   BodySniffer sniffer("application/vnd.apple.mpegurl", "/x.m3u8", ContentCoding::identity);
   EXPECT_EQ(sniffer.end(), Verdict::other);
+}
+
+// 64 KiB of gzip header in single bytes: nothing comes of them, and each one asks for a verdict.
+TEST(BodySniffer, ACodedBodyInSingleBytesCostsNoMoreThanItsSize) {
+  std::string body("\x1f\x8b\x08\x08\0\0\0\0\0\0", 10);  // FNAME follows
+  body += std::string(BodySniffer::kMostHeldBytes, 'n');
+  BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
+  const std::clock_t begin = std::clock();
+  size_t fed = 0;
+  while (sniffer.add(std::string_view(body).substr(fed, 1)) == Verdict::need_more) ++fed;
+  EXPECT_EQ(fed + 1, BodySniffer::kMostHeldBytes);
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 2);
 }
 
 TEST(BodySniffer, WhatNeverDecidesIsHeldOnlyUpToTheBound) {

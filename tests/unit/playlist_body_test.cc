@@ -71,5 +71,22 @@ TEST(PlaylistBody, ABodyThatInflatesWithoutBoundIsRefused) {
   EXPECT_EQ(written.error().reason, Reason::bad_response);
 }
 
+TEST(PlaylistBody, ReferencesThatGrowWithoutBoundAreRefused) {
+  std::string lines = "#EXTM3U\n";
+  for (int i = 0; i < 64 * 1024; ++i) lines += "a\n";
+  std::string one_line = "#EXT-X-OTHER:X=1";
+  for (int i = 0; i < 64 * 1024; ++i) one_line += ",URI=\"a\"";
+  for (const std::string& text : {lines, one_line + "\n"}) {
+    PlaylistSetting long_children = setting();
+    long_children.longest_line = size_t{1} << 20U;
+    long_children.child_parameters = "&referer=" + std::string(size_t{15} << 10U, 'r');
+    PlaylistBody body(std::move(long_children), ContentCoding::identity);
+    const auto written = body.write(text);
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().reason, Reason::bad_response);
+    EXPECT_LT(evbuffer_get_length(body.output()), size_t{80} << 20U);
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -118,13 +118,27 @@ TEST(StreamRequestTest, WantsAnHttpReferer) {
 }
 
 TEST(StreamRequestTest, TakesHeadersForTheUpstream) {
-  EXPECT_EQ(headers_of("h_User-Agent=VLC%2F3+x&h_X=&h_Cookie=a%3D1&h_Cookie=b"),
+  EXPECT_EQ(headers_of("h_User-Agent=VLC%2F3%2Bx&h_X=&h_Cookie=a%3D1&h_Cookie=b"),
             "User-Agent=VLC/3+x;X=;Cookie=a=1;Cookie=b;");
   EXPECT_EQ(headers_of("h%5fX%2DY=%20a%20b%09"), "X-Y=a b;");
   for (const char* header : {"h_=x", "h_a%20b=x", "h_X%3A=y", "h_X%0d%0aY=z", "h_X=a%0d%0ab",
                              "h_X=a%0Ab", "h_X=%00", "h_X=a%7fb", "h_%C3%A9=x"}) {
     EXPECT_EQ(headers_of(header), "bad_request") << header;
   }
+}
+
+TEST(StreamRequestTest, SurvivesAFormEncoderOfThePlayer) {
+  const auto request = parse_stream_request(
+      "/stream?url=http%3A%2F%2Fh%2F~a%2520b%2Bc&h_User-Agent=A%2F5%20(X11%3B%20c%2Bd)"
+      "&referer=http%3A%2F%2Fr%2F~%2B");
+  const auto encoded_again = parse_stream_request(
+      "/stream?_HLS_msn=1&url=http%3A%2F%2Fh%2F%7Ea%2520b%2Bc&h_User-Agent=A%2F5+%28X11%3B+c%2Bd%29"
+      "&referer=http%3A%2F%2Fr%2F%7E%2B");
+  ASSERT_TRUE(request && encoded_again);
+  EXPECT_EQ(request->headers[0].second, "A/5 (X11; c+d)");
+  EXPECT_EQ(encoded_again->headers, request->headers);
+  EXPECT_EQ(encoded_again->child_parameters, request->child_parameters);
+  EXPECT_EQ(encoded_again->upstream.to_string(), "http://h/~a%20b+c?_HLS_msn=1");
 }
 
 TEST(StreamRequestTest, KeepsHeadersThatTheProxyDecidesOnOut) {
