@@ -4,6 +4,9 @@
 # What a release binary is built from.
 BUILD_PACKAGES=(cmake g++ libcli11-dev libevent-dev libevhtp-dev libssl-dev libyaml-cpp-dev
   ninja-build pkg-config zlib1g-dev)
+# What a release binary needs to run.
+RUN_PACKAGES=(libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7
+  libevhtp0 libssl3 libyaml-cpp0.7 zlib1g)
 # What the quickstart shows: a real stream, served and fetched.
 DEMO_PACKAGES=(curl ffmpeg python3)
 # What the tests use beside these, and what only the browser tests use.

@@ -4,10 +4,21 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <map>
+#include <string>
 
 #include "common/version.h"
 
 namespace streamgate {
+namespace {
+
+const std::map<std::string, ServiceOrder> kOrders{{"reload", ServiceOrder::reload},
+                                                  {"stop", ServiceOrder::stop},
+                                                  {"quit", ServiceOrder::quit},
+                                                  {"reopen", ServiceOrder::reopen},
+                                                  {"status", ServiceOrder::status}};
+
+}  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CommandLine out;
@@ -24,6 +35,13 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     auto* check_flag = app.add_flag("--check", check, "Report every problem of the configuration");
     app.add_flag("--print-config", print, "Print the configuration in effect, as YAML")
         ->excludes(check_flag);
+    std::string order;
+    app.add_option("-s,--signal", order,
+                   "Tell the running service, found by the file's pid_file, and wait for the\n"
+                   "outcome; a stop waits for drain.stop_timeout, a quit for drain.timeout")
+        ->type_name("ORDER")
+        ->check(CLI::IsMember(&kOrders))
+        ->excludes(check_flag);
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
@@ -31,6 +49,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       out.exit_code = app.exit(error);  // prints; 0 for --help and --version
     }
     if (check) out.action = CommandLine::Action::check;
+    if (const auto known = kOrders.find(order); known != kOrders.end()) {
+      out.action = CommandLine::Action::control;
+      out.order = known->second;
+    }
     if (print) out.action = CommandLine::Action::print_config;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "streamgate: %s\n", error.what());

@@ -4,12 +4,15 @@
 #include <optional>
 #include <string>
 
+#include "master/service_control.h"
+
 namespace streamgate {
 
 struct CommandLine {
-  enum class Action { serve, check, print_config };
+  enum class Action { serve, check, print_config, control };
   Action action = Action::serve;
-  std::string config_file;       // empty: built-in defaults
+  ServiceOrder order = ServiceOrder::status;  // of Action::control
+  std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: everything is said (--help, --version, a mistake)
 };
 

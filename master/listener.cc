@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -51,6 +52,19 @@ Result<void> make_room(const SocketAddress& address) {
   return {};
 }
 
+std::optional<SocketAddress> address_of(int fd) {
+  sockaddr_storage native{};
+  socklen_t length = sizeof native;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&native), &length) != 0) return std::nullopt;
+  return SocketAddress::from_native(reinterpret_cast<sockaddr*>(&native), length);
+}
+
+int option_of(int fd, int option) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
 bool set_option(int fd, int level, int option) {
   const int on = 1;
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
@@ -82,11 +96,25 @@ Result<Listener> Listener::bind(const SocketAddress& address) {
     listener.inode_ = info.st_ino;
   }
   if (::listen(fd, kBacklog) != 0) return failed(address);
-  sockaddr_storage native{};
-  socklen_t length = sizeof native;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&native), &length) != 0) return failed(address);
-  listener.bound_ = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&native), length);
+  const auto bound = address_of(fd);
+  if (!bound) return failed(address);
+  listener.bound_ = *bound;
   log::info("listener.bound", {{"address", listener.bound_.to_string()}});
+  return listener;
+}
+
+Result<Listener> Listener::adopt(int fd) {
+  Listener listener;
+  listener.fd_.reset(fd);
+  const auto bound = address_of(fd);
+  const bool listens = option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_ACCEPTCONN) == 1;
+  if (!bound || !listens || ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
+    return Error{Reason::internal, "descriptor " + std::to_string(fd) +
+                                       " of LISTEN_FDS is not a listening stream socket"};
+  }
+  listener.configured_ = *bound;
+  listener.bound_ = *bound;
+  log::info("listener.inherited", {{"address", listener.bound_.to_string()}});
   return listener;
 }
 

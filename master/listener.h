@@ -20,6 +20,10 @@ class Listener {
   // nobody listens on any more is replaced; one in use, or a file that is no socket, is an error.
   static Result<Listener> bind(const SocketAddress& address);
 
+  // Takes over a listening stream socket that a service manager has bound; closes it on failure.
+  // Its address is fixed, and a Unix socket's file stays the manager's.
+  static Result<Listener> adopt(int fd);
+
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = default;
   ~Listener() = default;  // closes; the file of a Unix socket stays, see remove_file

@@ -9,6 +9,7 @@
 #include "master/account.h"
 #include "master/command_line.h"
 #include "master/config_loader.h"
+#include "master/service_control.h"
 #include "master/supervisor.h"
 #include "worker/worker.h"
 
@@ -55,6 +56,8 @@ int run(int argc, char** argv) {
       return check(load_config(line.config_file, listen_addr));
     case CommandLine::Action::print_config:
       return print_effective_config(load_config(line.config_file, listen_addr));
+    case CommandLine::Action::control:
+      return control_service(line.order, load_config(line.config_file, listen_addr));
     case CommandLine::Action::serve:
       break;
   }

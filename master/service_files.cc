@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 
 #include "common/log.h"
 #include "common/unique_fd.h"
@@ -31,6 +32,20 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   return {};
 }
 
+// Renamed into place, so that nobody ever reads half of it.
+Result<void> replace_file(const std::string& path, const std::string& text) {
+  const std::string fresh = path + ".new";
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.valid()) return failed("cannot write", fresh);
+  const ssize_t written = ::write(file.get(), text.data(), text.size());
+  if (written == static_cast<ssize_t>(text.size()) && ::rename(fresh.c_str(), path.c_str()) == 0) {
+    return {};
+  }
+  const Error error = failed("cannot write", path);
+  ::unlink(fresh.c_str());
+  return error;
+}
+
 }  // namespace
 
 Result<void> open_log_files(const LogConfig& config, const std::optional<Account>& account) {
@@ -45,16 +60,8 @@ Result<void> open_log_files(const LogConfig& config, const std::optional<Account
 
 Result<void> PidFile::move_to(const std::string& path) {
   if (!path.empty()) {
-    // Renamed into place, so that nobody ever reads half a number.
-    const std::string fresh = path + ".new";
-    const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!file.valid()) return failed("cannot write the pid file", fresh);
     const std::string text = std::to_string(::getpid()) + "\n";
-    const ssize_t written = ::write(file.get(), text.data(), text.size());
-    if (written != static_cast<ssize_t>(text.size()) ||
-        ::rename(fresh.c_str(), path.c_str()) != 0) {
-      return failed("cannot write the pid file", path);
-    }
+    if (auto written = replace_file(path, text); !written) return written;
   }
   if (path != path_) remove();
   path_ = path;
@@ -67,6 +74,28 @@ void PidFile::remove() {
   std::ifstream file(path_);
   long pid = 0;
   if (file >> pid && pid == ::getpid()) ::unlink(path_.c_str());
+  path_.clear();
+}
+
+std::string status_path(const std::string& pid_file) {
+  return pid_file.empty() ? std::string() : pid_file + ".status";
+}
+
+Result<std::string> read_small_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return failed("cannot read", path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<void> StatusFile::write(const std::string& path, const std::string& text) {
+  if (path != path_) remove();
+  path_ = path;
+  if (path.empty()) return {};
+  return replace_file(path, text);
+}
+
+void StatusFile::remove() {
+  if (!path_.empty()) ::unlink(path_.c_str());
   path_.clear();
 }
 

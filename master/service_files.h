@@ -1,4 +1,5 @@
-// The files of the service beside its sockets: logs and the pid file. Runs in the master only.
+// The files of the service beside its sockets: logs, the pid file and the status file. Runs in the
+// master only, what is said otherwise excepted.
 #pragma once
 
 #include <optional>
@@ -24,6 +25,29 @@ class PidFile {
 
   // Moves to `path` (empty: none). On failure the old file stays.
   Result<void> move_to(const std::string& path);
+  void remove();
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Where the status of the service with this pid file stands.
+std::string status_path(const std::string& pid_file);
+
+// The whole of a small file; an error if it cannot be read. In any process.
+Result<std::string> read_small_file(const std::string& path);
+
+// The file that tells how the service is (master/status_report.h). Like PidFile, it is removed by
+// remove() alone.
+class StatusFile {
+ public:
+  StatusFile() = default;
+  StatusFile(const StatusFile&) = delete;
+  StatusFile& operator=(const StatusFile&) = delete;
+
+  // Replaces the file at `path` (empty: none), and removes the one before if it was elsewhere.
+  Result<void> write(const std::string& path, const std::string& text);
   void remove();
 
  private:

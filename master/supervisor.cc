@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -15,7 +14,7 @@
 
 #include "common/log.h"
 #include "common/version.h"
-#include "master/config_loader.h"
+#include "master/service_control.h"
 #include "master/supervisor_limits.h"
 
 namespace streamgate {
@@ -52,9 +51,11 @@ int Supervisor::run() {
     reap_exited_workers();  // a crash fills its place again, a failed start undoes the reload
     announce_ready_workers();
     kill_stuck_workers();  // the beat is too old, unless we ourselves were asleep
+    feed_watchdog();
     begin_wanted_reload();
     finish_reload_if_ready();  // the new generation is ready: the old one drains
     spawn_missing_workers();
+    publish_state();
     handle(wait_for_signal());
   }
   return stop_all_workers();
@@ -63,10 +64,10 @@ int Supervisor::run() {
 // ---- start and stop
 
 Result<void> Supervisor::start() {
-  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
-  for (const std::string& problem : loaded.problems) {
-    log::error("config.problem", {{"problem", problem}});
-  }
+  started_ms_ = monotonic_ms();
+  manager_ = ServiceManager::from_environment();
+  if (auto taken = take_inherited_sockets(); !taken) return taken;
+  LoadedConfig loaded = load_config_in_effect();
   if (!loaded.ok()) return Error{Reason::internal, "the configuration is wrong"};
 
   const sigset_t signals = master_signals();
@@ -87,7 +88,7 @@ Result<void> Supervisor::start() {
   auto account = find_account(loaded.config.user);
   if (!account) return account.error();
   if (auto opened = open_log_files(loaded.config.log, *account); !opened) return opened;
-  auto generation = Generation::prepare(++last_generation_, std::move(loaded.config), {});
+  auto generation = Generation::prepare(++last_generation_, std::move(loaded.config), inherited_);
   if (!generation) return generation.error();
   current_ = std::make_unique<Generation>(*std::move(generation));
   if (auto written = pid_file_.move_to(current_->config.pid_file); !written) return written;
@@ -99,6 +100,28 @@ Result<void> Supervisor::start() {
   return {};
 }
 
+Result<void> Supervisor::take_inherited_sockets() {
+  for (const int fd : manager_.sockets()) {
+    auto listener = Listener::adopt(fd);
+    if (!listener) return listener.error();
+    inherited_.push_back(std::make_shared<const Listener>(*std::move(listener)));
+  }
+  return {};
+}
+
+LoadedConfig Supervisor::load_config_in_effect() const {
+  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
+  for (const std::string& problem : loaded.problems) {
+    log::error("config.problem", {{"problem", problem}});
+  }
+  if (inherited_.empty()) return loaded;
+  loaded.config.listen.clear();
+  for (const auto& listener : inherited_) {
+    loaded.config.listen.push_back(listener->configured());
+  }
+  return loaded;
+}
+
 int Supervisor::stop_all_workers() {
   log::info("master.stopping", {{"workers", workers_.size()}});
   scoreboard_->board().service_stopping = true;
@@ -106,12 +129,18 @@ int Supervisor::stop_all_workers() {
   // Workers still hold the sockets; the last of them to let go ends the queue.
   current_->remove_files_not_in({});
   current_->listeners.clear();
+  inherited_.clear();
+  state_changed_ = true;
+  manager_.notify("STOPPING=1");
   tell_workers_to_stop();
   while (!workers_.empty()) {
     reap_exited_workers();
     kill_stuck_workers();
+    publish_state();
+    feed_watchdog();
     if (!workers_.empty()) handle(wait_for_signal());
   }
+  status_file_.remove();
   pid_file_.remove();
   log::info("master.stopped", {{"status", exit_code_}});
   return exit_code_;
@@ -159,6 +188,7 @@ void Supervisor::reap_exited_workers() {
     if (dead == workers_.end()) continue;  // an abandoned probe
     const WorkerProcess worker = *dead;
     workers_.erase(dead);
+    state_changed_ = true;
     reap(worker, wait_status);
     scoreboard_->retire(worker.identity().slot_index);
   }
@@ -217,6 +247,7 @@ void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& end
 void Supervisor::announce_ready_workers() {
   for (WorkerProcess& worker : workers_) {
     if (!worker.became_ready()) continue;
+    state_changed_ = true;
     log::info("worker.ready", {{"worker", worker.identity().pid},
                                {"slot", worker.identity().slot_index},
                                {"generation", worker.identity().generation}});
@@ -225,6 +256,7 @@ void Supervisor::announce_ready_workers() {
   first_generation_ready_ = true;
   log::info("master.ready",
             {{"workers", current_->places.size()}, {"generation", current_->number}});
+  tell_ready();
 }
 
 void Supervisor::kill_stuck_workers() {
@@ -278,6 +310,7 @@ Result<void> Supervisor::spawn(Generation& generation, unsigned place) {
   Slot& slot = scoreboard_->slots()[*slot_index];
   slot.pid = *pid;
   slot.generation = generation.number;
+  state_changed_ = true;
   workers_.emplace_back(WorkerProcess::Identity{*pid, *slot_index, generation.number, place}, slot);
   log::info("worker.started",
             {{"worker", *pid}, {"slot", *slot_index}, {"generation", generation.number}});
@@ -333,16 +366,17 @@ int Supervisor::wait_limit_ms() const {
   return static_cast<int>(std::max<int64_t>(0, wake - now));
 }
 
-int Supervisor::wait_for_signal() {
-  pollfd waiting{signal_fd_.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, wait_limit_ms()) <= 0) return 0;
+// With a number of 0 if none came in time.
+signalfd_siginfo Supervisor::wait_for_signal() {
   signalfd_siginfo info{};
-  if (::read(signal_fd_.get(), &info, sizeof info) != sizeof info) return 0;
-  return static_cast<int>(info.ssi_signo);
+  pollfd waiting{signal_fd_.get(), POLLIN, 0};
+  if (::poll(&waiting, 1, wait_limit_ms()) <= 0) return info;
+  if (::read(signal_fd_.get(), &info, sizeof info) != sizeof info) return {};
+  return info;
 }
 
-void Supervisor::handle(int signal_number) {
-  switch (signal_number) {
+void Supervisor::handle(const signalfd_siginfo& signal) {
+  switch (static_cast<int>(signal.ssi_signo)) {
     case SIGHUP:
       reload_wanted_ = true;
       return;
@@ -355,35 +389,11 @@ void Supervisor::handle(int signal_number) {
     case SIGUSR1:
       return reopen_logs();
     case SIGUSR2:
+      state_changed_ = true;  // the figures in the status file are older
+      if (signal.ssi_code == SI_QUEUE && signal.ssi_int == kWriteStatusOnly) return;
       return log_state();
     default:  // CHLD, or none: the next turn looks at everything anyway
       return;
-  }
-}
-
-void Supervisor::reopen_logs() {
-  const auto opened = open_log_files(current_->config.log, current_->account);
-  if (!opened) log::error("log.reopen_failed", {{"reason", opened.error().detail}});
-  if (opened) log::info("log.reopened");
-  for (const WorkerProcess& worker : workers_) worker.send(SIGUSR1);
-}
-
-void Supervisor::log_state() const {
-  log::info("state.master", {{"generation", current_->number},
-                             {"workers", workers_.size()},
-                             {"wanted", current_->places.size()},
-                             {"addresses", current_->addresses()},
-                             {"reloading", reload_ ? "yes" : "no"}});
-  const int64_t now = monotonic_ms();
-  for (const WorkerProcess& worker : workers_) {
-    log::info("state.worker", {{"worker", worker.identity().pid},
-                               {"slot", worker.identity().slot_index},
-                               {"generation", worker.identity().generation},
-                               {"state", name_of(worker.slot().state.load())},
-                               {"age", std::to_string(worker.age_ms(now) / 1000) + "s"},
-                               {"connections", worker.slot().connections_now.load()},
-                               {"exchanges", worker.slot().exchanges_now.load()}});
-    worker.send(SIGUSR2);
   }
 }
 

@@ -6,6 +6,8 @@
 // master, the one method that says otherwise excepted.
 #pragma once
 
+#include <sys/signalfd.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,8 +21,12 @@
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
 #include "master/child_process.h"
+#include "master/config_loader.h"
 #include "master/generation.h"
+#include "master/listener.h"
 #include "master/service_files.h"
+#include "master/service_manager.h"
+#include "master/status_report.h"
 #include "master/worker_process.h"
 
 namespace streamgate {
@@ -54,6 +60,8 @@ class Supervisor {
 
   // Start and stop: supervisor.cc
   Result<void> start();
+  Result<void> take_inherited_sockets();
+  LoadedConfig load_config_in_effect() const;
   int stop_all_workers();
   void stop(Stop how);
   void tell_workers_to_stop();
@@ -63,8 +71,8 @@ class Supervisor {
   void announce_ready_workers();
   void kill_stuck_workers();
   void spawn_missing_workers();
-  int wait_for_signal();
-  void handle(int signal_number);
+  signalfd_siginfo wait_for_signal();
+  void handle(const signalfd_siginfo& signal);
 
   void reap(WorkerProcess worker, int wait_status);
   void log_death(const WorkerProcess& worker, const Ending& ending) const;
@@ -77,6 +85,14 @@ class Supervisor {
   void keep_only(const Generation& generation);
   bool all_ready(const Generation& generation) const;
   int wait_limit_ms() const;
+
+  // What others learn of it: supervisor_status.cc
+  void publish_state();
+  void feed_watchdog();
+  StatusReport report();
+  std::string_view state_name() const;
+  std::string summary() const;
+  void tell_ready() const;
   void reopen_logs();
   void log_state() const;
 
@@ -87,6 +103,8 @@ class Supervisor {
   void start_new_generation();
   void commit_reload();
   void abandon_reload(const std::string& reason);
+  void reload_failed(const std::string& reason, const std::string& detail);
+  void reload_ended(const std::string& problem);
 
   Program program_;
   std::optional<Scoreboard> scoreboard_;
@@ -97,7 +115,17 @@ class Supervisor {
   std::optional<Reload> reload_;
   std::vector<WorkerProcess> workers_;  // of every generation that still has some
   PidFile pid_file_;
-  uint64_t last_generation_ = 0;  // numbers are never used twice
+  StatusFile status_file_;
+  ServiceManager manager_;
+  Listeners inherited_;  // from the service manager; if there are some, they replace `listen`
+  Outcome last_reload_;
+  Outcome last_reopen_;
+  int64_t reload_started_us_ = 0;
+  int64_t started_ms_ = 0;
+  int64_t watchdog_fed_ms_ = 0;
+  bool state_changed_ = true;          // since publish_state()
+  bool status_file_troubled_ = false;  // and said so
+  uint64_t last_generation_ = 0;       // numbers are never used twice
   bool reload_wanted_ = false;
   bool first_generation_ready_ = false;
   Stop stop_ = Stop::no;

@@ -4,32 +4,37 @@
 //                   any failure: abandon_reload; the old generation never notices
 #include <signal.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/log.h"
-#include "master/config_loader.h"
 #include "master/supervisor.h"
 #include "master/supervisor_limits.h"
 
 namespace streamgate {
 namespace {
 
-void log_failure(const std::string& reason) { log::error("reload.failed", {{"reason", reason}}); }
+// For somebody who sees only this one line; the log has every problem.
+std::string first_of(const std::vector<std::string>& problems) {
+  const size_t more = problems.size() - 1;
+  return problems.front() +
+         (more > 0 ? " (and " + std::to_string(more) + " more, see the log)" : std::string());
+}
 
 }  // namespace
 
 void Supervisor::begin_wanted_reload() {
   if (!reload_wanted_ || reload_ || stop_ != Stop::no) return;
   reload_wanted_ = false;
+  reload_started_us_ = monotonic_us();
+  manager_.notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(reload_started_us_));
   log::info("reload.started", {{"config", program_.config_file}});
-  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
-  for (const std::string& problem : loaded.problems) {
-    log::error("config.problem", {{"problem", problem}});
-  }
-  if (!loaded.ok()) return log_failure("the configuration is wrong");
+  LoadedConfig loaded = load_config_in_effect();
+  if (!loaded.ok()) return reload_failed("the configuration is wrong", first_of(loaded.problems));
   auto prepared =
       Generation::prepare(++last_generation_, std::move(loaded.config), current_->listeners);
-  if (!prepared) return log_failure(prepared.error().detail);
+  if (!prepared) return reload_failed(prepared.error().detail, "");
   auto generation = std::make_unique<Generation>(*std::move(prepared));
   auto probe = Probe::start([&]() -> Result<void> {
     keep_only(*generation);
@@ -40,9 +45,10 @@ void Supervisor::begin_wanted_reload() {
   });
   if (!probe) {
     generation->remove_files_not_in(current_->listeners);
-    return log_failure(probe.error().detail);
+    return reload_failed(probe.error().detail, "");
   }
   reload_ = Reload{std::move(generation), *std::move(probe), monotonic_ms() + kProbeLimitMs};
+  state_changed_ = true;
 }
 
 void Supervisor::judge_probe(int wait_status) {
@@ -90,6 +96,7 @@ void Supervisor::commit_reload() {
   log::info("reload.done", {{"generation", current_->number},
                             {"workers", current_->places.size()},
                             {"addresses", current_->addresses()}});
+  reload_ended("");
 }
 
 void Supervisor::abandon_reload(const std::string& reason) {
@@ -109,7 +116,19 @@ void Supervisor::abandon_reload(const std::string& reason) {
   abandoned.generation->remove_files_not_in(current_->listeners);
   const auto restored = open_log_files(current_->config.log, current_->account);
   if (!restored) log::error("log.reopen_failed", {{"reason", restored.error().detail}});
-  log_failure(reason);
+  reload_failed(reason, "");
+}
+
+// `detail` is for those who do not read the log, where it stands already.
+void Supervisor::reload_failed(const std::string& reason, const std::string& detail) {
+  log::error("reload.failed", {{"reason", reason}});
+  reload_ended(detail.empty() ? reason : reason + ": " + detail);
+}
+
+void Supervisor::reload_ended(const std::string& problem) {
+  last_reload_.record(reload_started_us_, problem);
+  state_changed_ = true;
+  if (first_generation_ready_) tell_ready();
 }
 
 }  // namespace streamgate

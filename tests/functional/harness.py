@@ -136,6 +136,9 @@ class Proxy:
     def events(self):
         return [entry for entry in self.entries() if entry.get("event") != "access"]
 
+    def events_named(self, name):
+        return [entry for entry in self.events() if entry.get("event") == name]
+
     def access_log(self):
         """The exchanges finished since this test was handed the proxy."""
         entries = [entry for entry in self.entries() if entry.get("event") == "access"]

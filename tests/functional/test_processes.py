@@ -50,6 +50,28 @@ class Workers(ProxyTest):
         os.kill(wait_until(proxy.workers)[0], signal.SIGKILL)
         self.assertEqual(proxy.ask("/health").status, 200)
 
+    def test_a_worker_that_hangs_is_replaced_and_the_others_serve_meanwhile(self):
+        proxy = self.own_proxy({"workers": 2, "watchdog_timeout": "2s"})
+        before = wait_until(lambda: len(proxy.workers()) == 2 and proxy.workers())
+        proxy.wait_for_event("master.ready")
+        os.kill(before[0], signal.SIGSTOP)
+        self.addCleanup(lambda: os.path.exists(f"/proc/{before[0]}") and os.kill(before[0], 9))
+        proxy.wait_for_event("worker.stuck", worker=str(before[0]))
+        died = proxy.wait_for_event("worker.died", 15, worker=str(before[0]))
+        self.assertEqual((died["signal"], died["hint"]), ("KILL", "-"))  # ABRT came first, in vain
+        wait_until(lambda: len(set(proxy.workers()) - {before[0]}) == 2, what="a new worker")
+        self.assertIn(before[1], proxy.workers())
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_the_log_says_how_many_streams_a_death_has_cut(self):
+        proxy = self.own_proxy()
+        client, _ = Reload.stream_under_way(self, proxy)
+        os.kill(proxy.workers()[0], signal.SIGKILL)
+        died = proxy.wait_for_event("worker.died")
+        self.assertEqual((died["exchanges_lost"], died["hint"]), ("1", "perhaps out of memory"))
+        self.assertEqual((client.read_to_end(), client.end), (b"first", "fin"))
+        self.assertEqual(proxy.ask("/health").status, 200)
+
     def test_workers_leave_when_the_master_is_killed(self):
         proxy = Proxy()
         self.addCleanup(proxy.remove)

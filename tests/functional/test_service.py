@@ -1,0 +1,305 @@
+"""Orders to the running service (`streamgate -s`), and its talk with a service manager."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+import test_processes  # as a module, so that its tests are not this file's as well
+from harness import BINARY, SANITIZER, Proxy, ProxyTest, closed_port, main, wait_until
+from test_processes import streamgate
+
+
+class Service(ProxyTest):
+    """A proxy with a pid file."""
+
+    def start(self, **settings):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        self.pid_file = os.path.join(folder.name, "pid")
+        proxy = self.own_proxy({"pid_file": self.pid_file, **settings})
+        proxy.wait_for_event("master.ready")
+        wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
+        return proxy
+
+    def order(self, proxy, what):
+        return streamgate("-c", proxy.config_file, "-s", what)
+
+
+class Orders(Service):
+    def test_reload_waits_for_the_new_workers(self):
+        proxy = self.start()
+        proxy.write_config({**proxy.settings, "cors": {"allow_origin": "https://new.example"}})
+        done = self.order(proxy, "reload")
+        self.assertEqual((done.returncode, done.stdout), (0, "reload 1: ok\n"), done.stderr)
+        self.assertEqual(len(proxy.events_named("reload.done")), 1)
+        wait_until(
+            lambda: proxy.ask("/health")["Access-Control-Allow-Origin"] == "https://new.example"
+        )
+        self.assertEqual(self.order(proxy, "reload").stdout, "reload 2: ok\n")
+
+    def test_reload_of_a_wrong_file_fails_with_the_reason_and_the_service_serves_on(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        proxy.write_config({**proxy.settings, "workers": "many", "colour": "red"})
+        done = self.order(proxy, "reload")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(
+            done.stderr, r"reload 1 failed: the configuration is wrong: \S+:\d+: workers.*1 more"
+        )
+        proxy.wait_for_event("reload.failed")
+        self.assertEqual(proxy.workers(), workers)
+        status = self.order(proxy, "status").stdout
+        self.assertRegex(status, r"\nreload sequence=1 started_us=\d+ result=failed reason=")
+        proxy.write_config(proxy.settings)
+        self.assertEqual(self.order(proxy, "reload").stdout, "reload 2: ok\n")
+
+    def test_reload_onto_an_address_in_use_fails_and_names_it(self):
+        proxy = self.start()
+        with socket.socket() as rival:
+            rival.bind(("127.0.0.1", 0))
+            rival.listen()
+            address = f"127.0.0.1:{rival.getsockname()[1]}"
+            proxy.write_config({**proxy.settings, "listen": ["127.0.0.1:0", address]})
+            done = self.order(proxy, "reload")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"cannot listen on {address}", done.stderr)
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_orders_of_several_reloads_at_once_each_see_their_own_file(self):
+        proxy = self.start()
+        done = []
+        threads = [
+            threading.Thread(target=lambda: done.append(self.order(proxy, "reload").returncode))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(done, [0] * 4)
+
+    def test_a_reload_that_changes_the_number_of_workers(self):
+        proxy = self.start()
+        for workers in (3, 1):
+            proxy.write_config({**proxy.settings, "workers": workers})
+            self.assertEqual(self.order(proxy, "reload").returncode, 0)
+            wait_until(lambda workers=workers: len(proxy.workers()) == workers)
+
+    def test_status_tells_workers_generations_ages_and_exchanges(self):
+        proxy = self.start()
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        self.assertEqual(self.order(proxy, "reload").returncode, 0)
+        done = self.order(proxy, "status")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, rf"^master pid={proxy.process.pid} version=\S+ state=serving")
+        self.assertRegex(
+            done.stdout,
+            r"worker pid=\d+ slot=\d+ generation=1 state=draining age=\d+s .*exchanges=1",
+        )
+        self.assertRegex(done.stdout, r"worker pid=\d+ slot=\d+ generation=2 state=ready ")
+        self.assertRegex(done.stdout, r"\nreload sequence=1 started_us=\d+ result=ok\n")
+        self.assertRegex(done.stdout, r"\ntotal connections_accepted=[1-9]")
+        self.assertEqual(proxy.events_named("state.master"), [])  # that is what USR2 does
+        test_processes.Reload.finish(self, client, gate)
+
+    def test_reopen_opens_the_logs_again(self):
+        proxy = self.start()
+        log = self.pid_file + ".log"
+        proxy.write_config({**proxy.settings, "log": {"error": log}})
+        self.assertEqual(self.order(proxy, "reload").returncode, 0)
+        os.rename(log, log + ".1")
+        done = self.order(proxy, "reopen")
+        self.assertEqual((done.returncode, done.stdout), (0, "reopen 1: ok\n"))
+        self.assertTrue(os.path.exists(log))
+
+    def test_stop_waits_for_the_end_and_leaves_nothing_behind(self):
+        for order in ("stop", "quit"):
+            proxy = self.start()
+            done = self.order(proxy, order)
+            self.assertEqual((done.returncode, done.stdout), (0, "stopped\n"), done.stderr)
+            self.assertEqual(proxy.process.wait(5), 0)
+            self.assertEqual(os.listdir(os.path.dirname(self.pid_file)), [])
+
+    def test_stop_works_although_the_file_is_wrong_elsewhere(self):
+        proxy = self.start()
+        proxy.write_config({**proxy.settings, "colour": "red"})
+        self.assertEqual(self.order(proxy, "stop").returncode, 0)
+
+    def test_a_stopped_service_and_a_left_over_pid_file_are_not_running(self):
+        proxy = self.start()
+        proxy.stop()
+        for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1"):
+            if left:
+                with open(self.pid_file, "w", encoding="ascii") as file:
+                    file.write(left)
+            done = self.order(proxy, "stop")
+            self.assertEqual(done.returncode, 3, done)
+            self.assertIn(self.pid_file, done.stderr)
+
+    def test_without_a_pid_file_there_is_nobody_to_tell(self):
+        done = streamgate("-s", "reload")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("pid_file", done.stderr)
+
+    def test_an_unknown_order_is_refused(self):
+        done = streamgate("-s", "relaod")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("reload", done.stderr)
+
+
+class Manager:
+    """What systemd is to a service: a socket that hears NAME=value lines."""
+
+    def __init__(self, name):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(10)
+        self.socket.bind(name)
+        self.unread = []
+
+    def wait_for(self, line):
+        """Listens until `line` (a regular expression) is said; returns what came before it."""
+        before = []
+        while True:
+            if not self.unread:
+                self.unread = self.socket.recv(4096).decode().split("\n")
+            said = self.unread.pop(0)
+            if re.fullmatch(line, said):
+                return before
+            before.append(said)
+
+
+class Notify(Service):
+    def start_under(self, manager, **environment):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        self.pid_file = os.path.join(folder.name, "pid")
+        proxy = Proxy(
+            {"pid_file": self.pid_file},
+            environment={"NOTIFY_SOCKET": manager, **environment},
+        )
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        return proxy
+
+    def abstract_manager(self):
+        name = f"streamgate-test-{os.getpid()}-{id(self)}"
+        manager = Manager("\0" + name)
+        self.addCleanup(manager.socket.close)
+        return manager, "@" + name
+
+    def test_ready_reloading_and_stopping_are_told(self):
+        manager, name = self.abstract_manager()
+        proxy = self.start_under(name)
+        manager.wait_for("READY=1")
+        manager.wait_for(f"MAINPID={proxy.process.pid}")
+        manager.wait_for("STATUS=serving, generation 1: 1 of 1 workers ready")
+        proxy.reload({"workers": 2})
+        self.assertNotIn("READY=1", manager.wait_for("RELOADING=1"))
+        manager.wait_for(r"MONOTONIC_USEC=\d+")
+        self.assertNotIn("RELOADING=1", manager.wait_for("READY=1"))
+        manager.wait_for("STATUS=serving, generation 2: 2 of 2 workers ready.*; last reload ok")
+        proxy.write_config("colour: red\n")
+        proxy.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING=1")
+        manager.wait_for("READY=1")
+        manager.wait_for("STATUS=.*; last reload failed: .*colour.*")
+        proxy.send_signal(signal.SIGTERM)
+        manager.wait_for("STOPPING=1")
+
+    def test_the_watchdog_is_fed_while_a_worker_lives(self):
+        manager, name = self.abstract_manager()
+        proxy = self.start_under(name, WATCHDOG_USEC="2000000")
+        for _ in range(2):
+            manager.wait_for("WATCHDOG=1")
+        proxy.stop()
+
+    def test_a_stop_that_takes_time_asks_for_it(self):
+        manager, name = self.abstract_manager()
+        proxy = self.start_under(name)
+        manager.wait_for("READY=1")
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        proxy.send_signal(signal.SIGQUIT)
+        manager.wait_for("STOPPING=1")
+        manager.wait_for(r"EXTEND_TIMEOUT_USEC=\d+")
+        test_processes.Reload.finish(self, client, gate)
+
+    def test_a_start_that_fails_is_not_ready(self):
+        manager, name = self.abstract_manager()
+        done = streamgate("-c", "/nonexistent", environment={"NOTIFY_SOCKET": name})
+        self.assertEqual(done.returncode, 1)
+        manager.socket.setblocking(False)
+        self.assertRaises(BlockingIOError, manager.socket.recv, 1)
+
+
+class Activation(ProxyTest):
+    """Sockets bound by the service manager."""
+
+    def start(self, listening, settings=""):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        self.config_file = os.path.join(folder.name, "c.yaml")
+        self.log_file = os.path.join(folder.name, "log")
+        user = subprocess.check_output(["id", "-un"], text=True).strip()
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write(f"workers: 1\nuser: {user}\npid_file: {folder.name}/pid\n{settings}")
+        # The shell's process becomes the service, so that LISTEN_PID is its own.
+        command = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+        with open(self.log_file, "wb") as log:
+            process = subprocess.Popen(
+                ["bash", "-c", command, str(listening.fileno()), BINARY, "-c", self.config_file],
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        process.terminate()
+        process.wait(20)
+        self.assertNotRegex(self.log(), SANITIZER)
+
+    def log(self):
+        with open(self.log_file, encoding="utf-8") as file:
+            return file.read()
+
+    @staticmethod
+    def health(port):
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return client.makefile("rb").read()
+
+    def test_inherited_sockets_replace_listen_and_outlive_reloads_and_the_service(self):
+        unused = closed_port()
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            port = listening.getsockname()[1]
+            process = self.start(listening, f"listen: 127.0.0.1:{unused}\n")
+            self.assertIn(b" 200 ", self.health(port))
+            done = streamgate("-c", self.config_file, "-s", "reload")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(b" 200 ", self.health(port))
+            self.assertRaises(OSError, self.health, unused)
+            process.terminate()
+            self.assertEqual(process.wait(20), 0)
+            # The queue is the manager's: a client waits for the next start instead of an error.
+            with socket.create_connection(("127.0.0.1", port), 10):
+                pass
+
+    def test_what_is_no_listening_socket_is_refused(self):
+        with socket.socket() as idle:
+            idle.bind(("127.0.0.1", 0))
+            process = self.start(idle)
+            self.assertEqual(process.wait(20), 1)
+            self.assertIn("LISTEN_FDS", self.log())
+
+
+if __name__ == "__main__":
+    main()

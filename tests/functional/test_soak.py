@@ -1,0 +1,158 @@
+"""Reloads in a row under load: nothing may be lost, cut, counted backwards or left behind.
+
+STREAMGATE_SOAK_RELOADS says how many (10); tests/soak.sh runs the long form.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+import threading
+import time
+
+from harness import ProxyTest, main, stream_path, wait_until
+from test_processes import streamgate
+from upstream import Answer, ok, playlist
+
+RELOADS = int(os.environ.get("STREAMGATE_SOAK_RELOADS", "10"))
+SEGMENT = bytes(range(256)) * 256
+PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n" + "".join(
+    f"#EXTINF:4,\nsegment-{i}.ts\n" for i in range(50)
+)
+BLOCK = hashlib.sha256(b"block").digest() * 32
+
+
+class Load:
+    """Clients that ask until told to stop, and what went wrong for them."""
+
+    def __init__(self, proxy, up):
+        self.proxy, self.up = proxy, up
+        self.over = threading.Event()
+        self.failures, self.served = [], 0
+        self.threads = []
+
+    def start(self, client, *arguments):
+        def guarded():
+            try:
+                client(*arguments)
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                self.failures.append((client.__name__, repr(error)))
+
+        self.threads.append(threading.Thread(target=guarded))
+        self.threads[-1].start()
+
+    def judge(self, name, response, path):
+        good = response is not None and response.status == 200 and response.complete
+        if not good or (path == "/segment.ts" and response.body != SEGMENT):
+            self.failures.append((name, response))
+        self.served += 1
+
+    def keep_alive(self, pause):
+        """Connections are used until the proxy says that this was the last answer."""
+        while not self.over.is_set():
+            with self.proxy.connect() as client:
+                kept = True
+                while kept and not self.over.wait(pause):
+                    client.request(stream_path(self.up.url("/segment.ts")))
+                    response = client.read_response()
+                    self.judge("keep_alive", response, "/segment.ts")
+                    kept = response is not None and response["Connection"] != "close"
+
+    def new_connections(self, path):
+        while not self.over.wait(0.005):
+            self.judge("new_connections", self.proxy.stream(self.up.url(path)), path)
+
+    def paced(self, started):
+        """One stream over all of it; its bytes are compared with what was sent."""
+        response = None
+        with self.proxy.connect() as client:
+            client.request(stream_path(self.up.url("/paced.ts")))
+            started.set()
+            response = client.read_response()
+        length, body = len(response.body), hashlib.sha256()
+        for _ in range(length // len(BLOCK)):
+            body.update(BLOCK)
+        if (
+            not response.complete
+            or length == 0
+            or hashlib.sha256(response.body).digest() != (body.digest())
+        ):
+            self.failures.append(("paced", response))
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join(30)
+
+
+def growth(pid):
+    """What must not grow in a process: its open files, and its memory in KiB."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        resident = int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+    return len(os.listdir(f"/proc/{pid}/fd")), resident
+
+
+class ReloadsUnderLoad(ProxyTest):
+    def answer(self, request):
+        if "playlist" in request.target:
+            return playlist(PLAYLIST)
+        if "paced" not in request.target:
+            return ok(SEGMENT)
+
+        def blocks():
+            while not self.load.over.is_set():
+                yield b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK)
+                time.sleep(0.02)  # the pace of the stream
+            yield b"0\r\n\r\n"
+
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return Answer(head, body=blocks)
+
+    def totals(self):
+        text = streamgate("-c", self.proxy_.config_file, "-s", "status").stdout
+        line = next(line for line in text.split("\n") if line.startswith("total "))
+        return dict(
+            (name, int(value)) for name, value in (f.split("=") for f in line.split(" ")[1:])
+        )
+
+    def reload(self):
+        before = self.totals()
+        done = streamgate("-c", self.proxy_.config_file, "-s", "reload")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        after = self.totals()
+        self.assertEqual({n: v for n, v in before.items() if after[n] < v}, {}, "counted backwards")
+
+    def test_reloads_in_a_row_lose_nothing(self):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        up = self.upstream(self.answer)
+        settings = {"pid_file": folder.name + "/pid", "workers": 2, "drain": {"idle": "5s"}}
+        self.proxy_ = proxy = self.own_proxy(settings)
+        proxy.wait_for_event("master.ready")
+        self.load = load = Load(proxy, up)
+        self.addCleanup(load.stop)
+        started = threading.Event()
+        load.start(load.paced, started)
+        started.wait(10)
+        for pause in (0.002, 0.5):
+            load.start(load.keep_alive, pause)
+        for path in ("/segment.ts", "/playlist.m3u8"):
+            load.start(load.new_connections, path)
+        for _ in range(3):
+            self.reload()
+        files, resident = growth(proxy.process.pid)
+        for _ in range(RELOADS - 3):
+            self.reload()
+        load.stop()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.served, 10 * RELOADS)
+        wait_until(lambda: len(proxy.workers()) == 2, 30, "the old workers to leave")
+        # The status file is open now and then.
+        wait_until(lambda: growth(proxy.process.pid)[0] <= files, 5, f"no more than {files} files")
+        now_resident = growth(proxy.process.pid)[1]
+        print(f"{load.served} requests; master: {resident} -> {now_resident} KiB", end=" ")
+        self.assertLess(now_resident, resident + 4096)
+
+
+if __name__ == "__main__":
+    main()

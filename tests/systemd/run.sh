@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# What only a real systemd can prove: readiness, reloads, crashes, the watchdog, socket activation
+# and stops as `systemctl` sees them. It changes the machine it runs on (installs Streamgate as a
+# service, kills its processes), so it takes a booted throw-away machine as given and runs as root:
+#
+#   tests/systemd/run.sh PATH-OF-STREAMGATE
+# shellcheck disable=SC2317  # functions are called through `expect`
+set -euo pipefail
+binary=$(realpath "${1:?usage: tests/systemd/run.sh PATH-OF-STREAMGATE}")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. deploy/packages.sh
+
+[[ $EUID == 0 && -d /run/systemd/system ]] || {
+  echo "This needs root on a machine that systemd has booted." >&2
+  exit 2
+}
+install_packages "${RUN_PACKAGES[@]}" curl procps
+
+config=/etc/streamgate/streamgate.yaml
+failures=0 step=''
+begin() {
+  step=$1
+  echo "== $step"
+}
+# Says what was expected and goes on, so that one run shows everything.
+expect() { # WHAT COMMAND...
+  local what=$1
+  shift
+  "$@" && return
+  failures=$((failures + 1))
+  echo "FAILED ($step): $what"
+  systemctl --no-pager status streamgate.service || true
+  journalctl --no-pager -n 20 -u streamgate.service || true
+}
+within() { # SECONDS COMMAND...: until it succeeds
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.1
+  done
+}
+property() { systemctl show -P "$1" streamgate.service; }
+is() { [[ $(property "$1") == "$2" ]]; }
+says() { [[ $(property StatusText) == *"$1"* ]]; }
+serves() { curl -s -o /dev/null --max-time 5 "http://127.0.0.1:${1:-8080}/health"; }
+silent() { ! serves "$@"; }
+status_has() { streamgate -c "$config" -s status | grep -q -- "$1"; }
+workers() { pgrep -P "$(property MainPID)"; }
+configure() {
+  printf '%s\n' 'pid_file: /run/streamgate/streamgate.pid' 'workers: 2' \
+    'drain: {idle: 100ms, stop_timeout: 3s}' "$@" >"$config"
+}
+another() { # COMMAND OLD: the main process or a worker has been replaced
+  local now
+  now=$($1) && [[ -n $now && $now != "$2" ]]
+}
+main_pid() { property MainPID; }
+two_workers() { [[ $(workers | wc -l) == 2 ]]; }
+
+begin 'install'
+install -m 755 "$binary" /usr/local/sbin/streamgate
+install -D -m 644 deploy/streamgate.yaml "$config"
+install -m 644 deploy/streamgate.service deploy/streamgate.socket /etc/systemd/system/
+systemctl daemon-reload
+exposure=$(systemd-analyze security --no-pager streamgate.service | sed -n 's/.*level for .*: \([0-9.]*\) .*/\1/p')
+echo "exposure: $exposure"
+expect 'an exposure below 2.0' [ "${exposure%.*}" -lt 2 ]
+
+begin 'start with the configuration of deploy/'
+expect 'systemctl start succeeds' systemctl start streamgate
+expect 'it is active' is ActiveState active
+expect 'it serves' serves
+expect 'the status line' says 'serving, generation 1:'
+expect 'the log file is written' [ -s /var/log/streamgate/error.log ]
+expect 'the workers are not root' [ "$(ps -o uid= -p "$(workers | head -n 1)")" -gt 0 ]
+
+begin 'reload, good'
+configure 'listen: 127.0.0.1:8081'
+expect 'systemctl reload succeeds' systemctl reload streamgate
+expect 'the new address serves' serves 8081
+expect 'the old one does not' within 5 silent 8080
+expect 'the status line' says 'last reload ok'
+expect 'it is active' is ActiveState active
+
+begin 'reload, bad'
+before=$(main_pid)
+configure 'colour: red'
+if systemctl reload streamgate 2>/dev/null; then expect 'systemctl reload fails' false; fi
+expect 'the reason is in the status' says 'colour'
+expect 'it serves on' serves 8081
+expect 'it is active' is ActiveState active
+expect 'the same master' is MainPID "$before"
+configure 'listen: 127.0.0.1:8081'
+kill -HUP "$before"
+expect 'a bare HUP reloads too' within 10 status_has 'reload sequence=3 .*result=ok'
+
+begin 'a port below 1024'
+configure 'listen: 127.0.0.1:80'
+expect 'systemctl reload succeeds' systemctl reload streamgate
+expect 'port 80 serves' serves 80
+
+begin 'a worker crashes'
+victim=$(workers | head -n 1)
+kill -SEGV "$victim"
+first_worker_gone() { ! kill -0 "$victim" 2>/dev/null && two_workers; }
+expect 'it is replaced' within 5 first_worker_gone
+expect 'it serves' serves 80
+expect 'no restart of the service' is NRestarts 0
+
+begin 'the master hangs: the watchdog restarts it'
+before=$(main_pid)
+kill -STOP "$before"
+expect 'another master' within 40 another main_pid "$before"
+expect 'it serves' within 10 serves 80
+expect 'one restart' is NRestarts 1
+
+begin 'the master is killed'
+before=$(main_pid)
+kill -KILL "$before"
+expect 'another master' within 10 another main_pid "$before"
+expect 'it serves' within 10 serves 80
+expect 'two workers' within 10 two_workers
+only_the_new_ones() { (($(pgrep -c -x streamgate) == 3)); }
+expect 'no worker of the old one' within 10 only_the_new_ones
+
+begin 'stop'
+expect 'systemctl stop succeeds' systemctl stop streamgate
+expect 'it is inactive, not failed' is ActiveState inactive
+expect 'nothing is left running' [ -z "$(pgrep -x streamgate)" ]
+expect 'no file is left' [ ! -e /run/streamgate ]
+
+begin 'a start that cannot succeed'
+configure 'workers: none'
+if systemctl start streamgate 2>/dev/null; then expect 'systemctl start fails' false; fi
+systemctl stop streamgate
+systemctl reset-failed streamgate
+
+begin 'socket activation'
+configure 'listen: 127.0.0.1:8085'
+expect 'the sockets are bound' systemctl start streamgate.socket
+expect 'a client starts the service and is served' serves 8080
+expect 'it is active' is ActiveState active
+expect 'over IPv6 too' curl -s -o /dev/null --max-time 5 'http://[::1]:8080/health'
+expect 'listen does not count' silent 8085
+expect 'reload succeeds' systemctl reload streamgate
+expect 'it serves' serves 8080
+expect 'systemctl stop succeeds' systemctl stop streamgate
+expect 'the next client starts it again' serves 8080
+systemctl stop streamgate.socket streamgate.service
+
+((failures == 0)) && echo 'All is well.'
+exit $((failures > 0))
