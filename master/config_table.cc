@@ -163,6 +163,7 @@ ConfigKey list(std::string path, Field field, Parse parse, Print print) {
 template <class T>
 std::vector<std::string> print_each(const std::vector<T>& values) {
   std::vector<std::string> out;
+  out.reserve(values.size());
   for (const T& value : values) out.push_back(value.to_string());
   return out;
 }
@@ -298,9 +299,9 @@ std::vector<ConfigKey> service_keys() {
       allow_private(),
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
-      size(FIELD(limits.request_line), kKiB, 1024 * kKiB),
-      size(FIELD(limits.request_head), kKiB, 1024 * kKiB),
-      size(FIELD(limits.playlist_line), kKiB, 64 * 1024 * kKiB),
+      size(FIELD(limits.request_line), kKiB, size_t{1024} * kKiB),
+      size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
+      size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),
       count(FIELD(limits.connections), 1, 1'000'000),
       word(FIELD(log.level), std::array{std::pair{Words("debug"), LogLevel::debug},
                                         std::pair{Words("info"), LogLevel::info},

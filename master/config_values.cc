@@ -21,7 +21,7 @@ struct Unit {
 constexpr std::array<Unit, 5> kDurationUnits{
     {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 constexpr std::array<Unit, 4> kSizeUnits{
-    {{"B", 1}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}}};
+    {{"B", 1}, {"KiB", 1024}, {"MiB", uint64_t{1} << 20U}, {"GiB", uint64_t{1} << 30U}}};
 
 Error refuse(std::string sentence) { return {Reason::bad_request, std::move(sentence)}; }
 

@@ -28,8 +28,8 @@ class ClientObserver {
  public:
   // All that was queued is with the kernel: go on. Only after a write() that returned Flow::full.
   virtual void on_client_drained() = 0;
-  // client_gone, client_stalled or, where the worker leaves, stopping. The stream may not be touched any more. Never called from inside
-  // one of the stream's own functions.
+  // client_gone, client_stalled or, where the worker leaves, stopping. The stream may not be
+  // touched any more. Never called from inside one of the stream's own functions.
   virtual void on_client_gone(Reason reason) = 0;
 
  protected:
