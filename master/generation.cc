@@ -39,7 +39,8 @@ Result<Generation> Generation::prepare(uint64_t number, Config config, const Lis
 std::string Generation::addresses() const {
   std::string out;
   for (const ListenSocket& socket : sockets) {
-    out += (out.empty() ? "" : ",") + socket.address.to_string();
+    if (!out.empty()) out += ',';
+    out += socket.address.to_string();
   }
   return out;
 }
