@@ -88,7 +88,8 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
 }
 
 std::string take_tls_errors() {
-  OPENSSL_init_ssl(0, nullptr);  // the words; does nothing when there is a context already
+  // The words for the codes; does nothing once there has been a context.
+  OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, nullptr);
   std::string out;
   while (const unsigned long code = ERR_get_error()) {
     char text[256];
