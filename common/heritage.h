@@ -35,7 +35,8 @@ constexpr int kExitCannotStart = 78;  // EX_CONFIG: respawning at once would not
 
 // Signals the master sends to a worker.
 //   SIGQUIT  drain: no new connections, finish what runs, exit 0
-//   SIGTERM  leave now: cut what runs, exit 0
+//   SIGTERM  the same: a TERM to the whole process group must not cut what the master lets finish
+//   SIGINT   leave now: cut what runs, exit 0
 //   SIGUSR1  reopen log files
 //   SIGUSR2  log every live exchange
 

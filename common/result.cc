@@ -43,7 +43,7 @@ constexpr std::pair<Reason, ReasonInfo> kReasons[] = {
     {Reason::first_byte_timeout,
      {"first_byte_timeout", 504, Fault::upstream, "The upstream did not answer in time."}},
     {Reason::bad_response,
-     {"bad_response", 502, Fault::upstream, "The upstream's answer is not valid HTTP."}},
+     {"bad_response", 502, Fault::upstream, "The upstream gave no valid HTTP answer."}},
     {Reason::unsupported_coding,
      {"unsupported_coding", 502, Fault::upstream, "The playlist's content coding is not known."}},
     {Reason::too_many_redirects,

@@ -135,7 +135,11 @@ class Applier {
   void apply(const ConfigNode& section, const std::string& prefix) {
     for (const ConfigNode& item : section.items) {
       const std::string path = prefix + item.key;
-      if (const ConfigKey* key = find_config_key(path)) {
+      // `a.b: x` would be the key b of section a under a name that the check for repeats cannot
+      // see.
+      if (item.key.find('.') != std::string::npos) {
+        report_unknown(item, path);
+      } else if (const ConfigKey* key = find_config_key(path)) {
         lines_.emplace(path, item.line);
         key->set(item, config_, problems_);
       } else if (is_config_section(path)) {

@@ -18,7 +18,8 @@ namespace {
 
 std::optional<std::string> environment(const char* name) {
   const char* value = std::getenv(name);
-  if (!value) return std::nullopt;
+  // Containers pass variables on that nobody has set.
+  if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
 }
 

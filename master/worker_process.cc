@@ -10,7 +10,7 @@ namespace streamgate {
 namespace {
 
 constexpr int64_t kCoreTimeMs = 2'000;      // from SIGABRT to SIGKILL
-constexpr Milliseconds kLeaveGrace{5'000};  // from SIGTERM to SIGKILL
+constexpr Milliseconds kLeaveGrace{5'000};  // from SIGINT to SIGKILL
 
 }  // namespace
 
@@ -50,7 +50,7 @@ void WorkerProcess::drain(int64_t now_ms, std::optional<Milliseconds> limit) {
 
 void WorkerProcess::leave(int64_t now_ms, Milliseconds grace) {
   const int64_t deadline = now_ms + grace.count();
-  if (order_ < Order::leave) return give(Order::leave, SIGTERM, deadline);
+  if (order_ < Order::leave) return give(Order::leave, SIGINT, deadline);
   if (order_ == Order::leave) deadline_ms_ = std::min(*deadline_ms_, deadline);
 }
 

@@ -41,9 +41,9 @@ class WorkerProcess {
   bool became_ready();
 
   void send(int signal_number) const;
-  // SIGQUIT; SIGTERM after `limit` (none: never), SIGKILL some seconds later.
+  // SIGQUIT; SIGINT after `limit` (none: never), SIGKILL some seconds later.
   void drain(int64_t now_ms, std::optional<Milliseconds> limit);
-  // SIGTERM, and SIGKILL after `grace`.
+  // SIGINT, and SIGKILL after `grace`.
   void leave(int64_t now_ms, Milliseconds grace);
   // SIGABRT, so that a core tells where it hung, and SIGKILL after 2 s.
   void abort(int64_t now_ms);

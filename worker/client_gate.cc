@@ -106,7 +106,7 @@ void ClientGate::take_head() {
   if (input_.empty()) return;
   const bool was_started = parser_.started();
   const auto size = parser_.parse(input_);
-  if (!size) return refuse(size.error().reason);
+  if (!size) return refuse(size.error());
   if (*size == 0) {
     if (!was_started && parser_.started()) deadline_.arm(environment_.client.header_timeout);
     return;
@@ -117,7 +117,7 @@ void ClientGate::take_head() {
   deadline_.cancel();
   phase_ = Phase::serving;
   stream_.begin(parser_.head(), nullptr);
-  if (refuse_with_) return refuse(*refuse_with_);
+  if (refuse_with_) return refuse({*refuse_with_, {}});
   feed_evhtp();
 }
 
@@ -136,15 +136,16 @@ void ClientGate::feed_evhtp() {
 
 void ClientGate::on_evhtp_request(evhtp_request_t* request) { request_ = request; }
 
-void ClientGate::refuse(Reason reason) {
+void ClientGate::refuse(const Error& error) {
+  const Reason reason = error.reason;
   count(environment_.counters.requests_refused);
-  environment_.observer.on_refused(*this, reason);
+  environment_.observer.on_refused(*this, error);
   if (phase_ == Phase::reading_head) stream_.begin(parser_.head(), nullptr);
   phase_ = Phase::serving;
   deadline_.cancel();
   refuse_with_ = reason;
   const bool head_only = reason == Reason::overloaded && stream_.head().method == Method::head;
-  stream_.send_head(write_error_response(reason, head_only, false, environment_.cors),
+  stream_.send_head(write_error_response(error, head_only, false, environment_.cors),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }
@@ -192,7 +193,8 @@ void ClientGate::linger() {
 }
 
 void ClientGate::on_deadline() {
-  if (phase_ == Phase::reading_head && parser_.started()) return refuse(Reason::request_timeout);
+  if (phase_ == Phase::reading_head && parser_.started())
+    return refuse({Reason::request_timeout, {}});
   free_connection();
 }
 

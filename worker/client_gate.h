@@ -36,7 +36,7 @@ class GateObserver {
   // gate.stream().set_observer(). May answer before it returns.
   virtual void on_request(ClientGate& gate) = 0;
   // A request was refused here, for the access log.
-  virtual void on_refused(const ClientGate& gate, Reason reason) = 0;
+  virtual void on_refused(const ClientGate& gate, const Error& error) = 0;
   // The connection is gone: the gate wants to be retired.
   virtual void on_gate_closed(ClientGate& gate) = 0;
 
@@ -86,7 +86,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   void read_input();
   void take_head();
   void feed_evhtp();
-  void refuse(Reason reason);
+  void refuse(const Error& error);
   void linger();
   void on_deadline();
   void on_input_end();

@@ -228,10 +228,10 @@ void Exchange::fail(const Error& error) {
   }
   // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
-  send_own(status_for(error.reason),
-           write_error_response(error.reason, method_ == Method::head, keep_alive,
-                                environment_.config.cors),
-           keep_alive);
+  send_own(
+      status_for(error.reason),
+      write_error_response(error, method_ == Method::head, keep_alive, environment_.config.cors),
+      keep_alive);
   finish(token_of(error.reason), error.detail, End::complete);
 }
 

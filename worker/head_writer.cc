@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdio>
+#include <ctime>
 #include <iterator>
 
 #include "worker/http_grammar.h"
@@ -79,6 +81,25 @@ std::array<char, 20> digits_of(uint64_t value, size_t& length) {
 }
 
 }  // namespace
+
+std::string_view http_date() {
+  // The names are English whatever the locale, so strftime would not do.
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static time_t written_second = -1;
+  static char text[40];
+  const time_t now = ::time(nullptr);
+  if (now != written_second) {
+    tm parts{};
+    ::gmtime_r(&now, &parts);
+    std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[parts.tm_wday],
+                  parts.tm_mday, kMonths[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour,
+                  parts.tm_min, parts.tm_sec);
+    written_second = now;
+  }
+  return text;
+}
 
 std::string_view reason_phrase(int status) {
   const auto* found =

@@ -18,6 +18,9 @@ namespace streamgate {
 // The reason phrase of RFC 9110 15 for a status, or "Unknown".
 std::string_view reason_phrase(int status);
 
+// Now, as a Date field has it (RFC 9110 5.6.7). Valid until the next call.
+std::string_view http_date();
+
 class HeadWriter {
  public:
   explicit HeadWriter(size_t expected_bytes) : text_(expected_bytes, '\0') {}

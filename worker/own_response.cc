@@ -33,6 +33,7 @@ std::string write_own_response(const OwnResponse& response, const CorsConfig& co
     if (!response.content_type.empty()) head.field("Content-Type", response.content_type);
     head.number("Content-Length", response.body.size());
   }
+  head.field("Date", http_date());
   head.raw_lines("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
   if (!response.error_token.empty()) head.field("X-Streamgate-Error", response.error_token);
   head.raw_lines(response.extra_fields);
@@ -43,14 +44,19 @@ std::string write_own_response(const OwnResponse& response, const CorsConfig& co
   return text;
 }
 
-std::string write_error_response(Reason reason, bool head_only, bool keep_alive,
+std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
                                  const CorsConfig& cors) {
-  const ReasonInfo& info = info_of(reason);
-  // Neither text holds a byte that JSON would want escaped: both are rows of one table.
+  const ReasonInfo& info = info_of(error.reason);
+  // None of the texts holds a byte that JSON would want escaped: they are all our own sentences.
   std::string body = R"({"error":")";
   body += info.token;
   body += R"(","message":")";
   body += info.message;
+  // Which rule the URL breaks helps whoever pasted it, and tells nothing of any network.
+  if (error.reason == Reason::bad_url && !error.detail.empty()) {
+    body += R"(","detail":")";
+    body += error.detail;
+  }
   body += R"(","status":)";
   body += std::to_string(info.status);
   body += "}\n";

@@ -26,7 +26,7 @@ struct OwnResponse {
 std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
 
 // The answer to a failure: head and JSON body, `Connection: close` unless keep_alive.
-std::string write_error_response(Reason reason, bool head_only, bool keep_alive,
+std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
                                  const CorsConfig& cors);
 
 // The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, asked-for headers that

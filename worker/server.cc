@@ -19,6 +19,7 @@ namespace {
 // How long accepting rests when there are no descriptors left: without a rest the worker would
 // spin.
 constexpr std::chrono::milliseconds kAcceptPause{200};
+constexpr std::chrono::milliseconds kAcceptLogInterval{10'000};
 constexpr std::chrono::milliseconds kLookElsewhere{100};
 
 }  // namespace
@@ -90,12 +91,13 @@ void Server::on_request(ClientGate& gate) {
   environment_.exchanges.add(std::make_unique<Exchange>(environment_, gate)).start();
 }
 
-void Server::on_refused(const ClientGate& gate, Reason reason) {
+void Server::on_refused(const ClientGate& gate, const Error& error) {
   AccessRecord record{gate.stream().peer_text()};
   record.method = "-";
   record.route = "-";
-  record.status = status_for(reason);
-  record.reason = token_of(reason);
+  record.status = status_for(error.reason);
+  record.reason = token_of(error.reason);
+  record.detail = error.detail;
   environment_.access_log.write(record);
 }
 
@@ -129,7 +131,14 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
   // evhtp's listeners carry the evhtp_t as their argument; ours is in its gencb argument.
   auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.cbarg);
   if (server.accept_again_.armed()) return;
-  log::error("accept.failed", {{"errno", std::strerror(errno)}});
+  const int64_t now_ms = server.environment_.wheel.now_ms();
+  auto& logged_ms = server.accept_failure_logged_ms_;
+  if (!logged_ms || now_ms - *logged_ms >= kAcceptLogInterval.count()) {
+    logged_ms = now_ms;
+    log::error("accept.failed",
+               {{"errno", std::strerror(errno)},
+                {"hint", "raise the limit of open files, or lower limits.connections"}});
+  }
   for (auto& htp : server.listeners_) evconnlistener_disable(htp->server);
   server.accept_again_.arm(kAcceptPause);
 }

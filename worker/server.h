@@ -7,6 +7,7 @@
 #include <evhtp.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -50,7 +51,7 @@ class Server final : private GateObserver {
 
  private:
   void on_request(ClientGate& gate) override;
-  void on_refused(const ClientGate& gate, Reason reason) override;
+  void on_refused(const ClientGate& gate, const Error& error) override;
   void on_gate_closed(ClientGate& gate) override;
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* self);
@@ -69,9 +70,10 @@ class Server final : private GateObserver {
   std::vector<Evhtp> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  uint64_t elsewhere_ = 0;           // connections of all other workers, when last looked at
-  int64_t looked_elsewhere_ms_ = 0;  // CLOCK_MONOTONIC
-  Deadline accept_again_;            // after the process ran out of descriptors
+  uint64_t elsewhere_ = 0;  // connections of all other workers, when last looked at
+  std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
+  int64_t looked_elsewhere_ms_ = 0;                  // CLOCK_MONOTONIC
+  Deadline accept_again_;                            // after the process ran out of descriptors
 };
 
 }  // namespace streamgate

@@ -167,7 +167,8 @@ Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress&
     if (!in_range) return forbidden("not in the allow list: " + address.to_string());
   }
   if (is_public_address(ip) || is_opened(ip, port)) return {};
-  return forbidden("not a public address: " + address.to_string());
+  return forbidden("not a public address: " + address.to_string() +
+                   " (security.allow_private would open it)");
 }
 
 bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {

@@ -114,9 +114,10 @@ class Worker final : private Server::Observer {
   }
 
   void watch_signals() {
-    const std::array<std::pair<int, event_callback_fn>, 4> handlers{{
+    const std::array<std::pair<int, event_callback_fn>, 5> handlers{{
         {SIGQUIT, callback<&Worker::drain>},
-        {SIGTERM, callback<&Worker::leave>},
+        {SIGTERM, callback<&Worker::drain>},
+        {SIGINT, callback<&Worker::leave>},
         {SIGUSR1, callback<&Worker::reopen_logs>},
         {SIGUSR2, callback<&Worker::log_live_state>},
     }};
@@ -125,9 +126,7 @@ class Worker final : private Server::Observer {
                                   handlers[i].second, this));
       event_add(signals_[i].get(), nullptr);
     }
-    // A terminal's Ctrl-C and hang-up reach the whole process group; what to do is the master's to
-    // say.
-    ::signal(SIGINT, SIG_IGN);
+    // A hang-up of the terminal reaches the whole process group; reloading is the master's to say.
     ::signal(SIGHUP, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
     sigset_t all;
@@ -171,7 +170,7 @@ class Worker final : private Server::Observer {
   AccessLog access_log_;
   ExchangeEnvironment environment_;
   Server server_;
-  std::array<Event, 4> signals_;
+  std::array<Event, 5> signals_;
   Event lifeline_;
   Event beat_;
 };

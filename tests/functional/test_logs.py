@@ -58,6 +58,7 @@ class AccessLog(ProxyTest):
             client.send(b"nonsense\r\n\r\n")
             client.read_response()
         entry = proxy.wait_for_access()
+        self.assertTrue(entry["detail"], "what was wrong with it")
         self.assertEqual((entry["status"], entry["reason"]), ("400", "bad_request"))
 
     def test_pipelined_requests_have_a_line_each(self):

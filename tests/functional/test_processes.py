@@ -266,6 +266,17 @@ class Stopping(ProxyTest):
             return True
         return False
 
+    def test_term_to_the_whole_group_lets_a_running_stream_finish(self):
+        """As systemd's KillMode=control-group and `pkill streamgate` send it."""
+        proxy = self.own_proxy()
+        client, gate = Reload.stream_under_way(self, proxy)
+        for worker in proxy.workers():
+            os.kill(worker, signal.SIGTERM)
+        proxy.send_signal(signal.SIGTERM)
+        wait_until(lambda: not Reload.answers(proxy), what="the listener to be closed")
+        Reload.finish(self, client, gate)
+        wait_until(lambda: proxy.process.poll() is not None, what="the master to leave")
+
     def test_term_cuts_what_does_not_end_by_stop_timeout(self):
         proxy = self.own_proxy({"drain": {"idle": "100ms", "stop_timeout": "500ms"}})
         client, _ = Reload.stream_under_way(self, proxy)

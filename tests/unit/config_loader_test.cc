@@ -119,6 +119,19 @@ TEST(ConfigLoader, AKeySetTwiceIsAMistake) {
   expect_problem("drain: { idle: 1s, idle: 2s }\n", "idle: is set twice");
 }
 
+TEST(ConfigLoader, AKeyIsNotReachedByADottedName) {
+  expect_problem("upstream.connect_timeout: 7s\n", "f:1: upstream.connect_timeout: is not a known");
+}
+
+TEST(ConfigLoader, AnAllowedOriginIsOneThatABrowserSends) {
+  EXPECT_EQ("*", good("cors: { allow_origin: \"*\" }").cors.allow_origin);
+  EXPECT_EQ("https://a.example:8443",
+            good("cors: { allow_origin: https://a.example:8443 }").cors.allow_origin);
+  for (const char* text : {"https://a.example/", "a.example", "https://a.example/x", "'null'"}) {
+    expect_problem("cors: { allow_origin: " + std::string(text) + " }", "an origin");
+  }
+}
+
 TEST(ConfigLoader, ANumberNeedsItsUnit) {
   expect_problem("drain: { idle: 5 }", "write a duration as 500ms, 30s, 5m, 2h or 1d");
   expect_problem("drain: { idle: 0 }", "has no unit");

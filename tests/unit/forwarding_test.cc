@@ -1,6 +1,7 @@
 #include "worker/forwarding.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <string>
 #include <vector>
@@ -370,7 +371,7 @@ TEST(RelayedHeadTest, NamesEveryStatus) {
 // --- our own answers ---
 
 TEST(OwnResponseTest, SaysWhatWentWrongTwice) {
-  const ReadHead head = read_head(write_error_response(Reason::dns_failed, false, true, {}));
+  const ReadHead head = read_head(write_error_response({Reason::dns_failed, {}}, false, true, {}));
   EXPECT_EQ(head.first_line, "HTTP/1.1 502 Bad Gateway");
   EXPECT_EQ(head["X-Streamgate-Error"], "dns_failed");
   EXPECT_EQ(head["Content-Type"], "application/json");
@@ -384,8 +385,27 @@ TEST(OwnResponseTest, SaysWhatWentWrongTwice) {
             "resolved.\",\"status\":502}\n");
 }
 
+TEST(OwnResponseTest, SaysWhichRuleAUrlBreaksAndNothingOfOtherFailures) {
+  const ReadHead url = read_head(
+      write_error_response({Reason::bad_url, "userinfo is not allowed"}, false, true, {}));
+  EXPECT_NE(url.body.find(R"("detail":"userinfo is not allowed")"), std::string::npos);
+  const ReadHead target =
+      read_head(write_error_response({Reason::target_forbidden, "10.0.0.1"}, false, true, {}));
+  EXPECT_EQ(target.body.find("10.0.0.1"), std::string::npos);
+}
+
+TEST(OwnResponseTest, CarriesTheDate) {
+  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, false, true, {}));
+  const std::string date = head["Date"];
+  tm parts{};
+  const char* end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  ASSERT_NE(end, nullptr) << date;
+  EXPECT_EQ(*end, '\0');
+  EXPECT_NEAR(static_cast<double>(::timegm(&parts)), static_cast<double>(::time(nullptr)), 5.0);
+}
+
 TEST(OwnResponseTest, SendsNoBodyToHead) {
-  const ReadHead head = read_head(write_error_response(Reason::not_found, true, false, {}));
+  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, true, false, {}));
   EXPECT_EQ(head.body, "");
   EXPECT_GT(std::stoi(head["Content-Length"]), 0);
   EXPECT_EQ(head["Connection"], "close");
@@ -393,7 +413,7 @@ TEST(OwnResponseTest, SendsNoBodyToHead) {
 
 TEST(OwnResponseTest, SaysWhichMethodsAreAllowed) {
   const ReadHead head =
-      read_head(write_error_response(Reason::method_not_allowed, false, true, {}));
+      read_head(write_error_response({Reason::method_not_allowed, {}}, false, true, {}));
   EXPECT_EQ(head["Allow"], "GET, HEAD, OPTIONS");
 }
 

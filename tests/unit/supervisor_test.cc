@@ -51,12 +51,12 @@ Shared& shared() {
 bool has_ended(const Heritage& heritage, int signal_number, Manner manner) {
   Shared& board = shared();
   if (signal_number == SIGUSR1) ++board.reopened;
-  if (signal_number == SIGTERM) ++board.left_at_once;
+  if (signal_number == SIGINT) ++board.left_at_once;
   if (signal_number == SIGQUIT) {
     board.saw_service_stopping = heritage.service_stopping->load();
     ++board.drained;
   }
-  return signal_number == SIGTERM || (signal_number == SIGQUIT && manner != Manner::ignores_drain);
+  return signal_number == SIGINT || (signal_number == SIGQUIT && manner != Manner::ignores_drain);
 }
 
 int fake_worker(const Heritage& heritage) {
