@@ -79,6 +79,8 @@ Result<void> open(const LogConfig& config) {
 
 bool enabled(LogLevel level) { return level >= sink().level; }
 
+bool goes_to_stderr() { return !sink().file.valid(); }
+
 void debug(std::string_view event, Fields fields) { write_line(LogLevel::debug, event, fields); }
 void info(std::string_view event, Fields fields) { write_line(LogLevel::info, event, fields); }
 void warn(std::string_view event, Fields fields) { write_line(LogLevel::warn, event, fields); }

@@ -34,6 +34,7 @@ using Fields = std::initializer_list<Field>;
 // Opens (or reopens, after a rotation) what the configuration names. On failure the old one stays.
 Result<void> open(const LogConfig& config);
 bool enabled(LogLevel level);
+bool goes_to_stderr();
 
 void debug(std::string_view event, Fields fields = {});
 void info(std::string_view event, Fields fields = {});

@@ -39,11 +39,17 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Into the log, and for whoever sits at the terminal, who would otherwise see nothing.
+void complain_about_start(const std::string& reason) {
+  log::error("master.start_failed", {{"reason", reason}});
+  if (!log::goes_to_stderr()) std::fprintf(stderr, "streamgate: %s\n", reason.c_str());
+}
+
 }  // namespace
 
 int Supervisor::run() {
   if (const auto started = start(); !started) {
-    log::error("master.start_failed", {{"reason", started.error().detail}});
+    complain_about_start(started.error().detail);
     if (current_) current_->remove_files_not_in({});
     return kExitFailed;
   }
@@ -168,7 +174,7 @@ void Supervisor::tell_workers_to_stop() {
 }
 
 void Supervisor::abort_start(const std::string& reason) {
-  log::error("master.start_failed", {{"reason", reason}});
+  complain_about_start(reason);
   exit_code_ = kExitFailed;
   stop(Stop::at_once);
 }

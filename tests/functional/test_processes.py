@@ -380,6 +380,16 @@ class CommandLine(unittest.TestCase):
             self.assertNotEqual(done.returncode, 0)
             self.assertTrue(done.stderr.strip())
 
+    def test_a_start_that_fails_says_so_on_the_terminal_too(self):
+        first = Proxy()
+        self.addCleanup(first.remove)
+        self.addCleanup(first.stop_and_judge)
+        with tempfile.TemporaryDirectory() as folder:
+            settings = {"listen": f"127.0.0.1:{first.port}", "log": {"error": f"{folder}/log"}}
+            done = streamgate("-c", self.config(yaml(settings)))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"127.0.0.1:{first.port}", done.stderr)
+
     def test_an_address_in_use_is_refused_by_name(self):
         first = Proxy()
         self.addCleanup(first.remove)
