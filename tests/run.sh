@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds the ci preset and runs every test. --quick leaves out the
-# browsers and the replay of the fuzz corpora.
+# browsers, the replay of the fuzz corpora and the quickstart with its release build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
@@ -15,7 +15,7 @@ case ${1:-} in
     ;;
 esac
 
-packages=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
+packages=("${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" "${DEMO_PACKAGES[@]}")
 ((quick)) || packages+=("${BROWSER_PACKAGES[@]}")
 install_packages "${packages[@]}"
 
@@ -26,5 +26,5 @@ cmake --preset ci
 cmake --build --preset ci
 
 only=()
-((quick)) && only=(--label-exclude '^corpus$' --exclude-regex '^clients\.hls_js$')
+((quick)) && only=(--label-exclude '^(corpus|deploy)$' --exclude-regex '^clients\.hls_js$')
 ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"
