@@ -1,28 +1,15 @@
 #include "worker/body_sniffer.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <ctime>
+
+#include "tests/unit/deflated.h"
 
 namespace streamgate {
 namespace {
 
 constexpr std::string_view kPlaylist = "#EXTM3U\n#EXTINF:1,\na.ts\n";
-
-std::string gzip(std::string_view plain) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(plain.size() + 128, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 // The verdict when the body comes in pieces of `step` bytes, and what was held back until then.
 Verdict judge(BodySniffer& sniffer, std::string_view body, size_t step) {
@@ -51,7 +38,7 @@ TEST(BodySniffer, APlaylistOfAnyTypeIsFoundAtEverySplit) {
 }
 
 TEST(BodySniffer, ACompressedPlaylistIsFoundAtEverySplit) {
-  const std::string body = gzip(kPlaylist);
+  const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (size_t step = 1; step <= body.size(); ++step) {
     BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
     EXPECT_EQ(judge(sniffer, body, step), Verdict::playlist) << step;
@@ -60,7 +47,7 @@ TEST(BodySniffer, ACompressedPlaylistIsFoundAtEverySplit) {
 }
 
 TEST(BodySniffer, AnUndeclaredGzipBodyIsFoundWhereAPlaylistIsClaimed) {
-  const std::string body = gzip(kPlaylist);
+  const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (const size_t step : {size_t{1}, size_t{2}, body.size()}) {
     BodySniffer sniffer("application/x-mpegurl", "/x", ContentCoding::identity);
     EXPECT_EQ(judge(sniffer, body, step), Verdict::playlist) << step;
@@ -72,7 +59,7 @@ TEST(BodySniffer, AnUndeclaredGzipBodyIsFoundWhereAPlaylistIsClaimed) {
 
 TEST(BodySniffer, CompressedMediaAndBrokenCodingsPassThrough) {
   BodySniffer media("application/octet-stream", "/x.bin", ContentCoding::gzip);
-  EXPECT_EQ(judge(media, gzip("plain bytes of no playlist"), 7), Verdict::other);
+  EXPECT_EQ(judge(media, deflated("plain bytes of no playlist", kGzipWrapped), 7), Verdict::other);
   BodySniffer broken("application/octet-stream", "/x.bin", ContentCoding::gzip);
   EXPECT_EQ(judge(broken, "this is not gzip at all", 100), Verdict::other);
 }

@@ -1,29 +1,14 @@
 #include "worker/inflater.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <optional>
 #include <string>
 
+#include "tests/unit/deflated.h"
+
 namespace streamgate {
 namespace {
-
-// window_bits as deflateInit2 takes them: 31 gzip, 15 zlib, -15 raw.
-std::string deflated(std::string_view text, int window_bits) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()) + 64, '\0');
-  std::string in(text);
-  stream.next_in = reinterpret_cast<Bytef*>(in.data());
-  stream.avail_in = static_cast<uInt>(in.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
 
 struct Outcome {
   std::string text;
@@ -54,16 +39,19 @@ const std::string kText = "#EXTM3U\n#EXTINF:4,\nseg1.ts\n#EXTINF:4,\nseg2.ts\n";
 
 TEST(Inflater, ReadsEveryWrappingInPiecesOfAnySize) {
   for (const size_t piece : {1u, 2u, 3u, 7u, 1000u}) {
-    EXPECT_EQ(inflate_in_pieces(ContentCoding::gzip, deflated(kText, 31), piece).text, kText);
-    EXPECT_EQ(inflate_in_pieces(ContentCoding::deflate, deflated(kText, 15), piece).text, kText);
-    const Outcome raw = inflate_in_pieces(ContentCoding::deflate, deflated(kText, -15), piece);
+    EXPECT_EQ(inflate_in_pieces(ContentCoding::gzip, deflated(kText, kGzipWrapped), piece).text,
+              kText);
+    EXPECT_EQ(inflate_in_pieces(ContentCoding::deflate, deflated(kText, kZlibWrapped), piece).text,
+              kText);
+    const Outcome raw =
+        inflate_in_pieces(ContentCoding::deflate, deflated(kText, kRawDeflate), piece);
     EXPECT_EQ(raw.text, kText);
     EXPECT_FALSE(raw.failure.has_value());
   }
 }
 
 TEST(Inflater, ReadsGzipMembersThatFollowEachOther) {
-  const std::string two = deflated("one ", 31) + deflated("two", 31);
+  const std::string two = deflated("one ", kGzipWrapped) + deflated("two", kGzipWrapped);
   for (size_t piece = 1; piece <= two.size(); ++piece) {
     const Outcome outcome = inflate_in_pieces(ContentCoding::gzip, two, piece);
     EXPECT_EQ(outcome.text, "one two") << piece;
@@ -83,13 +71,14 @@ TEST(Inflater, IgnoresPaddingBehindTheEnd) {
 
 TEST(Inflater, HandsOutSmallPiecesOfAHugeBody) {
   const std::string huge(8 * 1024 * 1024, 'x');
-  const Outcome outcome = inflate_in_pieces(ContentCoding::gzip, deflated(huge, 31), 1 << 20);
+  const Outcome outcome =
+      inflate_in_pieces(ContentCoding::gzip, deflated(huge, kGzipWrapped), 1 << 20);
   EXPECT_EQ(outcome.text.size(), huge.size());
   EXPECT_LE(outcome.longest_piece, 64u * 1024);
 }
 
 TEST(Inflater, SaysThatABodyWasCutOff) {
-  const std::string whole = deflated(kText, 31);
+  const std::string whole = deflated(kText, kGzipWrapped);
   for (size_t size = 0; size < whole.size(); ++size) {
     const Outcome outcome = inflate_in_pieces(ContentCoding::gzip, whole.substr(0, size), 9);
     EXPECT_EQ(outcome.failure, Reason::truncated_body) << size;
@@ -100,10 +89,10 @@ TEST(Inflater, SaysThatABodyIsNotWhatItsCodingSays) {
   EXPECT_EQ(inflate_in_pieces(ContentCoding::gzip, kText, 4).failure, Reason::bad_response);
   EXPECT_EQ(inflate_in_pieces(ContentCoding::deflate, "\x07garbage", 4).failure,
             Reason::bad_response);
-  std::string broken = deflated(kText, 31);
+  std::string broken = deflated(kText, kGzipWrapped);
   broken[broken.size() - 6] ^= 1;  // the checksum
   EXPECT_EQ(inflate_in_pieces(ContentCoding::gzip, broken, 1000).failure, Reason::bad_response);
-  std::string dictionary = deflated(kText, 15);
+  std::string dictionary = deflated(kText, kZlibWrapped);
   dictionary[1] = '\xbb';  // FDICT set, with a valid header checksum
   EXPECT_EQ(inflate_in_pieces(ContentCoding::deflate, dictionary, 1000).failure,
             Reason::bad_response);

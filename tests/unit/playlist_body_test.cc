@@ -1,7 +1,8 @@
 #include "worker/playlist_body.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
+
+#include "tests/unit/deflated.h"
 
 namespace streamgate {
 namespace {
@@ -12,20 +13,6 @@ PlaylistSetting setting() {
   out.proxy_origin = "http://gate";
   out.route_path = "/stream";
   out.longest_line = 1024;
-  return out;
-}
-
-std::string deflated(std::string_view plain, int window_bits) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, window_bits, 9, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, plain.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
   return out;
 }
 
@@ -42,9 +29,9 @@ constexpr std::string_view kRewritten =
 TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
   const std::pair<ContentCoding, std::string> bodies[] = {
       {ContentCoding::identity, std::string(kPlain)},
-      {ContentCoding::gzip, deflated(kPlain, 15 + 16)},
-      {ContentCoding::deflate, deflated(kPlain, 15)},
-      {ContentCoding::deflate, deflated(kPlain, -15)},
+      {ContentCoding::gzip, deflated(kPlain, kGzipWrapped)},
+      {ContentCoding::deflate, deflated(kPlain, kZlibWrapped)},
+      {ContentCoding::deflate, deflated(kPlain, kRawDeflate)},
   };
   for (const auto& [coding, bytes] : bodies) {
     PlaylistBody body(setting(), coding);
@@ -55,7 +42,7 @@ TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
 }
 
 TEST(PlaylistBody, ATruncatedCodedBodyIsAFailure) {
-  const std::string bytes = deflated(kPlain, 15 + 16);
+  const std::string bytes = deflated(kPlain, kGzipWrapped);
   PlaylistBody body(setting(), ContentCoding::gzip);
   ASSERT_TRUE(body.write(std::string_view(bytes).substr(0, bytes.size() - 4)));
   const auto ended = body.finish();
@@ -64,7 +51,8 @@ TEST(PlaylistBody, ATruncatedCodedBodyIsAFailure) {
 }
 
 TEST(PlaylistBody, ABodyThatInflatesWithoutBoundIsRefused) {
-  const std::string bomb = deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), 15 + 16);
+  const std::string bomb =
+      deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), kGzipWrapped);
   PlaylistBody body(setting(), ContentCoding::gzip);
   const auto written = body.write(bomb);
   ASSERT_FALSE(written);
