@@ -46,6 +46,18 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
   return error;
 }
 
+std::optional<long> number_in(const std::string& pid_file) {
+  std::ifstream file(pid_file);
+  long pid = 0;
+  return file >> pid ? std::optional(pid) : std::nullopt;
+}
+
+// Whether another service has been started over this pid file, as while the last streams of this
+// one are still draining.
+bool names_another(const std::string& pid_file) {
+  return number_in(pid_file).value_or(::getpid()) != ::getpid();
+}
+
 }  // namespace
 
 Result<void> open_log_files(const LogConfig& config, const std::optional<Account>& account) {
@@ -70,10 +82,7 @@ Result<void> PidFile::move_to(const std::string& path) {
 
 void PidFile::remove() {
   if (path_.empty()) return;
-  // Another service may have been started over it.
-  std::ifstream file(path_);
-  long pid = 0;
-  if (file >> pid && pid == ::getpid()) ::unlink(path_.c_str());
+  if (number_in(path_) == ::getpid()) ::unlink(path_.c_str());
   path_.clear();
 }
 
@@ -87,16 +96,16 @@ Result<std::string> read_small_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Result<void> StatusFile::write(const std::string& path, const std::string& text) {
-  if (path != path_) remove();
-  path_ = path;
-  if (path.empty()) return {};
-  return replace_file(path, text);
+Result<void> StatusFile::write(const std::string& pid_file, const std::string& text) {
+  if (pid_file != pid_file_) remove();
+  pid_file_ = pid_file;
+  if (pid_file.empty() || names_another(pid_file)) return {};
+  return replace_file(status_path(pid_file), text);
 }
 
 void StatusFile::remove() {
-  if (!path_.empty()) ::unlink(path_.c_str());
-  path_.clear();
+  if (!pid_file_.empty() && !names_another(pid_file_)) ::unlink(status_path(pid_file_).c_str());
+  pid_file_.clear();
 }
 
 }  // namespace streamgate
