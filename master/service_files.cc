@@ -21,7 +21,12 @@ Error failed(const std::string& what, const std::string& path) {
 }
 
 Result<void> create_log_file(const std::string& path, const std::optional<Account>& account) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+  // Through a link of another user's, root would give away the file that it leads to.
+  struct stat named {};
+  const bool is_link = ::lstat(path.c_str(), &named) == 0 && S_ISLNK(named.st_mode);
+  const int follow = !account || (is_link && named.st_uid == 0) ? 0 : O_NOFOLLOW;
+  const UniqueFd file(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | follow, 0640));
   if (!file.valid()) return failed("cannot open the log", path);
   if (!account) return {};
   struct stat info {};
@@ -32,10 +37,12 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   return {};
 }
 
-// Renamed into place, so that nobody ever reads half of it.
+// Renamed into place, so that nobody ever reads half of it. What stands at the temporary name is
+// never written through: it may be a link that somebody has put there for a master that is root.
 Result<void> replace_file(const std::string& path, const std::string& text) {
   const std::string fresh = path + ".new";
-  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  ::unlink(fresh.c_str());
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file.valid()) return failed("cannot write", fresh);
   const ssize_t written = ::write(file.get(), text.data(), text.size());
   if (written == static_cast<ssize_t>(text.size()) && ::rename(fresh.c_str(), path.c_str()) == 0) {

@@ -1,7 +1,8 @@
-// The service's files beside those of another service.
+// The service's files in a directory that others can write to, or that another service uses too.
 #include "master/service_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,10 +19,12 @@ class ServiceFilesTest : public testing::Test {
     char pattern[] = "/tmp/streamgate-test-XXXXXX";
     folder_ = ::mkdtemp(pattern);
     pid_path_ = folder_ + "/pid";
+    put(victim(), "precious");
   }
 
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
+  std::string victim() const { return folder_ + "/victim"; }
   static void put(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
   static std::string text_of(const std::string& path) {
     const auto text = read_small_file(path);
@@ -41,6 +44,22 @@ TEST_F(ServiceFilesTest, APidFileHoldsThisProcessAndGoesWithIt) {
   EXPECT_EQ(text_of(pid_path_), "(none)");
   pid_.remove();
   EXPECT_EQ(text_of(pid_path_ + "2"), "(none)");
+}
+
+TEST_F(ServiceFilesTest, ALinkAtTheTemporaryNameIsNotWrittenThrough) {
+  ASSERT_EQ(0, ::symlink(victim().c_str(), (pid_path_ + ".new").c_str()));
+  ASSERT_EQ(0, ::symlink(victim().c_str(), (pid_path_ + ".status.new").c_str()));
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  ASSERT_TRUE(status_.write(pid_path_, "status"));
+  EXPECT_EQ(text_of(victim()), "precious");
+  EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
+  EXPECT_EQ(text_of(status_path(pid_path_)), "status");
+}
+
+TEST_F(ServiceFilesTest, WhatAKilledMasterLeftHalfWrittenIsReplaced) {
+  put(pid_path_ + ".new", "a longer text than the next one");
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
 }
 
 // As after `-s quit` and a new start, while the last streams of the old service run on.
@@ -67,6 +86,25 @@ TEST_F(ServiceFilesTest, TheStatusMovesWithThePidFile) {
   EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "there");
   status_.remove();
   EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "(none)");
+}
+
+// Only root changes owners, so there is nothing to give away without it.
+TEST_F(ServiceFilesTest, ALinkOfAnotherUserGivesNoFileAway) {
+  if (::geteuid() != 0) return;
+  const Account account{"nobody", 65534, 65534};
+  LogConfig config;
+  config.access = folder_ + "/access.log";
+  ASSERT_EQ(0, ::symlink(victim().c_str(), config.access.c_str()));
+  ASSERT_EQ(0, ::lchown(config.access.c_str(), account.uid, account.gid));
+  EXPECT_FALSE(open_log_files(config, account));
+  struct stat info {};
+  ASSERT_EQ(0, ::stat(victim().c_str(), &info));
+  EXPECT_EQ(info.st_uid, 0U);
+  // One of root's own leads where root wants it.
+  ASSERT_EQ(0, ::lchown(config.access.c_str(), 0, 0));
+  EXPECT_TRUE(open_log_files(config, account));
+  ASSERT_EQ(0, ::stat(victim().c_str(), &info));
+  EXPECT_EQ(info.st_uid, account.uid);
 }
 
 }  // namespace
