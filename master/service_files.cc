@@ -21,7 +21,12 @@ Error failed(const std::string& what, const std::string& path) {
 }
 
 Result<void> create_log_file(const std::string& path, const std::optional<Account>& account) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+  // Through a link of another user's, root would give away the file that it leads to.
+  struct stat named {};
+  const bool is_link = ::lstat(path.c_str(), &named) == 0 && S_ISLNK(named.st_mode);
+  const int follow = !account || (is_link && named.st_uid == 0) ? 0 : O_NOFOLLOW;
+  const UniqueFd file(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | follow, 0640));
   if (!file.valid()) return failed("cannot open the log", path);
   if (!account) return {};
   struct stat info {};
@@ -32,10 +37,12 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   return {};
 }
 
-// Renamed into place, so that nobody ever reads half of it.
+// Renamed into place, so that nobody ever reads half of it. What stands at the temporary name is
+// never written through: it may be a link that somebody has put there for a master that is root.
 Result<void> replace_file(const std::string& path, const std::string& text) {
   const std::string fresh = path + ".new";
-  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  ::unlink(fresh.c_str());
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file.valid()) return failed("cannot write", fresh);
   const ssize_t written = ::write(file.get(), text.data(), text.size());
   if (written == static_cast<ssize_t>(text.size()) && ::rename(fresh.c_str(), path.c_str()) == 0) {
@@ -44,6 +51,18 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
   const Error error = failed("cannot write", path);
   ::unlink(fresh.c_str());
   return error;
+}
+
+std::optional<long> number_in(const std::string& pid_file) {
+  std::ifstream file(pid_file);
+  long pid = 0;
+  return file >> pid ? std::optional(pid) : std::nullopt;
+}
+
+// Whether another service has been started over this pid file, as while the last streams of this
+// one are still draining.
+bool names_another(const std::string& pid_file) {
+  return number_in(pid_file).value_or(::getpid()) != ::getpid();
 }
 
 }  // namespace
@@ -70,10 +89,7 @@ Result<void> PidFile::move_to(const std::string& path) {
 
 void PidFile::remove() {
   if (path_.empty()) return;
-  // Another service may have been started over it.
-  std::ifstream file(path_);
-  long pid = 0;
-  if (file >> pid && pid == ::getpid()) ::unlink(path_.c_str());
+  if (number_in(path_) == ::getpid()) ::unlink(path_.c_str());
   path_.clear();
 }
 
@@ -87,16 +103,16 @@ Result<std::string> read_small_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Result<void> StatusFile::write(const std::string& path, const std::string& text) {
-  if (path != path_) remove();
-  path_ = path;
-  if (path.empty()) return {};
-  return replace_file(path, text);
+Result<void> StatusFile::write(const std::string& pid_file, const std::string& text) {
+  if (pid_file != pid_file_) remove();
+  pid_file_ = pid_file;
+  if (pid_file.empty() || names_another(pid_file)) return {};
+  return replace_file(status_path(pid_file), text);
 }
 
 void StatusFile::remove() {
-  if (!path_.empty()) ::unlink(path_.c_str());
-  path_.clear();
+  if (!pid_file_.empty() && !names_another(pid_file_)) ::unlink(status_path(pid_file_).c_str());
+  pid_file_.clear();
 }
 
 }  // namespace streamgate

@@ -38,20 +38,22 @@ std::string status_path(const std::string& pid_file);
 // The whole of a small file; an error if it cannot be read. In any process.
 Result<std::string> read_small_file(const std::string& path);
 
-// The file that tells how the service is (master/status_report.h). Like PidFile, it is removed by
-// remove() alone.
+// The file that tells how the service with a pid file is (master/status_report.h), at
+// status_path(). Like PidFile, it is removed by remove() alone, which comes before
+// PidFile::remove(). Neither does anything to the file of another service that the pid file names
+// by now.
 class StatusFile {
  public:
   StatusFile() = default;
   StatusFile(const StatusFile&) = delete;
   StatusFile& operator=(const StatusFile&) = delete;
 
-  // Replaces the file at `path` (empty: none), and removes the one before if it was elsewhere.
-  Result<void> write(const std::string& path, const std::string& text);
+  // Replaces the file (empty: none), and removes the one before if it was elsewhere.
+  Result<void> write(const std::string& pid_file, const std::string& text);
   void remove();
 
  private:
-  std::string path_;
+  std::string pid_file_;
 };
 
 }  // namespace streamgate

@@ -15,7 +15,7 @@ void Supervisor::publish_state() {
   if (!state_changed_) return;
   state_changed_ = false;
   manager_.notify("STATUS=" + summary());
-  const auto written = status_file_.write(status_path(pid_file_.path()), print_status(report()));
+  const auto written = status_file_.write(pid_file_.path(), print_status(report()));
   if (!written && !status_file_troubled_) {
     log::warn("master.status_not_written", {{"reason", written.error().detail}});
   }

@@ -1,5 +1,6 @@
 #include "worker/server.h"
 
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -38,9 +39,10 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         environment.slot.counters},
       accept_again_(environment.wheel, this,
                     [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {
-  // For evhtp and libevent, which allocate nine blocks per request with calloc: glibc's takes none
-  // from the thread's cache, and with malloc given to them they use that and memset.
-  evhtp_set_mem_functions(std::malloc, std::realloc, std::free);
+  // libevent clears its blocks with calloc, and glibc's takes none from the thread's cache; with
+  // malloc given to it, it uses that and memset. Not through evhtp_set_mem_functions: evhtp
+  // compares what it is given with malloc, and goes on with calloc.
+  event_set_mem_functions(std::malloc, std::realloc, std::free);
 }
 
 Server::~Server() { close_all(); }

@@ -24,14 +24,14 @@ CROSSING = ("master/main.cc", "worker/worker.h")
 LEVELS = {
     0: {"event"},
     1: {
-        *("admission", "attribute_list", "block_writer", "body_sniffer", "child_url"),
+        *("attribute_list", "block_writer", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
         *("stream_request", "target_guard"),
     },
     2: {
-        *("access_log", "admin_page", "client_*", "dialer", "hosts_file", "pipe", "pipe_pool"),
-        *("reaper", "resolver", "timer_wheel", "tls", "upstream_*"),
+        *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),
+        *("tls", "upstream_*"),
     },
     3: {"exchange", "exchange_*", "server", "worker"},
 }
