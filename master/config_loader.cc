@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <set>
+#include <sstream>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -107,16 +109,42 @@ class TreeReader {
   size_t nodes_ = 0;
 };
 
+// Hears where documents start, and nothing else.
+struct DocumentStarts final : YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark& mark) override { last_line = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int last_line = 0;
+};
+
+// The line of a second document, or 0. Not YAML::LoadAll: on some texts (`,a`) yaml-cpp finds one
+// empty document after the other without end.
+int line_of_second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts)) return 0;
+  return parser.HandleNextDocument(starts) ? std::max(starts.last_line, 1) : 0;
+}
+
 // The whole of a text as one tree; a problem if it is not YAML.
-ConfigNode read_yaml(std::string_view text, ConfigProblems& problems) {
+ConfigNode read_yaml(const std::string& text, ConfigProblems& problems) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return {};
-    if (documents.size() > 1) {
-      problems.push_back({documents[1].Mark().line + 1, "a second YAML document: write one"});
+    if (const int line = line_of_second_document(text); line > 0) {
+      problems.push_back({line, "a second YAML document: write one"});
       return {};
     }
-    return TreeReader(problems).read(documents[0], 1, 0);
+    return TreeReader(problems).read(YAML::Load(text), 1, 0);
   } catch (const YAML::Exception& error) {
     problems.push_back({error.mark.line + 1, "is not YAML: " + error.msg});
   } catch (const std::exception& error) {
@@ -190,7 +218,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
   if (auto binary = find_binary_byte(text)) {
     problems.push_back(*binary);
   } else {
-    const ConfigNode tree = read_yaml(text, problems);
+    const ConfigNode tree = read_yaml(std::string(text), problems);
     if (tree.kind == ConfigNode::Kind::scalar || tree.kind == ConfigNode::Kind::list) {
       problems.push_back({tree.line, "a configuration is a list of `key: value` lines"});
     } else {

@@ -58,6 +58,8 @@ void log_libevent(int severity, const char* message) {
 
 // One worker process: builds the pieces, runs, drains. Destruction is in reverse order of the
 // members, and that order is a safe one: exchanges end before what they borrow from.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, and nobody deletes it by a
+// base
 class Worker final : private Server::Observer {
  public:
   explicit Worker(const Heritage& heritage)

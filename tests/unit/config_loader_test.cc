@@ -227,6 +227,11 @@ TEST(ConfigLoader, WhatIsNotYamlIsReportedWithItsLine) {
   EXPECT_FALSE(load("a: &a [*a]\nb: {c: *a}\n").ok());
 }
 
+// yaml-cpp finds empty documents without end in these.
+TEST(ConfigLoader, ATextThatBeginsWithACommaIsRefusedAndDoesNotHang) {
+  for (const char* text : {",a: &a [*a]\n", ",a: 1\n", ","}) EXPECT_FALSE(load(text).ok()) << text;
+}
+
 TEST(ConfigLoader, AliasesWork) {
   EXPECT_EQ(7s, good("drain: { idle: &t 7s, stop_timeout: *t }").drain.stop_timeout);
 }
