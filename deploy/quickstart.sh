@@ -40,6 +40,7 @@ proxy='' origin='' follow=''
 finish() {
   trap - EXIT INT TERM
   local pid
+  # What is being stopped may have ended by itself, and with any status.
   for pid in $follow $origin $proxy; do kill "$pid" 2>/dev/null || true; done
   [[ -z $proxy ]] || wait "$proxy" 2>/dev/null || true
   rm -rf "$work"
@@ -98,6 +99,7 @@ cat "$work/streamgate.yaml"
 "$binary" -c "$work/streamgate.yaml" >"$work/log" 2>&1 &
 proxy=$!
 bound() { grep -q listener.bound "$work/log" || ! kill -0 "$proxy" 2>/dev/null; }
+# A proxy that did not bind has no address, and that is judged below, with its log.
 wait_for bound || true
 address=$(sed -n 's/.*listener\.bound.* address=\([^ ]*\).*/\1/p' "$work/log" | head -n 1)
 ready() { curl -s -o "$work/health" "http://$address/health" || ! kill -0 "$proxy" 2>/dev/null; }

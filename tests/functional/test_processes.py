@@ -82,6 +82,7 @@ class Workers(ProxyTest):
             what="the workers to leave",
         )
 
+    # The kernel lets nobody else change users; tests/run.sh on a fresh machine runs as root.
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_workers_become_the_configured_user(self):
         proxy = Proxy({"user": "nobody"}, environment={"ASAN_OPTIONS": "detect_leaks=0"})

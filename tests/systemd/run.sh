@@ -29,6 +29,7 @@ expect() { # WHAT COMMAND...
   "$@" && return
   failures=$((failures + 1))
   echo "FAILED ($step): $what"
+  # Only words about a failure that has been counted; status of a stopped unit is not 0.
   systemctl --no-pager status streamgate.service || true
   journalctl --no-pager -n 20 -u streamgate.service || true
 }
