@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <exception>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "common/version.h"
@@ -17,6 +18,13 @@ const std::map<std::string, ServiceOrder> kOrders{{"reload", ServiceOrder::reloa
                                                   {"quit", ServiceOrder::quit},
                                                   {"reopen", ServiceOrder::reopen},
                                                   {"status", ServiceOrder::status}};
+
+void take_trial(const std::string& text, CommandLine& out) {
+  out.action = CommandLine::Action::trial;
+  if (std::sscanf(text.c_str(), "%d:%d", &out.trial.state, &out.trial.report) != 2) {
+    throw std::runtime_error(std::string(kTrialOption) + ": " + text);
+  }
+}
 
 }  // namespace
 
@@ -42,12 +50,15 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->type_name("ORDER")
         ->check(CLI::IsMember(&kOrders))
         ->excludes(check_flag);
+    std::string trial;
+    app.add_option(kTrialOption, trial)->group("");  // not for people: hidden from the help
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       out.exit_code = app.exit(error);  // prints; 0 for --help and --version
     }
+    if (!trial.empty()) take_trial(trial, out);
     if (check) out.action = CommandLine::Action::check;
     if (const auto known = kOrders.find(order); known != kOrders.end()) {
       out.action = CommandLine::Action::control;

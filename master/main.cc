@@ -11,6 +11,7 @@
 #include "master/config_loader.h"
 #include "master/service_control.h"
 #include "master/supervisor.h"
+#include "master/trial_run.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -48,6 +49,14 @@ int print_effective_config(const LoadedConfig& loaded) {
   return EXIT_SUCCESS;
 }
 
+// Set by the program that this one has just replaced. Not for its workers' eyes.
+std::optional<int> take_state() {
+  const auto value = environment(kStateVariable);
+  ::unsetenv(kStateVariable);
+  if (!value) return std::nullopt;
+  return std::atoi(value->c_str());
+}
+
 int run(int argc, char** argv) {
   const CommandLine line = parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
@@ -60,9 +69,13 @@ int run(int argc, char** argv) {
     case CommandLine::Action::control:
       return control_service(line.order, load_config(line.config_file, listen_addr));
     case CommandLine::Action::serve:
+    case CommandLine::Action::trial:
       break;
   }
-  Supervisor supervisor({line.config_file, listen_addr, run_worker, check_worker_config});
+  Program program{line.config_file,    listen_addr,         run_worker,
+                  check_worker_config, {argv, argv + argc}, take_state()};
+  if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);
+  Supervisor supervisor(std::move(program));
   return supervisor.run();
 }
 

@@ -27,9 +27,9 @@ namespace streamgate {
 namespace {
 
 constexpr int kLookMs = 20;
-// A reload that runs already ends first; then ours has its check, its start, and some time to
-// spare.
-constexpr int64_t kReloadLimitMs = 2 * (kProbeLimitMs + kReadyLimitMs) + 5'000;
+// A reload that runs already ends first; then ours has its trial, its check, its start, and some
+// time to spare.
+constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLimitMs) + 5'000;
 constexpr int64_t kAnswerLimitMs = 5'000;  // of a master that only has to write something
 constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master
 
@@ -110,8 +110,9 @@ std::optional<Outcome> RunningService::await(
 }
 
 std::string not_answered(const RunningService& service) {
-  return service.has_left(0) ? "the service has left before it was done"
-                             : "the service has not answered in time";
+  if (service.has_left(0)) return "the service has left before it was done";
+  const auto held = status_value(service.status(), "held", "reason");
+  return held ? "has not begun: " + *held : "the service has not answered in time";
 }
 
 // `reload` and `reopen`: the outcome of what the master began after it was told to.

@@ -25,6 +25,8 @@ class PidFile {
 
   // Moves to `path` (empty: none). On failure the old file stays.
   Result<void> move_to(const std::string& path);
+  // Goes on with the file that an older program of this process has written.
+  void resume(const std::string& path) { path_ = path; }
   void remove();
   const std::string& path() const { return path_; }
 

@@ -39,6 +39,7 @@ struct StatusReport {
   int64_t age_s = 0;
   int64_t written_us = 0;  // CLOCK_MONOTONIC
   std::string addresses;
+  std::string held;  // why a wanted reload does not begin; empty: none is held
   Outcome reload;
   Outcome reopen;
   std::vector<Worker> workers;
