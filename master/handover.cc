@@ -12,6 +12,7 @@ namespace streamgate {
 namespace {
 
 constexpr std::string_view kTitle = "streamgate-state";
+constexpr std::string_view kEnd = "end";
 constexpr std::string_view kOffset = "at.";
 constexpr std::string_view kState = "state.";
 
@@ -280,7 +281,7 @@ std::string print_handover(const Handover& handover) {
       describe(record, records);
     }
   });
-  return out;
+  return out + std::string(kEnd) + "\n";
 }
 
 Result<Handover> parse_handover(std::string_view text) {
@@ -291,8 +292,10 @@ Result<Handover> parse_handover(std::string_view text) {
   };
   if (const auto known = check_title(take_line()); !known) return known.error();
   Handover out;
-  while (!text.empty()) {
+  while (true) {
+    if (text.empty()) return refused("its end is missing");
     RecordReader record(take_line());
+    if (record.name() == kEnd) break;
     for_each_kind(out, [&record](std::string_view name, auto& records) {
       if (record.name() != name) return;
       if constexpr (kIsList<std::decay_t<decltype(records)>>) {

@@ -4,6 +4,7 @@
 //   streamgate-state 1
 //   service pid=812 program=/usr/sbin/streamgate ...
 //   listener fd=5 configured=0.0.0.0:8080 ...
+//   end
 //
 // One record a line, its values by name and percent-encoded. Within a version, unknown records and
 // values are left out and absent ones have their default, so that both an upgrade and a downgrade

@@ -1,7 +1,8 @@
-// A Streamgate whose workers break in the manner that $STREAMGATE_FAULT names.
+// A Streamgate whose workers break in the manner that the file $STREAMGATE_FAULT names.
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "worker/worker.h"
@@ -10,14 +11,16 @@ namespace streamgate {
 namespace {
 
 std::string fault() {
-  const char* name = std::getenv("STREAMGATE_FAULT");
-  return name ? name : "";
+  const char* path = std::getenv("STREAMGATE_FAULT");
+  std::string name;
+  std::ifstream(path ? path : "/dev/null") >> name;
+  return name;
 }
 
 }  // namespace
 
 int run_worker(const Heritage& /*heritage*/) {
-  if (fault() == "crash") std::abort();
+  if (fault() == "crash") std::_Exit(99);
   while (fault() == "hang") ::pause();
   return kExitCannotStart;
 }

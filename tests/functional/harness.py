@@ -87,7 +87,9 @@ class Proxy:
         "security": {"allow_private": ["127.0.0.0/8", "::1/128"]},
     }
 
-    def __init__(self, settings=None, text=None, environment=None, arguments=None):
+    def __init__(
+        self, settings=None, text=None, environment=None, arguments=None, binary=BINARY
+    ):
         # Readable for the user that workers may become.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
         os.chmod(self.folder, 0o755)
@@ -102,7 +104,7 @@ class Proxy:
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, *(arguments if arguments is not None else ["-c", self.config_file])],
+                [binary, *(arguments if arguments is not None else ["-c", self.config_file])],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

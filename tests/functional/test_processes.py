@@ -23,6 +23,32 @@ def streamgate(*arguments, environment=None):
     )
 
 
+class Asking:
+    """Clients that ask for one thing, each on a new connection, until told to stop."""
+
+    def __init__(self, proxy, url):
+        self.proxy, self.url = proxy, url
+        self.over, self.failures, self.served = threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.ask) for _ in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self):
+        while not self.over.is_set():
+            try:
+                response = self.proxy.stream(self.url)
+                if response is None or response.status != 200 or not response.complete:
+                    self.failures.append(response)
+                self.served += 1
+            except OSError as error:
+                self.failures.append(error)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
 class Workers(ProxyTest):
     def test_two_workers_share_the_load_of_many_connections(self):
         up = self.upstream(ok(b"x"))
@@ -160,32 +186,17 @@ class Reload(ProxyTest):
     def test_no_request_is_lost_while_workers_change(self):
         up = self.upstream(lambda r: ok(b"x" * 1000))
         proxy = self.own_proxy({"workers": 2})
-        stop, failures, served = threading.Event(), [], []
-
-        def ask():
-            while not stop.is_set():
-                try:
-                    response = proxy.stream(up.url())
-                    if response is None or response.status != 200 or not response.complete:
-                        failures.append(response)
-                    served.append(1)
-                except OSError as error:
-                    failures.append(error)
-
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        load = Asking(proxy, up.url())
+        self.addCleanup(load.stop)
         for i in range(3):
             proxy.reload({"cors": {"allow_origin": f"https://g{i}.example"}})
             wait_until(
                 lambda i=i: proxy.ask("/health")["Access-Control-Allow-Origin"]
                 == f"https://g{i}.example"
             )
-        stop.set()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failures, [])
-        self.assertGreater(len(served), 20)
+        load.stop()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.served, 20)
 
     def test_a_broken_file_changes_nothing_and_every_problem_is_logged_with_its_line(self):
         proxy = self.own_proxy()
