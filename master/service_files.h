@@ -2,6 +2,9 @@
 // master only, what is said otherwise excepted.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -39,6 +42,10 @@ std::string status_path(const std::string& pid_file);
 
 // The whole of a small file; an error if it cannot be read. In any process.
 Result<std::string> read_small_file(const std::string& path);
+
+// When a process began, in clock ticks since the machine did: with the process id it names that
+// process and never another. It stays the same over execve(). 0 if there is none. In any process.
+uint64_t start_ticks_of(pid_t pid);
 
 // The file that tells how the service with a pid file is (master/status_report.h), at
 // status_path(). Like PidFile, it is removed by remove() alone, which comes before

@@ -91,6 +91,7 @@ std::string print_status(const StatusReport& report) {
   add(out, "workers", report.workers.size());
   add(out, "age", std::to_string(report.age_s) + "s");
   add(out, "addresses", log::quote(report.addresses));
+  add(out, "start_ticks", report.start_ticks);
   add(out, "written_us", report.written_us);
   out += "\n";
   if (!report.held.empty()) {

@@ -34,6 +34,7 @@ struct StatusReport {
   };
 
   int pid = 0;
+  uint64_t start_ticks = 0;  // of that process (start_ticks_of)
   uint64_t generation = 0;
   std::string_view state;  // `starting`, `serving`, `reloading` or `stopping`
   int64_t age_s = 0;

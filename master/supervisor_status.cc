@@ -65,6 +65,7 @@ StatusReport Supervisor::report() {
   const int64_t now = monotonic_ms();
   StatusReport out;
   out.pid = ::getpid();
+  out.start_ticks = start_ticks_of(out.pid);
   out.generation = current_->number;
   out.state = state_name();
   out.age_s = (now - started_ms_) / 1000;

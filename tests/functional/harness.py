@@ -88,7 +88,13 @@ class Proxy:
     }
 
     def __init__(
-        self, settings=None, text=None, environment=None, arguments=None, binary=BINARY
+        self,
+        settings=None,
+        text=None,
+        environment=None,
+        arguments=None,
+        binary=BINARY,
+        awaited="master.ready",
     ):
         # Readable for the user that workers may become.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
@@ -100,6 +106,7 @@ class Proxy:
         self.stopped = False
         self.kept_log = None
         self._mark = None
+        self._awaited = awaited
         self.environment = {**os.environ, **(environment or {})}
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         with open(self.log_file, "wb") as log:
@@ -111,7 +118,7 @@ class Proxy:
                 env=self.environment,
             )
         try:
-            wait_until(self._is_ready, 30, "master.ready")
+            wait_until(self._is_ready, 30, awaited)
         except AssertionError:
             self.kill()
             raise AssertionError("the proxy did not start:\n" + self.log()) from None
@@ -123,7 +130,7 @@ class Proxy:
     def _is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError("it has left")
-        return any(e.get("event") == "master.ready" for e in self.events())
+        return any(e.get("event") == self._awaited for e in self.events())
 
     # What it says.
     def log(self):

@@ -1,6 +1,7 @@
 """The master and its workers: start, replace, reload, drain, and the command line."""
 
 import os
+import pwd
 import signal
 import subprocess
 import tempfile
@@ -142,6 +143,32 @@ class Reload(ProxyTest):
         while client.receive_more():
             pass
         self.assertEqual((client.pending, client.end), (b"firstlater", "fin"))
+
+    def test_a_changed_user_takes_effect_and_owns_the_logs(self):
+        """Where the service is not root's, `user` does not count, whatever it says."""
+        is_root = os.geteuid() == 0
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        log = os.path.join(folder.name, "access.log")
+        proxy = Proxy(
+            {"user": "nobody", "log": {"access": log}},
+            environment={"ASAN_OPTIONS": "detect_leaks=0"},
+        )
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        for user in ("nobody", "daemon" if is_root else "nosuchuser"):
+            if user != "nobody":
+                proxy.reload({"user": user})
+                proxy.wait_for_event("reload.done")
+            expected = pwd.getpwnam(user).pw_uid if is_root else os.geteuid()
+            wait_until(
+                lambda expected=expected: [os.stat(f"/proc/{w}").st_uid for w in proxy.workers()]
+                == [expected],
+                what=f"a worker of {user}",
+            )
+            self.assertEqual(os.stat(log).st_uid, expected)
+            self.assertEqual(proxy.ask("/health").status, 200)
 
     def test_a_changed_file_takes_effect_and_a_running_stream_finishes(self):
         proxy = self.own_proxy()

@@ -133,7 +133,7 @@ class Orders(Service):
     def test_a_stopped_service_and_a_left_over_pid_file_are_not_running(self):
         proxy = self.start()
         proxy.stop()
-        for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1"):
+        for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1", "4294967297"):
             if left:
                 with open(self.pid_file, "w", encoding="ascii") as file:
                     file.write(left)

@@ -176,16 +176,16 @@ TEST_F(InheritanceTest, WhatTheServiceManagerHasBoundStaysItsOwn) {
 TEST_F(InheritanceTest, AnUnknownSettingMattersOnlyIfItIsNotAtItsDefault) {
   const auto with_colour = [this](bool is_default) {
     Handover out = handover();
-    const auto hls = std::find_if(out.settings.begin(), out.settings.end(), [](const auto& each) {
-      return each.key.starts_with("hls.");
-    });
+    const auto hls = std::find_if(out.settings.begin(), out.settings.end(),
+                                  [](const auto& each) { return each.key.starts_with("hls."); });
     out.settings.insert(hls, {"hls.colour", "red", is_default});
     return out;
   };
   const auto taken = Inheritance::take(with_colour(true));
   ASSERT_TRUE(taken) << taken.error().detail;
   EXPECT_EQ(config_, taken->generation.config);
-  EXPECT_NE(std::string::npos, refusal_of(with_colour(false)).find("hls.colour: is not a known key"));
+  EXPECT_NE(std::string::npos,
+            refusal_of(with_colour(false)).find("hls.colour: is not a known key"));
 }
 
 TEST_F(InheritanceTest, RefusesWhatIsNotWhatItSaysAndKeepsNothingOfIt) {
