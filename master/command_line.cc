@@ -33,7 +33,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   try {
     CLI::App app{"Streamgate: a streaming proxy for media players", "streamgate"};
     app.footer(
-        "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops within\n"
+        "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops "
+        "within\n"
         "drain.stop_timeout, USR1 reopens the logs, USR2 logs the live state.");
     app.add_option("-c,--config", out.config_file,
                    "The YAML file; without it, built-in defaults and $LISTEN_ADDR")

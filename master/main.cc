@@ -10,6 +10,7 @@
 #include "master/command_line.h"
 #include "master/config_loader.h"
 #include "master/service_control.h"
+#include "master/service_files.h"
 #include "master/supervisor.h"
 #include "master/trial_run.h"
 #include "worker/worker.h"
@@ -39,7 +40,12 @@ int check(LoadedConfig loaded) {
     }
   }
   for (const std::string& problem : loaded.problems) complain(problem);
-  return loaded.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (!loaded.ok()) return EXIT_FAILURE;
+  // No problem of the configuration: they may be made just before the start.
+  for (const std::string& missing : missing_directories(loaded.config)) {
+    complain("note: " + missing);
+  }
+  return EXIT_SUCCESS;
 }
 
 int print_effective_config(const LoadedConfig& loaded) {

@@ -96,6 +96,22 @@ void PidFile::remove() {
   path_.clear();
 }
 
+std::vector<std::string> missing_directories(const Config& config) {
+  std::vector<std::string> out;
+  const auto look = [&out](const std::string& key, const std::string& path) {
+    if (!path.starts_with('/')) return;  // none, or a word
+    const std::string directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+    struct stat info {};
+    if (::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return;
+    out.push_back(key + ": there is no directory " + directory);
+  };
+  look("pid_file", config.pid_file);
+  look("log.access", config.log.access);
+  look("log.error", config.log.error);
+  for (const SocketAddress& address : config.listen) look("listen", address.path());
+  return out;
+}
+
 std::string status_path(const std::string& pid_file) {
   return pid_file.empty() ? std::string() : pid_file + ".status";
 }

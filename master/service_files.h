@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/result.h"
@@ -39,6 +40,10 @@ class PidFile {
 
 // Where the status of the service with this pid file stands.
 std::string status_path(const std::string& pid_file);
+
+// The directories that this configuration writes to and that are not there, each with its key. They
+// may be made just before the start, as a service manager does. In any process.
+std::vector<std::string> missing_directories(const Config& config);
 
 // The whole of a small file; an error if it cannot be read. In any process.
 Result<std::string> read_small_file(const std::string& path);

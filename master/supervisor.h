@@ -136,6 +136,8 @@ class Supervisor {
   void abandon_upgrade(const std::string& reason);
   void upgrade_refused(const TrialVerdict& verdict);
   Handover handover() const;
+  void hand_over_generation(Handover& out) const;
+  void hand_over_workers(Handover& out) const;
   Result<void> take_over(UniqueFd state);
 
   Program program_;

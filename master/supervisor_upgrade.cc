@@ -168,6 +168,12 @@ Handover Supervisor::handover() const {
                  .lifeline_write = lifeline_write_.get()};
   out.reload = last_reload_;
   out.reopen = last_reopen_;
+  hand_over_generation(out);
+  hand_over_workers(out);
+  return out;
+}
+
+void Supervisor::hand_over_generation(Handover& out) const {
   for (const auto& listener : current_->listeners) {
     const bool is_managed =
         std::find(inherited_.begin(), inherited_.end(), listener) != inherited_.end();
@@ -179,8 +185,11 @@ Handover Supervisor::handover() const {
   Config config = current_->config;
   if (!inherited_.empty()) config.listen = default_config().listen;  // theirs may have no text
   out.settings = settings_of(config);
+}
+
+void Supervisor::hand_over_workers(Handover& out) const {
   out.boards.push_back({scoreboard_->file(), own_layout(scoreboard_->slot_count())});
-  std::vector<const ForeignScoreboard*> foreign{nullptr};
+  std::vector<const ForeignScoreboard*> foreign{nullptr};  // in the order of out.boards
   for (const WorkerProcess& worker : workers_) {
     const auto& [pid, slot, generation, place] = worker.identity();
     Handover::Worker record{pid, slot, generation, place, worker.standing(), 0, 0};
@@ -195,7 +204,6 @@ Handover Supervisor::handover() const {
     }
     out.workers.push_back(record);
   }
-  return out;
 }
 
 // ---- in the program that replaces it

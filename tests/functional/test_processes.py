@@ -399,6 +399,17 @@ class CommandLine(unittest.TestCase):
         for words in (".yaml:1: ", ".yaml:3: ", ".yaml:5: ", "leevl", "level"):
             self.assertIn(words, done.stderr + done.stdout)
 
+    def test_check_notes_directories_that_are_not_there_yet(self):
+        text = (
+            "listen: [127.0.0.1:0, unix:/nonexistent/a/s]\npid_file: /nonexistent/b/pid\n"
+            "log: {access: /nonexistent/c/log, error: /error.log}\n"
+        )
+        done = streamgate("--check", "-c", self.config(text))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for key, letter in (("listen", "a"), ("pid_file", "b"), ("log.access", "c")):
+            self.assertIn(f"note: {key}: there is no directory /nonexistent/{letter}", done.stderr)
+        self.assertNotIn("log.error", done.stderr)
+
     def test_check_refuses_a_ca_file_that_is_none(self):
         done = streamgate("--check", "-c", self.config("upstream: {tls: {ca_file: /dev/null}}\n"))
         self.assertNotEqual(done.returncode, 0)
