@@ -39,7 +39,10 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
       accept_again_(environment.wheel, this,
-                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {
+                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }),
+      balance_(all_slots, environment.slot),
+      rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
+  CHECK(rested_);
   // libevent clears its blocks with calloc, and glibc's takes none from the thread's cache; with
   // malloc given to it, it uses that and memset. Not through evhtp_set_mem_functions: evhtp
   // compares what it is given with malloc, and goes on with calloc.
@@ -80,6 +83,7 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
   if (server.draining_) gate->drain(server.environment_.config.drain.idle);
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
+  if (server.balance_.wants_rest(server.environment_.wheel.now_ms())) server.rest();
   return EVHTP_RES_OK;
 }
 
@@ -103,6 +107,7 @@ void Server::on_gate_closed(ClientGate& gate) {
   environment_.reaper.retire(std::move(it->second));
   gates_.erase(it);
   environment_.slot.connections_now.store(environment_.slot.connections_now.load() - 1);
+  if (resting_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
 }
 
@@ -135,11 +140,26 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
                {{"errno", std::strerror(errno)},
                 {"hint", "raise the limit of open files, or lower limits.connections"}});
   }
-  for (auto& htp : server.listeners_) evconnlistener_disable(htp->server);
+  server.pause_accepting();
   server.accept_again_.arm(kAcceptPause);
 }
 
+// libevent's accept loop ends when its listener is disabled within it.
+void Server::rest() {
+  pause_accepting();
+  resting_ = true;
+  const timeval moment{0, std::chrono::microseconds(AcceptBalance::kRest).count()};
+  event_add(rested_.get(), &moment);
+}
+
+void Server::pause_accepting() {
+  for (auto& htp : listeners_) evconnlistener_disable(htp->server);
+}
+
 void Server::resume_accepting() {
+  if (resting_) event_del(rested_.get());
+  resting_ = false;
+  if (accept_again_.armed()) return;
   for (auto& htp : listeners_) evconnlistener_enable(htp->server);
 }
 
@@ -154,6 +174,8 @@ void Server::drain() {
 // Only the sockets go: each connection that is left still works with its evhtp_t.
 void Server::stop_listening() {
   accept_again_.cancel();
+  event_del(rested_.get());
+  resting_ = false;
   for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/heritage.h"
 #include "common/result.h"
+#include "worker/accept_balance.h"
 #include "worker/client_gate.h"
 #include "worker/event.h"
 #include "worker/exchange_environment.h"
@@ -56,6 +57,8 @@ class Server final : private GateObserver {
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* self);
   static void on_accept_error(evconnlistener* listener, void* self);
+  void rest();
+  void pause_accepting();
   void resume_accepting();
   void stop_listening();
   bool over_limit();
@@ -73,6 +76,9 @@ class Server final : private GateObserver {
   std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
   int64_t looked_elsewhere_ms_ = 0;                  // CLOCK_MONOTONIC
   Deadline accept_again_;                            // after the process ran out of descriptors
+  AcceptBalance balance_;
+  bool resting_ = false;
+  Event rested_;  // a timer of its own: a rest is shorter than the wheel's tick
 };
 
 }  // namespace streamgate
