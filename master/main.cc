@@ -11,6 +11,7 @@
 #include "master/config_loader.h"
 #include "master/service_control.h"
 #include "master/supervisor.h"
+#include "master/tls_files.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -33,9 +34,9 @@ int check(LoadedConfig loaded) {
     if (const auto account = find_account(loaded.config.user); !account) {
       loaded.problems.push_back(account.error().detail);
     }
-    if (const auto checked = check_worker_config(loaded.config); !checked) {
-      loaded.problems.push_back(checked.error().detail);
-    }
+    const auto read = read_tls_files(loaded.config);
+    const auto checked = read ? check_worker_config(loaded.config) : read;
+    if (!checked) loaded.problems.push_back(checked.error().detail);
   }
   for (const std::string& problem : loaded.problems) complain(problem);
   return loaded.ok() ? EXIT_SUCCESS : EXIT_FAILURE;

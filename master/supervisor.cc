@@ -121,9 +121,14 @@ LoadedConfig Supervisor::load_config_in_effect() const {
     log::error("config.problem", {{"problem", problem}});
   }
   if (inherited_.empty()) return loaded;
-  loaded.config.listen.clear();
+  // Their addresses replace those of the file; one that is the same keeps its certificate.
+  const auto configured = std::exchange(loaded.config.listen, {});
   for (const auto& listener : inherited_) {
-    loaded.config.listen.push_back(listener->configured());
+    ListenConfig entry{listener->configured(), std::nullopt};
+    for (const ListenConfig& other : configured) {
+      if (other.address == entry.address) entry.tls = other.tls;
+    }
+    loaded.config.listen.push_back(std::move(entry));
   }
   return loaded;
 }
@@ -333,6 +338,7 @@ int Supervisor::become_worker(const Generation& generation, unsigned slot_index)
   }
   const Heritage heritage{.config = generation.config,
                           .listeners = generation.sockets,
+                          .ticket_key = generation.ticket_key,
                           .slot_index = slot_index,
                           .generation = generation.number,
                           .slots = scoreboard_->slots(),

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "worker/exchange.h"
+#include "worker/tls_server.h"
 
 namespace streamgate {
 namespace {
@@ -51,23 +52,36 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
 
 Server::~Server() { close_all(); }
 
-Result<void> Server::listen(std::span<const ListenSocket> sockets) {
+Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key) {
   for (const ListenSocket& socket : sockets) {
-    Evhtp htp(evhtp_new(base_, nullptr));
+    auto listener = std::make_unique<Listener>(Listener{*this, {}, {}});
+    if (socket.tls) {
+      auto context = make_server_context(*socket.tls, ticket_key);
+      if (!context) return context.error();
+      listener->tls = *std::move(context);
+    }
+    Evhtp& htp = listener->htp;
+    htp.reset(evhtp_new(base_, nullptr));
     if (!htp) return Error{Reason::internal, "evhtp_new failed"};
-    evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, this);
+    evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, listener.get());
     // Backlog 0: the master has called listen() already. evhtp closes this process's copy.
     if (evhtp_accept_socket(htp.get(), socket.fd, 0) != 0) {
       return Error{Reason::internal, "evhtp_accept_socket failed"};
     }
     evconnlistener_set_error_cb(htp->server, &Server::on_accept_error);
-    listeners_.push_back(std::move(htp));
+    listeners_.push_back(std::move(listener));
   }
   return {};
 }
 
-evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
-  auto& server = *static_cast<Server*>(self);
+evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
+  const auto& listener = *static_cast<const Listener*>(argument);
+  Server& server = listener.server;
+  Ssl ssl;
+  if (listener.tls) {
+    ssl = make_server_tls(*listener.tls, static_cast<int>(connection->sock));
+    if (!ssl) return EVHTP_RES_ERROR;  // evhtp closes it
+  }
   const int on =
       1;  // small answers leave at once; for a Unix socket this fails and does not matter
   ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -79,7 +93,8 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
     count(slot.counters.connections_refused);
     refuse_with = Reason::overloaded;
   }
-  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, refuse_with);
+  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, std::move(ssl),
+                                           refuse_with);
   if (server.draining_) gate->drain(server.environment_.config.drain.idle);
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
@@ -128,9 +143,10 @@ bool Server::over_limit() {
          environment_.config.limits.connections;
 }
 
-void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
+void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
   // evhtp's listeners carry the evhtp_t as their argument; ours is behind it.
-  auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.post_accept_cbarg);
+  const void* ours = static_cast<evhtp_t*>(htp)->defaults.post_accept_cbarg;
+  Server& server = static_cast<const Listener*>(ours)->server;
   if (server.accept_again_.armed()) return;
   const int64_t now_ms = server.environment_.wheel.now_ms();
   auto& logged_ms = server.accept_failure_logged_ms_;
@@ -153,14 +169,14 @@ void Server::rest() {
 }
 
 void Server::pause_accepting() {
-  for (auto& htp : listeners_) evconnlistener_disable(htp->server);
+  for (auto& listener : listeners_) evconnlistener_disable(listener->htp->server);
 }
 
 void Server::resume_accepting() {
   if (resting_) event_del(rested_.get());
   resting_ = false;
   if (accept_again_.armed()) return;
-  for (auto& htp : listeners_) evconnlistener_enable(htp->server);
+  for (auto& listener : listeners_) evconnlistener_enable(listener->htp->server);
 }
 
 void Server::drain() {
@@ -176,7 +192,7 @@ void Server::stop_listening() {
   accept_again_.cancel();
   event_del(rested_.get());
   resting_ = false;
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+  for (auto& listener : listeners_) evhtp_unbind_socket(listener->htp.get());
 }
 
 void Server::close_all() {

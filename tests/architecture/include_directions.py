@@ -31,7 +31,7 @@ LEVELS = {
     },
     2: {
         *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),
-        *("tls", "upstream_*"),
+        *("tls", "tls_server", "upstream_*"),
     },
     3: {"exchange", "exchange_*", "server", "worker"},
 }
@@ -45,9 +45,11 @@ WALLS = {
     r"CLI/": {"master/command_line*"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate"},
     r"openssl/": {
+        "worker/client_socket",
         "worker/dialer",
         "worker/event",
         "worker/tls",
+        "worker/tls_server",
         "worker/upstream_connection",
         "worker/upstream_pool",
     },

@@ -87,7 +87,8 @@ class Proxy:
         "security": {"allow_private": ["127.0.0.0/8", "::1/128"]},
     }
 
-    def __init__(self, settings=None, text=None, environment=None, arguments=None):
+    def __init__(self, settings=None, text=None, environment=None, arguments=None, tls=None):
+        self.tls = tls  # the SSLContext of clients, where the first listener speaks TLS
         # Readable for the user that workers may become.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
         os.chmod(self.folder, 0o755)
@@ -116,7 +117,7 @@ class Proxy:
         bound = next(e for e in self.events() if e["event"] == "listener.bound")
         host, _, port = bound["address"].rpartition(":")
         self.host, self.port = host.strip("[]"), int(port)
-        self.origin = f"http://{host}:{port}"
+        self.origin = f"{'https' if tls else 'http'}://{host}:{port}"
 
     def _is_ready(self):
         if self.process.poll() is not None:
@@ -170,7 +171,7 @@ class Proxy:
 
     # What it does.
     def connect(self, **options):
-        return Client((self.host, self.port), **options)
+        return Client((self.host, self.port), **{"tls": self.tls, **options})
 
     def ask(self, target, headers=(), method="GET", version="1.1"):
         """One request on a connection of its own."""
