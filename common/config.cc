@@ -32,7 +32,7 @@ const std::vector<IpRange>& private_ranges() {
 
 Config default_config() {
   Config config;
-  config.listen.push_back(*SocketAddress::parse("0.0.0.0:8080"));
+  config.listen.push_back({*SocketAddress::parse("0.0.0.0:8080"), std::nullopt});
   config.trusted_proxies = loopback_ranges();
   config.trusted_proxies.insert(config.trusted_proxies.end(), private_ranges().begin(),
                                 private_ranges().end());

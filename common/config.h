@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,24 @@
 namespace streamgate {
 
 using Milliseconds = std::chrono::milliseconds;
+
+// What a listener needs to speak TLS.
+struct ListenTls {
+  std::string certificate;  // PEM file: the server's own first, then those that lead to the root
+  std::string key;          // PEM file, without a passphrase
+  // What was in them. Read by the master while it still may, and never printed; empty before.
+  std::string certificate_pem;
+  std::string key_pem;
+
+  bool operator==(const ListenTls&) const = default;
+};
+
+struct ListenConfig {
+  SocketAddress address;
+  std::optional<ListenTls> tls;  // none: plain HTTP
+
+  bool operator==(const ListenConfig&) const = default;
+};
 
 struct DrainConfig {
   Milliseconds timeout{0};            // 0: as long as streams run
@@ -111,7 +130,7 @@ struct LogConfig {
 };
 
 struct Config {
-  std::vector<SocketAddress> listen;     // empty: 0.0.0.0:8080, or LISTEN_ADDR
+  std::vector<ListenConfig> listen;      // empty: 0.0.0.0:8080, or LISTEN_ADDR
   unsigned workers = 0;                  // 0: one per core
   std::string user = "nobody";           // used when started as root
   std::string pid_file;                  // empty: none

@@ -3,8 +3,10 @@
 // process closing its own copy.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,13 +16,19 @@
 namespace streamgate {
 
 struct ListenSocket {
-  int fd = -1;            // bound, listening, non-blocking, close-on-exec
-  SocketAddress address;  // as bound: port 0 already replaced by the kernel's choice
+  int fd = -1;                   // bound, listening, non-blocking, close-on-exec
+  SocketAddress address;         // as bound: port 0 already replaced by the kernel's choice
+  std::optional<ListenTls> tls;  // with the files' contents; none: plain
 };
+
+// Encrypts the session tickets that TLS clients bring back, to whichever worker: a name, and a key
+// each for HMAC and AES. Random, one per generation.
+using TicketKey = std::array<unsigned char, 80>;
 
 struct Heritage {
   const Config& config;
   std::span<const ListenSocket> listeners;
+  const TicketKey& ticket_key;
   unsigned slot_index = 0;
   uint64_t generation = 0;
   std::span<Slot> slots;  // the whole scoreboard: for limits that hold over all workers

@@ -229,7 +229,7 @@ class SettingsPrinter {
 void apply_listen_addr(const std::string& text, LoadedConfig& loaded) {
   const auto address = SocketAddress::parse(text);
   if (address) {
-    loaded.config.listen = {*address};
+    loaded.config.listen = {{*address, std::nullopt}};
   } else {
     loaded.problems.push_back("LISTEN_ADDR: " + address.error().detail);
   }

@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "master/config_listen.h"
 #include "master/config_values.h"
 
 namespace streamgate {
@@ -261,7 +262,7 @@ ConfigKey allow_private() {
 
 std::vector<ConfigKey> general_keys() {
   return {
-      list(FIELD(listen), parse_one<SocketAddress>, print_each<SocketAddress>),
+      listen_key(),
       scalar(FIELD(workers), parse_workers, print_or_auto),
       scalar(FIELD(user), parse_word_of_text, print_text),
       optional_text(FIELD(pid_file), parse_path),
@@ -341,17 +342,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string_view last_word(std::string_view path) { return path.substr(path.rfind('.') + 1); }
 
-void check_listen(const std::vector<SocketAddress>& listen, int line, ConfigProblems& problems) {
-  if (listen.empty()) problems.push_back({line, "listen: needs at least one address"});
-  for (size_t i = 0; i < listen.size(); ++i) {
-    for (size_t j = i + 1; j < listen.size(); ++j) {
-      if (!overlap(listen[i], listen[j])) continue;
-      const std::string names = listen[i].to_string() + " and " + listen[j].to_string();
-      problems.push_back({line, "listen: " + names + " overlap"});
-    }
-  }
-}
-
 }  // namespace
 
 const std::vector<ConfigKey>& config_keys() {
@@ -409,7 +399,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
     const auto found = lines.find(path);
     return found == lines.end() ? 0 : found->second;
   };
-  check_listen(config.listen, line_of("listen"), problems);
+  check_listen_rules(config.listen, line_of("listen"), problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +

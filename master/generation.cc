@@ -1,9 +1,12 @@
 #include "master/generation.h"
 
 #include <sched.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "master/tls_files.h"
 
 namespace streamgate {
 namespace {
@@ -15,21 +18,30 @@ unsigned usable_cores() {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&cores)));
 }
 
+bool fill_random(TicketKey& key) {
+  return ::getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size());
+}
+
 }  // namespace
 
 Result<Generation> Generation::prepare(uint64_t number, Config config, const Listeners& live) {
   auto account = find_account(config.user);
   if (!account) return account.error();
-  auto listeners = bind_listeners(config.listen, live);
+  if (auto read = read_tls_files(config); !read) return read.error();
+  std::vector<SocketAddress> addresses;
+  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
+  auto listeners = bind_listeners(addresses, live);
   if (!listeners) return listeners.error();
   Generation out;
   out.number = number;
   out.config = std::move(config);
   out.account = *account;
   out.listeners = *std::move(listeners);
-  for (const auto& listener : out.listeners) {
-    out.sockets.push_back({listener->fd(), listener->bound()});
+  for (size_t i = 0; i < out.listeners.size(); ++i) {
+    const Listener& listener = *out.listeners[i];
+    out.sockets.push_back({listener.fd(), listener.bound(), out.config.listen[i].tls});
   }
+  if (!fill_random(out.ticket_key)) return Error{Reason::internal, "no random bytes"};
   constexpr unsigned kMostByDefault = 128;  // what `workers` itself may be at most
   const unsigned wanted = out.config.workers;
   out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMostByDefault));

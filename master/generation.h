@@ -29,9 +29,11 @@ struct Generation {
   std::optional<Account> account;     // none: workers stay who the master is
   Listeners listeners;                // those of another generation may be among them
   std::vector<ListenSocket> sockets;  // the same, as workers see them
+  TicketKey ticket_key{};
   std::vector<Place> places;
 
-  // Binds what is new and keeps what `live` has; nothing stays bound on failure.
+  // Reads the certificates and keys, binds what is new and keeps what `live` has; nothing stays
+  // bound on failure.
   static Result<Generation> prepare(uint64_t number, Config config, const Listeners& live);
 
   std::string addresses() const;  // for the log

@@ -56,6 +56,13 @@ class RecordWriter {
       if (known == order) value(key, std::string(name));
     }
   }
+  void value(const std::string& prefix, const std::optional<ListenTls>& tls) {
+    if (!tls) return;
+    value(prefix + "certificate", tls->certificate);
+    value(prefix + "key", tls->key);
+    value(prefix + "certificate_pem", tls->certificate_pem);
+    value(prefix + "key_pem", tls->key_pem);
+  }
   template <class Number>
   void values(std::string_view prefix, const std::map<std::string, Number>& numbers) {
     for (const auto& [name, number] : numbers) value(std::string(prefix) + name, number);
@@ -115,6 +122,14 @@ class RecordReader {
     }
     complain(key);
   }
+  void value(const std::string& prefix, std::optional<ListenTls>& tls) {
+    if (!values_.contains(prefix + "key_pem")) return;
+    tls.emplace();
+    value(prefix + "certificate", tls->certificate);
+    value(prefix + "key", tls->key);
+    value(prefix + "certificate_pem", tls->certificate_pem);
+    value(prefix + "key_pem", tls->key_pem);
+  }
   template <class Number>
   void values(std::string_view prefix, std::map<std::string, Number>& numbers) {
     for (const auto& [key, text] : values_) {
@@ -167,6 +182,7 @@ void describe(Record& record,
   record.value("device", listener.device);
   record.value("inode", listener.inode);
   record.value("from_manager", listener.from_manager);
+  record.value("tls.", listener.tls);
 }
 
 template <class Record, class T>

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/config.h"
 #include "common/result.h"
 #include "master/config_loader.h"
 #include "master/scoreboard_layout.h"
@@ -52,6 +53,9 @@ struct Handover {
     uint64_t device = 0;     // these two: the file of a Unix socket
     uint64_t inode = 0;
     bool from_manager = false;  // bound by the service manager
+    // The certificate and its key in use, which may no longer be what stands in their files: an
+    // old generation must be able to start a worker again.
+    std::optional<ListenTls> tls;
   };
 
   struct Board {

@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "master/config_listen.h"
+
 namespace streamgate {
 namespace {
 
@@ -62,16 +64,12 @@ Result<Listener> take_listener(const Handover::Listener& record, Descriptors& de
   return Listener::resume(std::move(fd), *configured, record.device, record.inode);
 }
 
-bool are_same(std::vector<SocketAddress> wanted, const Listeners& listeners) {
-  return std::all_of(listeners.begin(), listeners.end(),
-                     [&](const auto& listener) {
-                       const auto found =
-                           std::find(wanted.begin(), wanted.end(), listener->configured());
-                       if (found == wanted.end()) return false;
-                       wanted.erase(found);
-                       return true;
-                     }) &&
-         wanted.empty();
+// A generation's listeners stand in the order of its configuration.
+bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listeners) {
+  return std::equal(listen.begin(), listen.end(), listeners.begin(), listeners.end(),
+                    [](const ListenConfig& entry, const auto& listener) {
+                      return entry.address == listener->configured();
+                    });
 }
 
 // The generation that serves, with its own listeners and nothing bound anew.
@@ -82,9 +80,13 @@ Result<Generation> take_generation(const Handover& handover, const Listeners& li
     return refused(loaded.problems.front() +
                    " (reload with a configuration that both programs know, then replace the file)");
   }
-  if (!from_manager.empty()) loaded.config.listen = addresses_of(from_manager);
+  if (!from_manager.empty()) loaded.config.listen = listen_at(addresses_of(from_manager), {});
   if (!are_same(loaded.config.listen, listeners)) {
     return refused("the listeners are not those of the configuration in effect");
+  }
+  // The certificates in use, and not what stands in their files by now.
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    loaded.config.listen[i].tls = handover.listeners[i].tls;
   }
   auto generation =
       Generation::prepare(handover.generation.number, std::move(loaded.config), listeners);

@@ -12,6 +12,7 @@
 #include "master/service_control.h"
 #include "master/service_files.h"
 #include "master/supervisor.h"
+#include "master/tls_files.h"
 #include "master/trial_run.h"
 #include "worker/worker.h"
 
@@ -35,9 +36,9 @@ int check(LoadedConfig loaded) {
     if (const auto account = find_account(loaded.config.user); !account) {
       loaded.problems.push_back(account.error().detail);
     }
-    if (const auto checked = check_worker_config(loaded.config); !checked) {
-      loaded.problems.push_back(checked.error().detail);
-    }
+    const auto read = read_tls_files(loaded.config);
+    const auto checked = read ? check_worker_config(loaded.config) : read;
+    if (!checked) loaded.problems.push_back(checked.error().detail);
   }
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;

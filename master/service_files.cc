@@ -108,7 +108,7 @@ std::vector<std::string> missing_directories(const Config& config) {
   look("pid_file", config.pid_file);
   look("log.access", config.log.access);
   look("log.error", config.log.error);
-  for (const SocketAddress& address : config.listen) look("listen", address.path());
+  for (const ListenConfig& entry : config.listen) look("listen", entry.address.path());
   return out;
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "master/config_listen.h"
 #include "master/inheritance.h"
 #include "master/service_control.h"
 #include "master/supervisor_limits.h"
@@ -138,7 +139,7 @@ LoadedConfig Supervisor::load_config_in_effect() const {
     log::error("config.problem", {{"problem", problem}});
   }
   if (inherited_.empty()) return loaded;
-  loaded.config.listen = addresses_of(inherited_);
+  loaded.config.listen = listen_at(addresses_of(inherited_), loaded.config.listen);
   return loaded;
 }
 
@@ -358,6 +359,7 @@ int Supervisor::become_worker(const Generation& generation, unsigned slot_index)
   }
   const Heritage heritage{.config = generation.config,
                           .listeners = generation.sockets,
+                          .ticket_key = generation.ticket_key,
                           .slot_index = slot_index,
                           .generation = generation.number,
                           .slots = scoreboard_->slots(),

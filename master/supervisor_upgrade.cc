@@ -174,12 +174,13 @@ Handover Supervisor::handover() const {
 }
 
 void Supervisor::hand_over_generation(Handover& out) const {
-  for (const auto& listener : current_->listeners) {
+  for (size_t i = 0; i < current_->listeners.size(); ++i) {
+    const auto& listener = current_->listeners[i];
     const bool is_managed =
         std::find(inherited_.begin(), inherited_.end(), listener) != inherited_.end();
-    out.listeners.push_back({listener->fd(),
-                             is_managed ? std::string() : listener->configured().to_string(),
-                             listener->device(), listener->inode(), is_managed});
+    out.listeners.push_back(
+        {listener->fd(), is_managed ? std::string() : listener->configured().to_string(),
+         listener->device(), listener->inode(), is_managed, current_->config.listen[i].tls});
   }
   out.generation = {current_->number, static_cast<unsigned>(current_->places.size())};
   Config config = current_->config;

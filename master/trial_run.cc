@@ -18,6 +18,7 @@
 #include "common/memory_file.h"
 #include "common/version.h"
 #include "master/child_process.h"
+#include "master/config_listen.h"
 #include "master/handover.h"
 #include "master/inheritance.h"
 #include "master/trial_verdict.h"
@@ -60,6 +61,7 @@ int become_worker(const Program& program, const Generation& generation, Scoreboa
   }
   return program.run_worker({.config = generation.config,
                              .listeners = generation.sockets,
+                             .ticket_key = generation.ticket_key,
                              .slot_index = 0,
                              .generation = generation.number,
                              .slots = scoreboard.slots(),
@@ -100,15 +102,17 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
 TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
   if (!loaded.ok()) return {{}, "the configuration is wrong", loaded.problems};
-  if (!from_manager.empty()) loaded.config.listen = from_manager;
+  if (!from_manager.empty()) {
+    loaded.config.listen = listen_at(from_manager, loaded.config.listen);
+  }
   // Logs are opened by the takeover; until then a trial says what it has to say to the master.
   loaded.config.log = {.level = LogLevel::warn, .access = "off", .error = "stderr"};
   if (const auto opened = log::open(loaded.config.log); !opened) {
     return refused(opened.error().detail);
   }
   Listeners stand_ins;
-  for (const SocketAddress& address : loaded.config.listen) {
-    auto listener = Listener::stand_in(address);
+  for (const ListenConfig& entry : loaded.config.listen) {
+    auto listener = Listener::stand_in(entry.address);
     if (!listener) return refused(listener.error().detail);
     stand_ins.push_back(std::make_shared<const Listener>(*std::move(listener)));
   }

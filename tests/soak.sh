@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The long form of the soak: 200 reloads and 20 upgrades in a row under load, some minutes. Takes the
-# binary to test; without one, that of the dev preset. Upgrades alternate between it and a second
-# one, by default a copy.
+# The long form of the soak: 200 reloads and 20 upgrades under load and beside two paced streams of
+# 10 minutes. Takes the binary to test; without one, that of the dev preset. Upgrades alternate
+# between it and a second one, by default a copy.
 #
-#   tests/soak.sh [PATH-OF-STREAMGATE [RELOADS [UPGRADES [PATH-OF-ANOTHER]]]]
+#   tests/soak.sh [PATH-OF-STREAMGATE [RELOADS [UPGRADES [SECONDS [PATH-OF-ANOTHER]]]]]
 set -euo pipefail
 binary=$(realpath "${1:-build/dev/streamgate}")
-other=$(realpath "${4:-$binary}")
+other=$(realpath "${5:-$binary}")
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export STREAMGATE_BINARY=$binary STREAMGATE_SOAK_RELOADS=${2:-200} \
-  STREAMGATE_SOAK_UPGRADES=${3:-20} STREAMGATE_SOAK_PROGRAMS=$other:$binary
+  STREAMGATE_SOAK_UPGRADES=${3:-20} STREAMGATE_SOAK_SECONDS=${4:-600} \
+  STREAMGATE_SOAK_PROGRAMS=$other:$binary
 exec python3 -B functional/test_soak.py

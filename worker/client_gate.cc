@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/log.h"
+#include "worker/tls.h"
 
 namespace streamgate {
 namespace {
@@ -40,11 +42,12 @@ void slim(evhtp_connection_t& connection) {
 
 }  // namespace
 
-ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connection,
+ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
                        std::optional<Reason> refuse_with)
     : environment_(environment),
       connection_(connection),
-      socket_(static_cast<int>(connection->sock)),
+      socket_(static_cast<int>(connection->sock), std::move(ssl)),
+      phase_(socket_.is_tls() ? Phase::handshaking : Phase::reading_head),
       refuse_with_(refuse_with),
       stream_(*this, environment.wheel, environment.client.write_stall_timeout),
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
@@ -68,10 +71,56 @@ bool ClientGate::may_keep_alive() const {
 
 void ClientGate::on_readable() {
   if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::handshaking && !shake_hands()) return;
   // What had been pipelined is served first: reading on for each small request would gather a
   // flood.
   if (!std::exchange(has_pipelined_, false)) read_input();
   if (phase_ == Phase::reading_head) take_head();
+}
+
+// False: not yet, or not with this client.
+bool ClientGate::shake_hands() {
+  switch (socket_.shake_hands()) {
+    case ClientSocket::Handshake::done:
+      phase_ = Phase::reading_head;
+      deadline_.arm(drain_idle_.value_or(environment_.client.header_timeout));
+      return true;
+    case ClientSocket::Handshake::wants_read:
+      return false;
+    case ClientSocket::Handshake::wants_write:
+      wait_to_write();
+      return false;
+    case ClientSocket::Handshake::plain_http:
+      intake_ = environment_.intakes.take();
+      phase_ = Phase::reading_head;
+      refuse({Reason::bad_request, "plain HTTP where TLS is spoken"});
+      return false;
+    case ClientSocket::Handshake::failed:
+      if (log::enabled(LogLevel::debug)) {
+        log::debug("tls.handshake_failed",
+                   {{"client", peer().to_string()}, {"detail", take_tls_errors()}});
+      }
+      disconnect();
+      return false;
+  }
+  return false;
+}
+
+// TLS cannot go on reading, or cannot end, before it has written.
+void ClientGate::wait_to_write() {
+  if (!writable_) {
+    writable_ = std::make_unique<MemberEvent>(connection_->evbase, socket_.fd(), EV_WRITE,
+                                              callback<&ClientGate::on_writable>, this);
+  }
+  readable_.remove();
+  reading_ = false;
+  writable_->add();
+}
+
+void ClientGate::on_writable() {
+  if (phase_ == Phase::lingering && !socket_.shut_writing()) return wait_to_write();
+  watch_input();
+  on_readable();
 }
 
 void ClientGate::watch_input() {
@@ -89,6 +138,7 @@ void ClientGate::read_input() {
   const ClientSocket::Moved received = socket_.read(bytes);
   // FIN or an error. A client that closes its sending side has left (documented in the manual).
   if (received.gone) return disconnect();
+  if (received.wants_write) return wait_to_write();
   if (received.bytes == 0) return;
   if (phase_ == Phase::lingering) {
     lingered_bytes_ += received.bytes;
@@ -166,10 +216,10 @@ void ClientGate::on_response_broken() {
 // reset the connection and could take our answer with it.
 void ClientGate::linger() {
   phase_ = Phase::lingering;
-  socket_.shut_writing();
-  watch_input();
   return_intake();
   deadline_.arm(kLingerTimeout);
+  if (!socket_.shut_writing()) return wait_to_write();
+  watch_input();
 }
 
 void ClientGate::on_deadline() {
@@ -196,9 +246,11 @@ void ClientGate::close() {
 // An exchange that is still answering is told first: what it was lent goes with the connection.
 void ClientGate::disconnect() {
   if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::reading_head) socket_.say_goodbye();
   phase_ = Phase::closed;
   stream_.lose(Reason::client_gone);
   readable_.remove();
+  if (writable_) writable_->remove();
   deadline_.cancel();
   return_intake();
   connection_.reset();

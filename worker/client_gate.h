@@ -61,15 +61,17 @@ struct GateEnvironment {
 class ClientGate final : public Retirable, private ResponseOwner {
  public:
   // Called from evhtp's post-accept callback; owns the connection from then on, because none of
-  // evhtp's own callbacks, which free it, is left in place. `refuse_with` other than nullopt: every
+  // evhtp's own callbacks, which free it, is left in place. `ssl`: ready for the handshake, or null
+  // for a plain client. `refuse_with` other than nullopt: every
   // request on this connection is answered with that.
-  ClientGate(GateEnvironment& environment, evhtp_connection_t* connection,
+  ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
              std::optional<Reason> refuse_with);
   ~ClientGate() override;
 
   ClientStream& stream() { return stream_; }
   const ClientStream& stream() const { return stream_; }
   const SocketAddress& peer() const { return stream_.peer(); }
+  bool is_tls() const { return socket_.is_tls(); }
 
   // Whether the response that is being written may leave the connection open.
   bool may_keep_alive() const;
@@ -80,15 +82,18 @@ class ClientGate final : public Retirable, private ResponseOwner {
   void close();
 
  private:
-  enum class Phase { reading_head, serving, lingering, closed };
+  enum class Phase { handshaking, reading_head, serving, lingering, closed };
 
   void on_readable();
+  bool shake_hands();
   void read_input();
   void take_head();
   bool head_started() const { return intake_ && intake_->parser.started(); }
   void return_intake();
   void refuse(const Error& error);
   void linger();
+  void wait_to_write();
+  void on_writable();
   void on_deadline();
   void on_response_sent() override;
   void on_response_broken() override;
@@ -99,7 +104,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   GateEnvironment& environment_;
   EvhtpConnection connection_;  // null once it is gone
   ClientSocket socket_;
-  Phase phase_ = Phase::reading_head;
+  Phase phase_;
   std::optional<Reason> refuse_with_;
   std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
   bool reading_ = false;                                 // readable_ is added
@@ -108,6 +113,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   std::unique_ptr<ClientIntake> intake_;  // lent from a request's first byte to its answer's end
   ClientStream stream_;
   MemberEvent readable_;
+  std::unique_ptr<MemberEvent> writable_;  // made when TLS first has to write before it reads
   Deadline deadline_;
 };
 

@@ -140,6 +140,11 @@ ClientStream::Taken ClientStream::write_some(std::string_view body) {
   if (framing_.kind == ClientFraming::Kind::none) return {flush(), body.size()};
   if (full_) return {Flow::full, 0};
   if (socket_ == nullptr) return {Flow::gone, 0};
+  // TLS keeps a record that the socket did not take, and wants the whole of it offered again: head
+  // and body, which part here, must not share one.
+  if (socket_->is_tls() && !head_sent_) {
+    if (const Flow flow = flush(); flow != Flow::open) return {flow, 0};
+  }
   const size_t head_length = held_head_.size();
   if (head_length == 0) {
     const iovec extent = part(body);
@@ -169,8 +174,9 @@ ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
 }
 
 bool ClientStream::can_splice() const {
-  return !full_ && (framing_.kind == ClientFraming::Kind::length ||
-                    framing_.kind == ClientFraming::Kind::until_close);
+  return !full_ && socket_ != nullptr && !socket_->is_tls() &&
+         (framing_.kind == ClientFraming::Kind::length ||
+          framing_.kind == ClientFraming::Kind::until_close);
 }
 
 ClientStream::Taken ClientStream::take(size_t offered, ClientSocket::Moved moved) {

@@ -122,8 +122,9 @@ void Exchange::start_rewriting(ContentCoding coding) {
   const Config& config = environment_.config;
   PlaylistSetting setting;
   setting.base_url = url_.to_string();
-  setting.proxy_origin = public_origin(
-      client_head_, is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
+  setting.proxy_origin =
+      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
+                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
   if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
     setting.proxy_origin = path_of(setting.proxy_origin);
   }

@@ -299,17 +299,17 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   return std::move(head).finish();
 }
 
-std::string public_origin(const RequestHead& client, bool peer_is_trusted,
+std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url) {
   if (!public_url.empty()) return std::string(public_url);
-  std::string_view scheme = "http";
   std::string_view host = find_field(client.fields, "Host").value_or("");
   std::string_view prefix;
   if (peer_is_trusted) {
     const std::string_view forwarded_host = first_element(client.fields, "X-Forwarded-Host");
     if (is_plain_host(forwarded_host)) host = forwarded_host;
-    if (ascii::iequals(first_element(client.fields, "X-Forwarded-Proto"), "https"))
-      scheme = "https";
+    const std::string_view forwarded_scheme = first_element(client.fields, "X-Forwarded-Proto");
+    if (ascii::iequals(forwarded_scheme, "https")) scheme = "https";
+    if (ascii::iequals(forwarded_scheme, "http")) scheme = "http";
     prefix = plain_prefix(first_element(client.fields, "X-Forwarded-Prefix"));
   }
   std::string origin;

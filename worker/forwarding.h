@@ -53,9 +53,9 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
 
 // The URL prefix of children: `<origin><prefix>` without a path, from public_url, else from
 // X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (a list's first element), else from
-// Host. Forwarded values that are not a plain host[:port] or path are ignored. Empty for an
-// HTTP/1.0 client without Host: then children are path-only.
-std::string public_origin(const RequestHead& client, bool peer_is_trusted,
+// Host and `scheme`, by which the request came. Forwarded values that are not a plain host[:port]
+// or path are ignored. Empty for an HTTP/1.0 client without Host: then children are path-only.
+std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url);
 
 }  // namespace streamgate

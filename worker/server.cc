@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "worker/exchange.h"
+#include "worker/tls_server.h"
 
 namespace streamgate {
 namespace {
@@ -39,7 +40,10 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
       accept_again_(environment.wheel, this,
-                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {
+                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }),
+      balance_(all_slots, environment.slot),
+      rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
+  CHECK(rested_);
   // libevent clears its blocks with calloc, and glibc's takes none from the thread's cache; with
   // malloc given to it, it uses that and memset. Not through evhtp_set_mem_functions: evhtp
   // compares what it is given with malloc, and goes on with calloc.
@@ -48,23 +52,36 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
 
 Server::~Server() { close_all(); }
 
-Result<void> Server::listen(std::span<const ListenSocket> sockets) {
+Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key) {
   for (const ListenSocket& socket : sockets) {
-    Evhtp htp(evhtp_new(base_, nullptr));
+    auto listener = std::make_unique<Listener>(Listener{*this, {}, {}});
+    if (socket.tls) {
+      auto context = make_server_context(*socket.tls, ticket_key);
+      if (!context) return context.error();
+      listener->tls = *std::move(context);
+    }
+    Evhtp& htp = listener->htp;
+    htp.reset(evhtp_new(base_, nullptr));
     if (!htp) return Error{Reason::internal, "evhtp_new failed"};
-    evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, this);
+    evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, listener.get());
     // Backlog 0: the master has called listen() already. evhtp closes this process's copy.
     if (evhtp_accept_socket(htp.get(), socket.fd, 0) != 0) {
       return Error{Reason::internal, "evhtp_accept_socket failed"};
     }
     evconnlistener_set_error_cb(htp->server, &Server::on_accept_error);
-    listeners_.push_back(std::move(htp));
+    listeners_.push_back(std::move(listener));
   }
   return {};
 }
 
-evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
-  auto& server = *static_cast<Server*>(self);
+evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
+  const auto& listener = *static_cast<const Listener*>(argument);
+  Server& server = listener.server;
+  Ssl ssl;
+  if (listener.tls) {
+    ssl = make_server_tls(*listener.tls, static_cast<int>(connection->sock));
+    if (!ssl) return EVHTP_RES_ERROR;  // evhtp closes it
+  }
   const int on =
       1;  // small answers leave at once; for a Unix socket this fails and does not matter
   ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -76,10 +93,12 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
     count(slot.counters.connections_refused);
     refuse_with = Reason::overloaded;
   }
-  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, refuse_with);
+  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, std::move(ssl),
+                                           refuse_with);
   if (server.draining_) gate->drain(server.environment_.config.drain.idle);
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
+  if (server.balance_.wants_rest(server.environment_.wheel.now_ms())) server.rest();
   return EVHTP_RES_OK;
 }
 
@@ -103,6 +122,7 @@ void Server::on_gate_closed(ClientGate& gate) {
   environment_.reaper.retire(std::move(it->second));
   gates_.erase(it);
   environment_.slot.connections_now.store(environment_.slot.connections_now.load() - 1);
+  if (resting_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
 }
 
@@ -123,9 +143,10 @@ bool Server::over_limit() {
          environment_.config.limits.connections;
 }
 
-void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
+void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
   // evhtp's listeners carry the evhtp_t as their argument; ours is behind it.
-  auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.post_accept_cbarg);
+  const void* ours = static_cast<evhtp_t*>(htp)->defaults.post_accept_cbarg;
+  Server& server = static_cast<const Listener*>(ours)->server;
   if (server.accept_again_.armed()) return;
   const int64_t now_ms = server.environment_.wheel.now_ms();
   auto& logged_ms = server.accept_failure_logged_ms_;
@@ -135,12 +156,27 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
                {{"errno", std::strerror(errno)},
                 {"hint", "raise the limit of open files, or lower limits.connections"}});
   }
-  for (auto& htp : server.listeners_) evconnlistener_disable(htp->server);
+  server.pause_accepting();
   server.accept_again_.arm(kAcceptPause);
 }
 
+// libevent's accept loop ends when its listener is disabled within it.
+void Server::rest() {
+  pause_accepting();
+  resting_ = true;
+  const timeval moment{0, std::chrono::microseconds(AcceptBalance::kRest).count()};
+  event_add(rested_.get(), &moment);
+}
+
+void Server::pause_accepting() {
+  for (auto& listener : listeners_) evconnlistener_disable(listener->htp->server);
+}
+
 void Server::resume_accepting() {
-  for (auto& htp : listeners_) evconnlistener_enable(htp->server);
+  if (resting_) event_del(rested_.get());
+  resting_ = false;
+  if (accept_again_.armed()) return;
+  for (auto& listener : listeners_) evconnlistener_enable(listener->htp->server);
 }
 
 void Server::drain() {
@@ -154,7 +190,9 @@ void Server::drain() {
 // Only the sockets go: each connection that is left still works with its evhtp_t.
 void Server::stop_listening() {
   accept_again_.cancel();
-  for (auto& htp : listeners_) evhtp_unbind_socket(htp.get());
+  event_del(rested_.get());
+  resting_ = false;
+  for (auto& listener : listeners_) evhtp_unbind_socket(listener->htp.get());
 }
 
 void Server::close_all() {

@@ -14,6 +14,7 @@
 
 #include "common/heritage.h"
 #include "common/result.h"
+#include "worker/accept_balance.h"
 #include "worker/client_gate.h"
 #include "worker/event.h"
 #include "worker/exchange_environment.h"
@@ -41,7 +42,8 @@ class Server final : private GateObserver {
   Server& operator=(const Server&) = delete;
 
   // Accepts on these sockets from now on, and closes this process's copies of them in drain().
-  Result<void> listen(std::span<const ListenSocket> sockets);
+  // tls_failed if a certificate or key cannot be used.
+  Result<void> listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key);
 
   // Closes the listeners at once; every answer closes its connection, idle connections may still
   // ask once within drain.idle. Ends with on_drained().
@@ -54,8 +56,17 @@ class Server final : private GateObserver {
   void on_refused(const ClientGate& gate, const Error& error) override;
   void on_gate_closed(ClientGate& gate) override;
 
-  static evhtp_res on_accepted(evhtp_connection_t* connection, void* self);
-  static void on_accept_error(evconnlistener* listener, void* self);
+  // evhtp's set-up of one listening socket, and what its callbacks find us by.
+  struct Listener {
+    Server& server;
+    Evhtp htp;
+    SslContext tls;  // null: plain
+  };
+
+  static evhtp_res on_accepted(evhtp_connection_t* connection, void* argument);
+  static void on_accept_error(evconnlistener* listener, void* htp);
+  void rest();
+  void pause_accepting();
   void resume_accepting();
   void stop_listening();
   bool over_limit();
@@ -66,13 +77,16 @@ class Server final : private GateObserver {
   std::span<Slot> all_slots_;
   Observer& observer_;
   GateEnvironment gate_environment_;
-  std::vector<Evhtp> listeners_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
   uint64_t elsewhere_ = 0;  // connections of all other workers, when last looked at
   std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
   int64_t looked_elsewhere_ms_ = 0;                  // CLOCK_MONOTONIC
   Deadline accept_again_;                            // after the process ran out of descriptors
+  AcceptBalance balance_;
+  bool resting_ = false;
+  Event rested_;  // a timer of its own: a rest is shorter than the wheel's tick
 };
 
 }  // namespace streamgate

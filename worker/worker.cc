@@ -16,6 +16,7 @@
 #include "worker/server.h"
 #include "worker/target_guard.h"
 #include "worker/tls.h"
+#include "worker/tls_server.h"
 #include "worker/upstream_pool.h"
 
 namespace streamgate {
@@ -87,7 +88,8 @@ class Worker final : private Server::Observer {
   Result<void> start() {
     if (auto opened = access_log_.open(); !opened) return opened;
     if (auto started = pool_.start(); !started) return started;
-    if (auto listening = server_.listen(heritage_.listeners); !listening) return listening;
+    if (auto listening = server_.listen(heritage_.listeners, heritage_.ticket_key); !listening)
+      return listening;
     watch_signals();
     lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
                               callback<&Worker::drain>, this));
@@ -194,6 +196,12 @@ int run_worker(const Heritage& heritage) {
 Result<void> check_worker_config(const Config& config) {
   auto context = make_tls_context(config.upstream.tls);
   if (!context) return std::move(context).error();
+  for (const ListenConfig& entry : config.listen) {
+    if (!entry.tls) continue;
+    if (auto server = make_server_context(*entry.tls, {}); !server) {
+      return std::move(server).error();
+    }
+  }
   return {};
 }
 

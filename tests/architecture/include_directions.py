@@ -24,14 +24,14 @@ CROSSING = ("master/main.cc", "worker/worker.h")
 LEVELS = {
     0: {"event"},
     1: {
-        *("attribute_list", "block_writer", "body_sniffer", "child_url"),
+        *("accept_balance", "attribute_list", "block_writer", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
         *("stream_request", "target_guard"),
     },
     2: {
         *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),
-        *("tls", "upstream_*"),
+        *("tls", "tls_server", "upstream_*"),
     },
     3: {"exchange", "exchange_*", "server", "worker"},
 }
@@ -45,9 +45,11 @@ WALLS = {
     r"CLI/": {"master/command_line*"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate"},
     r"openssl/": {
+        "worker/client_socket",
         "worker/dialer",
         "worker/event",
         "worker/tls",
+        "worker/tls_server",
         "worker/upstream_connection",
         "worker/upstream_pool",
     },

@@ -32,6 +32,10 @@ class Authority:
     def issue(self, *names, days=1):
         """A server's SSLContext for these names (`IP:127.0.0.1` for an address); names asked for by
         SNI are noted on each connection."""
+        return server_context(*self.issue_files(*names, days=days))
+
+    def issue_files(self, *names, days=1):
+        """The PEM files of a certificate for these names, and of its key."""
         stem = os.path.join(self.folder, names[0].replace(":", "_").replace("*", "_"))
         alternatives = ",".join(n if n.startswith("IP:") else "DNS:" + n for n in names)
         with open(stem + ".ext", "w", encoding="ascii") as file:
@@ -67,7 +71,11 @@ class Authority:
             "-out",
             stem + ".pem",
         )
-        return server_context(stem + ".pem", stem + ".key")
+        return stem + ".pem", stem + ".key"
+
+    def client_context(self):
+        """What a client needs that trusts this authority alone."""
+        return ssl.create_default_context(cafile=self.certificate)
 
     def self_signed(self, name):
         stem = os.path.join(self.folder, "self-signed")

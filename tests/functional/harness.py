@@ -95,7 +95,9 @@ class Proxy:
         arguments=None,
         binary=BINARY,
         awaited="master.ready",
+        tls=None,
     ):
+        self.tls = tls  # the SSLContext of clients, where the first listener speaks TLS
         # Readable for the user that workers may become.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
         os.chmod(self.folder, 0o755)
@@ -125,7 +127,7 @@ class Proxy:
         bound = next(e for e in self.events() if e["event"] == "listener.bound")
         host, _, port = bound["address"].rpartition(":")
         self.host, self.port = host.strip("[]"), int(port)
-        self.origin = f"http://{host}:{port}"
+        self.origin = f"{'https' if tls else 'http'}://{host}:{port}"
 
     def _is_ready(self):
         if self.process.poll() is not None:
@@ -179,7 +181,7 @@ class Proxy:
 
     # What it does.
     def connect(self, **options):
-        return Client((self.host, self.port), **options)
+        return Client((self.host, self.port), **{"tls": self.tls, **options})
 
     def ask(self, target, headers=(), method="GET", version="1.1"):
         """One request on a connection of its own."""

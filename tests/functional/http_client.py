@@ -4,6 +4,7 @@ http.client forgives too much for judging a proxy; this one is strict and raises
 """
 
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -17,7 +18,8 @@ class BadAnswer(Exception):
 
 class Response:
     """One answer. `complete` tells whether its framing was satisfied; `ended_by` is what followed:
-    None (nothing yet), "fin" or "reset"."""
+    None (nothing yet), "fin" or "reset"; with TLS, "fin" is a close_notify, and "cut" an end
+    without one."""
 
     def __init__(self, head):
         lines = head.split(b"\r\n")
@@ -56,15 +58,22 @@ class Response:
 
 
 class Client:
-    """One connection to the proxy."""
+    """One connection to the proxy. `tls` is an SSLContext, `session` one to be resumed."""
 
-    def __init__(self, address, timeout=TIMEOUT, receive_buffer=None):
+    def __init__(self, address, timeout=TIMEOUT, receive_buffer=None, tls=None, session=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(address)
+        if tls:
+            self.socket = tls.wrap_socket(
+                self.socket,
+                server_hostname=address[0],
+                suppress_ragged_eofs=False,
+                session=session,
+            )
         self.pending = b""
         self.end = None
 
@@ -113,6 +122,9 @@ class Client:
             data = self.socket.recv(1 << 18)
         except ConnectionResetError:
             self.end = "reset"
+            return False
+        except ssl.SSLEOFError:
+            self.end = "cut"
             return False
         if not data:
             self.end = "fin"

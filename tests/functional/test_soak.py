@@ -1,24 +1,29 @@
 """Reloads and upgrades in a row under load: nothing may be lost, cut, counted backwards or left
-behind.
+behind, over plain connections and over TLS.
 
 STREAMGATE_SOAK_RELOADS (10) and STREAMGATE_SOAK_UPGRADES (2) say how many; the upgrades lie between
-the reloads. tests/soak.sh runs the long form.
+the reloads, and all of them are spread over STREAMGATE_SOAK_SECONDS (0: as fast as they go), which
+is how long the paced streams last, too. tests/soak.sh runs the long form.
 """
 
 import hashlib
 import os
 import re
+import ssl
 import tempfile
 import threading
 import time
 
+from certificates import Authority
 from harness import BINARY, ProxyTest, main, stream_path, wait_until
+from http_client import Client
 from programs import NEXT, put
 from test_processes import streamgate
 from upstream import Answer, ok, playlist
 
 RELOADS = int(os.environ.get("STREAMGATE_SOAK_RELOADS", "10"))
 UPGRADES = int(os.environ.get("STREAMGATE_SOAK_UPGRADES", "2"))
+SECONDS = float(os.environ.get("STREAMGATE_SOAK_SECONDS", "0"))
 PROGRAMS = os.environ.get("STREAMGATE_SOAK_PROGRAMS", f"{NEXT}:{BINARY}").split(":")  # in turn
 SEGMENT = bytes(range(256)) * 256
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n" + "".join(
@@ -30,21 +35,29 @@ BLOCK = hashlib.sha256(b"block").digest() * 32
 class Load:
     """Clients that ask until told to stop, and what went wrong for them."""
 
-    def __init__(self, proxy, up):
-        self.proxy, self.up = proxy, up
+    def __init__(self, up, doors):
+        self.up, self.doors = up, doors
         self.over = threading.Event()
         self.failures, self.served = [], 0
         self.threads = []
 
     def start(self, client, *arguments):
-        def guarded():
-            try:
-                client(*arguments)
-            except Exception as error:  # pylint: disable=broad-exception-caught
-                self.failures.append((client.__name__, repr(error)))
+        """One for each door: an address, and the SSLContext of those who come by it."""
 
-        self.threads.append(threading.Thread(target=guarded))
-        self.threads[-1].start()
+        def guarded(door):
+            try:
+                client(door, *arguments)
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                self.failures.append((client.__name__, door, repr(error)))
+
+        for door in self.doors:
+            self.threads.append(threading.Thread(target=guarded, args=[door]))
+            self.threads[-1].start()
+
+    @staticmethod
+    def connect(door):
+        address, tls = door
+        return Client(address, tls=tls)
 
     def judge(self, name, response, path):
         good = response is not None and response.status == 200 and response.complete
@@ -52,10 +65,10 @@ class Load:
             self.failures.append((name, response))
         self.served += 1
 
-    def keep_alive(self, pause):
+    def keep_alive(self, door, pause):
         """Connections are used until the proxy says that this was the last answer."""
         while not self.over.is_set():
-            with self.proxy.connect() as client:
+            with self.connect(door) as client:
                 kept = True
                 while kept and not self.over.wait(pause):
                     client.request(stream_path(self.up.url("/segment.ts")))
@@ -63,16 +76,18 @@ class Load:
                     self.judge("keep_alive", response, "/segment.ts")
                     kept = response is not None and response["Connection"] != "close"
 
-    def new_connections(self, path):
+    def new_connections(self, door, path):
         while not self.over.wait(0.005):
-            self.judge("new_connections", self.proxy.stream(self.up.url(path)), path)
+            with self.connect(door) as client:
+                client.request(stream_path(self.up.url(path)), [("Connection", "close")])
+                self.judge("new_connections", client.read_response(), path)
 
-    def paced(self, started):
+    def paced(self, door, started):
         """One stream over all of it; its bytes are compared with what was sent."""
         response = None
-        with self.proxy.connect() as client:
+        with self.connect(door) as client:
             client.request(stream_path(self.up.url("/paced.ts")))
-            started.set()
+            started.release()
             response = client.read_response()
         length, body = len(response.body), hashlib.sha256()
         for _ in range(length // len(BLOCK)):
@@ -127,6 +142,10 @@ class ReloadsUnderLoad(ProxyTest):
         after = self.totals()
         self.assertEqual({n: v for n, v in before.items() if after[n] < v}, {}, "counted backwards")
 
+    def addresses(self):
+        bound = [event["address"] for event in self.proxy_.events_named("listener.bound")]
+        return [(host, int(port)) for host, _, port in (each.rpartition(":") for each in bound)]
+
     def upgrade(self, number):
         put(PROGRAMS[number % len(PROGRAMS)], self.program)
         self.reload()
@@ -148,14 +167,19 @@ class ReloadsUnderLoad(ProxyTest):
         up = self.upstream(self.answer)
         self.program = folder.name + "/streamgate"
         put(BINARY, self.program)
+        authority = Authority(folder.name)
+        certificate, key = authority.issue_files("IP:127.0.0.1")
+        secure = {"address": "127.0.0.1:0", "tls": {"certificate": certificate, "key": key}}
         settings = {"pid_file": folder.name + "/pid", "workers": 2, "drain": {"idle": "5s"}}
+        settings["listen"] = ["127.0.0.1:0", secure]
         self.proxy_ = proxy = self.own_proxy(settings, binary=self.program)
-        proxy.wait_for_event("master.ready")
-        self.load = load = Load(proxy, up)
+        contexts = [None, ssl.create_default_context(cafile=authority.certificate)]
+        self.load = load = Load(up, list(zip(self.addresses(), contexts)))
         self.addCleanup(load.stop)
-        started = threading.Event()
+        started = threading.Semaphore(0)
         load.start(load.paced, started)
-        started.wait(10)
+        for _ in load.doors:
+            self.assertTrue(started.acquire(timeout=10))
         for pause in (0.002, 0.5):
             load.start(load.keep_alive, pause)
         for path in ("/segment.ts", "/playlist.m3u8"):
@@ -164,7 +188,9 @@ class ReloadsUnderLoad(ProxyTest):
         for i in range(UPGRADES):
             steps.insert((i + 1) * len(steps) // (UPGRADES + 1), "upgrade")
         upgrades, quiet, files, resident = 0, 0, None, None
-        for step in steps:
+        began = time.monotonic()
+        for i, step in enumerate(steps):
+            time.sleep(max(0.0, began + SECONDS * i / len(steps) - time.monotonic()))
             if step == "upgrade":
                 self.upgrade(upgrades)
                 upgrades, quiet = upgrades + 1, 0
@@ -175,6 +201,7 @@ class ReloadsUnderLoad(ProxyTest):
             if quiet == 3:
                 files_now, resident = growth(proxy.process.pid)
                 files = files or files_now
+        time.sleep(max(0.0, began + SECONDS - time.monotonic()))
         load.stop()
         self.assertEqual(load.failures, [])
         self.assertGreater(load.served, 10 * len(steps))

@@ -42,7 +42,7 @@ class ClientStreamTest : public testing::Test {
     theirs.reset(fds[1]);
     const int small = 8 * 1024;
     ::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    socket.emplace(fds[0]);
+    socket.emplace(fds[0], nullptr);
     stream.attach(base.get(), *socket, {});
     stream.begin(head, &observer);
   }

@@ -64,7 +64,7 @@ limits: { playlist_line: 2MiB, request_line: 2048B }
 log: { level: debug, access: "off" }
 )yaml");
   ASSERT_EQ(3U, config.listen.size());
-  EXPECT_EQ("unix:/run/x.sock", config.listen[2].to_string());
+  EXPECT_EQ("unix:/run/x.sock", config.listen[2].address.to_string());
   EXPECT_EQ(3U, config.workers);
   EXPECT_EQ(60s, config.watchdog_timeout);
   EXPECT_EQ(500ms, config.drain.timeout);
@@ -79,6 +79,36 @@ log: { level: debug, access: "off" }
   EXPECT_EQ(2048U, config.limits.request_line);
   EXPECT_EQ(size_t{2} * 1024 * 1024, config.limits.playlist_line);
   EXPECT_EQ("off", config.log.access);
+}
+
+TEST(ConfigLoader, AListenerMayHaveACertificate) {
+  const std::string text =
+      "listen: [127.0.0.1:80, {address: '[::1]:443', tls: {certificate: /c.pem, key: '/k y'}}]\n";
+  const Config config = good(text);
+  ASSERT_EQ(2U, config.listen.size());
+  EXPECT_FALSE(config.listen[0].tls);
+  ASSERT_TRUE(config.listen[1].tls);
+  EXPECT_EQ("[::1]:443", config.listen[1].address.to_string());
+  EXPECT_EQ("/c.pem", config.listen[1].tls->certificate);
+  EXPECT_EQ("/k y", config.listen[1].tls->key);
+  EXPECT_EQ(config, good(print_config(config)));
+  EXPECT_EQ(1U, good("listen: {address: 127.0.0.1:80}").listen.size());
+}
+
+TEST(ConfigLoader, WhatIsWrongWithACertificateIsTold) {
+  const std::string start = "listen:\n  address: 127.0.0.1:1\n";
+  expect_problem(start + "  tls: {certificate: /c}", "f:3: listen.tls: needs a key");
+  expect_problem(start + "  tls: {key: /k}", "f:3: listen.tls: needs a certificate");
+  expect_problem(start + "  tls:", "f:3: listen.tls: needs a certificate and a key");
+  expect_problem(start + "  tls: {certificate: c, key: /k}", "f:3: listen.tls.certificate: ");
+  expect_problem(start + "  tls: {certificate: [/c], key: /k}", "takes one value");
+  expect_problem(start + "  tls: {certificate: /c, key: /k, ciphers: x}",
+                 "f:3: listen.tls.ciphers: is not a known key; tls has certificate and key");
+  expect_problem(start + "  ssl: true", "f:3: listen.ssl: is not a known key");
+  expect_problem("listen: {tls: {certificate: /c, key: /k}}", "an entry needs an address");
+  expect_problem("listen: [{address: 127.0.0.1:1, address: 127.0.0.1:2}]", "is set twice");
+  expect_problem("listen: [{address: 0.0.0.0:1}, 127.0.0.1:1]",
+                 "0.0.0.0:1 and 127.0.0.1:1 overlap");
 }
 
 TEST(ConfigLoader, ReportsEveryProblemWithItsLine) {
@@ -207,7 +237,7 @@ TEST(ConfigLoader, PathsAreAbsolute) {
 
 TEST(ConfigLoader, ListenAddrCountsWhereNoFileSetsListen) {
   const auto listen = [](const std::string& text) {
-    return parse_config(text, "f", "127.0.0.1:1234").config.listen[0].to_string();
+    return parse_config(text, "f", "127.0.0.1:1234").config.listen[0].address.to_string();
   };
   EXPECT_EQ("127.0.0.1:1234", listen("workers: 1"));
   EXPECT_EQ("127.0.0.1:99", listen("listen: 127.0.0.1:99"));

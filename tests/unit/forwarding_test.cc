@@ -463,22 +463,23 @@ TEST(OwnResponseTest, AnswersPreflights) {
 
 TEST(PublicOriginTest, ComesFromTheBestWitness) {
   RequestHead client;
-  EXPECT_EQ(public_origin(client, true, ""), "");
+  EXPECT_EQ(public_origin(client, "http", true, ""), "");
   client.fields = {{"Host", "h.example:8080"}};
-  EXPECT_EQ(public_origin(client, true, ""), "http://h.example:8080");
+  EXPECT_EQ(public_origin(client, "http", true, ""), "http://h.example:8080");
   client.fields.push_back({"X-Forwarded-Proto", "HTTPS, http"});
   client.fields.push_back({"X-Forwarded-Host", " tv.example , inner"});
   client.fields.push_back({"X-Forwarded-Prefix", "/proxy/"});
-  EXPECT_EQ(public_origin(client, true, ""), "https://tv.example/proxy");
-  EXPECT_EQ(public_origin(client, false, ""), "http://h.example:8080");
-  EXPECT_EQ(public_origin(client, true, "https://set.example/x"), "https://set.example/x");
+  EXPECT_EQ(public_origin(client, "http", true, ""), "https://tv.example/proxy");
+  EXPECT_EQ(public_origin(client, "http", false, ""), "http://h.example:8080");
+  EXPECT_EQ(public_origin(client, "http", true, "https://set.example/x"), "https://set.example/x");
+  EXPECT_EQ(public_origin(client, "https", false, ""), "https://h.example:8080");
 }
 
 TEST(PublicOriginTest, IgnoresForwardedValuesThatAreNotPlain) {
   const auto origin = [](const char* name, const char* value) {
     RequestHead client;
     client.fields = {{"Host", "h"}, {name, value}};
-    return public_origin(client, true, "");
+    return public_origin(client, "http", true, "");
   };
   for (const char* host : {"", "a b", "a/b", "u@h", "a\"", "h:x", "a'b", "a$b", "%41"}) {
     EXPECT_EQ(origin("X-Forwarded-Host", host), "http://h") << host;
@@ -492,7 +493,7 @@ TEST(PublicOriginTest, IgnoresForwardedValuesThatAreNotPlain) {
   EXPECT_EQ(origin("X-Forwarded-Prefix", "/a/b.c"), "http://h/a/b.c");
   RequestHead client;
   client.fields = {{"Host", "h=\"x"}};
-  EXPECT_EQ(public_origin(client, true, ""), "");
+  EXPECT_EQ(public_origin(client, "http", true, ""), "");
 }
 
 }  // namespace

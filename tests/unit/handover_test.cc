@@ -27,7 +27,9 @@ Handover complete() {
   out.reload = {3, 4, "the configuration is wrong: c.yaml:3: \"x\" = 1"};
   out.reopen = {1, 2, ""};
   out.listeners = {
-      {7, "0.0.0.0:8080", 0, 0, false}, {8, "", 0, 0, true}, {9, "unix:/run/a b", 5, 6, false}};
+      {7, "0.0.0.0:8080", 0, 0, false, {}},
+      {8, "", 0, 0, true, {}},
+      {9, "unix:/run/a b", 5, 6, false, ListenTls{"/c.pem", "/k.pem", "a\nchain", "a key"}}};
   out.boards = {{10, own_layout(16)}, {11, own_layout(8)}};
   WorkerProcess::Standing draining{WorkerProcess::Order::drain, 99, true};
   out.workers = {{900, 0, 2, 1, {}, 0, 0}, {901, 15, 1, 70, draining, 1, 7}};
@@ -66,6 +68,8 @@ TEST(Handover, SaysEverythingToTheProgramThatReadsIt) {
   ASSERT_EQ(3U, after->listeners.size());
   EXPECT_TRUE(after->listeners[1].from_manager);
   EXPECT_EQ(6U, after->listeners[2].inode);
+  EXPECT_FALSE(after->listeners[0].tls);
+  EXPECT_EQ(before.listeners[2].tls, after->listeners[2].tls);
   EXPECT_EQ(own_layout(8), after->boards[1].layout);
   EXPECT_EQ(WorkerProcess::Order::drain, after->workers[1].standing.order);
   EXPECT_EQ(99, after->workers[1].standing.deadline_ms);

@@ -23,11 +23,11 @@ class InheritanceTest : public testing::Test {
  protected:
   void SetUp() override {
     config_ = default_config();
-    config_.listen = {*SocketAddress::parse("127.0.0.1:0")};
+    config_.listen = {{*SocketAddress::parse("127.0.0.1:0"), std::nullopt}};
     // Somebody whom this process, which may be root, can become.
     config_.user = "nobody";
     config_.cors.allow_origin = "https://a.example";
-    auto bound = bind_listeners(config_.listen, {});
+    auto bound = bind_listeners(std::vector{config_.listen[0].address}, {});
     ASSERT_TRUE(bound);
     listeners_ = *std::move(bound);
     auto made = Scoreboard::create(kSlots);
@@ -47,7 +47,7 @@ class InheritanceTest : public testing::Test {
     out.service.lifeline_write = ::dup(lifeline_[1].get());
     for (const auto& listener : listeners_) {
       out.listeners.push_back(
-          {::dup(listener->fd()), listener->configured().to_string(), 0, 0, false});
+          {::dup(listener->fd()), listener->configured().to_string(), 0, 0, false, {}});
     }
     out.boards.push_back({::dup(scoreboard_->file()), own_layout(kSlots)});
     out.generation = {5, 2};
@@ -170,7 +170,27 @@ TEST_F(InheritanceTest, WhatTheServiceManagerHasBoundStaysItsOwn) {
   ASSERT_TRUE(taken) << taken.error().detail;
   ASSERT_EQ(1U, taken->from_manager.size());
   EXPECT_EQ(taken->from_manager[0], taken->generation.listeners[0]);
-  EXPECT_EQ(listeners_[0]->bound(), taken->generation.config.listen[0]);
+  EXPECT_EQ(listeners_[0]->bound(), taken->generation.config.listen[0].address);
+}
+
+TEST_F(InheritanceTest, ACertificateInUseOutlivesItsFiles) {
+  const ListenTls in_use{"/gone.pem", "/gone.key", "a chain", "a key"};
+  for (const bool from_manager : {false, true}) {
+    Handover before = handover();
+    before.listeners[0].tls = in_use;
+    before.listeners[0].from_manager = from_manager;
+    Config config = config_;
+    if (from_manager) {
+      config.listen = default_config().listen;
+    } else {
+      config.listen[0].tls = in_use;
+    }
+    before.settings = settings_of(config);
+    const auto taken = Inheritance::take(before);
+    ASSERT_TRUE(taken) << taken.error().detail;
+    EXPECT_EQ(in_use, taken->generation.config.listen[0].tls);
+    EXPECT_EQ(in_use, taken->generation.sockets[0].tls);
+  }
 }
 
 TEST_F(InheritanceTest, AnUnknownSettingMattersOnlyIfItIsNotAtItsDefault) {

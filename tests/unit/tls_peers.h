@@ -55,6 +55,13 @@ class TlsIdentity {
   TlsIdentity& operator=(const TlsIdentity&) = delete;
 
   const std::string& ca_file() const { return path_; }
+  std::string key_pem() const {
+    const std::unique_ptr<BIO, Freer<BIO_free>> out(BIO_new(BIO_s_mem()));
+    PEM_write_bio_PrivateKey(out.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    char* text = nullptr;
+    const auto size = static_cast<size_t>(BIO_get_mem_data(out.get(), &text));
+    return {text, size};
+  }
   void use(SSL_CTX* context) const {
     SSL_CTX_use_certificate(context, certificate_.get());
     SSL_CTX_use_PrivateKey(context, key_.get());
