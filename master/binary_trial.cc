@@ -71,9 +71,7 @@ std::string summary_of(std::string_view output) {
   std::vector<std::string> arguments = candidate.arguments;
   arguments.push_back(std::string(kTrialOption) + "=" + std::to_string(state) + ":" +
                       std::to_string(report));
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  const auto argv = exec_array(arguments);
   if (::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(output, STDERR_FILENO) >= 0) {
     ::execv(candidate.path.c_str(), argv.data());
   }

@@ -257,7 +257,7 @@ Result<void> check_numbers(const Handover& handover) {
   if (handover.boards.empty()) return refused("there is no board");
   for (const Handover::Board& board : handover.boards) {
     if (board.fd < 0) return refused("board fd");
-    if (const auto checked = check_layout(board.layout); !checked) return checked;
+    if (auto checked = check_layout(board.layout); !checked) return checked;
   }
   for (const Handover::Worker& worker : handover.workers) {
     if (worker.pid < 1) return refused("worker pid");

@@ -1,14 +1,25 @@
-// Descriptors that survive the next execve(), for as long as this object lives: they are
-// close-on-exec again after it, should the execve() have failed.
+// What execve() needs: descriptors that survive it, and texts in the form that it takes.
 #pragma once
 
 #include <fcntl.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
 namespace streamgate {
 
+// Pointers to them and a null behind; valid as long as `texts` is.
+inline std::vector<char*> exec_array(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  out.reserve(texts.size() + 1);
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+// These descriptors survive the next execve() for as long as this object lives: they are
+// close-on-exec again after it, should the execve() have failed.
 class Inheritable {
  public:
   explicit Inheritable(std::vector<int> descriptors) : descriptors_(std::move(descriptors)) {

@@ -225,7 +225,7 @@ void Supervisor::reap_exited_workers() {
   }
 }
 
-void Supervisor::reap(WorkerProcess worker, int wait_status) {
+void Supervisor::reap(const WorkerProcess& worker, int wait_status) {
   const Ending ending{wait_status};
   const bool expected = worker.order() != WorkerProcess::Order::serve && ending.is_exit(kExitClean);
   if (expected) {

@@ -91,7 +91,7 @@ class Supervisor {
   signalfd_siginfo wait_for_signal();
   void handle(const signalfd_siginfo& signal);
 
-  void reap(WorkerProcess worker, int wait_status);
+  void reap(const WorkerProcess& worker, int wait_status);
   void log_death(const WorkerProcess& worker, const Ending& ending) const;
   void fill_place_again(const WorkerProcess& worker, const Ending& ending);
   void abort_start(const std::string& reason);

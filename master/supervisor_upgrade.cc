@@ -53,19 +53,12 @@ std::vector<std::string> environment_with(std::string_view name, int value) {
   return out;
 }
 
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
 // Returns only if it has failed. Its errno tells why.
 void execute(const Candidate& candidate, int state) {
   std::vector<std::string> arguments = candidate.arguments;
   std::vector<std::string> environment = environment_with(kStateVariable, state);
-  const auto argv = pointers_to(arguments);
-  const auto envp = pointers_to(environment);
+  const auto argv = exec_array(arguments);
+  const auto envp = exec_array(environment);
   std::fflush(nullptr);
   ::execve(candidate.path.c_str(), argv.data(), envp.data());
 }

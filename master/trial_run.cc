@@ -59,6 +59,9 @@ int become_worker(const Program& program, const Generation& generation, Scoreboa
       return kExitCannotStart;
     }
   }
+  // A worker that hangs does not hear of our end by its lifeline. setuid() forgets it, so not
+  // before.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   return program.run_worker({.config = generation.config,
                              .listeners = generation.sockets,
                              .ticket_key = generation.ticket_key,

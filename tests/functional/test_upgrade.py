@@ -27,16 +27,15 @@ THIS_VERSION = version_of(BINARY)
 class Upgrading(ProxyTest):
     """A proxy that was started from a program file of its own."""
 
-    def start(self, binary=BINARY, fault="", **settings):
+    def start(self, make=None, **settings):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         os.chmod(folder.name, 0o755)
         self.program = os.path.join(folder.name, "streamgate")
         self.fault = os.path.join(folder.name, "fault")
         self.pid_file = os.path.join(folder.name, "pid")
-        self.set_fault(fault)
-        put(binary, self.program)
-        proxy = self.own_proxy(
+        put(BINARY, self.program)
+        proxy = (make or self.own_proxy)(
             {"pid_file": self.pid_file, **settings},
             binary=self.program,
             environment={"STREAMGATE_FAULT": self.fault},
@@ -291,10 +290,25 @@ class Refusals(Upgrading):
                 self.assertIn("was not ready in time", self.refusal(proxy))
                 wait_until(lambda: proxy.workers() == workers, 5, "the trial to be gone")
                 self.assert_nothing_changed(proxy, workers)
-        running = subprocess.run(
+        self.assertEqual(len(self.running()), 1 + len(workers))
+
+    def test_a_master_that_is_killed_meanwhile_leaves_nobody_behind(self):
+        proxy = self.start(make=Proxy)
+        self.addCleanup(proxy.remove)
+        self.set_fault("hang")
+        put(FAULTY, self.program)
+        proxy.send_signal(signal.SIGHUP)
+        # The trial and its worker, beside the worker that serves.
+        wait_until(lambda: len(self.running()) == 4, what="the trial")
+        proxy.kill()
+        wait_until(lambda: self.running() == [], 5, "everybody to leave")
+
+    def running(self):
+        """Every process of this program file, whatever has become of the file."""
+        found = subprocess.run(
             ["pgrep", "-f", self.program], capture_output=True, text=True, check=False
         )
-        self.assertEqual(len(running.stdout.split()), 1 + len(workers), running.stdout)
+        return found.stdout.split()
 
     def test_a_wrong_configuration_is_not_the_program_s_fault(self):
         proxy = self.start()
