@@ -137,4 +137,21 @@ void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
   }
 }
 
+std::vector<SocketAddress> addresses_of(const std::vector<ListenConfig>& listen) {
+  std::vector<SocketAddress> out;
+  for (const ListenConfig& entry : listen) out.push_back(entry.address);
+  return out;
+}
+
+std::vector<ListenConfig> listen_on(const std::vector<SocketAddress>& addresses,
+                                    const std::vector<ListenConfig>& configured) {
+  std::vector<ListenConfig> out;
+  for (const SocketAddress& address : addresses) {
+    const auto same = std::find_if(configured.begin(), configured.end(),
+                                   [&](const auto& entry) { return entry.address == address; });
+    out.push_back(same == configured.end() ? ListenConfig{address, std::nullopt} : *same);
+  }
+  return out;
+}
+
 }  // namespace streamgate

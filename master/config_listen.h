@@ -16,4 +16,11 @@ ConfigKey listen_key();
 void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems);
 
+std::vector<SocketAddress> addresses_of(const std::vector<ListenConfig>& listen);
+
+// `listen` for sockets that a service manager has bound: their addresses, each with the certificate
+// that `configured` has for the same one.
+std::vector<ListenConfig> listen_on(const std::vector<SocketAddress>& addresses,
+                                    const std::vector<ListenConfig>& configured);
+
 }  // namespace streamgate

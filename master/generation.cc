@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "master/config_listen.h"
 #include "master/tls_files.h"
 
 namespace streamgate {
@@ -28,9 +29,7 @@ Result<Generation> Generation::prepare(uint64_t number, Config config, const Lis
   auto account = find_account(config.user);
   if (!account) return account.error();
   if (auto read = read_tls_files(config); !read) return read.error();
-  std::vector<SocketAddress> addresses;
-  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
-  auto listeners = bind_listeners(addresses, live);
+  auto listeners = bind_listeners(addresses_of(config.listen), live);
   if (!listeners) return listeners.error();
   Generation out;
   out.number = number;
