@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/memory_file.h"
+#include "master/config_listen.h"
 
 namespace streamgate {
 namespace {
@@ -23,11 +24,11 @@ class InheritanceTest : public testing::Test {
  protected:
   void SetUp() override {
     config_ = default_config();
-    config_.listen = {*SocketAddress::parse("127.0.0.1:0")};
+    config_.listen = {{*SocketAddress::parse("127.0.0.1:0"), std::nullopt}};
     // Somebody whom this process, which may be root, can become.
     config_.user = "nobody";
     config_.cors.allow_origin = "https://a.example";
-    auto bound = bind_listeners(config_.listen, {});
+    auto bound = bind_listeners(addresses_of(config_.listen), {});
     ASSERT_TRUE(bound);
     listeners_ = *std::move(bound);
     auto made = Scoreboard::create(kSlots);
@@ -170,7 +171,7 @@ TEST_F(InheritanceTest, WhatTheServiceManagerHasBoundStaysItsOwn) {
   ASSERT_TRUE(taken) << taken.error().detail;
   ASSERT_EQ(1U, taken->from_manager.size());
   EXPECT_EQ(taken->from_manager[0], taken->generation.listeners[0]);
-  EXPECT_EQ(listeners_[0]->bound(), taken->generation.config.listen[0]);
+  EXPECT_EQ(listeners_[0]->bound(), taken->generation.config.listen[0].address);
 }
 
 TEST_F(InheritanceTest, AnUnknownSettingMattersOnlyIfItIsNotAtItsDefault) {
