@@ -27,7 +27,7 @@ Result<std::string> read_file(const std::string& path) {
   if (!file.valid() || ::fstat(file.get(), &info) != 0) return failed(path, std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return failed(path, "it is not a file");
   std::string out;
-  std::array<char, 16 * 1024> piece;
+  std::array<char, size_t{16} * 1024> piece;
   while (true) {
     const ssize_t size = ::read(file.get(), piece.data(), piece.size());
     if (size < 0 && errno == EINTR) continue;

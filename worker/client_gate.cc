@@ -19,6 +19,9 @@ constexpr size_t kMostLingeredBytes = size_t{64} * 1024;
 constexpr size_t kReadBytes = size_t{16} * 1024;
 constexpr size_t kMostBufferedBytes = size_t{64} * 1024;  // pipelined requests that wait
 
+// An idle client is a gate and what is left of evhtp's connection; 4 KiB is what it may cost.
+static_assert(sizeof(ClientGate) <= 1024);
+
 // As accept() told it to evhtp, which keeps no length beside it.
 SocketAddress peer_of(const evhtp_connection_t& connection) {
   switch (connection.saddr->sa_family) {

@@ -10,7 +10,9 @@ import threading
 import unittest
 
 import test_processes  # as a module, so that its tests are not this file's as well
+from certificates import Authority
 from harness import BINARY, SANITIZER, Proxy, ProxyTest, closed_port, main, wait_until
+from http_client import Client
 from test_processes import streamgate
 
 
@@ -295,6 +297,22 @@ class Activation(ActivatedService):
             # The queue is the manager's: a client waits for the next start instead of an error.
             with socket.create_connection(("127.0.0.1", port), 10):
                 pass
+
+    def test_an_inherited_socket_has_the_certificate_of_its_address(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as listening:
+            authority = Authority(folder)
+            certificate, key = authority.issue_files("IP:127.0.0.1")
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            address = listening.getsockname()
+            self.start(
+                listening,
+                f"listen: {{address: '127.0.0.1:{address[1]}',"
+                f" tls: {{certificate: {certificate}, key: {key}}}}}\n",
+            )
+            with Client(address, tls=authority.client_context()) as client:
+                client.request("/health")
+                self.assertEqual(client.read_response().status, 200)
 
     def test_what_is_no_listening_socket_is_refused(self):
         with socket.socket() as idle:
