@@ -7,6 +7,7 @@
 // Level 1: no socket, no event loop.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -31,11 +32,29 @@ class ChildUrlWriter {
  private:
   struct Child;
 
-  bool append_directly(std::string_view reference, BlockWriter& out) const;
+  // `&sg_ext=.ts`, as it stood behind the last child URL that has one.
+  struct Extension {
+    static constexpr size_t kDotAt = 8;
+
+    std::array<char, 16> text{};
+    size_t size = 0;  // 0: there was none yet
+
+    std::string_view with_dot() const { return {text.data() + kDotAt, size - kDotAt}; }
+    // With the same letters: the other case is another text.
+    bool ends(std::string_view path) const;
+  };
+
+  bool append_sibling(std::string_view reference, BlockWriter& out);
+  bool append_directly(std::string_view reference, BlockWriter& out);
   bool append_resolved(std::string_view reference, BlockWriter& out);
+  bool append_encoded(Child child, unsigned refused, BlockWriter& out);
+  void note_directory(const Child& child);
   size_t bound_of(const Child& child) const;
   char* put_prefix(const Child& child, char* to) const;
+  char* put_suffix(const Child& child, const char* start, char* to);
+  bool has_extension(std::string_view path);
   std::string_view parameters_for(std::string_view absolute) const;
+  std::string_view route() const { return std::string_view(absolute_prefix_).substr(0, name_at_); }
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute) const;
 
@@ -49,6 +68,14 @@ class ChildUrlWriter {
   std::string origin_prefix_;
   std::string directory_prefix_;
   size_t name_at_ = 0;
+  Extension extension_;
+  std::string last_directory_;  // of the last reference that append_directly() took
+  // A directory, as references name it, and what all of them begin with behind our route.
+  struct {
+    std::string directory;  // with its slash; empty: none is known
+    std::string prefix;
+    std::string_view parameters;
+  } siblings_;
   std::string resolved_;  // scratch
 };
 

@@ -99,7 +99,12 @@ size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, Block
         continue;
       }
     }
-    rewrite_line({line, static_cast<size_t>(line_end - line)}, copy);
+    const std::string_view whole(line, static_cast<size_t>(line_end - line));
+    if (is_common_tag(whole) && whole.size() <= context.longest_line) {
+      is_first_line = false;
+    } else {
+      rewrite_line(whole, copy);
+    }
     if (drop_line) {
       copy.leave_out(line, line_end + 1);
       drop_next_lf = *line_end == '\r';
@@ -116,10 +121,6 @@ void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& c
   if (line.size() > context.longest_line) {
     is_first_line = false;
     ++lines_too_long;
-    return;
-  }
-  if (is_common_tag(line)) {
-    is_first_line = false;
     return;
   }
   if (is_first_line) {

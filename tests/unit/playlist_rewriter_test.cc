@@ -354,6 +354,64 @@ TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
   for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
 }
 
+// What several references share is encoded once; each must still come out as if it stood alone.
+TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
+  const std::vector<std::string> directories = {"d/",
+                                                "d/e/",
+                                                "/",
+                                                "/d/",
+                                                "//h/d/",
+                                                "http://h/",
+                                                "http://h/d/",
+                                                "https://up.example/live/a/",
+                                                "https://proxy.example/",
+                                                "https://proxy.example/stream/",
+                                                "./d/",
+                                                "a:b/",
+                                                "d?q=/"};
+  const std::vector<std::string> names = {"x.ts",
+                                          "x.ts?q=1",
+                                          "x.TS",
+                                          "x.ts?q=.ts",
+                                          ".",
+                                          "..",
+                                          ".hidden",
+                                          "../x.ts",
+                                          "./x.ts",
+                                          "e/x.ts",
+                                          "e/../x.ts",
+                                          "e/.x",
+                                          "?q",
+                                          "#f",
+                                          "x:y",
+                                          "a b.ts",
+                                          "{$v}.ts",
+                                          "",
+                                          "/x.ts",
+                                          "stream?url=y",
+                                          "stream/x.ts?url=y",
+                                          "streams",
+                                          "a/b/c.m4s#t",
+                                          "very-long-name-of-a-segment-0123456789.mp4?t=1"};
+  for (const HlsConfig::ChildUrls style :
+       {HlsConfig::ChildUrls::query, HlsConfig::ChildUrls::named}) {
+    PlaylistContext context = kContext;
+    context.child_urls = style;
+    context.child_parameters = "&h_Cookie=a";
+    const auto alone = [&](const std::string& line) {
+      return rewrite_in_two(context, line, line.size());
+    };
+    for (const std::string& directory : directories) {
+      const std::string one = directory + "one.ts\n";
+      for (const std::string& name : names) {
+        const std::string line = directory + name + "\n";
+        EXPECT_EQ(alone(one + one + line + one), alone(one) + alone(one) + alone(line) + alone(one))
+            << line;
+      }
+    }
+  }
+}
+
 TEST(PlaylistRewriter, WritesPathsWithoutAnOriginIfAsked) {
   PlaylistContext context = kContext;
   context.proxy_origin = "";
