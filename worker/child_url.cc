@@ -104,39 +104,40 @@ struct ChildUrlWriter::Child {
   std::string_view parameters;  // child_parameters or cross_origin_child_parameters
 };
 
-ChildUrlWriter::ChildUrlWriter(const PlaylistContext& context)
-    : context_(context),
-      base_(split_uri(context.base_url)),
-      is_named_(context.child_urls == HlsConfig::ChildUrls::named) {
-  const size_t bound = context.proxy_origin.size() + context.route_path.size() +
-                       percent_encoded_bound(context.base_url.size()) + 8;
-  absolute_prefix_.reserve(bound);
-  absolute_prefix_.append(context.proxy_origin).append(context.route_path);
+void ChildUrlWriter::begin(const PlaylistContext& context) {
+  base_ = split_uri(context.base_url);
+  child_parameters_ = context.child_parameters;
+  cross_origin_child_parameters_ = context.cross_origin_child_parameters;
+  has_origin_ = !context.proxy_origin.empty();
+  is_named_ = context.child_urls == HlsConfig::ChildUrls::named;
+
+  absolute_prefix_.assign(context.proxy_origin).append(context.route_path);
   name_at_ = absolute_prefix_.size();
   absolute_prefix_.append("?url=");
 
-  origin_.reserve(context.base_url.size() + 1);
+  origin_.clear();
   resolve_reference(base_, "/", origin_);
   origin_.pop_back();
-  origin_prefix_.reserve(bound);
   origin_prefix_ = absolute_prefix_;
   percent_encode(origin_, origin_prefix_);
 
-  resolved_.reserve(context.base_url.size() + 1);
+  resolved_.clear();
   resolve_reference(base_, ".", resolved_);
-  directory_prefix_.reserve(bound);
   directory_prefix_ = origin_prefix_;
   percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
+
+  last_directory_.clear();
+  siblings_.directory.clear();
 }
 
-bool ChildUrlWriter::append(std::string_view reference, BlockWriter& out) {
+bool ChildUrlWriter::append(std::string_view reference, TextBuffer& out) {
   if (reference.empty()) return false;
   return append_sibling(reference, out) || append_directly(reference, out) ||
          append_resolved(reference, out);
 }
 
 // For one more reference into the directory that two before it have named.
-bool ChildUrlWriter::append_sibling(std::string_view reference, BlockWriter& out) {
+bool ChildUrlWriter::append_sibling(std::string_view reference, TextBuffer& out) {
   const std::string_view directory = siblings_.directory;
   if (directory.empty() || reference.size() <= directory.size()) return false;
   if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
@@ -148,7 +149,7 @@ bool ChildUrlWriter::append_sibling(std::string_view reference, BlockWriter& out
 
 // For references that need no resolving, only a prefix, which is nearly all of them: no dot
 // segment, no byte that is illegal in a URI, no colon that might end another scheme.
-bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& out) {
+bool ChildUrlWriter::append_directly(std::string_view reference, TextBuffer& out) {
   const char first = reference.front();
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
@@ -163,8 +164,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
   const Child child{host_at != 0   ? absolute_prefix_
                     : first == '/' ? origin_prefix_
                                    : directory_prefix_,
-                    reference, path,
-                    host_at != 0 ? parameters_for(reference) : context_.child_parameters};
+                    reference, path, host_at != 0 ? parameters_for(reference) : child_parameters_};
   unsigned refused = kIllegalByte | kSlashDotBytes;
   if (host_at == 0) refused |= kColonByte;
   if (!append_encoded(child, refused, out)) return false;
@@ -176,9 +176,11 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
 // once for those that follow.
 void ChildUrlWriter::note_directory(const Child& child) {
   const std::string_view path = without_query(child.path);
-  const size_t slash = path.rfind('/');
-  if (slash == path.npos) return;
-  const auto size = static_cast<size_t>(path.data() + slash + 1 - child.url.data());
+  if (path.empty()) return;
+  // std::string_view::rfind() goes byte by byte.
+  const auto* const slash = static_cast<const char*>(::memrchr(path.data(), '/', path.size()));
+  if (slash == nullptr) return;
+  const auto size = static_cast<size_t>(slash + 1 - child.url.data());
   const std::string_view directory = child.url.substr(0, size);
   if (directory != last_directory_) {
     last_directory_ = directory;
@@ -193,7 +195,7 @@ void ChildUrlWriter::note_directory(const Child& child) {
   siblings_.parameters = child.parameters;
 }
 
-bool ChildUrlWriter::append_resolved(std::string_view reference, BlockWriter& out) {
+bool ChildUrlWriter::append_resolved(std::string_view reference, TextBuffer& out) {
   // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
   if (reference.find("{$") != reference.npos) return false;
   const UriParts parts = split_uri(reference);
@@ -208,7 +210,7 @@ bool ChildUrlWriter::append_resolved(std::string_view reference, BlockWriter& ou
 
 // False if `child.url` holds a byte of a class in `refused`. That comes out of the encoding loop,
 // so the text is only kept (advance_to) once it is known.
-bool ChildUrlWriter::append_encoded(Child child, unsigned refused, BlockWriter& out) {
+bool ChildUrlWriter::append_encoded(Child child, unsigned refused, TextBuffer& out) {
   if (is_named_) child.path = without_query(child.path);
   char* const start = out.room(bound_of(child));
   PercentEncoder encoder(child.url, put_prefix(child, start));
@@ -265,14 +267,14 @@ bool ChildUrlWriter::has_extension(std::string_view path) {
 }
 
 std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {
-  const std::string_view same = context_.child_parameters;
-  const std::string_view other = context_.cross_origin_child_parameters;
+  const std::string_view same = child_parameters_;
+  const std::string_view other = cross_origin_child_parameters_;
   return same == other || is_same_origin(absolute) ? same : other;
 }
 
 bool ChildUrlWriter::is_ours(std::string_view reference) const {
   // Without a known origin of ours, a path like ours is still the upstream's.
-  if (context_.proxy_origin.empty() || !reference.starts_with(route())) return false;
+  if (!has_origin_ || !reference.starts_with(route())) return false;
   const std::string_view rest = reference.substr(name_at_);
   return rest.starts_with('?') || rest.starts_with('/');
 }

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "common/url.h"
-#include "worker/block_writer.h"
+#include "worker/text_buffer.h"
 
 namespace streamgate {
 
@@ -20,14 +20,15 @@ struct PlaylistContext;  // worker/playlist_rewriter.h
 
 class ChildUrlWriter {
  public:
-  // `context` and its strings outlive the writer.
-  explicit ChildUrlWriter(const PlaylistContext& context);
+  // Makes it ready for the references of one playlist; memory of the one before is used again.
+  // The strings of `context` stay valid until the last append().
+  void begin(const PlaylistContext& context);
 
   // True if `reference` has to come through us: its child URL was appended. False if it must stay
   // as it is; nothing was appended then. Left alone are other schemes than http(s), the empty
   // reference, references that a player's EXT-X-DEFINE variables still change, URLs without a host,
   // and our own.
-  bool append(std::string_view reference, BlockWriter& out);
+  bool append(std::string_view reference, TextBuffer& out);
 
  private:
   struct Child;
@@ -44,10 +45,10 @@ class ChildUrlWriter {
     bool ends(std::string_view path) const;
   };
 
-  bool append_sibling(std::string_view reference, BlockWriter& out);
-  bool append_directly(std::string_view reference, BlockWriter& out);
-  bool append_resolved(std::string_view reference, BlockWriter& out);
-  bool append_encoded(Child child, unsigned refused, BlockWriter& out);
+  bool append_sibling(std::string_view reference, TextBuffer& out);
+  bool append_directly(std::string_view reference, TextBuffer& out);
+  bool append_resolved(std::string_view reference, TextBuffer& out);
+  bool append_encoded(Child child, unsigned refused, TextBuffer& out);
   void note_directory(const Child& child);
   size_t bound_of(const Child& child) const;
   char* put_prefix(const Child& child, char* to) const;
@@ -58,9 +59,11 @@ class ChildUrlWriter {
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute) const;
 
-  const PlaylistContext& context_;
-  const UriParts base_;
-  const bool is_named_;
+  UriParts base_;
+  std::string_view child_parameters_;
+  std::string_view cross_origin_child_parameters_;
+  bool has_origin_ = false;  // ours is known
+  bool is_named_ = false;
   std::string origin_;  // of the base, as it is spelled there: `https://cdn.example:8443`
   // `<proxy_origin><route_path>?url=`, then nothing, the base's encoded origin, or that and its
   // directory (with the last slash). name_at_ is where `/<name>` goes in for ChildUrls::named.
