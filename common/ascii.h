@@ -1,11 +1,17 @@
 // Locale-free text helpers for protocol bytes. Only ASCII letters have a case.
 #pragma once
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace streamgate::ascii {
 
@@ -15,7 +21,11 @@ constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && 
 
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
+  // Names of one length differ at once, or are nearly always spelled alike.
+  if (a.empty()) return true;
+  if (to_lower(a.front()) != to_lower(b.front())) return false;
+  if (a == b) return true;
+  for (size_t i = 1; i < a.size(); ++i) {
     if (to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
@@ -47,7 +57,19 @@ constexpr std::string_view trim(std::string_view text) {
 // URLs and names: find_first_of() calls memchr for every byte.
 template <char... Stops>
 constexpr size_t find_any(std::string_view text, size_t from = 0) {
-  for (size_t i = from; i < text.size(); ++i) {
+  size_t i = from;
+#ifdef __SSE2__
+  if (!std::is_constant_evaluated()) {
+    for (; i + 16 <= text.size(); i += 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
+      __m128i hits = _mm_setzero_si128();
+      ((hits = _mm_or_si128(hits, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(Stops)))), ...);
+      const int mask = _mm_movemask_epi8(hits);
+      if (mask != 0) return i + static_cast<size_t>(std::countr_zero(static_cast<unsigned>(mask)));
+    }
+  }
+#endif
+  for (; i < text.size(); ++i) {
     if (((text[i] == Stops) || ...)) return i;
   }
   return std::string_view::npos;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +26,14 @@ Sink& sink() {
   return the_sink;
 }
 
+// The bytes that may stand in a value without quotes.
+constexpr std::array<bool, 256> kIsPlain = [] {
+  std::array<bool, 256> plain{};
+  for (int c = '!'; c < 0x7f; ++c)
+    plain[static_cast<size_t>(c)] = c != '"' && c != '\\' && c != '=';
+  return plain;
+}();
+
 std::string_view name_of(LogLevel level) {
   switch (level) {
     case LogLevel::debug:
@@ -43,7 +52,7 @@ void write_line(LogLevel level, std::string_view event, Fields fields) {
   if (!enabled(level)) return;
   std::string line;
   line.reserve(256);
-  append_time(line);
+  line += time_text();
   line += ' ';
   line += name_of(level);
   line += ' ';
@@ -86,11 +95,14 @@ void info(std::string_view event, Fields fields) { write_line(LogLevel::info, ev
 void warn(std::string_view event, Fields fields) { write_line(LogLevel::warn, event, fields); }
 void error(std::string_view event, Fields fields) { write_line(LogLevel::error, event, fields); }
 
+bool needs_quotes(std::string_view value) {
+  return value.empty() || !std::all_of(value.begin(), value.end(), [](char c) {
+           return kIsPlain[static_cast<unsigned char>(c)];
+         });
+}
+
 void append_quoted(std::string_view value, std::string& out) {
-  const auto is_plain = [](char c) {
-    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
-  };
-  if (!value.empty() && std::all_of(value.begin(), value.end(), is_plain)) {
+  if (!needs_quotes(value)) {
     out += value;
     return;
   }
@@ -153,23 +165,24 @@ std::string redact(std::string_view url) {
   return out;
 }
 
-void append_time(std::string& out) {
+std::string_view time_text() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   // A busy worker writes many lines a second: the calendar part is worked out once for each second.
-  static time_t cached_second = -1;
-  static char cached[32];
-  if (now.tv_sec != cached_second) {
+  static time_t written_second = -1;
+  static char text[] = "0000-00-00T00:00:00.000Z";
+  constexpr size_t kMillisecondsAt = 20;
+  if (now.tv_sec != written_second) {
     tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
-    std::strftime(cached, sizeof cached, "%Y-%m-%dT%H:%M:%S", &parts);
-    cached_second = now.tv_sec;
+    std::strftime(text, kMillisecondsAt, "%Y-%m-%dT%H:%M:%S", &parts);
+    text[kMillisecondsAt - 1] = '.';  // strftime has put its zero there
+    written_second = now.tv_sec;
   }
-  const auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);
-  const auto digit = [](unsigned value) { return static_cast<char>('0' + value % 10); };
-  const char fraction[] = {'.', digit(ms / 100), digit(ms / 10), digit(ms), 'Z'};
-  out += cached;
-  out.append(fraction, sizeof fraction);
+  auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);
+  for (size_t i = 3; i-- > 0; ms /= 10)
+    text[kMillisecondsAt + i] = static_cast<char>('0' + ms % 10);
+  return {text, sizeof text - 1};
 }
 
 }  // namespace streamgate::log

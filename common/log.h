@@ -45,12 +45,13 @@ void error(std::string_view event, Fields fields = {});
 // and bytes above 0x7e escaped, so that one event is always one line.
 std::string quote(std::string_view value);
 void append_quoted(std::string_view value, std::string& out);
+bool needs_quotes(std::string_view value);
 
 // A URL without its secrets: userinfo removed, the values of its query replaced by `*`.
 std::string redact(std::string_view url);
 void append_redacted(std::string_view url, std::string& out);
 
-// Appends `2026-01-02T03:04:05.678Z`.
-void append_time(std::string& out);
+// Now, as `2026-01-02T03:04:05.678Z`. Valid until the next call.
+std::string_view time_text();
 
 }  // namespace streamgate::log

@@ -85,45 +85,135 @@ inline unsigned unreserved_mask(__m128i bytes) {
 // What percent_encode_to needs at its destination: it stores up to 16 bytes at a time.
 constexpr size_t percent_encoded_bound(size_t size) { return 3 * size + 16; }
 
-// Encodes `text` to `to`, where percent_encoded_bound bytes must be free. Returns the end of what
-// was written and adds the ByteClass flags of all bytes to `classes`.
-inline char* percent_encode_to(std::string_view text, char* to, unsigned& classes) {
-  const char* from = text.data();
-  const char* const end = from + text.size();
-  unsigned seen = 0;
-  const auto encode_one = [&] {
-    const PercentEntry& entry = percent_entry(*from++);
+// Encodes one text; see percent_encode_to().
+struct PercentEncoder {
+  const char* from;
+  const char* const end;
+  char* to;
+  unsigned seen = 0;                    // ByteClass flags
+  const char* query_or_fragment = end;  // where the first `?` or `#` stands
+
+  PercentEncoder(std::string_view text, char* destination)
+      : from(text.data()), end(from + text.size()), to(destination) {}
+
+  void encode() {
+#ifdef __SSE2__
+    encode_blocks();
+    if (from != end) encode_tail();
+#else
+    while (from != end) encode_one();
+#endif
+  }
+
+ private:
+  size_t left() const { return static_cast<size_t>(end - from); }
+
+  void encode_one() {
+    const PercentEntry& entry = percent_entry(*from);
     std::memcpy(to, &entry, sizeof entry);
     to += entry.size_and_class & 3;
-    seen |= entry.size_and_class;
-    if ((entry.size_and_class & kSlashByte) != 0 && from != end && *from == '.') {
-      seen |= kSlashDotBytes;
-    }
-  };
-#ifdef __SSE2__
-  // Nearly all bytes of file names are copied as they are; this loop is half of the rewriter's
-  // time.
-  while (end - from >= 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
-    const int run = std::countr_one(unreserved_mask(bytes));
-    from += run;
-    to += run;
-    if (run < 16) encode_one();
+    if (entry.size_and_class > 3) note_class(entry.size_and_class);
+    ++from;
   }
-  // The rest in one step, by the last 16 bytes again, if they are all copied as they are.
-  if (from != end && text.size() >= 16) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end - 16));
-    if (unreserved_mask(bytes) == 0xffff) {
-      to += end - from;
-      from = end;
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to - 16), bytes);
+
+  void note_class(uint8_t byte_class) {
+    if ((byte_class & kSlashByte) != 0 && from + 1 != end && from[1] == '.') seen |= kSlashDotBytes;
+    if ((byte_class & kQueryOrFragmentByte & ~seen) != 0) query_or_fragment = from;
+    seen |= byte_class;
+  }
+
+#ifdef __SSE2__
+  // Nearly all bytes of file names are copied as they are. 16 are copied and judged in one step;
+  // what stands behind a reserved one of them is copied again, three bytes further on.
+  void encode_blocks() {
+    while (left() >= 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+      unsigned reserved = unreserved_mask(bytes) ^ 0xffff;
+      const char* const block_end = from + 16;
+      while (reserved != 0) {
+        const int run = std::countr_zero(reserved);
+        from += run;
+        to += run;
+        encode_one();
+        reserved >>= run + 1;
+        if (left() < 16) return;
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                         _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+      }
+      to += block_end - from;
+      from = block_end;
+    }
+  }
+
+  // The last 1 to 15 bytes, in one step too, from two words: nothing behind the end may be read.
+  void encode_tail() {
+    size_t size = left();
+    uint64_t low = 0;
+    uint64_t high = 0;
+    load_tail(size, low, high);
+    const __m128i bytes = _mm_set_epi64x(static_cast<int64_t>(high), static_cast<int64_t>(low));
+    unsigned reserved = (unreserved_mask(bytes) ^ 0xffff) & ((1U << size) - 1);
+    for (;;) {
+      store_16(low, high);
+      if (reserved == 0) break;
+      const auto run = static_cast<size_t>(std::countr_zero(reserved));
+      from += run;
+      to += run;
+      encode_one();
+      reserved >>= run + 1;
+      size -= run + 1;
+      shift_out(run + 1, low, high);
+    }
+    to += size;
+    from = end;
+  }
+
+  // Overlapping loads of the `size` bytes, the first one in the lowest byte of `low`.
+  void load_tail(size_t size, uint64_t& low, uint64_t& high) const {
+    if (size >= 8) {
+      std::memcpy(&low, from, 8);
+      std::memcpy(&high, end - 8, 8);
+      high = size == 8 ? 0 : high >> 8 * (16 - size);
+    } else if (size >= 4) {
+      uint32_t first = 0;
+      uint32_t last = 0;
+      std::memcpy(&first, from, 4);
+      std::memcpy(&last, end - 4, 4);
+      low = first | uint64_t{last} << 8 * (size - 4);
+    } else {
+      const auto byte_at = [&](size_t i) {
+        return uint64_t{static_cast<unsigned char>(from[i])} << 8 * i;
+      };
+      low = byte_at(0) | byte_at(size / 2) | byte_at(size - 1);
+    }
+  }
+
+  void store_16(uint64_t low, uint64_t high) {
+    std::memcpy(to, &low, 8);
+    std::memcpy(to + 8, &high, 8);
+  }
+
+  // The next `bytes` (1 to 15) of them are done.
+  static void shift_out(size_t bytes, uint64_t& low, uint64_t& high) {
+    if (bytes < 8) {
+      low = low >> 8 * bytes | high << (64 - 8 * bytes);
+      high >>= 8 * bytes;
+    } else {
+      low = high >> 8 * (bytes - 8);
+      high = 0;
     }
   }
 #endif
-  while (from != end) encode_one();
-  classes |= seen;
-  return to;
+};
+
+// Encodes `text` to `to`, where percent_encoded_bound bytes must be free. Returns the end of what
+// was written and adds the ByteClass flags of all bytes to `classes`.
+inline char* percent_encode_to(std::string_view text, char* to, unsigned& classes) {
+  PercentEncoder encoder(text, to);
+  encoder.encode();
+  classes |= encoder.seen;
+  return encoder.to;
 }
 
 }  // namespace streamgate

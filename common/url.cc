@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/ascii.h"
+#include "common/ip_address.h"
 #include "common/percent_table.h"
 
 namespace streamgate {
@@ -128,8 +129,8 @@ Error bad_url(const char* rule) { return Error{Reason::bad_url, rule}; }
 
 // A dotted quad without leading zeros; inet_pton takes nothing else.
 bool is_dotted_quad(const std::string& host) {
-  in_addr address;
-  return inet_pton(AF_INET, host.c_str(), &address) == 1;
+  const auto address = IpAddress::parse(host);
+  return address && address->is_v4;
 }
 
 // Null if `host` (lower case, no trailing dot) is a name we can ask DNS for, or an IPv4 address in
@@ -320,8 +321,13 @@ std::string HttpUrl::origin() const {
 
 std::string HttpUrl::to_string() const {
   std::string text;
-  append_origin(text);
-  return text += path_and_query;
+  append_to(text);
+  return text;
+}
+
+void HttpUrl::append_to(std::string& out) const {
+  append_origin(out);
+  out += path_and_query;
 }
 
 std::string_view HttpUrl::path() const {

@@ -50,10 +50,11 @@ struct HttpUrl {
   std::string path_and_query;  // begins with `/`, as it goes onto the wire
 
   std::string_view scheme() const { return is_https ? "https" : "http"; }
-  std::string authority() const;  // host, and the port if it is not the scheme's own
-  std::string origin() const;     // scheme://authority
-  std::string to_string() const;  // origin and path_and_query
-  std::string_view path() const;  // path_and_query up to `?`
+  std::string authority() const;           // host, and the port if it is not the scheme's own
+  std::string origin() const;              // scheme://authority
+  std::string to_string() const;           // origin and path_and_query
+  void append_to(std::string& out) const;  // to_string(), for a string that has its memory
+  std::string_view path() const;           // path_and_query up to `?`
 
   bool operator==(const HttpUrl&) const = default;
 

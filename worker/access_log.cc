@@ -19,16 +19,17 @@ constexpr size_t kFlushBytes = size_t{32} * 1024;
 constexpr std::chrono::milliseconds kFlushInterval{100};
 
 // `key` with its blank and its `=`.
-void append(std::string& line, std::string_view key, std::string_view value) {
-  line += key;
-  log::append_quoted(value, line);
+void append(TextBuffer& line, std::string_view key, std::string_view value) {
+  line.append(key);
+  if (log::needs_quotes(value)) return line.append(log::quote(value));
+  line.append(value);
 }
 
-void append(std::string& line, std::string_view key, int64_t value) {
-  char digits[20];
-  const auto written = std::to_chars(digits, digits + sizeof digits, value);
-  line += key;
-  line.append(digits, static_cast<size_t>(written.ptr - digits));
+void append(TextBuffer& line, std::string_view key, int64_t value) {
+  constexpr size_t kMostDigits = 20;
+  line.append(key);
+  char* const digits = line.room(kMostDigits);
+  line.advance_to(std::to_chars(digits, digits + kMostDigits, value).ptr);
 }
 
 bool can_write(int fd) {
@@ -60,24 +61,26 @@ Result<void> AccessLog::open() {
 void AccessLog::write(const AccessRecord& record) {
   if (config_.access == "off") return;
   if (pending_.size() > kMostPendingBytes) return count(counters_.access_lines_dropped);
-  log::append_time(pending_);
-  pending_ += " access";
-  append(pending_, " client=", record.client);
-  append(pending_, " method=", record.method);
-  append(pending_, " route=", record.route);
-  append(pending_, " status=", record.status);
-  append(pending_, " reason=", record.reason);
-  append(pending_, " bytes=", static_cast<int64_t>(record.body_bytes));
-  append(pending_, " ms=", record.duration_ms);
+  line_.clear();
+  line_.append(log::time_text());
+  line_.append(" access");
+  append(line_, " client=", record.client);
+  append(line_, " method=", record.method);
+  append(line_, " route=", record.route);
+  append(line_, " status=", record.status);
+  append(line_, " reason=", record.reason);
+  append(line_, " bytes=", static_cast<int64_t>(record.body_bytes));
+  append(line_, " ms=", record.duration_ms);
   if (!record.upstream.empty()) {
     append_redacted(" upstream=", record.upstream);
-    append(pending_, " upstream_status=", record.upstream_status);
-    append(pending_, " attempts=", record.attempts);
-    append(pending_, " reused=", record.reused_connection ? 1 : 0);
-    append(pending_, " playlist=", record.playlist ? 1 : 0);
+    append(line_, " upstream_status=", record.upstream_status);
+    append(line_, " attempts=", record.attempts);
+    append(line_, " reused=", record.reused_connection ? 1 : 0);
+    append(line_, " playlist=", record.playlist ? 1 : 0);
   }
   if (!record.detail.empty()) append_redacted(" detail=", record.detail);
-  pending_ += '\n';
+  line_.append("\n");
+  pending_ += line_.text();
   if (pending_.size() >= kFlushBytes) return flush();
   if (!flush_deadline_.armed()) flush_deadline_.arm(kFlushInterval);
 }
@@ -85,7 +88,7 @@ void AccessLog::write(const AccessRecord& record) {
 void AccessLog::append_redacted(std::string_view key, std::string_view value) {
   redacted_.clear();
   log::append_redacted(value, redacted_);
-  append(pending_, key, redacted_);
+  append(line_, key, redacted_);
 }
 
 void AccessLog::flush() {

@@ -13,6 +13,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "worker/text_buffer.h"
 #include "worker/timer_wheel.h"
 
 namespace streamgate {
@@ -52,7 +53,8 @@ class AccessLog {
   Counters& counters_;
   UniqueFd file_;  // not valid: stderr
   std::string pending_;
-  std::string redacted_;  // kept for its memory
+  TextBuffer line_;  // these two are kept for their memory
+  std::string redacted_;
   Deadline flush_deadline_;
 };
 

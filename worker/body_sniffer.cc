@@ -1,11 +1,9 @@
 #include "worker/body_sniffer.h"
 
-#include <utility>
-
 namespace streamgate {
 
-BodySniffer::BodySniffer(std::string content_type, std::string path, ContentCoding coding)
-    : content_type_(std::move(content_type)), path_(std::move(path)), coding_(coding) {}
+BodySniffer::BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding)
+    : content_type_(content_type), path_(path), coding_(coding) {}
 
 Verdict BodySniffer::add(std::string_view bytes) {
   // The first piece decides nearly always: nothing is copied then.

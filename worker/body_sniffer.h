@@ -14,8 +14,9 @@ namespace streamgate {
 
 class BodySniffer {
  public:
-  // `coding` as the upstream declared it. A gzip body without a declaration is found out here.
-  BodySniffer(std::string content_type, std::string path, ContentCoding coding);
+  // `coding` as the upstream declared it. A gzip body without a declaration is found out here. The
+  // texts outlive the sniffer.
+  BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding);
 
   // Adds a piece of the body as it came. Once this has not said need_more, no more may be added.
   // While it says so, at most kMostHeldBytes are kept here.
@@ -36,8 +37,8 @@ class BodySniffer {
   Verdict judge_coded(std::string_view bytes, bool complete);
   bool claims_playlist() const;
 
-  std::string content_type_;
-  std::string path_;
+  std::string_view content_type_;
+  std::string_view path_;
   ContentCoding coding_;
   std::string held_;
   std::optional<Inflater> inflater_;

@@ -59,6 +59,18 @@ std::string_view without_query(std::string_view path) {
   return path.substr(0, path.find('#'));
 }
 
+const char* end_of(std::string_view text) { return text.data() + text.size(); }
+
+// Without a call of memcmp, for a few bytes.
+bool ends_with_short(std::string_view text, std::string_view suffix) {
+  if (text.size() < suffix.size()) return false;
+  const char* const at = end_of(text) - suffix.size();
+  for (size_t i = suffix.size(); i-- > 0;) {
+    if (at[i] != suffix[i]) return false;
+  }
+  return true;
+}
+
 char* put(std::string_view text, char* to) {
   if (!text.empty()) std::memcpy(to, text.data(), text.size());
   return to + text.size();
@@ -86,57 +98,58 @@ std::string_view without_default_port(const UriParts& url) {
 
 // What a child URL is made of, beside the constant parts.
 struct ChildUrlWriter::Child {
-  const std::string& prefix;
+  std::string_view prefix;
   std::string_view url;         // what is encoded behind the prefix
   std::string_view path;        // the part of `url` whose end names the file; may be empty
   std::string_view parameters;  // child_parameters or cross_origin_child_parameters
-
-  // FFmpeg judges a URL by the extension at its very end.
-  char* put_suffix(char* start, char* to) const {
-    to = put(parameters, to);
-    if (parameters.empty() && path.size() == url.size()) return to;
-    const std::string_view extension = known_extension(path);
-    if (extension.empty()) return to;
-    if (std::string_view(start, static_cast<size_t>(to - start)).ends_with(extension)) return to;
-    to = put(kExtensionParameter, to);
-    return put(extension.substr(1), to);
-  }
 };
 
-ChildUrlWriter::ChildUrlWriter(const PlaylistContext& context)
-    : context_(context),
-      base_(split_uri(context.base_url)),
-      is_named_(context.child_urls == HlsConfig::ChildUrls::named) {
-  const size_t bound = context.proxy_origin.size() + context.route_path.size() +
-                       percent_encoded_bound(context.base_url.size()) + 8;
-  absolute_prefix_.reserve(bound);
-  absolute_prefix_.append(context.proxy_origin).append(context.route_path);
+void ChildUrlWriter::begin(const PlaylistContext& context) {
+  base_ = split_uri(context.base_url);
+  child_parameters_ = context.child_parameters;
+  cross_origin_child_parameters_ = context.cross_origin_child_parameters;
+  has_origin_ = !context.proxy_origin.empty();
+  is_named_ = context.child_urls == HlsConfig::ChildUrls::named;
+
+  absolute_prefix_.assign(context.proxy_origin).append(context.route_path);
   name_at_ = absolute_prefix_.size();
   absolute_prefix_.append("?url=");
 
-  origin_.reserve(context.base_url.size() + 1);
+  origin_.clear();
   resolve_reference(base_, "/", origin_);
   origin_.pop_back();
-  origin_prefix_.reserve(bound);
   origin_prefix_ = absolute_prefix_;
   percent_encode(origin_, origin_prefix_);
 
-  resolved_.reserve(context.base_url.size() + 1);
+  resolved_.clear();
   resolve_reference(base_, ".", resolved_);
-  directory_prefix_.reserve(bound);
   directory_prefix_ = origin_prefix_;
   percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
+
+  last_directory_.clear();
+  siblings_.directory.clear();
 }
 
-bool ChildUrlWriter::append(std::string_view reference, BlockWriter& out) {
+bool ChildUrlWriter::append(std::string_view reference, TextBuffer& out) {
   if (reference.empty()) return false;
-  return append_directly(reference, out) || append_resolved(reference, out);
+  return append_sibling(reference, out) || append_directly(reference, out) ||
+         append_resolved(reference, out);
+}
+
+// For one more reference into the directory that two before it have named.
+bool ChildUrlWriter::append_sibling(std::string_view reference, TextBuffer& out) {
+  const std::string_view directory = siblings_.directory;
+  if (directory.empty() || reference.size() <= directory.size()) return false;
+  if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
+  const std::string_view name = reference.substr(directory.size());
+  if (name.front() == '.') return false;
+  return append_encoded({siblings_.prefix, name, name, siblings_.parameters},
+                        kIllegalByte | kSlashDotBytes, out);
 }
 
 // For references that need no resolving, only a prefix, which is nearly all of them: no dot
-// segment, no byte that is illegal in a URI, no colon that might end another scheme. Whether that
-// is so comes out of the encoding loop, so the text is only kept (advance_to) once it is known.
-bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& out) const {
+// segment, no byte that is illegal in a URI, no colon that might end another scheme.
+bool ChildUrlWriter::append_directly(std::string_view reference, TextBuffer& out) {
   const char first = reference.front();
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
@@ -148,25 +161,41 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockWriter& ou
   } else if (first == '.' || first == '?' || first == '#' || reference.starts_with("//")) {
     return false;
   }
-  Child child{host_at != 0   ? absolute_prefix_
-              : first == '/' ? origin_prefix_
-                             : directory_prefix_,
-              reference, path,
-              host_at != 0 ? parameters_for(reference) : context_.child_parameters};
-  if (is_named_) child.path = without_query(path);
-
-  char* const start = out.room(bound_of(child));
-  unsigned classes = 0;
-  char* end = percent_encode_to(reference, put_prefix(child, start), classes);
-  if ((classes & kIllegalByte) != 0) return false;
-  if (host_at == 0 && (classes & kColonByte) != 0) return false;
-  if ((classes & kSlashDotBytes) != 0) return false;
-  if ((classes & kQueryOrFragmentByte) != 0) child.path = without_query(path);
-  out.advance_to(child.put_suffix(start, end));
+  const Child child{host_at != 0   ? absolute_prefix_
+                    : first == '/' ? origin_prefix_
+                                   : directory_prefix_,
+                    reference, path, host_at != 0 ? parameters_for(reference) : child_parameters_};
+  unsigned refused = kIllegalByte | kSlashDotBytes;
+  if (host_at == 0) refused |= kColonByte;
+  if (!append_encoded(child, refused, out)) return false;
+  note_directory(child);
   return true;
 }
 
-bool ChildUrlWriter::append_resolved(std::string_view reference, BlockWriter& out) {
+// Nearly all references of a playlist lie in one directory: the second one in a row has it encoded
+// once for those that follow.
+void ChildUrlWriter::note_directory(const Child& child) {
+  const std::string_view path = without_query(child.path);
+  if (path.empty()) return;
+  // std::string_view::rfind() goes byte by byte.
+  const auto* const slash = static_cast<const char*>(::memrchr(path.data(), '/', path.size()));
+  if (slash == nullptr) return;
+  const auto size = static_cast<size_t>(slash + 1 - child.url.data());
+  const std::string_view directory = child.url.substr(0, size);
+  if (directory != last_directory_) {
+    last_directory_ = directory;
+    return;
+  }
+  // Some references into it are no siblings: `//host/` names another host, and below our own route
+  // they are ours already.
+  if (directory == "/" || route().starts_with(directory)) return;
+  siblings_.directory = directory;
+  siblings_.prefix = child.prefix;
+  percent_encode(directory, siblings_.prefix);
+  siblings_.parameters = child.parameters;
+}
+
+bool ChildUrlWriter::append_resolved(std::string_view reference, TextBuffer& out) {
   // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
   if (reference.find("{$") != reference.npos) return false;
   const UriParts parts = split_uri(reference);
@@ -175,19 +204,30 @@ bool ChildUrlWriter::append_resolved(std::string_view reference, BlockWriter& ou
   resolve_reference(base_, reference, resolved_);
   const UriParts absolute = split_uri(resolved_);
   if (absolute.authority.empty()) return false;
+  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters_for(resolved_)}, 0,
+                        out);
+}
 
-  const Child child{absolute_prefix_, resolved_, absolute.path, parameters_for(resolved_)};
+// False if `child.url` holds a byte of a class in `refused`. That comes out of the encoding loop,
+// so the text is only kept (advance_to) once it is known.
+bool ChildUrlWriter::append_encoded(Child child, unsigned refused, TextBuffer& out) {
+  if (is_named_) child.path = without_query(child.path);
   char* const start = out.room(bound_of(child));
-  unsigned classes = 0;
-  char* end = percent_encode_to(resolved_, put_prefix(child, start), classes);
-  out.advance_to(child.put_suffix(start, end));
+  PercentEncoder encoder(child.url, put_prefix(child, start));
+  encoder.encode();
+  if ((encoder.seen & refused) != 0) return false;
+  if (!child.path.empty() && encoder.query_or_fragment < end_of(child.path)) {
+    child.path = {child.path.data(),
+                  static_cast<size_t>(encoder.query_or_fragment - child.path.data())};
+  }
+  out.advance_to(put_suffix(child, start, encoder.to));
   return true;
 }
 
 size_t ChildUrlWriter::bound_of(const Child& child) const {
-  return child.prefix.size() + 1 + percent_encoded_bound(kLongestName) +
-         percent_encoded_bound(child.url.size()) + child.parameters.size() +
-         kExtensionParameter.size() + kLongestExtension;
+  const size_t name = is_named_ ? 1 + percent_encoded_bound(kLongestName) : 0;
+  return child.prefix.size() + name + percent_encoded_bound(child.url.size()) +
+         child.parameters.size() + sizeof extension_.text;
 }
 
 char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
@@ -201,17 +241,41 @@ char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
   return put(prefix.substr(name_at_), to);
 }
 
+// FFmpeg judges a URL by the extension at its very end. `start` is where the child URL begins.
+char* ChildUrlWriter::put_suffix(const Child& child, const char* start, char* to) {
+  to = put(child.parameters, to);
+  if (child.parameters.empty() && child.path.size() == child.url.size()) return to;
+  if (!has_extension(child.path)) return to;
+  if (extension_.ends({start, static_cast<size_t>(to - start)})) return to;
+  std::memcpy(to, extension_.text.data(), sizeof extension_.text);
+  return to + extension_.size;
+}
+
+bool ChildUrlWriter::Extension::ends(std::string_view path) const {
+  return size != 0 && ends_with_short(path, with_dot());
+}
+
+// Whether `path` ends in an extension that is known, which is extension_ then. Nearly always it is
+// the same one as before.
+bool ChildUrlWriter::has_extension(std::string_view path) {
+  if (extension_.ends(path)) return true;
+  const std::string_view found = known_extension(path);
+  if (found.empty()) return false;
+  put(found.substr(1), put(kExtensionParameter, extension_.text.data()));
+  extension_.size = kExtensionParameter.size() + found.size() - 1;
+  return true;
+}
+
 std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {
-  const std::string_view same = context_.child_parameters;
-  const std::string_view other = context_.cross_origin_child_parameters;
+  const std::string_view same = child_parameters_;
+  const std::string_view other = cross_origin_child_parameters_;
   return same == other || is_same_origin(absolute) ? same : other;
 }
 
 bool ChildUrlWriter::is_ours(std::string_view reference) const {
   // Without a known origin of ours, a path like ours is still the upstream's.
-  const std::string_view route = std::string_view(absolute_prefix_).substr(0, name_at_);
-  if (context_.proxy_origin.empty() || !reference.starts_with(route)) return false;
-  const std::string_view rest = reference.substr(route.size());
+  if (!has_origin_ || !reference.starts_with(route())) return false;
+  const std::string_view rest = reference.substr(name_at_);
   return rest.starts_with('?') || rest.starts_with('/');
 }
 

@@ -89,7 +89,7 @@ void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
-  url_ = request_->upstream;
+  url_ = std::move(request_->upstream);
   resolve();
 }
 
@@ -244,6 +244,7 @@ void Exchange::finish(std::string_view token, std::string_view detail, End end) 
   body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
   write_access_line(token, detail);
+  environment_.playlist_bodies.give_back(std::move(playlist_));
   Counters& counters = environment_.slot.counters;
   count(counters.bytes_to_clients, body_bytes_);
   if (token != "ok") count(counters.exchanges_failed);
@@ -271,7 +272,9 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.detail = detail;
   record.body_bytes = body_bytes_;
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
-  const std::string upstream = request_ ? url_.to_string() : std::string();
+  std::string& upstream = environment_.url_scratch;
+  upstream.clear();
+  if (request_) url_.append_to(upstream);
   record.upstream = upstream;
   record.upstream_status = upstream_status_;
   record.attempts = attempts_;

@@ -134,8 +134,8 @@ class Exchange final : public Retirable,
   const ResponseHead* head_ = nullptr;  // the connection's; valid until it is given back
   BodyMode body_mode_ = BodyMode::undecided;
   int upstream_status_ = 0;
-  int client_status_ = 0;  // 0: no head has been written yet
-  std::unique_ptr<BodySniffer> sniffer_;
+  int client_status_ = 0;               // 0: no head has been written yet
+  std::optional<BodySniffer> sniffer_;  // looks at head_ and url_
   std::unique_ptr<PlaylistBody> playlist_;
   std::string small_chunks_;  // to be relayed at the end of the read they came in
   std::string unrewritten_;   // of the playlist, while the client takes no more; one read at most

@@ -52,7 +52,7 @@ void Exchange::begin_body() {
     return send_relayed_head({ClientFraming::Kind::none, 0}, playlist);
   }
   if (!successful) return start_relaying();
-  sniffer_ = std::make_unique<BodySniffer>(std::string(type), std::string(url_.path()), coding);
+  sniffer_.emplace(type, url_.path(), coding);
 }
 
 void Exchange::on_body(std::string_view bytes) {
@@ -65,12 +65,12 @@ void Exchange::on_body(std::string_view bytes) {
 }
 
 void Exchange::on_read_done() {
-  if (playlist_ != nullptr && evbuffer_get_length(playlist_->output()) > 0) flush_playlist();
+  if (playlist_ != nullptr && playlist_->output().size() > 0) flush_playlist();
   if (!small_chunks_.empty()) flush_small_chunks();
 }
 
 void Exchange::on_end() {
-  if (sniffer_ != nullptr && !decide(sniffer_->end())) return;
+  if (sniffer_ && !decide(sniffer_->end())) return;
   if (playlist_ != nullptr) return end_playlist();
   if (!small_chunks_.empty()) flush_small_chunks();
   if (step_ == Step::finished) return;
@@ -79,22 +79,23 @@ void Exchange::on_end() {
 
 // Ends the undecided state and forwards what was held back in it. False if this attempt is over.
 bool Exchange::decide(Verdict verdict) {
-  const std::unique_ptr<BodySniffer> sniffer = std::move(sniffer_);
   if (verdict == Verdict::playlist) {
     const bool asked_for_range = send_range_ && find_field(client_head_.fields, "Range");
     if (head_->status == 206 && asked_for_range && !is_complete_range()) {
+      sniffer_.reset();
       retry_without_range();
       return false;
     }
-    if (sniffer->coding() == ContentCoding::unknown) {
+    if (sniffer_->coding() == ContentCoding::unknown) {
       fail({Reason::unsupported_coding, std::string(field_or_empty(*head_, "Content-Encoding"))});
       return false;
     }
-    start_rewriting(sniffer->coding());
+    start_rewriting(sniffer_->coding());
   } else {
     start_relaying();
   }
-  if (!sniffer->held().empty()) forward(sniffer->held());
+  if (!sniffer_->held().empty()) forward(sniffer_->held());
+  sniffer_.reset();
   return step_ != Step::finished;
 }
 
@@ -120,8 +121,10 @@ void Exchange::start_relaying() {
 void Exchange::start_rewriting(ContentCoding coding) {
   body_mode_ = BodyMode::rewrite;
   const Config& config = environment_.config;
-  PlaylistSetting setting;
-  setting.base_url = url_.to_string();
+  playlist_ = environment_.playlist_bodies.lend();
+  PlaylistSetting& setting = playlist_->setting();
+  setting.base_url.clear();
+  url_.append_to(setting.base_url);
   setting.proxy_origin =
       public_origin(client_head_, gate_->is_tls() ? "https" : "http",
                     is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
@@ -135,7 +138,7 @@ void Exchange::start_rewriting(ContentCoding coding) {
   setting.cross_origin_child_parameters = request_->cross_origin_child_parameters;
   setting.child_urls = config.hls.child_urls;
   setting.longest_line = config.limits.playlist_line;
-  playlist_ = std::make_unique<PlaylistBody>(std::move(setting), coding);
+  playlist_->begin(coding);
   count(environment_.slot.counters.playlists_rewritten);
 }
 
@@ -171,7 +174,7 @@ void Exchange::rewrite(std::string_view bytes) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
     if (auto written = playlist_->write(piece); !written) return fail(written.error());
-    if (evbuffer_get_length(playlist_->output()) >= kPlaylistFlushBytes) flush_playlist();
+    if (playlist_->output().size() >= kPlaylistFlushBytes) flush_playlist();
     if (step_ == Step::finished) return;
   }
   unrewritten_ = bytes;
@@ -179,7 +182,9 @@ void Exchange::rewrite(std::string_view bytes) {
 
 void Exchange::flush_playlist() {
   if (client_status_ == 0) send_relayed_head(framing_for_unknown_length(), true);
-  take_flow(gate_->stream().write(playlist_->output()));
+  const auto flow = gate_->stream().write(playlist_->output().text());
+  playlist_->output().clear();
+  take_flow(flow);
 }
 
 void Exchange::end_playlist() {
@@ -190,11 +195,11 @@ void Exchange::end_playlist() {
   if (auto ended = playlist_->finish(); !ended) return fail(ended.error());
   count(environment_.slot.counters.playlist_lines_too_long, playlist_->lines_too_long());
   if (client_status_ == 0) {
-    const size_t length = evbuffer_get_length(playlist_->output());
+    const size_t length = playlist_->output().size();
     send_relayed_head({ClientFraming::Kind::length, length}, true);
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
-  const auto flow = gate_->stream().write(playlist_->output());
+  const auto flow = gate_->stream().write(playlist_->output().text());
   finish(flow == ClientStream::Flow::gone ? token_of(Reason::client_gone) : "ok", {},
          flow == ClientStream::Flow::gone ? End::broken : End::complete);
 }

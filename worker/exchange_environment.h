@@ -5,11 +5,13 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "worker/access_log.h"
+#include "worker/playlist_body.h"
 #include "worker/reaper.h"
 #include "worker/resolver.h"
 #include "worker/target_guard.h"
@@ -47,6 +49,8 @@ struct ExchangeEnvironment {
   Slot& slot;
   const std::atomic<bool>& service_stopping;
   ExchangeList exchanges;
+  PlaylistBodies playlist_bodies = {};
+  std::string url_scratch = {};  // kept for its memory
 };
 
 }  // namespace streamgate

@@ -126,11 +126,12 @@ void HeadWriter::status_line(int status) {
 }
 
 void HeadWriter::field(std::string_view name, std::string_view value) {
-  if (!http::all_are(http::kFieldByte, value)) return;
-  put(name);
-  put(": ");
-  put(value);
-  put("\r\n");
+  if (!http::is_field_value(value)) return;
+  char* to = room(name.size() + value.size() + 4);
+  to = copy(name, to);
+  to = copy(": ", to);
+  to = copy(value, to);
+  advance_to(copy("\r\n", to));
 }
 
 void HeadWriter::number(std::string_view name, uint64_t value) {

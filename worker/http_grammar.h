@@ -4,6 +4,10 @@
 // Level 1: pure text.
 #pragma once
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -51,6 +55,30 @@ constexpr bool all_are(ByteClass wanted, std::string_view text) {
     if (!is(wanted, c)) return false;
   }
   return true;
+}
+
+// all_are(kFieldByte, value), for the many values of a head.
+inline bool is_field_value(std::string_view value) {
+#ifdef __SSE2__
+  const auto has_other = [](__m128i bytes) {
+    const __m128i last_control = _mm_set1_epi8(0x1f);
+    const __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
+    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del)) != 0;
+  };
+  const auto load = [](const char* from) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  };
+  if (value.size() >= 16) {
+    const char* const last = value.data() + value.size() - 16;
+    for (const char* from = value.data(); from < last; from += 16) {
+      if (has_other(load(from))) return false;
+    }
+    return !has_other(load(last));
+  }
+#endif
+  return all_are(kFieldByte, value);
 }
 
 constexpr bool is_token(std::string_view text) {

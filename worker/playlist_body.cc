@@ -11,6 +11,9 @@ namespace {
 // thousandth is an attack on memory.
 constexpr size_t kMostInflatedBytes = size_t{16} * 1024 * 1024;
 
+constexpr size_t kMostKeptBytes = size_t{256} * 1024;  // of one body that is done
+constexpr size_t kMostIdle = 4;
+
 PlaylistContext context_of(const PlaylistSetting& setting) {
   PlaylistContext context;
   context.base_url = setting.base_url;
@@ -25,17 +28,19 @@ PlaylistContext context_of(const PlaylistSetting& setting) {
 
 }  // namespace
 
-PlaylistBody::PlaylistBody(PlaylistSetting setting, ContentCoding coding)
-    : setting_(std::move(setting)), output_(evbuffer_new()), rewriter_(context_of(setting_)) {
-  CHECK(output_ && coding != ContentCoding::unknown);
+void PlaylistBody::begin(ContentCoding coding) {
+  CHECK(coding != ContentCoding::unknown);
+  inflater_.reset();
   if (coding != ContentCoding::identity) inflater_.emplace(coding);
+  output_.clear();
+  rewriter_.begin(context_of(setting_));
 }
 
 Result<void> PlaylistBody::write(std::string_view bytes) {
   if (inflater_) {
     if (auto inflated = inflate(bytes); !inflated) return inflated;
   } else {
-    rewriter_.write(bytes, output_.get());
+    rewriter_.write(bytes, output_);
   }
   return check_growth();
 }
@@ -44,7 +49,7 @@ Result<void> PlaylistBody::inflate(std::string_view bytes) {
   size_t inflated = 0;
   auto written = inflater_->write(bytes, [&](std::string_view plain) {
     inflated += plain.size();
-    if (inflated <= kMostInflatedBytes) rewriter_.write(plain, output_.get());
+    if (inflated <= kMostInflatedBytes) rewriter_.write(plain, output_);
   });
   if (written && inflated > kMostInflatedBytes) {
     return Error{Reason::bad_response, "a compressed playlist inflates too far"};
@@ -56,13 +61,30 @@ Result<void> PlaylistBody::finish() {
   if (inflater_) {
     if (auto ended = inflater_->finish(); !ended) return ended;
   }
-  rewriter_.finish(output_.get());
+  rewriter_.finish(output_);
   return check_growth();
 }
 
 Result<void> PlaylistBody::check_growth() const {
   if (!rewriter_.has_grown_too_far()) return {};
   return Error{Reason::bad_response, "a playlist grows too far"};
+}
+
+bool PlaylistBody::put_aside() {
+  inflater_.reset();
+  return output_.capacity() + rewriter_.memory_bytes() <= kMostKeptBytes;
+}
+
+std::unique_ptr<PlaylistBody> PlaylistBodies::lend() {
+  if (idle_.empty()) return std::make_unique<PlaylistBody>();
+  std::unique_ptr<PlaylistBody> body = std::move(idle_.back());
+  idle_.pop_back();
+  return body;
+}
+
+void PlaylistBodies::give_back(std::unique_ptr<PlaylistBody> body) {
+  if (!body || idle_.size() >= kMostIdle || !body->put_aside()) return;
+  idle_.push_back(std::move(body));
 }
 
 }  // namespace streamgate

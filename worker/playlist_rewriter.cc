@@ -5,9 +5,7 @@
 #include <string>
 
 #include "common/ascii.h"
-#include "common/check.h"
 #include "worker/attribute_list.h"
-#include "worker/block_writer.h"
 #include "worker/child_url.h"
 #include "worker/line_scan.h"
 #include "worker/playlist_tags.h"
@@ -22,21 +20,22 @@ bool is_common_tag(std::string_view line) {
   return line.size() >= 8 && std::memcmp(line.data(), "#EXTINF:", 8) == 0;
 }
 
+bool is_tag(std::string_view line) {
+  return line.size() >= 4 && std::memcmp(line.data(), "#EXT", 4) == 0;
+}
+
 constexpr size_t kMostOutputBytes = size_t{64} * 1024 * 1024;
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-// What an output of `size` bytes of playlist may come to; only the first block depends on it.
-constexpr size_t expected_output(size_t size) { return 4 * size + 512; }
 
 // Text of which most is copied as it is: pieces are replaced or left out in order, and what lies
 // between them is appended in one go.
 class PatchedCopy {
  public:
-  PatchedCopy(std::string_view text, BlockWriter& out)
+  PatchedCopy(std::string_view text, TextBuffer& out)
       : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
 
-  BlockWriter& out() { return out_; }
+  TextBuffer& out() { return out_; }
   // Appends what lies in front of `here`.
   void copy_until(const char* here) {
     out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
@@ -52,28 +51,26 @@ class PatchedCopy {
  private:
   const char* copied_to_;
   const char* end_;
-  BlockWriter& out_;
+  TextBuffer& out_;
 };
 
 }  // namespace
 
 struct PlaylistRewriter::State {
-  explicit State(const PlaylistContext& playlist) : context(playlist), children(context) {}
-
   // Everything up to the last line end of `text`; returns how much that was.
-  size_t rewrite_whole_lines(std::string_view text, BlockWriter& out);
+  size_t rewrite_whole_lines(std::string_view text, TextBuffer& out);
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
   void replace(std::string_view reference, PatchedCopy& copy);
 
-  void write(std::string_view bytes, BlockWriter& out);
-  std::string_view continue_line(std::string_view bytes, BlockWriter& out);
-  void keep(std::string_view unfinished, BlockWriter& out);
+  void write(std::string_view bytes, TextBuffer& out);
+  std::string_view continue_line(std::string_view bytes, TextBuffer& out);
+  void keep(std::string_view unfinished, TextBuffer& out);
 
-  const PlaylistContext context;
-  ChildUrlWriter children;  // after context: refers to it
+  PlaylistContext context;
+  ChildUrlWriter children;
   std::string unfinished_line;
   bool is_first_line = true;
   bool is_passing_long_line = false;
@@ -84,7 +81,7 @@ struct PlaylistRewriter::State {
 };
 
 // The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
-size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, BlockWriter& out) {
+size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, TextBuffer& out) {
   PatchedCopy copy(text, out);
   const char* const end = text.data() + text.size();
   const char* line = text.data();
@@ -99,7 +96,12 @@ size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, Block
         continue;
       }
     }
-    rewrite_line({line, static_cast<size_t>(line_end - line)}, copy);
+    const std::string_view whole(line, static_cast<size_t>(line_end - line));
+    if (is_common_tag(whole) && whole.size() <= context.longest_line) {
+      is_first_line = false;
+    } else {
+      rewrite_line(whole, copy);
+    }
     if (drop_line) {
       copy.leave_out(line, line_end + 1);
       drop_next_lf = *line_end == '\r';
@@ -118,10 +120,6 @@ void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& c
     ++lines_too_long;
     return;
   }
-  if (is_common_tag(line)) {
-    is_first_line = false;
-    return;
-  }
   if (is_first_line) {
     is_first_line = false;
     if (line.starts_with(kByteOrderMark)) {
@@ -133,7 +131,7 @@ void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& c
   if (is_blank(line.front()) || is_blank(line.back())) line = ascii::trim(line);
   if (line.empty()) return;
   if (line.front() != '#') return replace(line, copy);
-  if (line.starts_with("#EXT")) rewrite_tag(line.substr(1), copy);
+  if (is_tag(line)) rewrite_tag(line.substr(1), copy);
 }
 
 void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
@@ -216,14 +214,14 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
 void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
   reference = ascii::trim(reference);  // as players do; the blanks stay where they are
   if (reference.empty()) return;
-  if (copy.out().committed() > kMostOutputBytes) has_grown_too_far = true;
+  if (copy.out().size() > kMostOutputBytes) has_grown_too_far = true;
   if (has_grown_too_far) return;
   copy.copy_until(reference.data());
   if (!children.append(reference, copy.out())) return;
   copy.leave_out_until(reference.data() + reference.size());
 }
 
-void PlaylistRewriter::State::write(std::string_view bytes, BlockWriter& out) {
+void PlaylistRewriter::State::write(std::string_view bytes, TextBuffer& out) {
   bytes = continue_line(bytes, out);
   if (bytes.empty()) return;
   bytes.remove_prefix(rewrite_whole_lines(bytes, out));
@@ -231,7 +229,7 @@ void PlaylistRewriter::State::write(std::string_view bytes, BlockWriter& out) {
 }
 
 // Ends the line that the previous write began. Returns what follows it.
-std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, BlockWriter& out) {
+std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, TextBuffer& out) {
   if (!is_passing_long_line && unfinished_line.empty()) return bytes;
   const char* const end = bytes.data() + bytes.size();
   const char* const line_end = find_line_end(bytes.data(), end);
@@ -251,7 +249,7 @@ std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, 
 }
 
 // The only bytes that are copied twice: the line that a chunk's end cuts in two.
-void PlaylistRewriter::State::keep(std::string_view unfinished, BlockWriter& out) {
+void PlaylistRewriter::State::keep(std::string_view unfinished, TextBuffer& out) {
   if (unfinished_line.size() + unfinished.size() <= context.longest_line) {
     unfinished_line.append(unfinished);
     return;
@@ -264,42 +262,34 @@ void PlaylistRewriter::State::keep(std::string_view unfinished, BlockWriter& out
   ++lines_too_long;
 }
 
-PlaylistRewriter::PlaylistRewriter(const PlaylistContext& context)
-    : state_(std::make_unique<State>(context)) {}
+PlaylistRewriter::PlaylistRewriter() : state_(std::make_unique<State>()) {}
 
 PlaylistRewriter::~PlaylistRewriter() = default;
 
-void PlaylistRewriter::write(std::string_view bytes, evbuffer* out) {
-  BlockWriter writer(out, expected_output(bytes.size()));
-  state_->write(bytes, writer);
+void PlaylistRewriter::begin(const PlaylistContext& context) {
+  State& state = *state_;
+  state.context = context;
+  state.children.begin(context);
+  state.unfinished_line.clear();
+  state.is_first_line = true;
+  state.is_passing_long_line = state.drop_line = state.drop_next_lf = false;
+  state.lines_too_long = 0;
+  state.has_grown_too_far = false;
 }
 
-void PlaylistRewriter::write(evbuffer* in, evbuffer* out) {
-  CHECK(in != out);
-  constexpr int kVectors = 16;
-  while (evbuffer_get_length(in) != 0) {
-    evbuffer_iovec vectors[kVectors];
-    const int count = std::min(evbuffer_peek(in, -1, nullptr, vectors, kVectors), kVectors);
-    size_t size = 0;
-    for (int i = 0; i < count; ++i) size += vectors[i].iov_len;
-    BlockWriter writer(out, expected_output(size));
-    for (int i = 0; i < count; ++i) {
-      state_->write({static_cast<const char*>(vectors[i].iov_base), vectors[i].iov_len}, writer);
-    }
-    CHECK(evbuffer_drain(in, size) == 0);
-  }
-}
+void PlaylistRewriter::write(std::string_view bytes, TextBuffer& out) { state_->write(bytes, out); }
 
-void PlaylistRewriter::finish(evbuffer* out) {
+void PlaylistRewriter::finish(TextBuffer& out) {
   if (state_->unfinished_line.empty()) return;
-  BlockWriter writer(out, expected_output(state_->unfinished_line.size()));
-  PatchedCopy copy(state_->unfinished_line, writer);
+  PatchedCopy copy(state_->unfinished_line, out);
   state_->rewrite_line(state_->unfinished_line, copy);
   if (!state_->drop_line) copy.copy_rest();
   state_->unfinished_line.clear();
 }
 
 uint64_t PlaylistRewriter::lines_too_long() const { return state_->lines_too_long; }
+
+size_t PlaylistRewriter::memory_bytes() const { return state_->unfinished_line.capacity(); }
 
 bool PlaylistRewriter::has_grown_too_far() const { return state_->has_grown_too_far; }
 

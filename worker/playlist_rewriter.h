@@ -2,10 +2,8 @@
 // (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: every byte that is not a URI goes
 // through untouched, and memory is bounded by one line.
 //
-// Level 1: evbuffers, but no socket and no event loop.
+// Level 1: no socket, no event loop.
 #pragma once
-
-#include <event2/buffer.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,10 +11,11 @@
 #include <string_view>
 
 #include "common/config.h"
+#include "worker/text_buffer.h"
 
 namespace streamgate {
 
-// Constant for one playlist. All strings are owned by the caller and outlive the rewriter.
+// Constant for one playlist. All strings are owned by the caller and stay until finish().
 struct PlaylistContext {
   std::string_view base_url;      // the final upstream URL, after redirects
   std::string_view proxy_origin;  // `https://proxy.example/prefix`, or empty: path-only URLs
@@ -31,19 +30,21 @@ struct PlaylistContext {
 
 class PlaylistRewriter {
  public:
-  explicit PlaylistRewriter(const PlaylistContext& context);
+  PlaylistRewriter();
   ~PlaylistRewriter();
   PlaylistRewriter(const PlaylistRewriter&) = delete;
   PlaylistRewriter& operator=(const PlaylistRewriter&) = delete;
 
+  // Comes first, and again for each further playlist, which then uses the memory of the one before.
+  void begin(const PlaylistContext& context);
   // Appends the rewritten text of every line that is complete by now to `out`.
-  void write(std::string_view bytes, evbuffer* out);
-  // The same, draining `in`.
-  void write(evbuffer* in, evbuffer* out);
+  void write(std::string_view bytes, TextBuffer& out);
   // The upstream's body has ended: the last line may lack its newline, and none is added.
-  void finish(evbuffer* out);
+  void finish(TextBuffer& out);
 
   uint64_t lines_too_long() const;
+  // Of lines that were cut in two; it stays for the next playlist.
+  size_t memory_bytes() const;
   // The output was never taken away and came to more than 64 MiB: what follows is not rewritten any
   // more, and none of it may be used. Short references grow by the parameters of their request, so
   // that a few bytes could otherwise take all memory.

@@ -51,7 +51,10 @@ constexpr Row kRows[] = {
 }  // namespace
 
 TagRule tag_rule(std::string_view name) {
+  if (name.empty()) return TagRule::any_uri_suffix;
   for (const Row& row : kRows) {
+    // Tags of one length seldom end alike.
+    if (row.name.size() != name.size() || row.name.back() != name.back()) continue;
     if (row.name == name) return row.rule;
   }
   // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers, no URI in any of them.

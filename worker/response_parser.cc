@@ -23,7 +23,7 @@ Error bad_response(std::string_view detail) {
 // Neither NUL nor a CR that no LF follows (RFC 9110 5.5, RFC 9112 2.2). Other control bytes are
 // tolerated here and kept from the client by the forwarding rules.
 bool has_forbidden_byte(std::string_view line) {
-  return line.find('\r') != std::string_view::npos || line.find('\0') != std::string_view::npos;
+  return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
 }
 
 // Lets plain garbage (TLS, HTTP/2, ICY) fail at its first bytes instead of at a deadline.
@@ -219,10 +219,9 @@ Result<void> ResponseParser::judge_field_line(std::string_view line) {
   if (field_places_.size() == kMostFields) return bad_response("too many fields");
   if (has_forbidden_byte(line)) return bad_response("forbidden byte");
   // A blank in front (obs-fold) or before the colon fails the token.
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !http::is_token(line.substr(0, colon))) {
-    return bad_response("field name");
-  }
+  size_t colon = 0;
+  while (colon < line.size() && http::is(http::kTokenByte, line[colon])) ++colon;
+  if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
   field_places_.push_back({line_begin_, colon, line_begin_ + line.size()});
   return {};
 }

@@ -24,10 +24,10 @@ CROSSING = ("master/main.cc", "worker/worker.h")
 LEVELS = {
     0: {"event"},
     1: {
-        *("accept_balance", "attribute_list", "block_writer", "body_sniffer", "child_url"),
+        *("accept_balance", "attribute_list", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
-        *("stream_request", "target_guard"),
+        *("stream_request", "target_guard", "text_buffer"),
     },
     2: {
         *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),

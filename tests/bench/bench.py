@@ -33,7 +33,7 @@ def parse_options():
     parser.add_argument("--repeat", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--quick", action="store_true", help="smaller and shorter: a smoke test")
     parser.add_argument("--workers", type=int, default=1, help="of each proxy (default 1)")
-    parser.add_argument("--viewers", type=int, help="slow viewers (default 1000)")
+    parser.add_argument("--viewers", type=int, help="slow or idle viewers; memory-4 takes four times as many (default 1000)")
     parser.add_argument("--rate", type=int, default=2000, help="requests per second (default 2000)")
     parser.add_argument("--access-log", choices=("streamgate", "all", "none"), default="streamgate",
                         help="who writes an access log to a file (default streamgate)")
@@ -140,7 +140,7 @@ def describe(options):
         versions.append(first_line(str(options.streamgate), "--version"))
     return (f"{'; '.join(versions)}; {os.cpu_count()} CPUs, {options.workers} worker(s) each, "
             f"access log: {options.access_log}, medians of {options.repeat} rounds, "
-            f"{options.viewers} slow viewers, {options.rate} requests/s for latency\n")
+            f"{options.viewers} viewers for memory, {options.rate} requests/s for latency\n")
 
 
 def run(options, directory, samples):

@@ -25,9 +25,10 @@ def parse_options():
     parser.add_argument("--streamgate", type=pathlib.Path, metavar="PATH",
                         default=HERE.parent.parent / "build/release/streamgate",
                         help="the release binary (default: build/release/streamgate)")
-    parser.add_argument("--file", default="live.m3u8", choices=("live.m3u8", "1k.ts", "64k.ts"),
+    parser.add_argument("--file", default="live.m3u8", choices=("live.m3u8", "1k.ts", "64k.ts", "long.m3u8"),
                         help="what is asked for (default live.m3u8)")
     parser.add_argument("--requests", type=int, default=2000, help="that are counted (default 2000)")
+    parser.add_argument("--at-most", type=int, metavar="N", help="fail if a request costs more")
     parser.add_argument("--top", type=int, default=25, help="functions to show (default 25)")
     parser.add_argument("--inclusive", action="store_true", help="count what a function calls, too")
     parser.add_argument("--profile", type=pathlib.Path, metavar="FILE",
@@ -51,8 +52,12 @@ def read_answer(connection):
             raise RuntimeError(f"closed after {bytes_read!r}")
         bytes_read += piece
     head, body = bytes_read.split(b"\r\n\r\n", 1)
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise RuntimeError(f"not an answer: {head!r}")
+    if re.search(rb"(?im)^transfer-encoding: chunked", head):
+        return read_chunks(connection, body)
     length = re.search(rb"(?im)^content-length: (\d+)", head)
-    if not head.startswith(b"HTTP/1.1 200 ") or not length:
+    if not length:
         raise RuntimeError(f"not a whole answer: {head!r}")
     left = int(length[1]) - len(body)
     while left > 0:
@@ -60,6 +65,15 @@ def read_answer(connection):
         if not piece:
             raise RuntimeError("closed inside a body")
         left -= len(piece)
+
+
+def read_chunks(connection, bytes_read):
+    """To the last chunk, which no playlist holds inside."""
+    while not bytes_read.endswith(b"\r\n0\r\n\r\n"):
+        piece = connection.recv(1 << 20)
+        if not piece:
+            raise RuntimeError("closed inside a body")
+        bytes_read = bytes_read[-16:] + piece
 
 
 def ask(port, target, count):
@@ -104,6 +118,26 @@ def read_functions(path, inclusive):
     return functions
 
 
+def allocations(few, many):
+    """How often one profile called the C library for memory more than the other."""
+    return count_allocations(many) - count_allocations(few)
+
+
+def count_allocations(path):
+    """A call is two lines, `cfn=(ID) NAME` and, perhaps after others, `calls=COUNT TARGET`; the name
+    stands only where its id is new."""
+    ids, count, callee = set(), 0, None
+    for line in path.read_text().splitlines():
+        named = re.match(r"c?fn=\((\d+)\)(?: (\S+))?", line)
+        if named and named[2] in ("malloc", "calloc", "realloc"):
+            ids.add(named[1])
+        if named and line.startswith("cfn="):
+            callee = named[1]
+        elif line.startswith("calls=") and callee in ids:
+            count += int(line[6:].split()[0])
+    return count
+
+
 def show_functions(options, few, many):
     functions = read_functions(many, options.inclusive)
     functions.subtract(read_functions(few, options.inclusive))
@@ -129,10 +163,14 @@ def main():
             # The difference is what the requests cost: start and end are in both.
             few, few_path = profile(options, site, WARM_UP)
             many, path = profile(options, site, WARM_UP + options.requests)
-            print(f"{(many - few) / options.requests:,.0f} instructions per {options.file}")
+            each = (many - few) / options.requests
+            print(f"{each:,.0f} instructions and {allocations(few_path, path) / options.requests:.1f} "
+                  f"allocations per {options.file}")
             show_functions(options, few_path, path)
             if options.profile:
                 shutil.copyfile(path, options.profile)
+            if options.at_most and each > options.at_most:
+                sys.exit(f"more than {options.at_most:,}")
         finally:
             origin.stop()
 

@@ -1,11 +1,14 @@
 // The benchmark's load generator: it downloads in bulk, asks at a fixed rate, or asks and then
-// stops reading, always over loopback, and prints one line of JSON about what came back.
+// stops reading or asking, always over loopback, and prints one line of JSON about what came back.
 //
-//   load bulk  PORT TARGET CONNECTIONS REQUESTS    each connection downloads TARGET REQUESTS times
-//   load rate  PORT TARGET PER_SECOND SECONDS      open loop: latency counts from the planned
-//   moment load stall PORT TARGET CONNECTIONS             reads each response's head, then nothing
-//   until EOF
-//                                                  on its standard input
+//   load bulk PORT TARGET CONNECTIONS REQUESTS
+//     each connection downloads TARGET REQUESTS times
+//   load rate PORT TARGET PER_SECOND SECONDS
+//     an open loop: latency counts from the planned moment
+//   load stall PORT TARGET CONNECTIONS
+//     reads each response's head, then nothing until EOF on its standard input
+//   load idle PORT TARGET CONNECTIONS
+//     reads each response, then keeps its connection open until EOF on its standard input
 //
 // An answer that is not a complete 200 ends the program with a message and status 1: a benchmark of
 // failures must not pass for one of work.
@@ -176,22 +179,26 @@ int run_bulk(const Job& job, unsigned connections, unsigned requests) {
   return 0;
 }
 
-// --- stall
-// ----------------------------------------------------------------------------------------
+// --- stall, idle
+// ----------------------------------------------------------------------------------
 
-int run_stall(const Job& job, unsigned connections) {
+enum class StopAt { head, end };
+
+int run_until_eof(const Job& job, unsigned connections, StopAt stop_at) {
+  std::vector<char> scratch(kScratchBytes);
   for (unsigned i = 0; i < connections; ++i) {
     const int fd = connect_to(job.port);
     send_all(fd, job.request);
-    std::array<char, 4096> scratch{};
     Response response;
-    while (!response.head_done()) {
-      const ssize_t n = recv(fd, scratch.data(), scratch.size(), 0);
+    for (bool done = false; !done;) {
+      const size_t want = stop_at == StopAt::head ? 4096 : scratch.size();
+      const ssize_t n = recv(fd, scratch.data(), want, 0);
       if (n <= 0) die("recv");
-      response.feed({scratch.data(), static_cast<size_t>(n)});
+      const bool complete = response.feed({scratch.data(), static_cast<size_t>(n)});
+      done = stop_at == StopAt::head ? response.head_done() : complete;
     }
-  }  // the descriptors stay open, unread, until this process ends
-  std::printf("{\"stalled\": %u}\n", connections);
+  }  // the descriptors stay open until this process ends
+  std::printf("{\"connections\": %u}\n", connections);
   std::fflush(stdout);
   char end = 0;
   while (read(STDIN_FILENO, &end, 1) > 0) {
@@ -316,12 +323,13 @@ unsigned number(const char* text) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv, argv + argc);
-  if (argc < 5) die("usage: load bulk|rate|stall PORT TARGET NUMBER [NUMBER]");
+  if (argc < 5) die("usage: load bulk|rate|stall|idle PORT TARGET NUMBER [NUMBER]");
   Job job{static_cast<uint16_t>(number(argv[2])), "GET "};
   job.request.append(words[3]).append(" HTTP/1.1\r\nHost: 127.0.0.1:").append(words[2]);
   job.request.append("\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n");
   if (words[1] == "bulk" && argc == 6) return run_bulk(job, number(argv[4]), number(argv[5]));
   if (words[1] == "rate" && argc == 6) return run_rate(job, number(argv[4]), number(argv[5]));
-  if (words[1] == "stall" && argc == 5) return run_stall(job, number(argv[4]));
+  if (words[1] == "stall" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::head);
+  if (words[1] == "idle" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::end);
   die("unknown mode or wrong number of arguments");
 }

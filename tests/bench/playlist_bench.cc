@@ -5,7 +5,6 @@
 #include <string>
 
 #include "common/url.h"
-#include "worker/event.h"
 #include "worker/playlist_rewriter.h"
 
 namespace streamgate {
@@ -40,14 +39,16 @@ std::string live_playlist() {
 }
 
 void rewrite_all(benchmark::State& state, const std::string& text, const PlaylistContext& context) {
+  TextBuffer out;
+  PlaylistRewriter rewriter;
   for (auto _ : state) {
-    const Buffer out(evbuffer_new());
-    PlaylistRewriter rewriter(context);
+    out.clear();
+    rewriter.begin(context);
     for (size_t at = 0; at < text.size(); at += kReadBytes) {
-      rewriter.write(std::string_view(text).substr(at, kReadBytes), out.get());
+      rewriter.write(std::string_view(text).substr(at, kReadBytes), out);
     }
-    rewriter.finish(out.get());
-    benchmark::DoNotOptimize(evbuffer_get_length(out.get()));
+    rewriter.finish(out);
+    benchmark::DoNotOptimize(out.size());
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
   state.SetItemsProcessed(state.iterations());

@@ -117,16 +117,17 @@ class Latency:
         bench.load("rate", server.port, server.target("live.m3u8", False), bench.options.rate, 1)
 
 
-class SlowViewers:
-    """Viewers who ask for a large body and stop reading. A fresh server each time: memory that an
-    allocator kept from an earlier round would hide what this one costs."""
+class Memory:
+    """What each of many open connections holds: viewers who stopped reading a large body (`stall`)
+    or who have their answer and do not ask again yet (`idle`). A fresh server each time: memory that
+    an allocator kept from an earlier round would hide what this one costs."""
 
     unit, better = "KiB per viewer", "lower"
     columns = ("total", "resident", "in pipes")
     servers = ("nginx 64k", "haproxy splice", "streamgate")
 
-    def __init__(self, name, title):
-        self.name, self.title = name, title
+    def __init__(self, name, title, mode, file, times=1):
+        self.name, self.title, self.mode, self.file, self.times = name, title, mode, file, times
 
     def measure(self, bench, server):
         fresh = bench.site.starters()[server.name](server.name)
@@ -136,14 +137,14 @@ class SlowViewers:
             fresh.stop()
 
     def measure_fresh(self, bench, server):
-        viewers = bench.options.viewers
+        viewers = bench.options.viewers * self.times
         before = measure.settled_memory(server.pids)
         load = subprocess.Popen(
             [
                 bench.load_path,
-                "stall",
+                self.mode,
                 str(server.port),
-                server.target("endless.ts", False),
+                server.target(self.file, False),
                 str(viewers),
             ],
             stdin=subprocess.PIPE,
@@ -152,7 +153,7 @@ class SlowViewers:
         )
         try:
             if not load.stdout.readline():
-                raise RuntimeError(f"slow viewers of {server.name}: {load.stderr.read().decode()}")
+                raise RuntimeError(f"{self.name} of {server.name}: {load.stderr.read().decode()}")
             after = measure.settled_memory(server.pids)
         finally:
             load.stdin.close()
@@ -231,7 +232,9 @@ WORKS = (
         connections=4,
     ),
     Latency("latency", "Latency of a live playlist at a fixed rate"),
-    SlowViewers("memory", "Memory per viewer who stopped reading"),
+    Memory("memory", "Memory per viewer who stopped reading", "stall", "endless.ts"),
+    Memory("memory-4", "The same, four times as many", "stall", "endless.ts", times=4),
+    Memory("idle", "Memory per idle keep-alive connection", "idle", "live.m3u8"),
     SystemCalls("syscalls", "System calls per live playlist on keep-alive connections"),
 )
 DEFAULT = [work.name for work in WORKS if work.name != "syscalls"]  # which needs strace

@@ -2,11 +2,11 @@
 // added to it. The first byte chooses the settings, the second the chunk size.
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/check.h"
-#include "worker/event.h"
 #include "worker/playlist_detector.h"
 #include "worker/playlist_rewriter.h"
 
@@ -19,24 +19,15 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome rewrite(const PlaylistContext& context, std::string_view text, size_t chunk,
-                bool by_chain) {
-  const Buffer in(evbuffer_new());
-  const Buffer out(evbuffer_new());
-  PlaylistRewriter rewriter(context);
+Outcome rewrite(PlaylistRewriter& rewriter, const PlaylistContext& context, std::string_view text,
+                size_t chunk) {
+  TextBuffer out;
+  rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += chunk) {
-    const std::string_view piece = text.substr(at, chunk);
-    if (by_chain) {
-      evbuffer_add_reference(in.get(), piece.data(), piece.size(), nullptr, nullptr);
-    } else {
-      rewriter.write(piece, out.get());
-    }
+    rewriter.write(text.substr(at, chunk), out);
   }
-  if (by_chain) rewriter.write(in.get(), out.get());
-  rewriter.finish(out.get());
-  Outcome outcome{std::string(evbuffer_get_length(out.get()), '\0'), rewriter.lines_too_long()};
-  evbuffer_remove(out.get(), outcome.text.data(), outcome.text.size());
-  return outcome;
+  rewriter.finish(out);
+  return {std::string(out.text()), rewriter.lines_too_long()};
 }
 
 }  // namespace
@@ -57,10 +48,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if ((settings & 8) != 0) context.child_urls = HlsConfig::ChildUrls::named;
   if ((settings & 16) != 0) context.longest_line = 16;
 
-  const Outcome whole = rewrite(context, text, text.size() + 1, false);
-  CHECK(rewrite(context, text, chunk, false) == whole);
-  CHECK(rewrite(context, text, 1, false) == whole);
-  CHECK(rewrite(context, text, chunk, true) == whole);
+  PlaylistRewriter rewriter;
+  const Outcome whole = rewrite(rewriter, context, text, text.size() + 1);
+  CHECK(rewrite(rewriter, context, text, chunk) == whole);
+  rewriter.write(text, *std::make_unique<TextBuffer>());  // left unfinished
+  CHECK(rewrite(rewriter, context, text, 1) == whole);
 
   // A verdict, once given, does not change with more bytes of a body that is text.
   for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {

@@ -205,15 +205,14 @@ std::string rewrite_in_pieces(const std::string& text, size_t piece) {
   context.base_url = kBase;
   context.proxy_origin = "http://localhost:8080";
   context.route_path = "/stream";
-  const Buffer out(evbuffer_new());
-  PlaylistRewriter rewriter(context);
+  TextBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += piece) {
-    rewriter.write(std::string_view(text).substr(at, piece), out.get());
+    rewriter.write(std::string_view(text).substr(at, piece), out);
   }
-  rewriter.finish(out.get());
-  std::string result(evbuffer_get_length(out.get()), '\0');
-  evbuffer_remove(out.get(), result.data(), result.size());
-  return result;
+  rewriter.finish(out);
+  return std::string(out.text());
 }
 
 struct IndexRow {

@@ -38,33 +38,23 @@ std::string sibling(std::string_view name) {
   return via("https://up.example/live/a/" + std::string(name));
 }
 
-std::string take(evbuffer* buffer) {
-  std::string text(evbuffer_get_length(buffer), '\0');
-  evbuffer_remove(buffer, text.data(), text.size());
-  return text;
+std::string rewrite_in_pieces(const PlaylistContext& context, std::string_view text, size_t size) {
+  TextBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
+  for (size_t at = 0; at < text.size(); at += size) rewriter.write(text.substr(at, size), out);
+  rewriter.finish(out);
+  return std::string(out.text());
 }
 
 std::string rewrite_in_two(const PlaylistContext& context, std::string_view text, size_t split) {
-  const Buffer out(evbuffer_new());
-  PlaylistRewriter rewriter(context);
-  rewriter.write(text.substr(0, split), out.get());
-  rewriter.write(text.substr(split), out.get());
-  rewriter.finish(out.get());
-  return take(out.get());
-}
-
-std::string rewrite_by_chains(const PlaylistContext& context, std::string_view text, size_t size) {
-  const Buffer in(evbuffer_new());
-  const Buffer out(evbuffer_new());
-  for (size_t at = 0; at < text.size(); at += size) {
-    const std::string_view piece = text.substr(at, size);
-    evbuffer_add_reference(in.get(), piece.data(), piece.size(), nullptr, nullptr);
-  }
-  PlaylistRewriter rewriter(context);
-  rewriter.write(in.get(), out.get());
-  EXPECT_EQ(evbuffer_get_length(in.get()), 0u);
-  rewriter.finish(out.get());
-  return take(out.get());
+  TextBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
+  rewriter.write(text.substr(0, split), out);
+  rewriter.write(text.substr(split), out);
+  rewriter.finish(out);
+  return std::string(out.text());
 }
 
 // Every result is also checked for not depending on where the chunks end.
@@ -73,8 +63,8 @@ std::string rewrite(std::string_view text, const PlaylistContext& context = kCon
   for (size_t split = 0; split < text.size(); ++split) {
     EXPECT_EQ(rewrite_in_two(context, text, split), whole) << "split at " << split;
   }
-  EXPECT_EQ(rewrite_by_chains(context, text, 1), whole);
-  EXPECT_EQ(rewrite_by_chains(context, text, 7), whole);
+  EXPECT_EQ(rewrite_in_pieces(context, text, 1), whole);
+  EXPECT_EQ(rewrite_in_pieces(context, text, 7), whole);
   return whole;
 }
 
@@ -354,6 +344,64 @@ TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
   for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
 }
 
+// What several references share is encoded once; each must still come out as if it stood alone.
+TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
+  const std::vector<std::string> directories = {"d/",
+                                                "d/e/",
+                                                "/",
+                                                "/d/",
+                                                "//h/d/",
+                                                "http://h/",
+                                                "http://h/d/",
+                                                "https://up.example/live/a/",
+                                                "https://proxy.example/",
+                                                "https://proxy.example/stream/",
+                                                "./d/",
+                                                "a:b/",
+                                                "d?q=/"};
+  const std::vector<std::string> names = {"x.ts",
+                                          "x.ts?q=1",
+                                          "x.TS",
+                                          "x.ts?q=.ts",
+                                          ".",
+                                          "..",
+                                          ".hidden",
+                                          "../x.ts",
+                                          "./x.ts",
+                                          "e/x.ts",
+                                          "e/../x.ts",
+                                          "e/.x",
+                                          "?q",
+                                          "#f",
+                                          "x:y",
+                                          "a b.ts",
+                                          "{$v}.ts",
+                                          "",
+                                          "/x.ts",
+                                          "stream?url=y",
+                                          "stream/x.ts?url=y",
+                                          "streams",
+                                          "a/b/c.m4s#t",
+                                          "very-long-name-of-a-segment-0123456789.mp4?t=1"};
+  for (const HlsConfig::ChildUrls style :
+       {HlsConfig::ChildUrls::query, HlsConfig::ChildUrls::named}) {
+    PlaylistContext context = kContext;
+    context.child_urls = style;
+    context.child_parameters = "&h_Cookie=a";
+    const auto alone = [&](const std::string& line) {
+      return rewrite_in_two(context, line, line.size());
+    };
+    for (const std::string& directory : directories) {
+      const std::string one = directory + "one.ts\n";
+      for (const std::string& name : names) {
+        const std::string line = directory + name + "\n";
+        EXPECT_EQ(alone(one + one + line + one), alone(one) + alone(one) + alone(line) + alone(one))
+            << line;
+      }
+    }
+  }
+}
+
 TEST(PlaylistRewriter, WritesPathsWithoutAnOriginIfAsked) {
   PlaylistContext context = kContext;
   context.proxy_origin = "";
@@ -384,27 +432,29 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
                                sibling("ab") + "\n#EXT-X-MAP:URI=\"x\"";
   EXPECT_EQ(rewrite(text, context), expected);
   for (size_t split = 0; split <= text.size(); ++split) {
-    const Buffer out(evbuffer_new());
-    PlaylistRewriter rewriter(context);
-    rewriter.write(std::string_view(text).substr(0, split), out.get());
-    rewriter.write(std::string_view(text).substr(split), out.get());
-    rewriter.finish(out.get());
+    TextBuffer out;
+    PlaylistRewriter rewriter;
+    rewriter.begin(context);
+    rewriter.write(std::string_view(text).substr(0, split), out);
+    rewriter.write(std::string_view(text).substr(split), out);
+    rewriter.finish(out);
     EXPECT_EQ(rewriter.lines_too_long(), 3u) << split;
   }
 }
 
 TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
-  const Buffer out(evbuffer_new());
+  TextBuffer out;
   PlaylistContext context = kContext;
   context.longest_line = 100;
-  PlaylistRewriter rewriter(context);
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
   const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
-  rewriter.write(line, out.get());
-  EXPECT_EQ(evbuffer_get_length(out.get()), 0u);
+  rewriter.write(line, out);
+  EXPECT_EQ(out.size(), 0u);
   size_t written = line.size();
   for (; written < 1000 * 1000; written += 1000) {
-    rewriter.write(std::string(1000, 'x'), out.get());
-    EXPECT_EQ(evbuffer_get_length(out.get()), written + 1000);
+    rewriter.write(std::string(1000, 'x'), out);
+    EXPECT_EQ(out.size(), written + 1000);
   }
 }
 
@@ -421,8 +471,8 @@ TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
   for (int i = 0; i < 200000; ++i) quotes += "%22";
   expected += "#" + std::string(300000, 'c') + "\n" + sibling(quotes) + "\n";
   EXPECT_EQ(rewrite_in_two(kContext, text, text.size()), expected);
-  EXPECT_EQ(rewrite_by_chains(kContext, text, 4096), expected);
-  EXPECT_EQ(rewrite_by_chains(kContext, text, 100), expected);
+  EXPECT_EQ(rewrite_in_pieces(kContext, text, 4096), expected);
+  EXPECT_EQ(rewrite_in_pieces(kContext, text, 100), expected);
 }
 
 }  // namespace

@@ -148,6 +148,22 @@ TEST(Url, EncodesEverythingButUnreservedBytes) {
   EXPECT_EQ(encode("\x00\xff"s), "%00%FF");
 }
 
+// The loops copy sixteen bytes at a time; what they make must not depend on where those end.
+TEST(Url, EncodesEveryByteAtEveryPlaceOfATextOfAnyLength) {
+  for (size_t length = 1; length <= 40; ++length) {
+    for (size_t place = 0; place < length; ++place) {
+      for (const char odd : {'/', '?', ' ', '\xff', '\0'}) {
+        const std::string before(place, 'a');
+        const std::string after(length - place - 1, 'z');
+        const std::string one(1, odd);
+        EXPECT_EQ(encode(before + one + after), before + encode(one) + after);
+        const std::string twice = before + one + after + one;
+        EXPECT_EQ(encode(twice), before + encode(one) + after + encode(one));
+      }
+    }
+  }
+}
+
 TEST(Url, DecodesExactlyOnce) {
   EXPECT_EQ(percent_decode("a%2Fb%252F%2f+"), "a/b%2F/+");
   EXPECT_EQ(percent_decode("100%"), "100%");

@@ -1,0 +1,57 @@
+// Text that is put together piece by piece and handed on as one: a buffer that grows, and that
+// keeps its memory when it is emptied.
+//
+// Level 1: no socket, no event loop.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace streamgate {
+
+class TextBuffer {
+ public:
+  // At least `size` free bytes in a row; valid until the next call.
+  char* room(size_t size) {
+    if (static_cast<size_t>(limit_ - end_) < size) grow(size);
+    return end_;
+  }
+  // Everything up to `end`, which lies within the room, has been written.
+  void advance_to(char* end) { end_ = end; }
+
+  // Inline for the many constant pieces.
+  [[gnu::always_inline]] void append(std::string_view text) {
+    if (text.empty()) return;
+    std::memcpy(room(text.size()), text.data(), text.size());
+    end_ += text.size();
+  }
+
+  // Valid until the next call that changes the buffer.
+  std::string_view text() const { return {memory_.get(), size()}; }
+  size_t size() const { return static_cast<size_t>(end_ - memory_.get()); }
+  void clear() { end_ = memory_.get(); }
+  size_t capacity() const { return static_cast<size_t>(limit_ - memory_.get()); }
+
+ private:
+  static constexpr size_t kFirstBytes = size_t{4} * 1024;
+
+  void grow(size_t more) {
+    const size_t used = size();
+    const size_t larger = std::max({kFirstBytes, 2 * capacity(), used + more});
+    std::unique_ptr<char[]> memory(new char[larger]);
+    if (used != 0) std::memcpy(memory.get(), memory_.get(), used);
+    memory_ = std::move(memory);
+    end_ = memory_.get() + used;
+    limit_ = memory_.get() + larger;
+  }
+
+  std::unique_ptr<char[]> memory_;
+  char* end_ = nullptr;    // of what was written
+  char* limit_ = nullptr;  // of memory_
+};
+
+}  // namespace streamgate
