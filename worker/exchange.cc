@@ -76,7 +76,7 @@ void Exchange::answer_health() {
 
 void Exchange::answer(int status, const std::string& text) {
   send_own(status, text, gate_->may_keep_alive());
-  finish("ok", {}, End::complete);
+  finish({}, {}, End::complete);
 }
 
 void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
@@ -219,12 +219,12 @@ void Exchange::on_client_drained() {
   if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
 }
 
-void Exchange::on_client_gone(Reason reason) { finish(token_of(reason), {}, End::client_gone); }
+void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_gone); }
 
 // The one way out for everything that goes wrong.
 void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
-    return finish(token_of(error.reason), error.detail, End::broken);
+    return finish(error.reason, error.detail, End::broken);
   }
   // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
@@ -232,10 +232,10 @@ void Exchange::fail(const Error& error) {
       status_for(error.reason),
       write_error_response(error, method_ == Method::head, keep_alive, environment_.config.cors),
       keep_alive);
-  finish(token_of(error.reason), error.detail, End::complete);
+  finish(error.reason, error.detail, End::complete);
 }
 
-void Exchange::finish(std::string_view token, std::string_view detail, End end) {
+void Exchange::finish(std::optional<Reason> failure, std::string_view detail, End end) {
   CHECK(step_ != Step::finished);
   enter(Step::finished);
   lookup_.reset();
@@ -243,10 +243,13 @@ void Exchange::finish(std::string_view token, std::string_view detail, End end) 
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
   body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
-  write_access_line(token, detail);
+  write_access_line(failure ? token_of(*failure) : "ok", detail);
   Counters& counters = environment_.slot.counters;
   count(counters.bytes_to_clients, body_bytes_);
-  if (token != "ok") count(counters.exchanges_failed);
+  if (failure) {
+    count(counters.exchanges_failed);
+    count(failures_of(counters, *failure));
+  }
   environment_.slot.exchanges_now.store(environment_.slot.exchanges_now.load() - 1);
   ClientStream& client = gate_->stream();
   gate_ = nullptr;

@@ -104,7 +104,7 @@ class Exchange final : public Retirable,
   void fail(const Error& error);
   // How the client's side ends: in order, by a reset, or it ended by itself.
   enum class End { complete, broken, client_gone };
-  void finish(std::string_view token, std::string_view detail, End end);
+  void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void drop_connection(UpstreamPool::Reuse reuse);
   void write_access_line(std::string_view token, std::string_view detail);
   void enter(Step step);

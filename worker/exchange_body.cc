@@ -74,7 +74,7 @@ void Exchange::on_end() {
   if (playlist_ != nullptr) return end_playlist();
   if (!small_chunks_.empty()) flush_small_chunks();
   if (step_ == Step::finished) return;
-  finish("ok", {}, End::complete);
+  finish({}, {}, End::complete);
 }
 
 // Ends the undecided state and forwards what was held back in it. False if this attempt is over.
@@ -194,8 +194,8 @@ void Exchange::end_playlist() {
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
   const auto flow = gate_->stream().write(playlist_->output());
-  finish(flow == ClientStream::Flow::gone ? token_of(Reason::client_gone) : "ok", {},
-         flow == ClientStream::Flow::gone ? End::broken : End::complete);
+  if (flow == ClientStream::Flow::gone) return finish(Reason::client_gone, {}, End::broken);
+  finish({}, {}, End::complete);
 }
 
 ClientFraming Exchange::framing_for_unknown_length() const {
@@ -219,7 +219,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
 
 void Exchange::take_flow(ClientStream::Flow flow) {
   if (flow == ClientStream::Flow::gone) {
-    return finish(token_of(Reason::client_gone), {}, End::broken);
+    return finish(Reason::client_gone, {}, End::broken);
   }
   if (flow == ClientStream::Flow::full && connection_ != nullptr) {
     connection_->pause(PauseReason::client_full);
