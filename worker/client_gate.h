@@ -1,13 +1,14 @@
-// The gate in front of libevhtp: reads a client's bytes itself, lets a strict parser judge them
-// (worker/request_head_parser.h), and shows evhtp one complete, canonical head at a time, because
-// evhtp's own parser corrupts URLs at read boundaries, accepts conflicting framing and answers
-// errors with silence. Pipelined requests wait here. What is refused gets an explicit answer and a
-// lingering close (RFC 9112 9.6), so that the answer is not lost to a reset.
+// One client connection: reads the client's bytes, lets a strict parser judge them
+// (worker/request_head_parser.h) and hands each request up; pipelined ones wait here. What is
+// refused gets an explicit answer and a lingering close (RFC 9112 9.6), so that the answer is not
+// lost to a reset.
 //
-// evhtp owns the connection: accept, request object, keep-alive life, close. One of three files
-// that may see <evhtp.h>.
+// libevhtp accepts the connection and closes it when the gate says so; in between it sees nothing,
+// because its parser corrupts URLs at read boundaries, accepts conflicting framing and answers
+// errors with silence. One of two modules that may see <evhtp.h>.
 //
-// Level 2. One per client connection; lives until evhtp's connection is gone, then retires.
+// Level 2. One per client connection; lives until the connection is gone, then retires. While idle
+// it is small: what a request needs is lent to it (worker/client_intake.h).
 #pragma once
 
 #include <evhtp.h>
@@ -15,17 +16,19 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "common/config.h"
 #include "common/scoreboard.h"
+#include "worker/client_intake.h"
+#include "worker/client_socket.h"
 #include "worker/client_stream.h"
 #include "worker/event.h"
 #include "worker/reaper.h"
-#include "worker/request_head_parser.h"
 #include "worker/timer_wheel.h"
 
 namespace streamgate {
+
+using EvhtpConnection = std::unique_ptr<evhtp_connection_t, Freer<evhtp_connection_free>>;
 
 class ClientGate;
 
@@ -52,14 +55,14 @@ struct GateEnvironment {
   const CorsConfig& cors;
   GateObserver& observer;
   Counters& counters;
-  // evhtp's callback has one argument for all connections: the gate that is feeding it right now.
-  ClientGate* feeding = nullptr;
+  ClientIntakes intakes;
 };
 
 class ClientGate final : public Retirable, private ResponseOwner {
  public:
-  // Called from evhtp's post-accept callback. `refuse_with` other than nullopt: every request on
-  // this connection is answered with that.
+  // Called from evhtp's post-accept callback; owns the connection from then on, because none of
+  // evhtp's own callbacks, which free it, is left in place. `refuse_with` other than nullopt: every
+  // request on this connection is answered with that.
   ClientGate(GateEnvironment& environment, evhtp_connection_t* connection,
              std::optional<Reason> refuse_with);
   ~ClientGate() override;
@@ -70,9 +73,6 @@ class ClientGate final : public Retirable, private ResponseOwner {
 
   // Whether the response that is being written may leave the connection open.
   bool may_keep_alive() const;
-
-  // evhtp's generic callback: its request object for the head that was fed.
-  void on_evhtp_request(evhtp_request_t* request);
 
   // From now on every answer closes its connection; an idle one may still ask within `idle`.
   void drain(std::chrono::milliseconds idle);
@@ -85,39 +85,29 @@ class ClientGate final : public Retirable, private ResponseOwner {
   void on_readable();
   void read_input();
   void take_head();
-  void feed_evhtp();
+  bool head_started() const { return intake_ && intake_->parser.started(); }
+  void return_intake();
   void refuse(const Error& error);
   void linger();
   void on_deadline();
-  void on_input_end();
   void on_response_sent() override;
   void on_response_broken() override;
   void wait_for_next_request();
-  void free_connection();
-
-  static void on_bufferevent_write(bufferevent* bev, void* self);
-  static void on_bufferevent_event(bufferevent* bev, short what, void* self);
-  static evhtp_res on_connection_fini(evhtp_connection_t* connection, void* self);
+  void watch_input();
+  void disconnect();
 
   GateEnvironment& environment_;
-  evhtp_connection_t* connection_;  // evhtp's; null once it is gone
-  bufferevent* bev_;                // evhtp's
-  bufferevent_data_cb evhtp_read_ = nullptr;
-  bufferevent_data_cb evhtp_write_ = nullptr;
-  evhtp_request_t* request_ = nullptr;  // evhtp's; from feed to the response's end
-  int fd_;
-
+  EvhtpConnection connection_;  // null once it is gone
+  ClientSocket socket_;
   Phase phase_ = Phase::reading_head;
   std::optional<Reason> refuse_with_;
   std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
-  bool reading_ = false;                                 // read_event_ is added
-  bool has_pipelined_ = false;                           // input_ may hold a whole head already
+  bool reading_ = false;                                 // readable_ is added
+  bool has_pipelined_ = false;                           // the intake may hold a whole head already
   size_t lingered_bytes_ = 0;
-  std::string input_;       // received and not yet part of a request
-  std::string head_bytes_;  // of the request being served; its head's views point in here
-  RequestHeadParser parser_;
+  std::unique_ptr<ClientIntake> intake_;  // lent from a request's first byte to its answer's end
   ClientStream stream_;
-  Event read_event_;
+  MemberEvent readable_;
   Deadline deadline_;
 };
 

@@ -1,7 +1,5 @@
 #include "worker/client_stream.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -29,25 +27,27 @@ ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel,
         static_cast<ClientStream*>(self)->on_stalled();
       }) {}
 
-void ClientStream::attach(int fd, bufferevent* output, const SocketAddress& peer) {
-  fd_ = fd;
-  bev_ = output;
+void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAddress& peer) {
+  base_ = base;
+  socket_ = &socket;
   peer_ = peer;
-  peer_text_ = peer.to_string();
 }
 
 void ClientStream::begin(const RequestHead& head, ClientObserver* observer) {
+  if (peer_text_.empty()) peer_text_ = peer_.to_string();
   head_ = &head;
   observer_ = observer;
   held_head_.clear();
   framing_ = {};
   body_bytes_ = 0;
-  head_sent_ = keep_alive_ = full_ = finishing_ = false;
+  head_sent_ = keep_alive_ = finishing_ = false;
 }
 
 void ClientStream::lose(Reason reason) {
   stall_deadline_.cancel();
-  bev_ = nullptr;
+  if (writable_) writable_->remove();
+  queue_.reset();
+  socket_ = nullptr;
   if (ClientObserver* observer = std::exchange(observer_, nullptr)) {
     observer->on_client_gone(reason);
   }
@@ -105,43 +105,124 @@ ClientStream::Flow ClientStream::flush() {
   return send_parts(parts);
 }
 
-ClientStream::Flow ClientStream::send_parts(std::span<iovec> parts) {
-  if (bev_ == nullptr) return Flow::gone;
-  size_t sent = 0;
-  // What is queued goes first: a direct send would overtake it.
-  if (evbuffer_get_length(bufferevent_get_output(bev_)) == 0) {
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = parts.size();
-    const ssize_t result = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (result < 0 && errno != EAGAIN && errno != EINTR) return Flow::gone;
-    sent = result > 0 ? static_cast<size_t>(result) : 0;
+ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, ClientSocket::More more) {
+  if (socket_ == nullptr) return Flow::gone;
+  size_t length = 0;
+  for (const iovec& piece : parts) length += piece.iov_len;
+  ClientSocket::Moved moved;
+  // What waits goes first: a direct send would overtake it.
+  if (!full_) moved = socket_->write(parts, more);
+  if (moved.gone) return Flow::gone;
+  taken_ += moved.bytes;
+  if (moved.bytes < length) queue_rest(parts, moved.bytes);
+  if (!head_sent_) {
+    head_sent_ = true;
+    held_head_ = std::string();
   }
-  const size_t queued = queue_rest(parts, sent);
-  head_sent_ = true;
-  if (queued == 0) return Flow::open;
-  if (!stall_deadline_.armed()) {
-    queued_at_check_ = 0;
-    stall_deadline_.arm(stall_timeout_);
-  }
-  queued_at_check_ += queued;
-  full_ = true;
-  return Flow::full;
+  if (moved.bytes < length) return wait();
+  return full_ ? Flow::full : Flow::open;
 }
 
-// Queues what a send left over; returns how many bytes that is.
-size_t ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
-  evbuffer* output = bufferevent_get_output(bev_);
-  size_t queued = 0;
+void ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
+  if (!queue_) queue_.reset(evbuffer_new());
+  CHECK(queue_);
   for (const iovec& piece : parts) {
     const size_t skip = std::min(sent, piece.iov_len);
     sent -= skip;
     if (skip == piece.iov_len) continue;
-    queued += piece.iov_len - skip;
-    CHECK(evbuffer_add(output, static_cast<const char*>(piece.iov_base) + skip,
+    CHECK(evbuffer_add(queue_.get(), static_cast<const char*>(piece.iov_base) + skip,
                        piece.iov_len - skip) == 0);
   }
-  return queued;
+}
+
+ClientStream::Taken ClientStream::write_some(std::string_view body) {
+  CHECK(framing_.kind != ClientFraming::Kind::chunked);
+  if (framing_.kind == ClientFraming::Kind::none) return {flush(), body.size()};
+  if (full_) return {Flow::full, 0};
+  if (socket_ == nullptr) return {Flow::gone, 0};
+  const size_t head_length = held_head_.size();
+  if (head_length == 0) {
+    const iovec extent = part(body);
+    return take(body.size(), socket_->write({&extent, 1}));
+  }
+  const std::array<iovec, 2> parts{part(held_head_), part(body)};
+  const ClientSocket::Moved moved = socket_->write(parts);
+  if (moved.gone) return {Flow::gone, 0};
+  taken_ += std::min(moved.bytes, head_length);
+  if (moved.bytes < head_length) queue_rest({parts.data(), 1}, moved.bytes);
+  head_sent_ = true;
+  held_head_ = std::string();
+  if (moved.bytes < head_length) return {wait(), 0};
+  return take(body.size(), {moved.bytes - head_length, false});
+}
+
+ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
+  if (!head_sent_) {
+    const std::array<iovec, 1> parts{part(held_head_)};
+    if (const Flow flow = send_parts(parts, ClientSocket::More::follows); flow != Flow::open) {
+      return {flow, 0};
+    }
+  }
+  if (full_) return {Flow::full, 0};
+  if (socket_ == nullptr) return {Flow::gone, 0};
+  return take(most, socket_->splice_from(pipe_read_fd, most));
+}
+
+bool ClientStream::can_splice() const {
+  return !full_ && (framing_.kind == ClientFraming::Kind::length ||
+                    framing_.kind == ClientFraming::Kind::until_close);
+}
+
+ClientStream::Taken ClientStream::take(size_t offered, ClientSocket::Moved moved) {
+  if (moved.gone) return {Flow::gone, 0};
+  taken_ += moved.bytes;
+  body_bytes_ += moved.bytes;
+  return {moved.bytes < offered ? wait() : Flow::open, moved.bytes};
+}
+
+ClientStream::Flow ClientStream::wait() {
+  if (full_) return Flow::full;
+  full_ = true;
+  if (!writable_) {
+    writable_ = std::make_unique<MemberEvent>(base_, socket_->fd(), EV_WRITE | EV_PERSIST,
+                                              callback<&ClientStream::on_writable>, this);
+  }
+  writable_->add();
+  // Once armed, it stays so from one wait to the next: only a time without progress counts.
+  if (!stall_deadline_.armed()) {
+    taken_at_check_ = taken_;
+    stall_deadline_.arm(stall_timeout_);
+  }
+  return Flow::full;
+}
+
+// False: the client is gone.
+bool ClientStream::send_queue() {
+  while (evbuffer_get_length(queue_.get()) > 0) {
+    std::array<evbuffer_iovec, kMostExtents> extents;
+    const int found = evbuffer_peek(queue_.get(), -1, nullptr, extents.data(), kMostExtents);
+    const size_t usable = std::min<size_t>(static_cast<size_t>(found), kMostExtents);
+    size_t offered = 0;
+    for (size_t i = 0; i < usable; ++i) offered += extents[i].iov_len;
+    const ClientSocket::Moved moved = socket_->write({extents.data(), usable});
+    if (moved.gone) return false;
+    taken_ += moved.bytes;
+    evbuffer_drain(queue_.get(), moved.bytes);
+    if (moved.bytes < offered) return true;
+  }
+  queue_.reset();
+  return true;
+}
+
+void ClientStream::on_writable() {
+  if (queue_) {
+    if (!send_queue()) return give_up(Reason::client_gone);
+    if (queue_) return;
+  }
+  writable_->remove();
+  full_ = false;
+  if (finishing_) return owner_.on_response_sent();
+  if (observer_ != nullptr) observer_->on_client_drained();
 }
 
 ClientStream::Flow ClientStream::send_end() {
@@ -165,23 +246,16 @@ void ClientStream::abort() {
   owner_.on_response_broken();
 }
 
-void ClientStream::on_output_drained() {
-  stall_deadline_.cancel();
-  full_ = false;
-  if (finishing_) return owner_.on_response_sent();
-  if (observer_ != nullptr) observer_->on_client_drained();
+void ClientStream::on_stalled() {
+  if (!full_) return;
+  if (taken_ == taken_at_check_) return give_up(Reason::client_stalled);
+  taken_at_check_ = taken_;  // slow, but reading
+  stall_deadline_.arm(stall_timeout_);
 }
 
-void ClientStream::on_stalled() {
-  if (bev_ == nullptr) return;
-  const size_t queued = evbuffer_get_length(bufferevent_get_output(bev_));
-  if (queued == 0) return;
-  if (queued < queued_at_check_) {  // slow, but reading
-    queued_at_check_ = queued;
-    return stall_deadline_.arm(stall_timeout_);
-  }
+void ClientStream::give_up(Reason reason) {
   ClientObserver* observer = std::exchange(observer_, nullptr);
-  if (observer != nullptr) observer->on_client_gone(Reason::client_stalled);
+  if (observer != nullptr) observer->on_client_gone(reason);
   owner_.on_response_broken();
 }
 

@@ -1,22 +1,28 @@
 // The response side of one client connection: what an exchange writes its answer to. Small answers
-// go out with one send() from the caller's memory; only what the socket does not take is queued.
+// go out with one send() from the caller's memory. There are two ways to send a body:
+//
+//   write()                       takes all of it: what the socket does not take is queued here
+//   write_some(), splice_from()   take what the socket takes now, and queue nothing: for relays
+//                                 whose bytes can stay where they are
 //
 // Level 2. A member of ClientGate; an exchange holds a reference from GateObserver::on_request to
 // its own finish() or abort(), or to on_client_gone(), whichever comes first.
 #pragma once
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <sys/uio.h>
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "common/result.h"
 #include "common/socket_address.h"
+#include "worker/client_socket.h"
+#include "worker/event.h"
 #include "worker/forwarding.h"
 #include "worker/http_message.h"
 #include "worker/timer_wheel.h"
@@ -26,7 +32,7 @@ namespace streamgate {
 // Implemented by Exchange.
 class ClientObserver {
  public:
-  // All that was queued is with the kernel: go on. Only after a write() that returned Flow::full.
+  // The socket takes bytes again, and nothing is queued: go on. Only after Flow::full.
   virtual void on_client_drained() = 0;
   // client_gone, client_stalled or, where the worker leaves, stopping. The stream may not be
   // touched any more. Never called from inside one of the stream's own functions.
@@ -54,19 +60,19 @@ class ClientStream {
 
   ClientStream(ResponseOwner& owner, TimerWheel& wheel, std::chrono::milliseconds stall_timeout);
 
-  // Called by the gate. `output` outlives the stream; `fd` is the client's socket.
-  void attach(int fd, bufferevent* output, const SocketAddress& peer);
+  // Called by the gate. `socket` stays usable until lose().
+  void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   void begin(const RequestHead& head, ClientObserver* observer);
-  void on_output_drained();  // the bufferevent's queue is empty
-  void lose(Reason reason);  // tells the observer, once
+  void lose(Reason reason);  // tells the observer, once; the socket is not touched any more
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
   const std::string& peer_text() const { return peer_text_; }  // for logs
+  // What write() was given, and what the socket took of the others.
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
-  bool is_full() const { return full_; }  // a write has returned Flow::full; not drained since
+  bool is_full() const { return full_; }  // Flow::full was returned; not drained since
 
   void set_observer(ClientObserver& observer) { observer_ = &observer; }
 
@@ -78,6 +84,21 @@ class ClientStream {
   Flow write(std::string_view body);
   Flow write(evbuffer* body);  // drains it
   Flow flush();
+
+  // Flow::full: it took fewer bytes than offered (or none), and they are to be offered again, with
+  // whatever else has come by then, after on_client_drained(). A head that is still held goes
+  // first. Not for Kind::chunked: a chunk's size is sent before it is known what is taken.
+  struct Taken {
+    Flow flow = Flow::open;
+    size_t bytes = 0;
+  };
+  Taken write_some(std::string_view body);
+  // The pipe holds at least `most` bytes. Requires can_splice() when the response began.
+  Taken splice_from(int pipe_read_fd, size_t most);
+  // Whether bytes may go from a pipe to the socket as they are: nothing between us and the socket,
+  // no framing around pieces, nothing queued.
+  bool can_splice() const;
+
   // Ends a complete response: the connection lives on or is closed in order.
   void finish();
   // Ends a response that is not complete: the client sees a reset, never a clean end.
@@ -86,16 +107,26 @@ class ClientStream {
  private:
   Flow send_end();
   Flow write_extents(std::span<const iovec> extents);
-  Flow send_parts(std::span<iovec> parts);
-  size_t queue_rest(std::span<const iovec> parts, size_t sent);
+  Flow send_parts(std::span<const iovec> parts, ClientSocket::More more = ClientSocket::More::no);
+  void queue_rest(std::span<const iovec> parts, size_t sent);
+  bool send_queue();
+  Taken take(size_t offered, ClientSocket::Moved moved);
+  Flow wait();
+  void on_writable();
   void on_stalled();
+  void give_up(Reason reason);
 
   ResponseOwner& owner_;
   std::chrono::milliseconds stall_timeout_;
-  int fd_ = -1;
-  bufferevent* bev_ = nullptr;  // evhtp's
+  event_base* base_ = nullptr;
+  ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
   std::string peer_text_;
+  // Both made for the first client that is too slow for us.
+  std::unique_ptr<MemberEvent> writable_;
+  Buffer queue_;                 // what a write left over; goes before anything else
+  uint64_t taken_ = 0;           // bytes the socket has taken, of all responses
+  uint64_t taken_at_check_ = 0;  // progress is judged against it
 
   // State of one response.
   const RequestHead* head_ = nullptr;
@@ -103,10 +134,9 @@ class ClientStream {
   std::string held_head_;
   ClientFraming framing_;
   uint64_t body_bytes_ = 0;
-  size_t queued_at_check_ = 0;  // bytes; progress is judged against it
   bool head_sent_ = false;
   bool keep_alive_ = false;
-  bool full_ = false;
+  bool full_ = false;  // writable_ is added
   bool finishing_ = false;
   Deadline stall_deadline_;
 };

@@ -3,6 +3,7 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <openssl/ssl.h>
 
 #include <memory>
@@ -36,5 +37,26 @@ template <auto Member>
 void callback(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
   (static_cast<typename MemberOwner<decltype(Member)>::type*>(self)->*Member)();
 }
+
+// An event that is a part of its owner instead of a block of its own. Not pending when made;
+// destroying it removes it.
+class MemberEvent {
+ public:
+  MemberEvent(event_base* base, evutil_socket_t fd, short what, event_callback_fn fired,
+              void* owner) {
+    event_assign(&event_, base, fd, what, fired, owner);
+  }
+  ~MemberEvent() { remove(); }
+  MemberEvent(const MemberEvent&) = delete;
+  MemberEvent& operator=(const MemberEvent&) = delete;
+
+  void add() { event_add(&event_, nullptr); }
+  void remove() { event_del(&event_); }
+  // Fires from the event loop although nothing has happened.
+  void activate(short what) { event_active(&event_, what, 1); }
+
+ private:
+  event event_{};
+};
 
 }  // namespace streamgate

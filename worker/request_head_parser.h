@@ -1,6 +1,6 @@
-// The strict request-head parser that stands in front of libevhtp (RFC 9112 2 to 6). Whole head or
-// nothing: GET, HEAD and OPTIONS, origin-form (absolute-form is reduced to its path), exactly one
-// Host on 1.1, no body of any kind, no obs-fold, no bare LF, no control bytes.
+// The strict parser of what clients ask (RFC 9112 2 to 6). Whole head or nothing: GET, HEAD and
+// OPTIONS, origin-form (absolute-form is reduced to its path), exactly one Host on 1.1, no body of
+// any kind, no obs-fold, no bare LF, no control bytes.
 //
 // Level 1: no socket, no event loop. One parser serves one client connection.
 #pragma once

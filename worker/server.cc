@@ -36,7 +36,8 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         environment.config.limits,
                         environment.config.cors,
                         *this,
-                        environment.slot.counters},
+                        environment.slot.counters,
+                        ClientIntakes(environment.config.limits)},
       accept_again_(environment.wheel, this,
                     [](void* self) { static_cast<Server*>(self)->resume_accepting(); }) {
   // libevent clears its blocks with calloc, and glibc's takes none from the thread's cache; with
@@ -51,8 +52,6 @@ Result<void> Server::listen(std::span<const ListenSocket> sockets) {
   for (const ListenSocket& socket : sockets) {
     Evhtp htp(evhtp_new(base_, nullptr));
     if (!htp) return Error{Reason::internal, "evhtp_new failed"};
-    htp->flags = static_cast<uint16_t>(htp->flags & ~EVHTP_FLAG_ENABLE_100_CONT);
-    evhtp_set_gencb(htp.get(), &Server::on_evhtp_request, this);
     evhtp_set_post_accept_cb(htp.get(), &Server::on_accepted, this);
     // Backlog 0: the master has called listen() already. evhtp closes this process's copy.
     if (evhtp_accept_socket(htp.get(), socket.fd, 0) != 0) {
@@ -82,11 +81,6 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* self) {
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
   return EVHTP_RES_OK;
-}
-
-void Server::on_evhtp_request(evhtp_request_t* request, void* self) {
-  auto& server = *static_cast<Server*>(self);
-  server.gate_environment_.feeding->on_evhtp_request(request);
 }
 
 void Server::on_request(ClientGate& gate) {
@@ -130,8 +124,8 @@ bool Server::over_limit() {
 }
 
 void Server::on_accept_error(evconnlistener* /*listener*/, void* self) {
-  // evhtp's listeners carry the evhtp_t as their argument; ours is in its gencb argument.
-  auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.cbarg);
+  // evhtp's listeners carry the evhtp_t as their argument; ours is behind it.
+  auto& server = *static_cast<Server*>(static_cast<evhtp_t*>(self)->defaults.post_accept_cbarg);
   if (server.accept_again_.armed()) return;
   const int64_t now_ms = server.environment_.wheel.now_ms();
   auto& logged_ms = server.accept_failure_logged_ms_;

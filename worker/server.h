@@ -1,5 +1,5 @@
 // evhtp set up on the inherited listening sockets: each accepted connection gets a gate, each
-// request that passes it becomes an Exchange. One of three files that may see <evhtp.h>.
+// request that passes it becomes an Exchange. One of two modules that may see <evhtp.h>.
 //
 // Level 3. One per worker.
 #pragma once
@@ -55,7 +55,6 @@ class Server final : private GateObserver {
   void on_gate_closed(ClientGate& gate) override;
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* self);
-  static void on_evhtp_request(evhtp_request_t* request, void* self);
   static void on_accept_error(evconnlistener* listener, void* self);
   void resume_accepting();
   void stop_listening();

@@ -43,7 +43,7 @@ STRANGERS = (("client_", "upstream_"), ("upstream_", "client_"))
 WALLS = {
     r"yaml-cpp/": {"master/config_loader*"},
     r"CLI/": {"master/command_line*"},
-    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate*", "worker/client_stream*"},
+    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate"},
     r"openssl/": {
         "worker/dialer",
         "worker/event",

@@ -1,10 +1,13 @@
 #include "worker/client_stream.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "common/unique_fd.h"
@@ -15,7 +18,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using Flow = ClientStream::Flow;
-using BufferEvent = std::unique_ptr<bufferevent, Freer<bufferevent_free>>;
 
 struct Owner final : ResponseOwner {
   void on_response_sent() override { ++sent; }
@@ -40,12 +42,8 @@ class ClientStreamTest : public testing::Test {
     theirs.reset(fds[1]);
     const int small = 8 * 1024;
     ::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    bev.reset(bufferevent_socket_new(base.get(), fds[0], 0));
-    bufferevent_setcb(
-        bev.get(), nullptr,
-        [](bufferevent*, void* self) { static_cast<ClientStream*>(self)->on_output_drained(); },
-        nullptr, &stream);
-    stream.attach(fds[0], bev.get(), {});
+    socket.emplace(fds[0]);
+    stream.attach(base.get(), *socket, {});
     stream.begin(head, &observer);
   }
 
@@ -66,7 +64,7 @@ class ClientStreamTest : public testing::Test {
   TimerWheel wheel;
   UniqueFd ours;
   UniqueFd theirs;
-  BufferEvent bev;
+  std::optional<ClientSocket> socket;
   Owner owner;
   Observer observer;
   RequestHead head;
@@ -162,6 +160,121 @@ TEST_F(ClientStreamTest, BodyBytesOfABodilessResponseAreDropped) {
   stream.send_head("H", {ClientFraming::Kind::none, 0}, true);
   EXPECT_EQ(stream.write("body"), Flow::open);
   stream.finish();
+  EXPECT_EQ(receive(), "H");
+  EXPECT_EQ(stream.body_bytes_sent(), 0U);
+}
+
+TEST_F(ClientStreamTest, WriteSomeTakesWhatTheSocketTakesAndQueuesNothing) {
+  std::string body(100'000, 'x');
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>('a' + i % 23);
+  stream.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  std::string got;
+  std::string_view left = body;
+  int waits = 0;
+  while (!left.empty()) {
+    const ClientStream::Taken taken = stream.write_some(left);
+    left.remove_prefix(taken.bytes);
+    EXPECT_EQ(stream.body_bytes_sent(), body.size() - left.size());
+    EXPECT_EQ(taken.flow, left.empty() ? Flow::open : Flow::full);
+    if (taken.flow == Flow::open) break;
+    EXPECT_EQ(stream.write_some(left).bytes, 0U);  // not before it is drained
+    const int drained = observer.drained;
+    run_until([&] {
+      got += receive();
+      return observer.drained > drained;
+    });
+    ++waits;
+  }
+  got += receive();
+  EXPECT_GT(waits, 0);
+  EXPECT_EQ(got, "H" + body);
+  stream.finish();
+  EXPECT_EQ(owner.sent, 1);
+}
+
+TEST_F(ClientStreamTest, AHeadThatTheSocketDoesNotTakeIsQueuedWithoutAnyBody) {
+  const std::string head_text(100'000, 'h');
+  stream.send_head(head_text, {ClientFraming::Kind::length, 4}, true);
+  const ClientStream::Taken taken = stream.write_some("body");
+  EXPECT_EQ(taken.flow, Flow::full);
+  EXPECT_EQ(taken.bytes, 0U);
+  EXPECT_EQ(stream.body_bytes_sent(), 0U);
+  std::string got;
+  run_until([&] {
+    got += receive();
+    return observer.drained == 1;
+  });
+  EXPECT_EQ(stream.write_some("body").bytes, 4U);
+  got += receive();
+  EXPECT_EQ(got, head_text + "body");
+}
+
+TEST_F(ClientStreamTest, AClientThatTakesNothingOfARelayIsGivenUp) {
+  const std::string body(100'000, 'x');
+  stream.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  EXPECT_EQ(stream.write_some(body).flow, Flow::full);
+  run_until([&] { return !observer.gone.empty(); });
+  EXPECT_EQ(observer.gone, std::vector{Reason::client_stalled});
+  EXPECT_EQ(owner.broken, 1);
+}
+
+TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
+  constexpr milliseconds kStall(500);
+  ClientStream slow(owner, wheel, kStall);
+  slow.attach(base.get(), *socket, {});
+  slow.begin(head, &observer);
+  const std::string body(1'000'000, 'x');
+  std::string_view left = body;
+  slow.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  const int64_t until = wheel.now_ms() + 3 * kStall.count();
+  int64_t read_at = 0;
+  while (wheel.now_ms() < until) {
+    left.remove_prefix(slow.write_some(left).bytes);
+    event_base_loop(base.get(), EVLOOP_ONCE);  // wakes for the wheel's tick at the latest
+    if (wheel.now_ms() - read_at < 50) continue;
+    read_at = wheel.now_ms();
+    receive();
+  }
+  EXPECT_TRUE(observer.gone.empty());
+  EXPECT_FALSE(left.empty());
+}
+
+TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
+  int pipe_fds[2];
+  ASSERT_EQ(::pipe2(pipe_fds, O_NONBLOCK), 0);
+  const UniqueFd pipe_read(pipe_fds[0]);
+  const UniqueFd pipe_write(pipe_fds[1]);
+  const std::string body(60'000, 'x');
+  ASSERT_EQ(::write(pipe_write.get(), body.data(), body.size()), static_cast<ssize_t>(body.size()));
+  stream.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  ASSERT_TRUE(stream.can_splice());
+  size_t left = body.size();
+  std::string got;
+  while (left > 0) {
+    const ClientStream::Taken taken = stream.splice_from(pipe_read.get(), left);
+    left -= taken.bytes;
+    EXPECT_EQ(taken.flow, left == 0 ? Flow::open : Flow::full);
+    if (left == 0) break;
+    EXPECT_FALSE(stream.can_splice());
+    const int drained = observer.drained;
+    run_until([&] {
+      got += receive();
+      return observer.drained > drained;
+    });
+  }
+  got += receive();
+  EXPECT_EQ(got, "H" + body);
+  EXPECT_EQ(stream.body_bytes_sent(), body.size());
+}
+
+TEST_F(ClientStreamTest, WhatIsFramedInPiecesCannotBeSpliced) {
+  stream.send_head("H", {ClientFraming::Kind::chunked, 0}, true);
+  EXPECT_FALSE(stream.can_splice());
+}
+
+TEST_F(ClientStreamTest, BodyBytesOfABodilessResponseAreTakenAndDropped) {
+  stream.send_head("H", {ClientFraming::Kind::none, 0}, true);
+  EXPECT_EQ(stream.write_some("body").bytes, 4U);
   EXPECT_EQ(receive(), "H");
   EXPECT_EQ(stream.body_bytes_sent(), 0U);
 }
