@@ -55,6 +55,8 @@ struct UpstreamConfig {
   Milliseconds connect_timeout{5'000};      // per exchange, all addresses and the TLS handshake
   Milliseconds first_byte_timeout{15'000};  // from the request sent to the response head complete
   Milliseconds idle_timeout{30'000};        // between two reads of a body
+  size_t min_rate = 0;  // of a body, bytes per second, while the client takes them; 0: none
+  Milliseconds min_rate_window{60'000};  // over which it is averaged
   unsigned max_redirects = 5;
   Milliseconds keepalive_idle{30'000};
   unsigned keepalive_per_origin = 64;  // idle connections kept, per worker and origin

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr unsigned kMaxWorkers = 128;  // several generations of them fit the scoreboard
 constexpr Milliseconds kHour = 1h;
+constexpr size_t kMostMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
 
 void refuse(const ConfigNode& node, std::string_view path, std::string_view sentence,
             ConfigProblems& problems) {
@@ -274,6 +275,8 @@ std::vector<ConfigKey> upstream_keys() {
       duration(FIELD(upstream.connect_timeout), 1ms, kHour),
       duration(FIELD(upstream.first_byte_timeout), 1ms, kHour),
       duration(FIELD(upstream.idle_timeout), 1ms, kHour),
+      size(FIELD(upstream.min_rate), 0, kMostMinRate),
+      duration(FIELD(upstream.min_rate_window), 1s, kHour),
       count(FIELD(upstream.max_redirects), 0, 20),
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),
