@@ -29,6 +29,8 @@ struct ClientConfig {
   Milliseconds header_timeout{10'000};       // from the first byte of a request head to its last
   Milliseconds keepalive_timeout{30'000};    // between two requests
   Milliseconds write_stall_timeout{30'000};  // a client that takes no byte for this long is cut
+  size_t min_rate = 1024;  // bytes per second, while there is something to take; 0: none
+  Milliseconds min_rate_window{60'000};  // over which it is averaged
 
   bool operator==(const ClientConfig&) const = default;
 };

@@ -266,6 +266,8 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),
+      size(FIELD(client.min_rate), 0, kMostMinRate),
+      duration(FIELD(client.min_rate_window), 1s, kHour),
   };
 }
 

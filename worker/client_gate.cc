@@ -46,7 +46,7 @@ ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connect
       connection_(connection),
       socket_(static_cast<int>(connection->sock)),
       refuse_with_(refuse_with),
-      stream_(*this, environment.wheel, environment.client.write_stall_timeout),
+      stream_(*this, environment.wheel, environment.client),
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
       deadline_(environment.wheel, this,

@@ -31,6 +31,13 @@ class ClientSocket {
   // Moves at most `most` bytes from a pipe that holds as many. The process ignores SIGPIPE.
   Moved splice_from(int pipe_read_fd, size_t most);
 
+  // How many bytes the socket will take now, slightly less than it says; its buffer has to be at
+  // least a quarter free, else 0. (Above a third, the kernel calls it writable: waiting for that
+  // never turns in circles.)
+  size_t room() const;
+  // Bytes that it has taken and the client has not acknowledged.
+  size_t unacknowledged() const;
+
   // FIN: nothing more will be written.
   void shut_writing();
   // Closing will reset the connection instead of ending it.
