@@ -59,6 +59,7 @@ struct UpstreamConfig {
   Milliseconds idle_timeout{30'000};        // between two reads of a body
   size_t min_rate = 0;  // of a body, bytes per second, while the client takes them; 0: none
   Milliseconds min_rate_window{60'000};  // over which it is averaged
+  unsigned resume_attempts = 2;  // per exchange: asking again for the rest of a body that was cut
   unsigned max_redirects = 5;
   Milliseconds keepalive_idle{30'000};
   unsigned keepalive_per_origin = 64;  // idle connections kept, per worker and origin

@@ -279,6 +279,7 @@ std::vector<ConfigKey> upstream_keys() {
       duration(FIELD(upstream.idle_timeout), 1ms, kHour),
       size(FIELD(upstream.min_rate), 0, kMostMinRate),
       duration(FIELD(upstream.min_rate_window), 1s, kHour),
+      count(FIELD(upstream.resume_attempts), 0, 20),
       count(FIELD(upstream.max_redirects), 0, 20),
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),

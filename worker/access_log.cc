@@ -75,6 +75,7 @@ void AccessLog::write(const AccessRecord& record) {
     append(pending_, " attempts=", record.attempts);
     append(pending_, " reused=", record.reused_connection ? 1 : 0);
     append(pending_, " playlist=", record.playlist ? 1 : 0);
+    if (record.resumed > 0) append(pending_, " resumed=", record.resumed);
   }
   if (!record.detail.empty()) append_redacted(" detail=", record.detail);
   pending_ += '\n';

@@ -136,7 +136,7 @@ void Exchange::on_connected(UpstreamConnection& connection) {
 
 void Exchange::on_connect_failed(Error error) {
   attempt_.reset();
-  fail(error);
+  resume_or_fail(error);
 }
 
 void Exchange::send_request() {
@@ -148,14 +148,21 @@ void Exchange::send_request() {
   attempt.send_referer_and_origin = send_referer_;
   attempt.send_range = send_range_;
   attempt.cross_origin = cross_origin_;
+  std::string range;
+  if (resume_) {
+    range = resume_->rest.range(relay_->taken());
+    attempt.rest_range = range;
+    attempt.rest_validator = resume_->rest.validator();
+  }
   connection_->send_request(
       write_upstream_request(attempt, *request_, client_head_, environment_.config.upstream),
       method_, *this);
 }
 
 void Exchange::on_head(const ResponseHead& head) {
-  enter(Step::relay_head);
   head_ = &head;
+  if (resume_) return continue_body(head);
+  enter(Step::relay_head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
     if (const auto location = find_field(head.fields, "Location")) {
@@ -171,9 +178,7 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  // What came before the fault is the client's.
-  if (!small_chunks_.empty()) flush_small_chunks();
-  if (step_ != Step::finished) fail(error);
+  resume_or_fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
@@ -212,6 +217,11 @@ void Exchange::retry_without_range() {
 }
 
 void Exchange::on_client_drained() {
+  if (relay_ && relay_->holds_bytes()) {
+    const auto flow = relay_->drain_pipe();
+    if (flow != ClientStream::Flow::open) return take_flow(flow);
+  }
+  if (body_ended_) return finish({}, {}, End::complete);
   if (!unrewritten_.empty()) {
     rewrite(std::exchange(unrewritten_, {}));
     if (step_ == Step::finished || gate_->stream().is_full()) return;
@@ -240,6 +250,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   enter(Step::finished);
   lookup_.reset();
   attempt_.reset();
+  if (resume_) resume_->backoff.cancel();
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
   body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
@@ -278,6 +289,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.upstream = upstream;
   record.upstream_status = upstream_status_;
   record.attempts = attempts_;
+  record.resumed = resume_ ? resume_->done : 0;
   record.reused_connection = reused_connection_;
   record.playlist = playlist_ != nullptr;
   environment_.access_log.write(record);

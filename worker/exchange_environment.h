@@ -10,6 +10,7 @@
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "worker/access_log.h"
+#include "worker/pipe.h"
 #include "worker/reaper.h"
 #include "worker/resolver.h"
 #include "worker/target_guard.h"
@@ -41,6 +42,7 @@ struct ExchangeEnvironment {
   const TargetGuard& guard;
   Resolver& resolver;
   UpstreamPool& pool;
+  PipePool& pipes;
   TimerWheel& wheel;
   Reaper& reaper;
   AccessLog& access_log;
