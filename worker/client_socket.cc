@@ -53,8 +53,8 @@ size_t ClientSocket::room() const {
   const size_t used = queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC];
   const size_t unused = capacity - std::min(capacity, used);
   if (unused < capacity / 4) return 0;
-  // Packets have heads, which count too.
-  return std::max<size_t>(unused - unused / 32, 1);
+  // Packets have heads, which count too; those of pieces of pages are many.
+  return std::max<size_t>(unused - unused / 16, 1);
 }
 
 size_t ClientSocket::unacknowledged() const {

@@ -251,6 +251,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   lookup_.reset();
   attempt_.reset();
   if (resume_) resume_->backoff.cancel();
+  relay_.reset();  // its pipe
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
   body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
