@@ -286,13 +286,28 @@ class Stalled(RelayTest):
                 self.stall(proxy, framing)
                 self.assertLessEqual(sum(self.pipes(proxy)), 64 * 1024)
                 self.assertEqual(proxy.ask("/health").status, 200)
-                worker = proxy.workers()[0]
-                before, at = self.effort(worker), time.monotonic()
-                time.sleep(2)
-                wakes, ticks = (b - a for a, b in zip(before, self.effort(worker)))
-                # The timer wheel's tick and the beat, nothing else.
-                self.assertLess(wakes / (time.monotonic() - at), 25)
-                self.assertLess(ticks / os.sysconf("SC_CLK_TCK"), 0.2)
+                self.assert_at_rest(proxy)
+
+    def test_nothing_turns_once_the_client_waits_for_the_upstream_again(self):
+        proxy = self.own_proxy(self.settings)
+        up = self.upstream(
+            Answer(length_head(10**11), "stall", body=lambda: iter([CONTENT[:MIB]] * 40))
+        )
+        with proxy.connect(receive_buffer=16 * 1024, timeout=60) as client:
+            client.request(stream_path(up.url("/a.ts")))
+            client.read_head()
+            time.sleep(0.5)
+            self.read_slowly(client, 40 * MIB, 1)
+            self.assert_at_rest(proxy)
+
+    def assert_at_rest(self, proxy):
+        worker = proxy.workers()[0]
+        before, at = self.effort(worker), time.monotonic()
+        time.sleep(2)
+        wakes, ticks = (b - a for a, b in zip(before, self.effort(worker)))
+        # The timer wheel's tick and the beat, nothing else.
+        self.assertLess(wakes / (time.monotonic() - at), 25)
+        self.assertLess(ticks / os.sysconf("SC_CLK_TCK"), 0.2)
 
     @staticmethod
     def effort(pid):
