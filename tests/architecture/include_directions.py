@@ -27,13 +27,13 @@ LEVELS = {
         *("attribute_list", "block_writer", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
-        *("stream_request", "target_guard"),
+        *("resumption", "stream_request", "target_guard"),
     },
     2: {
-        *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),
-        *("tls", "upstream_*"),
+        *("access_log", "client_*", "dialer", "hosts_file", "pipe", "rate_watch", "reaper"),
+        *("resolver", "timer_wheel", "tls", "upstream_*"),
     },
-    3: {"exchange", "exchange_*", "server", "worker"},
+    3: {"body_relay", "exchange", "exchange_*", "server", "worker"},
 }
 
 # The two sides meet in the exchange only.
