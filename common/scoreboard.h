@@ -16,6 +16,7 @@
 
 #include "common/failure_counters.h"
 #include "common/result.h"
+#include "common/unique_fd.h"
 
 namespace streamgate {
 
@@ -109,17 +110,27 @@ uint64_t total_of(CounterMember counter, const Board& board, std::span<const Slo
 // Milliseconds of CLOCK_MONOTONIC: the clock of every time in the scoreboard.
 int64_t monotonic_ms();
 
-// The mapping itself. Made by the master; a forked worker inherits it as it stands and never
-// unmaps it.
+// Bytes of a mapping with that many slots: a Board, and the slots behind it.
+size_t scoreboard_size(size_t slot_count);
+
+// The mapping itself, of a memory file. Made by the master; a forked worker inherits it as it
+// stands and never unmaps it.
 class Scoreboard {
  public:
   static Result<Scoreboard> create(size_t slot_count);
+  // Maps what another program has created, as it stands. Its layout must be the one of this program
+  // (master/scoreboard_layout.h). Closes the file on failure.
+  static Result<Scoreboard> adopt(UniqueFd file, size_t slot_count);
   Scoreboard(Scoreboard&& other) noexcept;
   Scoreboard& operator=(Scoreboard&&) = delete;
   ~Scoreboard();
 
   Board& board() { return *board_; }
   std::span<Slot> slots() { return {slots_, slot_count_}; }
+  size_t slot_count() const { return slot_count_; }
+  // Close-on-exec. Needed only for a program that takes over, so a worker may close it.
+  int file() const { return file_.get(); }
+  void close_file() { file_.reset(); }
 
   // The lowest vacant slot, cleared and `starting`, its beat set to now; none: all are taken.
   std::optional<unsigned> take();
@@ -127,9 +138,9 @@ class Scoreboard {
   void retire(unsigned index);
 
  private:
-  Scoreboard(Board* board, Slot* slots, size_t slot_count)
-      : board_(board), slots_(slots), slot_count_(slot_count) {}
+  Scoreboard(UniqueFd file, void* memory, size_t slot_count);
 
+  UniqueFd file_;
   Board* board_;  // owned: the start of the mapping
   Slot* slots_;   // the rest of it
   size_t slot_count_;
