@@ -49,6 +49,8 @@ struct ClientConfig {
   Milliseconds header_timeout{10'000};       // from the first byte of a request head to its last
   Milliseconds keepalive_timeout{30'000};    // between two requests
   Milliseconds write_stall_timeout{30'000};  // a client that takes no byte for this long is cut
+  size_t min_rate = 1024;  // bytes per second, while there is something to take; 0: none
+  Milliseconds min_rate_window{60'000};  // over which it is averaged
 
   bool operator==(const ClientConfig&) const = default;
 };
@@ -75,6 +77,9 @@ struct UpstreamConfig {
   Milliseconds connect_timeout{5'000};      // per exchange, all addresses and the TLS handshake
   Milliseconds first_byte_timeout{15'000};  // from the request sent to the response head complete
   Milliseconds idle_timeout{30'000};        // between two reads of a body
+  size_t min_rate = 0;  // of a body, bytes per second, while the client takes them; 0: none
+  Milliseconds min_rate_window{60'000};  // over which it is averaged
+  unsigned resume_attempts = 2;  // per exchange: asking again for the rest of a body that was cut
   unsigned max_redirects = 5;
   Milliseconds keepalive_idle{30'000};
   unsigned keepalive_per_origin = 64;  // idle connections kept, per worker and origin

@@ -5,6 +5,7 @@
 // is a CHECK (common/check.h). The spelling follows std::expected, so that it can become an alias.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ enum class Reason {
   loop,
   client_gone,
   client_stalled,
+  client_too_slow,
   // The upstream's doing.
   dns_failed,
   dns_timeout,
@@ -44,11 +46,14 @@ enum class Reason {
   too_many_redirects,
   truncated_body,
   idle_timeout,
+  upstream_too_slow,
   // Ours.
   overloaded,
   stopping,
-  internal,
+  internal,  // the last one
 };
+
+constexpr size_t kReasonCount = static_cast<size_t>(Reason::internal) + 1;
 
 // Whom to blame; the access log and the log level depend on it.
 enum class Fault { client, upstream, proxy };

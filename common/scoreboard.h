@@ -14,6 +14,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/failure_counters.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -25,7 +26,7 @@ enum class WorkerState : uint32_t { vacant, starting, ready, draining };
 std::string_view name_of(WorkerState state);
 
 // Totals of one worker. Written by the worker with relaxed stores, read by anyone.
-struct Counters {
+struct Counters : FailureCounters {
   std::atomic<uint64_t> connections_accepted{0};
   std::atomic<uint64_t> connections_refused{0};  // over limits.connections
   std::atomic<uint64_t> requests_refused{0};     // by the gate: malformed, too large, too late
@@ -38,6 +39,9 @@ struct Counters {
   std::atomic<uint64_t> playlists_rewritten{0};
   std::atomic<uint64_t> playlist_lines_too_long{0};
   std::atomic<uint64_t> access_lines_dropped{0};
+  std::atomic<uint64_t> bytes_spliced{0};  // of bytes_from_upstreams: never in our memory
+  std::atomic<uint64_t> resumes_tried{0};  // requests for the rest of a body that was cut
+  std::atomic<uint64_t> resumes_done{0};   // of those: the rest came
 };
 
 using CounterMember = std::atomic<uint64_t> Counters::*;
@@ -47,9 +51,7 @@ struct CounterInfo {
   CounterMember member;
 };
 
-// Every counter by name: a member of Counters that has no row here would be lost when its worker
-// leaves (checked at compile time in scoreboard.cc).
-constexpr std::array<CounterInfo, 12> kCounters{{
+constexpr std::array<CounterInfo, 15> kGeneralCounters{{
     {"connections_accepted", &Counters::connections_accepted},
     {"connections_refused", &Counters::connections_refused},
     {"requests_refused", &Counters::requests_refused},
@@ -62,7 +64,20 @@ constexpr std::array<CounterInfo, 12> kCounters{{
     {"playlists_rewritten", &Counters::playlists_rewritten},
     {"playlist_lines_too_long", &Counters::playlist_lines_too_long},
     {"access_lines_dropped", &Counters::access_lines_dropped},
+    {"bytes_spliced", &Counters::bytes_spliced},
+    {"resumes_tried", &Counters::resumes_tried},
+    {"resumes_done", &Counters::resumes_done},
 }};
+
+// Every counter by name: a member of Counters that has no row here would be lost when its worker
+// leaves (checked at compile time in scoreboard.cc).
+constexpr auto kCounters = [] {
+  std::array<CounterInfo, kGeneralCounters.size() + kFailureCounters.size()> all{};
+  size_t next = 0;
+  for (const CounterInfo& general : kGeneralCounters) all[next++] = general;
+  for (const auto& [name, member] : kFailureCounters) all[next++] = {name, member};
+  return all;
+}();
 
 // Adds to a counter that only this process writes: a plain load and store, no locked instruction.
 inline void count(std::atomic<uint64_t>& counter, uint64_t amount = 1) {

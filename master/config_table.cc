@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 constexpr unsigned kMaxWorkers = 128;  // several generations of them fit the scoreboard
 constexpr unsigned kMaxDraining = 256;
 constexpr Milliseconds kHour = 1h;
+constexpr size_t kMostMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
 
 void refuse(const ConfigNode& node, std::string_view path, std::string_view sentence,
             ConfigProblems& problems) {
@@ -276,6 +277,8 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),
+      size(FIELD(client.min_rate), 0, kMostMinRate),
+      duration(FIELD(client.min_rate_window), 1s, kHour),
   };
 }
 
@@ -285,6 +288,9 @@ std::vector<ConfigKey> upstream_keys() {
       duration(FIELD(upstream.connect_timeout), 1ms, kHour),
       duration(FIELD(upstream.first_byte_timeout), 1ms, kHour),
       duration(FIELD(upstream.idle_timeout), 1ms, kHour),
+      size(FIELD(upstream.min_rate), 0, kMostMinRate),
+      duration(FIELD(upstream.min_rate_window), 1s, kHour),
+      count(FIELD(upstream.resume_attempts), 0, 20),
       count(FIELD(upstream.max_redirects), 0, 20),
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),

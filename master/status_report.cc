@@ -113,7 +113,11 @@ std::string print_status(const StatusReport& report) {
     out += "\n";
   }
   out += "total";
-  for (size_t i = 0; i < report.totals.size(); ++i) add(out, kCounters[i].name, report.totals[i]);
+  for (size_t i = 0; i < report.totals.size(); ++i) {
+    // A reason that never occurred says nothing: the line is for a person too.
+    if (i >= kGeneralCounters.size() && report.totals[i] == 0) continue;
+    add(out, kCounters[i].name, report.totals[i]);
+  }
   return out + "\n";
 }
 

@@ -77,6 +77,7 @@ void AccessLog::write(const AccessRecord& record) {
     append(line_, " attempts=", record.attempts);
     append(line_, " reused=", record.reused_connection ? 1 : 0);
     append(line_, " playlist=", record.playlist ? 1 : 0);
+    if (record.resumed > 0) append(line_, " resumed=", record.resumed);
   }
   if (!record.detail.empty()) append_redacted(" detail=", record.detail);
   line_.append("\n");

@@ -30,6 +30,7 @@ struct AccessRecord {
   std::string_view upstream = {};  // the URL as last tried; redacted here. Empty: none
   int upstream_status = 0;
   unsigned attempts = 0;  // upstream requests made for this exchange
+  unsigned resumed = 0;   // times that a body which was cut went on
   bool reused_connection = false;
   bool playlist = false;
 };

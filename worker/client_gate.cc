@@ -52,7 +52,7 @@ ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connect
       socket_(static_cast<int>(connection->sock), std::move(ssl)),
       phase_(socket_.is_tls() ? Phase::handshaking : Phase::reading_head),
       refuse_with_(refuse_with),
-      stream_(*this, environment.wheel, environment.client.write_stall_timeout),
+      stream_(*this, environment.wheel, environment.client),
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
       deadline_(environment.wheel, this,

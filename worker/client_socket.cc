@@ -1,13 +1,17 @@
 #include "worker/client_socket.h"
 
 #include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "common/check.h"
@@ -17,6 +21,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
+// Of a socket that does not tell what it holds.
+constexpr size_t kUsualRoom = size_t{64} * 1024;
 
 // EAGAIN for splice as well: what it is asked for is in the pipe.
 ClientSocket::Moved moved_of(ssize_t result) {
@@ -158,6 +164,25 @@ bool ClientSocket::shut_writing() {
   ::shutdown(fd_, SHUT_WR);
   return true;
 }
+size_t ClientSocket::room() const {
+  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t length = sizeof memory;
+  if (::getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return kUsualRoom;
+  const size_t capacity = memory[SK_MEMINFO_SNDBUF];
+  // TCP counts what it has queued; a Unix socket what the peer has not read.
+  const size_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
+  const size_t used = queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC];
+  const size_t unused = capacity - std::min(capacity, used);
+  if (unused < capacity / 4) return 0;
+  // Packets have heads, which count too; those of pieces of pages are many.
+  return std::max<size_t>(unused - unused / 16, 1);
+}
+
+size_t ClientSocket::unacknowledged() const {
+  int bytes = 0;
+  return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
+}
+
 
 void ClientSocket::reset_on_close() {
   const struct linger at_once { 1, 0 };

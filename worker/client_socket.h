@@ -46,6 +46,13 @@ class ClientSocket {
   // SIGPIPE.
   Moved splice_from(int pipe_read_fd, size_t most);
 
+  // How many bytes the socket will take now, slightly less than it says; its buffer has to be at
+  // least a quarter free, else 0. (Above a third, the kernel calls it writable: waiting for that
+  // never turns in circles.)
+  size_t room() const;
+  // Bytes that it has taken and the client has not acknowledged.
+  size_t unacknowledged() const;
+
   // The end of what we send, in order: close_notify and FIN. False: not now, wait until it is
   // writable.
   bool shut_writing();

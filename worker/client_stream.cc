@@ -21,11 +21,14 @@ iovec part(std::string_view bytes) {
 
 }  // namespace
 
-ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel,
-                           std::chrono::milliseconds stall_timeout)
-    : owner_(owner), stall_timeout_(stall_timeout), stall_deadline_(wheel, this, [](void* self) {
-        static_cast<ClientStream*>(self)->on_stalled();
-      }) {}
+ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config)
+    : owner_(owner),
+      config_(config),
+      stall_deadline_(wheel, this,
+                      [](void* self) { static_cast<ClientStream*>(self)->on_stalled(); }),
+      rate_(
+          wheel, this, [](void* self) { static_cast<ClientStream*>(self)->on_rate_window_end(); },
+          config.min_rate, config.min_rate_window) {}
 
 void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAddress& peer) {
   base_ = base;
@@ -45,6 +48,7 @@ void ClientStream::begin(const RequestHead& head, ClientObserver* observer) {
 
 void ClientStream::lose(Reason reason) {
   stall_deadline_.cancel();
+  rate_.reset();
   if (writable_) writable_->remove();
   queue_.reset();
   socket_ = nullptr;
@@ -135,6 +139,13 @@ void ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
   }
 }
 
+size_t ClientStream::room() {
+  if (full_ || socket_ == nullptr) return 0;
+  const size_t room = socket_->room();
+  if (room == 0) wait();
+  return room;
+}
+
 ClientStream::Taken ClientStream::write_some(std::string_view body) {
   CHECK(framing_.kind != ClientFraming::Kind::chunked);
   if (framing_.kind == ClientFraming::Kind::none) return {flush(), body.size()};
@@ -196,8 +207,12 @@ ClientStream::Flow ClientStream::wait() {
   writable_->add();
   // Once armed, it stays so from one wait to the next: only a time without progress counts.
   if (!stall_deadline_.armed()) {
-    taken_at_check_ = taken_;
-    stall_deadline_.arm(stall_timeout_);
+    delivered_at_check_ = delivered();
+    stall_deadline_.arm(config_.write_stall_timeout);
+  }
+  if (config_.min_rate > 0) {
+    delivered_counted_ = delivered();
+    rate_.run();
   }
   return Flow::full;
 }
@@ -227,6 +242,8 @@ void ClientStream::on_writable() {
   }
   writable_->remove();
   full_ = false;
+  count_delivered();
+  rate_.stop();
   if (finishing_) return owner_.on_response_sent();
   if (observer_ != nullptr) observer_->on_client_drained();
 }
@@ -249,14 +266,32 @@ void ClientStream::finish() {
 void ClientStream::abort() {
   observer_ = nullptr;
   stall_deadline_.cancel();
+  rate_.reset();
   owner_.on_response_broken();
 }
 
+// Judged by what has arrived: a large socket buffer takes nothing new for a long time while a slow
+// client empties it.
 void ClientStream::on_stalled() {
   if (!full_) return;
-  if (taken_ == taken_at_check_) return give_up(Reason::client_stalled);
-  taken_at_check_ = taken_;  // slow, but reading
-  stall_deadline_.arm(stall_timeout_);
+  const int64_t delivered_now = delivered();
+  if (delivered_now == delivered_at_check_) return give_up(Reason::client_stalled);
+  delivered_at_check_ = delivered_now;
+  stall_deadline_.arm(config_.write_stall_timeout);
+}
+
+void ClientStream::count_delivered() {
+  if (config_.min_rate == 0) return;
+  const int64_t now = delivered();
+  // A Unix socket counts its overhead as well, so that it may seem to go back.
+  rate_.add(static_cast<uint64_t>(std::max<int64_t>(now - delivered_counted_, 0)));
+  delivered_counted_ = now;
+}
+
+void ClientStream::on_rate_window_end() {
+  count_delivered();
+  if (rate_.is_too_slow()) return give_up(Reason::client_too_slow);
+  rate_.run();
 }
 
 void ClientStream::give_up(Reason reason) {

@@ -19,12 +19,14 @@
 #include <string>
 #include <string_view>
 
+#include "common/config.h"
 #include "common/result.h"
 #include "common/socket_address.h"
 #include "worker/client_socket.h"
 #include "worker/event.h"
 #include "worker/forwarding.h"
 #include "worker/http_message.h"
+#include "worker/rate_watch.h"
 #include "worker/timer_wheel.h"
 
 namespace streamgate {
@@ -34,8 +36,8 @@ class ClientObserver {
  public:
   // The socket takes bytes again, and nothing is queued: go on. Only after Flow::full.
   virtual void on_client_drained() = 0;
-  // client_gone, client_stalled or, where the worker leaves, stopping. The stream may not be
-  // touched any more. Never called from inside one of the stream's own functions.
+  // client_gone, client_stalled, client_too_slow or, where the worker leaves, stopping. The stream
+  // may not be touched any more. Never called from inside one of the stream's own functions.
   virtual void on_client_gone(Reason reason) = 0;
 
  protected:
@@ -58,7 +60,7 @@ class ClientStream {
  public:
   enum class Flow { open, full, gone };
 
-  ClientStream(ResponseOwner& owner, TimerWheel& wheel, std::chrono::milliseconds stall_timeout);
+  ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config);
 
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
@@ -92,6 +94,8 @@ class ClientStream {
     Flow flow = Flow::open;
     size_t bytes = 0;
   };
+  // How many bytes the socket will take now; 0: none to speak of, as after Flow::full.
+  size_t room();
   Taken write_some(std::string_view body);
   // The pipe holds at least `most` bytes. Requires can_splice() when the response began.
   Taken splice_from(int pipe_read_fd, size_t most);
@@ -114,19 +118,25 @@ class ClientStream {
   Flow wait();
   void on_writable();
   void on_stalled();
+  void on_rate_window_end();
+  int64_t delivered() const {
+    return static_cast<int64_t>(taken_) - static_cast<int64_t>(socket_->unacknowledged());
+  }
+  void count_delivered();
   void give_up(Reason reason);
 
   ResponseOwner& owner_;
-  std::chrono::milliseconds stall_timeout_;
+  const ClientConfig& config_;
   event_base* base_ = nullptr;
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
   std::string peer_text_;
   // Both made for the first client that is too slow for us.
   std::unique_ptr<MemberEvent> writable_;
-  Buffer queue_;                 // what a write left over; goes before anything else
-  uint64_t taken_ = 0;           // bytes the socket has taken, of all responses
-  uint64_t taken_at_check_ = 0;  // progress is judged against it
+  Buffer queue_;                    // what a write left over; goes before anything else
+  uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
+  int64_t delivered_at_check_ = 0;  // of those, acknowledged; a stall is judged against it
+  int64_t delivered_counted_ = 0;   // by rate_
 
   // State of one response.
   const RequestHead* head_ = nullptr;
@@ -139,6 +149,7 @@ class ClientStream {
   bool full_ = false;  // writable_ is added
   bool finishing_ = false;
   Deadline stall_deadline_;
+  RateWatch rate_;  // while something waits for the client
 };
 
 }  // namespace streamgate

@@ -76,7 +76,7 @@ void Exchange::answer_health() {
 
 void Exchange::answer(int status, const std::string& text) {
   send_own(status, text, gate_->may_keep_alive());
-  finish("ok", {}, End::complete);
+  finish({}, {}, End::complete);
 }
 
 void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
@@ -136,7 +136,7 @@ void Exchange::on_connected(UpstreamConnection& connection) {
 
 void Exchange::on_connect_failed(Error error) {
   attempt_.reset();
-  fail(error);
+  resume_or_fail(error);
 }
 
 void Exchange::send_request() {
@@ -148,14 +148,21 @@ void Exchange::send_request() {
   attempt.send_referer_and_origin = send_referer_;
   attempt.send_range = send_range_;
   attempt.cross_origin = cross_origin_;
+  std::string range;
+  if (resume_) {
+    range = resume_->rest.range(relay_->taken());
+    attempt.rest_range = range;
+    attempt.rest_validator = resume_->rest.validator();
+  }
   connection_->send_request(
       write_upstream_request(attempt, *request_, client_head_, environment_.config.upstream),
       method_, *this);
 }
 
 void Exchange::on_head(const ResponseHead& head) {
-  enter(Step::relay_head);
   head_ = &head;
+  if (resume_) return continue_body(head);
+  enter(Step::relay_head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
     if (const auto location = find_field(head.fields, "Location")) {
@@ -171,9 +178,7 @@ void Exchange::on_upstream_error(Error error, Retry retry) {
     drop_connection(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  // What came before the fault is the client's.
-  if (!small_chunks_.empty()) flush_small_chunks();
-  if (step_ != Step::finished) fail(error);
+  resume_or_fail(error);
 }
 
 void Exchange::follow_redirect(std::string_view location) {
@@ -212,6 +217,11 @@ void Exchange::retry_without_range() {
 }
 
 void Exchange::on_client_drained() {
+  if (relay_ && relay_->holds_bytes()) {
+    const auto flow = relay_->drain_pipe();
+    if (flow != ClientStream::Flow::open) return take_flow(flow);
+  }
+  if (body_ended_) return finish({}, {}, End::complete);
   if (!unrewritten_.empty()) {
     rewrite(std::exchange(unrewritten_, {}));
     if (step_ == Step::finished || gate_->stream().is_full()) return;
@@ -219,12 +229,12 @@ void Exchange::on_client_drained() {
   if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
 }
 
-void Exchange::on_client_gone(Reason reason) { finish(token_of(reason), {}, End::client_gone); }
+void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_gone); }
 
 // The one way out for everything that goes wrong.
 void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
-    return finish(token_of(error.reason), error.detail, End::broken);
+    return finish(error.reason, error.detail, End::broken);
   }
   // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
@@ -232,22 +242,27 @@ void Exchange::fail(const Error& error) {
       status_for(error.reason),
       write_error_response(error, method_ == Method::head, keep_alive, environment_.config.cors),
       keep_alive);
-  finish(token_of(error.reason), error.detail, End::complete);
+  finish(error.reason, error.detail, End::complete);
 }
 
-void Exchange::finish(std::string_view token, std::string_view detail, End end) {
+void Exchange::finish(std::optional<Reason> failure, std::string_view detail, End end) {
   CHECK(step_ != Step::finished);
   enter(Step::finished);
   lookup_.reset();
   attempt_.reset();
+  if (resume_) resume_->backoff.cancel();
+  relay_.reset();  // its pipe
   drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
   body_bytes_ += gate_->stream().body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
-  write_access_line(token, detail);
+  write_access_line(failure ? token_of(*failure) : "ok", detail);
   environment_.playlist_bodies.give_back(std::move(playlist_));
   Counters& counters = environment_.slot.counters;
   count(counters.bytes_to_clients, body_bytes_);
-  if (token != "ok") count(counters.exchanges_failed);
+  if (failure) {
+    count(counters.exchanges_failed);
+    count(failures_of(counters, *failure));
+  }
   environment_.slot.exchanges_now.store(environment_.slot.exchanges_now.load() - 1);
   ClientStream& client = gate_->stream();
   gate_ = nullptr;
@@ -278,6 +293,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.upstream = upstream;
   record.upstream_status = upstream_status_;
   record.attempts = attempts_;
+  record.resumed = resume_ ? resume_->done : 0;
   record.reused_connection = reused_connection_;
   record.playlist = playlist_ != nullptr;
   environment_.access_log.write(record);

@@ -21,11 +21,13 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/body_relay.h"
 #include "worker/body_sniffer.h"
 #include "worker/client_gate.h"
 #include "worker/exchange_environment.h"
 #include "worker/playlist_body.h"
 #include "worker/resolver.h"
+#include "worker/resumption.h"
 #include "worker/stream_request.h"
 #include "worker/upstream_pool.h"
 
@@ -35,6 +37,7 @@ class Exchange final : public Retirable,
                        private Resolver::Observer,
                        private UpstreamPool::Observer,
                        private ResponseHandler,
+                       private BodySink,
                        private ClientObserver {
  public:
   Exchange(ExchangeEnvironment& environment, ClientGate& gate);
@@ -85,17 +88,27 @@ class Exchange final : public Retirable,
   void begin_body();
   bool decide(Verdict verdict);
   bool is_complete_range() const;
-  void start_relaying();
   void start_rewriting(ContentCoding coding);
   void forward(std::string_view bytes);
-  void relay(std::string_view bytes);
-  void flush_small_chunks();
   void rewrite(std::string_view bytes);
   void flush_playlist();
   void end_playlist();
   void send_relayed_head(const ClientFraming& framing, bool is_playlist);
   ClientFraming framing_for_unknown_length() const;
+
+  // Relayed unchanged (exchange_relay.cc), as the client takes it.
+  void start_relaying();
+  size_t room() override;
+  Pipe* lend_pipe(uint64_t left) override;
+  void on_piped() override;
+  void end_relaying();
   void take_flow(ClientStream::Flow flow);
+
+  // A body that was cut: its rest from another connection, or fail().
+  void resume_or_fail(const Error& error);
+  bool may_resume() const;
+  void resume();
+  void continue_body(const ResponseHead& head);
 
   // Back-pressure: a client that does not take what it is sent stops the upstream's reads.
   void on_client_drained() override;
@@ -104,7 +117,7 @@ class Exchange final : public Retirable,
   void fail(const Error& error);
   // How the client's side ends: in order, by a reset, or it ended by itself.
   enum class End { complete, broken, client_gone };
-  void finish(std::string_view token, std::string_view detail, End end);
+  void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void drop_connection(UpstreamPool::Reuse reuse);
   void write_access_line(std::string_view token, std::string_view detail);
   void enter(Step step);
@@ -137,8 +150,21 @@ class Exchange final : public Retirable,
   int client_status_ = 0;               // 0: no head has been written yet
   std::optional<BodySniffer> sniffer_;  // looks at head_ and url_
   std::unique_ptr<PlaylistBody> playlist_;
-  std::string small_chunks_;  // to be relayed at the end of the read they came in
-  std::string unrewritten_;   // of the playlist, while the client takes no more; one read at most
+  std::optional<BodyRelay> relay_;
+  bool body_ended_ = false;  // the upstream's part of it
+  // Once a body was cut; every head that comes after that is the rest's.
+  struct Resume {
+    Resume(Exchange& exchange, Resumption what, Error why);
+
+    Resumption rest;
+    Error cause;  // why the body was cut first
+    unsigned tried = 0;
+    unsigned done = 0;
+    uint64_t taken = 0;  // of the body, when it was tried last
+    Deadline backoff;
+  };
+  std::unique_ptr<Resume> resume_;
+  std::string unrewritten_;  // of the playlist, while the client takes no more; one read at most
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;

@@ -16,10 +16,6 @@ constexpr size_t kPlaylistFlushBytes = size_t{64} * 1024;
 // Rewritten at a time. References grow severalfold, and what has been rewritten must go out.
 constexpr size_t kPlaylistPieceBytes = size_t{4} * 1024;
 
-// Chunks below this size leave together, up to so many bytes, with the read that they came in.
-constexpr size_t kSmallChunkBytes = size_t{2} * 1024;
-constexpr size_t kMostGatheredBytes = size_t{16} * 1024;
-
 bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
   if (!peer.is_ip()) return true;  // a Unix socket: whoever may open it
   for (const IpRange& range : trusted) {
@@ -66,15 +62,14 @@ void Exchange::on_body(std::string_view bytes) {
 
 void Exchange::on_read_done() {
   if (playlist_ != nullptr && playlist_->output().size() > 0) flush_playlist();
-  if (!small_chunks_.empty()) flush_small_chunks();
+  if (relay_) take_flow(relay_->flush());
 }
 
 void Exchange::on_end() {
   if (sniffer_ && !decide(sniffer_->end())) return;
   if (playlist_ != nullptr) return end_playlist();
-  if (!small_chunks_.empty()) flush_small_chunks();
-  if (step_ == Step::finished) return;
-  finish("ok", {}, End::complete);
+  if (relay_) return end_relaying();
+  finish({}, {}, End::complete);
 }
 
 // Ends the undecided state and forwards what was held back in it. False if this attempt is over.
@@ -101,21 +96,8 @@ bool Exchange::decide(Verdict verdict) {
 
 // Whether a 206 holds the whole document: `bytes 0-99/100`.
 bool Exchange::is_complete_range() const {
-  const std::string_view range = field_or_empty(*head_, "Content-Range");
-  if (!ascii::istarts_with(range, "bytes 0-")) return false;
-  const size_t slash = range.find('/');
-  if (slash == range.npos) return false;
-  const auto last = ascii::parse_uint(range.substr(8, slash - 8));
-  const auto whole = ascii::parse_uint(range.substr(slash + 1));
-  return last && whole && *last + 1 == *whole;
-}
-
-void Exchange::start_relaying() {
-  body_mode_ = BodyMode::relay;
-  if (head_->framing == Framing::length) {
-    return send_relayed_head({ClientFraming::Kind::length, head_->content_length}, false);
-  }
-  send_relayed_head(framing_for_unknown_length(), false);
+  const auto range = parse_content_range(field_or_empty(*head_, "Content-Range"));
+  return range && range->first == 0 && range->last + 1 == range->whole;
 }
 
 void Exchange::start_rewriting(ContentCoding coding) {
@@ -143,29 +125,12 @@ void Exchange::start_rewriting(ContentCoding coding) {
 }
 
 void Exchange::forward(std::string_view bytes) {
-  if (body_mode_ == BodyMode::relay) return relay(bytes);
+  if (relay_) return take_flow(relay_->write(bytes, head_->framing == Framing::chunked));
   if (gate_->stream().is_full()) {
     unrewritten_ += bytes;
     return;
   }
   rewrite(bytes);
-}
-
-// A system call and a packet for each chunk of a few bytes would keep the worker from its others.
-void Exchange::relay(std::string_view bytes) {
-  if (head_->framing == Framing::chunked && bytes.size() < kSmallChunkBytes) {
-    small_chunks_ += bytes;
-    if (small_chunks_.size() >= kMostGatheredBytes) flush_small_chunks();
-    return;
-  }
-  if (!small_chunks_.empty()) flush_small_chunks();
-  if (step_ != Step::finished) take_flow(gate_->stream().write(bytes));
-}
-
-void Exchange::flush_small_chunks() {
-  const auto flow = gate_->stream().write(small_chunks_);
-  small_chunks_.clear();
-  take_flow(flow);
 }
 
 // Until the client takes no more; the rest waits for on_client_drained().
@@ -200,8 +165,8 @@ void Exchange::end_playlist() {
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
   const auto flow = gate_->stream().write(playlist_->output().text());
-  finish(flow == ClientStream::Flow::gone ? token_of(Reason::client_gone) : "ok", {},
-         flow == ClientStream::Flow::gone ? End::broken : End::complete);
+  if (flow == ClientStream::Flow::gone) return finish(Reason::client_gone, {}, End::broken);
+  finish({}, {}, End::complete);
 }
 
 ClientFraming Exchange::framing_for_unknown_length() const {
@@ -221,15 +186,6 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   client_status_ = is_playlist ? 200 : head_->status;
   gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
                             response.keep_alive);
-}
-
-void Exchange::take_flow(ClientStream::Flow flow) {
-  if (flow == ClientStream::Flow::gone) {
-    return finish(token_of(Reason::client_gone), {}, End::broken);
-  }
-  if (flow == ClientStream::Flow::full && connection_ != nullptr) {
-    connection_->pause(PauseReason::client_full);
-  }
 }
 
 }  // namespace streamgate

@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "worker/access_log.h"
+#include "worker/pipe.h"
 #include "worker/playlist_body.h"
 #include "worker/reaper.h"
 #include "worker/resolver.h"
@@ -43,6 +44,7 @@ struct ExchangeEnvironment {
   const TargetGuard& guard;
   Resolver& resolver;
   UpstreamPool& pool;
+  PipePool& pipes;
   TimerWheel& wheel;
   Reaper& reaper;
   AccessLog& access_log;

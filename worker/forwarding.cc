@@ -62,9 +62,7 @@ class UpstreamRequestWriter {
     if (!write_from_client("Accept")) write_ours("Accept", "*/*");
     write_from_client("Accept-Language");
     write_ours("Accept-Encoding", "identity");
-    if (attempt_.send_range && write_from_client("Range")) write_from_client("If-Range");
-    write_from_client("If-None-Match");
-    write_from_client("If-Modified-Since");
+    write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
     for (const auto& [name, value] : request_.headers) {
       if (is_sent(name)) head_.field(name, value);
@@ -96,6 +94,16 @@ class UpstreamRequestWriter {
       found = true;
     }
     return found;
+  }
+
+  void write_range_and_conditions() {
+    if (!attempt_.rest_range.empty()) {
+      head_.field("Range", attempt_.rest_range);
+      return head_.field("If-Range", attempt_.rest_validator);
+    }
+    if (attempt_.send_range && write_from_client("Range")) write_from_client("If-Range");
+    write_from_client("If-None-Match");
+    write_from_client("If-Modified-Since");
   }
 
   void write_user_agent() {

@@ -24,6 +24,9 @@ struct UpstreamAttempt {
   bool send_referer_and_origin = true;  // false: the retry after a 403
   bool send_range = true;     // false: the retry of a playlist that was asked with a Range
   bool cross_origin = false;  // after a redirect elsewhere: no h_Authorization, no h_Cookie
+  // Not empty: only the rest of a body, in place of the client's Range and conditions.
+  std::string_view rest_range = {};
+  std::string_view rest_validator = {};  // its If-Range
 };
 
 // The request head for the upstream: request line, Host, the client's Range, If-Range,

@@ -14,13 +14,15 @@
 namespace streamgate {
 namespace {
 
-// Large reads are cheaper per byte, but what a stalled client leaves behind is one read: the first
-// mebibyte, and what comes after a long stall, is read in small ones.
+// The first read of a response, and every one whose bytes are rewritten: most answers are small.
 constexpr size_t kSmallReadBytes = size_t{64} * 1024;
-constexpr uint64_t kFlowingBytes = uint64_t{1024} * 1024;
-constexpr int64_t kLongPauseMs = 250;
 // What one connection may take before the others have their turn.
-constexpr size_t kWakeBytes = size_t{512} * 1024;
+constexpr size_t kWakeBytes = size_t{1024} * 1024;
+// OpenSSL reads ahead only while the client has room for more than it may have read: what it read
+// and the client does not take would stay in its buffers.
+constexpr size_t kReadAheadRoom = size_t{256} * 1024;
+// The longest TLS record (RFC 8446 5.1): a read ends with one, so that OpenSSL keeps none of it.
+constexpr size_t kRecordBytes = size_t{16} * 1024;
 constexpr timeval kAtOnce{0, 0};
 
 }  // namespace
@@ -33,7 +35,11 @@ UpstreamConnection::UpstreamConnection(const Tools& tools, Keeper& keeper, Uniqu
       readable_(event_new(tools.base, fd_.get(), EV_READ | EV_PERSIST,
                           callback<&UpstreamConnection::on_readable>, this)),
       later_(evtimer_new(tools.base, callback<&UpstreamConnection::on_later>, this)),
-      deadline_(tools.wheel, this, &UpstreamConnection::on_deadline) {
+      deadline_(tools.wheel, this, &UpstreamConnection::on_deadline),
+      rate_(
+          tools.wheel, this,
+          [](void* self) { static_cast<UpstreamConnection*>(self)->on_rate_window_end(); },
+          tools.config.min_rate, tools.config.min_rate_window) {
   CHECK(readable_ && later_);
   start_reading();
 }
@@ -54,6 +60,7 @@ void UpstreamConnection::end_loan() {
   ++loan_;
   step_ = Step::idle;
   handler_ = nullptr;
+  sink_ = nullptr;
   request_.clear();
   sent_ = 0;
   held_.clear();
@@ -61,6 +68,7 @@ void UpstreamConnection::end_loan() {
   pending_end_.reset();
   paused_ = 0;
   deadline_.cancel();
+  rate_.reset();
   start_reading();
 }
 
@@ -70,7 +78,9 @@ void UpstreamConnection::close() {
   ++loan_;
   step_ = Step::closed;
   handler_ = nullptr;
+  sink_ = nullptr;
   deadline_.cancel();
+  rate_.reset();
   stop_reading();
   event_del(later_.get());
   if (writable_) event_del(writable_.get());
@@ -89,7 +99,6 @@ void UpstreamConnection::send_request(std::string request, Method method,
   sent_ = 0;
   clean_ = false;
   served_ = true;
-  flow_bytes_ = 0;
   parser_.reset(method);
   start_reading();
   arm_deadline();
@@ -116,6 +125,8 @@ void UpstreamConnection::flush_request() {
     if (writable_) event_del(writable_.get());
     return run_later();
   }
+  std::string().swap(request_);  // sent: a long body need not carry it along
+  sent_ = 0;
   if (!writable_) return;
   event_del(writable_.get());
   if (step_ == Step::awaiting_head && paused_ == 0) arm_deadline();
@@ -143,7 +154,7 @@ ssize_t UpstreamConnection::write_some(std::string_view bytes) {
 void UpstreamConnection::pause(PauseReason reason) {
   if (paused_ == 0) {
     deadline_.cancel();
-    paused_at_ms_ = tools_.wheel.now_ms();
+    rate_.stop();
   }
   // The read event stays until the socket asks for attention: most pauses are over by then.
   paused_ |= static_cast<unsigned>(reason);
@@ -153,7 +164,6 @@ void UpstreamConnection::resume(PauseReason reason) {
   if ((paused_ & static_cast<unsigned>(reason)) == 0) return;
   paused_ &= ~static_cast<unsigned>(reason);
   if (paused_ != 0 || !is_receiving()) return;
-  if (tools_.wheel.now_ms() - paused_at_ms_ >= kLongPauseMs) flow_bytes_ = 0;
   arm_deadline();
   start_reading();
   if (holding_ || pending_end_ || (ssl_ && SSL_has_pending(ssl_.get()) == 1)) run_later();
@@ -190,28 +200,86 @@ void UpstreamConnection::receive() {
   if (feed_held() == GoOn::no) return;
   if (pending_end_) return judge_end(*pending_end_);
   size_t left = kWakeBytes;
-  while (true) {
-    const ReadOutcome outcome = read(std::min(read_size(), left));
-    left -= outcome.size;
-    flow_bytes_ += outcome.size;
-    if (outcome.size > 0) {
-      count(tools_.counters.bytes_from_upstreams, outcome.size);
-      if (step_ == Step::relaying_body) arm_deadline();
-      const bool is_end = outcome.end != ReadEnd::full && outcome.end != ReadEnd::drained;
-      if (is_end) pending_end_ = outcome.end;
-      if (feed({tools_.scratch.data(), outcome.size}) == GoOn::no) return;
-    }
-    if (outcome.end == ReadEnd::drained) return;
-    if (outcome.end != ReadEnd::full) return judge_end(outcome.end);
-    if (left == 0) break;
+  while (left > 0) {
+    const uint64_t loan = loan_;
+    const size_t most = std::min(most_to_read(), left);
+    if (loan_ != loan || most == 0) return;
+    Pipe* pipe = pipe_for_body();
+    size_t received = 0;
+    const GoOn go_on =
+        pipe != nullptr ? receive_into(*pipe, most, received) : receive_some(most, received);
+    if (go_on == GoOn::no) return;
+    left -= std::min(left, received);
   }
   // A plain socket that has more says so itself; what OpenSSL holds, nobody else tells.
   if (ssl_) run_later();
 }
 
-size_t UpstreamConnection::read_size() const {
-  return flow_bytes_ < kFlowingBytes ? std::min(kSmallReadBytes, tools_.scratch.size())
-                                     : tools_.scratch.size();
+// 0: the sink has no room, and says when it has.
+size_t UpstreamConnection::most_to_read() {
+  if (sink_ == nullptr) return std::min(kSmallReadBytes, tools_.scratch.size());
+  const size_t room = sink_->room();
+  if (!ssl_ || room == 0) return room;
+  SSL_set_read_ahead(ssl_.get(), room >= kReadAheadRoom ? 1 : 0);
+  return std::max(kRecordBytes, room - std::min(room, kRecordBytes));
+}
+
+Pipe* UpstreamConnection::pipe_for_body() {
+  const uint64_t body_left = parser_.raw_body_left();
+  return sink_ == nullptr || ssl_ || body_left == 0 ? nullptr : sink_->lend_pipe(body_left);
+}
+
+void UpstreamConnection::count_received(size_t bytes) {
+  count(tools_.counters.bytes_from_upstreams, bytes);
+  if (step_ != Step::relaying_body) return;
+  rate_.add(bytes);
+  arm_deadline();
+}
+
+// Through the scratch buffer.
+UpstreamConnection::GoOn UpstreamConnection::receive_some(size_t most, size_t& received) {
+  const ReadOutcome outcome = read(std::min(most, tools_.scratch.size()));
+  received = outcome.size;
+  emptied_ = outcome.end != ReadEnd::full;
+  const bool is_end = emptied_ && outcome.end != ReadEnd::drained;
+  if (outcome.size > 0) {
+    count_received(outcome.size);
+    if (is_end) pending_end_ = outcome.end;
+    if (feed({tools_.scratch.data(), outcome.size}) == GoOn::no) return GoOn::no;
+  }
+  if (is_end) judge_end(outcome.end);
+  return outcome.end == ReadEnd::full ? GoOn::yes : GoOn::no;
+}
+
+// Past the parser, which is told how much went by.
+UpstreamConnection::GoOn UpstreamConnection::receive_into(Pipe& pipe, size_t most,
+                                                          size_t& received) {
+  const uint64_t body_left = parser_.raw_body_left();
+  emptied_ = false;
+  switch (pipe.fill_from(fd_.get(), static_cast<size_t>(std::min<uint64_t>(most, body_left)))) {
+    case Pipe::Filled::drained:
+      return GoOn::no;
+    case Pipe::Filled::closed:
+      judge_end(ReadEnd::closed);
+      return GoOn::no;
+    case Pipe::Filled::failed:
+      judge_end(ReadEnd::failed);
+      return GoOn::no;
+    case Pipe::Filled::some:
+      break;
+  }
+  received = pipe.bytes();
+  count_received(received);
+  count(tools_.counters.bytes_spliced, received);
+  parser_.skip_body(received);
+  const uint64_t loan = loan_;
+  sink_->on_piped();
+  if (loan_ != loan) return GoOn::no;
+  if (received == body_left) {
+    complete(true);
+    return GoOn::no;
+  }
+  return paused_ == 0 ? GoOn::yes : GoOn::no;
 }
 
 UpstreamConnection::ReadOutcome UpstreamConnection::read(size_t most) {
@@ -232,10 +300,12 @@ UpstreamConnection::ReadOutcome UpstreamConnection::read_plain(size_t most) {
 
 UpstreamConnection::ReadOutcome UpstreamConnection::read_tls(size_t most) {
   size_t size = 0;
-  while (size < most) {
+  // To the end of the last record, for which there is space.
+  while (size < most || (size < tools_.scratch.size() && SSL_pending(ssl_.get()) > 0)) {
     ERR_clear_error();
     size_t got = 0;
-    if (SSL_read_ex(ssl_.get(), tools_.scratch.data() + size, most - size, &got) == 1) {
+    const size_t wanted = size < most ? most - size : tools_.scratch.size() - size;
+    if (SSL_read_ex(ssl_.get(), tools_.scratch.data() + size, wanted, &got) == 1) {
       size += got;
       continue;
     }
@@ -320,13 +390,21 @@ void UpstreamConnection::judge_end(ReadEnd end) {
   complete(false);
 }
 
-// `clean`: nothing came behind the response.
+// `clean`: nothing that was read came behind the response.
 void UpstreamConnection::complete(bool clean) {
   step_ = Step::complete;
   deadline_.cancel();
-  clean_ = clean && parser_.head().keep_alive && is_request_sent() &&
-           !(ssl_ && SSL_pending(ssl_.get()) > 0);
+  rate_.stop();
+  clean_ = clean && parser_.head().keep_alive && is_request_sent() && !has_surplus();
   handler_->on_end();
+}
+
+// Whether something follows the response that was not read: it would be taken for the next one.
+bool UpstreamConnection::has_surplus() const {
+  if (ssl_) return SSL_pending(ssl_.get()) > 0;
+  if (emptied_) return false;
+  char byte;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0;  // an end counts as well
 }
 
 void UpstreamConnection::fail(Error error) {
@@ -335,6 +413,7 @@ void UpstreamConnection::fail(Error error) {
       reused_ && parser_.untouched() && error.reason == Reason::bad_response;
   step_ = Step::broken;
   deadline_.cancel();
+  rate_.stop();
   stop_reading();
   handler_->on_upstream_error(std::move(error),
                               never_answered ? Retry::on_fresh_connection : Retry::no);
@@ -345,6 +424,11 @@ void UpstreamConnection::on_deadline(void* self) {
   if (!connection.is_receiving()) return;
   const bool body = connection.step_ == Step::relaying_body;
   connection.fail({body ? Reason::idle_timeout : Reason::first_byte_timeout, {}});
+}
+
+void UpstreamConnection::on_rate_window_end() {
+  if (rate_.is_too_slow()) return fail({Reason::upstream_too_slow, {}});
+  rate_.run();
 }
 
 // --- idle ---
@@ -377,8 +461,9 @@ void UpstreamConnection::run_later() { CHECK(event_add(later_.get(), &kAtOnce) =
 
 // One wait at a time: for the head, then for each next piece of the body.
 void UpstreamConnection::arm_deadline() {
-  deadline_.arm(step_ == Step::relaying_body ? tools_.config.idle_timeout
-                                             : tools_.config.first_byte_timeout);
+  if (step_ != Step::relaying_body) return deadline_.arm(tools_.config.first_byte_timeout);
+  deadline_.arm(tools_.config.idle_timeout);
+  rate_.run();
 }
 
 }  // namespace streamgate

@@ -1,6 +1,7 @@
 // One connection to an origin: an fd (and an SSL), one request at a time, large reads of our own
 // into the worker's scratch buffer (libevent 2.1 would read 4 KiB at most), bytes -> ResponseParser
-// -> ResponseHandler. Not a bufferevent, for that reason.
+// -> ResponseHandler. Not a bufferevent, for that reason. A body that is relayed unchanged is read
+// only as far as its BodySink has room, and where possible it goes into a pipe instead.
 //
 // Level 2. Owned by UpstreamPool; an exchange holds it on loan between acquire() and give_back().
 #pragma once
@@ -18,6 +19,8 @@
 #include "common/unique_fd.h"
 #include "worker/event.h"
 #include "worker/http_message.h"
+#include "worker/pipe.h"
+#include "worker/rate_watch.h"
 #include "worker/reaper.h"
 #include "worker/response_parser.h"
 #include "worker/timer_wheel.h"
@@ -41,6 +44,23 @@ class ResponseHandler {
 
  protected:
   ~ResponseHandler() = default;
+};
+
+// Takes a body that is relayed unchanged, no faster than its client does. Implemented by Exchange.
+class BodySink {
+ public:
+  // How many bytes may be read now without any being left over. 0: nothing is read until resume();
+  // the sink has seen to it that somebody will call that.
+  virtual size_t room() = 0;
+  // An empty pipe for some of the `left` bytes that are still to come (UINT64_MAX: until close), or
+  // null: they come through memory and on_body(). It is used at once or not at all.
+  virtual Pipe* lend_pipe(uint64_t left) = 0;
+  // The pipe that was lent holds bytes of the body. What it still holds on return is the sink's,
+  // who then has paused the connection.
+  virtual void on_piped() = 0;
+
+ protected:
+  ~BodySink() = default;
 };
 
 enum class PauseReason : unsigned { client_full = 1U << 0U, deciding = 1U << 1U };
@@ -79,6 +99,9 @@ class UpstreamConnection : public Retirable {
   void pause(PauseReason reason);
   void resume(PauseReason reason);
 
+  // From now on the body of this response is read as `sink` has room for it.
+  void relay_into(BodySink& sink) { sink_ = &sink; }
+
   bool reused() const { return reused_; }  // has served a request before this loan
 
   // For the pool. close() ends everything but the object itself, which its caller retires.
@@ -110,10 +133,14 @@ class UpstreamConnection : public Retirable {
 
   bool is_receiving() const;
   void receive();
+  GoOn receive_some(size_t most, size_t& received);
+  GoOn receive_into(Pipe& pipe, size_t most, size_t& received);
+  Pipe* pipe_for_body();
+  size_t most_to_read();
+  void count_received(size_t bytes);
   ReadOutcome read(size_t most);
   ReadOutcome read_plain(size_t most);
   ReadOutcome read_tls(size_t most);
-  size_t read_size() const;
   GoOn feed(std::string_view bytes);
   GoOn hand_on(const ResponseParser::Item& item, std::string_view rest);
   void hold(std::string_view bytes);
@@ -123,6 +150,8 @@ class UpstreamConnection : public Retirable {
   void complete(bool clean);
   void fail(Error error);
   void check_idle();
+  bool has_surplus() const;
+  void on_rate_window_end();
 
   void start_reading();
   void stop_reading();
@@ -137,9 +166,11 @@ class UpstreamConnection : public Retirable {
   Event writable_;  // made when a request does not go out at once
   Event later_;     // goes on with what no readiness of the socket would tell
   Deadline deadline_;
+  RateWatch rate_;  // of the body, while nobody pauses it
   Step step_ = Step::idle;
   uint64_t loan_ = 0;  // counts loans: tells a callback's caller that its loan has ended
   ResponseHandler* handler_ = nullptr;
+  BodySink* sink_ = nullptr;
   ResponseParser parser_;
   std::string request_;
   size_t sent_ = 0;
@@ -147,8 +178,7 @@ class UpstreamConnection : public Retirable {
   bool holding_ = false;  // held_ (perhaps empty) must go through the parser before the next read
   std::optional<ReadEnd> pending_end_;  // behind held_
   unsigned paused_ = 0;
-  int64_t paused_at_ms_ = 0;
-  uint64_t flow_bytes_ = 0;  // since the request, or since the last long pause
+  bool emptied_ = false;  // the last read found the end of what the socket held
   bool reading_ = false;
   bool reused_ = false;
   bool served_ = false;

@@ -12,6 +12,7 @@
 #include "common/scoreboard.h"
 #include "worker/access_log.h"
 #include "worker/exchange_environment.h"
+#include "worker/pipe.h"
 #include "worker/resolver.h"
 #include "worker/server.h"
 #include "worker/target_guard.h"
@@ -71,12 +72,14 @@ class Worker final : private Server::Observer {
         reaper_(base_.get()),
         resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
+        pipes_(wheel_, heritage.slots, PipePool::system_limits()),
         guard_(heritage.config.security, own_addresses(heritage.listeners)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
                      guard_,
                      *resolver_,
                      pool_,
+                     pipes_,
                      wheel_,
                      reaper_,
                      access_log_,
@@ -170,6 +173,7 @@ class Worker final : private Server::Observer {
   Reaper reaper_;
   std::optional<Resolver> resolver_;
   UpstreamPool pool_;
+  PipePool pipes_;
   TargetGuard guard_;
   AccessLog access_log_;
   ExchangeEnvironment environment_;

@@ -27,13 +27,13 @@ LEVELS = {
         *("accept_balance", "attribute_list", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
-        *("stream_request", "target_guard", "text_buffer"),
+        *("resumption", "stream_request", "target_guard", "text_buffer"),
     },
     2: {
-        *("access_log", "client_*", "dialer", "hosts_file", "reaper", "resolver", "timer_wheel"),
-        *("tls", "tls_server", "upstream_*"),
+        *("access_log", "client_*", "dialer", "hosts_file", "pipe", "rate_watch", "reaper"),
+        *("resolver", "timer_wheel", "tls", "tls_server", "upstream_*"),
     },
-    3: {"exchange", "exchange_*", "server", "worker"},
+    3: {"body_relay", "exchange", "exchange_*", "server", "worker"},
 }
 
 # The two sides meet in the exchange only.

@@ -122,14 +122,18 @@ class Upstream:
     def targets(self):
         return [request.target for request in self.requests]
 
-    def stop(self):
-        self._stopping = True
+    def stop_accepting(self):
+        """From now on connections are refused; those that are open go on."""
         try:
             # A thread that sits in accept() keeps the port alive; shutdown wakes it.
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self._socket.close()
+
+    def stop(self):
+        self._stopping = True
+        self.stop_accepting()
         with self._lock:
             for connection in list(self._open):
                 try:

@@ -60,6 +60,10 @@ class ClientStreamTest : public testing::Test {
     EXPECT_TRUE(done());
   }
 
+  void settle() {
+    for (int i = 0; i < 20; ++i) event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  }
+
   EventBase base;
   TimerWheel wheel;
   UniqueFd ours;
@@ -68,7 +72,12 @@ class ClientStreamTest : public testing::Test {
   Owner owner;
   Observer observer;
   RequestHead head;
-  ClientStream stream{owner, wheel, milliseconds(200)};
+  ClientConfig config = [] {
+    ClientConfig out;
+    out.write_stall_timeout = milliseconds(200);
+    return out;
+  }();
+  ClientStream stream{owner, wheel, config};
 };
 
 TEST_F(ClientStreamTest, HeadAndFirstBodyLeaveInOnePiece) {
@@ -220,7 +229,8 @@ TEST_F(ClientStreamTest, AClientThatTakesNothingOfARelayIsGivenUp) {
 
 TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
   constexpr milliseconds kStall(500);
-  ClientStream slow(owner, wheel, kStall);
+  config.write_stall_timeout = kStall;
+  ClientStream slow(owner, wheel, config);
   slow.attach(base.get(), *socket, {});
   slow.begin(head, &observer);
   const std::string body(1'000'000, 'x');
@@ -237,6 +247,60 @@ TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
   }
   EXPECT_TRUE(observer.gone.empty());
   EXPECT_FALSE(left.empty());
+}
+
+TEST_F(ClientStreamTest, AClientThatReadsTooSlowlyIsGivenUp) {
+  config.min_rate = 1'000'000;
+  config.min_rate_window = milliseconds(400);
+  config.write_stall_timeout = milliseconds(10'000);
+  ClientStream slow(owner, wheel, config);
+  slow.attach(base.get(), *socket, {});
+  slow.begin(head, &observer);
+  const std::string body(10'000'000, 'x');
+  slow.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
+  EXPECT_EQ(slow.write(body), Flow::full);
+  int64_t read_at = 0;
+  run_until([&] {
+    if (wheel.now_ms() - read_at >= 50) {
+      read_at = wheel.now_ms();
+      receive();  // 8 KiB or so: 160 KB per second
+    }
+    return !observer.gone.empty();
+  });
+  EXPECT_EQ(observer.gone, std::vector{Reason::client_too_slow});
+  EXPECT_EQ(owner.broken, 1);
+}
+
+TEST_F(ClientStreamTest, ATimeInWhichNothingWaitsForTheClientIsNotCounted) {
+  config.min_rate = 1'000'000;
+  config.min_rate_window = milliseconds(200);
+  ClientStream idle(owner, wheel, config);
+  idle.attach(base.get(), *socket, {});
+  idle.begin(head, &observer);
+  idle.send_head("H", {ClientFraming::Kind::length, 100}, true);
+  EXPECT_EQ(idle.write("body"), Flow::open);
+  const int64_t end = wheel.now_ms() + 600;
+  run_until([&] { return wheel.now_ms() >= end; });
+  EXPECT_TRUE(observer.gone.empty());
+}
+
+TEST_F(ClientStreamTest, TheRoomIsWhatTheSocketTakesWithoutLeavingAnythingOver) {
+  int taken = 0;
+  stream.send_head("H", {ClientFraming::Kind::until_close, 0}, false);
+  for (size_t room = stream.room(); room > 0; room = stream.room()) {
+    const auto [flow, bytes] = stream.write_some(std::string(std::min<size_t>(room, 1000), 'x'));
+    ASSERT_EQ(flow, Flow::open);
+    taken += static_cast<int>(bytes);
+  }
+  EXPECT_GT(taken, 0);
+  EXPECT_TRUE(stream.is_full());
+  settle();
+  EXPECT_EQ(observer.drained, 0);
+  run_until([&] {
+    receive();
+    return observer.drained == 1;
+  });
+  EXPECT_GT(stream.room(), 0U);
 }
 
 TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {

@@ -39,6 +39,20 @@ TEST(Scoreboard, TotalsSurviveTheReuseOfASlot) {
   EXPECT_EQ(111U, total());
 }
 
+TEST(Scoreboard, EachReasonHasACounterOfItsOwn) {
+  Counters counters;
+  for (size_t i = 0; i < kReasonCount; ++i) {
+    const auto reason = static_cast<Reason>(i);
+    EXPECT_EQ("failed_" + std::string(token_of(reason)), kFailureCounters[i].name);
+    count(failures_of(counters, reason), i + 1);
+  }
+  for (size_t i = 0; i < kReasonCount; ++i) {
+    const CounterInfo& info = kCounters[kGeneralCounters.size() + i];
+    EXPECT_EQ(kFailureCounters[i].name, info.name);
+    EXPECT_EQ(i + 1, (counters.*info.member).load());
+  }
+}
+
 TEST(Scoreboard, SlotsDoNotShareCacheLines) {
   EXPECT_EQ(0U, sizeof(Slot) % 64);
   EXPECT_EQ(0U, sizeof(Board) % 64);

@@ -29,6 +29,16 @@ TEST(StatusReport, ReadsAsOneLinePerThing) {
   EXPECT_EQ('\n', text.back());
 }
 
+TEST(StatusReport, AReasonThatNeverOccurredIsLeftOut) {
+  StatusReport report = example();
+  report.totals.assign(kCounters.size(), 0);
+  report.totals.back() = 3;
+  const std::string text = print_status(report);
+  EXPECT_EQ("0", status_value(text, "total", "bytes_to_clients"));
+  EXPECT_EQ("3", status_value(text, "total", "failed_internal"));
+  EXPECT_EQ(std::nullopt, status_value(text, "total", "failed_loop"));
+}
+
 TEST(StatusReport, AValueComesBackAsItWasPrinted) {
   const std::string text = print_status(example());
   EXPECT_EQ("42", status_value(text, "master", "pid"));
