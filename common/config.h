@@ -21,6 +21,7 @@ struct DrainConfig {
   Milliseconds timeout{0};            // 0: as long as streams run
   Milliseconds idle{5'000};           // how long an idle keep-alive connection may still ask
   Milliseconds stop_timeout{25'000};  // the bound for TERM
+  unsigned max_workers = 0;           // a reload waits while so many drain; 0: 8 for each worker
 
   bool operator==(const DrainConfig&) const = default;
 };

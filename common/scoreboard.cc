@@ -1,14 +1,18 @@
 #include "common/scoreboard.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "common/check.h"
+#include "common/memory_file.h"
 
 namespace streamgate {
 namespace {
@@ -17,7 +21,9 @@ static_assert(sizeof(Counters) == kCounters.size() * sizeof(std::atomic<uint64_t
               "every counter has a row in kCounters");
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");
 
-size_t mapping_size(size_t slot_count) { return sizeof(Board) + slot_count * sizeof(Slot); }
+Error failed() {
+  return {Reason::internal, std::string("cannot map the scoreboard: ") + std::strerror(errno)};
+}
 
 uint64_t sum(CounterMember counter, const Board& board, std::span<const Slot> slots) {
   uint64_t total = (board.retired.*counter).load(std::memory_order_relaxed);
@@ -62,25 +68,47 @@ int64_t monotonic_ms() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
+size_t scoreboard_size(size_t slot_count) { return sizeof(Board) + slot_count * sizeof(Slot); }
+
 Result<Scoreboard> Scoreboard::create(size_t slot_count) {
-  void* memory = ::mmap(nullptr, mapping_size(slot_count), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    return Error{Reason::internal, std::string("cannot map the scoreboard: ") + strerror(errno)};
+  auto file = make_memory_file("streamgate-scoreboard");
+  if (!file) return file.error();
+  if (::ftruncate(file->get(), static_cast<off_t>(scoreboard_size(slot_count))) != 0) {
+    return failed();
   }
-  auto* board = new (memory) Board;
-  auto* slots = reinterpret_cast<Slot*>(board + 1);
-  for (size_t i = 0; i < slot_count; ++i) new (slots + i) Slot;
-  return Scoreboard(board, slots, slot_count);
+  auto scoreboard = adopt(*std::move(file), slot_count);
+  if (!scoreboard) return scoreboard;
+  new (scoreboard->board_) Board;
+  for (Slot& slot : scoreboard->slots()) new (&slot) Slot;
+  return scoreboard;
 }
 
+Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
+  struct stat info {};
+  const size_t size = scoreboard_size(slot_count);
+  if (::fstat(file.get(), &info) != 0) return failed();
+  if (std::cmp_less(info.st_size, size)) {
+    return Error{Reason::internal, "the scoreboard is smaller than its slots"};
+  }
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (memory == MAP_FAILED) return failed();
+  return Scoreboard(std::move(file), memory, slot_count);
+}
+
+Scoreboard::Scoreboard(UniqueFd file, void* memory, size_t slot_count)
+    : file_(std::move(file)),
+      board_(static_cast<Board*>(memory)),
+      slots_(reinterpret_cast<Slot*>(board_ + 1)),
+      slot_count_(slot_count) {}
+
 Scoreboard::Scoreboard(Scoreboard&& other) noexcept
-    : board_(std::exchange(other.board_, nullptr)),
+    : file_(std::move(other.file_)),
+      board_(std::exchange(other.board_, nullptr)),
       slots_(std::exchange(other.slots_, nullptr)),
       slot_count_(std::exchange(other.slot_count_, 0)) {}
 
 Scoreboard::~Scoreboard() {
-  if (board_) ::munmap(board_, mapping_size(slot_count_));
+  if (board_) ::munmap(board_, scoreboard_size(slot_count_));
 }
 
 std::optional<unsigned> Scoreboard::take() {

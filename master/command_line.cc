@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <exception>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "common/version.h"
@@ -18,6 +19,13 @@ const std::map<std::string, ServiceOrder> kOrders{{"reload", ServiceOrder::reloa
                                                   {"reopen", ServiceOrder::reopen},
                                                   {"status", ServiceOrder::status}};
 
+void take_trial(const std::string& text, CommandLine& out) {
+  out.action = CommandLine::Action::trial;
+  if (std::sscanf(text.c_str(), "%d:%d", &out.trial.state, &out.trial.report) != 2) {
+    throw std::runtime_error(std::string(kTrialOption) + ": " + text);
+  }
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
@@ -25,7 +33,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
   try {
     CLI::App app{"Streamgate: a streaming proxy for media players", "streamgate"};
     app.footer(
-        "Signals: HUP reloads, QUIT stops when the last stream has ended, TERM stops within\n"
+        "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops "
+        "within\n"
         "drain.stop_timeout, USR1 reopens the logs, USR2 logs the live state.");
     app.add_option("-c,--config", out.config_file,
                    "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
@@ -42,12 +51,15 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->type_name("ORDER")
         ->check(CLI::IsMember(&kOrders))
         ->excludes(check_flag);
+    std::string trial;
+    app.add_option(kTrialOption, trial)->group("");  // not for people: hidden from the help
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       out.exit_code = app.exit(error);  // prints; 0 for --help and --version
     }
+    if (!trial.empty()) take_trial(trial, out);
     if (check) out.action = CommandLine::Action::check;
     if (const auto known = kOrders.find(order); known != kOrders.end()) {
       out.action = CommandLine::Action::control;

@@ -5,13 +5,19 @@
 #include <string>
 
 #include "master/service_control.h"
+#include "master/trial_order.h"
 
 namespace streamgate {
 
+// What a running master adds to its own command line to try out a new program file; the value is
+// two descriptors, `STATE:REPORT` (master/trial_run.h).
+constexpr const char* kTrialOption = "--upgrade-trial";
+
 struct CommandLine {
-  enum class Action { serve, check, print_config, control };
+  enum class Action { serve, check, print_config, control, trial };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
+  TrialOrder trial{-1, -1};                   // of Action::trial
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: everything is said (--help, --version, a mistake)
 };

@@ -11,6 +11,7 @@
 #include <exception>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -198,6 +199,33 @@ class Applier {
   ConfigLines lines_;
 };
 
+// Writes keys and their values as YAML. Those of one section come one after the other.
+class SettingsPrinter {
+ public:
+  void add(std::string name, const std::string& value) {
+    std::vector<std::string> sections;
+    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.')) {
+      sections.push_back(name.substr(0, dot));
+      name.erase(0, dot + 1);
+    }
+    size_t depth = 0;
+    while (depth < std::min(sections.size(), open_.size()) && sections[depth] == open_[depth]) {
+      ++depth;
+    }
+    for (; depth < sections.size(); ++depth) {
+      text_ += std::string(2 * depth, ' ') + sections[depth] + ":\n";
+    }
+    open_ = std::move(sections);
+    text_ += std::string(2 * depth, ' ') + name + ":" + (value.empty() ? "" : " " + value) + "\n";
+  }
+
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+  std::vector<std::string> open_;  // the sections that the last line stands in
+};
+
 void apply_listen_addr(const std::string& text, LoadedConfig& loaded) {
   const auto address = SocketAddress::parse(text);
   if (address) {
@@ -249,27 +277,28 @@ LoadedConfig load_config(const std::string& path, const std::optional<std::strin
 }
 
 std::string print_config(const Config& config) {
-  std::string out;
-  std::vector<std::string> open;  // the sections that the last line stands in
+  SettingsPrinter printer;
+  for (const ConfigKey& key : config_keys()) printer.add(key.path, key.print(config));
+  return printer.text();
+}
+
+std::vector<ConfigSetting> settings_of(const Config& config) {
+  const Config defaults = default_config();
+  std::vector<ConfigSetting> out;
   for (const ConfigKey& key : config_keys()) {
-    std::vector<std::string> sections;
-    std::string name = key.path;
-    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.')) {
-      sections.push_back(name.substr(0, dot));
-      name.erase(0, dot + 1);
-    }
-    size_t depth = 0;
-    while (depth < std::min(sections.size(), open.size()) && sections[depth] == open[depth]) {
-      ++depth;
-    }
-    for (; depth < sections.size(); ++depth) {
-      out += std::string(2 * depth, ' ') + sections[depth] + ":\n";
-    }
-    open = sections;
     const std::string value = key.print(config);
-    out += std::string(2 * depth, ' ') + name + ":" + (value.empty() ? "" : " " + value) + "\n";
+    out.push_back({key.path, value, value == key.print(defaults)});
   }
   return out;
+}
+
+LoadedConfig config_from(const std::vector<ConfigSetting>& settings, std::string_view name) {
+  SettingsPrinter printer;
+  for (const ConfigSetting& setting : settings) {
+    if (setting.is_default && !find_config_key(setting.key)) continue;
+    printer.add(setting.key, setting.value);
+  }
+  return parse_config(printer.text(), name, std::nullopt);
 }
 
 }  // namespace streamgate

@@ -29,4 +29,18 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
 // The whole configuration as YAML that loads back to an equal one.
 std::string print_config(const Config& config);
 
+// One key of a configuration, for another version of this program.
+struct ConfigSetting {
+  std::string key;
+  std::string value;        // YAML, on one line
+  bool is_default = false;  // a version that does not know the key need not mind
+
+  bool operator==(const ConfigSetting&) const = default;
+};
+
+std::vector<ConfigSetting> settings_of(const Config& config);
+// The configuration that they came from. An unknown key that is not at its default is a problem;
+// `name` stands for the file.
+LoadedConfig config_from(const std::vector<ConfigSetting>& settings, std::string_view name);
+
 }  // namespace streamgate

@@ -15,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kMaxWorkers = 128;  // several generations of them fit the scoreboard
+constexpr unsigned kMaxDraining = 256;
 constexpr Milliseconds kHour = 1h;
 constexpr size_t kMostMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
 
@@ -196,6 +197,15 @@ Result<unsigned> parse_workers(std::string_view text) {
   return within(1U, kMaxWorkers, parse_unsigned, print_number)(text);
 }
 
+Result<unsigned> parse_draining(std::string_view text) {
+  if (text == "auto") return 0U;
+  return within(1U, kMaxDraining, parse_unsigned, print_number)(text);
+}
+
+std::string print_or_auto(unsigned number) {
+  return number == 0 ? std::string("auto") : std::to_string(number);
+}
+
 Result<std::vector<IpRange>> parse_proxies(std::string_view text) {
   auto ranges = parse_ranges(text);
   if (ranges && ranges->front().port) {
@@ -253,8 +263,7 @@ ConfigKey allow_private() {
 std::vector<ConfigKey> general_keys() {
   return {
       list(FIELD(listen), parse_one<SocketAddress>, print_each<SocketAddress>),
-      scalar(FIELD(workers), parse_workers,
-             [](unsigned n) { return n == 0 ? std::string("auto") : std::to_string(n); }),
+      scalar(FIELD(workers), parse_workers, print_or_auto),
       scalar(FIELD(user), parse_word_of_text, print_text),
       optional_text(FIELD(pid_file), parse_path),
       optional_text(FIELD(public_url), parse_public_url),
@@ -263,6 +272,7 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(drain.timeout), 0s, 7 * 24h),
       duration(FIELD(drain.idle), 0s, kHour),
       duration(FIELD(drain.stop_timeout), 0s, kHour),
+      scalar(FIELD(drain.max_workers), parse_draining, print_or_auto),
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),

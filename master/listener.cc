@@ -65,6 +65,10 @@ int option_of(int fd, int option) {
   return ::getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
+bool listens(int fd) {
+  return option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_ACCEPTCONN) == 1;
+}
+
 bool set_option(int fd, int level, int option) {
   const int on = 1;
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
@@ -107,8 +111,7 @@ Result<Listener> Listener::adopt(int fd) {
   Listener listener;
   listener.fd_.reset(fd);
   const auto bound = address_of(fd);
-  const bool listens = option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_ACCEPTCONN) == 1;
-  if (!bound || !listens || ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
+  if (!bound || !listens(fd) || ::fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
     return Error{Reason::internal, "descriptor " + std::to_string(fd) +
                                        " of LISTEN_FDS is not a listening stream socket"};
   }
@@ -118,12 +121,51 @@ Result<Listener> Listener::adopt(int fd) {
   return listener;
 }
 
+Result<Listener> Listener::resume(UniqueFd fd, const std::optional<SocketAddress>& configured,
+                                  dev_t device, ino_t inode) {
+  Listener listener;
+  listener.fd_ = std::move(fd);
+  const auto bound = address_of(listener.fd());
+  if (!bound || !listens(listener.fd())) {
+    return Error{Reason::internal, "descriptor " + std::to_string(listener.fd()) +
+                                       " was handed over and is no listening stream socket"};
+  }
+  listener.bound_ = *bound;
+  listener.configured_ = configured.value_or(*bound);
+  listener.device_ = device;
+  listener.inode_ = inode;
+  return listener;
+}
+
+Result<Listener> Listener::stand_in(const SocketAddress& address) {
+  Listener listener;
+  listener.configured_ = address;
+  listener.bound_ = address;
+  listener.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // A family without a name makes the kernel choose one outside the file system: unix(7).
+  sockaddr_storage nameless{};
+  nameless.ss_family = AF_UNIX;
+  if (!listener.fd_.valid() ||
+      ::bind(listener.fd(), reinterpret_cast<sockaddr*>(&nameless), sizeof nameless.ss_family) !=
+          0 ||
+      ::listen(listener.fd(), 1) != 0) {
+    return failed(address);
+  }
+  return listener;
+}
+
 void Listener::remove_file() const {
   if (configured_.is_ip()) return;
   const std::string path = configured_.path();
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return;
   if (info.st_dev == device_ && info.st_ino == inode_) ::unlink(path.c_str());
+}
+
+std::vector<SocketAddress> addresses_of(const Listeners& listeners) {
+  std::vector<SocketAddress> out;
+  for (const auto& listener : listeners) out.push_back(listener->configured());
+  return out;
 }
 
 Result<Listeners> bind_listeners(std::span<const SocketAddress> wanted, const Listeners& live) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,14 @@ class Listener {
   // Its address is fixed, and a Unix socket's file stays the manager's.
   static Result<Listener> adopt(int fd);
 
+  // Takes over what the program that this one replaces has bound to `configured` (none: a service
+  // manager has bound it), with its device() and inode(). Closes it on failure.
+  static Result<Listener> resume(UniqueFd fd, const std::optional<SocketAddress>& configured,
+                                 dev_t device, ino_t inode);
+
+  // Says that it is `address`, but listens where nobody can find it: for trying out a worker.
+  static Result<Listener> stand_in(const SocketAddress& address);
+
   Listener(Listener&&) = default;
   Listener& operator=(Listener&&) = default;
   ~Listener() = default;  // closes; the file of a Unix socket stays, see remove_file
@@ -31,6 +40,10 @@ class Listener {
   int fd() const { return fd_.get(); }
   const SocketAddress& configured() const { return configured_; }
   const SocketAddress& bound() const { return bound_; }  // port 0 replaced by the kernel's choice
+
+  // The file of a Unix socket that this service has bound; zeros for any other.
+  dev_t device() const { return device_; }
+  ino_t inode() const { return inode_; }
 
   // Removes the file of a Unix socket, if it is still ours. Only the master that stops listening
   // calls it: a destructor would run in workers as well.
@@ -48,6 +61,9 @@ class Listener {
 
 // Shared by the generations that serve on it; closed with the last of them.
 using Listeners = std::vector<std::shared_ptr<const Listener>>;
+
+// What each was configured as.
+std::vector<SocketAddress> addresses_of(const Listeners& listeners);
 
 // What `wanted` names: listeners of `live` where the address is the same, new ones elsewhere. All
 // or nothing. A conflict with one of `live` names both addresses.

@@ -10,7 +10,9 @@
 #include "master/command_line.h"
 #include "master/config_loader.h"
 #include "master/service_control.h"
+#include "master/service_files.h"
 #include "master/supervisor.h"
+#include "master/trial_run.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -38,7 +40,12 @@ int check(LoadedConfig loaded) {
     }
   }
   for (const std::string& problem : loaded.problems) complain(problem);
-  return loaded.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (!loaded.ok()) return EXIT_FAILURE;
+  // No problem of the configuration: they may be made just before the start.
+  for (const std::string& missing : missing_directories(loaded.config)) {
+    complain("note: " + missing);
+  }
+  return EXIT_SUCCESS;
 }
 
 int print_effective_config(const LoadedConfig& loaded) {
@@ -46,6 +53,14 @@ int print_effective_config(const LoadedConfig& loaded) {
   if (!loaded.ok()) return EXIT_FAILURE;
   std::fputs(print_config(loaded.config).c_str(), stdout);
   return EXIT_SUCCESS;
+}
+
+// Set by the program that this one has just replaced. Not for its workers' eyes.
+std::optional<int> take_state() {
+  const auto value = environment(kStateVariable);
+  ::unsetenv(kStateVariable);
+  if (!value) return std::nullopt;
+  return std::atoi(value->c_str());
 }
 
 int run(int argc, char** argv) {
@@ -60,9 +75,13 @@ int run(int argc, char** argv) {
     case CommandLine::Action::control:
       return control_service(line.order, load_config(line.config_file, listen_addr));
     case CommandLine::Action::serve:
+    case CommandLine::Action::trial:
       break;
   }
-  Supervisor supervisor({line.config_file, listen_addr, run_worker, check_worker_config});
+  Program program{line.config_file,    listen_addr,         run_worker,
+                  check_worker_config, {argv, argv + argc}, take_state()};
+  if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);
+  Supervisor supervisor(std::move(program));
   return supervisor.run();
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,9 +28,9 @@ namespace streamgate {
 namespace {
 
 constexpr int kLookMs = 20;
-// A reload that runs already ends first; then ours has its check, its start, and some time to
-// spare.
-constexpr int64_t kReloadLimitMs = 2 * (kProbeLimitMs + kReadyLimitMs) + 5'000;
+// A reload that runs already ends first; then ours has its trial, its check, its start, and some
+// time to spare.
+constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLimitMs) + 5'000;
 constexpr int64_t kAnswerLimitMs = 5'000;  // of a master that only has to write something
 constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master
 
@@ -61,20 +62,39 @@ class RunningService {
   std::string pid_file_;
 };
 
+// What a pid file says; none for what no process can be called.
+std::optional<pid_t> pid_in(const std::string& text) {
+  pid_t pid = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), pid);
+  const bool is_all = read.ptr == text.data() + text.size() || *read.ptr == '\n';
+  if (read.ec != std::errc() || !is_all || pid < 1) return std::nullopt;
+  return pid;
+}
+
+// A pid file outlives a killed master, and the number may be somebody else's by now. The status
+// file tells when the master was started; without one, a process of our name has to do.
+bool is_the_service(pid_t pid, const std::string& pid_file) {
+  const auto status = read_small_file(status_path(pid_file));
+  const auto written = status ? status_value(*status, "master", "start_ticks") : std::nullopt;
+  if (written && status_value(*status, "master", "pid") == std::to_string(pid)) {
+    return *written == std::to_string(start_ticks_of(pid));
+  }
+  const auto name = read_small_file("/proc/" + std::to_string(pid) + "/comm");
+  const auto own_name = read_small_file("/proc/self/comm");
+  return name && own_name && *name == *own_name;
+}
+
 Result<RunningService> RunningService::find(const std::string& pid_file) {
   const auto text = read_small_file(pid_file);
   if (!text) return Error{Reason::internal, "not running: " + text.error().detail};
-  const pid_t pid = static_cast<pid_t>(std::strtol(text->c_str(), nullptr, 10));
-  if (pid < 1) return Error{Reason::internal, pid_file + ": is no pid file"};
-  UniqueFd process(::pidfd_open(pid, 0));
-  // A pid file outlives a killed master, and the number may be somebody else's by now.
-  const auto name = read_small_file("/proc/" + std::to_string(pid) + "/comm");
-  const auto own_name = read_small_file("/proc/self/comm");
-  const bool same = name && own_name && *name == *own_name;
-  RunningService service(pid, std::move(process), pid_file);
-  if (!service.process_.valid() || !same || service.has_left(0)) {
+  const auto pid = pid_in(*text);
+  if (!pid) return Error{Reason::internal, pid_file + ": is no pid file"};
+  UniqueFd process(::pidfd_open(*pid, 0));
+  const bool is_ours = is_the_service(*pid, pid_file);
+  RunningService service(*pid, std::move(process), pid_file);
+  if (!service.process_.valid() || !is_ours || service.has_left(0)) {
     return Error{Reason::internal,
-                 "not running: " + pid_file + " is left over from process " + std::to_string(pid)};
+                 "not running: " + pid_file + " is left over from process " + std::to_string(*pid)};
   }
   return service;
 }
@@ -110,8 +130,9 @@ std::optional<Outcome> RunningService::await(
 }
 
 std::string not_answered(const RunningService& service) {
-  return service.has_left(0) ? "the service has left before it was done"
-                             : "the service has not answered in time";
+  if (service.has_left(0)) return "the service has left before it was done";
+  const auto held = status_value(service.status(), "held", "reason");
+  return held ? "has not begun: " + *held : "the service has not answered in time";
 }
 
 // `reload` and `reopen`: the outcome of what the master began after it was told to.

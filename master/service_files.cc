@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "common/log.h"
 #include "common/unique_fd.h"
@@ -93,6 +96,22 @@ void PidFile::remove() {
   path_.clear();
 }
 
+std::vector<std::string> missing_directories(const Config& config) {
+  std::vector<std::string> out;
+  const auto look = [&out](const std::string& key, const std::string& path) {
+    if (!path.starts_with('/')) return;  // none, or a word
+    const std::string directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+    struct stat info {};
+    if (::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return;
+    out.push_back(key + ": there is no directory " + directory);
+  };
+  look("pid_file", config.pid_file);
+  look("log.access", config.log.access);
+  look("log.error", config.log.error);
+  for (const SocketAddress& address : config.listen) look("listen", address.path());
+  return out;
+}
+
 std::string status_path(const std::string& pid_file) {
   return pid_file.empty() ? std::string() : pid_file + ".status";
 }
@@ -101,6 +120,17 @@ Result<std::string> read_small_file(const std::string& path) {
   std::ifstream file(path);
   if (!file) return failed("cannot read", path);
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+uint64_t start_ticks_of(pid_t pid) {
+  constexpr int kStartTime = 22;  // proc(5): the second field is a name, and may hold anything
+  constexpr int kFirstBehindName = 3;
+  const auto stat = read_small_file("/proc/" + std::to_string(pid) + "/stat");
+  if (!stat) return 0;
+  std::istringstream fields(stat->substr(std::min(stat->rfind(')') + 1, stat->size())));
+  std::string field;
+  for (int i = kFirstBehindName; i <= kStartTime; ++i) fields >> field;
+  return std::strtoull(field.c_str(), nullptr, 10);
 }
 
 Result<void> StatusFile::write(const std::string& pid_file, const std::string& text) {

@@ -2,8 +2,12 @@
 // master only, what is said otherwise excepted.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/result.h"
@@ -25,6 +29,8 @@ class PidFile {
 
   // Moves to `path` (empty: none). On failure the old file stays.
   Result<void> move_to(const std::string& path);
+  // Goes on with the file that an older program of this process has written.
+  void resume(const std::string& path) { path_ = path; }
   void remove();
   const std::string& path() const { return path_; }
 
@@ -35,8 +41,16 @@ class PidFile {
 // Where the status of the service with this pid file stands.
 std::string status_path(const std::string& pid_file);
 
+// The directories that this configuration writes to and that are not there, each with its key. They
+// may be made just before the start, as a service manager does. In any process.
+std::vector<std::string> missing_directories(const Config& config);
+
 // The whole of a small file; an error if it cannot be read. In any process.
 Result<std::string> read_small_file(const std::string& path);
+
+// When a process began, in clock ticks since the machine did: with the process id it names that
+// process and never another. It stays the same over execve(). 0 if there is none. In any process.
+uint64_t start_ticks_of(pid_t pid);
 
 // The file that tells how the service with a pid file is (master/status_report.h), at
 // status_path(). Like PidFile, it is removed by remove() alone, which comes before

@@ -91,8 +91,14 @@ std::string print_status(const StatusReport& report) {
   add(out, "workers", report.workers.size());
   add(out, "age", std::to_string(report.age_s) + "s");
   add(out, "addresses", log::quote(report.addresses));
+  add(out, "start_ticks", report.start_ticks);
   add(out, "written_us", report.written_us);
   out += "\n";
+  if (!report.held.empty()) {
+    out += "held";
+    add(out, "reason", log::quote(report.held));
+    out += "\n";
+  }
   add_outcome(out, "reload", report.reload);
   add_outcome(out, "reopen", report.reopen);
   for (const StatusReport::Worker& worker : report.workers) {

@@ -34,11 +34,13 @@ struct StatusReport {
   };
 
   int pid = 0;
+  uint64_t start_ticks = 0;  // of that process (start_ticks_of)
   uint64_t generation = 0;
   std::string_view state;  // `starting`, `serving`, `reloading` or `stopping`
   int64_t age_s = 0;
   int64_t written_us = 0;  // CLOCK_MONOTONIC
   std::string addresses;
+  std::string held;  // why a wanted reload does not begin; empty: none is held
   Outcome reload;
   Outcome reopen;
   std::vector<Worker> workers;

@@ -14,14 +14,13 @@
 
 #include "common/log.h"
 #include "common/version.h"
+#include "master/inheritance.h"
 #include "master/service_control.h"
 #include "master/supervisor_limits.h"
 
 namespace streamgate {
 namespace {
 
-// Room for several generations of many workers; a slot takes three cache lines.
-constexpr size_t kSlots = 512;
 constexpr int kExitFailed = 1;
 constexpr int64_t kTickMs = 1'000;    // the watchdog looks this often
 constexpr int64_t kReadyLookMs = 10;  // how often, while a worker starts
@@ -39,6 +38,13 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// What is opened later must not be taken for stdout or stderr by somebody who writes there.
+void open_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) return;
+  }
+}
+
 // Into the log, and for whoever sits at the terminal, who would otherwise see nothing.
 void complain_about_start(const std::string& reason) {
   log::error("master.start_failed", {{"reason", reason}});
@@ -48,7 +54,8 @@ void complain_about_start(const std::string& reason) {
 }  // namespace
 
 int Supervisor::run() {
-  if (const auto started = start(); !started) {
+  const auto started = program_.state ? take_over(UniqueFd(*program_.state)) : start();
+  if (!started) {
     complain_about_start(started.error().detail);
     if (current_) current_->remove_files_not_in({});
     return kExitFailed;
@@ -59,6 +66,7 @@ int Supervisor::run() {
     kill_stuck_workers();  // the beat is too old, unless we ourselves were asleep
     feed_watchdog();
     begin_wanted_reload();
+    end_late_trial();
     finish_reload_if_ready();  // the new generation is ready: the old one drains
     spawn_missing_workers();
     publish_state();
@@ -70,20 +78,17 @@ int Supervisor::run() {
 // ---- start and stop
 
 Result<void> Supervisor::start() {
+  open_standard_descriptors();
   started_ms_ = monotonic_ms();
+  executable_ = running_executable();
   manager_ = ServiceManager::from_environment();
   if (auto taken = take_inherited_sockets(); !taken) return taken;
   LoadedConfig loaded = load_config_in_effect();
   if (!loaded.ok()) return Error{Reason::internal, "the configuration is wrong"};
 
-  const sigset_t signals = master_signals();
-  // A signal that the parent process ignored (nohup) would never reach the signalfd.
-  restore_default_handlers();
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // a peer that closes its end is an errno, not a reason to die
-  signal_fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (auto watching = watch_signals(); !watching) return watching;
   int ends[2];
-  if (!signal_fd_.valid() || ::pipe2(ends, O_CLOEXEC) != 0) return failed("signalfd and pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
   lifeline_read_.reset(ends[0]);
   lifeline_write_.reset(ends[1]);
   raise_descriptor_limit();
@@ -106,6 +111,18 @@ Result<void> Supervisor::start() {
   return {};
 }
 
+Result<void> Supervisor::watch_signals() {
+  const sigset_t signals = master_signals();
+  // A signal that the parent process ignored (nohup) would never reach the signalfd.
+  restore_default_handlers();
+  // Exactly these: the program that this one replaces has blocked every other one as well.
+  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);  // a peer that closes its end is an errno, not a reason to die
+  signal_fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signal_fd_.valid()) return failed("signalfd");
+  return {};
+}
+
 Result<void> Supervisor::take_inherited_sockets() {
   for (const int fd : manager_.sockets()) {
     auto listener = Listener::adopt(fd);
@@ -121,16 +138,17 @@ LoadedConfig Supervisor::load_config_in_effect() const {
     log::error("config.problem", {{"problem", problem}});
   }
   if (inherited_.empty()) return loaded;
-  loaded.config.listen.clear();
-  for (const auto& listener : inherited_) {
-    loaded.config.listen.push_back(listener->configured());
-  }
+  loaded.config.listen = addresses_of(inherited_);
   return loaded;
 }
 
 int Supervisor::stop_all_workers() {
   log::info("master.stopping", {{"workers", workers_.size()}});
   scoreboard_->board().service_stopping = true;
+  for (const WorkerProcess& worker : workers_) {
+    if (worker.home()) worker.home()->board->say_service_stops();
+  }
+  if (upgrade_) abandon_upgrade("the service stops");
   if (reload_) abandon_reload("the service stops");
   // Workers still hold the sockets; the last of them to let go ends the queue.
   current_->remove_files_not_in({});
@@ -182,17 +200,23 @@ void Supervisor::abort_start(const std::string& reason) {
 // ---- the loop's steps
 
 void Supervisor::reap_exited_workers() {
+  for (WorkerProcess& worker : workers_) worker.mirror();
   int wait_status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
     if (reload_ && reload_->probe && reload_->probe->pid() == pid) {
       judge_probe(wait_status);
       continue;
     }
+    if (upgrade_ && upgrade_->trial.pid() == pid) {
+      judge_trial(wait_status);
+      continue;
+    }
     const auto dead = std::find_if(workers_.begin(), workers_.end(), [pid](const auto& worker) {
       return worker.identity().pid == pid;
     });
     if (dead == workers_.end()) continue;  // an abandoned probe
-    const WorkerProcess worker = *dead;
+    WorkerProcess worker = *dead;
+    worker.mirror();  // its last figures
     workers_.erase(dead);
     state_changed_ = true;
     reap(worker, wait_status);
@@ -247,6 +271,7 @@ void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& end
   place.not_before_ms = now + delay.count();
   if (delay.count() == 0) return;
   log::warn("worker.backoff", {{"place", worker.identity().place},
+                               {"slot", worker.identity().slot_index},
                                {"delay", std::to_string(delay.count() / 1000) + "s"}});
 }
 
@@ -347,6 +372,9 @@ int Supervisor::become_worker(const Generation& generation, unsigned slot_index)
 void Supervisor::keep_only(const Generation& generation) {
   signal_fd_.reset();
   lifeline_write_.reset();
+  upgrade_.reset();
+  workers_.clear();  // with the scoreboards of other programs
+  scoreboard_->close_file();
   if (current_.get() != &generation) current_->listeners.clear();
   if (reload_ && reload_->generation.get() != &generation) reload_->generation->listeners.clear();
 }
@@ -369,6 +397,7 @@ int Supervisor::wait_limit_ms() const {
     if (!place.taken && stop_ == Stop::no) wake = std::min(wake, place.not_before_ms);
   }
   if (reload_) wake = std::min(wake, reload_->deadline_ms);
+  if (upgrade_) wake = std::min(wake, upgrade_->deadline_ms);
   return static_cast<int>(std::max<int64_t>(0, wake - now));
 }
 

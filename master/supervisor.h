@@ -20,13 +20,17 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "master/binary_trial.h"
 #include "master/child_process.h"
 #include "master/config_loader.h"
+#include "master/executable.h"
 #include "master/generation.h"
+#include "master/handover.h"
 #include "master/listener.h"
 #include "master/service_files.h"
 #include "master/service_manager.h"
 #include "master/status_report.h"
+#include "master/trial_verdict.h"
 #include "master/worker_process.h"
 
 namespace streamgate {
@@ -37,7 +41,12 @@ struct Program {
   std::optional<std::string> listen_addr;  // the environment's LISTEN_ADDR
   std::function<int(const Heritage&)> run_worker;
   std::function<Result<void>(const Config&)> check_worker_config;
+  std::vector<std::string> arguments = {};  // the command line, for a program that takes over
+  std::optional<int> state = std::nullopt;  // set: this program takes over; the Handover's file
 };
+
+// The environment variable that names the descriptor of `Program::state`.
+constexpr const char* kStateVariable = "STREAMGATE_STATE_FD";
 
 class Supervisor {
  public:
@@ -58,8 +67,16 @@ class Supervisor {
     int64_t deadline_ms;         // of the check, then of the start
   };
 
+  // A trial of the program file that is to replace this one.
+  struct Upgrade {
+    BinaryTrial trial;
+    FileIdentity candidate;  // the file that is tried
+    int64_t deadline_ms;
+  };
+
   // Start and stop: supervisor.cc
   Result<void> start();
+  Result<void> watch_signals();
   Result<void> take_inherited_sockets();
   LoadedConfig load_config_in_effect() const;
   int stop_all_workers();
@@ -98,6 +115,10 @@ class Supervisor {
 
   // Reload: supervisor_reload.cc
   void begin_wanted_reload();
+  bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
+  bool is_held();
+  size_t most_draining_workers() const;
+  void begin_reload();
   void finish_reload_if_ready();
   void judge_probe(int wait_status);
   void start_new_generation();
@@ -106,12 +127,27 @@ class Supervisor {
   void reload_failed(const std::string& reason, const std::string& detail);
   void reload_ended(const std::string& problem);
 
+  // Upgrade: supervisor_upgrade.cc
+  // True if the reload goes on in another program, or has failed because of it.
+  bool begin_upgrade();
+  void judge_trial(int wait_status);
+  void end_late_trial();
+  void execute_upgrade(const std::string& to_version);
+  void abandon_upgrade(const std::string& reason);
+  void upgrade_refused(const TrialVerdict& verdict);
+  Handover handover() const;
+  void hand_over_generation(Handover& out) const;
+  void hand_over_workers(Handover& out) const;
+  Result<void> take_over(UniqueFd state);
+
   Program program_;
+  Executable executable_;
   std::optional<Scoreboard> scoreboard_;
   UniqueFd signal_fd_;
   UniqueFd lifeline_read_;   // handed to workers
   UniqueFd lifeline_write_;  // held by the master alone: its end is the master's end
   std::unique_ptr<Generation> current_;
+  std::optional<Upgrade> upgrade_;  // never beside a reload_
   std::optional<Reload> reload_;
   std::vector<WorkerProcess> workers_;  // of every generation that still has some
   PidFile pid_file_;
@@ -127,6 +163,7 @@ class Supervisor {
   bool status_file_troubled_ = false;  // and said so
   uint64_t last_generation_ = 0;       // numbers are never used twice
   bool reload_wanted_ = false;
+  std::string held_reason_;  // why the wanted reload does not begin; empty: it may
   bool first_generation_ready_ = false;
   Stop stop_ = Stop::no;
   int exit_code_ = 0;

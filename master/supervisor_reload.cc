@@ -1,35 +1,64 @@
 // SIGHUP: the half of the Supervisor that replaces one generation by the next.
 //
-//   begin_wanted_reload -> (probe) -> start_new_generation -> (all ready) -> commit_reload
+//   begin_wanted_reload -> (another program? supervisor_upgrade.cc) -> begin_reload -> (probe)
+//     -> start_new_generation -> (all ready) -> commit_reload
 //                   any failure: abandon_reload; the old generation never notices
 #include <signal.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "common/log.h"
 #include "master/supervisor.h"
 #include "master/supervisor_limits.h"
+#include "master/trial_verdict.h"
 
 namespace streamgate {
 namespace {
 
-// For somebody who sees only this one line; the log has every problem.
-std::string first_of(const std::vector<std::string>& problems) {
-  const size_t more = problems.size() - 1;
-  return problems.front() +
-         (more > 0 ? " (and " + std::to_string(more) + " more, see the log)" : std::string());
-}
+constexpr size_t kDrainingPerPlace = 8;  // drain.max_workers: auto
 
 }  // namespace
 
 void Supervisor::begin_wanted_reload() {
-  if (!reload_wanted_ || reload_ || stop_ != Stop::no) return;
+  if (!reload_wanted_ || is_reloading() || stop_ != Stop::no || is_held()) return;
   reload_wanted_ = false;
   reload_started_us_ = monotonic_us();
   manager_.notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(reload_started_us_));
   log::info("reload.started", {{"config", program_.config_file}});
+  if (!begin_upgrade()) begin_reload();
+}
+
+// A reload adds a generation to those that still drain. Too many of them, and it waits.
+bool Supervisor::is_held() {
+  const auto draining = static_cast<size_t>(std::count_if(
+      workers_.begin(), workers_.end(),
+      [](const WorkerProcess& worker) { return worker.order() != WorkerProcess::Order::serve; }));
+  const size_t limit = most_draining_workers();
+  const bool is_new = held_reason_.empty();
+  std::string reason;
+  if (draining >= limit) {
+    reason = "it waits until one of " + std::to_string(draining) +
+             " draining workers has left (drain.max_workers: " + std::to_string(limit) + ")";
+  }
+  if (reason != held_reason_) state_changed_ = true;
+  held_reason_ = std::move(reason);
+  if (held_reason_.empty()) return false;
+  if (is_new) log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  return true;
+}
+
+// The scoreboard bounds it, too: this generation and the next one need room.
+size_t Supervisor::most_draining_workers() const {
+  const size_t places = current_->places.size();
+  const size_t slots = scoreboard_->slot_count();
+  const size_t room = slots > 2 * places ? slots - 2 * places : 1;
+  const size_t wanted = current_->config.drain.max_workers;
+  return std::min(wanted > 0 ? wanted : kDrainingPerPlace * places, room);
+}
+
+void Supervisor::begin_reload() {
   LoadedConfig loaded = load_config_in_effect();
   if (!loaded.ok()) return reload_failed("the configuration is wrong", first_of(loaded.problems));
   auto prepared =
@@ -121,7 +150,7 @@ void Supervisor::abandon_reload(const std::string& reason) {
 
 // `detail` is for those who do not read the log, where it stands already.
 void Supervisor::reload_failed(const std::string& reason, const std::string& detail) {
-  log::error("reload.failed", {{"reason", reason}});
+  log::error("reload.failed", {{"reason", reason}, {"serving_generation", current_->number}});
   reload_ended(detail.empty() ? reason : reason + ": " + detail);
 }
 

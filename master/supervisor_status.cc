@@ -38,7 +38,7 @@ void Supervisor::feed_watchdog() {
 
 std::string_view Supervisor::state_name() const {
   if (stop_ != Stop::no) return "stopping";
-  if (reload_) return "reloading";
+  if (is_reloading()) return "reloading";
   return first_generation_ready_ ? "serving" : "starting";
 }
 
@@ -54,6 +54,7 @@ std::string Supervisor::summary() const {
     return worker.order() != WorkerProcess::Order::serve;
   });
   if (leaving > 0) out += ", " + std::to_string(leaving) + " draining";
+  if (!held_reason_.empty()) out += "; a reload is held: " + held_reason_;
   if (last_reload_.sequence == 0) return out;
   // One line, whatever the reason quotes.
   return out + "; last reload " +
@@ -64,11 +65,13 @@ StatusReport Supervisor::report() {
   const int64_t now = monotonic_ms();
   StatusReport out;
   out.pid = ::getpid();
+  out.start_ticks = start_ticks_of(out.pid);
   out.generation = current_->number;
   out.state = state_name();
   out.age_s = (now - started_ms_) / 1000;
   out.written_us = monotonic_us();
   out.addresses = current_->addresses();
+  out.held = held_reason_;
   out.reload = last_reload_;
   out.reopen = last_reopen_;
   for (const WorkerProcess& worker : workers_) {
@@ -103,7 +106,7 @@ void Supervisor::log_state() const {
                              {"workers", workers_.size()},
                              {"wanted", current_->places.size()},
                              {"addresses", current_->addresses()},
-                             {"reloading", reload_ ? "yes" : "no"}});
+                             {"reloading", is_reloading() ? "yes" : "no"}});
   const int64_t now = monotonic_ms();
   for (const WorkerProcess& worker : workers_) {
     log::info("state.worker", {{"worker", worker.identity().pid},

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace streamgate {
 namespace {
@@ -17,6 +18,14 @@ constexpr Milliseconds kLeaveGrace{5'000};  // from SIGINT to SIGKILL
 WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot)
     : identity_(identity), slot_(&slot) {}
 
+WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot, const Standing& standing,
+                             std::optional<Home> home)
+    : identity_(identity), slot_(&slot), standing_(standing), home_(std::move(home)) {}
+
+void WorkerProcess::mirror() {
+  if (home_) home_->board->mirror(home_->slot_index, *slot_);
+}
+
 bool WorkerProcess::is_ready() const { return slot_->state.load() == WorkerState::ready; }
 
 int64_t WorkerProcess::age_ms(int64_t now_ms) const { return now_ms - slot_->started_ms.load(); }
@@ -26,41 +35,43 @@ int64_t WorkerProcess::silence_ms(int64_t now_ms) const {
 }
 
 bool WorkerProcess::became_ready() {
-  if (seen_ready_ || !is_ready()) return false;
-  seen_ready_ = true;
+  if (standing_.seen_ready || !is_ready()) return false;
+  standing_.seen_ready = true;
   return true;
 }
 
 void WorkerProcess::send(int signal_number) const { ::kill(identity_.pid, signal_number); }
 
 void WorkerProcess::give(Order order, int signal_number, std::optional<int64_t> deadline_ms) {
-  order_ = order;
-  deadline_ms_ = deadline_ms;
+  standing_.order = order;
+  standing_.deadline_ms = deadline_ms;
   send(signal_number);
 }
 
 void WorkerProcess::drain(int64_t now_ms, std::optional<Milliseconds> limit) {
-  if (order_ > Order::drain) return;
+  if (standing_.order > Order::drain) return;
   std::optional<int64_t> deadline;
   if (limit) deadline = now_ms + limit->count();
-  if (order_ == Order::serve) return give(Order::drain, SIGQUIT, deadline);
+  if (standing_.order == Order::serve) return give(Order::drain, SIGQUIT, deadline);
   // Told before: only a shorter time is news.
-  if (deadline && (!deadline_ms_ || *deadline < *deadline_ms_)) deadline_ms_ = deadline;
+  if (deadline && (!standing_.deadline_ms || *deadline < *standing_.deadline_ms))
+    standing_.deadline_ms = deadline;
 }
 
 void WorkerProcess::leave(int64_t now_ms, Milliseconds grace) {
   const int64_t deadline = now_ms + grace.count();
-  if (order_ < Order::leave) return give(Order::leave, SIGINT, deadline);
-  if (order_ == Order::leave) deadline_ms_ = std::min(*deadline_ms_, deadline);
+  if (standing_.order < Order::leave) return give(Order::leave, SIGINT, deadline);
+  if (standing_.order == Order::leave)
+    standing_.deadline_ms = std::min(*standing_.deadline_ms, deadline);
 }
 
 void WorkerProcess::abort(int64_t now_ms) {
-  if (order_ < Order::abort) give(Order::abort, SIGABRT, now_ms + kCoreTimeMs);
+  if (standing_.order < Order::abort) give(Order::abort, SIGABRT, now_ms + kCoreTimeMs);
 }
 
 void WorkerProcess::escalate(int64_t now_ms) {
-  if (!deadline_ms_ || now_ms < *deadline_ms_) return;
-  if (order_ == Order::drain) return leave(now_ms, kLeaveGrace);
+  if (!standing_.deadline_ms || now_ms < *standing_.deadline_ms) return;
+  if (standing_.order == Order::drain) return leave(now_ms, kLeaveGrace);
   give(Order::kill, SIGKILL, std::nullopt);
 }
 

@@ -87,7 +87,15 @@ class Proxy:
         "security": {"allow_private": ["127.0.0.0/8", "::1/128"]},
     }
 
-    def __init__(self, settings=None, text=None, environment=None, arguments=None):
+    def __init__(
+        self,
+        settings=None,
+        text=None,
+        environment=None,
+        arguments=None,
+        binary=BINARY,
+        awaited="master.ready",
+    ):
         # Readable for the user that workers may become.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
         os.chmod(self.folder, 0o755)
@@ -98,18 +106,19 @@ class Proxy:
         self.stopped = False
         self.kept_log = None
         self._mark = None
+        self._awaited = awaited
         self.environment = {**os.environ, **(environment or {})}
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, *(arguments if arguments is not None else ["-c", self.config_file])],
+                [binary, *(arguments if arguments is not None else ["-c", self.config_file])],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
             )
         try:
-            wait_until(self._is_ready, 30, "master.ready")
+            wait_until(self._is_ready, 30, awaited)
         except AssertionError:
             self.kill()
             raise AssertionError("the proxy did not start:\n" + self.log()) from None
@@ -121,7 +130,7 @@ class Proxy:
     def _is_ready(self):
         if self.process.poll() is not None:
             raise AssertionError("it has left")
-        return any(e.get("event") == "master.ready" for e in self.events())
+        return any(e.get("event") == self._awaited for e in self.events())
 
     # What it says.
     def log(self):

@@ -1,6 +1,7 @@
 """The master and its workers: start, replace, reload, drain, and the command line."""
 
 import os
+import pwd
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,32 @@ def streamgate(*arguments, environment=None):
         stdin=subprocess.DEVNULL,
         env={**os.environ, **(environment or {})},
     )
+
+
+class Asking:
+    """Clients that ask for one thing, each on a new connection, until told to stop."""
+
+    def __init__(self, proxy, url):
+        self.proxy, self.url = proxy, url
+        self.over, self.failures, self.served = threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.ask) for _ in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self):
+        while not self.over.is_set():
+            try:
+                response = self.proxy.stream(self.url)
+                if response is None or response.status != 200 or not response.complete:
+                    self.failures.append(response)
+                self.served += 1
+            except OSError as error:
+                self.failures.append(error)
+
+    def stop(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
 
 
 class Workers(ProxyTest):
@@ -117,6 +144,32 @@ class Reload(ProxyTest):
             pass
         self.assertEqual((client.pending, client.end), (b"firstlater", "fin"))
 
+    def test_a_changed_user_takes_effect_and_owns_the_logs(self):
+        """Where the service is not root's, `user` does not count, whatever it says."""
+        is_root = os.geteuid() == 0
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        log = os.path.join(folder.name, "access.log")
+        proxy = Proxy(
+            {"user": "nobody", "log": {"access": log}},
+            environment={"ASAN_OPTIONS": "detect_leaks=0"},
+        )
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        for user in ("nobody", "daemon" if is_root else "nosuchuser"):
+            if user != "nobody":
+                proxy.reload({"user": user})
+                proxy.wait_for_event("reload.done")
+            expected = pwd.getpwnam(user).pw_uid if is_root else os.geteuid()
+            wait_until(
+                lambda expected=expected: [os.stat(f"/proc/{w}").st_uid for w in proxy.workers()]
+                == [expected],
+                what=f"a worker of {user}",
+            )
+            self.assertEqual(os.stat(log).st_uid, expected)
+            self.assertEqual(proxy.ask("/health").status, 200)
+
     def test_a_changed_file_takes_effect_and_a_running_stream_finishes(self):
         proxy = self.own_proxy()
         old = wait_until(proxy.workers)
@@ -160,32 +213,17 @@ class Reload(ProxyTest):
     def test_no_request_is_lost_while_workers_change(self):
         up = self.upstream(lambda r: ok(b"x" * 1000))
         proxy = self.own_proxy({"workers": 2})
-        stop, failures, served = threading.Event(), [], []
-
-        def ask():
-            while not stop.is_set():
-                try:
-                    response = proxy.stream(up.url())
-                    if response is None or response.status != 200 or not response.complete:
-                        failures.append(response)
-                    served.append(1)
-                except OSError as error:
-                    failures.append(error)
-
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        load = Asking(proxy, up.url())
+        self.addCleanup(load.stop)
         for i in range(3):
             proxy.reload({"cors": {"allow_origin": f"https://g{i}.example"}})
             wait_until(
                 lambda i=i: proxy.ask("/health")["Access-Control-Allow-Origin"]
                 == f"https://g{i}.example"
             )
-        stop.set()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failures, [])
-        self.assertGreater(len(served), 20)
+        load.stop()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.served, 20)
 
     def test_a_broken_file_changes_nothing_and_every_problem_is_logged_with_its_line(self):
         proxy = self.own_proxy()
@@ -360,6 +398,17 @@ class CommandLine(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         for words in (".yaml:1: ", ".yaml:3: ", ".yaml:5: ", "leevl", "level"):
             self.assertIn(words, done.stderr + done.stdout)
+
+    def test_check_notes_directories_that_are_not_there_yet(self):
+        text = (
+            "listen: [127.0.0.1:0, unix:/nonexistent/a/s]\npid_file: /nonexistent/b/pid\n"
+            "log: {access: /nonexistent/c/log, error: /error.log}\n"
+        )
+        done = streamgate("--check", "-c", self.config(text))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for key, letter in (("listen", "a"), ("pid_file", "b"), ("log.access", "c")):
+            self.assertIn(f"note: {key}: there is no directory /nonexistent/{letter}", done.stderr)
+        self.assertNotIn("log.error", done.stderr)
 
     def test_check_refuses_a_ca_file_that_is_none(self):
         done = streamgate("--check", "-c", self.config("upstream: {tls: {ca_file: /dev/null}}\n"))

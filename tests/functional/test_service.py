@@ -133,7 +133,7 @@ class Orders(Service):
     def test_a_stopped_service_and_a_left_over_pid_file_are_not_running(self):
         proxy = self.start()
         proxy.stop()
-        for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1"):
+        for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1", "4294967297"):
             if left:
                 with open(self.pid_file, "w", encoding="ascii") as file:
                     file.write(left)
@@ -236,10 +236,10 @@ class Notify(Service):
         self.assertRaises(BlockingIOError, manager.socket.recv, 1)
 
 
-class Activation(ProxyTest):
-    """Sockets bound by the service manager."""
+class ActivatedService(ProxyTest):
+    """A proxy on a socket that the test has bound in the service manager's place."""
 
-    def start(self, listening, settings=""):
+    def start(self, listening, settings="", binary=BINARY, environment=None):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         self.config_file = os.path.join(folder.name, "c.yaml")
@@ -251,11 +251,12 @@ class Activation(ProxyTest):
         command = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
         with open(self.log_file, "wb") as log:
             process = subprocess.Popen(
-                ["bash", "-c", command, str(listening.fileno()), BINARY, "-c", self.config_file],
+                ["bash", "-c", command, str(listening.fileno()), binary, "-c", self.config_file],
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **(environment or {})},
             )
         self.addCleanup(self.end, process)
         return process
@@ -275,6 +276,8 @@ class Activation(ProxyTest):
             client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             return client.makefile("rb").read()
 
+
+class Activation(ActivatedService):
     def test_inherited_sockets_replace_listen_and_outlive_reloads_and_the_service(self):
         unused = closed_port()
         with socket.socket() as listening:

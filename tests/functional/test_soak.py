@@ -1,6 +1,8 @@
-"""Reloads in a row under load: nothing may be lost, cut, counted backwards or left behind.
+"""Reloads and upgrades in a row under load: nothing may be lost, cut, counted backwards or left
+behind.
 
-STREAMGATE_SOAK_RELOADS says how many (10); tests/soak.sh runs the long form.
+STREAMGATE_SOAK_RELOADS (10) and STREAMGATE_SOAK_UPGRADES (2) say how many; the upgrades lie between
+the reloads. tests/soak.sh runs the long form.
 """
 
 import hashlib
@@ -10,11 +12,14 @@ import tempfile
 import threading
 import time
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import BINARY, ProxyTest, main, stream_path, wait_until
+from programs import NEXT, put
 from test_processes import streamgate
 from upstream import Answer, ok, playlist
 
 RELOADS = int(os.environ.get("STREAMGATE_SOAK_RELOADS", "10"))
+UPGRADES = int(os.environ.get("STREAMGATE_SOAK_UPGRADES", "2"))
+PROGRAMS = os.environ.get("STREAMGATE_SOAK_PROGRAMS", f"{NEXT}:{BINARY}").split(":")  # in turn
 SEGMENT = bytes(range(256)) * 256
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n" + "".join(
     f"#EXTINF:4,\nsegment-{i}.ts\n" for i in range(50)
@@ -122,12 +127,29 @@ class ReloadsUnderLoad(ProxyTest):
         after = self.totals()
         self.assertEqual({n: v for n, v in before.items() if after[n] < v}, {}, "counted backwards")
 
-    def test_reloads_in_a_row_lose_nothing(self):
+    def upgrade(self, number):
+        put(PROGRAMS[number % len(PROGRAMS)], self.program)
+        self.reload()
+        self.assertEqual(len(self.proxy_.events_named("upgrade.done")), number + 1)
+
+    def judge_growth(self, files, resident):
+        """Of the master, once it has settled."""
+        proxy = self.proxy_
+        wait_until(lambda: len(proxy.workers()) == 2, 30, "the old workers to leave")
+        # The status file is open now and then.
+        wait_until(lambda: growth(proxy.process.pid)[0] <= files, 5, f"no more than {files} files")
+        now_resident = growth(proxy.process.pid)[1]
+        print(f"{self.load.served} requests; master: {resident} -> {now_resident} KiB", end=" ")
+        self.assertLess(now_resident, resident + 4096)
+
+    def test_reloads_and_upgrades_in_a_row_lose_nothing(self):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         up = self.upstream(self.answer)
+        self.program = folder.name + "/streamgate"
+        put(BINARY, self.program)
         settings = {"pid_file": folder.name + "/pid", "workers": 2, "drain": {"idle": "5s"}}
-        self.proxy_ = proxy = self.own_proxy(settings)
+        self.proxy_ = proxy = self.own_proxy(settings, binary=self.program)
         proxy.wait_for_event("master.ready")
         self.load = load = Load(proxy, up)
         self.addCleanup(load.stop)
@@ -138,20 +160,25 @@ class ReloadsUnderLoad(ProxyTest):
             load.start(load.keep_alive, pause)
         for path in ("/segment.ts", "/playlist.m3u8"):
             load.start(load.new_connections, path)
-        for _ in range(3):
-            self.reload()
-        files, resident = growth(proxy.process.pid)
-        for _ in range(RELOADS - 3):
-            self.reload()
+        steps = ["reload"] * RELOADS
+        for i in range(UPGRADES):
+            steps.insert((i + 1) * len(steps) // (UPGRADES + 1), "upgrade")
+        upgrades, quiet, files, resident = 0, 0, None, None
+        for step in steps:
+            if step == "upgrade":
+                self.upgrade(upgrades)
+                upgrades, quiet = upgrades + 1, 0
+            else:
+                self.reload()
+                quiet += 1
+            # A program's first reloads fill its caches, and a new one begins with none.
+            if quiet == 3:
+                files_now, resident = growth(proxy.process.pid)
+                files = files or files_now
         load.stop()
         self.assertEqual(load.failures, [])
-        self.assertGreater(load.served, 10 * RELOADS)
-        wait_until(lambda: len(proxy.workers()) == 2, 30, "the old workers to leave")
-        # The status file is open now and then.
-        wait_until(lambda: growth(proxy.process.pid)[0] <= files, 5, f"no more than {files} files")
-        now_resident = growth(proxy.process.pid)[1]
-        print(f"{load.served} requests; master: {resident} -> {now_resident} KiB", end=" ")
-        self.assertLess(now_resident, resident + 4096)
+        self.assertGreater(load.served, 10 * len(steps))
+        self.judge_growth(files, resident)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,18 @@ expect 6 "$service" restart # which leaves the running one alone
 expect 0 serves 8081
 configure 'listen: 127.0.0.1:8082'
 
+begin 'upgrade'
+before=$(cat /run/streamgate/streamgate.pid)
+install -m 755 "$binary" /usr/local/sbin/streamgate.new
+mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
+configure 'listen: 127.0.0.1:8081'
+expect 0 "$service" status
+expect 0 "$service" reload
+expect 0 [ "$(cat /run/streamgate/streamgate.pid)" = "$before" ]
+expect 0 [ "/proc/$before/exe" -ef /usr/local/sbin/streamgate ]
+expect 0 serves 8081
+configure 'listen: 127.0.0.1:8082'
+
 begin 'rotation'
 expect 0 logrotate --force /etc/logrotate.d/streamgate
 expect 0 [ -e /var/log/streamgate/error.log.1 ]
@@ -81,7 +93,12 @@ expect 0 [ "$(cat /run/streamgate/streamgate.pid)" != "$before" ]
 expect 0 serves 8082
 
 begin 'the master was killed'
-kill -KILL "$(cat /run/streamgate/streamgate.pid)"
+victim=$(cat /run/streamgate/streamgate.pid)
+kill -KILL "$victim"
+for _ in {1..50}; do # a dead process has no program, reaped or not
+  readlink "/proc/$victim/exe" >/dev/null || break
+  sleep 0.1
+done
 expect 1 "$service" status
 expect 0 "$service" start
 expect 0 serves 8082

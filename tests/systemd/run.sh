@@ -56,6 +56,7 @@ another() { # COMMAND OLD: the main process or a worker has been replaced
   local now
   now=$($1) && [[ -n $now && $now != "$2" ]]
 }
+logged() { journalctl --no-pager -u streamgate.service | grep -q -- "$1"; }
 main_pid() { property MainPID; }
 two_workers() { [[ $(workers | wc -l) == 2 ]]; }
 
@@ -95,6 +96,30 @@ expect 'the same master' is MainPID "$before"
 configure 'listen: 127.0.0.1:8081'
 kill -HUP "$before"
 expect 'a bare HUP reloads too' within 10 status_has 'reload sequence=3 .*result=ok'
+
+begin 'upgrade'
+before=$(main_pid)
+# Another file is another program, whatever stands in it.
+install -m 755 "$binary" /usr/local/sbin/streamgate.new
+mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
+expect 'systemctl reload succeeds' systemctl reload streamgate
+expect 'another program runs' within 5 logged upgrade.done
+expect 'the same master' is MainPID "$before"
+expect 'it runs the new file' [ "/proc/$before/exe" -ef /usr/local/sbin/streamgate ]
+expect 'it is active' is ActiveState active
+expect 'the status line' says 'last reload ok'
+expect 'it serves' serves 8081
+expect 'no restart of the service' is NRestarts 0
+printf '#!/bin/sh\n' >/usr/local/sbin/streamgate.new
+chmod 755 /usr/local/sbin/streamgate.new
+mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
+kill -HUP "$before"
+expect 'what is no program is refused' within 15 says 'is not a program'
+expect 'the same master' is MainPID "$before"
+expect 'it serves on' serves 8081
+install -m 755 "$binary" /usr/local/sbin/streamgate.new
+mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
+expect 'systemctl reload succeeds' systemctl reload streamgate
 
 begin 'a port below 1024'
 configure 'listen: 127.0.0.1:80'
@@ -146,6 +171,9 @@ expect 'it is active' is ActiveState active
 expect 'over IPv6 too' curl -s -o /dev/null --max-time 5 'http://[::1]:8080/health'
 expect 'listen does not count' silent 8085
 expect 'reload succeeds' systemctl reload streamgate
+install -m 755 "$binary" /usr/local/sbin/streamgate.new
+mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
+expect 'an upgrade succeeds' systemctl reload streamgate
 expect 'it serves' serves 8080
 expect 'systemctl stop succeeds' systemctl stop streamgate
 expect 'the next client starts it again' serves 8080

@@ -266,6 +266,9 @@ limits: { connections: 129 }
   const std::string text = print_config(config);
   EXPECT_EQ(config, good(text)) << text;
   EXPECT_EQ(default_config(), good(print_config(default_config())));
+  const auto again = config_from(settings_of(config), "them");
+  EXPECT_TRUE(again.ok());
+  EXPECT_EQ(config, again.config);
 }
 
 TEST(ConfigValues, DurationsAndSizesPrintInTheLargestUnitThatFits) {

@@ -1,0 +1,142 @@
+#include "master/binary_trial.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "common/memory_file.h"
+#include "master/child_process.h"
+#include "master/command_line.h"
+#include "master/inheritable.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostOutputLines = 3;
+constexpr size_t kMostOutputBytes = 600;
+
+Error failed(const char* what) {
+  return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
+}
+
+struct Pipe {
+  UniqueFd read_end;
+  UniqueFd write_end;
+};
+
+// Neither end ever waits: the master must not, and a program that complains without end must not
+// hang with it.
+Result<Pipe> open_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+std::string read_available(int fd, size_t most) {
+  std::string out(most, '\0');
+  size_t have = 0;
+  while (have < most) {
+    const ssize_t got = ::read(fd, out.data() + have, most - have);
+    if (got <= 0) break;
+    have += static_cast<size_t>(got);
+  }
+  out.resize(have);
+  return out;
+}
+
+// The first lines, as one.
+std::string summary_of(std::string_view output) {
+  std::string out;
+  for (size_t lines = 0; lines < kMostOutputLines && !output.empty();) {
+    const std::string_view line = output.substr(0, output.find('\n'));
+    output.remove_prefix(std::min(line.size() + 1, output.size()));
+    if (line.empty()) continue;
+    if (++lines > 1) out += " | ";
+    out += line;
+  }
+  return out.substr(0, kMostOutputBytes);
+}
+
+[[noreturn]] void become_candidate(const Candidate& candidate, std::vector<int> descriptors,
+                                   int state, int report, int output) {
+  descriptors.push_back(state);
+  descriptors.push_back(report);
+  const Inheritable inheritable(std::move(descriptors));
+  std::vector<std::string> arguments = candidate.arguments;
+  arguments.push_back(std::string(kTrialOption) + "=" + std::to_string(state) + ":" +
+                      std::to_string(report));
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  if (::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(output, STDERR_FILENO) >= 0) {
+    ::execv(candidate.path.c_str(), argv.data());
+  }
+  const std::string verdict =
+      print_verdict({.version = {},
+                     .reason = std::string("cannot be executed: ") + std::strerror(errno),
+                     .problems = {}});
+  [[maybe_unused]] const ssize_t written = ::write(report, verdict.data(), verdict.size());
+  ::_exit(EXIT_FAILURE);
+}
+
+}  // namespace
+
+std::vector<int> descriptors_of(const Handover& handover) {
+  std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
+  for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
+  for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
+  return out;
+}
+
+Result<BinaryTrial> BinaryTrial::start(const Candidate& candidate, const Handover& handover) {
+  auto state = make_memory_file("streamgate-state", print_handover(handover));
+  if (!state) return state.error();
+  auto report = open_pipe();
+  if (!report) return report.error();
+  auto output = open_pipe();
+  if (!output) return output.error();
+  const pid_t master = ::getpid();
+  const auto pid = fork_child([&]() -> int {
+    ::setpgid(0, 0);
+    // A dead master's lifeline must not be held open by a trial.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != master) return EXIT_FAILURE;
+    become_candidate(candidate, descriptors_of(handover), state->get(), report->write_end.get(),
+                     output->write_end.get());
+  });
+  if (!pid) return pid.error();
+  ::setpgid(*pid, *pid);  // whoever of us is first: kill() must find the group
+  return BinaryTrial(*pid, std::move(report->read_end), std::move(output->read_end));
+}
+
+void BinaryTrial::kill() const { ::kill(-pid_, SIGKILL); }
+
+TrialVerdict BinaryTrial::verdict(int wait_status) const {
+  kill();  // its worker, if it has left one behind
+  const Ending ending{wait_status};
+  const auto said = parse_verdict(read_available(report_.get(), kMostVerdictBytes));
+  if (said && said->is_ready() && ending.is_exit(EXIT_SUCCESS)) return *said;
+  if (said && !said->problems.empty()) return *said;
+  if (said && !said->is_ready()) return {{}, with_output(said->reason), {}};
+  if (!said && ending.is_exit(EXIT_SUCCESS)) {
+    return {{}, with_output("is not a Streamgate that can take over: it ended without a word"), {}};
+  }
+  return {{}, with_output("ended with " + ending.kind() + " " + ending.value()), {}};
+}
+
+TrialVerdict BinaryTrial::verdict_of_late() const {
+  return {{}, with_output("was not ready in time"), {}};
+}
+
+std::string BinaryTrial::with_output(std::string reason) const {
+  const std::string output = summary_of(read_available(output_.get(), size_t{64} * 1024));
+  return output.empty() ? reason : std::move(reason) + ": " + output;
+}
+
+}  // namespace streamgate

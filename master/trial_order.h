@@ -1,0 +1,12 @@
+// What the master that serves hands to the trial of a new program file.
+#pragma once
+
+namespace streamgate {
+
+// The descriptors of the Handover's memory file and of the pipe for the verdict.
+struct TrialOrder {
+  int state;
+  int report;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,382 @@
+"""Another program file where the running one was started from: SIGHUP replaces it, or says why not."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+import test_processes  # as modules, so that their tests are not this file's as well
+import test_service
+from harness import BINARY, Proxy, ProxyTest, main, wait_until
+from programs import FAULTY, NEXT, NEXT_VERSION, broken_programs, put, put_bytes
+from test_processes import streamgate
+from upstream import ok
+
+
+def version_of(binary):
+    return subprocess.check_output([binary, "--version"], text=True).split()[1]
+
+
+THIS_VERSION = version_of(BINARY)
+
+
+class Upgrading(ProxyTest):
+    """A proxy that was started from a program file of its own."""
+
+    def start(self, binary=BINARY, fault="", **settings):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        self.program = os.path.join(folder.name, "streamgate")
+        self.fault = os.path.join(folder.name, "fault")
+        self.pid_file = os.path.join(folder.name, "pid")
+        self.set_fault(fault)
+        put(binary, self.program)
+        proxy = self.own_proxy(
+            {"pid_file": self.pid_file, **settings},
+            binary=self.program,
+            environment={"STREAMGATE_FAULT": self.fault},
+        )
+        wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
+        return proxy
+
+    def set_fault(self, name):
+        with open(self.fault, "w", encoding="ascii") as file:
+            file.write(name)
+
+    def order(self, proxy, what):
+        return streamgate("-c", proxy.config_file, "-s", what)
+
+    def reload(self, proxy, sequence):
+        done = self.order(proxy, "reload")
+        self.assertEqual((done.returncode, done.stdout), (0, f"reload {sequence}: ok\n"), done)
+
+    def refusal(self, proxy):
+        """Why a reload failed."""
+        done = self.order(proxy, "reload")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        return done.stderr
+
+    def status(self, proxy):
+        done = self.order(proxy, "status")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def version(self, proxy):
+        return re.match(r"master pid=(\d+) version=(\S+) ", self.status(proxy)).group(2)
+
+    def totals(self, proxy):
+        line = next(x for x in self.status(proxy).split("\n") if x.startswith("total "))
+        return {name: int(value) for name, value in (f.split("=") for f in line.split()[1:])}
+
+
+class Takeover(Upgrading):
+    def test_the_new_program_goes_on_in_the_same_process_and_streams_finish_with_the_old(self):
+        proxy = self.start()
+        old = proxy.workers()
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        before = self.totals(proxy)
+        put(NEXT, self.program)
+        self.reload(proxy, 1)
+        done = proxy.wait_for_event("upgrade.done")
+        self.assertEqual((done["from"], done["to"]), (THIS_VERSION, NEXT_VERSION))
+        self.assertEqual(done["pid"], str(proxy.process.pid))
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+        self.assertIn(old[0], proxy.workers())
+        self.assertEqual(proxy.ask("/health").status, 200)
+        after = self.totals(proxy)
+        self.assertEqual({n for n in before if after[n] < before[n]}, set(), "counted backwards")
+        self.assertGreater(after["connections_accepted"], before["connections_accepted"])
+        self.assertRegex(self.status(proxy), rf"worker pid={old[0]} slot=0 generation=1 .*draining")
+        test_processes.Reload.finish(self, client, gate)
+        wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
+        put(BINARY, self.program)
+        self.reload(proxy, 2)
+        self.assertEqual(self.version(proxy), THIS_VERSION)
+
+    def test_three_upgrades_while_a_stream_of_the_first_program_drains(self):
+        proxy = self.start()
+        first = proxy.workers()[0]
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        for sequence, program in enumerate((NEXT, BINARY, NEXT), 1):
+            put(program, self.program)
+            self.reload(proxy, sequence)
+            self.assertIn(first, proxy.workers())
+        self.assertEqual(len(proxy.events_named("upgrade.done")), 3)
+        test_processes.Reload.finish(self, client, gate)
+        wait_until(lambda: first not in proxy.workers(), what="the first worker to leave")
+        self.assertEqual(proxy.events_named("worker.died"), [])
+
+    def test_nothing_is_lost_and_no_descriptor_stays_over_several_upgrades(self):
+        proxy = self.start(workers=2)
+        up = self.upstream(lambda request: ok(b"x" * 1000))
+        load = test_processes.Asking(proxy, up.url())
+        self.addCleanup(load.stop)
+        descriptors = []
+        for sequence in range(1, 5):
+            put(NEXT if sequence % 2 else BINARY, self.program)
+            self.reload(proxy, sequence)
+            descriptors.append(lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd")))
+            if sequence == 1:
+                wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to leave")
+                before = descriptors[0]()
+        load.stop()
+        self.assertEqual(load.failures, [])
+        self.assertGreater(load.served, 20)
+        wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to leave")
+        wait_until(lambda: descriptors[-1]() <= before, 5, f"no more than {before} descriptors")
+
+    def test_a_plain_hangup_does_the_same(self):
+        proxy = self.start()
+        put(NEXT, self.program)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_for_event("reload.done")
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+
+    def test_many_hangups_end_in_one_working_generation(self):
+        proxy = self.start()
+        put(NEXT, self.program)
+        for _ in range(100):
+            proxy.send_signal(signal.SIGHUP)
+            time.sleep(0.005)
+        wait_until(
+            lambda: " state=serving " in self.status(proxy) and len(proxy.workers()) == 1, 20
+        )
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+        self.assertEqual(len(proxy.events_named("upgrade.done")), 1)
+        self.assertLess(len(proxy.events_named("reload.started")), 50)
+        self.assertEqual(proxy.events_named("reload.failed"), [])
+
+    def test_a_stop_during_an_upgrade_is_not_lost(self):
+        for event in ("upgrade.started", "upgrade.executing", "upgrade.done"):
+            for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+                with self.subTest(event=event, signal=number):
+                    proxy = self.start()
+                    put(NEXT, self.program)
+                    proxy.send_signal(signal.SIGHUP)
+                    proxy.wait_for_event(event)
+                    proxy.send_signal(number)
+                    self.assertEqual(proxy.process.wait(15), 0)
+                    proxy.stopped = True
+                    self.assertFalse(os.path.exists(self.pid_file))
+
+    def test_workers_that_die_meanwhile_are_reaped_and_replaced(self):
+        proxy = self.start(workers=2)
+        victims = wait_until(lambda: len(proxy.workers()) == 2 and proxy.workers())
+        put(NEXT, self.program)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_for_event("upgrade.executing")
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        proxy.wait_for_event("reload.done", 15)
+        for pid in victims:
+            proxy.wait_for_event("worker.died", worker=str(pid))
+        wait_until(lambda: len(proxy.workers()) == 2, what="two workers")
+        victim = proxy.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(
+            lambda: len(proxy.workers()) == 2 and victim not in proxy.workers(), 5, "a new worker"
+        )
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+    def test_a_unix_socket_stays_and_its_file_goes_at_the_end(self):
+        with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:
+            path = os.path.join(folder, "socket")
+            proxy = self.start(listen=["127.0.0.1:0", f"unix:{path}"])
+            inode = os.stat(path).st_ino
+            put(NEXT, self.program)
+            self.reload(proxy, 1)
+            self.assertEqual(os.stat(path).st_ino, inode)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                self.assertIn(b" 200 ", client.makefile("rb").readline())
+            self.assertEqual(proxy.stop(), 0)
+            self.assertFalse(os.path.exists(path))
+
+    def test_a_reload_that_fails_after_it_leaves_the_old_workers_serving(self):
+        """What the trial cannot see: an address that somebody else has taken."""
+        proxy = self.start(cors={"allow_origin": "https://old.example"})
+        old = proxy.workers()
+        with socket.socket() as rival:
+            rival.bind(("127.0.0.1", 0))
+            rival.listen()
+            address = f"127.0.0.1:{rival.getsockname()[1]}"
+            proxy.write_config({**proxy.settings, "listen": ["127.0.0.1:0", address]})
+            put(NEXT, self.program)
+            self.assertIn(f"cannot listen on {address}", self.refusal(proxy))
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+        self.assertEqual(proxy.workers(), old)
+        os.kill(old[0], signal.SIGKILL)
+        wait_until(lambda: proxy.workers() not in ([], old), what="a new worker")
+        self.assertEqual(  # of the new program, and of the generation that the old one had
+            proxy.ask("/health")["Access-Control-Allow-Origin"], "https://old.example"
+        )
+        proxy.write_config(proxy.settings)
+        self.reload(proxy, 2)
+
+    # The kernel lets nobody else change users.
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_workers_of_another_user_survive_it(self):
+        environment = {"ASAN_OPTIONS": "detect_leaks=0"}
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        self.program = os.path.join(folder.name, "streamgate")
+        put(BINARY, self.program)
+        os.chmod(self.program, 0o700)  # the master's alone
+        proxy = Proxy(
+            {"user": "nobody", "pid_file": folder.name + "/pid"},
+            environment=environment,
+            binary=self.program,
+        )
+        self.addCleanup(proxy.remove)
+        self.addCleanup(proxy.stop_and_judge)
+        put(NEXT, self.program)
+        os.chmod(self.program, 0o700)
+        self.reload(proxy, 1)
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+        with open(f"/proc/{wait_until(proxy.workers)[0]}/status", encoding="ascii") as file:
+            self.assertNotIn("\t0", next(line for line in file if line.startswith("Uid:")))
+        self.assertEqual(proxy.ask("/health").status, 200)
+
+
+class Refusals(Upgrading):
+    def assert_nothing_changed(self, proxy, workers):
+        self.assertEqual(proxy.workers(), workers)
+        self.assertEqual(proxy.ask("/health").status, 200)
+        self.assertEqual(self.version(proxy), THIS_VERSION)
+        self.assertIn(" result=failed reason=", self.status(proxy))
+
+    def test_what_is_no_program_for_this_machine_changes_nothing_and_the_reason_is_told(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        for name, data, reason in broken_programs():
+            with self.subTest(name):
+                put_bytes(data, self.program)
+                said = self.refusal(proxy)
+                self.assertRegex(said, rf"the new program {self.program} is refused: .*({reason})")
+                logged = proxy.events_named("upgrade.refused")[-1]
+                self.assertRegex(logged["reason"], reason)
+                self.assert_nothing_changed(proxy, workers)
+        put(NEXT, self.program)
+        done = self.order(proxy, "reload")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+
+    def test_a_program_whose_worker_breaks_is_refused(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        put(FAULTY, self.program)
+        for fault, reason in (
+            ("crash", "its worker ended with status 99"),
+            ("cannot_start", "its worker ended with status 78"),
+            ("refuse", "no such authority"),
+        ):
+            with self.subTest(fault):
+                self.set_fault(fault)
+                self.assertIn(reason, self.refusal(proxy))
+                self.assert_nothing_changed(proxy, workers)
+
+    def test_a_program_that_hangs_is_killed_with_its_worker_and_refused(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        put(FAULTY, self.program)
+        for fault in ("hang", "hang_check"):
+            with self.subTest(fault):
+                self.set_fault(fault)
+                self.assertIn("was not ready in time", self.refusal(proxy))
+                wait_until(lambda: proxy.workers() == workers, 5, "the trial to be gone")
+                self.assert_nothing_changed(proxy, workers)
+        running = subprocess.run(
+            ["pgrep", "-f", self.program], capture_output=True, text=True, check=False
+        )
+        self.assertEqual(len(running.stdout.split()), 1 + len(workers), running.stdout)
+
+    def test_a_wrong_configuration_is_not_the_program_s_fault(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        put(NEXT, self.program)
+        proxy.write_config({**proxy.settings, "workers": "many", "colour": "red"})
+        self.assertRegex(
+            self.refusal(proxy), r"the configuration is wrong: \S+:\d+: workers.*1 more"
+        )
+        self.assertEqual(len(proxy.events_named("config.problem")), 2)
+        self.assertEqual(proxy.events_named("upgrade.refused"), [])
+        self.assert_nothing_changed(proxy, workers)
+        proxy.write_config(proxy.settings)
+        self.reload(proxy, 2)
+        self.assertEqual(self.version(proxy), NEXT_VERSION)
+
+    def test_without_a_program_file_the_running_one_reloads(self):
+        proxy = self.start()
+        os.unlink(self.program)
+        self.reload(proxy, 1)
+        self.assertIn("No such file", proxy.wait_for_event("upgrade.no_program")["reason"])
+        self.assertEqual(self.version(proxy), THIS_VERSION)
+
+
+class Managed(test_service.ActivatedService):
+    """Under a service manager that binds the sockets and hears how it goes."""
+
+    def test_its_sockets_and_its_ear_survive_an_upgrade(self):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        program = os.path.join(folder.name, "streamgate")
+        put(BINARY, program)
+        name = f"streamgate-test-{os.getpid()}-{id(self)}"
+        manager = test_service.Manager("\0" + name)
+        self.addCleanup(manager.socket.close)
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            port = listening.getsockname()[1]
+            process = self.start(
+                listening, binary=program, environment={"NOTIFY_SOCKET": "@" + name}
+            )
+            manager.wait_for("READY=1")
+            put(NEXT, program)
+            done = streamgate("-c", self.config_file, "-s", "reload")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("READY=1", manager.wait_for("RELOADING=1"))
+            self.assertNotIn("RELOADING=1", manager.wait_for("READY=1"))
+            manager.wait_for(f"MAINPID={process.pid}")
+            self.assertIn("upgrade.done", self.log())
+            self.assertIn(b" 200 ", self.health(port))
+            process.terminate()
+            self.assertEqual(process.wait(20), 0)
+            with socket.create_connection(("127.0.0.1", port), 10):
+                pass  # the queue is still the manager's
+
+
+class Holding(Upgrading):
+    def test_a_reload_waits_while_too_many_workers_drain(self):
+        proxy = self.start(drain={"idle": "100ms", "stop_timeout": "5s", "max_workers": 1})
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        self.reload(proxy, 1)
+        proxy.send_signal(signal.SIGHUP)
+        held = proxy.wait_for_event("reload.held")
+        self.assertEqual((held["draining"], held["max_workers"]), ("1", "1"))
+        self.assertIn("drain.max_workers: 1", self.status(proxy))
+        self.assertIn(" state=serving ", self.status(proxy))
+        test_processes.Reload.finish(self, client, gate)
+        wait_until(lambda: "reload sequence=2 " in self.status(proxy))
+        self.assertNotIn("drain.max_workers", self.status(proxy))
+        self.assertEqual(len(proxy.events_named("reload.held")), 1)
+
+    def test_an_upgrade_waits_too_and_a_stop_does_not(self):
+        proxy = self.start(drain={"idle": "100ms", "stop_timeout": "500ms", "max_workers": 1})
+        test_processes.Reload.stream_under_way(self, proxy)
+        self.reload(proxy, 1)
+        put(NEXT, self.program)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_for_event("reload.held")
+        self.assertEqual(self.version(proxy), THIS_VERSION)
+        self.assertEqual(proxy.stop(), 0)
+
+
+if __name__ == "__main__":
+    main()

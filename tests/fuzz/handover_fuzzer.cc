@@ -1,0 +1,18 @@
+// What one program hands over to the next: whatever is read prints to a text that reads the same.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/check.h"
+#include "master/handover.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace streamgate;
+  const auto first = parse_handover({reinterpret_cast<const char*>(data), size});
+  if (!first) return 0;
+  const std::string text = print_handover(*first);
+  const auto second = parse_handover(text);
+  CHECK(second);
+  CHECK(print_handover(*second) == text);
+  return 0;
+}
