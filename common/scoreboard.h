@@ -14,7 +14,6 @@
 #include <span>
 #include <string_view>
 
-#include "common/failure_counters.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -26,7 +25,7 @@ enum class WorkerState : uint32_t { vacant, starting, ready, draining };
 std::string_view name_of(WorkerState state);
 
 // Totals of one worker. Written by the worker with relaxed stores, read by anyone.
-struct Counters : FailureCounters {
+struct Counters {
   std::atomic<uint64_t> connections_accepted{0};
   std::atomic<uint64_t> connections_refused{0};  // over limits.connections
   std::atomic<uint64_t> requests_refused{0};     // by the gate: malformed, too large, too late
@@ -42,6 +41,40 @@ struct Counters : FailureCounters {
   std::atomic<uint64_t> bytes_spliced{0};  // of bytes_from_upstreams: never in our memory
   std::atomic<uint64_t> resumes_tried{0};  // requests for the rest of a body that was cut
   std::atomic<uint64_t> resumes_done{0};   // of those: the rest came
+
+  // Exchanges that failed, by reason. Members and no array: every counter is reached by a pointer
+  // to member, whatever it counts.
+  std::atomic<uint64_t> failed_bad_request{0};
+  std::atomic<uint64_t> failed_bad_url{0};
+  std::atomic<uint64_t> failed_not_found{0};
+  std::atomic<uint64_t> failed_method_not_allowed{0};
+  std::atomic<uint64_t> failed_request_timeout{0};
+  std::atomic<uint64_t> failed_body_not_accepted{0};
+  std::atomic<uint64_t> failed_uri_too_long{0};
+  std::atomic<uint64_t> failed_expectation_failed{0};
+  std::atomic<uint64_t> failed_header_too_large{0};
+  std::atomic<uint64_t> failed_not_implemented{0};
+  std::atomic<uint64_t> failed_version_not_supported{0};
+  std::atomic<uint64_t> failed_target_forbidden{0};
+  std::atomic<uint64_t> failed_loop{0};
+  std::atomic<uint64_t> failed_client_gone{0};
+  std::atomic<uint64_t> failed_client_stalled{0};
+  std::atomic<uint64_t> failed_client_too_slow{0};
+  std::atomic<uint64_t> failed_dns_failed{0};
+  std::atomic<uint64_t> failed_dns_timeout{0};
+  std::atomic<uint64_t> failed_connect_failed{0};
+  std::atomic<uint64_t> failed_connect_timeout{0};
+  std::atomic<uint64_t> failed_tls_failed{0};
+  std::atomic<uint64_t> failed_first_byte_timeout{0};
+  std::atomic<uint64_t> failed_bad_response{0};
+  std::atomic<uint64_t> failed_unsupported_coding{0};
+  std::atomic<uint64_t> failed_too_many_redirects{0};
+  std::atomic<uint64_t> failed_truncated_body{0};
+  std::atomic<uint64_t> failed_idle_timeout{0};
+  std::atomic<uint64_t> failed_upstream_too_slow{0};
+  std::atomic<uint64_t> failed_overloaded{0};
+  std::atomic<uint64_t> failed_stopping{0};
+  std::atomic<uint64_t> failed_internal{0};
 };
 
 using CounterMember = std::atomic<uint64_t> Counters::*;
@@ -69,15 +102,54 @@ constexpr std::array<CounterInfo, 15> kGeneralCounters{{
     {"resumes_done", &Counters::resumes_done},
 }};
 
+// In the order of Reason, each name `failed_` and the reason's token (a test holds them together).
+constexpr std::array<CounterInfo, kReasonCount> kFailureCounters{{
+    {"failed_bad_request", &Counters::failed_bad_request},
+    {"failed_bad_url", &Counters::failed_bad_url},
+    {"failed_not_found", &Counters::failed_not_found},
+    {"failed_method_not_allowed", &Counters::failed_method_not_allowed},
+    {"failed_request_timeout", &Counters::failed_request_timeout},
+    {"failed_body_not_accepted", &Counters::failed_body_not_accepted},
+    {"failed_uri_too_long", &Counters::failed_uri_too_long},
+    {"failed_expectation_failed", &Counters::failed_expectation_failed},
+    {"failed_header_too_large", &Counters::failed_header_too_large},
+    {"failed_not_implemented", &Counters::failed_not_implemented},
+    {"failed_version_not_supported", &Counters::failed_version_not_supported},
+    {"failed_target_forbidden", &Counters::failed_target_forbidden},
+    {"failed_loop", &Counters::failed_loop},
+    {"failed_client_gone", &Counters::failed_client_gone},
+    {"failed_client_stalled", &Counters::failed_client_stalled},
+    {"failed_client_too_slow", &Counters::failed_client_too_slow},
+    {"failed_dns_failed", &Counters::failed_dns_failed},
+    {"failed_dns_timeout", &Counters::failed_dns_timeout},
+    {"failed_connect_failed", &Counters::failed_connect_failed},
+    {"failed_connect_timeout", &Counters::failed_connect_timeout},
+    {"failed_tls_failed", &Counters::failed_tls_failed},
+    {"failed_first_byte_timeout", &Counters::failed_first_byte_timeout},
+    {"failed_bad_response", &Counters::failed_bad_response},
+    {"failed_unsupported_coding", &Counters::failed_unsupported_coding},
+    {"failed_too_many_redirects", &Counters::failed_too_many_redirects},
+    {"failed_truncated_body", &Counters::failed_truncated_body},
+    {"failed_idle_timeout", &Counters::failed_idle_timeout},
+    {"failed_upstream_too_slow", &Counters::failed_upstream_too_slow},
+    {"failed_overloaded", &Counters::failed_overloaded},
+    {"failed_stopping", &Counters::failed_stopping},
+    {"failed_internal", &Counters::failed_internal},
+}};
+
 // Every counter by name: a member of Counters that has no row here would be lost when its worker
 // leaves (checked at compile time in scoreboard.cc).
 constexpr auto kCounters = [] {
   std::array<CounterInfo, kGeneralCounters.size() + kFailureCounters.size()> all{};
   size_t next = 0;
   for (const CounterInfo& general : kGeneralCounters) all[next++] = general;
-  for (const auto& [name, member] : kFailureCounters) all[next++] = {name, member};
+  for (const CounterInfo& failure : kFailureCounters) all[next++] = failure;
   return all;
 }();
+
+inline std::atomic<uint64_t>& failures_of(Counters& counters, Reason reason) {
+  return counters.*kFailureCounters[static_cast<size_t>(reason)].member;
+}
 
 // Adds to a counter that only this process writes: a plain load and store, no locked instruction.
 inline void count(std::atomic<uint64_t>& counter, uint64_t amount = 1) {

@@ -274,7 +274,7 @@ class Stalled(RelayTest):
             sent = sum(answer.sent for answer in answers)
             if sent != state[0]:
                 state[:] = sent, time.monotonic()
-            return time.monotonic() - state[1] > 0.7
+            return time.monotonic() - state[1] > 1.0
 
         wait_until(rests, 60, "the upstreams to be stopped")
         return clients
@@ -284,7 +284,8 @@ class Stalled(RelayTest):
             with self.subTest(framing):
                 proxy = self.own_proxy(self.settings)
                 self.stall(proxy, framing)
-                self.assertLessEqual(sum(self.pipes(proxy)), 64 * 1024)
+                # What a socket has room for is an estimate: one of many may have stayed in its pipe.
+                self.assertLessEqual(sum(self.pipes(proxy)), MIB)
                 self.assertEqual(proxy.ask("/health").status, 200)
                 self.assert_at_rest(proxy)
 
