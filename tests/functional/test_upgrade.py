@@ -325,6 +325,24 @@ class Refusals(Upgrading):
         self.reload(proxy, 2)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
 
+    def test_neither_are_a_user_nor_a_certificate_that_are_none(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        put(NEXT, self.program)
+        missing = {"certificate": "/nonexistent/c.pem", "key": "/nonexistent/k.pem"}
+        garbage = {"certificate": proxy.config_file, "key": proxy.config_file}
+        for wrong, reason in (
+            ({"user": "nobody-at-all"}, "user: nobody-at-all: there is no such user"),
+            ({"listen": {"address": "127.0.0.1:0", "tls": missing}}, "cannot read /nonexistent"),
+            ({"listen": {"address": "127.0.0.1:0", "tls": garbage}}, proxy.config_file),
+        ):
+            with self.subTest(reason):
+                proxy.write_config({**proxy.settings, **wrong})
+                self.assertIn(f"failed: the configuration is wrong: {reason}", self.refusal(proxy))
+                self.assertIn(reason, proxy.events_named("config.problem")[-1]["problem"])
+                self.assertEqual(proxy.events_named("upgrade.refused"), [])
+                self.assert_nothing_changed(proxy, workers)
+
     def test_without_a_program_file_the_running_one_reloads(self):
         proxy = self.start()
         os.unlink(self.program)
