@@ -16,14 +16,14 @@ def cpu_seconds(pid):
 
 
 class BrokenWorkers(ProxyTest):
-    def start(self, fault, workers):
+    def start(self, fault, workers, **settings):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         path = os.path.join(folder.name, "fault")
         with open(path, "w", encoding="ascii") as file:
             file.write(fault)
         proxy = Proxy(
-            {"workers": workers},
+            {"workers": workers, **settings},
             binary=FAULTY,
             environment={"STREAMGATE_FAULT": path},
             awaited="master.started",
@@ -58,6 +58,14 @@ class BrokenWorkers(ProxyTest):
         self.assertEqual(proxy.process.wait(20), 1)
         self.assertLessEqual(len(proxy.events_named("worker.started")), 4)
         self.assertEqual(len(proxy.events_named("master.start_failed")), 1)
+
+    def test_a_worker_that_freezes_is_ended_so_that_a_core_tells_where(self):
+        proxy = self.start("freeze", 1, watchdog_timeout="2s")
+        died = proxy.wait_for_event("worker.died", 20)
+        self.assertEqual((died["signal"], died["hint"]), ("ABRT", "-"))
+        stuck = proxy.wait_for_event("worker.stuck")
+        self.assertEqual(stuck["worker"], died["worker"])
+        wait_until(lambda: len(proxy.events_named("worker.started")) == 2, what="its successor")
 
 
 if __name__ == "__main__":
