@@ -266,6 +266,9 @@ Result<void> check_numbers(const Handover& handover) {
         worker.board_slot >= handover.boards[worker.board].layout.slots) {
       return refused("worker board");
     }
+    const bool is_bounded =
+        worker.standing.order == Order::leave || worker.standing.order == Order::abort;
+    if (is_bounded && !worker.standing.deadline_ms) return refused("worker deadline");
     const bool is_current = worker.generation == handover.generation.number;
     if (is_current && worker.place >= handover.generation.places) return refused("worker place");
   }

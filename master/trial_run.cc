@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,10 @@ constexpr int kLookMs = 10;
 
 TrialVerdict refused(std::string reason) { return {{}, std::move(reason), {}}; }
 TrialVerdict ready() { return {version(), {}, {}}; }
+// No fault of the program: the reload after the takeover, or of the old one, would say the same.
+TrialVerdict wrong_config(std::vector<std::string> problems) {
+  return {{}, "the configuration is wrong", std::move(problems)};
+}
 
 int wait_for(pid_t pid) {
   int status = 0;
@@ -39,16 +44,22 @@ int wait_for(pid_t pid) {
   return status;
 }
 
-// What the reload after the takeover will do first, in a process of its own as there.
-Result<void> check_config(const Program& program, const Generation& generation) {
+// What the reload after the takeover will do first, in a process of its own as there. None: nothing
+// is wrong.
+std::optional<TrialVerdict> check_config(const Program& program, const Generation& generation) {
   auto probe = Probe::start([&]() -> Result<void> {
     if (generation.account) {
       if (auto became = become(*generation.account); !became) return became;
     }
     return program.check_worker_config(generation.config);
   });
-  if (!probe) return probe.error();
-  return probe->outcome(wait_for(probe->pid()));
+  if (!probe) return refused(probe.error().detail);
+  const int status = wait_for(probe->pid());
+  const auto outcome = probe->outcome(status);
+  if (outcome) return std::nullopt;
+  // A check that judges ends so; any other end is the program's own.
+  if (!Ending{status}.is_exit(EXIT_FAILURE)) return refused(outcome.error().detail);
+  return wrong_config({outcome.error().detail});
 }
 
 int become_worker(const Program& program, const Generation& generation, Scoreboard& scoreboard,
@@ -104,7 +115,7 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
 // Addresses that the service manager has bound stand where `listen` is.
 TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
-  if (!loaded.ok()) return {{}, "the configuration is wrong", loaded.problems};
+  if (!loaded.ok()) return wrong_config(loaded.problems);
   if (!from_manager.empty()) {
     loaded.config.listen = listen_at(from_manager, loaded.config.listen);
   }
@@ -120,11 +131,9 @@ TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>
     stand_ins.push_back(std::make_shared<const Listener>(*std::move(listener)));
   }
   const auto generation = Generation::prepare(1, std::move(loaded.config), stand_ins);
-  if (!generation) return refused(generation.error().detail);
+  if (!generation) return wrong_config({generation.error().detail});
   stand_ins.clear();
-  if (const auto checked = check_config(program, *generation); !checked) {
-    return refused(checked.error().detail);
-  }
+  if (auto wrong = check_config(program, *generation)) return *std::move(wrong);
   return try_worker(program, *generation);
 }
 

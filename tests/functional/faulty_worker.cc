@@ -19,7 +19,11 @@ std::string fault() {
 
 }  // namespace
 
-int run_worker(const Heritage& /*heritage*/) {
+int run_worker(const Heritage& heritage) {
+  if (fault() == "freeze") {  // once it serves
+    heritage.slots[heritage.slot_index].state = WorkerState::ready;
+    while (true) ::pause();
+  }
   if (fault() == "crash") std::_Exit(99);
   while (fault() == "hang") ::pause();
   return kExitCannotStart;

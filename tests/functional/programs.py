@@ -37,6 +37,11 @@ def patched(path, offset, data):
     return bytes(program)
 
 
+def with_another_scoreboard():
+    """The next version, with a counter that the running one does not have, and without another."""
+    return read(NEXT).replace(b"resumes_done\0", b"resumes_gone\0")
+
+
 def broken_programs():
     """Yields a name, the bytes, and what the refusal has to say (a regular expression)."""
     yield "text", b"not a program\n", "is not a program"

@@ -1,6 +1,7 @@
 """Workers that are broken from the start: the master must not spend the machine on them."""
 
 import os
+import signal
 import tempfile
 import time
 
@@ -16,21 +17,24 @@ def cpu_seconds(pid):
 
 
 class BrokenWorkers(ProxyTest):
-    def start(self, fault, workers):
+    def start(self, fault, workers, **settings):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
-        path = os.path.join(folder.name, "fault")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(fault)
+        self.fault = os.path.join(folder.name, "fault")
+        self.set_fault(fault)
         proxy = Proxy(
-            {"workers": workers},
+            {"workers": workers, **settings},
             binary=FAULTY,
-            environment={"STREAMGATE_FAULT": path},
+            environment={"STREAMGATE_FAULT": self.fault},
             awaited="master.started",
         )
         self.addCleanup(proxy.remove)
         self.addCleanup(proxy.stop)
         return proxy
+
+    def set_fault(self, name):
+        with open(self.fault, "w", encoding="ascii") as file:
+            file.write(name)
 
     def test_workers_that_die_at_start_in_every_place_are_no_fork_bomb(self):
         places = 4
@@ -58,6 +62,43 @@ class BrokenWorkers(ProxyTest):
         self.assertEqual(proxy.process.wait(20), 1)
         self.assertLessEqual(len(proxy.events_named("worker.started")), 4)
         self.assertEqual(len(proxy.events_named("master.start_failed")), 1)
+
+    def test_a_generation_that_cannot_start_leaves_the_old_one_alone(self):
+        proxy = self.start("freeze", 2, watchdog_timeout="60s")
+        self.addCleanup(proxy.stop, signal.SIGINT)  # those who freeze hear nothing else
+        proxy.wait_for_event("master.ready")
+        workers = proxy.workers()
+        for count, (fault, reason) in enumerate(
+            (
+                ("crash", "ended with status 99 before all were ready"),
+                ("cannot_start", "ended with status 78 before all were ready"),
+                ("refuse", "no such authority"),
+                ("hang", "the new workers were not ready in time"),
+                ("freeze", None),
+            ),
+            1,
+        ):
+            with self.subTest(fault):
+                self.set_fault(fault)
+                proxy.send_signal(signal.SIGHUP)
+                if reason is None:
+                    proxy.wait_for_event("reload.done")
+                    continue
+                wait_until(
+                    lambda count=count: len(proxy.events_named("reload.failed")) == count, 20
+                )
+                failed = proxy.events_named("reload.failed")[-1]
+                self.assertIn(reason, failed["reason"])
+                self.assertEqual(failed["serving_generation"], "1")
+                wait_until(lambda: proxy.workers() == workers, what="the new ones to leave")
+
+    def test_a_worker_that_freezes_is_ended_so_that_a_core_tells_where(self):
+        proxy = self.start("freeze", 1, watchdog_timeout="2s")
+        died = proxy.wait_for_event("worker.died", 20)
+        self.assertEqual((died["signal"], died["hint"]), ("ABRT", "-"))
+        stuck = proxy.wait_for_event("worker.stuck")
+        self.assertEqual(stuck["worker"], died["worker"])
+        wait_until(lambda: len(proxy.events_named("worker.started")) == 2, what="its successor")
 
 
 if __name__ == "__main__":

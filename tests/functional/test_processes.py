@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -108,6 +109,25 @@ class Workers(ProxyTest):
             lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers),
             what="the workers to leave",
         )
+
+    def test_streams_outlive_a_killed_master_and_the_next_one_has_the_address_meanwhile(self):
+        proxy = Proxy()
+        self.addCleanup(proxy.remove)
+        client, gate = Reload.stream_under_way(self, proxy)
+        workers = proxy.workers()
+        address = (proxy.host, proxy.port)
+        proxy.kill()
+
+        def is_free():
+            with socket.socket() as probe:
+                return probe.connect_ex(address) != 0
+
+        wait_until(is_free, 2, "the workers to close their listeners")
+        following = self.own_proxy({"listen": f"{proxy.host}:{proxy.port}"})
+        self.assertEqual(following.ask("/health").status, 200)
+        self.assertTrue(os.path.exists(f"/proc/{workers[0]}"))
+        Reload.finish(self, client, gate)
+        wait_until(lambda: not os.path.exists(f"/proc/{workers[0]}"), what="it to leave")
 
     # The kernel lets nobody else change users; tests/run.sh on a fresh machine runs as root.
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")

@@ -113,11 +113,13 @@ def growth(pid):
 
 
 class ReloadsUnderLoad(ProxyTest):
+    segment = ok(SEGMENT)  # one for all: the upstream keeps what it has answered
+
     def answer(self, request):
         if "playlist" in request.target:
             return playlist(PLAYLIST)
         if "paced" not in request.target:
-            return ok(SEGMENT)
+            return self.segment
 
         def blocks():
             while not self.load.over.is_set():

@@ -12,7 +12,15 @@ import unittest
 import test_processes  # as modules, so that their tests are not this file's as well
 import test_service
 from harness import BINARY, Proxy, ProxyTest, main, wait_until
-from programs import FAULTY, NEXT, NEXT_VERSION, broken_programs, put, put_bytes
+from programs import (
+    FAULTY,
+    NEXT,
+    NEXT_VERSION,
+    broken_programs,
+    put,
+    put_bytes,
+    with_another_scoreboard,
+)
 from test_processes import streamgate
 from upstream import ok
 
@@ -109,6 +117,32 @@ class Takeover(Upgrading):
         test_processes.Reload.finish(self, client, gate)
         wait_until(lambda: first not in proxy.workers(), what="the first worker to leave")
         self.assertEqual(proxy.events_named("worker.died"), [])
+
+    def test_a_program_with_another_scoreboard_hears_the_workers_of_the_first(self):
+        proxy = self.start(watchdog_timeout="2s")
+        first = proxy.workers()[0]
+        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        files = len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
+        before = self.totals(proxy)
+        for sequence in (1, 2, 3):
+            if sequence % 2:
+                put_bytes(with_another_scoreboard(), self.program)
+            else:
+                put(BINARY, self.program)
+            self.reload(proxy, sequence)
+            self.assertRegex(self.status(proxy), rf"worker pid={first} .*draining .*exchanges=1\n")
+            self.assertEqual(proxy.ask("/health").status, 200)
+            after = self.totals(proxy)
+            self.assertEqual("resumes_gone" in after, sequence % 2 == 1)
+            backwards = {n for n in before if n in after and after[n] < before[n]}
+            self.assertEqual(backwards, set(), "counted backwards")
+            before = after
+        time.sleep(2.5)  # longer than the watchdog is patient with a worker that it cannot hear
+        self.assertEqual(proxy.events_named("worker.stuck"), [])
+        test_processes.Reload.finish(self, client, gate)
+        wait_until(lambda: first not in proxy.workers(), what="the first worker to leave")
+        self.assertEqual(proxy.events_named("worker.died"), [])
+        wait_until(lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd")) <= files, 5, "files")
 
     def test_nothing_is_lost_and_no_descriptor_stays_over_several_upgrades(self):
         proxy = self.start(workers=2)
@@ -324,6 +358,24 @@ class Refusals(Upgrading):
         proxy.write_config(proxy.settings)
         self.reload(proxy, 2)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
+
+    def test_neither_are_a_user_nor_a_certificate_that_are_none(self):
+        proxy = self.start()
+        workers = proxy.workers()
+        put(NEXT, self.program)
+        missing = {"certificate": "/nonexistent/c.pem", "key": "/nonexistent/k.pem"}
+        garbage = {"certificate": proxy.config_file, "key": proxy.config_file}
+        for wrong, reason in (
+            ({"user": "nobody-at-all"}, "user: nobody-at-all: there is no such user"),
+            ({"listen": {"address": "127.0.0.1:0", "tls": missing}}, "cannot read /nonexistent"),
+            ({"listen": {"address": "127.0.0.1:0", "tls": garbage}}, proxy.config_file),
+        ):
+            with self.subTest(reason):
+                proxy.write_config({**proxy.settings, **wrong})
+                self.assertIn(f"failed: the configuration is wrong: {reason}", self.refusal(proxy))
+                self.assertIn(reason, proxy.events_named("config.problem")[-1]["problem"])
+                self.assertEqual(proxy.events_named("upgrade.refused"), [])
+                self.assert_nothing_changed(proxy, workers)
 
     def test_without_a_program_file_the_running_one_reloads(self):
         proxy = self.start()

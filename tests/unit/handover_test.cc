@@ -124,6 +124,10 @@ TEST(Handover, RefusesNumbersThatAreNoneOrCannotBe) {
   wrong.workers[0].place = 2;  // a generation before may have had more
   EXPECT_EQ("the state is wrong: worker place", refusal_of(wrong));
   wrong = complete();
+  wrong.workers[1].standing.order = WorkerProcess::Order::leave;
+  wrong.workers[1].standing.deadline_ms.reset();
+  EXPECT_EQ("the state is wrong: worker deadline", refusal_of(wrong));
+  wrong = complete();
   wrong.boards.clear();
   EXPECT_EQ("the state is wrong: there is no board", refusal_of(wrong));
   wrong = complete();
