@@ -130,14 +130,14 @@ void ChildUrlWriter::begin(const PlaylistContext& context) {
   siblings_.directory.clear();
 }
 
-bool ChildUrlWriter::append(std::string_view reference, TextBuffer& out) {
+bool ChildUrlWriter::append(std::string_view reference, BlockBuffer& out) {
   if (reference.empty()) return false;
   return append_sibling(reference, out) || append_directly(reference, out) ||
          append_resolved(reference, out);
 }
 
 // For one more reference into the directory that two before it have named.
-bool ChildUrlWriter::append_sibling(std::string_view reference, TextBuffer& out) {
+bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out) {
   const std::string_view directory = siblings_.directory;
   if (directory.empty() || reference.size() <= directory.size()) return false;
   if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
@@ -149,7 +149,7 @@ bool ChildUrlWriter::append_sibling(std::string_view reference, TextBuffer& out)
 
 // For references that need no resolving, only a prefix, which is nearly all of them: no dot
 // segment, no byte that is illegal in a URI, no colon that might end another scheme.
-bool ChildUrlWriter::append_directly(std::string_view reference, TextBuffer& out) {
+bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& out) {
   const char first = reference.front();
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
@@ -195,7 +195,7 @@ void ChildUrlWriter::note_directory(const Child& child) {
   siblings_.parameters = child.parameters;
 }
 
-bool ChildUrlWriter::append_resolved(std::string_view reference, TextBuffer& out) {
+bool ChildUrlWriter::append_resolved(std::string_view reference, BlockBuffer& out) {
   // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
   if (reference.find("{$") != reference.npos) return false;
   const UriParts parts = split_uri(reference);
@@ -210,7 +210,7 @@ bool ChildUrlWriter::append_resolved(std::string_view reference, TextBuffer& out
 
 // False if `child.url` holds a byte of a class in `refused`. That comes out of the encoding loop,
 // so the text is only kept (advance_to) once it is known.
-bool ChildUrlWriter::append_encoded(Child child, unsigned refused, TextBuffer& out) {
+bool ChildUrlWriter::append_encoded(Child child, unsigned refused, BlockBuffer& out) {
   if (is_named_) child.path = without_query(child.path);
   char* const start = out.room(bound_of(child));
   PercentEncoder encoder(child.url, put_prefix(child, start));

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "common/url.h"
-#include "worker/text_buffer.h"
+#include "worker/block_buffer.h"
 
 namespace streamgate {
 
@@ -28,7 +28,7 @@ class ChildUrlWriter {
   // as it is; nothing was appended then. Left alone are other schemes than http(s), the empty
   // reference, references that a player's EXT-X-DEFINE variables still change, URLs without a host,
   // and our own.
-  bool append(std::string_view reference, TextBuffer& out);
+  bool append(std::string_view reference, BlockBuffer& out);
 
  private:
   struct Child;
@@ -45,10 +45,10 @@ class ChildUrlWriter {
     bool ends(std::string_view path) const;
   };
 
-  bool append_sibling(std::string_view reference, TextBuffer& out);
-  bool append_directly(std::string_view reference, TextBuffer& out);
-  bool append_resolved(std::string_view reference, TextBuffer& out);
-  bool append_encoded(Child child, unsigned refused, TextBuffer& out);
+  bool append_sibling(std::string_view reference, BlockBuffer& out);
+  bool append_directly(std::string_view reference, BlockBuffer& out);
+  bool append_resolved(std::string_view reference, BlockBuffer& out);
+  bool append_encoded(Child child, unsigned refused, BlockBuffer& out);
   void note_directory(const Child& child);
   size_t bound_of(const Child& child) const;
   char* put_prefix(const Child& child, char* to) const;

@@ -147,9 +147,8 @@ void Exchange::rewrite(std::string_view bytes) {
 
 void Exchange::flush_playlist() {
   if (client_status_ == 0) send_relayed_head(framing_for_unknown_length(), true);
-  const auto flow = gate_->stream().write(playlist_->output().text());
-  playlist_->output().clear();
-  take_flow(flow);
+  take_flow(playlist_->output().hand_over(
+      [this](evbuffer* text) { return gate_->stream().write(text); }));
 }
 
 void Exchange::end_playlist() {
@@ -164,7 +163,8 @@ void Exchange::end_playlist() {
     send_relayed_head({ClientFraming::Kind::length, length}, true);
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
-  const auto flow = gate_->stream().write(playlist_->output().text());
+  const auto flow =
+      playlist_->output().hand_over([this](evbuffer* text) { return gate_->stream().write(text); });
   if (flow == ClientStream::Flow::gone) return finish(Reason::client_gone, {}, End::broken);
   finish({}, {}, End::complete);
 }

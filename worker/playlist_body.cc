@@ -72,7 +72,8 @@ Result<void> PlaylistBody::check_growth() const {
 
 bool PlaylistBody::put_aside() {
   inflater_.reset();
-  return output_.capacity() + rewriter_.memory_bytes() <= kMostKeptBytes;
+  output_.clear();
+  return rewriter_.memory_bytes() <= kMostKeptBytes;
 }
 
 std::unique_ptr<PlaylistBody> PlaylistBodies::lend() {

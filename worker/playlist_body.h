@@ -39,7 +39,7 @@ class PlaylistBody {
   Result<void> write(std::string_view bytes);
   Result<void> finish();
 
-  TextBuffer& output() { return output_; }
+  BlockBuffer& output() { return output_; }
   uint64_t lines_too_long() const { return rewriter_.lines_too_long(); }
 
   // What the next playlist would not need is given back; false if the rest is too large to keep.
@@ -51,7 +51,7 @@ class PlaylistBody {
 
   PlaylistSetting setting_;
   std::optional<Inflater> inflater_;
-  TextBuffer output_;
+  BlockBuffer output_;
   PlaylistRewriter rewriter_;
 };
 

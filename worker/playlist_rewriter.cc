@@ -32,10 +32,10 @@ constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 // between them is appended in one go.
 class PatchedCopy {
  public:
-  PatchedCopy(std::string_view text, TextBuffer& out)
+  PatchedCopy(std::string_view text, BlockBuffer& out)
       : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
 
-  TextBuffer& out() { return out_; }
+  BlockBuffer& out() { return out_; }
   // Appends what lies in front of `here`.
   void copy_until(const char* here) {
     out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
@@ -51,23 +51,23 @@ class PatchedCopy {
  private:
   const char* copied_to_;
   const char* end_;
-  TextBuffer& out_;
+  BlockBuffer& out_;
 };
 
 }  // namespace
 
 struct PlaylistRewriter::State {
   // Everything up to the last line end of `text`; returns how much that was.
-  size_t rewrite_whole_lines(std::string_view text, TextBuffer& out);
+  size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
   void replace(std::string_view reference, PatchedCopy& copy);
 
-  void write(std::string_view bytes, TextBuffer& out);
-  std::string_view continue_line(std::string_view bytes, TextBuffer& out);
-  void keep(std::string_view unfinished, TextBuffer& out);
+  void write(std::string_view bytes, BlockBuffer& out);
+  std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
+  void keep(std::string_view unfinished, BlockBuffer& out);
 
   PlaylistContext context;
   ChildUrlWriter children;
@@ -81,7 +81,7 @@ struct PlaylistRewriter::State {
 };
 
 // The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
-size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, TextBuffer& out) {
+size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, BlockBuffer& out) {
   PatchedCopy copy(text, out);
   const char* const end = text.data() + text.size();
   const char* line = text.data();
@@ -221,7 +221,7 @@ void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& c
   copy.leave_out_until(reference.data() + reference.size());
 }
 
-void PlaylistRewriter::State::write(std::string_view bytes, TextBuffer& out) {
+void PlaylistRewriter::State::write(std::string_view bytes, BlockBuffer& out) {
   bytes = continue_line(bytes, out);
   if (bytes.empty()) return;
   bytes.remove_prefix(rewrite_whole_lines(bytes, out));
@@ -229,7 +229,7 @@ void PlaylistRewriter::State::write(std::string_view bytes, TextBuffer& out) {
 }
 
 // Ends the line that the previous write began. Returns what follows it.
-std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, TextBuffer& out) {
+std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, BlockBuffer& out) {
   if (!is_passing_long_line && unfinished_line.empty()) return bytes;
   const char* const end = bytes.data() + bytes.size();
   const char* const line_end = find_line_end(bytes.data(), end);
@@ -249,7 +249,7 @@ std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, 
 }
 
 // The only bytes that are copied twice: the line that a chunk's end cuts in two.
-void PlaylistRewriter::State::keep(std::string_view unfinished, TextBuffer& out) {
+void PlaylistRewriter::State::keep(std::string_view unfinished, BlockBuffer& out) {
   if (unfinished_line.size() + unfinished.size() <= context.longest_line) {
     unfinished_line.append(unfinished);
     return;
@@ -277,9 +277,11 @@ void PlaylistRewriter::begin(const PlaylistContext& context) {
   state.has_grown_too_far = false;
 }
 
-void PlaylistRewriter::write(std::string_view bytes, TextBuffer& out) { state_->write(bytes, out); }
+void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
+  state_->write(bytes, out);
+}
 
-void PlaylistRewriter::finish(TextBuffer& out) {
+void PlaylistRewriter::finish(BlockBuffer& out) {
   if (state_->unfinished_line.empty()) return;
   PatchedCopy copy(state_->unfinished_line, out);
   state_->rewrite_line(state_->unfinished_line, copy);

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "common/config.h"
-#include "worker/text_buffer.h"
+#include "worker/block_buffer.h"
 
 namespace streamgate {
 
@@ -38,9 +38,9 @@ class PlaylistRewriter {
   // Comes first, and again for each further playlist, which then uses the memory of the one before.
   void begin(const PlaylistContext& context);
   // Appends the rewritten text of every line that is complete by now to `out`.
-  void write(std::string_view bytes, TextBuffer& out);
+  void write(std::string_view bytes, BlockBuffer& out);
   // The upstream's body has ended: the last line may lack its newline, and none is added.
-  void finish(TextBuffer& out);
+  void finish(BlockBuffer& out);
 
   uint64_t lines_too_long() const;
   // Of lines that were cut in two; it stays for the next playlist.

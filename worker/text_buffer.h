@@ -34,9 +34,9 @@ class TextBuffer {
   std::string_view text() const { return {memory_.get(), size()}; }
   size_t size() const { return static_cast<size_t>(end_ - memory_.get()); }
   void clear() { end_ = memory_.get(); }
-  size_t capacity() const { return static_cast<size_t>(limit_ - memory_.get()); }
 
  private:
+  size_t capacity() const { return static_cast<size_t>(limit_ - memory_.get()); }
   static constexpr size_t kFirstBytes = size_t{4} * 1024;
 
   void grow(size_t more) {

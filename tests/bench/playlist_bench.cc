@@ -39,7 +39,7 @@ std::string live_playlist() {
 }
 
 void rewrite_all(benchmark::State& state, const std::string& text, const PlaylistContext& context) {
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistRewriter rewriter;
   for (auto _ : state) {
     out.clear();

@@ -106,7 +106,7 @@ BENCHMARK(write_client_head);
 void rewrite_playlist(benchmark::State& state) {
   constexpr size_t kPiece = size_t{64} * 1024;
   const std::string text = playlist(state.range(0));
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistRewriter rewriter;
   for (auto _ : state) {
     out.clear();

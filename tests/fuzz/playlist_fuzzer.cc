@@ -21,7 +21,7 @@ struct Outcome {
 
 Outcome rewrite(PlaylistRewriter& rewriter, const PlaylistContext& context, std::string_view text,
                 size_t chunk) {
-  TextBuffer out;
+  BlockBuffer out;
   rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += chunk) {
     rewriter.write(text.substr(at, chunk), out);
@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   PlaylistRewriter rewriter;
   const Outcome whole = rewrite(rewriter, context, text, text.size() + 1);
   CHECK(rewrite(rewriter, context, text, chunk) == whole);
-  rewriter.write(text, *std::make_unique<TextBuffer>());  // left unfinished
+  rewriter.write(text, *std::make_unique<BlockBuffer>());  // left unfinished
   CHECK(rewrite(rewriter, context, text, 1) == whole);
 
   // A verdict, once given, does not change with more bytes of a body that is text.

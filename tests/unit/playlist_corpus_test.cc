@@ -205,7 +205,7 @@ std::string rewrite_in_pieces(const std::string& text, size_t piece) {
   context.base_url = kBase;
   context.proxy_origin = "http://localhost:8080";
   context.route_path = "/stream";
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistRewriter rewriter;
   rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += piece) {

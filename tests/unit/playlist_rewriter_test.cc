@@ -39,7 +39,7 @@ std::string sibling(std::string_view name) {
 }
 
 std::string rewrite_in_pieces(const PlaylistContext& context, std::string_view text, size_t size) {
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistRewriter rewriter;
   rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += size) rewriter.write(text.substr(at, size), out);
@@ -48,7 +48,7 @@ std::string rewrite_in_pieces(const PlaylistContext& context, std::string_view t
 }
 
 std::string rewrite_in_two(const PlaylistContext& context, std::string_view text, size_t split) {
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistRewriter rewriter;
   rewriter.begin(context);
   rewriter.write(text.substr(0, split), out);
@@ -432,7 +432,7 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
                                sibling("ab") + "\n#EXT-X-MAP:URI=\"x\"";
   EXPECT_EQ(rewrite(text, context), expected);
   for (size_t split = 0; split <= text.size(); ++split) {
-    TextBuffer out;
+    BlockBuffer out;
     PlaylistRewriter rewriter;
     rewriter.begin(context);
     rewriter.write(std::string_view(text).substr(0, split), out);
@@ -443,7 +443,7 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
 }
 
 TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
-  TextBuffer out;
+  BlockBuffer out;
   PlaylistContext context = kContext;
   context.longest_line = 100;
   PlaylistRewriter rewriter;

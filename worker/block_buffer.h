@@ -1,0 +1,98 @@
+// An evbuffer that is written through large reserved blocks: one libevent call for each block
+// instead of one for each piece of text.
+//
+// Level 1: evbuffers, but no socket and no event loop.
+#pragma once
+
+#include <event2/buffer.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "common/check.h"
+#include "worker/event.h"
+
+namespace streamgate {
+
+class BlockBuffer {
+ public:
+  BlockBuffer() : buffer_(evbuffer_new()) { CHECK(buffer_); }
+
+  // At least `size` free bytes in a row; valid until the next call.
+  char* room(size_t size) {
+    if (static_cast<size_t>(limit_ - end_) < size) grow(size);
+    return end_;
+  }
+  // Everything up to `end`, which lies within the room, has been written.
+  void advance_to(char* end) { end_ = end; }
+
+  // Inline for the many constant pieces.
+  [[gnu::always_inline]] void append(std::string_view text) {
+    if (text.empty()) return;
+    std::memcpy(room(text.size()), text.data(), text.size());
+    end_ += text.size();
+  }
+
+  size_t size() const {
+    return committed_ + static_cast<size_t>(end_ - static_cast<char*>(block_.iov_base));
+  }
+
+  // Hands all of it to `taker(evbuffer*)`, which need not leave anything there; empty afterwards.
+  template <class Taker>
+  auto hand_over(Taker&& taker) {
+    commit();
+    auto result = taker(buffer_.get());
+    clear();
+    return result;
+  }
+
+  // As one text; valid until the next call that changes the buffer.
+  std::string_view text() {
+    commit();
+    const unsigned char* bytes = evbuffer_pullup(buffer_.get(), -1);
+    return {reinterpret_cast<const char*>(bytes), bytes == nullptr ? 0 : committed_};
+  }
+
+  // Gives the memory back.
+  void clear() {
+    commit();
+    evbuffer_drain(buffer_.get(), evbuffer_get_length(buffer_.get()));
+    committed_ = 0;
+  }
+
+ private:
+  // Just below powers of two: libevent adds a header and rounds up to one.
+  static constexpr size_t kSmallestBlock = size_t{4} * 1024 - 128;
+  static constexpr size_t kLargestBlock = size_t{64} * 1024 - 128;
+
+  void grow(size_t more) {
+    commit();
+    const size_t block = std::clamp(2 * committed_, kSmallestBlock, kLargestBlock);
+    // Out of memory: the worker ends here and is respawned, which is the only bounded answer.
+    CHECK(evbuffer_reserve_space(buffer_.get(), static_cast<ev_ssize_t>(std::max(more, block)),
+                                 &block_, 1) == 1);
+    end_ = static_cast<char*>(block_.iov_base);
+    limit_ = end_ + block_.iov_len;
+  }
+
+  // What was written becomes a part of the evbuffer, and no block is reserved any more.
+  void commit() {
+    if (block_.iov_base == nullptr) return;
+    block_.iov_len = static_cast<size_t>(end_ - static_cast<char*>(block_.iov_base));
+    CHECK(evbuffer_commit_space(buffer_.get(), &block_, 1) == 0);
+    committed_ += block_.iov_len;
+    block_ = {};
+    end_ = limit_ = nullptr;
+  }
+
+  Buffer buffer_;
+  size_t committed_ = 0;  // bytes in buffer_; the rest is in block_, up to end_
+  evbuffer_iovec block_{};
+  char* end_ = nullptr;
+  char* limit_ = nullptr;
+};
+
+}  // namespace streamgate
