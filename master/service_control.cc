@@ -44,8 +44,10 @@ class RunningService {
   // The service that the pid file names; an error if it does not run.
   static Result<RunningService> find(const std::string& pid_file);
 
-  // False if that is not allowed.
-  bool send(int signal_number, int value) const;
+  pid_t pid() const { return pid_; }
+
+  // An error if that is not allowed.
+  Result<void> send(int signal_number, int value) const;
   // Looks until `answer` has something, the service has left, or `limit_ms` are over.
   std::optional<Outcome> await(int64_t limit_ms,
                                const std::function<std::optional<Outcome>()>& answer) const;
@@ -99,14 +101,17 @@ Result<RunningService> RunningService::find(const std::string& pid_file) {
   return service;
 }
 
-bool RunningService::send(int signal_number, int value) const {
+Result<void> RunningService::send(int signal_number, int value) const {
   siginfo_t info{};
   info.si_signo = signal_number;
   info.si_code = SI_QUEUE;
   info.si_pid = ::getpid();
   info.si_uid = ::getuid();
   info.si_value.sival_int = value;
-  return ::pidfd_send_signal(process_.get(), signal_number, &info, 0) == 0;
+  if (::pidfd_send_signal(process_.get(), signal_number, &info, 0) == 0) return {};
+  return Error{Reason::internal, "cannot signal process " + std::to_string(pid_) + ": " +
+                                     std::strerror(errno) +
+                                     (errno == EPERM ? " (only root and its user may)" : "")};
 }
 
 bool RunningService::has_left(int wait_ms) const {
@@ -139,7 +144,9 @@ std::string not_answered(const RunningService& service) {
 int order_and_wait(const RunningService& service, int signal_number, const std::string& line,
                    int64_t limit_ms) {
   const int64_t sent_us = monotonic_us();
-  if (!service.send(signal_number, 0)) return complain(std::strerror(errno));
+  if (const auto sent = service.send(signal_number, 0); !sent) {
+    return complain(sent.error().detail);
+  }
   const auto outcome = service.await(limit_ms, [&]() -> std::optional<Outcome> {
     Outcome latest = status_outcome(service.status(), line);
     if (latest.sequence == 0 || latest.started_us < sent_us) return std::nullopt;
@@ -153,21 +160,25 @@ int order_and_wait(const RunningService& service, int signal_number, const std::
 }
 
 int stop_and_wait(const RunningService& service, int signal_number, Milliseconds drain) {
-  if (!service.send(signal_number, 0)) return complain(std::strerror(errno));
+  if (const auto sent = service.send(signal_number, 0); !sent) {
+    return complain(sent.error().detail);
+  }
   const int64_t end = monotonic_ms() + drain.count() + kLeaveLimitMs;
   while (monotonic_ms() < end) {
     if (!service.has_left(kLookMs)) continue;
     std::puts("stopped");
     return EXIT_SUCCESS;
   }
-  return complain("the service takes no more clients, but some streams still run");
+  return complain(
+      "the service takes no more clients and goes on until its streams have ended; "
+      "`-s stop` ends them");
 }
 
 int show_status(const RunningService& service) {
   const int64_t sent_us = monotonic_us();
   // Whoever may read the file but not signal the master sees what was written last.
-  const bool asked = service.send(SIGUSR2, kWriteStatusOnly);
-  service.await(asked ? kAnswerLimitMs : 0, [&]() -> std::optional<Outcome> {
+  const bool asked = static_cast<bool>(service.send(SIGUSR2, kWriteStatusOnly));
+  const auto fresh = service.await(asked ? kAnswerLimitMs : 0, [&]() -> std::optional<Outcome> {
     const auto written = status_value(service.status(), "master", "written_us");
     if (!written || std::strtoll(written->c_str(), nullptr, 10) < sent_us) return std::nullopt;
     return Outcome{};
@@ -175,16 +186,34 @@ int show_status(const RunningService& service) {
   const std::string text = service.status();
   if (text.empty()) return complain("status: " + not_answered(service));
   std::fputs(text.c_str(), stdout);
+  if (asked && !fresh) {
+    return complain("status: the service has not answered; this is what it wrote before");
+  }
   return EXIT_SUCCESS;
 }
 
 }  // namespace
+
+std::optional<pid_t> serving_master(const std::string& pid_file) {
+  if (pid_file.empty()) return std::nullopt;
+  const auto service = RunningService::find(pid_file);
+  if (!service || service->pid() == ::getpid()) return std::nullopt;
+  // Its own words are needed: a name alone is no proof.
+  const auto state = status_value(service->status(), "master", "state");
+  if (!state || *state == "stopping") return std::nullopt;
+  return service->pid();
+}
 
 int control_service(ServiceOrder order, const LoadedConfig& loaded) {
   const Config& config = loaded.config;
   if (config.pid_file.empty()) {
     // Perhaps it is only that the file cannot be read.
     for (const std::string& problem : loaded.problems) complain(problem);
+    if (!loaded.ok()) {
+      return complain(
+          "-s finds the service by `pid_file`, and it could not be read; "
+          "mend the file, or signal the process");
+    }
     return complain("-s finds the service by its pid file: `pid_file` has to be set");
   }
   const auto service = RunningService::find(config.pid_file);

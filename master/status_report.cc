@@ -89,6 +89,7 @@ std::string print_status(const StatusReport& report) {
   add(out, "state", std::string(report.state));
   add(out, "generation", report.generation);
   add(out, "workers", report.workers.size());
+  add(out, "wanted", report.workers_wanted);
   add(out, "age", std::to_string(report.age_s) + "s");
   add(out, "addresses", log::quote(report.addresses));
   add(out, "start_ticks", report.start_ticks);

@@ -38,7 +38,8 @@ struct StatusReport {
   uint64_t generation = 0;
   std::string_view state;  // `starting`, `serving`, `reloading` or `stopping`
   int64_t age_s = 0;
-  int64_t written_us = 0;  // CLOCK_MONOTONIC
+  int64_t written_us = 0;     // CLOCK_MONOTONIC
+  size_t workers_wanted = 0;  // fewer than that serve while a place waits to be filled again
   std::string addresses;
   std::string held;  // why a wanted reload does not begin; empty: none is held
   Outcome reload;

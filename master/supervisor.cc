@@ -103,7 +103,7 @@ Result<void> Supervisor::start() {
   auto generation = Generation::prepare(++last_generation_, std::move(loaded.config), inherited_);
   if (!generation) return generation.error();
   current_ = std::make_unique<Generation>(*std::move(generation));
-  if (auto written = pid_file_.move_to(current_->config.pid_file); !written) return written;
+  if (auto written = claim_pid_file(); !written) return written;
   log::info("master.started", {{"version", version()},
                                {"workers", current_->places.size()},
                                {"addresses", current_->addresses()},
@@ -198,6 +198,17 @@ void Supervisor::abort_start(const std::string& reason) {
   stop(Stop::at_once);
 }
 
+// Two services over one pid file would stop, reload and remove each other's.
+Result<void> Supervisor::claim_pid_file() {
+  const std::string& path = current_->config.pid_file;
+  if (const auto other = serving_master(path)) {
+    return Error{Reason::internal, path + " belongs to the service of process " +
+                                       std::to_string(*other) +
+                                       ", which runs; every service needs one of its own"};
+  }
+  return pid_file_.move_to(path);
+}
+
 // ---- the loop's steps
 
 void Supervisor::reap_exited_workers() {
@@ -253,13 +264,14 @@ void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending) co
   // A KILL that did not come from here is mostly the kernel's.
   const bool foreign_kill =
       ending.value() == "KILL" && worker.order() != WorkerProcess::Order::kill;
-  log::error("worker.died", {{"worker", pid},
-                             {ending.kind(), ending.value()},
-                             {"slot", slot},
-                             {"generation", generation},
-                             {"age", age},
-                             {"exchanges_lost", worker.slot().exchanges_now.load()},
-                             {"hint", foreign_kill ? "perhaps out of memory" : "-"}});
+  log::error("worker.died",
+             {{"worker", pid},
+              {ending.kind(), ending.value()},
+              {"slot", slot},
+              {"generation", generation},
+              {"age", age},
+              {"exchanges_lost", worker.slot().exchanges_now.load()},
+              {"hint", foreign_kill ? "perhaps out of memory" : "see what it logged last"}});
 }
 
 void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& ending) {

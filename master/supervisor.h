@@ -79,6 +79,7 @@ class Supervisor {
   Result<void> watch_signals();
   Result<void> take_inherited_sockets();
   LoadedConfig load_config_in_effect() const;
+  Result<void> claim_pid_file();
   int stop_all_workers();
   void stop(Stop how);
   void tell_workers_to_stop();

@@ -119,7 +119,7 @@ void Supervisor::commit_reload() {
     worker.drain(now, limit.count() > 0 ? std::optional(limit) : std::nullopt);
   }
   old->remove_files_not_in(current_->listeners);
-  if (const auto moved = pid_file_.move_to(current_->config.pid_file); !moved) {
+  if (const auto moved = claim_pid_file(); !moved) {
     log::error("master.pid_file_failed", {{"reason", moved.error().detail}});
   }
   log::info("reload.done", {{"generation", current_->number},

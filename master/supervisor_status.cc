@@ -70,6 +70,7 @@ StatusReport Supervisor::report() {
   out.state = state_name();
   out.age_s = (now - started_ms_) / 1000;
   out.written_us = monotonic_us();
+  out.workers_wanted = current_->places.size();
   out.addresses = current_->addresses();
   out.held = held_reason_;
   out.reload = last_reload_;

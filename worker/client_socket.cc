@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/ioctl.h>
@@ -81,6 +83,13 @@ class Pieces {
 };
 
 }  // namespace
+
+// With such a limit a socket takes less than its buffer has room for. Accepted sockets inherit the
+// option; one of a Unix socket knows no such limit.
+void ClientSocket::prepare_listener(int fd) {
+  const int no_limit = -1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &no_limit, sizeof no_limit);
+}
 
 // Abrupt: whoever ends in order has said so before.
 ClientSocket::~ClientSocket() { close_tls(std::move(ssl_), TlsGoodbye::abrupt); }
@@ -164,6 +173,7 @@ bool ClientSocket::shut_writing() {
   ::shutdown(fd_, SHUT_WR);
   return true;
 }
+
 size_t ClientSocket::room() const {
   std::array<uint32_t, SK_MEMINFO_VARS> memory{};
   socklen_t length = sizeof memory;
@@ -182,7 +192,6 @@ size_t ClientSocket::unacknowledged() const {
   int bytes = 0;
   return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
 }
-
 
 void ClientSocket::reset_on_close() {
   const struct linger at_once { 1, 0 };

@@ -25,6 +25,10 @@ class ClientSocket {
   enum class More { no, follows };  // follows: may wait to leave in one packet with what comes next
   enum class Handshake { done, wants_read, wants_write, plain_http, failed };
 
+  // For the clients that a listening socket will accept: room() holds whatever this system's
+  // net.ipv4.tcp_notsent_lowat says.
+  static void prepare_listener(int fd);
+
   // `ssl` is null for a plain client, else ready for the handshake.
   ClientSocket(int fd, Ssl ssl) : fd_(fd), ssl_(std::move(ssl)) {}
   ~ClientSocket();

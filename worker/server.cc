@@ -60,6 +60,7 @@ Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketK
       if (!context) return context.error();
       listener->tls = *std::move(context);
     }
+    ClientSocket::prepare_listener(socket.fd);
     Evhtp& htp = listener->htp;
     htp.reset(evhtp_new(base_, nullptr));
     if (!htp) return Error{Reason::internal, "evhtp_new failed"};

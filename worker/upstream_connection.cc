@@ -401,7 +401,8 @@ void UpstreamConnection::complete(bool clean) {
 
 // Whether something follows the response that was not read: it would be taken for the next one.
 bool UpstreamConnection::has_surplus() const {
-  if (ssl_) return SSL_pending(ssl_.get()) > 0;
+  // What was read ahead counts before it is decrypted: the socket will not tell of it.
+  if (ssl_) return SSL_has_pending(ssl_.get()) == 1;
   if (emptied_) return false;
   char byte;
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0;  // an end counts as well

@@ -95,7 +95,7 @@ class Worker final : private Server::Observer {
       return listening;
     watch_signals();
     lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
-                              callback<&Worker::drain>, this));
+                              callback<&Worker::on_master_gone>, this));
     event_add(lifeline_.get(), nullptr);
     beat_.reset(event_new(base_.get(), -1, EV_PERSIST, callback<&Worker::beat>, this));
     event_add(beat_.get(), &kBeatInterval);
@@ -139,6 +139,12 @@ class Worker final : private Server::Observer {
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
+  }
+
+  void on_master_gone() {
+    log::error("master.gone", {{"exchanges", slot_.exchanges_now.load()},
+                               {"hint", "this worker takes no more clients and ends its streams"}});
+    drain();
   }
 
   void drain() {

@@ -26,6 +26,7 @@ UPGRADES = int(os.environ.get("STREAMGATE_SOAK_UPGRADES", "2"))
 SECONDS = float(os.environ.get("STREAMGATE_SOAK_SECONDS", "0"))
 PROGRAMS = os.environ.get("STREAMGATE_SOAK_PROGRAMS", f"{NEXT}:{BINARY}").split(":")  # in turn
 SEGMENT = bytes(range(256)) * 256
+SEGMENT_ANSWER = ok(SEGMENT).data  # one for all: the upstream keeps every answer it has given
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n" + "".join(
     f"#EXTINF:4,\nsegment-{i}.ts\n" for i in range(50)
 )

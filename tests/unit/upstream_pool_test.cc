@@ -1,9 +1,12 @@
 #include "worker/upstream_pool.h"
 
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/unit/tls_peers.h"
@@ -319,6 +322,39 @@ TEST_F(UpstreamPoolTlsTest, PausesAndResumesWithBytesInsideOpenSsl) {
   EXPECT_TRUE(recorder.ended);
   EXPECT_EQ(recorder.body.size(), body.size());
   pool->give_back(*connection, Reuse::no);
+}
+
+// OpenSSL reads ahead: what follows the response may be out of the socket, and not decrypted yet.
+TEST_F(UpstreamPoolTlsTest, SurplusInsideOpenSslIsNotTheNextAnswer) {
+  const size_t one_read = size_t{64} * 1024;
+  std::string response = "HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n";
+  response += "X: " + std::string(one_read - 65'000 - response.size() - 7, 'x') + "\r\n\r\n";
+  response += std::string(65'000, 'x');
+  ASSERT_EQ(response.size(), one_read);
+  std::atomic<bool> is_written{false};
+  serve(2, [&](SSL* ssl, int fd) {
+    const int on = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!read_request(ssl)) return;
+    // In small records: the last ones are then read ahead together with what follows them.
+    for (size_t at = 0; at < one_read; at += 1024) write_all(ssl, response.substr(at, 1024));
+    write_all(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    is_written = true;
+    read_request(ssl);
+  });
+  UpstreamConnection* connection = get_tls();
+  ASSERT_NE(connection, nullptr);
+  Recorder recorder;
+  connection->send_request(kRequest, Method::get, recorder);
+  while (!is_written) std::this_thread::yield();
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_TRUE(recorder.ended);
+  EXPECT_EQ(recorder.body.size(), 65'000U);
+  pool->give_back(*connection, Reuse::allowed);
+  settle(base.get());
+  connection = get_tls();
+  ASSERT_NE(connection, nullptr);
+  EXPECT_FALSE(connection->reused());
 }
 
 TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {
