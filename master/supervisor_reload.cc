@@ -1,7 +1,7 @@
 // SIGHUP: the half of the Supervisor that replaces one generation by the next.
 //
 //   begin_wanted_reload -> (another program? supervisor_upgrade.cc) -> begin_reload -> (probe)
-//     -> start_new_generation -> (all ready) -> commit_reload
+//     -> start_new_generation (binds what is new) -> (all ready) -> commit_reload
 //                   any failure: abandon_reload; the old generation never notices
 #include <signal.h>
 
