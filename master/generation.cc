@@ -25,27 +25,37 @@ bool fill_random(TicketKey& key) {
 }  // namespace
 
 Result<Generation> Generation::prepare(uint64_t number, Config config, const Listeners& live) {
+  auto out = outline(number, std::move(config));
+  if (!out) return out;
+  if (auto bound = out->bind(live); !bound) return bound.error();
+  return out;
+}
+
+Result<Generation> Generation::outline(uint64_t number, Config config) {
   auto account = find_account(config.user);
   if (!account) return account.error();
   if (auto read = read_tls_files(config); !read) return read.error();
-  std::vector<SocketAddress> addresses;
-  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
-  auto listeners = bind_listeners(addresses, live);
-  if (!listeners) return listeners.error();
   Generation out;
   out.number = number;
   out.config = std::move(config);
   out.account = *account;
-  out.listeners = *std::move(listeners);
-  for (size_t i = 0; i < out.listeners.size(); ++i) {
-    const Listener& listener = *out.listeners[i];
-    out.sockets.push_back({listener.fd(), listener.bound(), out.config.listen[i].tls});
-  }
   if (!fill_random(out.ticket_key)) return Error{Reason::internal, "no random bytes"};
   constexpr unsigned kMostByDefault = 128;  // what `workers` itself may be at most
   const unsigned wanted = out.config.workers;
   out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMostByDefault));
   return out;
+}
+
+Result<void> Generation::bind(const Listeners& live) {
+  std::vector<SocketAddress> addresses;
+  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
+  auto bound = bind_listeners(addresses, live);
+  if (!bound) return bound.error();
+  listeners = *std::move(bound);
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    sockets.push_back({listeners[i]->fd(), listeners[i]->bound(), config.listen[i].tls});
+  }
+  return {};
 }
 
 std::string Generation::addresses() const {

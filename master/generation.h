@@ -35,6 +35,9 @@ struct Generation {
   // Reads the certificates and keys, binds what is new and keeps what `live` has; nothing stays
   // bound on failure.
   static Result<Generation> prepare(uint64_t number, Config config, const Listeners& live);
+  // The two halves of it, for a configuration that is to be judged before anything is bound.
+  static Result<Generation> outline(uint64_t number, Config config);
+  Result<void> bind(const Listeners& live);
 
   std::string addresses() const;  // for the log
   // Removes the Unix socket files of the listeners that `other` does not have.

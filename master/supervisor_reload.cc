@@ -1,7 +1,7 @@
 // SIGHUP: the half of the Supervisor that replaces one generation by the next.
 //
 //   begin_wanted_reload -> (another program? supervisor_upgrade.cc) -> begin_reload -> (probe)
-//     -> start_new_generation -> (all ready) -> commit_reload
+//     -> start_new_generation (binds what is new) -> (all ready) -> commit_reload
 //                   any failure: abandon_reload; the old generation never notices
 #include <signal.h>
 
@@ -61,8 +61,7 @@ size_t Supervisor::most_draining_workers() const {
 void Supervisor::begin_reload() {
   LoadedConfig loaded = load_config_in_effect();
   if (!loaded.ok()) return reload_failed("the configuration is wrong", first_of(loaded.problems));
-  auto prepared =
-      Generation::prepare(++last_generation_, std::move(loaded.config), current_->listeners);
+  auto prepared = Generation::outline(++last_generation_, std::move(loaded.config));
   if (!prepared) return reload_failed(prepared.error().detail, "");
   auto generation = std::make_unique<Generation>(*std::move(prepared));
   auto probe = Probe::start([&]() -> Result<void> {
@@ -72,10 +71,7 @@ void Supervisor::begin_reload() {
     }
     return program_.check_worker_config(generation->config);
   });
-  if (!probe) {
-    generation->remove_files_not_in(current_->listeners);
-    return reload_failed(probe.error().detail, "");
-  }
+  if (!probe) return reload_failed(probe.error().detail, "");
   reload_ = Reload{std::move(generation), *std::move(probe), monotonic_ms() + kProbeLimitMs};
   state_changed_ = true;
 }
@@ -89,6 +85,10 @@ void Supervisor::judge_probe(int wait_status) {
 
 void Supervisor::start_new_generation() {
   Generation& generation = *reload_->generation;
+  // Not before the configuration is known to be right: clients would queue for nobody.
+  if (auto bound = generation.bind(current_->listeners); !bound) {
+    return abandon_reload(bound.error().detail);
+  }
   // Workers inherit the log of the master, so it must be the new one when they are forked.
   const auto opened = open_log_files(generation.config.log, generation.account);
   if (!opened) return abandon_reload(opened.error().detail);

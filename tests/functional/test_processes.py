@@ -291,6 +291,15 @@ class Reload(ProxyTest):
         for proxy.port in (first, port):
             wait_until(lambda: self.answers(proxy))
 
+    def test_nothing_is_bound_for_a_configuration_that_is_wrong(self):
+        proxy = self.own_proxy()
+        no_certificate = {"certificate": proxy.config_file, "key": proxy.config_file}
+        listen = {"address": f"127.0.0.1:{closed_port()}", "tls": no_certificate}
+        proxy.reload({"listen": ["127.0.0.1:0", listen]})
+        failed = proxy.wait_for_event("reload.failed")
+        self.assertIn("holds no certificate", failed["reason"])
+        self.assertEqual(len(proxy.events_named("listener.bound")), 1)
+
     @staticmethod
     def answers(proxy):
         try:
