@@ -261,17 +261,19 @@ void Supervisor::reap(const WorkerProcess& worker, int wait_status) {
 void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending) const {
   const auto& [pid, slot, generation, place] = worker.identity();
   const std::string age = std::to_string(worker.age_ms(monotonic_ms()) / 1000) + "s";
+  const char* hint = "see what it logged last";
   // A KILL that did not come from here is mostly the kernel's.
-  const bool foreign_kill =
-      ending.value() == "KILL" && worker.order() != WorkerProcess::Order::kill;
-  log::error("worker.died",
-             {{"worker", pid},
-              {ending.kind(), ending.value()},
-              {"slot", slot},
-              {"generation", generation},
-              {"age", age},
-              {"exchanges_lost", worker.slot().exchanges_now.load()},
-              {"hint", foreign_kill ? "perhaps out of memory" : "see what it logged last"}});
+  if (ending.value() == "KILL") {
+    hint = worker.order() == WorkerProcess::Order::kill ? "it did not react to what came before"
+                                                        : "perhaps out of memory";
+  }
+  log::error("worker.died", {{"worker", pid},
+                             {ending.kind(), ending.value()},
+                             {"slot", slot},
+                             {"generation", generation},
+                             {"age", age},
+                             {"exchanges_lost", worker.slot().exchanges_now.load()},
+                             {"hint", hint}});
 }
 
 void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& ending) {

@@ -86,7 +86,9 @@ class Workers(ProxyTest):
         self.addCleanup(lambda: os.path.exists(f"/proc/{before[0]}") and os.kill(before[0], 9))
         proxy.wait_for_event("worker.stuck", worker=str(before[0]))
         died = proxy.wait_for_event("worker.died", 15, worker=str(before[0]))
-        self.assertEqual((died["signal"], died["hint"]), ("KILL", "-"))  # ABRT came first, in vain
+        self.assertEqual(
+            (died["signal"], died["hint"]), ("KILL", "it did not react to what came before")
+        )
         wait_until(lambda: len(set(proxy.workers()) - {before[0]}) == 2, what="a new worker")
         self.assertIn(before[1], proxy.workers())
         self.assertEqual(proxy.ask("/health").status, 200)
@@ -105,6 +107,7 @@ class Workers(ProxyTest):
         self.addCleanup(proxy.remove)
         workers = wait_until(proxy.workers)
         proxy.kill()
+        proxy.wait_for_event("master.gone")
         wait_until(
             lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers),
             what="the workers to leave",
@@ -372,7 +375,6 @@ class Stopping(ProxyTest):
         Reload.stream_under_way(self, proxy)
         proxy.send_signal(signal.SIGINT)
         proxy.process.wait(10)
-
 
     def test_int_amid_new_connections_ends_the_workers_in_order(self):
         up = self.upstream(ok(b"x"))

@@ -11,9 +11,19 @@ import unittest
 
 import test_processes  # as a module, so that its tests are not this file's as well
 from certificates import Authority
-from harness import BINARY, SANITIZER, Proxy, ProxyTest, closed_port, main, wait_until
+from harness import (
+    BINARY,
+    SANITIZER,
+    Proxy,
+    ProxyTest,
+    closed_port,
+    main,
+    stream_path,
+    wait_until,
+)
 from http_client import Client
 from test_processes import streamgate
+from upstream import Answer
 
 
 class Service(ProxyTest):
@@ -32,7 +42,59 @@ class Service(ProxyTest):
         return streamgate("-c", proxy.config_file, "-s", what)
 
 
+class PidFiles(Service):
+    def test_a_second_service_does_not_take_the_file_of_a_running_one(self):
+        proxy = self.start()
+        second = Proxy({"pid_file": self.pid_file}, awaited="master.start_failed")
+        self.addCleanup(second.remove)
+        self.assertEqual(second.process.wait(10), 1)
+        reason = second.events_named("master.start_failed")[0]["reason"]
+        self.assertIn(f"belongs to the service of process {proxy.process.pid}", reason)
+        status = self.order(proxy, "status")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        self.assertIn(f"pid={proxy.process.pid} ", status.stdout)
+
+    def test_nor_does_a_reload(self):
+        proxy, theirs = self.start(), self.pid_file
+        other = self.start()
+        other.reload({"pid_file": theirs})
+        failed = other.wait_for_event("master.pid_file_failed")
+        self.assertIn(f"belongs to the service of process {proxy.process.pid}", failed["reason"])
+        self.assertEqual(self.order(proxy, "status").returncode, 0)
+
+    def test_one_that_stops_leaves_it_to_the_next(self):
+        proxy = self.start()
+        answer = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "stall")
+        up = self.upstream(answer)
+        with proxy.connect() as client:
+            client.request(stream_path(up.url("/a.ts")))
+            wait_until(lambda: up.requests)
+            proxy.send_signal(signal.SIGQUIT)
+            proxy.wait_for_event("worker.draining")
+            following = self.own_proxy({"pid_file": self.pid_file})
+            self.assertEqual(self.order(following, "status").returncode, 0)
+            proxy.send_signal(signal.SIGINT)
+            proxy.process.wait(10)
+
+
 class Orders(Service):
+    def test_status_of_a_master_that_does_not_answer_is_told_as_old(self):
+        proxy = self.start()
+        proxy.send_signal(signal.SIGSTOP)
+        status = self.order(proxy, "status")
+        proxy.send_signal(signal.SIGCONT)
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("state=serving", status.stdout)
+        self.assertIn("has not answered", status.stderr)
+
+    def test_a_file_that_cannot_be_read_is_the_reason_and_not_its_pid_file(self):
+        proxy = self.start()
+        proxy.write_config("pid_file: [")
+        done = self.order(proxy, "stop")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it could not be read", done.stderr)
+        self.assertNotIn("has to be set", done.stderr)
+
     def test_reload_waits_for_the_new_workers(self):
         proxy = self.start()
         proxy.write_config({**proxy.settings, "cors": {"allow_origin": "https://new.example"}})
