@@ -95,7 +95,7 @@ class BrokenWorkers(ProxyTest):
     def test_a_worker_that_freezes_is_ended_so_that_a_core_tells_where(self):
         proxy = self.start("freeze", 1, watchdog_timeout="2s")
         died = proxy.wait_for_event("worker.died", 20)
-        self.assertEqual((died["signal"], died["hint"]), ("ABRT", "-"))
+        self.assertEqual(died["signal"], "ABRT")
         stuck = proxy.wait_for_event("worker.stuck")
         self.assertEqual(stuck["worker"], died["worker"])
         wait_until(lambda: len(proxy.events_named("worker.started")) == 2, what="its successor")
