@@ -46,6 +46,11 @@ void open_standard_descriptors() {
   }
 }
 
+std::string after(Milliseconds delay) {
+  if (delay.count() == 0) return "at once";
+  return "in " + std::to_string(delay.count() / 1000) + "s";
+}
+
 // Into the log, and for whoever sits at the terminal, who would otherwise see nothing.
 void complain_about_start(const std::string& reason) {
   log::error("master.start_failed", {{"reason", reason}});
@@ -239,26 +244,28 @@ void Supervisor::reap_exited_workers() {
 void Supervisor::reap(const WorkerProcess& worker, int wait_status) {
   const Ending ending{wait_status};
   const bool expected = worker.order() != WorkerProcess::Order::serve && ending.is_exit(kExitClean);
+  const uint64_t number = worker.identity().generation;
+  const bool cannot_begin = !first_generation_ready_ && ending.is_exit(kExitCannotStart);
+  const bool is_missed = stop_ == Stop::no && current_->number == number && !cannot_begin;
+  const Milliseconds delay = is_missed ? vacate_place(worker, ending) : Milliseconds(0);
   if (expected) {
-    log::info("worker.left",
-              {{"worker", worker.identity().pid}, {"generation", worker.identity().generation}});
+    log::info("worker.left", {{"worker", worker.identity().pid}, {"generation", number}});
   } else {
-    log_death(worker, ending);
+    log_death(worker, ending, is_missed ? after(delay) : "no");
   }
   if (stop_ != Stop::no) return;
-  const uint64_t number = worker.identity().generation;
   if (reload_ && reload_->generation->number == number) {
     return abandon_reload("worker " + std::to_string(worker.identity().pid) + " ended with " +
                           ending.kind() + " " + ending.value() + " before all were ready");
   }
-  if (current_->number != number) return;  // it was draining
-  if (!first_generation_ready_ && ending.is_exit(kExitCannotStart)) {
-    return abort_start("a worker could not start; its log lines say why");
+  if (cannot_begin && current_->number == number) {
+    abort_start("a worker could not start; its log lines say why");
   }
-  fill_place_again(worker, ending);
 }
 
-void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending) const {
+// One line for each death, with what becomes of its place: a crash loop must not flood the log.
+void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending,
+                           const std::string& replaced) const {
   const auto& [pid, slot, generation, place] = worker.identity();
   const std::string age = std::to_string(worker.age_ms(monotonic_ms()) / 1000) + "s";
   const char* hint = "see what it logged last";
@@ -273,10 +280,12 @@ void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending) co
                              {"generation", generation},
                              {"age", age},
                              {"exchanges_lost", worker.slot().exchanges_now.load()},
+                             {"replaced", replaced},
                              {"hint", hint}});
 }
 
-void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& ending) {
+// spawn_missing_workers() fills it again, after what this returns.
+Milliseconds Supervisor::vacate_place(const WorkerProcess& worker, const Ending& ending) {
   const int64_t now = monotonic_ms();
   Generation::Place& place = current_->places[worker.identity().place];
   const auto death = ending.is_exit(kExitCannotStart) ? RespawnPolicy::Death::could_not_start
@@ -284,10 +293,7 @@ void Supervisor::fill_place_again(const WorkerProcess& worker, const Ending& end
   const Milliseconds delay = place.policy.delay_after(death, Milliseconds(worker.age_ms(now)));
   place.taken = false;
   place.not_before_ms = now + delay.count();
-  if (delay.count() == 0) return;
-  log::warn("worker.backoff", {{"place", worker.identity().place},
-                               {"slot", worker.identity().slot_index},
-                               {"delay", std::to_string(delay.count() / 1000) + "s"}});
+  return delay;
 }
 
 void Supervisor::announce_ready_workers() {
@@ -358,8 +364,8 @@ Result<void> Supervisor::spawn(Generation& generation, unsigned place) {
   slot.generation = generation.number;
   state_changed_ = true;
   workers_.emplace_back(WorkerProcess::Identity{*pid, *slot_index, generation.number, place}, slot);
-  log::info("worker.started",
-            {{"worker", *pid}, {"slot", *slot_index}, {"generation", generation.number}});
+  log::debug("worker.started",
+             {{"worker", *pid}, {"slot", *slot_index}, {"generation", generation.number}});
   return {};
 }
 

@@ -93,8 +93,9 @@ class Supervisor {
   void handle(const signalfd_siginfo& signal);
 
   void reap(const WorkerProcess& worker, int wait_status);
-  void log_death(const WorkerProcess& worker, const Ending& ending) const;
-  void fill_place_again(const WorkerProcess& worker, const Ending& ending);
+  void log_death(const WorkerProcess& worker, const Ending& ending,
+                 const std::string& replaced) const;
+  Milliseconds vacate_place(const WorkerProcess& worker, const Ending& ending);
   void abort_start(const std::string& reason);
   void spawn_workers_of(Generation& generation);
   Result<void> spawn(Generation& generation, unsigned place);
