@@ -146,32 +146,6 @@ size_t ClientStream::room() {
   return room;
 }
 
-ClientStream::Taken ClientStream::write_some(std::string_view body) {
-  CHECK(framing_.kind != ClientFraming::Kind::chunked);
-  if (framing_.kind == ClientFraming::Kind::none) return {flush(), body.size()};
-  if (full_) return {Flow::full, 0};
-  if (socket_ == nullptr) return {Flow::gone, 0};
-  // TLS keeps a record that the socket did not take, and wants the whole of it offered again: head
-  // and body, which part here, must not share one.
-  if (socket_->is_tls() && !head_sent_) {
-    if (const Flow flow = flush(); flow != Flow::open) return {flow, 0};
-  }
-  const size_t head_length = held_head_.size();
-  if (head_length == 0) {
-    const iovec extent = part(body);
-    return take(body.size(), socket_->write({&extent, 1}));
-  }
-  const std::array<iovec, 2> parts{part(held_head_), part(body)};
-  const ClientSocket::Moved moved = socket_->write(parts);
-  if (moved.gone) return {Flow::gone, 0};
-  taken_ += std::min(moved.bytes, head_length);
-  if (moved.bytes < head_length) queue_rest({parts.data(), 1}, moved.bytes);
-  head_sent_ = true;
-  held_head_ = std::string();
-  if (moved.bytes < head_length) return {wait(), 0};
-  return take(body.size(), {moved.bytes - head_length, false});
-}
-
 ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
   if (!head_sent_) {
     const std::array<iovec, 1> parts{part(held_head_)};
@@ -181,20 +155,17 @@ ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
   }
   if (full_) return {Flow::full, 0};
   if (socket_ == nullptr) return {Flow::gone, 0};
-  return take(most, socket_->splice_from(pipe_read_fd, most));
+  const ClientSocket::Moved moved = socket_->splice_from(pipe_read_fd, most);
+  if (moved.gone) return {Flow::gone, 0};
+  taken_ += moved.bytes;
+  body_bytes_ += moved.bytes;
+  return {moved.bytes < most ? wait() : Flow::open, moved.bytes};
 }
 
 bool ClientStream::can_splice() const {
   return !full_ && socket_ != nullptr && !socket_->is_tls() &&
          (framing_.kind == ClientFraming::Kind::length ||
           framing_.kind == ClientFraming::Kind::until_close);
-}
-
-ClientStream::Taken ClientStream::take(size_t offered, ClientSocket::Moved moved) {
-  if (moved.gone) return {Flow::gone, 0};
-  taken_ += moved.bytes;
-  body_bytes_ += moved.bytes;
-  return {moved.bytes < offered ? wait() : Flow::open, moved.bytes};
 }
 
 ClientStream::Flow ClientStream::wait() {
