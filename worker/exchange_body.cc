@@ -161,10 +161,8 @@ void Exchange::end_playlist() {
     send_relayed_head({ClientFraming::Kind::length, length}, true);
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
-  const auto flow =
-      playlist_->output().hand_over([this](evbuffer* text) { return gate_->stream().write(text); });
-  if (flow == ClientStream::Flow::gone) return finish(Reason::client_gone, {}, End::broken);
-  finish({}, {}, End::complete);
+  flush_playlist();
+  if (step_ != Step::finished) finish({}, {}, End::complete);
 }
 
 ClientFraming Exchange::framing_for_unknown_length() const {
