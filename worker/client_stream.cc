@@ -19,6 +19,20 @@ iovec part(std::string_view bytes) {
   return {const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg does not write to it
 }
 
+size_t length_of(std::span<const iovec> parts) {
+  size_t length = 0;
+  for (const iovec& piece : parts) length += piece.iov_len;
+  return length;
+}
+
+using Extents = std::array<evbuffer_iovec, kMostExtents>;
+
+// Where the first bytes of `buffer` are; `place` keeps the answer.
+std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
+  const int found = evbuffer_peek(buffer, -1, nullptr, place.data(), kMostExtents);
+  return {place.data(), std::min(static_cast<size_t>(found), kMostExtents)};
+}
+
 }  // namespace
 
 ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config)
@@ -72,8 +86,7 @@ ClientStream::Flow ClientStream::write(std::string_view body) {
 
 ClientStream::Flow ClientStream::write_extents(std::span<const iovec> extents) {
   if (framing_.kind == ClientFraming::Kind::none) return flush();
-  size_t length = 0;
-  for (const iovec& extent : extents) length += extent.iov_len;
+  const size_t length = length_of(extents);
   body_bytes_ += length;
   std::array<iovec, kMostExtents + 3> parts;
   size_t count = 0;
@@ -91,14 +104,11 @@ ClientStream::Flow ClientStream::write_extents(std::span<const iovec> extents) {
 ClientStream::Flow ClientStream::write(evbuffer* body) {
   Flow flow = full_ ? Flow::full : Flow::open;
   while (evbuffer_get_length(body) > 0) {
-    std::array<evbuffer_iovec, kMostExtents> extents;
-    const int found = evbuffer_peek(body, -1, nullptr, extents.data(), kMostExtents);
-    const size_t usable = std::min<size_t>(static_cast<size_t>(found), kMostExtents);
-    flow = write_extents({extents.data(), usable});
+    Extents place;
+    const std::span<const iovec> extents = first_extents(body, place);
+    flow = write_extents(extents);
     if (flow == Flow::gone) return flow;
-    size_t length = 0;
-    for (size_t i = 0; i < usable; ++i) length += extents[i].iov_len;
-    evbuffer_drain(body, length);
+    evbuffer_drain(body, length_of(extents));
   }
   return flow;
 }
@@ -111,8 +121,7 @@ ClientStream::Flow ClientStream::flush() {
 
 ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, ClientSocket::More more) {
   if (socket_ == nullptr) return Flow::gone;
-  size_t length = 0;
-  for (const iovec& piece : parts) length += piece.iov_len;
+  const size_t length = length_of(parts);
   ClientSocket::Moved moved;
   // What waits goes first: a direct send would overtake it.
   if (!full_) moved = socket_->write(parts, more);
@@ -191,16 +200,14 @@ ClientStream::Flow ClientStream::wait() {
 // False: the client is gone.
 bool ClientStream::send_queue() {
   while (evbuffer_get_length(queue_.get()) > 0) {
-    std::array<evbuffer_iovec, kMostExtents> extents;
-    const int found = evbuffer_peek(queue_.get(), -1, nullptr, extents.data(), kMostExtents);
-    const size_t usable = std::min<size_t>(static_cast<size_t>(found), kMostExtents);
-    size_t offered = 0;
-    for (size_t i = 0; i < usable; ++i) offered += extents[i].iov_len;
-    const ClientSocket::Moved moved = socket_->write({extents.data(), usable});
+    Extents place;
+    const std::span<const iovec> extents = first_extents(queue_.get(), place);
+    const ClientSocket::Moved moved = socket_->write(extents);
     if (moved.gone) return false;
     taken_ += moved.bytes;
+    const bool took_all = moved.bytes == length_of(extents);
     evbuffer_drain(queue_.get(), moved.bytes);
-    if (moved.bytes < offered) return true;
+    if (!took_all) return true;
   }
   queue_.reset();
   return true;
