@@ -38,11 +38,9 @@ std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
 ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config)
     : owner_(owner),
       config_(config),
-      stall_deadline_(wheel, this,
-                      [](void* self) { static_cast<ClientStream*>(self)->on_stalled(); }),
-      rate_(
-          wheel, this, [](void* self) { static_cast<ClientStream*>(self)->on_rate_window_end(); },
-          config.min_rate, config.min_rate_window) {}
+      stall_deadline_(wheel, this, call<&ClientStream::on_stalled>),
+      rate_(wheel, this, call<&ClientStream::on_rate_window_end>, config.min_rate,
+            config.min_rate_window) {}
 
 void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAddress& peer) {
   base_ = base;

@@ -39,8 +39,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
-      accept_again_(environment.wheel, this,
-                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }),
+      accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
       balance_(all_slots, environment.slot),
       rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(rested_);

@@ -125,7 +125,7 @@ class UpstreamConnection : public Retirable {
   void on_readable();
   void on_writable();
   void on_later();
-  static void on_deadline(void* self);
+  void on_deadline();
 
   void flush_request();
   bool is_request_sent() const { return sent_ == request_.size(); }
