@@ -121,7 +121,7 @@ void Server::on_gate_closed(ClientGate& gate) {
   CHECK(it != gates_.end());
   environment_.reaper.retire(std::move(it->second));
   gates_.erase(it);
-  environment_.slot.connections_now.store(environment_.slot.connections_now.load() - 1);
+  count_down(environment_.slot.connections_now);
   if (resting_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
 }
