@@ -13,7 +13,7 @@ import termios
 import threading
 import time
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import ProxyTest, main, stream_path, wait_until, wait_until_stopped
 from test_processes import streamgate
 from upstream import Answer, chunked, ok
 
@@ -268,15 +268,7 @@ class Stalled(RelayTest):
             clients.append(proxy.connect(receive_buffer=16 * 1024))
             clients[-1].request(stream_path(up.url("/a.ts")))
             self.addCleanup(clients[-1].close)
-        state = [-1, 0.0]
-
-        def rests():
-            sent = sum(answer.sent for answer in answers)
-            if sent != state[0]:
-                state[:] = sent, time.monotonic()
-            return time.monotonic() - state[1] > 1.0
-
-        wait_until(rests, 60, "the upstreams to be stopped")
+        wait_until_stopped(*answers)
         return clients
 
     def test_no_pipe_is_held_and_nothing_turns(self):
