@@ -1,5 +1,5 @@
 // What a program file that is to replace the running one says of itself at the end of its trial
-// (master/binary_trial.h): that it can take over, or why not. As a text through a pipe; its first
+// (master/program_trial.h): that it can take over, or why not. As a text through a pipe; its first
 // line proves that a Streamgate speaks. Pure.
 #pragma once
 

@@ -25,9 +25,9 @@ struct Candidate {
 // Every descriptor that a handover names.
 std::vector<int> descriptors_of(const Handover& handover);
 
-class BinaryTrial {
+class ProgramTrial {
  public:
-  static Result<BinaryTrial> start(const Candidate& candidate, const Handover& handover);
+  static Result<ProgramTrial> start(const Candidate& candidate, const Handover& handover);
 
   pid_t pid() const { return pid_; }
   // The program, its worker, and whatever else it has started.
@@ -39,7 +39,7 @@ class BinaryTrial {
   TrialVerdict verdict_of_late() const;
 
  private:
-  BinaryTrial(pid_t pid, UniqueFd report, UniqueFd output)
+  ProgramTrial(pid_t pid, UniqueFd report, UniqueFd output)
       : pid_(pid), report_(std::move(report)), output_(std::move(output)) {}
   std::string with_output(std::string reason) const;
 

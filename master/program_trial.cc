@@ -1,4 +1,4 @@
-#include "master/binary_trial.h"
+#include "master/program_trial.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -92,7 +92,7 @@ std::vector<int> descriptors_of(const Handover& handover) {
   return out;
 }
 
-Result<BinaryTrial> BinaryTrial::start(const Candidate& candidate, const Handover& handover) {
+Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Handover& handover) {
   auto state = make_memory_file("streamgate-state", print_handover(handover));
   if (!state) return state.error();
   auto report = open_pipe();
@@ -110,12 +110,12 @@ Result<BinaryTrial> BinaryTrial::start(const Candidate& candidate, const Handove
   });
   if (!pid) return pid.error();
   ::setpgid(*pid, *pid);  // whoever of us is first: kill() must find the group
-  return BinaryTrial(*pid, std::move(report->read_end), std::move(output->read_end));
+  return ProgramTrial(*pid, std::move(report->read_end), std::move(output->read_end));
 }
 
-void BinaryTrial::kill() const { ::kill(-pid_, SIGKILL); }
+void ProgramTrial::kill() const { ::kill(-pid_, SIGKILL); }
 
-TrialVerdict BinaryTrial::verdict(int wait_status) const {
+TrialVerdict ProgramTrial::verdict(int wait_status) const {
   kill();  // its worker, if it has left one behind
   const Ending ending{wait_status};
   const auto said = parse_verdict(read_available(report_.get(), kMostVerdictBytes));
@@ -128,11 +128,11 @@ TrialVerdict BinaryTrial::verdict(int wait_status) const {
   return {{}, with_output("ended with " + ending.kind() + " " + ending.value()), {}};
 }
 
-TrialVerdict BinaryTrial::verdict_of_late() const {
+TrialVerdict ProgramTrial::verdict_of_late() const {
   return {{}, with_output("was not ready in time"), {}};
 }
 
-std::string BinaryTrial::with_output(std::string reason) const {
+std::string ProgramTrial::with_output(std::string reason) const {
   const std::string output = summary_of(read_available(output_.get(), size_t{64} * 1024));
   return output.empty() ? reason : std::move(reason) + ": " + output;
 }
