@@ -287,6 +287,13 @@ Result<void> check_title(std::string_view line) {
 
 }  // namespace
 
+std::vector<int> descriptors_of(const Handover& handover) {
+  std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
+  for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
+  for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
+  return out;
+}
+
 std::string print_handover(const Handover& handover) {
   std::string out = std::string(kTitle) + " " + std::to_string(kHandoverVersion) + "\n";
   for_each_kind(handover, [&out](std::string_view name, const auto& records) {

@@ -85,13 +85,6 @@ std::string summary_of(std::string_view output) {
 
 }  // namespace
 
-std::vector<int> descriptors_of(const Handover& handover) {
-  std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
-  for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
-  for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
-  return out;
-}
-
 Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Handover& handover) {
   auto state = make_memory_file("streamgate-state", print_handover(handover));
   if (!state) return state.error();

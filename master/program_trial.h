@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -21,9 +22,6 @@ struct Candidate {
   std::string path;
   std::vector<std::string> arguments;  // with the name of the program at their front
 };
-
-// Every descriptor that a handover names.
-std::vector<int> descriptors_of(const Handover& handover);
 
 class ProgramTrial {
  public:
