@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/url.h"
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -311,16 +312,11 @@ std::string print_handover(const Handover& handover) {
 }
 
 Result<Handover> parse_handover(std::string_view text) {
-  const auto take_line = [&text] {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    return line;
-  };
-  if (const auto known = check_title(take_line()); !known) return known.error();
+  if (const auto known = check_title(take_line(text)); !known) return known.error();
   Handover out;
   while (true) {
     if (text.empty()) return refused("its end is missing");
-    RecordReader record(take_line());
+    RecordReader record(take_line(text));
     if (record.name() == kEnd) break;
     for_each_kind(out, [&record](std::string_view name, auto& records) {
       if (record.name() != name) return;

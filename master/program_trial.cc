@@ -14,6 +14,7 @@
 #include "master/child_process.h"
 #include "master/command_line.h"
 #include "master/inheritable.h"
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -54,8 +55,7 @@ std::string read_available(int fd, size_t most) {
 std::string summary_of(std::string_view output) {
   std::string out;
   for (size_t lines = 0; lines < kMostOutputLines && !output.empty();) {
-    const std::string_view line = output.substr(0, output.find('\n'));
-    output.remove_prefix(std::min(line.size() + 1, output.size()));
+    const std::string_view line = take_line(output);
     if (line.empty()) continue;
     if (++lines > 1) out += " | ";
     out += line;

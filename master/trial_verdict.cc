@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "master/text_lines.h"
+
 namespace streamgate {
 namespace {
 
@@ -37,8 +39,7 @@ std::optional<TrialVerdict> parse_verdict(std::string_view text) {
   TrialVerdict out;
   bool has_title = false;
   while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::string_view line = take_line(text);
     if (!has_title) {
       if (line != kTitle) return std::nullopt;
       has_title = true;
