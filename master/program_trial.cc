@@ -76,9 +76,7 @@ std::string summary_of(std::string_view output) {
     ::execv(candidate.path.c_str(), argv.data());
   }
   const std::string verdict =
-      print_verdict({.version = {},
-                     .reason = std::string("cannot be executed: ") + std::strerror(errno),
-                     .problems = {}});
+      print_verdict(refusal(std::string("cannot be executed: ") + std::strerror(errno)));
   [[maybe_unused]] const ssize_t written = ::write(report, verdict.data(), verdict.size());
   ::_exit(EXIT_FAILURE);
 }
@@ -110,19 +108,20 @@ void ProgramTrial::kill() const { ::kill(-pid_, SIGKILL); }
 
 TrialVerdict ProgramTrial::verdict(int wait_status) const {
   kill();  // its worker, if it has left one behind
-  const Ending ending{wait_status};
   const auto said = parse_verdict(read_available(report_.get(), kMostVerdictBytes));
-  if (said && said->is_ready() && ending.is_exit(EXIT_SUCCESS)) return *said;
-  if (said && !said->problems.empty()) return *said;
-  if (said && !said->is_ready()) return {{}, with_output(said->reason), {}};
-  if (!said && ending.is_exit(EXIT_SUCCESS)) {
-    return {{}, with_output("is not a Streamgate that can take over: it ended without a word"), {}};
+  if (said && !said->is_ready()) {
+    return said->problems.empty() ? refusal(with_output(said->reason)) : *said;
   }
-  return {{}, with_output("ended with " + ending.kind() + " " + ending.value()), {}};
+  const Ending ending{wait_status};
+  if (!ending.is_exit(EXIT_SUCCESS)) {
+    return refusal(with_output("ended with " + ending.kind() + " " + ending.value()));
+  }
+  if (said) return *said;
+  return refusal(with_output("is not a Streamgate that can take over: it ended without a word"));
 }
 
 TrialVerdict ProgramTrial::verdict_of_late() const {
-  return {{}, with_output("was not ready in time"), {}};
+  return refusal(with_output("was not ready in time"));
 }
 
 std::string ProgramTrial::with_output(std::string reason) const {

@@ -76,12 +76,12 @@ bool Supervisor::begin_upgrade() {
   if (*found == *program_file_.identity) return false;
   log::info("upgrade.started", {{"program", program_file_.path}, {"version", version()}});
   if (const auto looked = look_at_program(program_file_.path); !looked) {
-    upgrade_refused({{}, looked.error().detail, {}});
+    upgrade_refused(refusal(looked.error().detail));
     return true;
   }
   auto trial = ProgramTrial::start({program_file_.path, program_.arguments}, handover());
   if (!trial) {
-    upgrade_refused({{}, trial.error().detail, {}});
+    upgrade_refused(refusal(trial.error().detail));
     return true;
   }
   upgrade_ = Upgrade{*std::move(trial), *found, monotonic_ms() + kTrialLimitMs};
@@ -111,7 +111,7 @@ void Supervisor::end_late_trial() {
 void Supervisor::execute_upgrade(const std::string& to_version) {
   const Handover handed_over = handover();
   auto state = make_memory_file("streamgate-state", print_handover(handed_over));
-  if (!state) return upgrade_refused({{}, state.error().detail, {}});
+  if (!state) return upgrade_refused(refusal(state.error().detail));
   log::info("upgrade.executing",
             {{"program", program_file_.path}, {"from", version()}, {"to", to_version}});
   std::vector<int> descriptors = descriptors_of(handed_over);
@@ -123,7 +123,7 @@ void Supervisor::execute_upgrade(const std::string& to_version) {
     execute({program_file_.path, program_.arguments}, state->get());
     error = errno;
   }
-  upgrade_refused({{}, std::string("cannot be executed: ") + std::strerror(error), {}});
+  upgrade_refused(refusal(std::string("cannot be executed: ") + std::strerror(error)));
 }
 
 void Supervisor::abandon_upgrade(const std::string& reason) {

@@ -1,6 +1,7 @@
 #include "master/trial_verdict.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "master/text_lines.h"
 
@@ -19,6 +20,8 @@ std::string one_line(std::string text) {
 }
 
 }  // namespace
+
+TrialVerdict refusal(std::string reason) { return {{}, std::move(reason), {}}; }
 
 std::string print_verdict(const TrialVerdict& verdict) {
   std::string out = std::string(kTitle) + "\n";

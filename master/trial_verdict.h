@@ -19,6 +19,9 @@ struct TrialVerdict {
   bool is_ready() const { return !version.empty(); }
 };
 
+// That of a program that cannot take over.
+TrialVerdict refusal(std::string reason);
+
 // At most as long as a pipe holds, so that nobody has to read it while it is written.
 constexpr size_t kMostVerdictBytes = size_t{32} * 1024;
 
