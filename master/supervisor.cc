@@ -186,16 +186,20 @@ void Supervisor::stop(Stop how) {
 
 void Supervisor::tell_workers_to_stop() {
   const int64_t now = monotonic_ms();
-  const DrainConfig& drain = current_->config.drain;
   for (WorkerProcess& worker : workers_) {
     if (stop_ == Stop::at_once) {
       worker.leave(now, kLeaveGrace);
     } else if (stop_ == Stop::bounded) {
-      worker.drain(now, drain.stop_timeout);
+      worker.drain(now, current_->config.drain.stop_timeout);
     } else {
-      worker.drain(now, drain.timeout.count() > 0 ? std::optional(drain.timeout) : std::nullopt);
+      worker.drain(now, drain_limit());
     }
   }
+}
+
+std::optional<Milliseconds> Supervisor::drain_limit() const {
+  const Milliseconds limit = current_->config.drain.timeout;
+  return limit.count() > 0 ? std::optional(limit) : std::nullopt;
 }
 
 void Supervisor::abort_start(const std::string& reason) {

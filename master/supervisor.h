@@ -83,6 +83,7 @@ class Supervisor {
   int stop_all_workers();
   void stop(Stop how);
   void tell_workers_to_stop();
+  std::optional<Milliseconds> drain_limit() const;  // drain.timeout; none: streams have no limit
 
   // The loop's steps, in its order: supervisor.cc
   void reap_exited_workers();
@@ -112,6 +113,8 @@ class Supervisor {
   std::string_view state_name() const;
   std::string summary() const;
   void tell_ready() const;
+  // Those of current_. What went wrong, which is logged, and the old ones stay; empty: nothing.
+  std::string open_current_logs() const;
   void reopen_logs();
   void log_state() const;
 
@@ -119,6 +122,7 @@ class Supervisor {
   void begin_wanted_reload();
   bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
   bool is_held();
+  size_t draining_workers() const;
   size_t most_draining_workers() const;
   void begin_reload();
   void finish_reload_if_ready();

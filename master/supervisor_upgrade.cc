@@ -233,9 +233,7 @@ Result<void> Supervisor::take_over(UniqueFd state) {
   reload_wanted_ = service.reload_wanted;
   first_generation_ready_ = service.is_ready;
   last_turn_ms_ = monotonic_ms();
-  if (const auto opened = open_log_files(current_->config.log, current_->account); !opened) {
-    log::error("log.reopen_failed", {{"reason", opened.error().detail}});
-  }
+  open_current_logs();
   log::info("upgrade.done", {{"from", service.version},
                              {"to", version()},
                              {"workers", workers_.size()},
