@@ -16,7 +16,7 @@
 #include "common/version.h"
 #include "master/config_listen.h"
 #include "master/inheritance.h"
-#include "master/service_control.h"
+#include "master/running_service.h"
 #include "master/supervisor_limits.h"
 
 namespace streamgate {
