@@ -1,6 +1,5 @@
 #include "master/config_listen.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 

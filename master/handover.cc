@@ -2,11 +2,13 @@
 
 #include <array>
 #include <charconv>
+#include <concepts>
 #include <map>
 #include <type_traits>
 #include <utility>
 
 #include "common/url.h"
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -92,38 +94,36 @@ class RecordReader {
   const std::string& trouble() const { return trouble_; }
 
   void value(std::string_view key, std::string& text) {
-    if (const auto found = values_.find(key); found != values_.end()) text = found->second;
+    if (const std::string* found = find(key)) text = *found;
   }
   template <class Number>
   requires std::is_arithmetic_v<Number>
   void value(std::string_view key, Number& number) {
-    const auto found = values_.find(key);
-    if (found == values_.end()) return;
+    const std::string* text = find(key);
+    if (text == nullptr) return;
     if constexpr (std::is_same_v<Number, bool>) {
-      number = found->second == "1";
+      number = *text == "1";
     } else {
-      const std::string& text = found->second;
-      const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-      if (read.ec != std::errc() || read.ptr != text.data() + text.size()) complain(key);
+      const char* end = text->data() + text->size();
+      const auto read = std::from_chars(text->data(), end, number);
+      if (read.ec != std::errc() || read.ptr != end) complain(key);
     }
   }
   void value(std::string_view key, std::optional<int64_t>& number) {
-    if (!values_.contains(key)) return;
-    value(key, number.emplace());
+    if (find(key)) value(key, number.emplace());
   }
   void value(std::string_view key, Order& order) {
-    const auto found = values_.find(key);
-    if (found == values_.end()) return;
+    const std::string* text = find(key);
+    if (text == nullptr) return;
     for (const auto& [name, known] : kOrders) {
-      if (name == found->second) {
-        order = known;
-        return;
-      }
+      if (name != *text) continue;
+      order = known;
+      return;
     }
     complain(key);
   }
   void value(const std::string& prefix, std::optional<ListenTls>& tls) {
-    if (!values_.contains(prefix + "key_pem")) return;
+    if (!find(prefix + "key_pem")) return;
     tls.emplace();
     value(prefix + "certificate", tls->certificate);
     value(prefix + "key", tls->key);
@@ -138,6 +138,11 @@ class RecordReader {
   }
 
  private:
+  const std::string* find(std::string_view key) const {
+    const auto found = values_.find(key);
+    return found == values_.end() ? nullptr : &found->second;
+  }
+
   void complain(std::string_view key) {
     if (trouble_.empty()) trouble_ = std::string(name_) + " " + std::string(key);
   }
@@ -147,11 +152,13 @@ class RecordReader {
   std::string trouble_;
 };
 
-// Each kind of record, described once for both directions.
+template <class T, class Kind>
+concept Is = std::same_as<std::remove_const_t<T>, Kind>;
 
-template <class Record, class T>
-void describe(Record& record,
-              T& service) requires std::is_same_v<std::remove_const_t<T>, Handover::Service> {
+// Each kind of record, described once for both directions: to be written, it is const.
+
+template <class Record>
+void describe(Record& record, Is<Handover::Service> auto& service) {
   record.value("pid", service.pid);
   record.value("program", service.program);
   record.value("version", service.version);
@@ -167,16 +174,15 @@ void describe(Record& record,
   record.value("lifeline_write", service.lifeline_write);
 }
 
-template <class Record, class T>
-void describe(Record& record, T& outcome) requires std::is_same_v<std::remove_const_t<T>, Outcome> {
+template <class Record>
+void describe(Record& record, Is<Outcome> auto& outcome) {
   record.value("sequence", outcome.sequence);
   record.value("started_us", outcome.started_us);
   record.value("problem", outcome.problem);
 }
 
-template <class Record, class T>
-void describe(Record& record,
-              T& listener) requires std::is_same_v<std::remove_const_t<T>, Handover::Listener> {
+template <class Record>
+void describe(Record& record, Is<Handover::Listener> auto& listener) {
   record.value("fd", listener.fd);
   record.value("configured", listener.configured);
   record.value("device", listener.device);
@@ -185,9 +191,8 @@ void describe(Record& record,
   record.value("tls.", listener.tls);
 }
 
-template <class Record, class T>
-void describe(Record& record,
-              T& board) requires std::is_same_v<std::remove_const_t<T>, Handover::Board> {
+template <class Record>
+void describe(Record& record, Is<Handover::Board> auto& board) {
   record.value("fd", board.fd);
   record.value("size", board.layout.size);
   record.value("slots", board.layout.slots);
@@ -197,9 +202,8 @@ void describe(Record& record,
   record.values(kState, board.layout.states);
 }
 
-template <class Record, class T>
-void describe(Record& record,
-              T& worker) requires std::is_same_v<std::remove_const_t<T>, Handover::Worker> {
+template <class Record>
+void describe(Record& record, Is<Handover::Worker> auto& worker) {
   record.value("pid", worker.pid);
   record.value("slot", worker.slot);
   record.value("generation", worker.generation);
@@ -211,16 +215,14 @@ void describe(Record& record,
   record.value("board_slot", worker.board_slot);
 }
 
-template <class Record, class T>
-void describe(Record& record,
-              T& generation) requires std::is_same_v<std::remove_const_t<T>, Handover::Generation> {
+template <class Record>
+void describe(Record& record, Is<Handover::Generation> auto& generation) {
   record.value("number", generation.number);
   record.value("places", generation.places);
 }
 
-template <class Record, class T>
-void describe(Record& record,
-              T& setting) requires std::is_same_v<std::remove_const_t<T>, ConfigSetting> {
+template <class Record>
+void describe(Record& record, Is<ConfigSetting> auto& setting) {
   record.value("key", setting.key);
   record.value("value", setting.value);
   record.value("is_default", setting.is_default);
@@ -287,6 +289,13 @@ Result<void> check_title(std::string_view line) {
 
 }  // namespace
 
+std::vector<int> descriptors_of(const Handover& handover) {
+  std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
+  for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
+  for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
+  return out;
+}
+
 std::string print_handover(const Handover& handover) {
   std::string out = std::string(kTitle) + " " + std::to_string(kHandoverVersion) + "\n";
   for_each_kind(handover, [&out](std::string_view name, const auto& records) {
@@ -304,16 +313,11 @@ std::string print_handover(const Handover& handover) {
 }
 
 Result<Handover> parse_handover(std::string_view text) {
-  const auto take_line = [&text] {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    return line;
-  };
-  if (const auto known = check_title(take_line()); !known) return known.error();
+  if (const auto known = check_title(take_line(text)); !known) return known.error();
   Handover out;
   while (true) {
     if (text.empty()) return refused("its end is missing");
-    RecordReader record(take_line());
+    RecordReader record(take_line(text));
     if (record.name() == kEnd) break;
     for_each_kind(out, [&record](std::string_view name, auto& records) {
       if (record.name() != name) return;

@@ -90,6 +90,9 @@ struct Handover {
   std::vector<ConfigSetting> settings;  // of that generation
 };
 
+// Every descriptor that it names, each as often as it does.
+std::vector<int> descriptors_of(const Handover& handover);
+
 std::string print_handover(const Handover& handover);
 
 // An error for a text that is none, for a version that this program does not know, and for numbers

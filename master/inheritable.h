@@ -1,4 +1,5 @@
 // What execve() needs: descriptors that survive it, and texts in the form that it takes.
+// Used by the master and by the child that becomes a trial.
 #pragma once
 
 #include <fcntl.h>

@@ -33,9 +33,7 @@ class Descriptors {
   }
 
   Result<void> own_all(const Handover& handover) {
-    std::vector<int> all{handover.service.lifeline_read, handover.service.lifeline_write};
-    for (const auto& listener : handover.listeners) all.push_back(listener.fd);
-    for (const auto& board : handover.boards) all.push_back(board.fd);
+    std::vector<int> all = descriptors_of(handover);
     std::sort(all.begin(), all.end());
     if (std::adjacent_find(all.begin(), all.end()) != all.end()) {
       return refused("a descriptor was handed over twice");

@@ -1,5 +1,6 @@
-// What a Handover names, taken into this process: the estate of the program that ran here before,
-// or, in a trial, copies of it. Taking changes nothing that others see.
+// What a Handover names, taken into this process: the descriptors and workers of the program that
+// ran here before, or, in a trial, copies of them. Taking changes nothing that others see. Runs in
+// the master, and in a trial.
 #pragma once
 
 #include <vector>
@@ -27,7 +28,7 @@ struct Inheritance {
   static Result<Inheritance> take(const Handover& handover);
 };
 
-// The room of a scoreboard: several generations of many workers; a slot takes three cache lines.
+// The room of a scoreboard: several generations of many workers; a slot takes some 450 bytes.
 constexpr size_t kSlots = 512;
 
 }  // namespace streamgate

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -56,16 +57,15 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
   return error;
 }
 
-std::optional<long> number_in(const std::string& pid_file) {
-  std::ifstream file(pid_file);
-  long pid = 0;
-  return file >> pid ? std::optional(pid) : std::nullopt;
+std::optional<pid_t> named_by(const std::string& pid_file) {
+  const auto text = read_small_file(pid_file);
+  return text ? pid_in(*text) : std::nullopt;
 }
 
 // Whether another service has been started over this pid file, as while the last streams of this
 // one are still draining.
 bool names_another(const std::string& pid_file) {
-  return number_in(pid_file).value_or(::getpid()) != ::getpid();
+  return named_by(pid_file).value_or(::getpid()) != ::getpid();
 }
 
 }  // namespace
@@ -92,7 +92,7 @@ Result<void> PidFile::move_to(const std::string& path) {
 
 void PidFile::remove() {
   if (path_.empty()) return;
-  if (number_in(path_) == ::getpid()) ::unlink(path_.c_str());
+  if (named_by(path_) == ::getpid()) ::unlink(path_.c_str());
   path_.clear();
 }
 
@@ -120,6 +120,14 @@ Result<std::string> read_small_file(const std::string& path) {
   std::ifstream file(path);
   if (!file) return failed("cannot read", path);
   return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+std::optional<pid_t> pid_in(const std::string& text) {
+  pid_t pid = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), pid);
+  const bool is_all = read.ptr == text.data() + text.size() || *read.ptr == '\n';
+  if (read.ec != std::errc() || !is_all || pid < 1) return std::nullopt;
+  return pid;
 }
 
 uint64_t start_ticks_of(pid_t pid) {

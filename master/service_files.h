@@ -38,6 +38,9 @@ class PidFile {
   std::string path_;
 };
 
+// What the text of a pid file says; none for what no process can be called. In any process.
+std::optional<pid_t> pid_in(const std::string& text);
+
 // Where the status of the service with this pid file stands.
 std::string status_path(const std::string& pid_file);
 

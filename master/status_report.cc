@@ -1,11 +1,13 @@
 #include "master/status_report.h"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <utility>
 
 #include "common/log.h"
 #include "common/version.h"
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -125,8 +127,7 @@ std::string print_status(const StatusReport& report) {
 std::optional<std::string> status_value(std::string_view text, std::string_view line,
                                         std::string_view key) {
   while (!text.empty()) {
-    const std::string_view first = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(first.size() + 1, text.size()));
+    const std::string_view first = take_line(text);
     if (first.substr(0, first.find(' ')) != line || first.size() == line.size()) continue;
     return value_in(first.substr(line.size() + 1), key);
   }

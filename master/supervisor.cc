@@ -16,7 +16,7 @@
 #include "common/version.h"
 #include "master/config_listen.h"
 #include "master/inheritance.h"
-#include "master/service_control.h"
+#include "master/running_service.h"
 #include "master/supervisor_limits.h"
 
 namespace streamgate {
@@ -86,9 +86,9 @@ int Supervisor::run() {
 Result<void> Supervisor::start() {
   open_standard_descriptors();
   started_ms_ = monotonic_ms();
-  executable_ = running_executable();
+  program_file_ = running_program_file();
   manager_ = ServiceManager::from_environment();
-  if (auto taken = take_inherited_sockets(); !taken) return taken;
+  if (auto taken = adopt_manager_sockets(); !taken) return taken;
   LoadedConfig loaded = load_config_in_effect();
   if (!loaded.ok()) return Error{Reason::internal, "the configuration is wrong"};
 
@@ -105,7 +105,8 @@ Result<void> Supervisor::start() {
   auto account = find_account(loaded.config.user);
   if (!account) return account.error();
   if (auto opened = open_log_files(loaded.config.log, *account); !opened) return opened;
-  auto generation = Generation::prepare(++last_generation_, std::move(loaded.config), inherited_);
+  auto generation =
+      Generation::prepare(++last_generation_, std::move(loaded.config), from_manager_);
   if (!generation) return generation.error();
   current_ = std::make_unique<Generation>(*std::move(generation));
   if (auto written = claim_pid_file(); !written) return written;
@@ -129,11 +130,11 @@ Result<void> Supervisor::watch_signals() {
   return {};
 }
 
-Result<void> Supervisor::take_inherited_sockets() {
+Result<void> Supervisor::adopt_manager_sockets() {
   for (const int fd : manager_.sockets()) {
     auto listener = Listener::adopt(fd);
     if (!listener) return listener.error();
-    inherited_.push_back(std::make_shared<const Listener>(*std::move(listener)));
+    from_manager_.push_back(std::make_shared<const Listener>(*std::move(listener)));
   }
   return {};
 }
@@ -143,8 +144,8 @@ LoadedConfig Supervisor::load_config_in_effect() const {
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
   }
-  if (inherited_.empty()) return loaded;
-  loaded.config.listen = listen_at(addresses_of(inherited_), loaded.config.listen);
+  if (from_manager_.empty()) return loaded;
+  loaded.config.listen = listen_at(addresses_of(from_manager_), loaded.config.listen);
   return loaded;
 }
 
@@ -159,7 +160,7 @@ int Supervisor::stop_all_workers() {
   // Workers still hold the sockets; the last of them to let go ends the queue.
   current_->remove_files_not_in({});
   current_->listeners.clear();
-  inherited_.clear();
+  from_manager_.clear();
   state_changed_ = true;
   manager_.notify("STOPPING=1");
   tell_workers_to_stop();
@@ -185,16 +186,20 @@ void Supervisor::stop(Stop how) {
 
 void Supervisor::tell_workers_to_stop() {
   const int64_t now = monotonic_ms();
-  const DrainConfig& drain = current_->config.drain;
   for (WorkerProcess& worker : workers_) {
     if (stop_ == Stop::at_once) {
       worker.leave(now, kLeaveGrace);
     } else if (stop_ == Stop::bounded) {
-      worker.drain(now, drain.stop_timeout);
+      worker.drain(now, current_->config.drain.stop_timeout);
     } else {
-      worker.drain(now, drain.timeout.count() > 0 ? std::optional(drain.timeout) : std::nullopt);
+      worker.drain(now, drain_limit());
     }
   }
+}
+
+std::optional<Milliseconds> Supervisor::drain_limit() const {
+  const Milliseconds limit = current_->config.drain.timeout;
+  return limit.count() > 0 ? std::optional(limit) : std::nullopt;
 }
 
 void Supervisor::abort_start(const std::string& reason) {

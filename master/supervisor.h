@@ -20,13 +20,13 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
-#include "master/binary_trial.h"
 #include "master/child_process.h"
 #include "master/config_loader.h"
-#include "master/executable.h"
 #include "master/generation.h"
 #include "master/handover.h"
 #include "master/listener.h"
+#include "master/program_file.h"
+#include "master/program_trial.h"
 #include "master/service_files.h"
 #include "master/service_manager.h"
 #include "master/status_report.h"
@@ -69,20 +69,21 @@ class Supervisor {
 
   // A trial of the program file that is to replace this one.
   struct Upgrade {
-    BinaryTrial trial;
-    FileIdentity candidate;  // the file that is tried
+    ProgramTrial trial;
+    FileIdentity identity;  // of the file that is tried
     int64_t deadline_ms;
   };
 
   // Start and stop: supervisor.cc
   Result<void> start();
   Result<void> watch_signals();
-  Result<void> take_inherited_sockets();
+  Result<void> adopt_manager_sockets();
   LoadedConfig load_config_in_effect() const;
   Result<void> claim_pid_file();
   int stop_all_workers();
   void stop(Stop how);
   void tell_workers_to_stop();
+  std::optional<Milliseconds> drain_limit() const;  // drain.timeout; none: streams have no limit
 
   // The loop's steps, in its order: supervisor.cc
   void reap_exited_workers();
@@ -112,6 +113,8 @@ class Supervisor {
   std::string_view state_name() const;
   std::string summary() const;
   void tell_ready() const;
+  // Those of current_. What went wrong, which is logged, and the old ones stay; empty: nothing.
+  std::string open_current_logs() const;
   void reopen_logs();
   void log_state() const;
 
@@ -119,6 +122,7 @@ class Supervisor {
   void begin_wanted_reload();
   bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
   bool is_held();
+  size_t draining_workers() const;
   size_t most_draining_workers() const;
   void begin_reload();
   void finish_reload_if_ready();
@@ -143,7 +147,7 @@ class Supervisor {
   Result<void> take_over(UniqueFd state);
 
   Program program_;
-  Executable executable_;
+  ProgramFile program_file_;
   std::optional<Scoreboard> scoreboard_;
   UniqueFd signal_fd_;
   UniqueFd lifeline_read_;   // handed to workers
@@ -155,7 +159,7 @@ class Supervisor {
   PidFile pid_file_;
   StatusFile status_file_;
   ServiceManager manager_;
-  Listeners inherited_;  // from the service manager; if there are some, they replace `listen`
+  Listeners from_manager_;  // from the service manager; if there are some, they replace `listen`
   Outcome last_reload_;
   Outcome last_reopen_;
   int64_t reload_started_us_ = 0;

@@ -1,4 +1,5 @@
-// How long the master waits for what it has started. Shared by the files of the Supervisor.
+// How long the master waits for what it has started. Shared by the files of the Supervisor,
+// and by `-s`, which waits for the whole of a reload.
 #pragma once
 
 #include <cstdint>

@@ -32,9 +32,7 @@ void Supervisor::begin_wanted_reload() {
 
 // A reload adds a generation to those that still drain. Too many of them, and it waits.
 bool Supervisor::is_held() {
-  const auto draining = static_cast<size_t>(std::count_if(
-      workers_.begin(), workers_.end(),
-      [](const WorkerProcess& worker) { return worker.order() != WorkerProcess::Order::serve; }));
+  const size_t draining = draining_workers();
   const size_t limit = most_draining_workers();
   const bool is_new = held_reason_.empty();
   std::string reason;
@@ -47,6 +45,13 @@ bool Supervisor::is_held() {
   if (held_reason_.empty()) return false;
   if (is_new) log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
   return true;
+}
+
+size_t Supervisor::draining_workers() const {
+  const auto count = std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker.order() != WorkerProcess::Order::serve;
+  });
+  return static_cast<size_t>(count);
 }
 
 // The scoreboard bounds it, too: this generation and the next one need room.
@@ -113,10 +118,9 @@ void Supervisor::commit_reload() {
   reload_.reset();
   first_generation_ready_ = true;  // of a service whose first configuration needed mending, too
   const int64_t now = monotonic_ms();
-  const Milliseconds limit = current_->config.drain.timeout;
   for (WorkerProcess& worker : workers_) {
     if (worker.identity().generation == current_->number) continue;
-    worker.drain(now, limit.count() > 0 ? std::optional(limit) : std::nullopt);
+    worker.drain(now, drain_limit());
   }
   old->remove_files_not_in(current_->listeners);
   if (const auto moved = claim_pid_file(); !moved) {
@@ -132,19 +136,17 @@ void Supervisor::abandon_reload(const std::string& reason) {
   const Reload abandoned = *std::exchange(reload_, std::nullopt);
   if (abandoned.probe) ::kill(abandoned.probe->pid(), SIGKILL);
   const int64_t now = monotonic_ms();
-  const Milliseconds limit = current_->config.drain.timeout;
   for (WorkerProcess& worker : workers_) {
     if (worker.identity().generation != abandoned.generation->number) continue;
     // One that was ready may have taken clients already: they are served to their end.
     if (worker.is_ready()) {
-      worker.drain(now, limit.count() > 0 ? std::optional(limit) : std::nullopt);
+      worker.drain(now, drain_limit());
     } else {
       worker.leave(now, kLeaveGrace);
     }
   }
   abandoned.generation->remove_files_not_in(current_->listeners);
-  const auto restored = open_log_files(current_->config.log, current_->account);
-  if (!restored) log::error("log.reopen_failed", {{"reason", restored.error().detail}});
+  open_current_logs();
   reload_failed(reason, "");
 }
 

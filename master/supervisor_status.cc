@@ -50,10 +50,8 @@ std::string Supervisor::summary() const {
   std::string out = std::string(state_name()) + ", generation " + std::to_string(current_->number) +
                     ": " + std::to_string(of_this) + " of " +
                     std::to_string(current_->places.size()) + " workers ready";
-  const auto leaving = std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
-    return worker.order() != WorkerProcess::Order::serve;
-  });
-  if (leaving > 0) out += ", " + std::to_string(leaving) + " draining";
+  const size_t draining = draining_workers();
+  if (draining > 0) out += ", " + std::to_string(draining) + " draining";
   if (!held_reason_.empty()) out += "; a reload is held: " + held_reason_;
   if (last_reload_.sequence == 0) return out;
   // One line, whatever the reason quotes.
@@ -92,13 +90,19 @@ void Supervisor::tell_ready() const {
   manager_.notify("READY=1\nMAINPID=" + std::to_string(::getpid()) + "\nSTATUS=" + summary());
 }
 
+std::string Supervisor::open_current_logs() const {
+  const auto opened = open_log_files(current_->config.log, current_->account);
+  if (opened) return {};
+  log::error("log.reopen_failed", {{"reason", opened.error().detail}});
+  return opened.error().detail;
+}
+
 void Supervisor::reopen_logs() {
   const int64_t started_us = monotonic_us();
-  const auto opened = open_log_files(current_->config.log, current_->account);
-  if (!opened) log::error("log.reopen_failed", {{"reason", opened.error().detail}});
-  if (opened) log::info("log.reopened");
+  const std::string problem = open_current_logs();
+  if (problem.empty()) log::info("log.reopened");
   for (const WorkerProcess& worker : workers_) worker.send(SIGUSR1);
-  last_reopen_.record(started_us, opened ? "" : opened.error().detail);
+  last_reopen_.record(started_us, problem);
   state_changed_ = true;
 }
 

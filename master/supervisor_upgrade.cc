@@ -18,7 +18,6 @@
 #include "common/log.h"
 #include "common/memory_file.h"
 #include "common/version.h"
-#include "master/child_process.h"
 #include "master/inheritable.h"
 #include "master/inheritance.h"
 #include "master/supervisor.h"
@@ -68,21 +67,21 @@ void execute(const Candidate& candidate, int state) {
 // ---- in the program that is replaced
 
 bool Supervisor::begin_upgrade() {
-  if (executable_.path.empty() || !executable_.identity) return false;
-  const auto found = identify(executable_.path);
+  if (program_file_.path.empty() || !program_file_.identity) return false;
+  const auto found = identify(program_file_.path);
   if (!found) {
     log::warn("upgrade.no_program", {{"reason", found.error().detail}});
     return false;
   }
-  if (*found == *executable_.identity) return false;
-  log::info("upgrade.started", {{"program", executable_.path}, {"version", version()}});
-  if (const auto looked = look_at_program(executable_.path); !looked) {
-    upgrade_refused({{}, looked.error().detail, {}});
+  if (*found == *program_file_.identity) return false;
+  log::info("upgrade.started", {{"program", program_file_.path}, {"version", version()}});
+  if (const auto looked = look_at_program(program_file_.path); !looked) {
+    upgrade_refused(refusal(looked.error().detail));
     return true;
   }
-  auto trial = BinaryTrial::start({executable_.path, program_.arguments}, handover());
+  auto trial = ProgramTrial::start({program_file_.path, program_.arguments}, handover());
   if (!trial) {
-    upgrade_refused({{}, trial.error().detail, {}});
+    upgrade_refused(refusal(trial.error().detail));
     return true;
   }
   upgrade_ = Upgrade{*std::move(trial), *found, monotonic_ms() + kTrialLimitMs};
@@ -94,8 +93,8 @@ void Supervisor::judge_trial(int wait_status) {
   const Upgrade upgrade = *std::exchange(upgrade_, std::nullopt);
   const TrialVerdict verdict = upgrade.trial.verdict(wait_status);
   if (!verdict.is_ready()) return upgrade_refused(verdict);
-  const auto found = identify(executable_.path);
-  if (!found || !(*found == upgrade.candidate)) {
+  const auto found = identify(program_file_.path);
+  if (!found || !(*found == upgrade.identity)) {
     reload_wanted_ = true;  // what has been tried is not what stands there now
     return;
   }
@@ -110,21 +109,21 @@ void Supervisor::end_late_trial() {
 }
 
 void Supervisor::execute_upgrade(const std::string& to_version) {
-  const Handover estate = handover();
-  auto state = make_memory_file("streamgate-state", print_handover(estate));
-  if (!state) return upgrade_refused({{}, state.error().detail, {}});
+  const Handover handed_over = handover();
+  auto state = make_memory_file("streamgate-state", print_handover(handed_over));
+  if (!state) return upgrade_refused(refusal(state.error().detail));
   log::info("upgrade.executing",
-            {{"program", executable_.path}, {"from", version()}, {"to", to_version}});
-  std::vector<int> descriptors = descriptors_of(estate);
+            {{"program", program_file_.path}, {"from", version()}, {"to", to_version}});
+  std::vector<int> descriptors = descriptors_of(handed_over);
   descriptors.push_back(state->get());
   int error = 0;
   {
     const SignalsBlocked blocked;
     const Inheritable inheritable(std::move(descriptors));
-    execute({executable_.path, program_.arguments}, state->get());
+    execute({program_file_.path, program_.arguments}, state->get());
     error = errno;
   }
-  upgrade_refused({{}, std::string("cannot be executed: ") + std::strerror(error), {}});
+  upgrade_refused(refusal(std::string("cannot be executed: ") + std::strerror(error)));
 }
 
 void Supervisor::abandon_upgrade(const std::string& reason) {
@@ -140,14 +139,14 @@ void Supervisor::upgrade_refused(const TrialVerdict& verdict) {
     }
     return reload_failed("the configuration is wrong", first_of(verdict.problems));
   }
-  log::error("upgrade.refused", {{"program", executable_.path}, {"reason", verdict.reason}});
-  reload_failed("the new program " + executable_.path + " is refused: " + verdict.reason, "");
+  log::error("upgrade.refused", {{"program", program_file_.path}, {"reason", verdict.reason}});
+  reload_failed("the new program " + program_file_.path + " is refused: " + verdict.reason, "");
 }
 
 Handover Supervisor::handover() const {
   Handover out;
   out.service = {.pid = ::getpid(),
-                 .program = executable_.path,
+                 .program = program_file_.path,
                  .version = version(),
                  .pid_file = pid_file_.path(),
                  .notify_socket = manager_.notify_socket(),
@@ -170,14 +169,14 @@ void Supervisor::hand_over_generation(Handover& out) const {
   for (size_t i = 0; i < current_->listeners.size(); ++i) {
     const auto& listener = current_->listeners[i];
     const bool is_managed =
-        std::find(inherited_.begin(), inherited_.end(), listener) != inherited_.end();
+        std::find(from_manager_.begin(), from_manager_.end(), listener) != from_manager_.end();
     out.listeners.push_back(
         {listener->fd(), is_managed ? std::string() : listener->configured().to_string(),
          listener->device(), listener->inode(), is_managed, current_->config.listen[i].tls});
   }
   out.generation = {current_->number, static_cast<unsigned>(current_->places.size())};
   Config config = current_->config;
-  if (!inherited_.empty()) config.listen = default_config().listen;  // theirs may have no text
+  if (!from_manager_.empty()) config.listen = default_config().listen;  // theirs may have no text
   out.settings = settings_of(config);
 }
 
@@ -204,8 +203,9 @@ void Supervisor::hand_over_workers(Handover& out) const {
 
 Result<void> Supervisor::take_over(UniqueFd state) {
   const auto text = read_memory_file(state.get(), kMostHandoverBytes);
-  if (!text)
+  if (!text) {
     return Error{Reason::internal, std::string(kStateVariable) + ": " + text.error().detail};
+  }
   state.reset();
   auto handover = parse_handover(*text);
   if (!handover) return handover.error();
@@ -215,13 +215,13 @@ Result<void> Supervisor::take_over(UniqueFd state) {
   if (!inheritance) return inheritance.error();
   if (auto watching = watch_signals(); !watching) return watching;
 
-  executable_ = running_executable();
-  executable_.path = service.program;
+  program_file_ = running_program_file();
+  program_file_.path = service.program;
   manager_ = ServiceManager(service.notify_socket, service.watchdog_ms);
   pid_file_.resume(service.pid_file);
   lifeline_read_ = std::move(inheritance->lifeline_read);
   lifeline_write_ = std::move(inheritance->lifeline_write);
-  inherited_ = std::move(inheritance->from_manager);
+  from_manager_ = std::move(inheritance->from_manager);
   current_ = std::make_unique<Generation>(std::move(inheritance->generation));
   scoreboard_.emplace(std::move(inheritance->scoreboard));
   workers_ = std::move(inheritance->workers);
@@ -233,9 +233,7 @@ Result<void> Supervisor::take_over(UniqueFd state) {
   reload_wanted_ = service.reload_wanted;
   first_generation_ready_ = service.is_ready;
   last_turn_ms_ = monotonic_ms();
-  if (const auto opened = open_log_files(current_->config.log, current_->account); !opened) {
-    log::error("log.reopen_failed", {{"reason", opened.error().detail}});
-  }
+  open_current_logs();
   log::info("upgrade.done", {{"from", service.version},
                              {"to", version()},
                              {"workers", workers_.size()},

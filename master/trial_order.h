@@ -1,4 +1,4 @@
-// What the master that serves hands to the trial of a new program file.
+// What the master that serves hands to the trial of a new program file, on its command line.
 #pragma once
 
 namespace streamgate {

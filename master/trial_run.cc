@@ -30,7 +30,6 @@ namespace {
 
 constexpr int kLookMs = 10;
 
-TrialVerdict refused(std::string reason) { return {{}, std::move(reason), {}}; }
 TrialVerdict ready() { return {version(), {}, {}}; }
 // No fault of the program: the reload after the takeover, or of the old one, would say the same.
 TrialVerdict wrong_config(std::vector<std::string> problems) {
@@ -53,12 +52,12 @@ std::optional<TrialVerdict> check_config(const Program& program, const Generatio
     }
     return program.check_worker_config(generation.config);
   });
-  if (!probe) return refused(probe.error().detail);
+  if (!probe) return refusal(probe.error().detail);
   const int status = wait_for(probe->pid());
   const auto outcome = probe->outcome(status);
   if (outcome) return std::nullopt;
   // A check that judges ends so; any other end is the program's own.
-  if (!Ending{status}.is_exit(EXIT_FAILURE)) return refused(outcome.error().detail);
+  if (!Ending{status}.is_exit(EXIT_FAILURE)) return refusal(outcome.error().detail);
   return wrong_config({outcome.error().detail});
 }
 
@@ -87,22 +86,22 @@ int become_worker(const Program& program, const Generation& generation, Scoreboa
 // The limit of time is the master's: it kills us and our worker.
 TrialVerdict try_worker(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
-  if (!scoreboard) return refused(scoreboard.error().detail);
+  if (!scoreboard) return refusal(scoreboard.error().detail);
   scoreboard->take();
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return refused("pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) return refusal("pipe");
   const UniqueFd lifeline(ends[0]);
   UniqueFd our_end(ends[1]);
   const auto worker = fork_child([&] {
     our_end.reset();
     return become_worker(program, generation, *scoreboard, lifeline.get());
   });
-  if (!worker) return refused(worker.error().detail);
+  if (!worker) return refusal(worker.error().detail);
   while (true) {
     int status = 0;
     if (::waitpid(*worker, &status, WNOHANG) != 0) {
       const Ending ending{status};
-      return refused("its worker ended with " + ending.kind() + " " + ending.value());
+      return refusal("its worker ended with " + ending.kind() + " " + ending.value());
     }
     if (scoreboard->slots()[0].state.load() == WorkerState::ready) break;
     ::poll(nullptr, 0, kLookMs);
@@ -122,12 +121,12 @@ TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>
   // Logs are opened by the takeover; until then a trial says what it has to say to the master.
   loaded.config.log = {.level = LogLevel::warn, .access = "off", .error = "stderr"};
   if (const auto opened = log::open(loaded.config.log); !opened) {
-    return refused(opened.error().detail);
+    return refusal(opened.error().detail);
   }
   Listeners stand_ins;
   for (const ListenConfig& entry : loaded.config.listen) {
     auto listener = Listener::stand_in(entry.address);
-    if (!listener) return refused(listener.error().detail);
+    if (!listener) return refusal(listener.error().detail);
     stand_ins.push_back(std::make_shared<const Listener>(*std::move(listener)));
   }
   const auto generation = Generation::prepare(1, std::move(loaded.config), stand_ins);
@@ -139,15 +138,15 @@ TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>
 
 TrialVerdict try_all(const Program& program, int state) {
   const auto text = read_memory_file(state, kMostHandoverBytes);
-  if (!text) return refused(text.error().detail);
+  if (!text) return refusal(text.error().detail);
   const auto handover = parse_handover(*text);
-  if (!handover) return refused(handover.error().detail);
-  if (handover->service.pid != ::getppid()) return refused("the state is not of our parent");
+  if (!handover) return refusal(handover.error().detail);
+  if (handover->service.pid != ::getppid()) return refusal("the state is not of our parent");
   std::vector<SocketAddress> from_manager;
   {
     // Gone again before a worker could hold any of it.
     const auto inheritance = Inheritance::take(*handover);
-    if (!inheritance) return refused(inheritance.error().detail);
+    if (!inheritance) return refusal(inheritance.error().detail);
     from_manager = addresses_of(inheritance->from_manager);
   }
   return try_config(program, from_manager);

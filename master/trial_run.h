@@ -1,4 +1,4 @@
-// The new program's half of an upgrade's trial (master/binary_trial.h): `main` comes here instead
+// The new program's half of an upgrade's trial (master/program_trial.h): `main` comes here instead
 // of serving. Runs in a child of the master that serves, and ends with it.
 #pragma once
 

@@ -1,6 +1,9 @@
 #include "master/trial_verdict.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -17,6 +20,8 @@ std::string one_line(std::string text) {
 }
 
 }  // namespace
+
+TrialVerdict refusal(std::string reason) { return {{}, std::move(reason), {}}; }
 
 std::string print_verdict(const TrialVerdict& verdict) {
   std::string out = std::string(kTitle) + "\n";
@@ -37,8 +42,7 @@ std::optional<TrialVerdict> parse_verdict(std::string_view text) {
   TrialVerdict out;
   bool has_title = false;
   while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::string_view line = take_line(text);
     if (!has_title) {
       if (line != kTitle) return std::nullopt;
       has_title = true;

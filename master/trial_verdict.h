@@ -1,5 +1,5 @@
 // What a program file that is to replace the running one says of itself at the end of its trial
-// (master/binary_trial.h): that it can take over, or why not. As a text through a pipe; its first
+// (master/program_trial.h): that it can take over, or why not. As a text through a pipe; its first
 // line proves that a Streamgate speaks. Pure.
 #pragma once
 
@@ -18,6 +18,9 @@ struct TrialVerdict {
 
   bool is_ready() const { return !version.empty(); }
 };
+
+// That of a program that cannot take over.
+TrialVerdict refusal(std::string reason);
 
 // At most as long as a pipe holds, so that nobody has to read it while it is written.
 constexpr size_t kMostVerdictBytes = size_t{32} * 1024;

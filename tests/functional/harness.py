@@ -10,6 +10,7 @@ SIGTERM and must leave with status 0 and without a word from a sanitizer. A test
 the proxy's log.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -341,6 +342,30 @@ def closed_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def taken_address():
+    """A loopback address on which somebody else listens."""
+    with socket.socket() as rival:
+        rival.bind(("127.0.0.1", 0))
+        rival.listen()
+        yield f"127.0.0.1:{rival.getsockname()[1]}"
+
+
+def wait_until_stopped(*answers):
+    """Waits until none of the upstream's answers has been able to send for a second; returns what
+    they had sent together."""
+    state = [-1, 0.0]
+
+    def rests():
+        sent = sum(answer.sent for answer in answers)
+        if sent != state[0]:
+            state[:] = sent, time.monotonic()
+        return time.monotonic() - state[1] > 1.0
+
+    wait_until(rests, 60, "the upstream to be stopped")
+    return state[0]
 
 
 def main():

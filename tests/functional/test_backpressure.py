@@ -3,7 +3,7 @@
 import socket
 import time
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import ProxyTest, main, stream_path, wait_until, wait_until_stopped
 from upstream import Answer, playlist
 
 MIB = 1 << 20
@@ -27,19 +27,6 @@ class Backpressure(ProxyTest):
             then="close",
         )
 
-    def settled(self, *answers):
-        """Waits until the upstream has not been able to send for a second; what it had sent."""
-        state = [0, time.monotonic()]
-
-        def still():
-            sent = sum(answer.sent for answer in answers)
-            if sent != state[0]:
-                state[:] = sent, time.monotonic()
-            return time.monotonic() - state[1] > 1.0
-
-        wait_until(still, 60, "the upstream to be stopped")
-        return state[0]
-
     def test_a_client_that_stops_reading_stops_the_upstream_and_gets_everything_later(self):
         proxy = self.proxy()
         up = self.upstream(self.endless())
@@ -48,7 +35,7 @@ class Backpressure(ProxyTest):
         with proxy.connect(receive_buffer=64 * 1024, timeout=60) as client:
             client.request(stream_path(up.url("/a.ts")))
             client.read_head()
-            sent = self.settled(up.answers[0])
+            sent = wait_until_stopped(up.answers[0])
             self.assertLess(sent, 64 * MIB)
             self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
             self.assertEqual(self.read_all(client), self.total)
@@ -100,7 +87,7 @@ class Backpressure(ProxyTest):
         with proxy.connect(receive_buffer=64 * 1024) as client:
             client.request(stream_path(up.url("/a.ts")))
             client.read_head()
-            self.assertLess(self.settled(answer), 64 * MIB)
+            self.assertLess(wait_until_stopped(answer), 64 * MIB)
             self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
         wait_until(answer.closed.is_set, what="the upstream to be cancelled")
 
@@ -115,7 +102,7 @@ class Backpressure(ProxyTest):
             client.request(stream_path(up.url("/a.ts")))
         for client in clients:
             client.read_head()
-        self.settled(*answers)
+        wait_until_stopped(*answers)
         self.assertLess((proxy.resident_bytes() - before) / len(clients), 0.5 * MIB)
         # Others are served meanwhile.
         self.assertEqual(proxy.ask("/health").status, 200)

@@ -87,7 +87,6 @@ class Bodies(ProxyTest):
             while client.pending != b"firstlater":
                 self.assertTrue(client.receive_more())
 
-
     def test_small_chunks_of_one_read_leave_together(self):
         up = self.upstream(chunked(BODY[:20_000], size=3))
         with self.proxy().connect() as client:

@@ -54,12 +54,14 @@ class TlsTest(ProxyTest):
 
 class Serving(TlsTest):
     def test_bodies_of_every_framing(self):
-        up = self.upstream({
-            "/length": ok(LARGE),
-            "/chunked": chunked(LARGE, size=65_537),
-            "/close": Answer(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE, "close"),
-            "/empty": ok(b""),
-        })
+        up = self.upstream(
+            {
+                "/length": ok(LARGE),
+                "/chunked": chunked(LARGE, size=65_537),
+                "/close": Answer(b"HTTP/1.1 200 OK\r\n\r\n" + LARGE, "close"),
+                "/empty": ok(b""),
+            }
+        )
         proxy = self.tls_proxy()
         self.assertEqual(proxy.stream(up.url("/length")).body, LARGE)
         self.assertEqual(proxy.stream(up.url("/close")).body, LARGE)
@@ -72,7 +74,9 @@ class Serving(TlsTest):
     def test_the_end_of_a_complete_answer_is_a_close_notify(self):
         up = self.upstream(Answer(b"HTTP/1.1 200 OK\r\n\r\nbody", "close"))
         response = self.tls_proxy().stream(up.url(), version="1.0")
-        self.assertEqual((response.body, response.complete, response.ended_by), (b"body", True, "fin"))
+        self.assertEqual(
+            (response.body, response.complete, response.ended_by), (b"body", True, "fin")
+        )
 
     def test_ranges(self):
         def answer(request):
@@ -273,7 +277,17 @@ class Files(TlsTest):
             file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         encrypted = os.path.join(self.folder, "encrypted.key")
         subprocess.run(
-            ["openssl", "pkey", "-in", self.key, "-aes128", "-passout", "pass:x", "-out", encrypted],
+            [
+                "openssl",
+                "pkey",
+                "-in",
+                self.key,
+                "-aes128",
+                "-passout",
+                "pass:x",
+                "-out",
+                encrypted,
+            ],
             check=True,
         )
         missing = os.path.join(self.folder, "missing.pem")
@@ -302,7 +316,11 @@ class Files(TlsTest):
         proxy = self.own_proxy(self.listen(certificate=both, key=both), tls=self.trusting)
         done = subprocess.run(
             ["openssl", "s_client", "-connect", f"{proxy.host}:{proxy.port}", "-showcerts"],
-            capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         self.assertEqual(done.stdout.count("BEGIN CERTIFICATE"), 2)
 
@@ -377,7 +395,10 @@ class Files(TlsTest):
             file.write(yaml(self.listen()))
         done = subprocess.run(
             [BINARY, "--print-config", "-c", path],
-            capture_output=True, text=True, timeout=30, check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         )
         self.assertIn(self.key, done.stdout)
         self.assertNotIn("BEGIN", done.stdout)

@@ -19,6 +19,7 @@ from harness import (
     closed_port,
     main,
     stream_path,
+    taken_address,
     wait_until,
 )
 from http_client import Client
@@ -124,10 +125,7 @@ class Orders(Service):
 
     def test_reload_onto_an_address_in_use_fails_and_names_it(self):
         proxy = self.start()
-        with socket.socket() as rival:
-            rival.bind(("127.0.0.1", 0))
-            rival.listen()
-            address = f"127.0.0.1:{rival.getsockname()[1]}"
+        with taken_address() as address:
             proxy.write_config({**proxy.settings, "listen": ["127.0.0.1:0", address]})
             done = self.order(proxy, "reload")
         self.assertEqual(done.returncode, 1)

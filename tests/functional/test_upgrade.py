@@ -11,7 +11,7 @@ import unittest
 
 import test_processes  # as modules, so that their tests are not this file's as well
 import test_service
-from harness import BINARY, Proxy, ProxyTest, main, wait_until
+from harness import BINARY, Proxy, ProxyTest, main, taken_address, wait_until
 from programs import (
     FAULTY,
     NEXT,
@@ -235,10 +235,7 @@ class Takeover(Upgrading):
         """What the trial cannot see: an address that somebody else has taken."""
         proxy = self.start(cors={"allow_origin": "https://old.example"})
         old = proxy.workers()
-        with socket.socket() as rival:
-            rival.bind(("127.0.0.1", 0))
-            rival.listen()
-            address = f"127.0.0.1:{rival.getsockname()[1]}"
+        with taken_address() as address:
             proxy.write_config({**proxy.settings, "listen": ["127.0.0.1:0", address]})
             put(NEXT, self.program)
             self.assertIn(f"cannot listen on {address}", self.refusal(proxy))
@@ -252,7 +249,7 @@ class Takeover(Upgrading):
         proxy.write_config(proxy.settings)
         self.reload(proxy, 2)
 
-    # The kernel lets nobody else change users.
+    # The kernel lets nobody else change users; tests/run.sh on a fresh machine runs as root.
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_workers_of_another_user_survive_it(self):
         environment = {"ASAN_OPTIONS": "detect_leaks=0"}

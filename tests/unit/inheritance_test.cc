@@ -1,4 +1,4 @@
-// A service's estate, handed over within the test.
+// What a service hands over, taken within the test.
 #include "master/inheritance.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "master/binary_trial.h"
+#include "master/program_trial.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,6 +14,7 @@
 #include "master/child_process.h"
 #include "master/command_line.h"
 #include "master/inheritable.h"
+#include "master/text_lines.h"
 
 namespace streamgate {
 namespace {
@@ -54,8 +55,7 @@ std::string read_available(int fd, size_t most) {
 std::string summary_of(std::string_view output) {
   std::string out;
   for (size_t lines = 0; lines < kMostOutputLines && !output.empty();) {
-    const std::string_view line = output.substr(0, output.find('\n'));
-    output.remove_prefix(std::min(line.size() + 1, output.size()));
+    const std::string_view line = take_line(output);
     if (line.empty()) continue;
     if (++lines > 1) out += " | ";
     out += line;
@@ -76,23 +76,14 @@ std::string summary_of(std::string_view output) {
     ::execv(candidate.path.c_str(), argv.data());
   }
   const std::string verdict =
-      print_verdict({.version = {},
-                     .reason = std::string("cannot be executed: ") + std::strerror(errno),
-                     .problems = {}});
+      print_verdict(refusal(std::string("cannot be executed: ") + std::strerror(errno)));
   [[maybe_unused]] const ssize_t written = ::write(report, verdict.data(), verdict.size());
   ::_exit(EXIT_FAILURE);
 }
 
 }  // namespace
 
-std::vector<int> descriptors_of(const Handover& handover) {
-  std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
-  for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
-  for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
-  return out;
-}
-
-Result<BinaryTrial> BinaryTrial::start(const Candidate& candidate, const Handover& handover) {
+Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Handover& handover) {
   auto state = make_memory_file("streamgate-state", print_handover(handover));
   if (!state) return state.error();
   auto report = open_pipe();
@@ -110,29 +101,30 @@ Result<BinaryTrial> BinaryTrial::start(const Candidate& candidate, const Handove
   });
   if (!pid) return pid.error();
   ::setpgid(*pid, *pid);  // whoever of us is first: kill() must find the group
-  return BinaryTrial(*pid, std::move(report->read_end), std::move(output->read_end));
+  return ProgramTrial(*pid, std::move(report->read_end), std::move(output->read_end));
 }
 
-void BinaryTrial::kill() const { ::kill(-pid_, SIGKILL); }
+void ProgramTrial::kill() const { ::kill(-pid_, SIGKILL); }
 
-TrialVerdict BinaryTrial::verdict(int wait_status) const {
+TrialVerdict ProgramTrial::verdict(int wait_status) const {
   kill();  // its worker, if it has left one behind
-  const Ending ending{wait_status};
   const auto said = parse_verdict(read_available(report_.get(), kMostVerdictBytes));
-  if (said && said->is_ready() && ending.is_exit(EXIT_SUCCESS)) return *said;
-  if (said && !said->problems.empty()) return *said;
-  if (said && !said->is_ready()) return {{}, with_output(said->reason), {}};
-  if (!said && ending.is_exit(EXIT_SUCCESS)) {
-    return {{}, with_output("is not a Streamgate that can take over: it ended without a word"), {}};
+  if (said && !said->is_ready()) {
+    return said->problems.empty() ? refusal(with_output(said->reason)) : *said;
   }
-  return {{}, with_output("ended with " + ending.kind() + " " + ending.value()), {}};
+  const Ending ending{wait_status};
+  if (!ending.is_exit(EXIT_SUCCESS)) {
+    return refusal(with_output("ended with " + ending.kind() + " " + ending.value()));
+  }
+  if (said) return *said;
+  return refusal(with_output("is not a Streamgate that can take over: it ended without a word"));
 }
 
-TrialVerdict BinaryTrial::verdict_of_late() const {
-  return {{}, with_output("was not ready in time"), {}};
+TrialVerdict ProgramTrial::verdict_of_late() const {
+  return refusal(with_output("was not ready in time"));
 }
 
-std::string BinaryTrial::with_output(std::string reason) const {
+std::string ProgramTrial::with_output(std::string reason) const {
   const std::string output = summary_of(read_available(output_.get(), size_t{64} * 1024));
   return output.empty() ? reason : std::move(reason) + ": " + output;
 }

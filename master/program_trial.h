@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -22,12 +23,9 @@ struct Candidate {
   std::vector<std::string> arguments;  // with the name of the program at their front
 };
 
-// Every descriptor that a handover names.
-std::vector<int> descriptors_of(const Handover& handover);
-
-class BinaryTrial {
+class ProgramTrial {
  public:
-  static Result<BinaryTrial> start(const Candidate& candidate, const Handover& handover);
+  static Result<ProgramTrial> start(const Candidate& candidate, const Handover& handover);
 
   pid_t pid() const { return pid_; }
   // The program, its worker, and whatever else it has started.
@@ -39,7 +37,7 @@ class BinaryTrial {
   TrialVerdict verdict_of_late() const;
 
  private:
-  BinaryTrial(pid_t pid, UniqueFd report, UniqueFd output)
+  ProgramTrial(pid_t pid, UniqueFd report, UniqueFd output)
       : pid_(pid), report_(std::move(report)), output_(std::move(output)) {}
   std::string with_output(std::string reason) const;
 

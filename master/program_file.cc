@@ -1,4 +1,4 @@
-#include "master/executable.h"
+#include "master/program_file.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -49,8 +49,8 @@ Result<void> look_at_program(const std::string& path) {
   return Error{Reason::internal, "is not a program (no ELF file)"};
 }
 
-Executable running_executable() {
-  Executable out;
+ProgramFile running_program_file() {
+  ProgramFile out;
   char path[PATH_MAX];
   const ssize_t length = ::readlink(kOwn, path, sizeof path);
   if (length <= 0 || length == sizeof path) return out;

@@ -24,13 +24,13 @@ Result<FileIdentity> identify(const std::string& path);
 // Whether that may be a program: scripts and texts are not, even if the kernel would run them.
 Result<void> look_at_program(const std::string& path);
 
-struct Executable {
+struct ProgramFile {
   std::string path;                      // real and absolute; empty: could not be told
   std::optional<FileIdentity> identity;  // of the file that runs, whatever stands at `path` now
 };
 
 // What this process runs. Its path is where it was started from: not argv[0], which may be relative
 // to another directory, and not `... (deleted)`, which it is after a replacement.
-Executable running_executable();
+ProgramFile running_program_file();
 
 }  // namespace streamgate
