@@ -155,6 +155,10 @@ inline std::atomic<uint64_t>& failures_of(Counters& counters, Reason reason) {
 inline void count(std::atomic<uint64_t>& counter, uint64_t amount = 1) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
+// The same for one that goes back, as what there is now does.
+inline void count_down(std::atomic<uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
 
 struct alignas(64) Slot {
   std::atomic<WorkerState> state{

@@ -40,9 +40,7 @@ bool can_write(int fd) {
 }  // namespace
 
 AccessLog::AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters)
-    : config_(config),
-      counters_(counters),
-      flush_deadline_(wheel, this, [](void* self) { static_cast<AccessLog*>(self)->flush(); }) {}
+    : config_(config), counters_(counters), flush_deadline_(wheel, this, call<&AccessLog::flush>) {}
 
 AccessLog::~AccessLog() { flush(); }
 

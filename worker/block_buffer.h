@@ -8,33 +8,18 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "common/check.h"
 #include "worker/event.h"
+#include "worker/piecewise_text.h"
 
 namespace streamgate {
 
-class BlockBuffer {
+class BlockBuffer final : public PiecewiseText {
  public:
   BlockBuffer() : buffer_(evbuffer_new()) { CHECK(buffer_); }
-
-  // At least `size` free bytes in a row; valid until the next call.
-  char* room(size_t size) {
-    if (static_cast<size_t>(limit_ - end_) < size) grow(size);
-    return end_;
-  }
-  // Everything up to `end`, which lies within the room, has been written.
-  void advance_to(char* end) { end_ = end; }
-
-  // Inline for the many constant pieces.
-  [[gnu::always_inline]] void append(std::string_view text) {
-    if (text.empty()) return;
-    std::memcpy(room(text.size()), text.data(), text.size());
-    end_ += text.size();
-  }
 
   size_t size() const {
     return committed_ + static_cast<size_t>(end_ - static_cast<char*>(block_.iov_base));
@@ -68,7 +53,7 @@ class BlockBuffer {
   static constexpr size_t kSmallestBlock = size_t{4} * 1024 - 128;
   static constexpr size_t kLargestBlock = size_t{64} * 1024 - 128;
 
-  void grow(size_t more) {
+  void grow(size_t more) override {
     commit();
     const size_t block = std::clamp(2 * committed_, kSmallestBlock, kLargestBlock);
     // Out of memory: the worker ends here and is respawned, which is the only bounded answer.
@@ -91,8 +76,6 @@ class BlockBuffer {
   Buffer buffer_;
   size_t committed_ = 0;  // bytes in buffer_; the rest is in block_, up to end_
   evbuffer_iovec block_{};
-  char* end_ = nullptr;
-  char* limit_ = nullptr;
 };
 
 }  // namespace streamgate

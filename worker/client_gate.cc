@@ -55,8 +55,7 @@ ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connect
       stream_(*this, environment.wheel, environment.client),
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
-      deadline_(environment.wheel, this,
-                [](void* self) { static_cast<ClientGate*>(self)->on_deadline(); }) {
+      deadline_(environment.wheel, this, call<&ClientGate::on_deadline>) {
   slim(*connection);
   stream_.attach(connection->evbase, socket_, peer_of(*connection));
   // Ours first: the socket then stays registered while evhtp's event for it goes.

@@ -62,8 +62,8 @@ class ClientGate final : public Retirable, private ResponseOwner {
  public:
   // Called from evhtp's post-accept callback; owns the connection from then on, because none of
   // evhtp's own callbacks, which free it, is left in place. `ssl`: ready for the handshake, or null
-  // for a plain client. `refuse_with` other than nullopt: every
-  // request on this connection is answered with that.
+  // for a plain client. `refuse_with` other than nullopt: every request on this connection is
+  // answered with that.
   ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
              std::optional<Reason> refuse_with);
   ~ClientGate() override;

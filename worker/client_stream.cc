@@ -19,16 +19,28 @@ iovec part(std::string_view bytes) {
   return {const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg does not write to it
 }
 
+size_t length_of(std::span<const iovec> parts) {
+  size_t length = 0;
+  for (const iovec& piece : parts) length += piece.iov_len;
+  return length;
+}
+
+using Extents = std::array<evbuffer_iovec, kMostExtents>;
+
+// Where the first bytes of `buffer` are; `place` keeps the answer.
+std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
+  const int found = evbuffer_peek(buffer, -1, nullptr, place.data(), kMostExtents);
+  return {place.data(), std::min(static_cast<size_t>(found), kMostExtents)};
+}
+
 }  // namespace
 
 ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config)
     : owner_(owner),
       config_(config),
-      stall_deadline_(wheel, this,
-                      [](void* self) { static_cast<ClientStream*>(self)->on_stalled(); }),
-      rate_(
-          wheel, this, [](void* self) { static_cast<ClientStream*>(self)->on_rate_window_end(); },
-          config.min_rate, config.min_rate_window) {}
+      stall_deadline_(wheel, this, call<&ClientStream::on_stalled>),
+      rate_(wheel, this, call<&ClientStream::on_rate_window_end>, config.min_rate,
+            config.min_rate_window) {}
 
 void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAddress& peer) {
   base_ = base;
@@ -72,8 +84,7 @@ ClientStream::Flow ClientStream::write(std::string_view body) {
 
 ClientStream::Flow ClientStream::write_extents(std::span<const iovec> extents) {
   if (framing_.kind == ClientFraming::Kind::none) return flush();
-  size_t length = 0;
-  for (const iovec& extent : extents) length += extent.iov_len;
+  const size_t length = length_of(extents);
   body_bytes_ += length;
   std::array<iovec, kMostExtents + 3> parts;
   size_t count = 0;
@@ -91,14 +102,11 @@ ClientStream::Flow ClientStream::write_extents(std::span<const iovec> extents) {
 ClientStream::Flow ClientStream::write(evbuffer* body) {
   Flow flow = full_ ? Flow::full : Flow::open;
   while (evbuffer_get_length(body) > 0) {
-    std::array<evbuffer_iovec, kMostExtents> extents;
-    const int found = evbuffer_peek(body, -1, nullptr, extents.data(), kMostExtents);
-    const size_t usable = std::min<size_t>(static_cast<size_t>(found), kMostExtents);
-    flow = write_extents({extents.data(), usable});
+    Extents place;
+    const std::span<const iovec> extents = first_extents(body, place);
+    flow = write_extents(extents);
     if (flow == Flow::gone) return flow;
-    size_t length = 0;
-    for (size_t i = 0; i < usable; ++i) length += extents[i].iov_len;
-    evbuffer_drain(body, length);
+    evbuffer_drain(body, length_of(extents));
   }
   return flow;
 }
@@ -111,8 +119,7 @@ ClientStream::Flow ClientStream::flush() {
 
 ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, ClientSocket::More more) {
   if (socket_ == nullptr) return Flow::gone;
-  size_t length = 0;
-  for (const iovec& piece : parts) length += piece.iov_len;
+  const size_t length = length_of(parts);
   ClientSocket::Moved moved;
   // What waits goes first: a direct send would overtake it.
   if (!full_) moved = socket_->write(parts, more);
@@ -146,32 +153,6 @@ size_t ClientStream::room() {
   return room;
 }
 
-ClientStream::Taken ClientStream::write_some(std::string_view body) {
-  CHECK(framing_.kind != ClientFraming::Kind::chunked);
-  if (framing_.kind == ClientFraming::Kind::none) return {flush(), body.size()};
-  if (full_) return {Flow::full, 0};
-  if (socket_ == nullptr) return {Flow::gone, 0};
-  // TLS keeps a record that the socket did not take, and wants the whole of it offered again: head
-  // and body, which part here, must not share one.
-  if (socket_->is_tls() && !head_sent_) {
-    if (const Flow flow = flush(); flow != Flow::open) return {flow, 0};
-  }
-  const size_t head_length = held_head_.size();
-  if (head_length == 0) {
-    const iovec extent = part(body);
-    return take(body.size(), socket_->write({&extent, 1}));
-  }
-  const std::array<iovec, 2> parts{part(held_head_), part(body)};
-  const ClientSocket::Moved moved = socket_->write(parts);
-  if (moved.gone) return {Flow::gone, 0};
-  taken_ += std::min(moved.bytes, head_length);
-  if (moved.bytes < head_length) queue_rest({parts.data(), 1}, moved.bytes);
-  head_sent_ = true;
-  held_head_ = std::string();
-  if (moved.bytes < head_length) return {wait(), 0};
-  return take(body.size(), {moved.bytes - head_length, false});
-}
-
 ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
   if (!head_sent_) {
     const std::array<iovec, 1> parts{part(held_head_)};
@@ -181,20 +162,17 @@ ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
   }
   if (full_) return {Flow::full, 0};
   if (socket_ == nullptr) return {Flow::gone, 0};
-  return take(most, socket_->splice_from(pipe_read_fd, most));
+  const ClientSocket::Moved moved = socket_->splice_from(pipe_read_fd, most);
+  if (moved.gone) return {Flow::gone, 0};
+  taken_ += moved.bytes;
+  body_bytes_ += moved.bytes;
+  return {moved.bytes < most ? wait() : Flow::open, moved.bytes};
 }
 
 bool ClientStream::can_splice() const {
   return !full_ && socket_ != nullptr && !socket_->is_tls() &&
          (framing_.kind == ClientFraming::Kind::length ||
           framing_.kind == ClientFraming::Kind::until_close);
-}
-
-ClientStream::Taken ClientStream::take(size_t offered, ClientSocket::Moved moved) {
-  if (moved.gone) return {Flow::gone, 0};
-  taken_ += moved.bytes;
-  body_bytes_ += moved.bytes;
-  return {moved.bytes < offered ? wait() : Flow::open, moved.bytes};
 }
 
 ClientStream::Flow ClientStream::wait() {
@@ -220,16 +198,14 @@ ClientStream::Flow ClientStream::wait() {
 // False: the client is gone.
 bool ClientStream::send_queue() {
   while (evbuffer_get_length(queue_.get()) > 0) {
-    std::array<evbuffer_iovec, kMostExtents> extents;
-    const int found = evbuffer_peek(queue_.get(), -1, nullptr, extents.data(), kMostExtents);
-    const size_t usable = std::min<size_t>(static_cast<size_t>(found), kMostExtents);
-    size_t offered = 0;
-    for (size_t i = 0; i < usable; ++i) offered += extents[i].iov_len;
-    const ClientSocket::Moved moved = socket_->write({extents.data(), usable});
+    Extents place;
+    const std::span<const iovec> extents = first_extents(queue_.get(), place);
+    const ClientSocket::Moved moved = socket_->write(extents);
     if (moved.gone) return false;
     taken_ += moved.bytes;
+    const bool took_all = moved.bytes == length_of(extents);
     evbuffer_drain(queue_.get(), moved.bytes);
-    if (moved.bytes < offered) return true;
+    if (!took_all) return true;
   }
   queue_.reset();
   return true;

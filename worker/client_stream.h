@@ -1,9 +1,9 @@
 // The response side of one client connection: what an exchange writes its answer to. Small answers
 // go out with one send() from the caller's memory. There are two ways to send a body:
 //
-//   write()                       takes all of it: what the socket does not take is queued here
-//   write_some(), splice_from()   take what the socket takes now, and queue nothing: for relays
-//                                 whose bytes can stay where they are
+//   write()         takes all of it: what the socket does not take is queued here. A relay asks
+//                   room() first, so that nothing is
+//   splice_from()   takes what the socket takes now; the rest stays in its pipe
 //
 // Level 2. A member of ClientGate; an exchange holds a reference from GateObserver::on_request to
 // its own finish() or abort(), or to on_client_gone(), whichever comes first.
@@ -71,7 +71,7 @@ class ClientStream {
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
   const std::string& peer_text() const { return peer_text_; }  // for logs
-  // What write() was given, and what the socket took of the others.
+  // What write() was given, and what the socket took from pipes.
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
   bool is_full() const { return full_; }  // Flow::full was returned; not drained since
@@ -87,17 +87,16 @@ class ClientStream {
   Flow write(evbuffer* body);  // drains it
   Flow flush();
 
-  // Flow::full: it took fewer bytes than offered (or none), and they are to be offered again, with
-  // whatever else has come by then, after on_client_drained(). A head that is still held goes
-  // first. Not for Kind::chunked: a chunk's size is sent before it is known what is taken.
+  // How many bytes the socket will take now; 0: none to speak of, as after Flow::full.
+  size_t room();
+  // Flow::full: it took fewer bytes than offered (or none), and the rest is to be offered again
+  // after on_client_drained().
   struct Taken {
     Flow flow = Flow::open;
     size_t bytes = 0;
   };
-  // How many bytes the socket will take now; 0: none to speak of, as after Flow::full.
-  size_t room();
-  Taken write_some(std::string_view body);
-  // The pipe holds at least `most` bytes. Requires can_splice() when the response began.
+  // The pipe holds at least `most` bytes. A head that is still held goes first. Requires
+  // can_splice() when the response began.
   Taken splice_from(int pipe_read_fd, size_t most);
   // Whether bytes may go from a pipe to the socket as they are: nothing between us and the socket,
   // no framing around pieces, nothing queued.
@@ -114,7 +113,6 @@ class ClientStream {
   Flow send_parts(std::span<const iovec> parts, ClientSocket::More more = ClientSocket::More::no);
   void queue_rest(std::span<const iovec> parts, size_t sent);
   bool send_queue();
-  Taken take(size_t offered, ClientSocket::Moved moved);
   Flow wait();
   void on_writable();
   void on_stalled();

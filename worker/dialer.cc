@@ -62,7 +62,7 @@ Dialer::Dialer(const Tools& tools, const HttpUrl& url, std::vector<SocketAddress
       url_(url),
       addresses_(first_of(std::move(addresses))),
       observer_(observer),
-      deadline_(tools.wheel, this, &Dialer::on_deadline),
+      deadline_(tools.wheel, this, call<&Dialer::on_deadline>),
       timer_(evtimer_new(tools.base, callback<&Dialer::on_timer>, this)) {
   CHECK(timer_);
 }
@@ -202,10 +202,9 @@ void Dialer::close_legs() {
   for (const auto& leg : legs_) leg->close();
 }
 
-void Dialer::on_deadline(void* self) {
-  auto& dialer = *static_cast<Dialer*>(self);
-  const char* what = dialer.step_ == Step::shaking_hands ? "TLS handshake" : "connect";
-  dialer.fail({Reason::connect_timeout, dialer.url_.authority() + ": " + what});
+void Dialer::on_deadline() {
+  const char* what = step_ == Step::shaking_hands ? "TLS handshake" : "connect";
+  fail({Reason::connect_timeout, url_.authority() + ": " + what});
 }
 
 }  // namespace streamgate

@@ -81,7 +81,7 @@ class Dialer {
   void succeed();
   void fail(Error error);
   void close_legs();
-  static void on_deadline(void* self);
+  void on_deadline();
 
   const Tools& tools_;
   const HttpUrl& url_;

@@ -32,10 +32,16 @@ struct MemberOwner<Return (Class::*)(Arguments...)> {
   using type = Class;
 };
 
-// For event_new: callback<&X::on_readable> casts the argument to X* and calls the member.
+// For a Deadline: call<&X::on_deadline> casts the owner to X* and calls the member.
 template <auto Member>
-void callback(evutil_socket_t /*fd*/, short /*what*/, void* self) noexcept {
-  (static_cast<typename MemberOwner<decltype(Member)>::type*>(self)->*Member)();
+void call(void* owner) noexcept {
+  (static_cast<typename MemberOwner<decltype(Member)>::type*>(owner)->*Member)();
+}
+
+// The same for event_new.
+template <auto Member>
+void callback(evutil_socket_t /*fd*/, short /*what*/, void* owner) noexcept {
+  call<Member>(owner);
 }
 
 // An event that is a part of its owner instead of a block of its own. Not pending when made;

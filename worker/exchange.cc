@@ -263,7 +263,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
     count(counters.exchanges_failed);
     count(failures_of(counters, *failure));
   }
-  environment_.slot.exchanges_now.store(environment_.slot.exchanges_now.load() - 1);
+  count_down(environment_.slot.exchanges_now);
   ClientStream& client = gate_->stream();
   gate_ = nullptr;
   if (end == End::complete) client.finish();

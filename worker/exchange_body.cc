@@ -32,15 +32,12 @@ std::string path_of(std::string_view origin) {
   return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
 }
 
-std::string_view field_or_empty(const ResponseHead& head, std::string_view name) {
-  return find_field(head.fields, name).value_or(std::string_view{});
-}
-
 }  // namespace
 
 void Exchange::begin_body() {
-  const std::string_view type = field_or_empty(*head_, "Content-Type");
-  const ContentCoding coding = parse_content_coding(field_or_empty(*head_, "Content-Encoding"));
+  const std::string_view type = field_or_empty(head_->fields, "Content-Type");
+  const ContentCoding coding =
+      parse_content_coding(field_or_empty(head_->fields, "Content-Encoding"));
   const bool successful = head_->status >= 200 && head_->status < 300;
   if (head_->framing == Framing::none) {
     const bool playlist = successful && method_ == Method::head &&
@@ -82,7 +79,8 @@ bool Exchange::decide(Verdict verdict) {
       return false;
     }
     if (sniffer_->coding() == ContentCoding::unknown) {
-      fail({Reason::unsupported_coding, std::string(field_or_empty(*head_, "Content-Encoding"))});
+      fail({Reason::unsupported_coding,
+            std::string(field_or_empty(head_->fields, "Content-Encoding"))});
       return false;
     }
     start_rewriting(sniffer_->coding());
@@ -96,7 +94,7 @@ bool Exchange::decide(Verdict verdict) {
 
 // Whether a 206 holds the whole document: `bytes 0-99/100`.
 bool Exchange::is_complete_range() const {
-  const auto range = parse_content_range(field_or_empty(*head_, "Content-Range"));
+  const auto range = parse_content_range(field_or_empty(head_->fields, "Content-Range"));
   return range && range->first == 0 && range->last + 1 == range->whole;
 }
 
@@ -163,10 +161,8 @@ void Exchange::end_playlist() {
     send_relayed_head({ClientFraming::Kind::length, length}, true);
   }
   // Whatever the socket does not take is queued: at most what one read of the upstream became.
-  const auto flow =
-      playlist_->output().hand_over([this](evbuffer* text) { return gate_->stream().write(text); });
-  if (flow == ClientStream::Flow::gone) return finish(Reason::client_gone, {}, End::broken);
-  finish({}, {}, End::complete);
+  flush_playlist();
+  if (step_ != Step::finished) finish({}, {}, End::complete);
 }
 
 ClientFraming Exchange::framing_for_unknown_length() const {

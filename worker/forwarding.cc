@@ -266,7 +266,7 @@ bool is_plain_host(std::string_view text) {
 
 // The first element of a list that each proxy on the way has added to, or that one has replaced.
 std::string_view first_element(const HeaderFields& fields, std::string_view name) {
-  const std::string_view list = find_field(fields, name).value_or("");
+  const std::string_view list = field_or_empty(fields, name);
   return ascii::trim(list.substr(0, list.find(',')));
 }
 
@@ -310,7 +310,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
 std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url) {
   if (!public_url.empty()) return std::string(public_url);
-  std::string_view host = find_field(client.fields, "Host").value_or("");
+  std::string_view host = field_or_empty(client.fields, "Host");
   std::string_view prefix;
   if (peer_is_trusted) {
     const std::string_view forwarded_host = first_element(client.fields, "X-Forwarded-Host");

@@ -109,29 +109,28 @@ std::string_view reason_phrase(int status) {
 }
 
 void HeadWriter::request_line(std::string_view method, std::string_view path_and_query) {
-  put(method);
-  put(" ");
-  put(path_and_query);
-  put(" HTTP/1.1\r\n");
+  append(method);
+  append(" ");
+  append(path_and_query);
+  append(" HTTP/1.1\r\n");
 }
 
 void HeadWriter::status_line(int status) {
   size_t length = 0;
   const auto digits = digits_of(static_cast<uint64_t>(status), length);
-  put("HTTP/1.1 ");
-  put({digits.data(), length});
-  put(" ");
-  put(reason_phrase(status));
-  put("\r\n");
+  append("HTTP/1.1 ");
+  append({digits.data(), length});
+  append(" ");
+  append(reason_phrase(status));
+  append("\r\n");
 }
 
 void HeadWriter::field(std::string_view name, std::string_view value) {
   if (!http::is_field_value(value)) return;
-  char* to = room(name.size() + value.size() + 4);
-  to = copy(name, to);
-  to = copy(": ", to);
-  to = copy(value, to);
-  advance_to(copy("\r\n", to));
+  append(name);
+  append(": ");
+  append(value);
+  append("\r\n");
 }
 
 void HeadWriter::number(std::string_view name, uint64_t value) {

@@ -6,12 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "common/config.h"
+#include "worker/piecewise_text.h"
 
 namespace streamgate {
 
@@ -21,7 +21,7 @@ std::string_view reason_phrase(int status);
 // Now, as a Date field has it (RFC 9110 5.6.7). Valid until the next call.
 std::string_view http_date();
 
-class HeadWriter {
+class HeadWriter final : private PiecewiseText {
  public:
   explicit HeadWriter(size_t expected_bytes) : text_(expected_bytes, '\0') { continue_at(0); }
 
@@ -33,7 +33,7 @@ class HeadWriter {
   void field(std::string_view name, std::string_view value);
   void number(std::string_view name, uint64_t value);
   // Whole lines with their CRLF, made by us.
-  void raw_lines(std::string_view lines) { put(lines); }
+  void raw_lines(std::string_view lines) { append(lines); }
 
   // What every answer carries for browsers: who may read it, and which of its fields.
   void cors(const CorsConfig& cors);
@@ -42,45 +42,26 @@ class HeadWriter {
 
   // The head, with the empty line that ends it.
   std::string finish() && {
-    put("\r\n");
+    append("\r\n");
     text_.resize(used());
     return std::move(text_);
   }
 
  private:
-  size_t used() const { return static_cast<size_t>(to_ - text_.data()); }
+  size_t used() const { return static_cast<size_t>(end_ - text_.data()); }
 
-  // Inline, and not std::string::append: a head is made of some fifty short pieces, most of them
-  // constant.
-  [[gnu::always_inline]] void put(std::string_view piece) {
-    advance_to(copy(piece, room(piece.size())));
-  }
-
-  char* room(size_t size) {
-    if (static_cast<size_t>(limit_ - to_) < size) grow(size);
-    return to_;
-  }
-  void advance_to(char* end) { to_ = end; }
-
-  [[gnu::always_inline]] static char* copy(std::string_view piece, char* to) {
-    if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
-    return to + piece.size();
-  }
-
-  void grow(size_t more) {
+  void grow(size_t more) override {
     const size_t before = used();
     text_.resize(2 * (before + more));
     continue_at(before);
   }
 
   void continue_at(size_t place) {
-    to_ = text_.data() + place;
+    end_ = text_.data() + place;
     limit_ = text_.data() + text_.size();
   }
 
   std::string text_;  // longer than what has been written
-  char* to_ = nullptr;
-  char* limit_ = nullptr;
 };
 
 }  // namespace streamgate

@@ -28,6 +28,9 @@ inline std::optional<std::string_view> find_field(const HeaderFields& fields,
   }
   return std::nullopt;
 }
+inline std::string_view field_or_empty(const HeaderFields& fields, std::string_view name) {
+  return find_field(fields, name).value_or(std::string_view{});
+}
 
 struct RequestHead {
   Method method = Method::get;

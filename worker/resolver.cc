@@ -115,7 +115,7 @@ class Entry {
   Entry(event_base* base, TimerWheel& wheel, std::string name)
       : name_(std::move(name)),
         wheel_(wheel),
-        deadline_(wheel, this, &Entry::on_deadline),
+        deadline_(wheel, this, call<&Entry::on_deadline>),
         timer_(evtimer_new(base, callback<&Entry::on_timer>, this)) {
     CHECK(timer_);
   }
@@ -146,7 +146,7 @@ class Entry {
 
  private:
   static void on_answer(int result, char type, int count, int ttl, void* addresses, void* question);
-  static void on_deadline(void* self);
+  void on_deadline();
   void on_timer();
   void take_answer(Family family, int result, std::vector<IpAddress> addresses, int ttl);
   Answer& answer_of(Family family) { return answers_[family == Family::v6 ? 0 : 1]; }
@@ -260,13 +260,12 @@ void Entry::on_timer() {
   deliver();
 }
 
-void Entry::on_deadline(void* self) {
-  auto& entry = *static_cast<Entry*>(self);
-  if (entry.step_ != Step::asking) return;
-  entry.forget_questions();
-  event_del(entry.timer_.get());
-  entry.fail({Reason::dns_timeout, entry.name_ + ": no answer"}, 0);
-  entry.deliver();
+void Entry::on_deadline() {
+  if (step_ != Step::asking) return;
+  forget_questions();
+  event_del(timer_.get());
+  fail({Reason::dns_timeout, name_ + ": no answer"}, 0);
+  deliver();
 }
 
 // An observer may end its own lookup, any other one, or begin a new one.

@@ -11,10 +11,6 @@ namespace {
 // second between Last-Modified and Date if both come from one clock; who knows that they do?
 constexpr int64_t kSafelyOldSeconds = 60;
 
-std::string_view field_or_empty(const ResponseHead& head, std::string_view name) {
-  return find_field(head.fields, name).value_or(std::string_view{});
-}
-
 // A quoted ETag without W/ (RFC 9110 8.8.3).
 bool is_strong_tag(std::string_view tag) {
   return tag.size() >= 2 && tag.front() == '"' && tag.back() == '"' &&
@@ -62,7 +58,7 @@ std::optional<Resumption> Resumption::of(const ResponseHead& head) {
   if (head.framing != Framing::length || head.content_length == 0) return std::nullopt;
   Resumption out;
   if (head.status == 206) {
-    const auto range = parse_content_range(field_or_empty(head, "Content-Range"));
+    const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
     if (!range || range->last - range->first + 1 != head.content_length) return std::nullopt;
     out.first_ = range->first;
     out.last_ = range->last;
@@ -74,16 +70,16 @@ std::optional<Resumption> Resumption::of(const ResponseHead& head) {
     return std::nullopt;
   }
   const auto tag = find_field(head.fields, "ETag");
-  const std::string_view modified = field_or_empty(head, "Last-Modified");
+  const std::string_view modified = field_or_empty(head.fields, "Last-Modified");
   if (tag && is_strong_tag(*tag)) {
     out.validator_ = *tag;
-  } else if (!tag && is_strong_date(modified, field_or_empty(head, "Date"))) {
+  } else if (!tag && is_strong_date(modified, field_or_empty(head.fields, "Date"))) {
     out.validator_ = modified;
     out.by_date_ = true;
   } else {
     return std::nullopt;  // a weak tag says that the bytes may differ, whatever the date says
   }
-  out.coding_ = field_or_empty(head, "Content-Encoding");
+  out.coding_ = field_or_empty(head.fields, "Content-Encoding");
   return out;
 }
 
@@ -93,17 +89,17 @@ std::string Resumption::range(uint64_t taken) const {
 
 Result<void> Resumption::check(const ResponseHead& head, uint64_t taken) const {
   if (head.status != 206) return refused("status " + std::to_string(head.status));
-  const auto range = parse_content_range(field_or_empty(head, "Content-Range"));
+  const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
   if (!range || range->first != first_ + taken || range->last != last_ || range->whole != whole_) {
     return refused("another range");
   }
   if (head.framing != Framing::length || head.content_length != last_ - range->first + 1) {
     return refused("another length");
   }
-  if (field_or_empty(head, by_date_ ? "Last-Modified" : "ETag") != validator_) {
+  if (field_or_empty(head.fields, by_date_ ? "Last-Modified" : "ETag") != validator_) {
     return refused("it has changed");
   }
-  if (field_or_empty(head, "Content-Encoding") != coding_) return refused("another coding");
+  if (field_or_empty(head.fields, "Content-Encoding") != coding_) return refused("another coding");
   return {};
 }
 

@@ -39,8 +39,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
-      accept_again_(environment.wheel, this,
-                    [](void* self) { static_cast<Server*>(self)->resume_accepting(); }),
+      accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
       balance_(all_slots, environment.slot),
       rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(rested_);
@@ -122,7 +121,7 @@ void Server::on_gate_closed(ClientGate& gate) {
   CHECK(it != gates_.end());
   environment_.reaper.retire(std::move(it->second));
   gates_.erase(it);
-  environment_.slot.connections_now.store(environment_.slot.connections_now.load() - 1);
+  count_down(environment_.slot.connections_now);
   if (resting_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
 }

@@ -11,25 +11,12 @@
 #include <string_view>
 #include <utility>
 
+#include "worker/piecewise_text.h"
+
 namespace streamgate {
 
-class TextBuffer {
+class TextBuffer final : public PiecewiseText {
  public:
-  // At least `size` free bytes in a row; valid until the next call.
-  char* room(size_t size) {
-    if (static_cast<size_t>(limit_ - end_) < size) grow(size);
-    return end_;
-  }
-  // Everything up to `end`, which lies within the room, has been written.
-  void advance_to(char* end) { end_ = end; }
-
-  // Inline for the many constant pieces.
-  [[gnu::always_inline]] void append(std::string_view text) {
-    if (text.empty()) return;
-    std::memcpy(room(text.size()), text.data(), text.size());
-    end_ += text.size();
-  }
-
   // Valid until the next call that changes the buffer.
   std::string_view text() const { return {memory_.get(), size()}; }
   size_t size() const { return static_cast<size_t>(end_ - memory_.get()); }
@@ -39,7 +26,7 @@ class TextBuffer {
   size_t capacity() const { return static_cast<size_t>(limit_ - memory_.get()); }
   static constexpr size_t kFirstBytes = size_t{4} * 1024;
 
-  void grow(size_t more) {
+  void grow(size_t more) override {
     const size_t used = size();
     const size_t larger = std::max({kFirstBytes, 2 * capacity(), used + more});
     std::unique_ptr<char[]> memory(new char[larger]);
@@ -50,8 +37,6 @@ class TextBuffer {
   }
 
   std::unique_ptr<char[]> memory_;
-  char* end_ = nullptr;    // of what was written
-  char* limit_ = nullptr;  // of memory_
 };
 
 }  // namespace streamgate

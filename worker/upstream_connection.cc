@@ -35,11 +35,9 @@ UpstreamConnection::UpstreamConnection(const Tools& tools, Keeper& keeper, Uniqu
       readable_(event_new(tools.base, fd_.get(), EV_READ | EV_PERSIST,
                           callback<&UpstreamConnection::on_readable>, this)),
       later_(evtimer_new(tools.base, callback<&UpstreamConnection::on_later>, this)),
-      deadline_(tools.wheel, this, &UpstreamConnection::on_deadline),
-      rate_(
-          tools.wheel, this,
-          [](void* self) { static_cast<UpstreamConnection*>(self)->on_rate_window_end(); },
-          tools.config.min_rate, tools.config.min_rate_window) {
+      deadline_(tools.wheel, this, call<&UpstreamConnection::on_deadline>),
+      rate_(tools.wheel, this, call<&UpstreamConnection::on_rate_window_end>, tools.config.min_rate,
+            tools.config.min_rate_window) {
   CHECK(readable_ && later_);
   start_reading();
 }
@@ -420,11 +418,10 @@ void UpstreamConnection::fail(Error error) {
                               never_answered ? Retry::on_fresh_connection : Retry::no);
 }
 
-void UpstreamConnection::on_deadline(void* self) {
-  auto& connection = *static_cast<UpstreamConnection*>(self);
-  if (!connection.is_receiving()) return;
-  const bool body = connection.step_ == Step::relaying_body;
-  connection.fail({body ? Reason::idle_timeout : Reason::first_byte_timeout, {}});
+void UpstreamConnection::on_deadline() {
+  if (!is_receiving()) return;
+  const bool body = step_ == Step::relaying_body;
+  fail({body ? Reason::idle_timeout : Reason::first_byte_timeout, {}});
 }
 
 void UpstreamConnection::on_rate_window_end() {

@@ -38,7 +38,7 @@ class ResponseHandler {
   virtual void on_body(std::string_view bytes) = 0;
   virtual void on_read_done() = 0;
   virtual void on_end() = 0;
-  // `retry_on_fresh_connection`: the connection came from the pool and died before a byte came.
+  // `on_fresh_connection`: the connection came from the pool and died before a byte came.
   enum class Retry { no, on_fresh_connection };
   virtual void on_upstream_error(Error error, Retry retry) = 0;
 
@@ -125,7 +125,7 @@ class UpstreamConnection : public Retirable {
   void on_readable();
   void on_writable();
   void on_later();
-  static void on_deadline(void* self);
+  void on_deadline();
 
   void flush_request();
   bool is_request_sent() const { return sent_ == request_.size(); }

@@ -100,7 +100,7 @@ struct UpstreamPool::State final : private UpstreamConnection::Keeper {
         scratch(new char[kScratchBytes]),
         tools{base, timer_wheel, its_config, its_counters, {scratch.get(), kScratchBytes}},
         dialing{base, timer_wheel, its_config, nullptr, sessions},
-        expiry(timer_wheel, this, &State::on_expiry) {}
+        expiry(timer_wheel, this, call<&State::on_expiry>) {}
 
   Pooled* take_idle(const HttpUrl& url, const std::vector<SocketAddress>& addresses);
   Pooled& adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd, Ssl ssl);
@@ -110,7 +110,7 @@ struct UpstreamPool::State final : private UpstreamConnection::Keeper {
   void discard(Pooled& connection);
   void close_idle();
   void on_idle_ended(UpstreamConnection& connection) override;
-  static void on_expiry(void* self);
+  void on_expiry();
 
   TimerWheel& wheel;
   Reaper& reaper;
@@ -285,14 +285,13 @@ void UpstreamPool::State::on_idle_ended(UpstreamConnection& connection) {
   discard(static_cast<Pooled&>(connection));
 }
 
-void UpstreamPool::State::on_expiry(void* self) {
-  auto& state = *static_cast<State*>(self);
-  const int64_t now = state.wheel.now_ms();
-  while (!state.idle.empty()) {
-    Pooled& oldest = *state.idle.front();
-    const int64_t left = oldest.idle_since_ms + state.config.keepalive_idle.count() - now;
-    if (left > 0) return state.expiry.arm(Milliseconds{left});
-    state.discard(oldest);
+void UpstreamPool::State::on_expiry() {
+  const int64_t now = wheel.now_ms();
+  while (!idle.empty()) {
+    Pooled& oldest = *idle.front();
+    const int64_t left = oldest.idle_since_ms + config.keepalive_idle.count() - now;
+    if (left > 0) return expiry.arm(Milliseconds{left});
+    discard(oldest);
   }
 }
 

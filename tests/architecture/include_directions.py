@@ -26,8 +26,8 @@ LEVELS = {
     1: {
         *("accept_balance", "attribute_list", "block_buffer", "body_sniffer", "child_url"),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
-        *("line_scan", "own_response", "playlist_*", "request_head_parser", "response_parser"),
-        *("resumption", "stream_request", "target_guard", "text_buffer"),
+        *("line_scan", "own_response", "piecewise_text", "playlist_*", "request_head_parser"),
+        *("response_parser", "resumption", "stream_request", "target_guard", "text_buffer"),
     },
     2: {
         *("access_log", "client_*", "dialer", "hosts_file", "pipe", "rate_watch", "reaper"),

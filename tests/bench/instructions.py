@@ -44,7 +44,7 @@ def parse_options():
 
 
 def read_answer(connection):
-    """One response of known length; returns its size."""
+    """One response, of known length or in chunks, to its end."""
     bytes_read = b""
     while b"\r\n\r\n" not in bytes_read:
         piece = connection.recv(65536)

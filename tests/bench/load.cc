@@ -138,8 +138,7 @@ class Response {
   bool chunked_ = false;
 };
 
-// --- bulk
-// -----------------------------------------------------------------------------------------
+// --- bulk ---
 
 // Downloads once; the body is dropped in the kernel (MSG_TRUNC), so the reader costs next to
 // nothing.
@@ -179,8 +178,7 @@ int run_bulk(const Job& job, unsigned connections, unsigned requests) {
   return 0;
 }
 
-// --- stall, idle
-// ----------------------------------------------------------------------------------
+// --- stall, idle ---
 
 enum class StopAt { head, end };
 
@@ -206,8 +204,7 @@ int run_until_eof(const Job& job, unsigned connections, StopAt stop_at) {
   return 0;
 }
 
-// --- rate
-// -----------------------------------------------------------------------------------------
+// --- rate ---
 
 struct Connection {
   int fd = -1;

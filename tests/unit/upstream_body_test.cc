@@ -17,13 +17,7 @@ namespace {
 
 using namespace testing_peers;  // NOLINT: this file is about them
 
-constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 constexpr size_t kPlenty = size_t{1} << 30U;
-
-struct IgnoringKeeper final : UpstreamConnection::Keeper {
-  void on_idle_ended(UpstreamConnection&) override { ++ended; }
-  int ended = 0;
-};
 
 // Takes a body as a client would: `room_left` bytes, then no more until it is given more.
 class Client final : public BodySink {
@@ -65,7 +59,7 @@ class Client final : public BodySink {
   std::string body;
 };
 
-class UpstreamBodyTest : public testing::TestWithParam<bool> {
+class UpstreamBodyTest : public testing::TestWithParam<bool>, protected ConnectionBench {
  protected:
   UpstreamBodyTest() {
     config.idle_timeout = Milliseconds{300};
@@ -73,35 +67,17 @@ class UpstreamBodyTest : public testing::TestWithParam<bool> {
   }
 
   void connect() {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd.get(), server.address().native(), server.address().length()), 0);
-    evutil_make_socket_nonblocking(fd.get());
-    connection = std::make_unique<UpstreamConnection>(tools, keeper, std::move(fd), Ssl());
+    ConnectionBench::connect();
     client.connection = connection.get();
     if (GetParam()) client.pipe = Pipe::make(size_t{64} * 1024);
     recorder.when_head = [this] { connection->relay_into(client); };
     recorder.when_body = [this] { client.take(std::exchange(recorder.body, {})); };
-    EXPECT_TRUE(until([&] { return server.peers.size() == 1; }));
-    connection->begin_loan();
-    connection->send_request(kRequest, Method::get, recorder);
-    EXPECT_TRUE(until([&] { return peer().requests() > 0; }));
+    ask(recorder);
   }
-  Peer& peer() { return server.peer(0); }
-  bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
   std::string head(size_t length) {
     return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
   }
 
-  EventBase base{event_base_new()};
-  TimerWheel wheel{base.get()};
-  UpstreamConfig config;
-  Counters counters;
-  std::vector<char> scratch = std::vector<char>(256 * 1024);
-  UpstreamConnection::Tools tools{base.get(), wheel, config, counters, scratch};
-  IgnoringKeeper keeper;
-  StubServer server{base.get()};
-  std::unique_ptr<UpstreamConnection> connection;
-  Recorder recorder;
   Client client;
   std::string content = std::string(3'000'001, '\0');
 };

@@ -12,48 +12,18 @@ namespace {
 
 using namespace testing_peers;  // NOLINT: this file is about them
 
-constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
-
-struct RecordingKeeper final : UpstreamConnection::Keeper {
-  void on_idle_ended(UpstreamConnection&) override { ++ended; }
-  int ended = 0;
-};
-
-class UpstreamConnectionTest : public testing::Test {
+class UpstreamConnectionTest : public testing::Test, protected ConnectionBench {
  protected:
   UpstreamConnectionTest() {
     config.first_byte_timeout = Milliseconds{300};
     config.idle_timeout = Milliseconds{300};
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd.get(), server.address().native(), server.address().length()), 0);
-    evutil_make_socket_nonblocking(fd.get());
-    connection = std::make_unique<UpstreamConnection>(tools, keeper, std::move(fd), Ssl());
-    EXPECT_TRUE(run_until(base.get(), [&] { return server.peers.size() == 1; }));
+    connect();
   }
 
-  Peer& peer() { return server.peer(0); }
-  void ask(Recorder& handler, Method method = Method::get) {
-    connection->begin_loan();
-    connection->send_request(kRequest, method, handler);
-    const size_t asked = peer().requests();
-    EXPECT_TRUE(run_until(base.get(), [&] { return peer().requests() > asked; }));
-  }
   void answer(Recorder& handler, std::string_view bytes) {
     peer().send(bytes);
-    EXPECT_TRUE(run_until(base.get(), [&] { return handler.is_over(); }));
+    EXPECT_TRUE(until([&] { return handler.is_over(); }));
   }
-  bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
-
-  EventBase base{event_base_new()};
-  TimerWheel wheel{base.get()};
-  UpstreamConfig config;
-  Counters counters;
-  std::vector<char> scratch = std::vector<char>(256 * 1024);
-  UpstreamConnection::Tools tools{base.get(), wheel, config, counters, scratch};
-  RecordingKeeper keeper;
-  StubServer server{base.get()};
-  std::unique_ptr<UpstreamConnection> connection;
-  Recorder recorder;
 };
 
 TEST_F(UpstreamConnectionTest, HandsOnHeadBodyAndEndInThisOrder) {
@@ -321,10 +291,7 @@ TEST_F(UpstreamConnectionTest, TheLoanMayEndInsideEveryCall) {
   using Hook = std::function<void()> Recorder::*;
   for (const Hook hook : {&Recorder::when_head, &Recorder::when_body, &Recorder::when_read_done,
                           &Recorder::when_end, &Recorder::when_error}) {
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::connect(fd.get(), server.address().native(), server.address().length()), 0);
-    evutil_make_socket_nonblocking(fd.get());
-    UpstreamConnection each(tools, keeper, std::move(fd), Ssl());
+    UpstreamConnection each(tools, keeper, connected(), Ssl());
     const size_t index = server.peers.size();
     ASSERT_TRUE(until([&] { return server.peers.size() == index + 1; }));
     Recorder ending;

@@ -21,6 +21,8 @@
 
 namespace streamgate::testing_peers {
 
+inline constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+
 // Turns the loop until `done`; false after 5 s.
 inline bool run_until(event_base* base, const std::function<bool()>& done) {
   bool late = false;
@@ -206,6 +208,46 @@ class Recorder final : public ResponseHandler {
   std::optional<Error> error;
   Retry retry = Retry::no;
   std::function<void()> when_head, when_body, when_read_done, when_end, when_error;
+};
+
+// One UpstreamConnection and all that it needs; StubServer::peer(0) is its other side.
+class ConnectionBench {
+ protected:
+  struct Keeper final : UpstreamConnection::Keeper {
+    void on_idle_ended(UpstreamConnection&) override { ++ended; }
+    int ended = 0;
+  };
+
+  // With `config` as it is by then.
+  void connect() {
+    connection = std::make_unique<UpstreamConnection>(tools, keeper, connected(), Ssl());
+    EXPECT_TRUE(until([&] { return server.peers.size() == 1; }));
+  }
+  UniqueFd connected() {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), server.address().native(), server.address().length()), 0);
+    evutil_make_socket_nonblocking(fd.get());
+    return fd;
+  }
+  void ask(Recorder& handler, Method method = Method::get) {
+    connection->begin_loan();
+    connection->send_request(kRequest, method, handler);
+    const size_t asked = peer().requests();
+    EXPECT_TRUE(until([&] { return peer().requests() > asked; }));
+  }
+  Peer& peer() { return server.peer(0); }
+  bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
+
+  EventBase base{event_base_new()};
+  TimerWheel wheel{base.get()};
+  UpstreamConfig config;
+  Counters counters;
+  std::vector<char> scratch = std::vector<char>(256 * 1024);
+  UpstreamConnection::Tools tools{base.get(), wheel, config, counters, scratch};
+  Keeper keeper;
+  StubServer server{base.get()};
+  std::unique_ptr<UpstreamConnection> connection;
+  Recorder recorder;
 };
 
 }  // namespace streamgate::testing_peers

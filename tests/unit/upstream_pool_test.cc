@@ -17,7 +17,6 @@ namespace {
 
 using namespace testing_peers;  // NOLINT: this file is about them
 
-constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 constexpr char kEmpty[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 HttpUrl url_of(const std::string& host, bool is_https = false) {
