@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "common/ascii.h"
 #include "common/percent_table.h"
@@ -14,6 +15,9 @@ namespace {
 
 constexpr size_t kLongestExtension = 7;
 constexpr size_t kLongestName = 128;  // bytes; a longer last segment is not a file name to show
+// References of one length in a row, of which the last becomes a template: that costs as much as
+// the next three save, and most playlists have no more than a few.
+constexpr int kRunWorthATemplate = 8;
 constexpr std::string_view kExtensionParameter = "&sg_ext=.";
 
 // Up to seven letters as one number, in lower case: extensions are compared for every segment.
@@ -102,6 +106,9 @@ struct ChildUrlWriter::Child {
   std::string_view url;         // what is encoded behind the prefix
   std::string_view path;        // the part of `url` whose end names the file; may be empty
   std::string_view parameters;  // child_parameters or cross_origin_child_parameters
+  // What the playlist says and where that begins in the child URL; empty: it had to be resolved.
+  std::string_view reference{};
+  size_t reference_at = 0;
 };
 
 void ChildUrlWriter::begin(const PlaylistContext& context) {
@@ -128,9 +135,12 @@ void ChildUrlWriter::begin(const PlaylistContext& context) {
 
   last_directory_.clear();
   siblings_.directory.clear();
+  template_.forget();
+  run_ = 0;
 }
 
 bool ChildUrlWriter::append(std::string_view reference, BlockBuffer& out) {
+  if (template_.append(reference, out)) return true;
   if (reference.empty()) return false;
   return append_sibling(reference, out) || append_directly(reference, out) ||
          append_resolved(reference, out);
@@ -143,8 +153,9 @@ bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out
   if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
   const std::string_view name = reference.substr(directory.size());
   if (name.front() == '.') return false;
-  return append_encoded({siblings_.prefix, name, name, siblings_.parameters},
-                        kIllegalByte | kSlashDotBytes, out);
+  return append_encoded(
+      {siblings_.prefix, name, name, siblings_.parameters, reference, siblings_.directory_at},
+      kIllegalByte | kSlashDotBytes, out);
 }
 
 // For references that need no resolving, only a prefix, which is nearly all of them: no dot
@@ -161,10 +172,12 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
   } else if (first == '.' || first == '?' || first == '#' || reference.starts_with("//")) {
     return false;
   }
-  const Child child{host_at != 0   ? absolute_prefix_
-                    : first == '/' ? origin_prefix_
-                                   : directory_prefix_,
-                    reference, path, host_at != 0 ? parameters_for(reference) : child_parameters_};
+  const std::string_view prefix = host_at != 0   ? absolute_prefix_
+                                  : first == '/' ? origin_prefix_
+                                                 : directory_prefix_;
+  const Child child{prefix,    reference,
+                    path,      host_at != 0 ? parameters_for(reference) : child_parameters_,
+                    reference, prefix.size()};
   unsigned refused = kIllegalByte | kSlashDotBytes;
   if (host_at == 0) refused |= kColonByte;
   if (!append_encoded(child, refused, out)) return false;
@@ -190,6 +203,7 @@ void ChildUrlWriter::note_directory(const Child& child) {
   // they are ours already.
   if (directory == "/" || route().starts_with(directory)) return;
   siblings_.directory = directory;
+  siblings_.directory_at = child.prefix.size();
   siblings_.prefix = child.prefix;
   percent_encode(directory, siblings_.prefix);
   siblings_.parameters = child.parameters;
@@ -220,8 +234,33 @@ bool ChildUrlWriter::append_encoded(Child child, unsigned refused, BlockBuffer& 
     child.path = {child.path.data(),
                   static_cast<size_t>(encoder.query_or_fragment - child.path.data())};
   }
-  out.advance_to(put_suffix(child, start, encoder.to));
+  char* const end = put_suffix(child, start, encoder.to);
+  out.advance_to(end);
+  learn(child, {start, static_cast<size_t>(end - start)});
   return true;
+}
+
+void ChildUrlWriter::learn(const Child& child, std::string_view text) {
+  if (child.reference.empty() || is_named_) return;
+  const size_t size = child.reference.size();
+  if (std::exchange(last_size_, size) != size) run_ = 0;
+  if (++run_ < kRunWorthATemplate) return;
+  run_ = 0;
+  template_.learn(child.reference, text, child.reference_at);
+  // The host decides on the parameters; and one of our own URLs is none to be encoded.
+  const size_t path_at =
+      child.path.empty() ? size : static_cast<size_t>(child.path.data() - child.reference.data());
+  const bool may_be_ours = has_origin_ && http_prefix_size(child.reference) != 0;
+  template_.fix(0, may_be_ours ? std::max(path_at, name_at_ + 1) : path_at);
+  fix_extension(path_at + child.path.size(), child.reference);
+  fix_extension(size, child.reference);
+}
+
+// What stands behind a dot there may be one, or become one.
+void ChildUrlWriter::fix_extension(size_t end, std::string_view reference) {
+  const size_t first = end - std::min(end, kLongestExtension + 1);
+  const size_t dot = reference.substr(0, end).rfind('.');
+  if (dot != reference.npos && dot >= first) template_.fix(dot, end);
 }
 
 size_t ChildUrlWriter::bound_of(const Child& child) const {

@@ -13,6 +13,7 @@
 
 #include "common/url.h"
 #include "worker/block_buffer.h"
+#include "worker/child_template.h"
 
 namespace streamgate {
 
@@ -50,6 +51,8 @@ class ChildUrlWriter {
   bool append_resolved(std::string_view reference, BlockBuffer& out);
   bool append_encoded(Child child, unsigned refused, BlockBuffer& out);
   void note_directory(const Child& child);
+  void learn(const Child& child, std::string_view text);
+  void fix_extension(size_t end, std::string_view reference);
   size_t bound_of(const Child& child) const;
   char* put_prefix(const Child& child, char* to) const;
   char* put_suffix(const Child& child, const char* start, char* to);
@@ -77,8 +80,13 @@ class ChildUrlWriter {
   struct {
     std::string directory;  // with its slash; empty: none is known
     std::string prefix;
+    size_t directory_at = 0;  // in the prefix
     std::string_view parameters;
   } siblings_;
+  ChildTemplate template_;
+  // References that had no template: the length of the last one, and how many in a row had it.
+  size_t last_size_ = 0;
+  int run_ = 0;
   std::string resolved_;  // scratch
 };
 

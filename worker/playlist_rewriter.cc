@@ -28,6 +28,12 @@ constexpr size_t kMostOutputBytes = size_t{64} * 1024 * 1024;
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
+// Without the call, nearly always.
+std::string_view trimmed(std::string_view text) {
+  const bool has_blanks = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
+  return has_blanks ? ascii::trim(text) : text;
+}
+
 // Text of which most is copied as it is: pieces are replaced or left out in order, and what lies
 // between them is appended in one go.
 class PatchedCopy {
@@ -127,8 +133,7 @@ void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& c
       line.remove_prefix(kByteOrderMark.size());
     }
   }
-  if (line.empty()) return;
-  if (is_blank(line.front()) || is_blank(line.back())) line = ascii::trim(line);
+  line = trimmed(line);
   if (line.empty()) return;
   if (line.front() != '#') return replace(line, copy);
   if (is_tag(line)) rewrite_tag(line.substr(1), copy);
@@ -212,7 +217,7 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
 }
 
 void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
-  reference = ascii::trim(reference);  // as players do; the blanks stay where they are
+  reference = trimmed(reference);  // as players do; the blanks stay where they are
   if (reference.empty()) return;
   if (copy.out().size() > kMostOutputBytes) has_grown_too_far = true;
   if (has_grown_too_far) return;

@@ -24,7 +24,14 @@ CROSSING = ("master/main.cc", "worker/worker.h")
 LEVELS = {
     0: {"event"},
     1: {
-        *("accept_balance", "attribute_list", "block_buffer", "body_sniffer", "child_url"),
+        *(
+            "accept_balance",
+            "attribute_list",
+            "block_buffer",
+            "body_sniffer",
+            "child_template",
+            "child_url",
+        ),
         *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
         *("line_scan", "own_response", "piecewise_text", "playlist_*", "request_head_parser"),
         *("response_parser", "resumption", "stream_request", "target_guard", "text_buffer"),

@@ -1,5 +1,6 @@
 // Any bytes as a playlist: the output must not depend on where the chunks end, and only ours may be
 // added to it. The first byte chooses the settings, the second the chunk size.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "common/check.h"
+#include "worker/child_url.h"
 #include "worker/playlist_detector.h"
 #include "worker/playlist_rewriter.h"
 
@@ -28,6 +30,22 @@ Outcome rewrite(PlaylistRewriter& rewriter, const PlaylistContext& context, std:
   }
   rewriter.finish(out);
   return {std::string(out.text()), rewriter.lines_too_long()};
+}
+
+// What stands before a reference must not show in its child URL.
+void check_each_alone(const PlaylistContext& context, std::string_view text) {
+  ChildUrlWriter running;
+  running.begin(context);
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    ChildUrlWriter fresh;
+    fresh.begin(context);
+    BlockBuffer one;
+    BlockBuffer other;
+    CHECK(running.append(line, one) == fresh.append(line, other));
+    CHECK(one.text() == other.text());
+  }
 }
 
 }  // namespace
@@ -53,6 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   CHECK(rewrite(rewriter, context, text, chunk) == whole);
   rewriter.write(text, *std::make_unique<BlockBuffer>());  // left unfinished
   CHECK(rewrite(rewriter, context, text, 1) == whole);
+
+  check_each_alone(context, text);
 
   // A verdict, once given, does not change with more bytes of a body that is text.
   for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
