@@ -1,4 +1,5 @@
 // The second half of Exchange: what happens to the body of the response that was accepted.
+#include <algorithm>
 #include <utility>
 
 #include "common/ascii.h"
@@ -10,8 +11,9 @@ namespace streamgate {
 namespace {
 
 // A playlist is gathered up to here before it is sent: most fit, and leave with a Content-Length in
-// one packet.
+// one packet. Of a longer one, up to what the client's socket has room for: each send costs.
 constexpr size_t kPlaylistFlushBytes = size_t{64} * 1024;
+constexpr size_t kMostPlaylistFlushBytes = size_t{256} * 1024;
 
 // Rewritten at a time. References grow severalfold, and what has been rewritten must go out.
 constexpr size_t kPlaylistPieceBytes = size_t{4} * 1024;
@@ -133,11 +135,15 @@ void Exchange::forward(std::string_view bytes) {
 
 // Until the client takes no more; the rest waits for on_client_drained().
 void Exchange::rewrite(std::string_view bytes) {
+  const size_t flush_at =
+      client_status_ == 0
+          ? kPlaylistFlushBytes
+          : std::clamp(gate_->stream().room(), kPlaylistFlushBytes, kMostPlaylistFlushBytes);
   while (!bytes.empty() && !gate_->stream().is_full()) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
     if (auto written = playlist_->write(piece); !written) return fail(written.error());
-    if (playlist_->output().size() >= kPlaylistFlushBytes) flush_playlist();
+    if (playlist_->output().size() >= flush_at) flush_playlist();
     if (step_ == Step::finished) return;
   }
   unrewritten_ = bytes;
