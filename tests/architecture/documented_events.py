@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""Every event that a service logs as a warning or an error stands in the operator's table, and the
+table has no other: documented_events.py SOURCE_FOLDER."""
+
+import pathlib
+import re
+import sys
+
+LOGGED = re.compile(r'log::(?:warn|error)\(\s*"([a-z_.]+)"')
+ROW = re.compile(r"^\| (`[^|]+`) \|", re.MULTILINE)
+
+
+def main(source):
+    logged = set()
+    for layer in ("master", "worker", "common"):
+        for path in (source / layer).glob("*.cc"):
+            logged.update(LOGGED.findall(path.read_text(encoding="utf-8")))
+    manual = (source / "deploy" / "OPERATIONS.md").read_text(encoding="utf-8")
+    table = manual.split("## The log\n")[1].split("\n### ")[0]
+    documented = {event for row in ROW.findall(table) for event in re.findall("`(.+?)`", row)}
+    for event in sorted(logged - documented):
+        print(f"deploy/OPERATIONS.md does not explain {event}")
+    for event in sorted(documented - logged):
+        print(f"deploy/OPERATIONS.md explains {event}, which nothing logs")
+    if not logged:
+        print("no event was found")
+    return logged != documented or not logged
+
+
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1])))
