@@ -131,9 +131,12 @@ class Proxy:
         self.origin = f"{'https' if tls else 'http'}://{host}:{port}"
 
     def _is_ready(self):
-        if self.process.poll() is not None:
+        has_left = self.process.poll() is not None  # asked first: its log is complete then
+        if any(e.get("event") == self._awaited for e in self.events()):
+            return True
+        if has_left:
             raise AssertionError("it has left")
-        return any(e.get("event") == self._awaited for e in self.events())
+        return False
 
     # What it says.
     def log(self):
