@@ -57,7 +57,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      out.exit_code = app.exit(error);  // prints; 0 for --help and --version
+      // Prints; 0 for --help and --version. The library has a number for each kind of mistake.
+      out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kExitUsage;
     }
     if (!trial.empty()) take_trial(trial, out);
     if (check) out.action = CommandLine::Action::check;

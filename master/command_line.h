@@ -13,6 +13,9 @@ namespace streamgate {
 // two descriptors, `STATE:REPORT` (master/trial_run.h).
 constexpr const char* kTrialOption = "--upgrade-trial";
 
+// The exit status of a command line that is wrong, whatever about it.
+constexpr int kExitUsage = 2;
+
 struct CommandLine {
   enum class Action { serve, check, print_config, control, trial };
   Action action = Action::serve;

@@ -46,6 +46,7 @@ int check(LoadedConfig loaded) {
   for (const std::string& missing : missing_directories(loaded.config)) {
     complain("note: " + missing);
   }
+  std::puts("the configuration is right");
   return EXIT_SUCCESS;
 }
 
