@@ -25,6 +25,9 @@ namespace {
 constexpr size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 // Of a socket that does not tell what it holds.
 constexpr size_t kUsualRoom = size_t{64} * 1024;
+// Where the system's TCP memory (net.ipv4.tcp_mem) is used up, the kernel cuts a send buffer down
+// to 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
+constexpr size_t kLeastReserve = 512;
 
 // EAGAIN for splice as well: what it is asked for is in the pipe.
 ClientSocket::Moved moved_of(ssize_t result) {
@@ -185,7 +188,8 @@ size_t ClientSocket::room() const {
   const size_t unused = capacity - std::min(capacity, used);
   if (unused < capacity / 4) return 0;
   // Packets have heads, which count too; those of pieces of pages are many.
-  return std::max<size_t>(unused - unused / 16, 1);
+  const size_t reserve = std::max(unused / 16, kLeastReserve);
+  return std::max<size_t>(unused - std::min(unused, reserve), 1);
 }
 
 size_t ClientSocket::unacknowledged() const {
