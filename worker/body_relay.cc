@@ -5,7 +5,7 @@
 namespace streamgate {
 namespace {
 
-// With less to come, or less room for it, copying costs no more (measured).
+// With less to come, copying costs no more (measured).
 constexpr uint64_t kWorthSplicing = uint64_t{256} * 1024;
 
 // Chunks below this size leave together, up to so many bytes, with the read that they came in. A
