@@ -82,7 +82,8 @@ struct UpstreamConfig {
   unsigned resume_attempts = 2;  // per exchange: asking again for the rest of a body that was cut
   unsigned max_redirects = 5;
   Milliseconds keepalive_idle{30'000};
-  unsigned keepalive_per_origin = 64;  // idle connections kept, per worker and origin
+  unsigned keepalive_per_origin = 64;    // idle connections kept, per worker and origin
+  unsigned keepalive_per_worker = 1024;  // of all origins
   HeaderPolicy user_agent{HeaderPolicy::Kind::browser, {}};
   HeaderPolicy referer{HeaderPolicy::Kind::target, {}};
   HeaderPolicy origin{HeaderPolicy::Kind::target, {}};

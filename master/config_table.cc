@@ -294,6 +294,7 @@ std::vector<ConfigKey> upstream_keys() {
       count(FIELD(upstream.max_redirects), 0, 20),
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),
+      count(FIELD(upstream.keepalive_per_worker), 0, 100'000),
       policy(FIELD(upstream.user_agent), PolicyHeader::user_agent),
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),

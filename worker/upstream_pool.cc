@@ -14,7 +14,6 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kScratchBytes = size_t{256} * 1024;
-constexpr size_t kMostIdle = 1024;
 
 // What makes two connections interchangeable. A view: asking must not allocate.
 struct OriginView {
@@ -240,13 +239,14 @@ Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& addr
 }
 
 bool UpstreamPool::State::is_keeping() const {
-  return keeping && config.keepalive_per_origin > 0 && config.keepalive_idle.count() > 0;
+  return keeping && config.keepalive_per_origin > 0 && config.keepalive_per_worker > 0 &&
+         config.keepalive_idle.count() > 0;
 }
 
 void UpstreamPool::State::park(Pooled& connection) {
   Parked& siblings = connection.origin.second.idle;
   if (siblings.size() >= config.keepalive_per_origin) discard(*siblings.back());
-  if (idle.size() >= kMostIdle) discard(*idle.front());
+  if (idle.size() >= config.keepalive_per_worker) discard(*idle.front());
   connection.idle_since_ms = wheel.now_ms();
   siblings.splice(siblings.begin(), connection.in_origin);
   idle.splice(idle.end(), connection.by_age);

@@ -61,7 +61,8 @@ class UpstreamPool {
 
   // Ends the loan. A connection whose response is not complete, or that may not be used again, or
   // with Reuse::no, is closed, and destroyed by the reaper. Of the idle ones, at most
-  // keepalive_per_origin of an origin and 1024 in all are kept; the longest idle makes room.
+  // keepalive_per_origin of an origin and keepalive_per_worker in all are kept; the longest idle
+  // makes room.
   void give_back(UpstreamConnection& connection, Reuse reuse);
 
   // Drain: closes idle connections and keeps none from now on.

@@ -79,6 +79,8 @@ class TakenOver(ProxyTest):
         self.judge("max_redirects", {"upstream": {"max_redirects": 0}}, redirected, 200, 502)
         kept = {"upstream": {"keepalive_per_origin": 0}}
         self.judge("keepalive_per_origin", kept, connections_of_two_requests, 1, 2)
+        kept = {"upstream": {"keepalive_per_worker": 0}}
+        self.judge("keepalive_per_worker", kept, connections_of_two_requests, 1, 2)
 
     def test_times_of_upstreams(self):
         for name, value, answer in (

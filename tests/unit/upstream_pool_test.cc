@@ -161,6 +161,21 @@ TEST_F(UpstreamPoolTest, KeepsNoMoreThanTheLimitPerOrigin) {
   EXPECT_FALSE(server.peer(2).is_left || server.peer(3).is_left);  // the longest idle went
 }
 
+TEST_F(UpstreamPoolTest, KeepsNoMoreThanTheLimitOfAllOrigins) {
+  config.keepalive_per_worker = 2;
+  make_pool();
+  StubServer other(base.get());
+  UpstreamConnection* oldest = get_from(server);
+  UpstreamConnection* next = get_from(other);
+  UpstreamConnection* newest = get_from(other);
+  exchange(*oldest, server.peer(0));
+  exchange(*next, other.peer(0));
+  EXPECT_FALSE(server.peer(0).is_left);
+  exchange(*newest, other.peer(1));
+  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
+  EXPECT_FALSE(other.peer(0).is_left || other.peer(1).is_left);
+}
+
 TEST_F(UpstreamPoolTest, ClosesWhatHasBeenIdleForTooLong) {
   config.keepalive_idle = Milliseconds{300};
   make_pool();
