@@ -135,10 +135,8 @@ void Exchange::forward(std::string_view bytes) {
 
 // Until the client takes no more; the rest waits for on_client_drained().
 void Exchange::rewrite(std::string_view bytes) {
-  const size_t flush_at =
-      client_status_ == 0
-          ? kPlaylistFlushBytes
-          : std::clamp(gate_->stream().room(), kPlaylistFlushBytes, kMostPlaylistFlushBytes);
+  const size_t room = client_status_ == 0 ? 0 : gate_->stream().room();
+  const size_t flush_at = std::clamp(room, kPlaylistFlushBytes, kMostPlaylistFlushBytes);
   while (!bytes.empty() && !gate_->stream().is_full()) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
@@ -147,6 +145,8 @@ void Exchange::rewrite(std::string_view bytes) {
     if (step_ == Step::finished) return;
   }
   unrewritten_ = bytes;
+  // Asking for room may have begun the wait, and then nothing was sent that would tell of it.
+  if (gate_->stream().is_full()) take_flow(ClientStream::Flow::full);
 }
 
 void Exchange::flush_playlist() {
