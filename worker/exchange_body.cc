@@ -135,13 +135,16 @@ void Exchange::forward(std::string_view bytes) {
 
 // Until the client takes no more; the rest waits for on_client_drained().
 void Exchange::rewrite(std::string_view bytes) {
-  const size_t room = client_status_ == 0 ? 0 : gate_->stream().room();
-  const size_t flush_at = std::clamp(room, kPlaylistFlushBytes, kMostPlaylistFlushBytes);
+  // Once for what is gathered, and not for each chunk of a few bytes.
+  if (playlist_->output().size() == 0) {
+    const size_t room = client_status_ == 0 ? 0 : gate_->stream().room();
+    flush_at_ = std::clamp(room, kPlaylistFlushBytes, kMostPlaylistFlushBytes);
+  }
   while (!bytes.empty() && !gate_->stream().is_full()) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
     if (auto written = playlist_->write(piece); !written) return fail(written.error());
-    if (playlist_->output().size() >= flush_at) flush_playlist();
+    if (playlist_->output().size() >= flush_at_) flush_playlist();
     if (step_ == Step::finished) return;
   }
   unrewritten_ = bytes;
