@@ -115,7 +115,7 @@ void ChildUrlWriter::begin(const PlaylistContext& context) {
   base_ = split_uri(context.base_url);
   child_parameters_ = context.child_parameters;
   cross_origin_child_parameters_ = context.cross_origin_child_parameters;
-  has_origin_ = !context.proxy_origin.empty();
+  has_origin_ = !context.proxy_origin.empty() && context.proxy_origin.front() != '/';
   is_named_ = context.child_urls == HlsConfig::ChildUrls::named;
 
   absolute_prefix_.assign(context.proxy_origin).append(context.route_path);

@@ -165,6 +165,7 @@ class Exchange final : public Retirable,
   };
   std::unique_ptr<Resume> resume_;
   std::string unrewritten_;  // of the playlist, while the client takes no more; one read at most
+  size_t flush_at_ = 0;      // of the playlist's output, in bytes
   uint64_t body_bytes_ = 0;
 
   Resolver::LookupHandle lookup_;

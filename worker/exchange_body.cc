@@ -135,18 +135,21 @@ void Exchange::forward(std::string_view bytes) {
 
 // Until the client takes no more; the rest waits for on_client_drained().
 void Exchange::rewrite(std::string_view bytes) {
-  const size_t flush_at =
-      client_status_ == 0
-          ? kPlaylistFlushBytes
-          : std::clamp(gate_->stream().room(), kPlaylistFlushBytes, kMostPlaylistFlushBytes);
+  // Once for what is gathered, and not for each chunk of a few bytes.
+  if (playlist_->output().size() == 0) {
+    const size_t room = client_status_ == 0 ? 0 : gate_->stream().room();
+    flush_at_ = std::clamp(room, kPlaylistFlushBytes, kMostPlaylistFlushBytes);
+  }
   while (!bytes.empty() && !gate_->stream().is_full()) {
     const std::string_view piece = bytes.substr(0, kPlaylistPieceBytes);
     bytes.remove_prefix(piece.size());
     if (auto written = playlist_->write(piece); !written) return fail(written.error());
-    if (playlist_->output().size() >= flush_at) flush_playlist();
+    if (playlist_->output().size() >= flush_at_) flush_playlist();
     if (step_ == Step::finished) return;
   }
   unrewritten_ = bytes;
+  // Asking for room may have begun the wait, and then nothing was sent that would tell of it.
+  if (gate_->stream().is_full()) take_flow(ClientStream::Flow::full);
 }
 
 void Exchange::flush_playlist() {

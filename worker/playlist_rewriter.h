@@ -18,7 +18,7 @@ namespace streamgate {
 // Constant for one playlist. All strings are owned by the caller and stay until finish().
 struct PlaylistContext {
   std::string_view base_url;      // the final upstream URL, after redirects
-  std::string_view proxy_origin;  // `https://proxy.example/prefix`, or empty: path-only URLs
+  std::string_view proxy_origin;  // `https://proxy.example/prefix`, `/prefix` or empty
   std::string_view route_path;    // `/stream`
   // Ready-made `&name=value` text for behind `url=...`: for children on the base's origin, and on
   // another one.

@@ -74,6 +74,7 @@ class Backpressure(ProxyTest):
             self.assertEqual(response.body.count(b"url="), 60_000)
             self.assertTrue(response.body.endswith(b"\n"))
 
+    def test_a_client_that_stops_reading_chunks_stops_the_upstream(self):
         def chunks():
             for _ in range(self.total // len(BLOCK)):
                 yield b"%x\r\n" % len(BLOCK) + BLOCK + b"\r\n"
@@ -86,6 +87,27 @@ class Backpressure(ProxyTest):
         before = proxy.resident_bytes()
         with proxy.connect(receive_buffer=64 * 1024) as client:
             client.request(stream_path(up.url("/a.ts")))
+            client.read_head()
+            self.assertLess(wait_until_stopped(answer), 64 * MIB)
+            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
+        wait_until(answer.closed.is_set, what="the upstream to be cancelled")
+
+    def test_a_client_that_stops_reading_a_long_playlist_stops_the_upstream(self):
+        segment = b"#EXTINF:6,\nvideo/segment.ts\n"
+
+        def blocks():
+            yield b"#EXTM3U\n"
+            for _ in range(256):
+                yield segment * (MIB // len(segment))
+
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n"
+        answer = Answer(head, body=blocks, then="close")
+        proxy = self.proxy()
+        up = self.upstream(answer)
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024) as client:
+            client.request(stream_path(up.url("/a.m3u8")))
             client.read_head()
             self.assertLess(wait_until_stopped(answer), 64 * MIB)
             self.assertLess(proxy.resident_bytes() - before, 16 * MIB)

@@ -36,9 +36,11 @@ std::vector<PlaylistContext> contexts() {
   with_parameters.child_parameters = "&h_Cookie=c";
   PlaylistContext relative = plain;
   relative.proxy_origin = "";
+  PlaylistContext prefixed = plain;
+  prefixed.proxy_origin = "/prefix";
   PlaylistContext named = plain;
   named.child_urls = HlsConfig::ChildUrls::named;
-  return {plain, with_parameters, relative, named};
+  return {plain, with_parameters, relative, prefixed, named};
 }
 
 // A reference that differs from the one before it in one byte is made by patching that one's child
@@ -58,6 +60,7 @@ TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
       "http://ap.example:8080?x=abcdefgh",
       "http://proxy/strea1?url=abcdef.ts",
       "http://proxy/stream1url=abcdef.ts",
+      "/prefix/stream/segment.ts",
       "sub/%2e/segment.ts",
       "x1:y/segment.ts",
       "12345678",
