@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
 #include <ifaddrs.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,11 @@ namespace streamgate {
 namespace {
 
 constexpr timeval kBeatInterval{1, 0};
+// What malloc keeps at the end of its heap. By default it gives back all above 128 KiB: a long
+// playlist's output went to the kernel and came again, page by page, for each of its sends.
+constexpr int kKeptHeapBytes = 4 * 1024 * 1024;
+// Larger pieces are mapped. Would grow by itself if nothing else were set.
+constexpr int kMappedBytes = 1024 * 1024;
 
 // The addresses this service can be reached at: a wildcard stands for every interface's.
 std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners) {
@@ -45,6 +51,13 @@ std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners
     }
   }
   return own;
+}
+
+void keep_heap() {
+#ifdef __GLIBC__
+  ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+  ::mallopt(M_MMAP_THRESHOLD, kMappedBytes);
+#endif
 }
 
 // What libevent has to say (a nameserver that does not answer, mostly), as events of our log.
@@ -193,6 +206,7 @@ class Worker final : private Server::Observer {
 
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
+  keep_heap();
   event_set_log_callback(log_libevent);
   Worker worker(heritage);
   if (auto started = worker.start(); !started) {
