@@ -74,6 +74,19 @@ class Backpressure(ProxyTest):
             self.assertEqual(response.body.count(b"url="), 60_000)
             self.assertTrue(response.body.endswith(b"\n"))
 
+    def check_that_it_stops(self, answer, path):
+        """A client that reads its head and no more stops the upstream, and nothing grows."""
+        proxy = self.proxy()
+        up = self.upstream(answer)
+        proxy.ask("/health")
+        before = proxy.resident_bytes()
+        with proxy.connect(receive_buffer=64 * 1024) as client:
+            client.request(stream_path(up.url(path)))
+            client.read_head()
+            self.assertLess(wait_until_stopped(answer), 64 * MIB)
+            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
+        wait_until(answer.closed.is_set, what="the upstream to be cancelled")
+
     def test_a_client_that_stops_reading_chunks_stops_the_upstream(self):
         def chunks():
             for _ in range(self.total // len(BLOCK)):
@@ -81,16 +94,7 @@ class Backpressure(ProxyTest):
 
         answer = self.endless("Transfer-Encoding: chunked\r\n")
         answer.body = chunks
-        proxy = self.proxy()
-        up = self.upstream(answer)
-        proxy.ask("/health")
-        before = proxy.resident_bytes()
-        with proxy.connect(receive_buffer=64 * 1024) as client:
-            client.request(stream_path(up.url("/a.ts")))
-            client.read_head()
-            self.assertLess(wait_until_stopped(answer), 64 * MIB)
-            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
-        wait_until(answer.closed.is_set, what="the upstream to be cancelled")
+        self.check_that_it_stops(answer, "/a.ts")
 
     def test_a_client_that_stops_reading_a_long_playlist_stops_the_upstream(self):
         segment = b"#EXTINF:6,\nvideo/segment.ts\n"
@@ -102,16 +106,7 @@ class Backpressure(ProxyTest):
 
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n"
         answer = Answer(head, body=blocks, then="close")
-        proxy = self.proxy()
-        up = self.upstream(answer)
-        proxy.ask("/health")
-        before = proxy.resident_bytes()
-        with proxy.connect(receive_buffer=64 * 1024) as client:
-            client.request(stream_path(up.url("/a.m3u8")))
-            client.read_head()
-            self.assertLess(wait_until_stopped(answer), 64 * MIB)
-            self.assertLess(proxy.resident_bytes() - before, 16 * MIB)
-        wait_until(answer.closed.is_set, what="the upstream to be cancelled")
+        self.check_that_it_stops(answer, "/a.m3u8")
 
     def test_many_stalled_viewers_cost_little_each(self):
         proxy = self.proxy()
