@@ -195,7 +195,7 @@ class Scoreboard {
  public:
   static Result<Scoreboard> create(size_t slot_count);
   // Maps what another program has created, as it stands. Its layout must be the one of this program
-  // (master/scoreboard_layout.h). Closes the file on failure.
+  // (master/process/scoreboard_layout.h). Closes the file on failure.
   static Result<Scoreboard> adopt(UniqueFd file, size_t slot_count);
   Scoreboard(Scoreboard&& other) noexcept;
   Scoreboard& operator=(Scoreboard&&) = delete;

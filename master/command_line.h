@@ -4,14 +4,10 @@
 #include <optional>
 #include <string>
 
-#include "master/service_control.h"
-#include "master/trial_order.h"
+#include "master/service/control.h"
+#include "master/upgrade/trial_order.h"
 
 namespace streamgate {
-
-// What a running master adds to its own command line to try out a new program file; the value is
-// two descriptors, `STATE:REPORT` (master/trial_run.h).
-constexpr const char* kTrialOption = "--upgrade-trial";
 
 // The exit status of a command line that is wrong, whatever about it.
 constexpr int kExitUsage = 2;

@@ -6,14 +6,14 @@
 #include <utility>
 
 #include "common/heritage.h"
-#include "master/account.h"
 #include "master/command_line.h"
-#include "master/config_loader.h"
-#include "master/service_control.h"
-#include "master/service_files.h"
+#include "master/config/loader.h"
+#include "master/config/tls_files.h"
+#include "master/process/account.h"
+#include "master/service/control.h"
+#include "master/service/files.h"
 #include "master/supervisor.h"
-#include "master/tls_files.h"
-#include "master/trial_run.h"
+#include "master/upgrade/trial_run.h"
 #include "worker/worker.h"
 
 namespace streamgate {

@@ -14,10 +14,10 @@
 
 #include "common/log.h"
 #include "common/version.h"
-#include "master/config_listen.h"
-#include "master/inheritance.h"
-#include "master/running_service.h"
-#include "master/supervisor_limits.h"
+#include "master/config/listen.h"
+#include "master/service/limits.h"
+#include "master/service/running_service.h"
+#include "master/upgrade/inheritance.h"
 
 namespace streamgate {
 namespace {

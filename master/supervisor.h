@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,33 +19,21 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
-#include "master/child_process.h"
-#include "master/config_loader.h"
-#include "master/generation.h"
-#include "master/handover.h"
-#include "master/listener.h"
-#include "master/program_file.h"
-#include "master/program_trial.h"
-#include "master/service_files.h"
-#include "master/service_manager.h"
-#include "master/status_report.h"
-#include "master/trial_verdict.h"
-#include "master/worker_process.h"
+#include "master/config/loader.h"
+#include "master/process/child_process.h"
+#include "master/process/worker_process.h"
+#include "master/program.h"
+#include "master/service/files.h"
+#include "master/service/generation.h"
+#include "master/service/listener.h"
+#include "master/service/manager.h"
+#include "master/service/status_report.h"
+#include "master/upgrade/handover.h"
+#include "master/upgrade/program_file.h"
+#include "master/upgrade/program_trial.h"
+#include "master/upgrade/trial_verdict.h"
 
 namespace streamgate {
-
-// What main hands in: the master knows the worker as these two functions.
-struct Program {
-  std::string config_file;                 // empty: built-in defaults
-  std::optional<std::string> listen_addr;  // the environment's LISTEN_ADDR
-  std::function<int(const Heritage&)> run_worker;
-  std::function<Result<void>(const Config&)> check_worker_config;
-  std::vector<std::string> arguments = {};  // the command line, for a program that takes over
-  std::optional<int> state = std::nullopt;  // set: this program takes over; the Handover's file
-};
-
-// The environment variable that names the descriptor of `Program::state`.
-constexpr const char* kStateVariable = "STREAMGATE_STATE_FD";
 
 class Supervisor {
  public:

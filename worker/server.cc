@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "common/log.h"
-#include "worker/exchange.h"
-#include "worker/tls_server.h"
+#include "worker/client/tls_server.h"
+#include "worker/exchange/exchange.h"
 
 namespace streamgate {
 namespace {

@@ -1,7 +1,7 @@
 // evhtp set up on the inherited listening sockets: each accepted connection gets a gate, each
 // request that passes it becomes an Exchange. One of two modules that may see <evhtp.h>.
 //
-// Level 3. One per worker.
+// One per worker.
 #pragma once
 
 #include <evhtp.h>
@@ -14,10 +14,10 @@
 
 #include "common/heritage.h"
 #include "common/result.h"
-#include "worker/accept_balance.h"
-#include "worker/client_gate.h"
-#include "worker/event.h"
-#include "worker/exchange_environment.h"
+#include "worker/client/accept_balance.h"
+#include "worker/client/gate.h"
+#include "worker/exchange/environment.h"
+#include "worker/loop/event.h"
 
 namespace streamgate {
 

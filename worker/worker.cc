@@ -11,15 +11,15 @@
 
 #include "common/log.h"
 #include "common/scoreboard.h"
-#include "worker/access_log.h"
-#include "worker/exchange_environment.h"
-#include "worker/pipe.h"
-#include "worker/resolver.h"
+#include "worker/client/tls_server.h"
+#include "worker/exchange/access_log.h"
+#include "worker/exchange/environment.h"
+#include "worker/fetch/target_guard.h"
+#include "worker/loop/pipe.h"
 #include "worker/server.h"
-#include "worker/target_guard.h"
-#include "worker/tls.h"
-#include "worker/tls_server.h"
-#include "worker/upstream_pool.h"
+#include "worker/upstream/pool.h"
+#include "worker/upstream/resolver.h"
+#include "worker/upstream/tls.h"
 
 namespace streamgate {
 namespace {

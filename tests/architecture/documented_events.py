@@ -13,7 +13,7 @@ ROW = re.compile(r"^\| (`[^|]+`) \|", re.MULTILINE)
 def main(source):
     logged = set()
     for layer in ("master", "worker", "common"):
-        for path in (source / layer).glob("*.cc"):
+        for path in (source / layer).rglob("*.cc"):
             logged.update(LOGGED.findall(path.read_text(encoding="utf-8")))
     manual = (source / "deploy" / "OPERATIONS.md").read_text(encoding="utf-8")
     table = manual.split("## The log\n")[1].split("\n### ")[0]

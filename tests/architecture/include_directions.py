@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks which file may include which: the arrows between folders, the levels inside worker/, the
-walls around libraries, and the length of files.
+"""Checks which file may include which: a file's folder decides. Also checks that no headers include
+each other in a circle, which modules may see a library, and the length of files.
 
     include_directions.py [ROOT]     one line per violation; exit status 1 if there is any
     include_directions.py --self-test
@@ -13,166 +13,209 @@ from pathlib import Path
 
 MAX_LINES = 500
 
-# From folder to the folders it may include; master/main.cc, where everything is put together, is
-# the one exception and may include worker/worker.h.
-ARROWS = {"common": {"common"}, "master": {"master", "common"}, "worker": {"worker", "common"}}
-CROSSING = ("master/main.cc", "worker/worker.h")
-
-# Every module of worker/ has its level here; a file includes its own level or below. 1: rules,
-# pure, an evbuffer at most. 2: sides, which own sockets and timers. 3: the story, which knows
-# everybody. event.h is below all of them: aliases for C types, nothing that acts.
-LEVELS = {
-    0: {"event"},
-    1: {
-        *(
-            "accept_balance",
-            "attribute_list",
-            "block_buffer",
-            "body_sniffer",
-            "child_template",
-            "child_url",
-        ),
-        *("chunk_decoder", "forwarding", "head_writer", "http_grammar", "http_message", "inflater"),
-        *("line_scan", "own_response", "piecewise_text", "playlist_*", "request_head_parser"),
-        *("response_parser", "resumption", "stream_request", "target_guard", "text_buffer"),
-    },
-    2: {
-        *("access_log", "client_*", "dialer", "hosts_file", "pipe", "rate_watch", "reaper"),
-        *("resolver", "timer_wheel", "tls", "tls_server", "upstream_*"),
-    },
-    3: {"body_relay", "exchange", "exchange_*", "server", "worker"},
+# Each folder, and the folders below it that its files may include beside their own. A folder that is
+# not listed is an error. `master` and `worker` are the files that stand in these folders themselves.
+FOLDERS = {
+    "common": "",
+    "master": "common master/config master/process master/service master/upgrade",
+    "master/upgrade": "common master/config master/process master/service",
+    "master/service": "common master/config master/process",
+    "master/config": "common",
+    "master/process": "common",
+    "worker": "common worker/exchange worker/pages worker/documents worker/links worker/fetch"
+    " worker/client worker/upstream worker/http worker/loop",
+    "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
+    " worker/client worker/upstream worker/http worker/loop",
+    "worker/pages": "common worker/http worker/loop",
+    "worker/documents": "common worker/documents/hls worker/links worker/http worker/loop",
+    "worker/documents/hls": "common worker/documents worker/links worker/http worker/loop",
+    "worker/links": "common worker/http worker/loop",
+    "worker/fetch": "common worker/links worker/upstream worker/http worker/loop",
+    "worker/client": "common worker/http worker/loop",
+    "worker/upstream": "common worker/http worker/loop",
+    "worker/http": "common worker/loop",
+    "worker/loop": "common",
 }
 
-# The two sides meet in the exchange only.
-STRANGERS = (("client_", "upstream_"), ("upstream_", "client_"))
+# One file that may include one header outside its folder's list.
+CROSSINGS = {
+    # Everything is put together here.
+    ("master/main.cc", "worker/worker.h"),
+    # A trial runs the same program value as the supervisor does; the header includes only common/.
+    ("master/upgrade/trial_run.h", "master/program.h"),
+}
 
-# Library headers and the only modules (folder/stem, `*` for any ending) that may include them.
+# Inside worker/: what a file that stands in the folder itself may not be included by its neighbours
+# for. server is above exchange, worker above server.
+TOP_OF_WORKER = {"worker/server": {"worker/worker"}, "worker/worker": {"master/main"}}
+
+# Library headers and the only modules (path without suffix, `*` for any ending) that may include them.
 WALLS = {
-    r"yaml-cpp/": {"master/config_loader*"},
-    r"CLI/": {"master/command_line*"},
-    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client_gate"},
+    r"yaml-cpp/": {"master/config/loader"},
+    r"CLI/": {"master/command_line"},
+    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
+    r"zlib\.h": {"worker/http/inflater"},
     r"openssl/": {
-        "worker/client_socket",
-        "worker/dialer",
-        "worker/event",
-        "worker/tls",
-        "worker/tls_server",
-        "worker/upstream_connection",
-        "worker/upstream_pool",
+        "worker/client/socket",
+        "worker/client/tls_server",
+        "worker/loop/openssl",
+        "worker/upstream/connection",
+        "worker/upstream/dialer",
+        "worker/upstream/tls",
     },
-    r"event2/": {"worker/*"},
+    r"event2/": {
+        "worker/client/*",
+        "worker/loop/*",
+        "worker/server",
+        "worker/upstream/*",
+        "worker/worker",
+    },
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+LAYERS = ("common", "master", "worker")
 
 
 def matches(name, pattern):
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
-def level_of(stem):
-    """The level of a module of worker/; an exact name wins over a pattern."""
-    for level, names in LEVELS.items():
-        if stem in names:
-            return level
-    for level, names in LEVELS.items():
-        if any(matches(stem, name) for name in names):
-            return level
-    return None
+def folder_of(name):
+    return name.rpartition("/")[0]
+
+
+def module_of(name):
+    return name.rpartition(".")[0]
 
 
 def sources(root):
     return sorted(
-        p for folder in ARROWS for p in (root / folder).rglob("*") if p.suffix in (".h", ".cc")
+        p for layer in LAYERS for p in (root / layer).rglob("*") if p.suffix in (".h", ".cc")
     )
 
 
 def check_ours(name, included):
-    """The complaint about a quoted include, or None."""
-    folder, target = name.split("/")[0], included.split("/")[0]
-    if (name, included) == CROSSING:
+    """The complaint about an include of our own header, or None."""
+    if (name, included) in CROSSINGS:
         return None
-    if target not in ARROWS[folder]:
-        return f"{folder}/ does not include {target}/"
-    stem, other = Path(name).stem, Path(included).stem
-    if folder == "worker" and target == "worker":
-        mine, theirs = level_of(stem), level_of(other)
-        if mine is not None and theirs is not None and theirs > mine:
-            return f"level {mine} does not include level {theirs}"
-        for one, another in STRANGERS:
-            if stem.startswith(one) and other.startswith(another):
-                return "the two sides meet in the exchange only"
+    mine, theirs = folder_of(name), folder_of(included)
+    if mine not in FOLDERS:
+        return f"{mine}/ has no place; give it one in {Path(__file__).name}"
+    if theirs != mine and theirs not in FOLDERS[mine].split():
+        return f"{mine}/ does not include {theirs}/"
+    users = TOP_OF_WORKER.get(module_of(included))
+    if users is not None and module_of(name) not in users | {module_of(included)}:
+        return f"only {', '.join(sorted(users))} may see it"
     return None
 
 
 def check_library(name, included):
     """The complaint about an include of a library's header, or None."""
-    module = name.rsplit(".", 1)[0]
-    if name.startswith("worker/") and level_of(Path(name).stem) == 1:
-        if included.startswith("event2/") and included != "event2/buffer.h":
-            return "level 1 knows an evbuffer at most"
+    module = module_of(name)
     for header, modules in WALLS.items():
         if re.match(header, included) and not any(matches(module, pattern) for pattern in modules):
             return f"only {', '.join(sorted(modules))} may see it"
     return None
 
 
+def circles(includes):
+    """Headers that include each other in a circle, each circle once, from {name: [included, ...]}."""
+    found, done = [], set()
+
+    def visit(name, path):
+        if name in path:
+            circle = path[path.index(name) :]
+            found.append(f"{name}: includes itself by way of {', '.join(circle[1:] or [name])}")
+            return
+        if name in done:
+            return
+        for included in includes.get(name, []):
+            visit(included, path + [name])
+        done.add(name)
+
+    for name in sorted(includes):
+        visit(name, [])
+    return found
+
+
 def violations(root):
-    found = []
+    found, headers = [], {}
     for path in sources(root):
         name = path.relative_to(root).as_posix()
         text = path.read_text(encoding="utf-8")
         lines = text.count("\n")
         if lines > MAX_LINES:
             found.append(f"{name}: {lines} lines; more than {MAX_LINES} is two files")
-        if name.startswith("worker/") and level_of(path.stem) is None:
-            found.append(f"{name}: has no level; give it one in {Path(__file__).name}")
+        if folder_of(name) not in FOLDERS:
+            found.append(f"{name}: its folder has no place; give it one in {Path(__file__).name}")
         for kind, included in INCLUDE.findall(text):
             # Angle brackets do not make a header of ours a library's.
-            ours = kind == '"' or included.split("/")[0] in ARROWS
+            ours = kind == '"' or included.split("/")[0] in LAYERS
             complaint = (check_ours if ours else check_library)(name, included)
             # A wall does not fall to quotes either.
             complaint = complaint or check_library(name, included)
             if complaint:
                 found.append(f"{name}: includes {included}: {complaint}")
-    return found
+            if ours and name.endswith(".h"):
+                headers.setdefault(name, []).append(included)
+    return found + circles(headers)
+
+
+PLANTED = {
+    "common/url.h": '#include "worker/links/url.h"\n',
+    "common/log.cc": "#include <event2/event.h>\n",
+    "master/supervisor.cc": '#include "worker/worker.h"\n',
+    "master/service/listener.cc": "#include <yaml-cpp/yaml.h>\n",
+    "master/config/table.cc": '#include "master/process/account.h"\n',
+    "master/process/account.cc": '#include "master/config/loader.h"\n',
+    "master/service/files.cc": '#include "master/upgrade/handover.h"\n',
+    "master/upgrade/handover.cc": '#include "master/supervisor.h"\n',
+    "worker/worker.cc": '#include "master/supervisor.h"\n',
+    "worker/exchange/exchange.cc": '#include "worker/server.h"\n',
+    "worker/server.cc": '#include "worker/worker.h"\n',
+    "worker/fetch/upstream_request.cc": '#include "worker/client/stream.h"\n',
+    "worker/fetch/fetch.cc": '#include "worker/exchange/exchange.h"\n',
+    "worker/client/socket.cc": '#include "worker/upstream/tls.h"\n',
+    "worker/client/gate.cc": "#include <worker/upstream/pool.h>\n",
+    "worker/upstream/connection.cc": '#include "worker/client/gate.h"\n',
+    "worker/upstream/pool.cc": '#include "worker/fetch/fetch.h"\n',
+    "worker/links/child_url.cc": '#include "worker/documents/hls/playlist_rewriter.h"\n',
+    "worker/documents/document_body.cc": '#include "worker/client/stream.h"\n',
+    "worker/documents/hls/playlist_rewriter.cc": '#  include "worker/exchange/exchange.h"\n',
+    "worker/pages/health.cc": '#include "worker/exchange/exchange.h"\n',
+    "worker/http/inflater.cc": "#include <event2/buffer.h>\n",
+    "worker/http/message.cc": '#include "worker/upstream/pool.h"\n',
+    "worker/loop/reaper.cc": '#include "worker/http/message.h"\n',
+    "worker/loop/pipe.cc": "#include <zlib.h>\n",
+    "worker/exchange/access_log.cc": "#include <openssl/ssl.h>\n",
+    "worker/exchange/environment.cc": "#include <evhtp.h>\n",
+    "worker/upstream/resolver.cc": '#include "CLI/CLI.hpp"\n',
+    "worker/links/first.h": '#include "worker/links/second.h"\n',
+    "worker/surprise/thing.cc": "",
+    "worker/loop/reaper.h": "\n" * (MAX_LINES + 1),
+}
+
+ALLOWED = {
+    "master/main.cc": '#include "worker/worker.h"\n#include "common/config.h"\n',
+    "master/config/loader.cc": "#include <yaml-cpp/yaml.h>\n",
+    "master/upgrade/trial_run.h": '#include "master/program.h"\n',
+    "worker/exchange/exchange.h": '#include "worker/client/gate.h"\n#include "worker/fetch/fetch.h"\n',
+    "worker/links/second.h": '#include "worker/links/first.h"\n',
+    "worker/loop/event.h": "#include <event2/event.h>\n",
+    "worker/loop/openssl.h": '#include <openssl/ssl.h>\n#include "worker/loop/event.h"\n',
+}
 
 
 def self_test():
     """Plants one violation of each kind in a tree of its own and fails if one is not seen."""
-    planted = {
-        "common/url.h": '#include "worker/url.h"\n',
-        "common/log.cc": "#include <event2/event.h>\n",
-        "master/supervisor.cc": '#include "worker/worker.h"\n',
-        "master/listener.cc": "#include <yaml-cpp/yaml.h>\n",
-        "worker/worker.cc": '#include "master/supervisor.h"\n',
-        "worker/forwarding.cc": '#include "worker/resolver.h"\n',
-        "worker/inflater.cc": "#include <event2/bufferevent.h>\n",
-        "worker/playlist_rewriter.cc": '#  include "worker/exchange.h"\n',
-        "worker/tls.cc": "#include <worker/worker.h>\n",
-        "worker/client_stream.cc": '#include "worker/upstream_pool.h"\n',
-        "worker/upstream_connection.cc": '#include "worker/client_gate.h"\n',
-        "worker/exchange.cc": "#include <evhtp.h>\n",
-        "worker/access_log.cc": "#include <openssl/ssl.h>\n",
-        "worker/server.cc": '#include "CLI/CLI.hpp"\n',
-        "worker/surprise.cc": "",
-        "worker/reaper.h": "\n" * (MAX_LINES + 1),
-    }
-    allowed = {
-        "master/main.cc": '#include "worker/worker.h"\n#include "common/config.h"\n',
-        "master/config_loader.cc": "#include <yaml-cpp/yaml.h>\n",
-        "worker/exchange.h": '#include "worker/client_gate.h"\n#include "worker/tls.h"\n',
-        "worker/exchange_body.cc": '#include "worker/upstream_pool.h"\n',
-        "worker/event.h": "#include <event2/event.h>\n#include <openssl/ssl.h>\n",
-    }
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name, text in {**planted, **allowed}.items():
-            (root / name).parent.mkdir(exist_ok=True)
+        for name, text in {**PLANTED, **ALLOWED}.items():
+            (root / name).parent.mkdir(exist_ok=True, parents=True)
             (root / name).write_text(text, encoding="utf-8")
         found = violations(root)
-    missed = [name for name in planted if not any(line.startswith(name + ":") for line in found)]
-    wrong = [line for line in found if line.split(":")[0] in allowed]
+    missed = [name for name in PLANTED if not any(line.startswith(name + ":") for line in found)]
+    wrong = [line for line in found if line.split(":")[0] in ALLOWED]
     return [f"planted and not seen: {name}" for name in missed] + [
         f"allowed and refused: {line}" for line in wrong
     ]

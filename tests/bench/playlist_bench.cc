@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/url.h"
-#include "worker/playlist_rewriter.h"
+#include "worker/documents/hls/playlist_rewriter.h"
 
 namespace streamgate {
 namespace {

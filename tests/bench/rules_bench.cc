@@ -8,11 +8,12 @@
 #include <string_view>
 
 #include "common/config.h"
-#include "worker/forwarding.h"
-#include "worker/playlist_rewriter.h"
-#include "worker/request_head_parser.h"
-#include "worker/response_parser.h"
-#include "worker/stream_request.h"
+#include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/exchange/relayed_head.h"
+#include "worker/fetch/upstream_request.h"
+#include "worker/http/request_head_parser.h"
+#include "worker/http/response_parser.h"
+#include "worker/links/stream_request.h"
 
 namespace streamgate {
 namespace {

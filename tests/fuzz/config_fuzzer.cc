@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "master/config_loader.h"
+#include "master/config/loader.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace streamgate;

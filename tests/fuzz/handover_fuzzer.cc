@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "master/handover.h"
+#include "master/upgrade/handover.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace streamgate;

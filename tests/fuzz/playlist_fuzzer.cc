@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "worker/child_url.h"
-#include "worker/playlist_detector.h"
-#include "worker/playlist_rewriter.h"
+#include "worker/documents/detector.h"
+#include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/links/child_url.h"
 
 namespace streamgate {
 namespace {

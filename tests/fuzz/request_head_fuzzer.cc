@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/check.h"
-#include "worker/request_head_parser.h"
+#include "worker/http/request_head_parser.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/check.h"
-#include "worker/response_parser.h"
+#include "worker/http/response_parser.h"
 
 namespace {
 

@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "common/check.h"
-#include "worker/forwarding.h"
-#include "worker/http_grammar.h"
-#include "worker/stream_request.h"
+#include "worker/fetch/upstream_request.h"
+#include "worker/http/grammar.h"
+#include "worker/links/public_origin.h"
+#include "worker/links/stream_request.h"
 
 namespace {
 

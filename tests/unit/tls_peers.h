@@ -19,7 +19,7 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
-#include "worker/event.h"
+#include "worker/loop/event.h"
 
 namespace streamgate::testing_peers {
 

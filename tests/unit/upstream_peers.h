@@ -15,9 +15,9 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
-#include "worker/event.h"
-#include "worker/timer_wheel.h"
-#include "worker/upstream_connection.h"
+#include "worker/loop/event.h"
+#include "worker/loop/timer_wheel.h"
+#include "worker/upstream/connection.h"
 
 namespace streamgate::testing_peers {
 

@@ -1,0 +1,422 @@
+#include "master/config/table.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "common/ascii.h"
+#include "common/url.h"
+#include "master/config/listen.h"
+#include "master/config/values.h"
+
+namespace streamgate {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kMaxWorkers = 128;  // several generations of them fit the scoreboard
+constexpr unsigned kMaxDraining = 256;
+constexpr Milliseconds kHour = 1h;
+constexpr size_t kMostMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
+
+void refuse(const ConfigNode& node, std::string_view path, std::string_view sentence,
+            ConfigProblems& problems) {
+  problems.push_back({node.line, std::string(path) + ": " + std::string(sentence)});
+}
+
+// The one scalar of a key, or a problem. A key without a value is not the same as its default.
+bool is_scalar(const ConfigNode& node, std::string_view path, ConfigProblems& problems) {
+  if (node.kind == ConfigNode::Kind::scalar) return true;
+  const bool is_null = node.kind == ConfigNode::Kind::null;
+  refuse(node, path, is_null ? "needs a value" : "takes one value, not a list or a section",
+         problems);
+  return false;
+}
+
+// A key whose value is one scalar. `parse` gives a Result, `print` the YAML.
+template <class Field, class Parse, class Print>
+ConfigKey scalar(std::string path, Field field, Parse parse, Print print) {
+  return {path,
+          [=](const ConfigNode& node, Config& config, ConfigProblems& problems) {
+            if (!is_scalar(node, path, problems)) return;
+            auto value = parse(std::string_view(node.text));
+            if (!value) return refuse(node, path, value.error().detail, problems);
+            field(config) = *std::move(value);
+          },
+          [=](const Config& config) { return print(field(config)); }};
+}
+
+// Adds a range to a parser.
+template <class T, class Parse, class Print>
+auto within(T least, T most, Parse parse, Print print) {
+  return [=](std::string_view text) -> Result<T> {
+    auto value = parse(text);
+    if (!value) return value.error();
+    if (*value < least || *value > most) {
+      return Error{Reason::bad_request,
+                   std::string(text) + " is out of range: " + print(least) + " to " + print(most)};
+    }
+    return static_cast<T>(*value);
+  };
+}
+
+template <class Field>
+ConfigKey duration(std::string path, Field field, Milliseconds least, Milliseconds most) {
+  return scalar(std::move(path), field, within(least, most, parse_duration, print_duration),
+                print_duration);
+}
+
+template <class Field>
+ConfigKey size(std::string path, Field field, size_t least, size_t most) {
+  return scalar(std::move(path), field, within(least, most, parse_size, print_size), print_size);
+}
+
+std::string print_number(unsigned value) { return std::to_string(value); }
+
+Result<unsigned> parse_unsigned(std::string_view text) {
+  const auto value = parse_count(text);
+  if (!value) return value.error();
+  return static_cast<unsigned>(std::min<uint64_t>(*value, std::numeric_limits<unsigned>::max()));
+}
+
+template <class Field>
+ConfigKey count(std::string path, Field field, unsigned least, unsigned most) {
+  return scalar(std::move(path), field, within(least, most, parse_unsigned, print_number),
+                print_number);
+}
+
+template <class Field>
+ConfigKey boolean(std::string path, Field field) {
+  return scalar(std::move(path), field, parse_bool,
+                [](bool value) { return std::string(value ? "true" : "false"); });
+}
+
+// One of a few words, each standing for an enumerator.
+template <class Field, class Enum, size_t N>
+ConfigKey word(std::string path, Field field,
+               std::array<std::pair<std::string_view, Enum>, N> words) {
+  const auto parse = [=](std::string_view text) -> Result<Enum> {
+    std::string known;
+    for (const auto& [name, value] : words) {
+      if (name == text) return value;
+      known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    return Error{Reason::bad_request, "'" + std::string(text) + "' is not one of " + known};
+  };
+  const auto print = [=](Enum wanted) {
+    for (const auto& [name, value] : words) {
+      if (value == wanted) return std::string(name);
+    }
+    return std::string();
+  };
+  return scalar(std::move(path), field, parse, print);
+}
+
+// A text that may be left empty (`pid_file:`), which then means "none".
+template <class Field, class Parse>
+ConfigKey optional_text(std::string path, Field field, Parse parse) {
+  ConfigKey key = scalar(path, field, parse, [](const std::string& value) {
+    return value.empty() ? std::string() : yaml_text(value);
+  });
+  key.set = [set = key.set, field](const ConfigNode& node, Config& config,
+                                   ConfigProblems& problems) {
+    if (node.kind == ConfigNode::Kind::null) {
+      field(config).clear();
+      return;
+    }
+    set(node, config, problems);
+  };
+  return key;
+}
+
+template <class Field>
+ConfigKey policy(std::string path, Field field, PolicyHeader header) {
+  return scalar(
+      std::move(path), field,
+      [header](std::string_view text) { return parse_header_policy(text, header); },
+      print_header_policy);
+}
+
+// A key that holds a list; one value alone may stand without brackets. `parse` turns an item into
+// several values.
+template <class Field, class Parse, class Print>
+ConfigKey list(std::string path, Field field, Parse parse, Print print) {
+  return {path,
+          [=](const ConfigNode& node, Config& config, ConfigProblems& problems) {
+            std::vector<ConfigNode> items = node.items;
+            if (node.kind == ConfigNode::Kind::scalar) items = {node};
+            if (node.kind == ConfigNode::Kind::map || node.kind == ConfigNode::Kind::null) {
+              return refuse(node, path, "needs a list; [] is the empty one", problems);
+            }
+            auto& values = field(config);
+            values.clear();
+            for (const ConfigNode& item : items) {
+              if (!is_scalar(item, path, problems)) continue;
+              auto more = parse(item.text);
+              if (!more) {
+                refuse(item, path, more.error().detail, problems);
+                continue;
+              }
+              values.insert(values.end(), more->begin(), more->end());
+            }
+          },
+          [=](const Config& config) { return yaml_list(print(field(config))); }};
+}
+
+template <class T>
+std::vector<std::string> print_each(const std::vector<T>& values) {
+  std::vector<std::string> out;
+  out.reserve(values.size());
+  for (const T& value : values) out.push_back(value.to_string());
+  return out;
+}
+
+template <class T>
+Result<std::vector<T>> parse_one(std::string_view text) {
+  auto value = T::parse(text);
+  if (!value) return value.error();
+  return std::vector<T>{*value};
+}
+
+template <class Field>
+ConfigKey patterns(std::string path, Field field) {
+  return list(std::move(path), field, parse_one<TargetPattern>, print_each<TargetPattern>);
+}
+
+// A macro because the member's spelling is the key's path: one word, said once.
+#define FIELD(member) \
+#member, [](auto& config) -> auto& { return config.member; }
+
+Result<std::string> parse_word_of_text(std::string_view text) {
+  if (!text.empty()) return std::string(text);
+  return Error{Reason::bad_request, "needs a value"};
+}
+
+Result<unsigned> parse_workers(std::string_view text) {
+  if (text == "auto") return 0U;
+  return within(1U, kMaxWorkers, parse_unsigned, print_number)(text);
+}
+
+Result<unsigned> parse_draining(std::string_view text) {
+  if (text == "auto") return 0U;
+  return within(1U, kMaxDraining, parse_unsigned, print_number)(text);
+}
+
+std::string print_or_auto(unsigned number) {
+  return number == 0 ? std::string("auto") : std::to_string(number);
+}
+
+Result<std::vector<IpRange>> parse_proxies(std::string_view text) {
+  auto ranges = parse_ranges(text);
+  if (ranges && ranges->front().port) {
+    return Error{Reason::bad_request,
+                 "'" + std::string(text) + "' has a port: a trusted proxy is known by its address"};
+  }
+  return ranges;
+}
+
+Result<std::string> parse_log_path(std::string_view text, std::string_view words) {
+  auto path = parse_path(text);
+  if (path && !path->empty()) return path;
+  return Error{Reason::bad_request, "'" + std::string(text) + "' is neither " + std::string(words) +
+                                        " nor an absolute path"};
+}
+
+Result<std::string> parse_access_log(std::string_view text) {
+  if (text == "stderr" || text == "off") return std::string(text);
+  return parse_log_path(text, "stderr, off");
+}
+
+Result<std::string> parse_error_log(std::string_view text) {
+  if (text == "stderr") return std::string(text);
+  return parse_log_path(text, "stderr");
+}
+
+Result<std::string> parse_origin(std::string_view text) {
+  // Browsers compare it letter by letter: anything but a bare origin would never match.
+  const auto url = parse_http_url(text);
+  if (text == "*" || (url && url->origin() == text)) return std::string(text);
+  return Error{Reason::bad_request,
+               "'" + std::string(text) + "' is neither * nor an origin (https://example.com)"};
+}
+
+std::string print_text(const std::string& text) { return yaml_text(text); }
+
+// allow_private is a word or a list, and two fields.
+ConfigKey allow_private() {
+  ConfigKey key = list(
+      "security.allow_private", [](auto& config) -> auto& { return config.security.allow_private; },
+      parse_ranges, print_ranges);
+  key.set = [set = key.set](const ConfigNode& node, Config& config, ConfigProblems& problems) {
+    const auto flag = parse_bool(node.kind == ConfigNode::Kind::scalar ? node.text : "");
+    if (!flag) return set(node, config, problems);
+    config.security.allow_all_private = *flag;
+    config.security.allow_private.clear();
+  };
+  key.print = [print = key.print](const Config& config) {
+    if (config.security.allow_all_private) return std::string("true");
+    return config.security.allow_private.empty() ? std::string("false") : print(config);
+  };
+  return key;
+}
+
+std::vector<ConfigKey> general_keys() {
+  return {
+      listen_key(),
+      scalar(FIELD(workers), parse_workers, print_or_auto),
+      scalar(FIELD(user), parse_word_of_text, print_text),
+      optional_text(FIELD(pid_file), parse_path),
+      optional_text(FIELD(public_url), parse_public_url),
+      list(FIELD(trusted_proxies), parse_proxies, print_ranges),
+      duration(FIELD(watchdog_timeout), 2s, kHour),
+      duration(FIELD(drain.timeout), 0s, 7 * 24h),
+      duration(FIELD(drain.idle), 0s, kHour),
+      duration(FIELD(drain.stop_timeout), 0s, kHour),
+      scalar(FIELD(drain.max_workers), parse_draining, print_or_auto),
+      duration(FIELD(client.header_timeout), 1ms, kHour),
+      duration(FIELD(client.keepalive_timeout), 1ms, kHour),
+      duration(FIELD(client.write_stall_timeout), 1ms, kHour),
+      size(FIELD(client.min_rate), 0, kMostMinRate),
+      duration(FIELD(client.min_rate_window), 1s, kHour),
+  };
+}
+
+std::vector<ConfigKey> upstream_keys() {
+  return {
+      duration(FIELD(upstream.dns_timeout), 1ms, kHour),
+      duration(FIELD(upstream.connect_timeout), 1ms, kHour),
+      duration(FIELD(upstream.first_byte_timeout), 1ms, kHour),
+      duration(FIELD(upstream.idle_timeout), 1ms, kHour),
+      size(FIELD(upstream.min_rate), 0, kMostMinRate),
+      duration(FIELD(upstream.min_rate_window), 1s, kHour),
+      count(FIELD(upstream.resume_attempts), 0, 20),
+      count(FIELD(upstream.max_redirects), 0, 20),
+      duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
+      count(FIELD(upstream.keepalive_per_origin), 0, 10'000),
+      count(FIELD(upstream.keepalive_per_worker), 0, 100'000),
+      policy(FIELD(upstream.user_agent), PolicyHeader::user_agent),
+      policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
+      policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
+      boolean(FIELD(upstream.tls.verify)),
+      optional_text(FIELD(upstream.tls.ca_file), parse_path),
+      patterns(FIELD(upstream.tls.insecure_hosts)),
+  };
+}
+
+std::vector<ConfigKey> service_keys() {
+  using UrlStyle = HlsConfig::UrlStyle;
+  using ChildUrls = HlsConfig::ChildUrls;
+  using Words = std::string_view;
+  constexpr size_t kKiB = 1024;
+  return {
+      word(FIELD(hls.url_style), std::array{std::pair{Words("absolute"), UrlStyle::absolute},
+                                            std::pair{Words("relative"), UrlStyle::relative}}),
+      word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
+                                             std::pair{Words("named"), ChildUrls::named}}),
+      scalar(FIELD(cors.allow_origin), parse_origin, print_text),
+      allow_private(),
+      patterns(FIELD(security.allow)),
+      patterns(FIELD(security.deny)),
+      size(FIELD(limits.request_line), kKiB, size_t{1024} * kKiB),
+      size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
+      size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),
+      count(FIELD(limits.connections), 1, 1'000'000),
+      word(FIELD(log.level), std::array{std::pair{Words("debug"), LogLevel::debug},
+                                        std::pair{Words("info"), LogLevel::info},
+                                        std::pair{Words("warn"), LogLevel::warn},
+                                        std::pair{Words("error"), LogLevel::error}}),
+      scalar(FIELD(log.access), parse_access_log, print_text),
+      scalar(FIELD(log.error), parse_error_log, print_text),
+  };
+}
+
+#undef FIELD
+
+// Levenshtein's distance, one row at a time. Both texts are short.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = std::exchange(row[0], i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t swapped = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, swapped}));
+    }
+  }
+  return row[b.size()];
+}
+
+std::string_view last_word(std::string_view path) { return path.substr(path.rfind('.') + 1); }
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> kKeys = [] {
+    std::vector<ConfigKey> all = general_keys();
+    for (auto& more : {upstream_keys(), service_keys()}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }();
+  return kKeys;
+}
+
+const ConfigKey* find_config_key(std::string_view path) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.path == path) return &key;
+  }
+  return nullptr;
+}
+
+bool is_config_section(std::string_view path) {
+  const std::string prefix = std::string(path) + ".";
+  return std::any_of(config_keys().begin(), config_keys().end(),
+                     [&](const ConfigKey& key) { return key.path.starts_with(prefix); });
+}
+
+std::string nearest_config_key(std::string_view path) {
+  // A fixed bound on what is compared: a key of the file may be of any length.
+  constexpr size_t kLongest = 64;
+  if (path.size() > kLongest) return {};
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, last_word(path).size() / 3) + 1;
+  const auto consider = [&](std::string_view candidate, size_t distance) {
+    if (distance >= best_distance) return;
+    best_distance = distance;
+    best = candidate;
+  };
+  for (const ConfigKey& key : config_keys()) {
+    const std::string_view known = key.path;
+    consider(known, edit_distance(path, known));
+    for (size_t dot = known.find('.'); dot != std::string_view::npos;) {
+      consider(known.substr(0, dot), edit_distance(path, known.substr(0, dot)));
+      dot = known.find('.', dot + 1);
+    }
+  }
+  // The right key in the wrong section is one step further than a misspelt one.
+  for (const ConfigKey& key : config_keys()) {
+    consider(key.path, edit_distance(last_word(path), last_word(key.path)) + 1);
+  }
+  return best;
+}
+
+void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
+  const auto line_of = [&](std::string_view path) {
+    const auto found = lines.find(path);
+    return found == lines.end() ? 0 : found->second;
+  };
+  check_listen_rules(config.listen, line_of("listen"), problems);
+  if (config.limits.request_head < config.limits.request_line) {
+    const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
+    problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
+                                  " is less than limits.request_line, which is a part of it (" +
+                                  print_size(config.limits.request_line) + ")"});
+  }
+  if (config.limits.connections < config.workers) {
+    problems.push_back({line_of("limits.connections"),
+                        "limits.connections: fewer than workers, so that some could serve nobody"});
+  }
+}
+
+}  // namespace streamgate

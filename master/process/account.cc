@@ -1,0 +1,40 @@
+#include "master/process/account.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace streamgate {
+
+Result<std::optional<Account>> find_account(const std::string& user) {
+  if (::geteuid() != 0) return std::optional<Account>();
+  std::vector<char> buffer(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  const int error = ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (!found) {
+    const std::string why = error == 0 ? "there is no such user" : std::strerror(error);
+    return Error{Reason::internal, "user: " + user + ": " + why};
+  }
+  return std::optional<Account>(Account{user, entry.pw_uid, entry.pw_gid});
+}
+
+Result<void> become(const Account& account) {
+  if (account.uid == 0) return {};
+  if (::initgroups(account.name.c_str(), account.gid) != 0 ||
+      ::setresgid(account.gid, account.gid, account.gid) != 0 ||
+      ::setresuid(account.uid, account.uid, account.uid) != 0) {
+    return Error{Reason::internal,
+                 "cannot become user " + account.name + ": " + std::strerror(errno)};
+  }
+  // setuid clears it; without it a crash leaves no core.
+  ::prctl(PR_SET_DUMPABLE, 1);
+  return {};
+}
+
+}  // namespace streamgate

@@ -1,0 +1,80 @@
+#include "master/process/foreign_scoreboard.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+Error failed(const std::string& why) {
+  return {Reason::internal, "cannot map the scoreboard of the other program: " + why};
+}
+
+}  // namespace
+
+Result<ForeignScoreboard> ForeignScoreboard::open(UniqueFd file, ScoreboardLayout layout) {
+  if (const auto checked = check_layout(layout); !checked) return checked.error();
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return failed(std::strerror(errno));
+  if (std::cmp_less(info.st_size, layout.size)) return failed("it is too small");
+  void* memory = ::mmap(nullptr, layout.size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (memory == MAP_FAILED) return failed(std::strerror(errno));
+  return ForeignScoreboard(std::move(file), std::move(layout), static_cast<char*>(memory));
+}
+
+ForeignScoreboard::ForeignScoreboard(ForeignScoreboard&& other) noexcept
+    : file_(std::move(other.file_)),
+      layout_(std::move(other.layout_)),
+      memory_(std::exchange(other.memory_, nullptr)) {}
+
+ForeignScoreboard::~ForeignScoreboard() {
+  if (memory_) ::munmap(memory_, layout_.size);
+}
+
+template <class T>
+T ForeignScoreboard::read(const char* base, const std::string& name, T otherwise) const {
+  const auto found = layout_.offsets.find(name);
+  if (found == layout_.offsets.end()) return otherwise;
+  // Written by another process meanwhile: one load, as the atomic that it is over there.
+  return __atomic_load_n(reinterpret_cast<const T*>(base + found->second), __ATOMIC_RELAXED);
+}
+
+void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
+  CHECK(index < layout_.slots);
+  const char* base = memory_ + layout_.first_slot + index * layout_.slot_size;
+  slot.beat_ms = read<int64_t>(base, "slot.beat_ms", monotonic_ms());
+  slot.connections_now = read<uint64_t>(base, "slot.connections_now", 0);
+  slot.exchanges_now = read<uint64_t>(base, "slot.exchanges_now", 0);
+  slot.started_ms = read<int64_t>(base, "slot.started_ms", slot.started_ms);
+  for (const CounterInfo& counter : kCounters) {
+    slot.counters.*counter.member = read<uint64_t>(base, "worker." + std::string(counter.name), 0);
+  }
+  const uint32_t number = read<uint32_t>(base, "slot.state", 0);
+  for (const WorkerState state :
+       {WorkerState::starting, WorkerState::ready, WorkerState::draining}) {
+    const auto known = layout_.states.find(std::string(name_of(state)));
+    if (known != layout_.states.end() && known->second == number) slot.state = state;
+  }
+}
+
+void ForeignScoreboard::hand_on_retired(Board& board) const {
+  for (const CounterInfo& counter : kCounters) {
+    count(board.retired.*counter.member,
+          read<uint64_t>(memory_, "retired." + std::string(counter.name), 0));
+  }
+}
+
+void ForeignScoreboard::say_service_stops() {
+  const auto found = layout_.offsets.find("board.service_stopping");
+  if (found == layout_.offsets.end()) return;
+  __atomic_store_n(reinterpret_cast<bool*>(memory_ + found->second), true, __ATOMIC_RELAXED);
+}
+
+}  // namespace streamgate

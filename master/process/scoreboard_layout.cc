@@ -1,0 +1,72 @@
+#include "master/process/scoreboard_layout.h"
+
+#include <cstddef>
+
+#include "common/scoreboard.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostSlots = size_t{1} << 20;
+constexpr size_t kMostSlotBytes = size_t{1} << 20;
+
+size_t offset_of(CounterMember member) {
+  static const Counters kAny;
+  return static_cast<size_t>(reinterpret_cast<const char*>(&(kAny.*member)) -
+                             reinterpret_cast<const char*>(&kAny));
+}
+
+size_t width_of(const std::string& name) {
+  if (name == "slot.state" || name == "slot.pid") return 4;
+  return name == "board.service_stopping" ? 1 : 8;
+}
+
+Error refused(const std::string& what) {
+  return {Reason::internal, "the layout of the scoreboard is impossible: " + what};
+}
+
+}  // namespace
+
+ScoreboardLayout own_layout(size_t slots) {
+  ScoreboardLayout out;
+  out.size = scoreboard_size(slots);
+  out.slots = slots;
+  out.first_slot = sizeof(Board);
+  out.slot_size = sizeof(Slot);
+  out.offsets = {{"board.service_stopping", offsetof(Board, service_stopping)},
+                 {"slot.state", offsetof(Slot, state)},
+                 {"slot.beat_ms", offsetof(Slot, beat_ms)},
+                 {"slot.connections_now", offsetof(Slot, connections_now)},
+                 {"slot.exchanges_now", offsetof(Slot, exchanges_now)},
+                 {"slot.pid", offsetof(Slot, pid)},
+                 {"slot.generation", offsetof(Slot, generation)},
+                 {"slot.started_ms", offsetof(Slot, started_ms)}};
+  for (const CounterInfo& counter : kCounters) {
+    const size_t offset = offset_of(counter.member);
+    out.offsets["worker." + std::string(counter.name)] = offsetof(Slot, counters) + offset;
+    out.offsets["retired." + std::string(counter.name)] = offsetof(Board, retired) + offset;
+  }
+  for (const WorkerState state :
+       {WorkerState::vacant, WorkerState::starting, WorkerState::ready, WorkerState::draining}) {
+    out.states.emplace(name_of(state), static_cast<uint32_t>(state));
+  }
+  return out;
+}
+
+Result<void> check_layout(const ScoreboardLayout& layout) {
+  if (layout.slots == 0 || layout.slots > kMostSlots || layout.slot_size > kMostSlotBytes ||
+      layout.first_slot > kMostSlotBytes || layout.slot_size % 8 != 0 ||
+      layout.first_slot % 8 != 0) {
+    return refused("its slots");
+  }
+  if (layout.size < layout.first_slot + layout.slots * layout.slot_size) return refused("its size");
+  for (const auto& [name, offset] : layout.offsets) {
+    const bool in_slot = name.starts_with("slot.") || name.starts_with("worker.");
+    const size_t room = in_slot ? layout.slot_size : layout.first_slot;
+    const size_t width = width_of(name);
+    if (offset > room || room - offset < width || offset % width != 0) return refused(name);
+  }
+  return {};
+}
+
+}  // namespace streamgate

@@ -1,0 +1,121 @@
+#include "master/service/control.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "common/scoreboard.h"
+#include "master/service/limits.h"
+#include "master/service/running_service.h"
+#include "master/service/status_report.h"
+
+namespace streamgate {
+namespace {
+
+constexpr int kLookMs = 20;
+// A reload that runs already ends first; then ours has its trial, its check, its start, and some
+// time to spare.
+constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLimitMs) + 5'000;
+constexpr int64_t kAnswerLimitMs = 5'000;  // of a master that only has to write something
+constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master
+
+int complain(const std::string& what, int exit_code = kExitOrderFailed) {
+  std::fprintf(stderr, "streamgate: %s\n", what.c_str());
+  return exit_code;
+}
+
+std::string not_answered(const RunningService& service) {
+  if (service.has_left(0)) return "the service has left before it was done";
+  const auto held = status_value(service.status(), "held", "reason");
+  return held ? "has not begun: " + *held : "the service has not answered in time";
+}
+
+// `reload` and `reopen`: the outcome of what the master began after it was told to.
+int order_and_wait(const RunningService& service, int signal_number, const std::string& line,
+                   int64_t limit_ms) {
+  const int64_t sent_us = monotonic_us();
+  if (const auto sent = service.send(signal_number, 0); !sent) {
+    return complain(sent.error().detail);
+  }
+  const auto outcome = service.await(limit_ms, [&]() -> std::optional<Outcome> {
+    Outcome latest = status_outcome(service.status(), line);
+    if (latest.sequence == 0 || latest.started_us < sent_us) return std::nullopt;
+    return latest;
+  });
+  if (!outcome) return complain(line + ": " + not_answered(service));
+  const std::string name = line + " " + std::to_string(outcome->sequence);
+  if (!outcome->problem.empty()) return complain(name + " failed: " + outcome->problem);
+  std::printf("%s: ok\n", name.c_str());
+  return EXIT_SUCCESS;
+}
+
+int stop_and_wait(const RunningService& service, int signal_number, Milliseconds drain) {
+  if (const auto sent = service.send(signal_number, 0); !sent) {
+    return complain(sent.error().detail);
+  }
+  const int64_t end = monotonic_ms() + drain.count() + kLeaveLimitMs;
+  while (monotonic_ms() < end) {
+    if (!service.has_left(kLookMs)) continue;
+    std::puts("stopped");
+    return EXIT_SUCCESS;
+  }
+  return complain(
+      "the service takes no more clients and goes on until its streams have ended; "
+      "`-s stop` ends them");
+}
+
+int show_status(const RunningService& service) {
+  const int64_t sent_us = monotonic_us();
+  // Whoever may read the file but not signal the master sees what was written last.
+  const bool asked = static_cast<bool>(service.send(SIGUSR2, kWriteStatusOnly));
+  const auto fresh = service.await(asked ? kAnswerLimitMs : 0, [&]() -> std::optional<Outcome> {
+    const auto written = status_value(service.status(), "master", "written_us");
+    if (!written || std::strtoll(written->c_str(), nullptr, 10) < sent_us) return std::nullopt;
+    return Outcome{};
+  });
+  const std::string text = service.status();
+  if (text.empty()) return complain("status: " + not_answered(service));
+  std::fputs(text.c_str(), stdout);
+  if (asked && !fresh) {
+    return complain("status: the service has not answered; this is what it wrote before");
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int control_service(ServiceOrder order, const LoadedConfig& loaded) {
+  const Config& config = loaded.config;
+  if (config.pid_file.empty()) {
+    // Perhaps it is only that the file cannot be read.
+    for (const std::string& problem : loaded.problems) complain(problem);
+    if (!loaded.ok()) {
+      return complain(
+          "-s finds the service by `pid_file`, and it could not be read; "
+          "mend the file, or signal the process");
+    }
+    return complain("-s finds the service by its pid file: `pid_file` has to be set");
+  }
+  const auto service = RunningService::find(config.pid_file);
+  if (!service) return complain(service.error().detail, kExitNotRunning);
+  switch (order) {
+    case ServiceOrder::reload:
+      return order_and_wait(*service, SIGHUP, "reload", kReloadLimitMs);
+    case ServiceOrder::reopen:
+      return order_and_wait(*service, SIGUSR1, "reopen", kAnswerLimitMs);
+    case ServiceOrder::stop:
+      return stop_and_wait(*service, SIGTERM, config.drain.stop_timeout);
+    case ServiceOrder::quit:
+      return stop_and_wait(*service, SIGQUIT,
+                           std::max(config.drain.timeout, config.drain.stop_timeout));
+    case ServiceOrder::status:
+      return show_status(*service);
+  }
+  return kExitOrderFailed;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,76 @@
+#include "master/service/generation.h"
+
+#include <sched.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "master/config/tls_files.h"
+
+namespace streamgate {
+namespace {
+
+unsigned usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (::sched_getaffinity(0, sizeof cores, &cores) != 0) return 1;
+  return static_cast<unsigned>(std::max(1, CPU_COUNT(&cores)));
+}
+
+bool fill_random(TicketKey& key) {
+  return ::getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size());
+}
+
+}  // namespace
+
+Result<Generation> Generation::prepare(uint64_t number, Config config, const Listeners& live) {
+  auto out = outline(number, std::move(config));
+  if (!out) return out;
+  if (auto bound = out->bind(live); !bound) return bound.error();
+  return out;
+}
+
+Result<Generation> Generation::outline(uint64_t number, Config config) {
+  auto account = find_account(config.user);
+  if (!account) return account.error();
+  if (auto read = read_tls_files(config); !read) return read.error();
+  Generation out;
+  out.number = number;
+  out.config = std::move(config);
+  out.account = *account;
+  if (!fill_random(out.ticket_key)) return Error{Reason::internal, "no random bytes"};
+  constexpr unsigned kMostByDefault = 128;  // what `workers` itself may be at most
+  const unsigned wanted = out.config.workers;
+  out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMostByDefault));
+  return out;
+}
+
+Result<void> Generation::bind(const Listeners& live) {
+  std::vector<SocketAddress> addresses;
+  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
+  auto bound = bind_listeners(addresses, live);
+  if (!bound) return bound.error();
+  listeners = *std::move(bound);
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    sockets.push_back({listeners[i]->fd(), listeners[i]->bound(), config.listen[i].tls});
+  }
+  return {};
+}
+
+std::string Generation::addresses() const {
+  std::string out;
+  for (const ListenSocket& socket : sockets) {
+    if (!out.empty()) out += ',';
+    out += socket.address.to_string();
+  }
+  return out;
+}
+
+void Generation::remove_files_not_in(const Listeners& other) const {
+  for (const auto& listener : listeners) {
+    if (std::find(other.begin(), other.end(), listener) == other.end()) listener->remove_file();
+  }
+}
+
+}  // namespace streamgate

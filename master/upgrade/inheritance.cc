@@ -1,0 +1,185 @@
+#include "master/upgrade/inheritance.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "master/config/listen.h"
+
+namespace streamgate {
+namespace {
+
+using SharedBoard = std::shared_ptr<ForeignScoreboard>;
+
+Error refused(const std::string& what) { return {Reason::internal, what}; }
+
+// Every descriptor of the handover, each to be taken once.
+class Descriptors {
+ public:
+  // Close-on-exec again at once: this process forks before long.
+  Result<void> own(int fd) {
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      return refused("descriptor " + std::to_string(fd) +
+                     " was not handed over: " + std::strerror(errno));
+    }
+    fds_.emplace_back(fd);
+    return {};
+  }
+
+  Result<void> own_all(const Handover& handover) {
+    std::vector<int> all = descriptors_of(handover);
+    std::sort(all.begin(), all.end());
+    if (std::adjacent_find(all.begin(), all.end()) != all.end()) {
+      return refused("a descriptor was handed over twice");
+    }
+    for (const int fd : all) {
+      if (auto owned = own(fd); !owned) return owned;
+    }
+    return {};
+  }
+
+  UniqueFd take(int fd) {
+    const auto found = std::find_if(fds_.begin(), fds_.end(),
+                                    [fd](const UniqueFd& each) { return each.get() == fd; });
+    return found == fds_.end() ? UniqueFd() : std::move(*found);
+  }
+
+ private:
+  std::vector<UniqueFd> fds_;
+};
+
+Result<Listener> take_listener(const Handover::Listener& record, Descriptors& descriptors) {
+  UniqueFd fd = descriptors.take(record.fd);
+  if (record.from_manager) return Listener::resume(std::move(fd), std::nullopt, 0, 0);
+  const auto configured = SocketAddress::parse(record.configured);
+  if (!configured) return configured.error();
+  return Listener::resume(std::move(fd), *configured, record.device, record.inode);
+}
+
+// A generation's listeners stand in the order of its configuration.
+bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listeners) {
+  return std::equal(listen.begin(), listen.end(), listeners.begin(), listeners.end(),
+                    [](const ListenConfig& entry, const auto& listener) {
+                      return entry.address == listener->configured();
+                    });
+}
+
+// The generation that serves, with its own listeners and nothing bound anew.
+Result<Generation> take_generation(const Handover& handover, const Listeners& listeners,
+                                   const Listeners& from_manager) {
+  LoadedConfig loaded = config_from(handover.settings, "the configuration in effect");
+  if (!loaded.ok()) {
+    return refused(loaded.problems.front() +
+                   " (reload with a configuration that both programs know, then replace the file)");
+  }
+  if (!from_manager.empty()) loaded.config.listen = listen_at(addresses_of(from_manager), {});
+  if (!are_same(loaded.config.listen, listeners)) {
+    return refused("the listeners are not those of the configuration in effect");
+  }
+  // The certificates in use, and not what stands in their files by now.
+  for (size_t i = 0; i < listeners.size(); ++i) {
+    loaded.config.listen[i].tls = handover.listeners[i].tls;
+  }
+  auto generation =
+      Generation::prepare(handover.generation.number, std::move(loaded.config), listeners);
+  if (!generation) return generation;
+  generation->places.resize(handover.generation.places);
+  for (const Handover::Worker& worker : handover.workers) {
+    if (worker.generation == generation->number) generation->places[worker.place].taken = true;
+  }
+  return generation;
+}
+
+// The boards of the handover, mapped where their layout is not this program's.
+class Boards {
+ public:
+  static Result<Boards> take(const Handover& handover, Descriptors& descriptors) {
+    Boards out;
+    out.foreign_.resize(handover.boards.size());
+    const Handover::Board& first = handover.boards.front();
+    const bool same = first.layout == own_layout(first.layout.slots);
+    for (size_t i = same ? 1 : 0; i < handover.boards.size(); ++i) {
+      auto board = ForeignScoreboard::open(descriptors.take(handover.boards[i].fd),
+                                           handover.boards[i].layout);
+      if (!board) return board.error();
+      out.foreign_[i] = std::make_shared<ForeignScoreboard>(*std::move(board));
+    }
+    auto own = same ? Scoreboard::adopt(descriptors.take(first.fd), first.layout.slots)
+                    : Scoreboard::create(kSlots);
+    if (!own) return own.error();
+    out.own_.emplace(*std::move(own));
+    if (!same) out.foreign_.front()->hand_on_retired(out.own_->board());
+    return out;
+  }
+
+  Scoreboard take_own() { return *std::move(own_); }
+
+  // A worker with its slot: its own, or a copy of the one of its home.
+  Result<WorkerProcess> place(const Handover::Worker& record) {
+    const bool is_new = foreign_.front() != nullptr;
+    const WorkerProcess::Identity identity{static_cast<pid_t>(record.pid), record.slot,
+                                           record.generation, record.place};
+    if (!is_new && record.board == 0) {
+      return WorkerProcess(identity, own_->slots()[record.slot], record.standing, std::nullopt);
+    }
+    const unsigned home_slot = record.board == 0 ? record.slot : record.board_slot;
+    const WorkerProcess::Home home{foreign_[record.board], home_slot};
+    if (!is_new) {
+      return WorkerProcess(identity, own_->slots()[record.slot], record.standing, home);
+    }
+    const auto taken = own_->take();
+    if (!taken) return refused("too many workers are still draining");
+    Slot& slot = own_->slots()[*taken];
+    slot.pid = identity.pid;
+    slot.generation = identity.generation;
+    WorkerProcess worker({identity.pid, *taken, identity.generation, identity.place}, slot,
+                         record.standing, home);
+    worker.mirror();
+    return worker;
+  }
+
+ private:
+  Boards() = default;
+
+  std::optional<Scoreboard> own_;
+  std::vector<SharedBoard> foreign_;  // by number; null where the layout is this program's
+};
+
+}  // namespace
+
+Result<Inheritance> Inheritance::take(const Handover& handover) {
+  Descriptors descriptors;
+  if (const auto owned = descriptors.own_all(handover); !owned) return owned.error();
+  Listeners listeners;
+  Listeners from_manager;
+  for (const Handover::Listener& record : handover.listeners) {
+    auto listener = take_listener(record, descriptors);
+    if (!listener) return listener.error();
+    listeners.push_back(std::make_shared<const Listener>(*std::move(listener)));
+    if (record.from_manager) from_manager.push_back(listeners.back());
+  }
+  auto generation = take_generation(handover, listeners, from_manager);
+  if (!generation) return generation.error();
+  auto boards = Boards::take(handover, descriptors);
+  if (!boards) return boards.error();
+  std::vector<WorkerProcess> workers;
+  for (const Handover::Worker& record : handover.workers) {
+    auto worker = boards->place(record);
+    if (!worker) return worker.error();
+    workers.push_back(*std::move(worker));
+  }
+  return Inheritance{descriptors.take(handover.service.lifeline_read),
+                     descriptors.take(handover.service.lifeline_write),
+                     std::move(from_manager),
+                     *std::move(generation),
+                     boards->take_own(),
+                     std::move(workers)};
+}
+
+}  // namespace streamgate

@@ -1,0 +1,66 @@
+#include "master/upgrade/program_file.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <string_view>
+
+#include "common/unique_fd.h"
+
+namespace streamgate {
+namespace {
+
+constexpr const char* kOwn = "/proc/self/exe";
+constexpr std::string_view kMagic =
+    "\x7f"
+    "ELF";
+constexpr std::string_view kReplaced = " (deleted)";
+
+}  // namespace
+
+Result<FileIdentity> identify(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return Error{Reason::internal, path + ": " + std::strerror(errno)};
+  }
+  return FileIdentity{info.st_dev, info.st_ino, info.st_size,
+                      int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+Result<void> look_at_program(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // Executable and not readable: execve() will tell.
+  if (!file.valid() && errno == EACCES) return {};
+  struct stat info {};
+  if (!file.valid() || ::fstat(file.get(), &info) != 0) {
+    return Error{Reason::internal, std::strerror(errno)};
+  }
+  std::array<char, kMagic.size()> start{};
+  const bool is_program = S_ISREG(info.st_mode) &&
+                          ::read(file.get(), start.data(), start.size()) == std::ssize(start) &&
+                          std::string_view(start.data(), start.size()) == kMagic;
+  if (is_program) return {};
+  return Error{Reason::internal, "is not a program (no ELF file)"};
+}
+
+ProgramFile running_program_file() {
+  ProgramFile out;
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink(kOwn, path, sizeof path);
+  if (length <= 0 || length == sizeof path) return out;
+  out.path.assign(path, static_cast<size_t>(length));
+  if (const auto identity = identify(kOwn)) out.identity = *identity;
+  // Replaced in the instant since the start; a file may be called so, too.
+  if (out.path.ends_with(kReplaced) && !identify(out.path)) {
+    out.path.resize(out.path.size() - kReplaced.size());
+  }
+  return out;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,169 @@
+#include "master/upgrade/trial_run.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/log.h"
+#include "common/memory_file.h"
+#include "common/version.h"
+#include "master/config/listen.h"
+#include "master/process/child_process.h"
+#include "master/process/worker_process.h"
+#include "master/upgrade/handover.h"
+#include "master/upgrade/inheritance.h"
+#include "master/upgrade/trial_verdict.h"
+
+namespace streamgate {
+namespace {
+
+constexpr int kLookMs = 10;
+
+TrialVerdict ready() { return {version(), {}, {}}; }
+// No fault of the program: the reload after the takeover, or of the old one, would say the same.
+TrialVerdict wrong_config(std::vector<std::string> problems) {
+  return {{}, "the configuration is wrong", std::move(problems)};
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+// What the reload after the takeover will do first, in a process of its own as there. None: nothing
+// is wrong.
+std::optional<TrialVerdict> check_config(const Program& program, const Generation& generation) {
+  auto probe = Probe::start([&]() -> Result<void> {
+    if (generation.account) {
+      if (auto became = become(*generation.account); !became) return became;
+    }
+    return program.check_worker_config(generation.config);
+  });
+  if (!probe) return refusal(probe.error().detail);
+  const int status = wait_for(probe->pid());
+  const auto outcome = probe->outcome(status);
+  if (outcome) return std::nullopt;
+  // A check that judges ends so; any other end is the program's own.
+  if (!Ending{status}.is_exit(EXIT_FAILURE)) return refusal(outcome.error().detail);
+  return wrong_config({outcome.error().detail});
+}
+
+int become_worker(const Program& program, const Generation& generation, Scoreboard& scoreboard,
+                  int lifeline) {
+  if (generation.account) {
+    if (const auto became = become(*generation.account); !became) {
+      log::error("worker.cannot_start", {{"reason", became.error().detail}});
+      return kExitCannotStart;
+    }
+  }
+  // A worker that hangs does not hear of our end by its lifeline. setuid() forgets it, so not
+  // before.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return program.run_worker({.config = generation.config,
+                             .listeners = generation.sockets,
+                             .ticket_key = generation.ticket_key,
+                             .slot_index = 0,
+                             .generation = generation.number,
+                             .slots = scoreboard.slots(),
+                             .service_stopping = &scoreboard.board().service_stopping,
+                             .board = &scoreboard.board(),
+                             .lifeline_fd = lifeline});
+}
+
+// The limit of time is the master's: it kills us and our worker.
+TrialVerdict try_worker(const Program& program, const Generation& generation) {
+  auto scoreboard = Scoreboard::create(1);
+  if (!scoreboard) return refusal(scoreboard.error().detail);
+  scoreboard->take();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return refusal("pipe");
+  const UniqueFd lifeline(ends[0]);
+  UniqueFd our_end(ends[1]);
+  const auto worker = fork_child([&] {
+    our_end.reset();
+    return become_worker(program, generation, *scoreboard, lifeline.get());
+  });
+  if (!worker) return refusal(worker.error().detail);
+  while (true) {
+    int status = 0;
+    if (::waitpid(*worker, &status, WNOHANG) != 0) {
+      const Ending ending{status};
+      return refusal("its worker ended with " + ending.kind() + " " + ending.value());
+    }
+    if (scoreboard->slots()[0].state.load() == WorkerState::ready) break;
+    ::poll(nullptr, 0, kLookMs);
+  }
+  ::kill(*worker, SIGKILL);
+  wait_for(*worker);
+  return ready();
+}
+
+// Addresses that the service manager has bound stand where `listen` is.
+TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
+  LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
+  if (!loaded.ok()) return wrong_config(loaded.problems);
+  if (!from_manager.empty()) {
+    loaded.config.listen = listen_at(from_manager, loaded.config.listen);
+  }
+  // Logs are opened by the takeover; until then a trial says what it has to say to the master.
+  loaded.config.log = {.level = LogLevel::warn, .access = "off", .error = "stderr"};
+  if (const auto opened = log::open(loaded.config.log); !opened) {
+    return refusal(opened.error().detail);
+  }
+  Listeners stand_ins;
+  for (const ListenConfig& entry : loaded.config.listen) {
+    auto listener = Listener::stand_in(entry.address);
+    if (!listener) return refusal(listener.error().detail);
+    stand_ins.push_back(std::make_shared<const Listener>(*std::move(listener)));
+  }
+  const auto generation = Generation::prepare(1, std::move(loaded.config), stand_ins);
+  if (!generation) return wrong_config({generation.error().detail});
+  stand_ins.clear();
+  if (auto wrong = check_config(program, *generation)) return *std::move(wrong);
+  return try_worker(program, *generation);
+}
+
+TrialVerdict try_all(const Program& program, int state) {
+  const auto text = read_memory_file(state, kMostHandoverBytes);
+  if (!text) return refusal(text.error().detail);
+  const auto handover = parse_handover(*text);
+  if (!handover) return refusal(handover.error().detail);
+  if (handover->service.pid != ::getppid()) return refusal("the state is not of our parent");
+  std::vector<SocketAddress> from_manager;
+  {
+    // Gone again before a worker could hold any of it.
+    const auto inheritance = Inheritance::take(*handover);
+    if (!inheritance) return refusal(inheritance.error().detail);
+    from_manager = addresses_of(inheritance->from_manager);
+  }
+  return try_config(program, from_manager);
+}
+
+}  // namespace
+
+int run_trial(const Program& program, const TrialOrder& order) {
+  const UniqueFd state(order.state);
+  const UniqueFd report(order.report);
+  // Again: execve() forgets it if the file has capabilities of its own.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::fcntl(state.get(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(report.get(), F_SETFD, FD_CLOEXEC);
+  const std::string verdict = print_verdict(try_all(program, state.get()));
+  const ssize_t written = ::write(report.get(), verdict.data(), verdict.size());
+  return written == static_cast<ssize_t>(verdict.size()) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace streamgate

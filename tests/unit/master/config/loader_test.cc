@@ -1,0 +1,314 @@
+#include "master/config/loader.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "master/config/table.h"
+#include "master/config/values.h"
+
+namespace streamgate {
+namespace {
+
+using namespace std::chrono_literals;
+
+LoadedConfig load(const std::string& text) { return parse_config(text, "f", std::nullopt); }
+
+Config good(const std::string& text) {
+  LoadedConfig loaded = load(text);
+  for (const std::string& problem : loaded.problems) ADD_FAILURE() << problem;
+  return loaded.config;
+}
+
+// The only problem of a text; fails if there are more or none.
+std::string problem_of(const std::string& text) {
+  const LoadedConfig loaded = load(text);
+  if (loaded.problems.size() == 1) return loaded.problems[0];
+  ADD_FAILURE() << loaded.problems.size() << " problems in: " << text;
+  return {};
+}
+
+void expect_problem(const std::string& text, const std::string& part) {
+  const std::string problem = problem_of(text);
+  EXPECT_NE(std::string::npos, problem.find(part)) << problem;
+}
+
+TEST(ConfigLoader, WithoutAFileTheDefaultsServe) {
+  const LoadedConfig loaded = load_config("", std::nullopt);
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_EQ(default_config(), loaded.config);
+  EXPECT_EQ(default_config(), good(""));
+  EXPECT_EQ(default_config(), good("# nothing but a comment\n"));
+  EXPECT_EQ(default_config(), good("drain:\nupstream:\n  tls:\n"));
+}
+
+TEST(ConfigLoader, ReadsEveryKindOfValue) {
+  const Config config = good(R"yaml(
+listen: [127.0.0.1:0, "[::]:8080", unix:/run/x.sock]
+workers: 3
+watchdog_timeout: 1m
+drain: { timeout: 500ms, idle: 0s }
+upstream:
+  max_redirects: 0
+  user_agent: "Player/1.0 (x=1)"
+  referer: none
+  origin: client
+  tls: { verify: false, insecure_hosts: ["*.example.com", 10.0.0.0/8] }
+hls: { child_urls: named }
+limits: { playlist_line: 2MiB, request_line: 2048B }
+log: { level: debug, access: "off" }
+)yaml");
+  ASSERT_EQ(3U, config.listen.size());
+  EXPECT_EQ("unix:/run/x.sock", config.listen[2].address.to_string());
+  EXPECT_EQ(3U, config.workers);
+  EXPECT_EQ(60s, config.watchdog_timeout);
+  EXPECT_EQ(500ms, config.drain.timeout);
+  EXPECT_EQ(0U, config.upstream.max_redirects);
+  EXPECT_EQ((HeaderPolicy{HeaderPolicy::Kind::literal, "Player/1.0 (x=1)"}),
+            config.upstream.user_agent);
+  EXPECT_EQ(HeaderPolicy::Kind::none, config.upstream.referer.kind);
+  EXPECT_EQ(HeaderPolicy::Kind::client, config.upstream.origin.kind);
+  EXPECT_FALSE(config.upstream.tls.verify);
+  EXPECT_EQ(2U, config.upstream.tls.insecure_hosts.size());
+  EXPECT_EQ(HlsConfig::ChildUrls::named, config.hls.child_urls);
+  EXPECT_EQ(2048U, config.limits.request_line);
+  EXPECT_EQ(size_t{2} * 1024 * 1024, config.limits.playlist_line);
+  EXPECT_EQ("off", config.log.access);
+}
+
+TEST(ConfigLoader, AListenerMayHaveACertificate) {
+  const std::string text =
+      "listen: [127.0.0.1:80, {address: '[::1]:443', tls: {certificate: /c.pem, key: '/k y'}}]\n";
+  const Config config = good(text);
+  ASSERT_EQ(2U, config.listen.size());
+  EXPECT_FALSE(config.listen[0].tls);
+  ASSERT_TRUE(config.listen[1].tls);
+  EXPECT_EQ("[::1]:443", config.listen[1].address.to_string());
+  EXPECT_EQ("/c.pem", config.listen[1].tls->certificate);
+  EXPECT_EQ("/k y", config.listen[1].tls->key);
+  EXPECT_EQ(config, good(print_config(config)));
+  EXPECT_EQ(1U, good("listen: {address: 127.0.0.1:80}").listen.size());
+}
+
+TEST(ConfigLoader, WhatIsWrongWithACertificateIsTold) {
+  const std::string start = "listen:\n  address: 127.0.0.1:1\n";
+  expect_problem(start + "  tls: {certificate: /c}", "f:3: listen.tls: needs a key");
+  expect_problem(start + "  tls: {key: /k}", "f:3: listen.tls: needs a certificate");
+  expect_problem(start + "  tls:", "f:3: listen.tls: needs a certificate and a key");
+  expect_problem(start + "  tls: {certificate: c, key: /k}", "f:3: listen.tls.certificate: ");
+  expect_problem(start + "  tls: {certificate: [/c], key: /k}", "takes one value");
+  expect_problem(start + "  tls: {certificate: /c, key: /k, ciphers: x}",
+                 "f:3: listen.tls.ciphers: is not a known key; tls has certificate and key");
+  expect_problem(start + "  ssl: true", "f:3: listen.ssl: is not a known key");
+  expect_problem("listen: {tls: {certificate: /c, key: /k}}", "an entry needs an address");
+  expect_problem("listen: [{address: 127.0.0.1:1, address: 127.0.0.1:2}]", "is set twice");
+  expect_problem("listen: [{address: 0.0.0.0:1}, 127.0.0.1:1]",
+                 "0.0.0.0:1 and 127.0.0.1:1 overlap");
+}
+
+TEST(ConfigLoader, ReportsEveryProblemWithItsLine) {
+  const LoadedConfig loaded = load(
+      "workerz: 2\n"
+      "upstream:\n"
+      "  conect_timeout: 5s\n"
+      "  idle_timeout: 30\n"
+      "  max_redirects: 21\n"
+      "drain: 5\n"
+      "security:\n"
+      "  deny: [example.com, 'a b']\n");
+  const std::vector<std::string> starts = {
+      "f:1: workerz: is not a known key; did you mean workers?",
+      "f:3: upstream.conect_timeout: is not a known key; did you mean upstream.connect_timeout?",
+      "f:4: upstream.idle_timeout: '30' has no unit",
+      "f:5: upstream.max_redirects: 21 is out of range: 0 to 20",
+      "f:6: drain: is a section",
+      "f:8: security.deny: 'a b'",
+  };
+  ASSERT_EQ(starts.size(), loaded.problems.size());
+  for (size_t i = 0; i < starts.size(); ++i) {
+    EXPECT_TRUE(loaded.problems[i].starts_with(starts[i])) << loaded.problems[i];
+  }
+}
+
+TEST(ConfigLoader, NamesTheNearestKey) {
+  EXPECT_EQ("upstream", nearest_config_key("upsteam"));
+  EXPECT_EQ("listen", nearest_config_key("lisen"));
+  EXPECT_EQ("upstream.connect_timeout", nearest_config_key("connect_timeout"));
+  EXPECT_EQ("upstream.tls.ca_file", nearest_config_key("upstream.ca_file"));
+  EXPECT_EQ("", nearest_config_key("zzzzzz"));
+  EXPECT_EQ("", nearest_config_key(std::string(100'000, 'a')));
+}
+
+TEST(ConfigLoader, AKeySetTwiceIsAMistake) {
+  expect_problem("workers: 1\nworkers: 2\n", "f:2: workers: is set twice");
+  expect_problem("drain: { idle: 1s, idle: 2s }\n", "idle: is set twice");
+}
+
+TEST(ConfigLoader, AKeyIsNotReachedByADottedName) {
+  expect_problem("upstream.connect_timeout: 7s\n", "f:1: upstream.connect_timeout: is not a known");
+}
+
+TEST(ConfigLoader, AnAllowedOriginIsOneThatABrowserSends) {
+  EXPECT_EQ("*", good("cors: { allow_origin: \"*\" }").cors.allow_origin);
+  EXPECT_EQ("https://a.example:8443",
+            good("cors: { allow_origin: https://a.example:8443 }").cors.allow_origin);
+  for (const char* text : {"https://a.example/", "a.example", "https://a.example/x", "'null'"}) {
+    expect_problem("cors: { allow_origin: " + std::string(text) + " }", "an origin");
+  }
+}
+
+TEST(ConfigLoader, ANumberNeedsItsUnit) {
+  expect_problem("drain: { idle: 5 }", "write a duration as 500ms, 30s, 5m, 2h or 1d");
+  expect_problem("drain: { idle: 0 }", "has no unit");
+  expect_problem("drain: { idle: 5 s }", "cannot be read");
+  expect_problem("drain: { idle: -5s }", "cannot be read");
+  expect_problem("drain: { idle: 1.5s }", "cannot be read");
+  expect_problem("drain: { idle: 99999999999999999999s }", "cannot be read");
+  expect_problem("drain: { idle: 9999999999999999d }", "too large");
+  expect_problem("limits: { request_line: 16384 }", "write a size as 4096B, 256KiB, 1MiB or 1GiB");
+  expect_problem("limits: { request_line: 16KB }", "cannot be read");
+}
+
+TEST(ConfigLoader, RangesAreChecked) {
+  expect_problem("workers: 0", "out of range: 1 to 128");
+  expect_problem("workers: 129", "out of range");
+  expect_problem("workers: many", "is not a whole number");
+  expect_problem("watchdog_timeout: 1s", "out of range: 2s to 1h");
+  expect_problem("limits: { connections: 18446744073709551615 }", "out of range");
+  expect_problem("limits: { request_head: 8KiB }", "less than limits.request_line");
+}
+
+TEST(ConfigLoader, AKeyWithoutAValueIsAMistakeWhereNoneHasNoMeaning) {
+  expect_problem("workers:", "workers: needs a value");
+  expect_problem("listen:", "listen: needs a list");
+  expect_problem("listen: []", "needs at least one address");
+  expect_problem("workers: [1]", "takes one value");
+  expect_problem("user: ''", "needs a value");
+  EXPECT_EQ("", good("pid_file:\npublic_url: ~\n").pid_file);
+}
+
+TEST(ConfigLoader, OverlappingAddressesAreRefusedNamingBoth) {
+  expect_problem("listen: [127.0.0.1:80, 0.0.0.0:80]", "127.0.0.1:80 and 0.0.0.0:80 overlap");
+  expect_problem("listen: ['[::1]:80', '[::]:80']", "[::1]:80 and [::]:80 overlap");
+  expect_problem("listen: [unix:/a, unix:/a]", "unix:/a and unix:/a overlap");
+  expect_problem("listen: localhost:80", "is not an address");
+  good("listen: [0.0.0.0:80, '[::]:80', 127.0.0.1:81, 127.0.0.1:0, 127.0.0.1:0]");
+}
+
+TEST(ConfigLoader, PrivateTargetsAreAllowedByWordOrList) {
+  EXPECT_TRUE(good("security: { allow_private: true }").security.allow_all_private);
+  EXPECT_FALSE(good("security: { allow_private: false }").security.allow_all_private);
+  const auto listed = good("security: { allow_private: [loopback, 10.0.0.0/8, 127.0.0.1:81] }");
+  EXPECT_EQ(loopback_ranges().size() + 2, listed.security.allow_private.size());
+  EXPECT_EQ(1U, good("security: { allow_private: 127.0.0.1:8081 }").security.allow_private.size());
+  expect_problem("security: { allow_private: [localhost] }", "nor one of the words");
+  expect_problem("security: { allow_private: }", "needs a list");
+  expect_problem("trusted_proxies: [127.0.0.1:80]", "has a port");
+  EXPECT_TRUE(good("trusted_proxies: []").trusted_proxies.empty());
+}
+
+TEST(ConfigLoader, HeaderPoliciesAreWordsOrTexts) {
+  expect_problem("upstream: { user_agent: target }", "has no meaning here");
+  expect_problem("upstream: { referer: browser }", "has no meaning here");
+  expect_problem("upstream: { referer: }", "needs a value");
+  expect_problem("upstream: { referer: \"a\\r\\nb\" }", "printable ASCII");
+}
+
+TEST(ConfigLoader, PublicUrlsLoseTheirLastSlash) {
+  EXPECT_EQ("https://m.example.com", good("public_url: https://m.example.com/").public_url);
+  EXPECT_EQ("http://[::1]:80/a", good("public_url: 'http://[::1]:80/a//'").public_url);
+  for (const char* bad :
+       {"m.example.com", "ftp://x", "https://", "https:///a", "https://u@x", "https://x?q",
+        "https://x:0", "https://x:y", "'https://a b'", "'https://[x]'", "'https://x#f'"}) {
+    expect_problem(std::string("public_url: ") + bad, "is not a URL to point players to");
+  }
+}
+
+TEST(ConfigLoader, PathsAreAbsolute) {
+  expect_problem("pid_file: a/b", "is not an absolute path");
+  expect_problem("log: { access: stdout }", "neither stderr, off nor an absolute path");
+  expect_problem("log: { error: 'off' }", "neither stderr nor an absolute path");
+}
+
+TEST(ConfigLoader, ListenAddrCountsWhereNoFileSetsListen) {
+  const auto listen = [](const std::string& text) {
+    return parse_config(text, "f", "127.0.0.1:1234").config.listen[0].address.to_string();
+  };
+  EXPECT_EQ("127.0.0.1:1234", listen("workers: 1"));
+  EXPECT_EQ("127.0.0.1:99", listen("listen: 127.0.0.1:99"));
+  const LoadedConfig wrong = load_config("", "nonsense");
+  ASSERT_EQ(1U, wrong.problems.size());
+  EXPECT_TRUE(wrong.problems[0].starts_with("LISTEN_ADDR: 'nonsense' is not an address"));
+}
+
+TEST(ConfigLoader, WhatIsNotYamlIsReportedWithItsLine) {
+  expect_problem("workers: 1\nlisten: [a", "f:2: is not YAML");
+  expect_problem("workers: 1\n\xff\xfe", "f:2: holds a control");
+  expect_problem(std::string("a\0b", 3), "this is not a text file");
+  expect_problem("just a text", "a list of `key: value` lines");
+  expect_problem("workers: 1\n---\nworkers: 2\n", "a second YAML document");
+  expect_problem("? [a]\n: b\n", "a key must be a word");
+  expect_problem(std::string(5'000, '['), "is not YAML");
+  EXPECT_FALSE(load("a: &a [*a]\nb: {c: *a}\n").ok());
+}
+
+// yaml-cpp finds empty documents without end in these.
+TEST(ConfigLoader, ATextThatBeginsWithACommaIsRefusedAndDoesNotHang) {
+  for (const char* text : {",a: &a [*a]\n", ",a: 1\n", ","}) EXPECT_FALSE(load(text).ok()) << text;
+}
+
+TEST(ConfigLoader, AliasesWork) {
+  EXPECT_EQ(7s, good("drain: { idle: &t 7s, stop_timeout: *t }").drain.stop_timeout);
+}
+
+TEST(ConfigLoader, FilesThatCannotBeReadAreProblems) {
+  const auto problem = [](const std::string& path) {
+    const LoadedConfig loaded = load_config(path, std::nullopt);
+    return loaded.problems.size() == 1 ? loaded.problems[0] : "";
+  };
+  EXPECT_EQ("/nonexistent/x: No such file or directory", problem("/nonexistent/x"));
+  EXPECT_EQ("/tmp: is not a regular file", problem("/tmp"));
+  EXPECT_EQ("/dev/zero: is not a regular file", problem("/dev/zero"));
+  char path[] = "/tmp/streamgate-test-XXXXXX";
+  const int fd = ::mkstemp(path);
+  ASSERT_EQ(0, ::ftruncate(fd, 2 * 1024 * 1024));
+  ::close(fd);
+  EXPECT_EQ(std::string(path) + ": is larger than 1MiB", problem(path));
+  ::unlink(path);
+}
+
+TEST(ConfigLoader, WhatIsPrintedLoadsBack) {
+  Config config = good(R"yaml(
+listen: ["[::1]:0", unix:/a]
+public_url: http://x
+user: "null"
+trusted_proxies: [10.1.2.3, private, loopback, "fd00::/8"]
+security: { allow_private: [private, "[::1]:80", "[fd00::/8]:80"], allow: ["*:80", "*.x.org:1"], deny: ["::1"] }
+cors: { allow_origin: https://x.org }
+upstream: { user_agent: 'a "b" \ [c]: #d', origin: "- x", tls: { ca_file: "/a b" } }
+limits: { connections: 129 }
+)yaml");
+  const std::string text = print_config(config);
+  EXPECT_EQ(config, good(text)) << text;
+  EXPECT_EQ(default_config(), good(print_config(default_config())));
+  const auto again = config_from(settings_of(config), "them");
+  EXPECT_TRUE(again.ok());
+  EXPECT_EQ(config, again.config);
+}
+
+TEST(ConfigValues, DurationsAndSizesPrintInTheLargestUnitThatFits) {
+  EXPECT_EQ("0s", print_duration(0s));
+  EXPECT_EQ("90s", print_duration(90s));
+  EXPECT_EQ("1500ms", print_duration(1500ms));
+  EXPECT_EQ("7d", print_duration(7 * 24h));
+  EXPECT_EQ("16KiB", print_size(16384));
+  EXPECT_EQ("1025B", print_size(1025));
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,111 @@
+// The service's files in a directory that others can write to, or that another service uses too.
+#include "master/service/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace streamgate {
+namespace {
+
+class ServiceFilesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/streamgate-test-XXXXXX";
+    folder_ = ::mkdtemp(pattern);
+    pid_path_ = folder_ + "/pid";
+    put(victim(), "precious");
+  }
+
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string victim() const { return folder_ + "/victim"; }
+  static void put(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+  static std::string text_of(const std::string& path) {
+    const auto text = read_small_file(path);
+    return text ? *text : "(none)";
+  }
+
+  std::string folder_;
+  std::string pid_path_;
+  PidFile pid_;
+  StatusFile status_;
+};
+
+TEST_F(ServiceFilesTest, APidFileHoldsThisProcessAndGoesWithIt) {
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
+  ASSERT_TRUE(pid_.move_to(pid_path_ + "2"));
+  EXPECT_EQ(text_of(pid_path_), "(none)");
+  pid_.remove();
+  EXPECT_EQ(text_of(pid_path_ + "2"), "(none)");
+}
+
+TEST_F(ServiceFilesTest, ALinkAtTheTemporaryNameIsNotWrittenThrough) {
+  ASSERT_EQ(0, ::symlink(victim().c_str(), (pid_path_ + ".new").c_str()));
+  ASSERT_EQ(0, ::symlink(victim().c_str(), (pid_path_ + ".status.new").c_str()));
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  ASSERT_TRUE(status_.write(pid_path_, "status"));
+  EXPECT_EQ(text_of(victim()), "precious");
+  EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
+  EXPECT_EQ(text_of(status_path(pid_path_)), "status");
+}
+
+TEST_F(ServiceFilesTest, WhatAKilledMasterLeftHalfWrittenIsReplaced) {
+  put(pid_path_ + ".new", "a longer text than the next one");
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
+}
+
+// As after `-s quit` and a new start, while the last streams of the old service run on.
+TEST_F(ServiceFilesTest, AServiceThatDrainsLeavesTheFilesOfItsSuccessorAlone) {
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  ASSERT_TRUE(status_.write(pid_path_, "ours"));
+  const std::string successor = std::to_string(::getppid());
+  put(pid_path_, successor);
+  put(status_path(pid_path_), "the successor's");
+  ASSERT_TRUE(status_.write(pid_path_, "ours again"));
+  EXPECT_EQ(text_of(status_path(pid_path_)), "the successor's");
+  status_.remove();
+  pid_.remove();
+  EXPECT_EQ(text_of(status_path(pid_path_)), "the successor's");
+  EXPECT_EQ(text_of(pid_path_), successor);
+}
+
+TEST_F(ServiceFilesTest, TheStatusMovesWithThePidFile) {
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  ASSERT_TRUE(status_.write(pid_path_, "here"));
+  ASSERT_TRUE(pid_.move_to(pid_path_ + "2"));
+  ASSERT_TRUE(status_.write(pid_path_ + "2", "there"));
+  EXPECT_EQ(text_of(status_path(pid_path_)), "(none)");
+  EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "there");
+  status_.remove();
+  EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "(none)");
+}
+
+// Only root changes owners, so there is nothing to give away without it.
+TEST_F(ServiceFilesTest, ALinkOfAnotherUserGivesNoFileAway) {
+  if (::geteuid() != 0) return;
+  const Account account{"nobody", 65534, 65534};
+  LogConfig config;
+  config.access = folder_ + "/access.log";
+  ASSERT_EQ(0, ::symlink(victim().c_str(), config.access.c_str()));
+  ASSERT_EQ(0, ::lchown(config.access.c_str(), account.uid, account.gid));
+  EXPECT_FALSE(open_log_files(config, account));
+  struct stat info {};
+  ASSERT_EQ(0, ::stat(victim().c_str(), &info));
+  EXPECT_EQ(info.st_uid, 0U);
+  // One of root's own leads where root wants it.
+  ASSERT_EQ(0, ::lchown(config.access.c_str(), 0, 0));
+  EXPECT_TRUE(open_log_files(config, account));
+  ASSERT_EQ(0, ::stat(victim().c_str(), &info));
+  EXPECT_EQ(info.st_uid, account.uid);
+}
+
+}  // namespace
+}  // namespace streamgate

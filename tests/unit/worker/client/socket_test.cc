@@ -1,0 +1,71 @@
+#include "worker/client/socket.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <string>
+
+#include "common/socket_address.h"
+#include "common/unique_fd.h"
+
+namespace streamgate {
+namespace {
+
+// A client that reads nothing, and our end of its connection. The sockets have this option.
+struct Connection {
+  Connection(int level, int option, int value) {
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::setsockopt(listener.get(), level, option, &value, sizeof value), 0);
+    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
+    EXPECT_EQ(::bind(listener.get(), any.native(), any.length()), 0);
+    EXPECT_EQ(::listen(listener.get(), 1), 0);
+    ClientSocket::prepare_listener(listener.get());
+    sockaddr_storage name{};
+    socklen_t length = sizeof name;
+    ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length);
+    client.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&name), length), 0);
+    accepted.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK));
+    EXPECT_TRUE(accepted.valid());
+  }
+
+  UniqueFd client;
+  UniqueFd accepted;
+};
+
+// Writes what there is room for until there is none; how many bytes that were.
+size_t fill(ClientSocket& socket) {
+  size_t all = 0;
+  while (const size_t room = socket.room()) {
+    const std::string bytes(room, 'x');
+    const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    const size_t taken = socket.write({&part, 1}).bytes;
+    EXPECT_EQ(taken, room);
+    if (taken < room) break;
+    all += room;
+  }
+  return all;
+}
+
+// As net.ipv4.tcp_notsent_lowat, which only root may set, does it for all sockets.
+TEST(ClientSocketTest, TakesWhatItHasRoomForOnASystemThatLimitsUnsentBytes) {
+  constexpr int kFew = 16 * 1024;
+  const Connection connection(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kFew);
+  ClientSocket socket(connection.accepted.get(), nullptr);
+  EXPECT_GT(fill(socket), size_t{kFew});
+}
+
+// The buffer is as small then as it can be made; the rest of that state is the system's alone.
+TEST(ClientSocketTest, HasNoMoreRoomThanASystemGrantsWhoseTcpMemoryIsUsedUp) {
+  constexpr size_t kGranted = 4096;
+  const Connection connection(SOL_SOCKET, SO_SNDBUF, 1);
+  const ClientSocket socket(connection.accepted.get(), nullptr);
+  const size_t room = socket.room();
+  EXPECT_LE(room, kGranted);
+  EXPECT_GE(room, kGranted / 2);
+}
+
+}  // namespace
+}  // namespace streamgate

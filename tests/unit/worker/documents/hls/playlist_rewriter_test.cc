@@ -1,0 +1,479 @@
+#include "worker/documents/hls/playlist_rewriter.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/url.h"
+#include "worker/loop/event.h"
+
+namespace streamgate {
+namespace {
+
+using namespace std::string_literals;
+
+constexpr std::string_view kProxy = "https://proxy.example/stream?url=";
+
+PlaylistContext context_with_base(std::string_view base_url) {
+  PlaylistContext context;
+  context.base_url = base_url;
+  context.proxy_origin = "https://proxy.example";
+  context.route_path = "/stream";
+  return context;
+}
+
+const PlaylistContext kContext = context_with_base("https://up.example/live/a/index.m3u8?tok=x/y");
+
+// The child URL of an absolute upstream URL.
+std::string via(std::string_view absolute) {
+  std::string out(kProxy);
+  percent_encode(absolute, out);
+  return out;
+}
+
+// The child URL of a file in the base's directory.
+std::string sibling(std::string_view name) {
+  return via("https://up.example/live/a/" + std::string(name));
+}
+
+std::string rewrite_in_pieces(const PlaylistContext& context, std::string_view text, size_t size) {
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
+  for (size_t at = 0; at < text.size(); at += size) rewriter.write(text.substr(at, size), out);
+  rewriter.finish(out);
+  return std::string(out.text());
+}
+
+std::string rewrite_in_two(const PlaylistContext& context, std::string_view text, size_t split) {
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
+  rewriter.write(text.substr(0, split), out);
+  rewriter.write(text.substr(split), out);
+  rewriter.finish(out);
+  return std::string(out.text());
+}
+
+// Every result is also checked for not depending on where the chunks end.
+std::string rewrite(std::string_view text, const PlaylistContext& context = kContext) {
+  const std::string whole = rewrite_in_two(context, text, text.size());
+  for (size_t split = 0; split < text.size(); ++split) {
+    EXPECT_EQ(rewrite_in_two(context, text, split), whole) << "split at " << split;
+  }
+  EXPECT_EQ(rewrite_in_pieces(context, text, 1), whole);
+  EXPECT_EQ(rewrite_in_pieces(context, text, 7), whole);
+  return whole;
+}
+
+using Cases = std::vector<std::pair<std::string, std::string>>;
+
+void expect_rewritten(const Cases& cases) {
+  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text), expected) << text;
+}
+
+void expect_untouched(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) EXPECT_EQ(rewrite(text), text);
+}
+
+TEST(PlaylistRewriter, SendsEveryUriLineThroughUs) {
+  EXPECT_EQ(rewrite("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\nlow.m3u8\n"),
+            "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\n" + sibling("low.m3u8") + "\n");
+  expect_rewritten({{"#EXTINF:4,\na.ts\n", "#EXTINF:4,\n" + sibling("a.ts") + "\n"},
+                    {"/root.ts\n", via("https://up.example/root.ts") + "\n"},
+                    {"http://h/plain.mp3\n", via("http://h/plain.mp3") + "\n"},
+                    {"#EXT-X-ENDLIST\nafter.ts\n", "#EXT-X-ENDLIST\n" + sibling("after.ts") + "\n"},
+                    {"#EXT-X-GAP\n#EXT-X-BYTERANGE:1@0\nb.ts\n",
+                     "#EXT-X-GAP\n#EXT-X-BYTERANGE:1@0\n" + sibling("b.ts") + "\n"}});
+}
+
+TEST(PlaylistRewriter, RewritesTheUriAttributeOfEveryTagThatHasOne) {
+  for (const char* tag :
+       {"EXT-X-MAP", "EXT-X-PART", "EXT-X-PRELOAD-HINT", "EXT-X-RENDITION-REPORT", "EXT-X-MEDIA",
+        "EXT-X-I-FRAME-STREAM-INF", "EXT-X-IMAGE-STREAM-INF", "EXT-X-SESSION-DATA",
+        "EXT-X-STREAM-INF", "EXT-X-FOO", "EXT-X-KEY", "EXT-X-SESSION-KEY"}) {
+    const std::string head = "#" + std::string(tag) + ":";
+    EXPECT_EQ(rewrite(head + "URI=\"u.bin\",X=1\n"),
+              head + "URI=\"" + sibling("u.bin") + "\",X=1\n");
+    EXPECT_EQ(rewrite(head + "X=\"a,URI=b\",URI=\"u.bin\""),
+              head + "X=\"a,URI=b\",URI=\"" + sibling("u.bin") + "\"");
+    expect_untouched({head + "X=1\n", head + "URI=\"\"\n", head + "uri=\"u.bin\"\n",
+                      head + "URI=\"data:,x\"\n", head + "URI=\"unterminated\n", head + "\n"});
+  }
+}
+
+TEST(PlaylistRewriter, RewritesKeysOnlyIfAPlayerFetchesThem) {
+  const std::string key = sibling("k");
+  for (const std::string tag : {"#EXT-X-KEY:", "#EXT-X-SESSION-KEY:"}) {
+    expect_rewritten({{tag + "METHOD=AES-128,URI=\"k\",KEYFORMAT=\"identity\"",
+                       tag + "METHOD=AES-128,URI=\"" + key + "\",KEYFORMAT=\"identity\""},
+                      {tag + "URI=\"k\",METHOD=SAMPLE-AES,IV=0x1",
+                       tag + "URI=\"" + key + "\",METHOD=SAMPLE-AES,IV=0x1"},
+                      {tag + "METHOD=AES-128,URI=\"HTTPS://K.example/k\"",
+                       tag + "METHOD=AES-128,URI=\"" + via("HTTPS://K.example/k") + "\""}});
+    expect_untouched({tag + "METHOD=NONE", tag + "METHOD=NONE,URI=\"k\"",
+                      tag + "URI=\"k\",METHOD=NONE", tag + "METHOD=SAMPLE-AES,URI=\"skd://asset\"",
+                      tag + "METHOD=AES-128,URI=\"urn:uuid:1\"",
+                      tag + "URI=\"https://fps/lic\",KEYFORMAT=\"com.apple.streamingkeydelivery\"",
+                      tag + "KEYFORMAT=\"urn:uuid:edef8ba9\",METHOD=SAMPLE-AES,URI=\"data:text/"
+                            "plain;base64,A,B=\""});
+  }
+}
+
+TEST(PlaylistRewriter, RewritesInterstitialsAndLeavesAssetListsOut) {
+  const std::string tag = "#EXT-X-DATERANGE:";
+  const std::string ours = sibling("ad.m3u8");
+  expect_rewritten(
+      {{tag + "ID=\"1\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-URI=\"ad.m3u8\",D=1",
+        tag + "ID=\"1\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-URI=\"" + ours + "\",D=1"},
+       {tag + "X-URI=\"ad.m3u8\",CLASS=\"com.apple.hls.preload\"",
+        tag + "X-URI=\"" + ours + "\",CLASS=\"com.apple.hls.preload\""},
+       {tag + "ID=\"1\",X-URI=\"ad.m3u8\"", tag + "ID=\"1\",X-URI=\"" + ours + "\""},
+       {tag + "ID=\"1\"X-ASSET-URI=\"ad.m3u8\"", tag + "ID=\"1\"X-ASSET-URI=\"" + ours + "\""},
+       {tag + "ID=\"1\",X-ASSET-LIST=\"a.json?x=1,2\",D=1\n", tag + "ID=\"1\",D=1\n"},
+       {tag + "ID=\"1\",X-ASSET-LIST=\"a.json\"\n", tag + "ID=\"1\"\n"},
+       {tag + "X-ASSET-LIST=\"a.json\", ID=\"1\"\n", tag + "ID=\"1\"\n"},
+       {tag + "X-ASSET-LIST=\"a.json\"\r\n", tag + "\r\n"},
+       {tag + "A=1,X-ASSET-LIST=\"a\" , X-ASSET-LIST=\"b\",B=2", tag + "A=1,B=2"},
+       {tag + "X-ASSET-LIST=\"a\",X-ASSET-LIST=\"b\",B=2", tag + "B=2"},
+       {tag + "A=1,X-ASSET-LIST=\"data:application/json,{'ASSETS':[]}\"", tag + "A=1"},
+       {tag + "X-ASSET-LIST=\"a\",X-ASSET-URI=\"ad.m3u8\",X-ASSET-LIST=\"b\"",
+        tag + "X-ASSET-URI=\"" + ours + "\""}});
+  expect_untouched(
+      {tag + "ID=\"s\",SCTE35-OUT=0xFC30,X-AD-URL=\"https://beacon/y\"",
+       tag + "ID=\"s\",CLASS=\"com.example\",X-URI=\"u\",X-COM-A-BEACON=\"https://b\""});
+}
+
+TEST(PlaylistRewriter, RewritesTheWholeValueOfPrefetchTags) {
+  expect_rewritten({{"#EXT-X-PREFETCH:rel/s.ts\n", "#EXT-X-PREFETCH:" + sibling("rel/s.ts") + "\n"},
+                    {"#EXT-X-TWITCH-PREFETCH: https://v.example/2.ts \r",
+                     "#EXT-X-TWITCH-PREFETCH: " + via("https://v.example/2.ts") + " \r"}});
+  expect_untouched({"#EXT-X-PREFETCH:\n", "#EXT-X-PREFETCH\n", "#EXT-X-PREFETCH:rtmp://h/x\n"});
+}
+
+TEST(PlaylistRewriter, DropsTheContentSteeringLine) {
+  const std::string tag = "#EXT-X-CONTENT-STEERING:SERVER-URI=\"/s\",PATHWAY-ID=\"A\"";
+  expect_rewritten(
+      {{"#EXTM3U\n" + tag + "\na.ts\n", "#EXTM3U\n" + sibling("a.ts") + "\n"},
+       {"#EXTM3U\r\n" + tag + "\r\na.ts\r\n", "#EXTM3U\r\n" + sibling("a.ts") + "\r\n"},
+       {"#EXTM3U\r" + tag + "\ra.ts\r", "#EXTM3U\r" + sibling("a.ts") + "\r"},
+       {tag + "\r\n\r\n" + tag + "\n\n#x", "\r\n\n#x"},
+       {"#EXTM3U\n" + tag, "#EXTM3U\n"},
+       {"\xEF\xBB\xBF \t" + tag + "\n#x\n", "#x\n"}});
+}
+
+TEST(PlaylistRewriter, RewritesUriSuffixesOfUnknownTags) {
+  expect_rewritten({{"#EXT-X-STREAM-INF:B=1,PROGRESSIVE-URI=\"http://h/p.mp4\"",
+                     "#EXT-X-STREAM-INF:B=1,PROGRESSIVE-URI=\"" + via("http://h/p.mp4") + "\""},
+                    {"#EXT-X-KEYS:A-URI=\"u\",URI=\"v\"",
+                     "#EXT-X-KEYS:A-URI=\"" + sibling("u") + "\",URI=\"" + sibling("v") + "\""}});
+  expect_untouched({"#EXT-X-MAP:A-URI=\"u\"", "#EXT-X-KEYS:XURI=\"u\"", "#EXT-X-MAP URI=\"x\"",
+                    "#EXT-X-MAP URI:URI=\"x\""});
+}
+
+TEST(PlaylistRewriter, LeavesFreeTextAlone) {
+  expect_untouched(
+      {"#EXTINF:10,http://title/ URI=\"t\"\n", "#EXTM3U x-tvg-url=\"http://e/x\",URI=\"x\"\n",
+       "#EXT-X-DEFINE:NAME=\"h\",VALUE=\"https://cdn\"\n", "#EXT-X-CUE-OUT:URI=\"x\"\n",
+       "#EXT-X-CUE:TYPE=\"SpliceOut\",URI=\"x\"\n", "#EXT-OATCLS-SCTE35:/DAl+/==URI=x\n",
+       "#EXT-X-SCTE35:CUE=\"/DAlAA==\",URI=\"x\"\n", "#EXT-X-FAXS-CM:URI=\"a\"\n",
+       "#EXT-X-ASSET:CAID=1,URI=\"x\"\n", "#EXTVLCOPT:http-referrer=https://r/\n",
+       "#KODIPROP:x=https://lic/\n", "##EXT-X-KEY:URI=\"k\"\n", "# EXT-X-MAP:URI=\"m\"\n",
+       "#ext-x-map:URI=\"m\"\n", "#http://x/y.ts\n", "#\n", "#EXT\n",
+       "#EXT-X-MEDIA:TYPE=AUDIO,NAME=\"a,URI=x\",CODECS=\"a,b\"\n",
+       "#EXT-X-SESSION-DATA:DATA-ID=\"a\",VALUE=\"see URI=x, http://h/\"\n"});
+}
+
+TEST(PlaylistRewriter, LeavesOtherSchemesAlone) {
+  expect_untouched({"data:video/mp2t;base64,AAAA\n", "skd://x\n", "rtmp://h/x\n", "v:1.ts\n",
+                    "file:///etc/passwd\n", "acestream://1\n", "blob:https://h/u\n", "h:x\n",
+                    "httpx://h/a\n", "MYAPP:/x\n"});
+  expect_rewritten({{"2024-01-01T10:00:00.ts", sibling("2024-01-01T10:00:00.ts")},
+                    {"seg_1:2.ts", sibling("seg_1:2.ts")},
+                    {"a/b:c.ts", sibling("a/b:c.ts")},
+                    {"HtTp://H/a.ts", via("HtTp://H/a.ts")}});
+}
+
+TEST(PlaylistRewriter, LeavesUrlsWithoutAHostAlone) {
+  expect_untouched({"///x.ts\n", "//#frag\n", "http://\n", "http:rel.ts\n", "https:///x\n",
+                    "https://?x\n", "http:\n", "//\n"});
+}
+
+TEST(PlaylistRewriter, LeavesVariableReferencesToThePlayer) {
+  expect_untouched({"{$base}/s.ts\n", "rel/{$x}.ts?t={$token}\n", "https://h/{$x}\n",
+                    "#EXT-X-MAP:URI=\"{$dir}/i.mp4\"\n"});
+  EXPECT_EQ(rewrite("$x{y}.ts"), sibling("$x%7By%7D.ts"));
+}
+
+TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
+  expect_rewritten({{"my seg.ts", sibling("my%20seg.ts")},
+                    {"a%2Fb%20c.ts", sibling("a%2Fb%20c.ts")},
+                    {"100%.ts", sibling("100%.ts")},
+                    {"a+b,c.ts?d=e&f=\"", sibling("a+b,c.ts?d=e&f=%22") + "&sg_ext=.ts"},
+                    {"../up.ts", via("https://up.example/live/up.ts")},
+                    {"../../../../up.ts", via("https://up.example/up.ts")},
+                    {"x/../y/./z.ts", sibling("y/z.ts")},
+                    {".//d.ts", sibling("/d.ts")},
+                    {"a//b", sibling("a//b")},
+                    {".hidden", sibling(".hidden")},
+                    {"a/.b", sibling("a/.b")},
+                    {"?only", via("https://up.example/live/a/index.m3u8?only") + "&sg_ext=.m3u8"},
+                    {"//cdn/x.ts", via("https://cdn/x.ts")},
+                    {"https://h/a/../b.ts", via("https://h/b.ts")},
+                    {"https://u:p@[2001:db8::1]:8/a", via("https://u:p@[2001:db8::1]:8/a")},
+                    {"https://h", via("https://h")},
+                    {"x.ts#t=1", sibling("x.ts#t=1") + "&sg_ext=.ts"},
+                    {"\xc3\xaf\xff.ts", sibling("%C3%AF%FF.ts")},
+                    {"a\\b", sibling("a%5Cb")}});
+  EXPECT_EQ(rewrite("a\0b.ts"s), sibling("a%00b.ts"));
+  EXPECT_EQ(rewrite("s.ts", context_with_base("http://h")), via("http://h/s.ts"));
+  EXPECT_EQ(rewrite("/s.ts", context_with_base("http://h:81?x/y")), via("http://h:81/s.ts"));
+  EXPECT_EQ(rewrite("g", context_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
+}
+
+// The encoder looks at 16 bytes at a time: the dot segment must be found wherever that cuts it.
+TEST(PlaylistRewriter, FindsADotSegmentAtEveryOffset) {
+  for (size_t size = 1; size < 40; ++size) {
+    const std::string name(size, 'n');
+    EXPECT_EQ(rewrite(name + "/../b.ts"), sibling("b.ts")) << size;
+    EXPECT_EQ(rewrite("b/" + name + "/."), sibling("b/" + name + "/")) << size;
+    EXPECT_EQ(rewrite("b/" + name + "/"), sibling("b/" + name + "/")) << size;
+  }
+}
+
+TEST(PlaylistRewriter, KeepsEveryLineEndAndBlank) {
+  const std::string a = sibling("a.ts");
+  expect_rewritten({{"#EXTM3U\r\na.ts\r\n", "#EXTM3U\r\n" + a + "\r\n"},
+                    {"#EXTM3U\ra.ts\r", "#EXTM3U\r" + a + "\r"},
+                    {"#X\r\n\r\na.ts\n\ra.ts", "#X\r\n\r\n" + a + "\n\r" + a},
+                    {" \ta.ts\t \n \n", " \t" + a + "\t \n \n"},
+                    {"  #EXT-X-MAP:URI=\"a.ts\" \n", "  #EXT-X-MAP:URI=\"" + a + "\" \n"},
+                    {"a.ts", a}});
+  expect_untouched({"", "\n", "\r", "\r\n\r\n", " ", "#EXTM3U", "\t\r\n"});
+  EXPECT_EQ(rewrite("a\x0b"
+                    "b\x0c.ts\n"),
+            sibling("a%0Bb%0C.ts") + "\n");
+  EXPECT_EQ(rewrite("a\xc2\x85"
+                    "b\n"),
+            sibling("a%C2%85b") + "\n");
+}
+
+TEST(PlaylistRewriter, RemovesOneByteOrderMark) {
+  expect_rewritten({{"\xEF\xBB\xBF#EXTM3U\na.ts\n", "#EXTM3U\n" + sibling("a.ts") + "\n"},
+                    {"\xEF\xBB\xBF"
+                     "a.ts",
+                     sibling("a.ts")},
+                    {"\xEF\xBB\xBF", ""},
+                    {"\xEF\xBB\xBF\r\n", "\r\n"},
+                    {"\n\xEF\xBB\xBF#X", "\n" + sibling("%EF%BB%BF#X")}});
+}
+
+TEST(PlaylistRewriter, ReadsAttributesAsTheWildWritesThem) {
+  const std::string tag = "#EXT-X-MAP:";
+  expect_rewritten({{tag + "A=1, URI=\"u\" ,B=2", tag + "A=1, URI=\"" + sibling("u") + "\" ,B=2"},
+                    {tag + "URI = \"u\"", tag + "URI = \"" + sibling("u") + "\""},
+                    {tag + "URI=u,B=2", tag + "URI=" + sibling("u") + ",B=2"},
+                    {tag + "B=2,URI=u \n", tag + "B=2,URI=" + sibling("u") + " \n"},
+                    {tag + "URI=\"a,b\"", tag + "URI=\"" + sibling("a,b") + "\""},
+                    {tag + "URI=\"a\\\"b\",URI=\"c\"",
+                     tag + "URI=\"" + sibling("a%5C") + "\"b\",URI=\"" + sibling("c") + "\""},
+                    {tag + "URI=\"a\",URI=\"b\"",
+                     tag + "URI=\"" + sibling("a") + "\",URI=\"" + sibling("b") + "\""},
+                    {tag + "URI=\" a \"", tag + "URI=\" " + sibling("a") + " \""},
+                    {tag + ",,X,URI=\"a\"", tag + ",,X,URI=\"" + sibling("a") + "\""}});
+  expect_untouched({tag + "X=\"open,URI=\"", tag + "X=\"open,URI=u", tag + "URI",
+                    tag + "URI=", tag + "=\"x\"", tag + ",", "#EXT-X-MAP:URI=\"  \"\n"});
+}
+
+TEST(PlaylistRewriter, CarriesTheParametersAndEndsInTheExtension) {
+  PlaylistContext context = kContext;
+  context.child_parameters = "&referer=r&h_Cookie=c";
+  context.cross_origin_child_parameters = "&referer=r";
+  const std::string own = "&referer=r&h_Cookie=c";
+  const std::string other = "&referer=r";
+  const Cases cases = {
+      {"a.ts", sibling("a.ts") + own + "&sg_ext=.ts"},
+      {"a.TS?x", sibling("a.TS?x") + own + "&sg_ext=.TS"},
+      {"a.bin", sibling("a.bin") + own},
+      {"noext", sibling("noext") + own},
+      {"d.ts/noext", sibling("d.ts/noext") + own},
+      {"/b.m4s", via("https://up.example/b.m4s") + own + "&sg_ext=.m4s"},
+      {"../c.mp4", via("https://up.example/live/c.mp4") + own + "&sg_ext=.mp4"},
+      {"https://up.example/x", via("https://up.example/x") + own},
+      {"https://UP.example:443/x", via("https://UP.example:443/x") + own},
+      {"http://up.example/x", via("http://up.example/x") + other},
+      {"https://up.example:8443/x", via("https://up.example:8443/x") + other},
+      {"https://up.example.evil/x", via("https://up.example.evil/x") + other},
+      {"https://h.ts", via("https://h.ts") + other},
+      {"//cdn.example/y.vtt", via("https://cdn.example/y.vtt") + other + "&sg_ext=.vtt"},
+      {"#EXT-X-RENDITION-REPORT:URI=\"../1M/p.m3u8\"",
+       "#EXT-X-RENDITION-REPORT:URI=\"" + via("https://up.example/live/1M/p.m3u8") + own +
+           "&sg_ext=.m3u8\""}};
+  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
+}
+
+TEST(PlaylistRewriter, AddsNoExtensionWhereTheUrlEndsInItAnyway) {
+  expect_rewritten({{"a.ts?f=b.ts", sibling("a.ts?f=b.ts")},
+                    {"a.ts?f=b", sibling("a.ts?f=b") + "&sg_ext=.ts"},
+                    {"a.key?x", sibling("a.key?x")},
+                    {"https://h.ts?x", via("https://h.ts?x")},
+                    {"https://h?/a.ts", via("https://h?/a.ts")}});
+}
+
+TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
+  PlaylistContext context = kContext;
+  context.child_urls = HlsConfig::ChildUrls::named;
+  const std::string route = "https://proxy.example/stream";
+  const auto named = [&route](const std::string& name, std::string_view absolute) {
+    std::string out = route + name + "?url=";
+    percent_encode(absolute, out);
+    return out;
+  };
+  const std::string directory = "https://up.example/live/a/";
+  const Cases cases = {
+      {"a.ts", named("/a.ts", directory + "a.ts")},
+      {"d/a b.ts?q=/x", named("/a%2520b.ts", directory + "d/a%20b.ts?q=/x") + "&sg_ext=.ts"},
+      {"d/a.ts?q=/x", named("/a.ts", directory + "d/a.ts?q=/x") + "&sg_ext=.ts"},
+      {"d/", named("", directory + "d/")},
+      {"..", named("", "https://up.example/live/")},
+      {"https://h.ts", named("", "https://h.ts")},
+      {"https://h/x.ts", named("/x.ts", "https://h/x.ts")},
+      {std::string(200, 'n'), named("", directory + std::string(200, 'n'))}};
+  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
+}
+
+// What several references share is encoded once; each must still come out as if it stood alone.
+TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
+  const std::vector<std::string> directories = {"d/",
+                                                "d/e/",
+                                                "/",
+                                                "/d/",
+                                                "//h/d/",
+                                                "http://h/",
+                                                "http://h/d/",
+                                                "https://up.example/live/a/",
+                                                "https://proxy.example/",
+                                                "https://proxy.example/stream/",
+                                                "./d/",
+                                                "a:b/",
+                                                "d?q=/"};
+  const std::vector<std::string> names = {"x.ts",
+                                          "x.ts?q=1",
+                                          "x.TS",
+                                          "x.ts?q=.ts",
+                                          ".",
+                                          "..",
+                                          ".hidden",
+                                          "../x.ts",
+                                          "./x.ts",
+                                          "e/x.ts",
+                                          "e/../x.ts",
+                                          "e/.x",
+                                          "?q",
+                                          "#f",
+                                          "x:y",
+                                          "a b.ts",
+                                          "{$v}.ts",
+                                          "",
+                                          "/x.ts",
+                                          "stream?url=y",
+                                          "stream/x.ts?url=y",
+                                          "streams",
+                                          "a/b/c.m4s#t",
+                                          "very-long-name-of-a-segment-0123456789.mp4?t=1"};
+  for (const HlsConfig::ChildUrls style :
+       {HlsConfig::ChildUrls::query, HlsConfig::ChildUrls::named}) {
+    PlaylistContext context = kContext;
+    context.child_urls = style;
+    context.child_parameters = "&h_Cookie=a";
+    const auto alone = [&](const std::string& line) {
+      return rewrite_in_two(context, line, line.size());
+    };
+    for (const std::string& directory : directories) {
+      const std::string one = directory + "one.ts\n";
+      for (const std::string& name : names) {
+        const std::string line = directory + name + "\n";
+        EXPECT_EQ(alone(one + one + line + one), alone(one) + alone(one) + alone(line) + alone(one))
+            << line;
+      }
+    }
+  }
+}
+
+TEST(PlaylistRewriter, WritesPathsWithoutAnOriginIfAsked) {
+  PlaylistContext context = kContext;
+  context.proxy_origin = "";
+  context.route_path = "/api/proxy/stream";
+  EXPECT_EQ(rewrite("/stream?x", context),
+            "/api/proxy/stream?url=https%3A%2F%2Fup.example%2Fstream%3Fx");
+}
+
+TEST(PlaylistRewriter, DoesNotNestItsOwnUrls) {
+  expect_untouched({via("http://h/a") + "\n", "https://proxy.example/stream/x.ts?url=y\n"});
+  EXPECT_EQ(rewrite("https://proxy.example/streams?a"), via("https://proxy.example/streams?a"));
+}
+
+TEST(PlaylistRewriter, GivesTheSameUrlTheSameTextEverywhere) {
+  const std::string out = rewrite(
+      "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p.mp4\"\n"
+      "#EXT-X-PART:URI=\"../a/p.mp4\"\nhttps://up.example/live/a/p.mp4\n");
+  const std::string url = sibling("p.mp4");
+  EXPECT_EQ(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"" + url + "\"\n#EXT-X-PART:URI=\"" + url +
+                     "\"\n" + url + "\n");
+}
+
+TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
+  PlaylistContext context = kContext;
+  context.longest_line = 10;
+  const std::string text = "0123456789\r\n01234567890\r\n\n#EXTINF:1,23\nab\n#EXT-X-MAP:URI=\"x\"";
+  const std::string expected = sibling("0123456789") + "\r\n01234567890\r\n\n#EXTINF:1,23\n" +
+                               sibling("ab") + "\n#EXT-X-MAP:URI=\"x\"";
+  EXPECT_EQ(rewrite(text, context), expected);
+  for (size_t split = 0; split <= text.size(); ++split) {
+    BlockBuffer out;
+    PlaylistRewriter rewriter;
+    rewriter.begin(context);
+    rewriter.write(std::string_view(text).substr(0, split), out);
+    rewriter.write(std::string_view(text).substr(split), out);
+    rewriter.finish(out);
+    EXPECT_EQ(rewriter.lines_too_long(), 3u) << split;
+  }
+}
+
+TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
+  BlockBuffer out;
+  PlaylistContext context = kContext;
+  context.longest_line = 100;
+  PlaylistRewriter rewriter;
+  rewriter.begin(context);
+  const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
+  rewriter.write(line, out);
+  EXPECT_EQ(out.size(), 0u);
+  size_t written = line.size();
+  for (; written < 1000 * 1000; written += 1000) {
+    rewriter.write(std::string(1000, 'x'), out);
+    EXPECT_EQ(out.size(), written + 1000);
+  }
+}
+
+TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
+  std::string text = "#EXTM3U\n";
+  std::string expected = text;
+  for (int i = 0; i < 5000; ++i) {
+    const std::string name = "seg" + std::to_string(i) + ".ts";
+    text += "#EXTINF:6.006,\n" + name + "\n";
+    expected += "#EXTINF:6.006,\n" + sibling(name) + "\n";
+  }
+  text += "#" + std::string(300000, 'c') + "\n" + std::string(200000, '"') + "\n";
+  std::string quotes;
+  for (int i = 0; i < 200000; ++i) quotes += "%22";
+  expected += "#" + std::string(300000, 'c') + "\n" + sibling(quotes) + "\n";
+  EXPECT_EQ(rewrite_in_two(kContext, text, text.size()), expected);
+  EXPECT_EQ(rewrite_in_pieces(kContext, text, 4096), expected);
+  EXPECT_EQ(rewrite_in_pieces(kContext, text, 100), expected);
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,205 @@
+#include "worker/exchange/relayed_head.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/read_head.h"
+#include "worker/http/head_writer.h"
+
+namespace streamgate {
+namespace {
+
+struct RelayCase {
+  int status = 200;
+  HeaderFields fields{};
+  std::string path = "/v/file.bin";
+  bool is_playlist = false;
+  ClientFraming framing{ClientFraming::Kind::chunked, 0};
+  bool keep_alive = true;
+  int client_minor_version = 1;
+  std::optional<uint64_t> declared_length{};
+  std::string allow_origin = "*";
+};
+
+ReadHead relayed(const RelayCase& with) {
+  ResponseHead upstream;
+  upstream.status = with.status;
+  upstream.fields = with.fields;
+  upstream.declared_length = with.declared_length;
+  CorsConfig cors;
+  cors.allow_origin = with.allow_origin;
+  const RelayedResponse response{upstream,     with.path,       with.is_playlist,
+                                 with.framing, with.keep_alive, with.client_minor_version};
+  return read_head(write_relayed_head(response, cors));
+}
+
+const HeaderFields kEverything = {{"Content-Type", "video/mp2t"},
+                                  {"Content-Range", "bytes 0-1/2"},
+                                  {"Content-Length", "2"},
+                                  {"Content-Encoding", "gzip"},
+                                  {"ETag", "\"e\""},
+                                  {"Last-Modified", "l"},
+                                  {"Accept-Ranges", "bytes"},
+                                  {"Cache-Control", "max-age=1"},
+                                  {"Cache-Control", "private"},
+                                  {"Expires", "x"},
+                                  {"Date", "d"},
+                                  {"Content-Disposition", "inline"},
+                                  {"Age", "3"},
+                                  {"Retry-After", "4"},
+                                  {"Location", "http://elsewhere/"},
+                                  {"Set-Cookie", "s"},
+                                  {"Connection", "close"},
+                                  {"Keep-Alive", "timeout=5"},
+                                  {"Transfer-Encoding", "chunked"},
+                                  {"Trailer", "X"},
+                                  {"Upgrade", "h2c"},
+                                  {"Server", "nginx"},
+                                  {"Content-Security-Policy", "x"},
+                                  {"Access-Control-Allow-Origin", "http://only.example"},
+                                  {"Access-Control-Allow-Credentials", "true"}};
+
+TEST(RelayedHeadTest, LetsOnlyTheAllowListThrough) {
+  const ReadHead head = relayed({.status = 206, .fields = kEverything});
+  EXPECT_EQ(head.first_line, "HTTP/1.1 206 Partial Content");
+  const std::vector<std::pair<std::string, std::string>> wanted = {
+      {"Content-Type", "video/mp2t"},
+      {"Content-Range", "bytes 0-1/2"},
+      {"Content-Encoding", "gzip"},
+      {"ETag", "\"e\""},
+      {"Last-Modified", "l"},
+      {"Accept-Ranges", "bytes"},
+      {"Cache-Control", "max-age=1|private"},
+      {"Expires", "x"},
+      {"Date", "d"},
+      {"Content-Disposition", "inline"},
+      {"Age", "3"},
+      {"Retry-After", "4"},
+      {"Access-Control-Allow-Origin", "*"}};
+  for (const auto& [name, value] : wanted) EXPECT_EQ(head[name], value) << name;
+  for (const char* name :
+       {"Location", "Set-Cookie", "Connection", "Keep-Alive", "Trailer", "Upgrade", "Server",
+        "Content-Length", "Content-Security-Policy", "Access-Control-Allow-Credentials"}) {
+    EXPECT_EQ(head[name], "-") << name;
+  }
+}
+
+TEST(RelayedHeadTest, DropsFieldsThatWereMeantForOneHop) {
+  const ReadHead head =
+      relayed({.fields = {{"ETag", "e"}, {"Age", "1"}, {"Connection", "close, etag"}}});
+  EXPECT_EQ(head["ETag"], "-");
+  EXPECT_EQ(head["Age"], "1");
+}
+
+TEST(RelayedHeadTest, RelaysNeitherControlBytesNorASecondContentType) {
+  const ReadHead head = relayed({.fields = {{"Content-Type", "a/b"},
+                                            {"Content-Type", "c/d"},
+                                            {"ETag",
+                                             "a\x01"
+                                             "b"}}});
+  EXPECT_EQ(head["Content-Type"], "a/b");
+  EXPECT_EQ(head["ETag"], "-");
+}
+
+TEST(RelayedHeadTest, SendsAPlaylistAsOurs) {
+  const ReadHead head = relayed({.status = 206, .fields = kEverything, .is_playlist = true});
+  EXPECT_EQ(head.first_line, "HTTP/1.1 200 OK");
+  EXPECT_EQ(head["Content-Type"], "application/vnd.apple.mpegurl");
+  for (const char* name : {"ETag", "Last-Modified", "Accept-Ranges", "Content-Encoding",
+                           "Content-Range", "Content-Length"}) {
+    EXPECT_EQ(head[name], "-") << name;
+  }
+  EXPECT_EQ(head["Cache-Control"], "max-age=1|private");
+  EXPECT_EQ(head["Age"], "3");
+  EXPECT_EQ(head["Date"], "d");
+}
+
+TEST(RelayedHeadTest, CachesByDefaultOnlyWhatTheUpstreamLeftOpen) {
+  const auto caching = [](int status, const std::string& path, HeaderFields fields = {},
+                          bool playlist = false) {
+    return relayed({.status = status,
+                    .fields = std::move(fields),
+                    .path = path,
+                    .is_playlist = playlist})["Cache-Control"];
+  };
+  const std::string segment = "public, max-age=86400, immutable";
+  for (const char* path : {"/a.ts", "/a.m4s", "/a.mp4", "/a.m4a", "/a.aac", "/a.VTT"}) {
+    EXPECT_EQ(caching(200, path), segment) << path;
+  }
+  EXPECT_EQ(caching(206, "/a.ts"), segment);
+  for (const char* path : {"/a", "/a.m3u8", "/a.tsx", "/ts", "/a.ts/b"})
+    EXPECT_EQ(caching(200, path), "-") << path;
+  for (const int status : {304, 404, 416, 500}) EXPECT_EQ(caching(status, "/a.ts"), "-") << status;
+  EXPECT_EQ(caching(200, "/a.ts", {{"cache-control", "no-store"}}), "no-store");
+  EXPECT_EQ(caching(200, "/a.ts", {{"Expires", "0"}}), "-");
+  EXPECT_EQ(caching(200, "/a.m3u8", {}, true), "no-cache");
+  EXPECT_EQ(caching(200, "/a.ts", {{"Cache-Control", "max-age=2"}}, true), "max-age=2");
+}
+
+TEST(RelayedHeadTest, FramesForTheClientsVersion) {
+  using Kind = ClientFraming::Kind;
+  ReadHead head = relayed({.framing = {Kind::chunked, 0}});
+  EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "chunked--");
+  head = relayed({.framing = {Kind::length, 7}});
+  EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "-7-");
+  head = relayed({.framing = {Kind::length, 7}, .client_minor_version = 0});
+  EXPECT_EQ(head["Connection"], "keep-alive");
+  head = relayed({.framing = {Kind::length, 7}, .keep_alive = false});
+  EXPECT_EQ(head["Connection"], "close");
+  head = relayed({.framing = {Kind::until_close, 0}, .client_minor_version = 0});
+  EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "--close");
+}
+
+TEST(RelayedHeadTest, TellsTheLengthOfABodyThatIsNotSent) {
+  using Kind = ClientFraming::Kind;
+  const auto length = [](int status, bool playlist) {
+    const ReadHead head = relayed({.status = status,
+                                   .is_playlist = playlist,
+                                   .framing = {Kind::none, 0},
+                                   .declared_length = 9});
+    EXPECT_EQ(head["Transfer-Encoding"], "-");
+    return head["Content-Length"];
+  };
+  EXPECT_EQ(length(200, false), "9");
+  EXPECT_EQ(length(304, false), "9");
+  EXPECT_EQ(length(204, false), "-");
+  EXPECT_EQ(length(200, true), "-");
+}
+
+TEST(RelayedHeadTest, OpensItselfToBrowsers) {
+  ReadHead head = relayed({});
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
+  EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
+  EXPECT_EQ(head["Vary"], "-");
+  for (const char* name :
+       {"Content-Length", "Content-Range", "Accept-Ranges", "ETag", "X-Streamgate-Error"}) {
+    EXPECT_NE(head["Access-Control-Expose-Headers"].find(name), std::string::npos) << name;
+  }
+  head = relayed({.allow_origin = "https://player.example"});
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "https://player.example");
+  EXPECT_EQ(head["Vary"], "Origin");
+}
+
+TEST(RelayedHeadTest, LocksDocumentsThatCouldRunScripts) {
+  const auto policy = [](const char* type) {
+    return relayed({.fields = {{"Content-Type", type}}})["Content-Security-Policy"];
+  };
+  for (const char* type :
+       {"text/html", "TEXT/HTML; charset=x", "image/svg+xml", "application/xml"}) {
+    EXPECT_EQ(policy(type), "sandbox") << type;
+  }
+  EXPECT_EQ(policy("video/mp2t"), "-");
+}
+
+TEST(RelayedHeadTest, NamesEveryStatus) {
+  EXPECT_EQ(relayed({.status = 416}).first_line, "HTTP/1.1 416 Range Not Satisfiable");
+  EXPECT_EQ(relayed({.status = 599}).first_line, "HTTP/1.1 599 Unknown");
+  EXPECT_EQ(reason_phrase(200), "OK");
+  EXPECT_EQ(reason_phrase(508), "Loop Detected");
+  EXPECT_EQ(reason_phrase(1000), "Unknown");
+}
+
+}  // namespace
+}  // namespace streamgate

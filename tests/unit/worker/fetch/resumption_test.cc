@@ -1,0 +1,124 @@
+#include "worker/fetch/resumption.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace streamgate {
+namespace {
+
+using Fields = HeaderFields;
+
+ResponseHead head_of(int status, uint64_t length, Fields fields) {
+  ResponseHead head;
+  head.status = status;
+  head.framing = Framing::length;
+  head.content_length = length;
+  head.fields = std::move(fields);
+  return head;
+}
+
+const Fields kTagged = {{"ETag", "\"v1\""}};
+
+TEST(Resumption, AsksForWhatIsMissingOfAWhole) {
+  const auto rest = Resumption::of(head_of(200, 1000, kTagged));
+  ASSERT_TRUE(rest);
+  EXPECT_EQ("bytes=0-999", rest->range(0));
+  EXPECT_EQ("bytes=400-999", rest->range(400));
+  EXPECT_EQ("\"v1\"", rest->validator());
+  EXPECT_FALSE(rest->is_complete(999));
+  EXPECT_TRUE(rest->is_complete(1000));
+}
+
+TEST(Resumption, AsksForWhatIsMissingOfARange) {
+  const auto rest = Resumption::of(
+      head_of(206, 100, {{"etag", "\"v1\""}, {"Content-Range", "bytes 500-599/1000"}}));
+  ASSERT_TRUE(rest);
+  EXPECT_EQ("bytes=540-599", rest->range(40));
+}
+
+TEST(Resumption, NeedsAStrongValidator) {
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {})));
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "W/\"v1\""}})));
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "v1"}})));
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "\"v1\", \"v2\""}})));
+  const HeaderField modified{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"};
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {modified})));
+  EXPECT_FALSE(
+      Resumption::of(head_of(200, 1000, {modified, {"Date", "Sun, 06 Nov 1994 08:49:38 GMT"}})));
+  const HeaderField later{"Date", "Sun, 06 Nov 1994 08:50:37 GMT"};
+  const auto rest = Resumption::of(head_of(200, 1000, {modified, later}));
+  ASSERT_TRUE(rest);
+  EXPECT_EQ(modified.value, rest->validator());
+  // A server that calls its tag weak means that the bytes may differ.
+  EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "W/\"v1\""}, modified, later})));
+}
+
+TEST(Resumption, NeedsAKnownLengthAndPlace) {
+  ResponseHead chunked = head_of(200, 0, kTagged);
+  chunked.framing = Framing::chunked;
+  EXPECT_FALSE(Resumption::of(chunked));
+  EXPECT_FALSE(Resumption::of(head_of(404, 1000, kTagged)));
+  for (const char* range : {"", "bytes 500-599/*", "bytes 500-598/1000", "bytes */1000",
+                            "items 500-599/1000", "bytes 500-599/550", "bytes 599-500/1000"}) {
+    EXPECT_FALSE(Resumption::of(head_of(206, 100, {{"ETag", "\"v1\""}, {"Content-Range", range}})))
+        << range;
+  }
+}
+
+class Rest : public testing::Test {
+ protected:
+  bool is_rest(const ResponseHead& head) {
+    return Resumption::of(first)->check(head, 400).has_value();
+  }
+  static ResponseHead answer(std::string_view range, uint64_t length, std::string_view tag) {
+    return head_of(206, length, {{"Content-Range", range}, {"ETag", tag}});
+  }
+
+  ResponseHead first = head_of(200, 1000, kTagged);
+};
+
+TEST_F(Rest, IsTheMissingBytesOfTheSameRepresentation) {
+  EXPECT_TRUE(is_rest(answer("bytes 400-999/1000", 600, "\"v1\"")));
+}
+
+TEST_F(Rest, IsNothingElse) {
+  EXPECT_FALSE(is_rest(answer("bytes 399-999/1000", 601, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 401-999/1000", 599, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-998/1000", 599, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-999/1001", 600, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-999/*", 600, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 601, "\"v1\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 600, "\"v2\"")));
+  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 600, "W/\"v1\"")));
+  EXPECT_FALSE(is_rest(head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}})));
+  EXPECT_FALSE(is_rest(head_of(200, 1000, kTagged)));
+  EXPECT_FALSE(is_rest(head_of(200, 600, {{"Content-Range", "bytes 400-999/1000"}, kTagged[0]})));
+  ResponseHead coded = answer("bytes 400-999/1000", 600, "\"v1\"");
+  coded.fields.push_back({"Content-Encoding", "gzip"});
+  EXPECT_FALSE(is_rest(coded));
+  ResponseHead chunked = answer("bytes 400-999/1000", 600, "\"v1\"");
+  chunked.framing = Framing::chunked;
+  EXPECT_FALSE(is_rest(chunked));
+}
+
+TEST_F(Rest, MustRepeatTheDateItWasAskedBy) {
+  const HeaderField modified{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"};
+  first = head_of(200, 1000, {modified, {"Date", "Mon, 07 Nov 1994 08:49:37 GMT"}});
+  ResponseHead again = head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}});
+  EXPECT_FALSE(is_rest(again));
+  again.fields.push_back(modified);
+  EXPECT_TRUE(is_rest(again));
+  again.fields.back().value = "Sun, 06 Nov 1994 08:49:38 GMT";
+  EXPECT_FALSE(is_rest(again));
+}
+
+TEST(HttpDate, IsReadInItsOneFormOnly) {
+  EXPECT_EQ(784'111'777, parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
+  EXPECT_EQ(std::nullopt, parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT"));
+  EXPECT_EQ(std::nullopt, parse_http_date("Sun, 06 Nov 1994 08:49:37 CET"));
+  EXPECT_EQ(std::nullopt, parse_http_date(""));
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,270 @@
+#include "worker/fetch/target_guard.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace streamgate {
+namespace {
+
+IpAddress ip(const std::string& text) {
+  const auto address = IpAddress::parse(text);
+  EXPECT_TRUE(address.has_value()) << text;
+  return address.value_or(IpAddress{});
+}
+
+SocketAddress at(const std::string& address, uint16_t port = 80) { return {ip(address), port}; }
+
+HttpUrl url_of(const std::string& host, uint16_t port = 80) {
+  HttpUrl url;
+  url.host = host;
+  url.host_is_ipv6 = host.find(':') != std::string::npos;
+  url.port = port;
+  url.path_and_query = "/";
+  return url;
+}
+
+TargetPattern pattern(const std::string& text) { return *TargetPattern::parse(text); }
+IpRange range(const std::string& text) { return *IpRange::parse(text); }
+
+bool allows_name(const SecurityConfig& config, const std::string& host, uint16_t port = 80) {
+  return TargetGuard(config, {}).check_name(url_of(host, port)).has_value();
+}
+
+bool allows_address(const SecurityConfig& config, const std::string& address, uint16_t port = 80,
+                    const std::string& host = "a.test") {
+  return TargetGuard(config, {}).check_address(url_of(host, port), at(address, port)).has_value();
+}
+
+TEST(TargetGuard, KnowsWhichAddressesArePublic) {
+  for (const char* address :
+       {"1.2.3.4",         "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
+        "100.128.0.0",     "126.255.255.255", "128.0.0.0",       "169.253.255.255",
+        "169.255.0.0",     "172.15.255.255",  "172.32.0.0",      "192.0.1.0",
+        "192.0.3.0",       "192.88.98.255",   "192.88.100.0",    "192.167.255.255",
+        "192.169.0.0",     "198.17.255.255",  "198.20.0.0",      "203.0.112.255",
+        "203.0.114.0",     "223.255.255.255", "168.63.129.15",   "2000::1",
+        "2606:4700::1111", "2001:200::1",     "2001:db7:ffff::", "2001:db9::",
+        "2003::1",         "3fff:1000::1",    "2a00::1:5efe:0:1"}) {
+    EXPECT_TRUE(is_public_address(ip(address))) << address;
+  }
+  for (const char* address :
+       {"0.0.0.0",         "0.1.2.3",         "10.0.0.0",        "10.255.255.255",
+        "100.64.0.0",      "100.100.100.200", "100.127.255.255", "127.0.0.1",
+        "127.255.255.255", "168.63.129.16",   "169.254.169.254", "172.16.0.1",
+        "172.31.255.255",  "192.0.0.1",       "192.0.2.1",       "192.88.99.1",
+        "192.168.0.1",     "198.18.0.1",      "198.19.255.255",  "198.51.100.1",
+        "203.0.113.1",     "224.0.0.1",       "239.255.255.255", "240.0.0.1",
+        "255.255.255.255"}) {
+    EXPECT_FALSE(is_public_address(ip(address))) << address;
+  }
+  for (const char* address : {"::",
+                              "::1",
+                              "::7f00:1",
+                              "::ffff:127.0.0.1",
+                              "::ffff:8.8.8.8",
+                              "::ffff:0:8.8.8.8",
+                              "64:ff9b::8.8.8.8",
+                              "64:ff9b:1::1",
+                              "100::1",
+                              "1fff::1",
+                              "2001::1",
+                              "2001:0:1::1",
+                              "2001:10::1",
+                              "2001:1ff:ffff::",
+                              "2001:db8::1",
+                              "2002:808:808::1",
+                              "3fff::1",
+                              "3fff:fff::1",
+                              "4000::1",
+                              "5f00::1",
+                              "fc00::1",
+                              "fd12::1",
+                              "fe80::1",
+                              "fec0::1",
+                              "ff02::1",
+                              "2606:4700::5efe:7f00:1",
+                              "2606:4700::200:5efe:808:808"}) {
+    EXPECT_FALSE(is_public_address(ip(address))) << address;
+  }
+}
+
+TEST(TargetGuard, RefusesNamesOfThisMachineBeforeTheyAreResolved) {
+  const SecurityConfig config;
+  for (const char* host : {"localhost", "x.localhost", "printer.local", "metadata.google.internal",
+                           "a.localdomain", "intranet", "ip6-loopback"}) {
+    EXPECT_FALSE(allows_name(config, host)) << host;
+  }
+  for (const char* host :
+       {"a.test", "localhost.example.com", "notlocal.example", "1.2.3.4", "::1"}) {
+    EXPECT_TRUE(allows_name(config, host)) << host;  // a literal is judged as an address
+  }
+}
+
+TEST(TargetGuard, LetsTheConfigurationOpenNamesOfThisMachine) {
+  SecurityConfig all;
+  all.allow_all_private = true;
+  EXPECT_TRUE(allows_name(all, "localhost"));
+  SecurityConfig by_range;
+  by_range.allow_private = {range("127.0.0.1:8081")};
+  EXPECT_TRUE(allows_name(by_range, "localhost"));
+  SecurityConfig by_name;
+  by_name.allow = {pattern("intranet")};
+  EXPECT_TRUE(allows_name(by_name, "intranet"));
+  EXPECT_FALSE(allows_name(by_name, "localhost"));
+  EXPECT_FALSE(allows_address(by_name, "10.0.0.1", 80, "intranet"));  // its address is not open
+  SecurityConfig by_port;
+  by_port.allow = {pattern("*:80")};
+  EXPECT_FALSE(allows_name(by_port, "localhost"));
+}
+
+TEST(TargetGuard, OpensExactlyTheRangesOfAllowPrivate) {
+  SecurityConfig config;
+  config.allow_private = {range("127.0.0.0/8"), range("10.1.0.0/16"), range("192.168.1.1:8081"),
+                          range("[fd00::1]:8081"), range("::1")};
+  EXPECT_TRUE(allows_address(config, "127.3.2.1", 9999));
+  EXPECT_TRUE(allows_address(config, "10.1.255.255"));
+  EXPECT_FALSE(allows_address(config, "10.2.0.0"));
+  EXPECT_TRUE(allows_address(config, "192.168.1.1", 8081));
+  EXPECT_FALSE(allows_address(config, "192.168.1.1", 8082));
+  EXPECT_TRUE(allows_address(config, "fd00::1", 8081));
+  EXPECT_FALSE(allows_address(config, "fd00::1", 80));
+  EXPECT_TRUE(allows_address(config, "::1"));
+  EXPECT_TRUE(allows_address(config, "8.8.8.8"));  // public targets stay open
+}
+
+TEST(TargetGuard, DoesNotOpenEmbeddedFormsTogetherWithWhatTheyEmbed) {
+  SecurityConfig config;
+  config.allow_private = {range("127.0.0.0/8"), range("10.0.0.0/8")};
+  for (const char* address : {"::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1",
+                              "64:ff9b::127.0.0.1", "2002:7f00:1::1", "2606:4700::5efe:7f00:1"}) {
+    EXPECT_FALSE(allows_address(config, address)) << address;
+  }
+}
+
+TEST(TargetGuard, AnOpenedGatewayBlockStillNeedsItsInnerAddressToBeAllowed) {
+  SecurityConfig config;
+  config.allow_private = {range("64:ff9b::/96"), range("2002::/16")};
+  EXPECT_TRUE(allows_address(config, "64:ff9b::8.8.8.8"));
+  EXPECT_TRUE(allows_address(config, "2002:808:808::1"));
+  EXPECT_FALSE(allows_address(config, "64:ff9b::10.0.0.1"));
+  EXPECT_FALSE(allows_address(config, "64:ff9b::0.0.0.0"));
+  EXPECT_FALSE(allows_address(config, "2002:a00:1::1"));
+  config.allow_private.push_back(range("10.0.0.0/8"));
+  EXPECT_TRUE(allows_address(config, "64:ff9b::10.0.0.1"));
+}
+
+TEST(TargetGuard, NothingOpensWhatIsNotUnicastOrIsV4Mapped) {
+  SecurityConfig all;
+  all.allow_all_private = true;
+  all.allow_private = {range("0.0.0.0/0"), range("::/0")};
+  for (const char* address : {"0.0.0.0", "0.0.0.1", "224.0.0.1", "255.255.255.255", "::", "ff02::1",
+                              "::ffff:127.0.0.1", "::ffff:8.8.8.8"}) {
+    EXPECT_FALSE(allows_address(all, address)) << address;
+  }
+  for (const char* address : {"127.0.0.1", "10.0.0.1", "169.254.169.254", "fe80::1", "::1"}) {
+    EXPECT_TRUE(allows_address(all, address)) << address;
+  }
+}
+
+TEST(TargetGuard, ANonEmptyAllowListIsExclusive) {
+  SecurityConfig config;
+  config.allow = {pattern("*.example.com"), pattern("one.test:8080"), pattern("1.2.3.0/24")};
+  EXPECT_TRUE(allows_address(config, "8.8.8.8", 80, "a.example.com"));
+  EXPECT_FALSE(allows_address(config, "8.8.8.8", 80, "example.com"));
+  EXPECT_TRUE(allows_address(config, "8.8.8.8", 8080, "one.test"));
+  EXPECT_FALSE(allows_address(config, "8.8.8.8", 80, "one.test"));
+  EXPECT_TRUE(allows_address(config, "1.2.3.4", 80, "other.test"));
+  EXPECT_FALSE(allows_address(config, "127.0.0.1", 80, "a.example.com"));  // private stays private
+  EXPECT_TRUE(allows_name(config, "other.test"));  // the range may allow its address
+  config.allow.pop_back();
+  EXPECT_FALSE(allows_name(config, "other.test"));
+  EXPECT_TRUE(allows_name(config, "a.example.com"));
+}
+
+TEST(TargetGuard, DenyWinsOverAllow) {
+  SecurityConfig config;
+  config.allow = {pattern("*.example.com"), pattern("1.2.0.0/16")};
+  config.deny = {pattern("bad.example.com"), pattern("1.2.3.0/24"), pattern("*:25")};
+  EXPECT_FALSE(allows_name(config, "bad.example.com"));
+  EXPECT_TRUE(allows_name(config, "good.example.com"));
+  EXPECT_FALSE(allows_name(config, "good.example.com", 25));
+  EXPECT_FALSE(allows_address(config, "1.2.3.4", 80, "good.example.com"));
+  EXPECT_TRUE(allows_address(config, "1.2.4.4", 80, "good.example.com"));
+}
+
+TEST(TargetGuard, OurOwnAddressIsALoopEvenWherePrivateTargetsAreAllowed) {
+  SecurityConfig config;
+  config.allow_all_private = true;
+  const TargetGuard guard(config, {at("127.0.0.1", 8080), at("198.51.100.7", 8080), at("::1", 8080),
+                                   *SocketAddress::parse("unix:/run/x")});
+  const auto reason_for = [&](const std::string& address, uint16_t port) {
+    const auto verdict = guard.check_address(url_of("a.test", port), at(address, port));
+    return verdict ? Reason::internal : verdict.error().reason;
+  };
+  EXPECT_EQ(reason_for("127.0.0.1", 8080), Reason::loop);
+  EXPECT_EQ(reason_for("127.9.9.9", 8080), Reason::loop);
+  EXPECT_EQ(reason_for("198.51.100.7", 8080), Reason::loop);
+  EXPECT_EQ(reason_for("::1", 8080), Reason::loop);
+  EXPECT_EQ(reason_for("127.0.0.1", 8081), Reason::internal);  // allowed
+  EXPECT_EQ(reason_for("198.51.100.8", 8080), Reason::internal);
+  EXPECT_EQ(reason_for("::ffff:127.0.0.1", 8080), Reason::target_forbidden);
+}
+
+// What the whole of the guard says about a URL that needs no DNS; a name is taken to resolve to a
+// public address.
+bool is_refused(const std::string& text) {
+  const SecurityConfig config;
+  const TargetGuard guard(config, {});
+  const auto url = parse_http_url(text);
+  if (!url || !guard.check_name(*url)) return true;
+  const auto literal = IpAddress::parse(url->host);
+  return literal && !guard.check_address(*url, SocketAddress(*literal, url->port));
+}
+
+// The corpus spells bytes that a line of text cannot hold: \r, \n, \t, \xHH.
+std::string unescape(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = std::string_view(text).substr(i);
+    const size_t escape = rest.size() > 1 && rest[0] == '\\'
+                              ? std::string_view("rntx").find(rest[1])
+                              : std::string_view::npos;
+    if (escape == std::string_view::npos) {
+      out.push_back(text[i]);
+    } else if (escape < 3) {
+      out.push_back("\r\n\t"[escape]);
+      i += 1;
+    } else {
+      out.push_back(static_cast<char>(std::strtol(text.substr(i + 2, 2).c_str(), nullptr, 16)));
+      i += 3;
+    }
+  }
+  return out;
+}
+
+TEST(TargetGuard, JudgesTheLiteralTargetsOfTheCorpus) {
+  const char* corpora = std::getenv("STREAMGATE_CORPORA");
+  if (corpora == nullptr) return;
+  std::ifstream file(std::string(corpora) + "/targets.tsv");
+  std::string line;
+  std::getline(file, line);
+  int judged = 0;
+  while (std::getline(file, line)) {
+    std::vector<std::string> columns;
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, '\t');) columns.push_back(cell);
+    if (columns.size() < 2 || (columns.size() > 5 && !columns[5].empty())) continue;
+    if (columns[1] == "either") continue;
+    ++judged;
+    EXPECT_EQ(is_refused(unescape(columns[0])), columns[1] == "block") << line;
+  }
+  EXPECT_GT(judged, 0);
+}
+
+}  // namespace
+}  // namespace streamgate

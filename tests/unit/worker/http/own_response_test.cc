@@ -1,0 +1,103 @@
+#include "worker/http/own_response.h"
+
+#include <gtest/gtest.h>
+#include <time.h>
+
+#include <string>
+
+#include "tests/unit/read_head.h"
+
+namespace streamgate {
+namespace {
+
+TEST(OwnResponseTest, SaysWhatWentWrongTwice) {
+  const ReadHead head = read_head(write_error_response({Reason::dns_failed, {}}, false, true, {}));
+  EXPECT_EQ(head.first_line, "HTTP/1.1 502 Bad Gateway");
+  EXPECT_EQ(head["X-Streamgate-Error"], "dns_failed");
+  EXPECT_EQ(head["Content-Type"], "application/json");
+  EXPECT_EQ(head["Cache-Control"], "no-store");
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
+  EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
+  EXPECT_EQ(head["Connection"], "-");
+  EXPECT_EQ(head["Content-Length"], std::to_string(head.body.size()));
+  EXPECT_EQ(head.body,
+            "{\"error\":\"dns_failed\",\"message\":\"The upstream's name could not be "
+            "resolved.\",\"status\":502}\n");
+}
+
+TEST(OwnResponseTest, SaysWhichRuleAUrlBreaksAndNothingOfOtherFailures) {
+  const ReadHead url = read_head(
+      write_error_response({Reason::bad_url, "userinfo is not allowed"}, false, true, {}));
+  EXPECT_NE(url.body.find(R"("detail":"userinfo is not allowed")"), std::string::npos);
+  const ReadHead target =
+      read_head(write_error_response({Reason::target_forbidden, "10.0.0.1"}, false, true, {}));
+  EXPECT_EQ(target.body.find("10.0.0.1"), std::string::npos);
+}
+
+TEST(OwnResponseTest, CarriesTheDate) {
+  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, false, true, {}));
+  const std::string date = head["Date"];
+  tm parts{};
+  const char* end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  ASSERT_NE(end, nullptr) << date;
+  EXPECT_EQ(*end, '\0');
+  EXPECT_NEAR(static_cast<double>(::timegm(&parts)), static_cast<double>(::time(nullptr)), 5.0);
+}
+
+TEST(OwnResponseTest, SendsNoBodyToHead) {
+  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, true, false, {}));
+  EXPECT_EQ(head.body, "");
+  EXPECT_GT(std::stoi(head["Content-Length"]), 0);
+  EXPECT_EQ(head["Connection"], "close");
+}
+
+TEST(OwnResponseTest, SaysWhichMethodsAreAllowed) {
+  const ReadHead head =
+      read_head(write_error_response({Reason::method_not_allowed, {}}, false, true, {}));
+  EXPECT_EQ(head["Allow"], "GET, HEAD, OPTIONS");
+}
+
+TEST(OwnResponseTest, AnswersWhatIsNoError) {
+  OwnResponse response;
+  response.content_type = "text/plain";
+  response.body = "ok\n";
+  response.extra_fields = "X-A: b\r\n";
+  response.client_minor_version = 0;
+  ReadHead head = read_head(write_own_response(response, {}));
+  EXPECT_EQ(head.first_line, "HTTP/1.1 200 OK");
+  EXPECT_EQ(head["X-Streamgate-Error"], "-");
+  EXPECT_EQ(head["X-A"], "b");
+  EXPECT_EQ(head["Connection"], "keep-alive");
+  EXPECT_EQ(head.body, "ok\n");
+  response.status = 204;
+  head = read_head(write_own_response(response, {}));
+  EXPECT_EQ(head["Content-Length"], "-");
+  EXPECT_EQ(head.body, "");
+}
+
+TEST(OwnResponseTest, AnswersPreflights) {
+  RequestHead client;
+  client.fields = {{"Origin", "http://p"},
+                   {"Access-Control-Request-Method", "GET"},
+                   {"Access-Control-Request-Headers", "range, x-a,, bad name,y\"z"},
+                   {"Access-Control-Request-Private-Network", "true"}};
+  ReadHead head = read_head(write_preflight_response(client, true, {}));
+  EXPECT_EQ(head.first_line, "HTTP/1.1 204 No Content");
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
+  EXPECT_EQ(head["Access-Control-Allow-Methods"], "GET, HEAD, OPTIONS");
+  EXPECT_EQ(head["Access-Control-Allow-Headers"], "range, x-a");
+  EXPECT_EQ(head["Access-Control-Allow-Private-Network"], "true");
+  EXPECT_EQ(head["Access-Control-Max-Age"], "86400");
+  EXPECT_EQ(head["Content-Length"] + head["Transfer-Encoding"] + head["Connection"], "---");
+  EXPECT_EQ(head.body, "");
+  client.fields.clear();
+  head = read_head(write_preflight_response(client, false, {"http://p"}));
+  EXPECT_EQ(head["Access-Control-Allow-Headers"], "*");
+  EXPECT_EQ(head["Access-Control-Allow-Private-Network"], "-");
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "http://p");
+  EXPECT_EQ(head["Vary"], "Origin");
+  EXPECT_EQ(head["Connection"], "close");
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,110 @@
+#include "worker/links/child_url.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/documents/hls/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+constexpr std::string_view kBytes = "019amsztSXZ-_~.:/?#%@!&=+;,{}$\"\\ \t\x01\x7f\x80\xff";
+constexpr int kRun = 10;  // long enough for any template to be made
+
+// Of `reference`, after a run of `before`; nothing if it is left alone.
+std::optional<std::string> child_url(const PlaylistContext& context, const std::string& before,
+                                     const std::string& reference) {
+  ChildUrlWriter writer;
+  writer.begin(context);
+  BlockBuffer out;
+  for (int i = 0; i < kRun && !before.empty(); ++i) writer.append(before, out);
+  out.clear();
+  if (!writer.append(reference, out)) return std::nullopt;
+  return std::string(out.text());
+}
+
+std::vector<PlaylistContext> contexts() {
+  PlaylistContext plain;
+  plain.base_url = "http://up.example:8080/live/index.m3u8";
+  plain.proxy_origin = "http://proxy";
+  plain.route_path = "/stream";
+  PlaylistContext with_parameters = plain;
+  with_parameters.child_parameters = "&h_Cookie=c";
+  PlaylistContext relative = plain;
+  relative.proxy_origin = "";
+  PlaylistContext prefixed = plain;
+  prefixed.proxy_origin = "/prefix";
+  PlaylistContext named = plain;
+  named.child_urls = HlsConfig::ChildUrls::named;
+  return {plain, with_parameters, relative, prefixed, named};
+}
+
+// A reference that differs from the one before it in one byte is made by patching that one's child
+// URL where this comes to the same. Whether it does depends on the place and on the byte.
+TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
+  const std::vector<std::string> references = {
+      "segment-00001.ts",
+      "dir/segment-00001.ts?part=v1",
+      "seg.00001.m4s",
+      "segment.mp3",
+      "segment.mpx",
+      "segment_without_extension",
+      "segment.ts?q=a.ts",
+      "segment.ts?q=a.tx#f",
+      "/rooted/segment.m4s?token=0a-_~",
+      "http://up.example:8080/live/s1.ts",
+      "http://ap.example:8080?x=abcdefgh",
+      "http://proxy/strea1?url=abcdef.ts",
+      "http://proxy/stream1url=abcdef.ts",
+      "/prefix/stream/segment.ts",
+      "sub/%2e/segment.ts",
+      "x1:y/segment.ts",
+      "12345678",
+  };
+  for (const PlaylistContext& context : contexts()) {
+    for (const std::string& before : references) {
+      for (size_t at = 0; at < before.size(); ++at) {
+        for (const char byte : kBytes) {
+          std::string reference = before;
+          reference[at] = byte;
+          ASSERT_EQ(child_url(context, before, reference), child_url(context, "", reference))
+              << reference << " after " << before;
+        }
+      }
+    }
+  }
+}
+
+TEST(ChildUrl, IsTheSameAlongARunOfReferences) {
+  const PlaylistContext context = contexts()[1];
+  ChildUrlWriter writer;
+  writer.begin(context);
+  for (int i = 95; i < 205; ++i) {
+    const std::string number = std::to_string(i);
+    for (const std::string& reference :
+         {"vod/title/segment_" + number + ".ts?part=" + number, "audio/a" + number + ".aac"}) {
+      for (int repeated = 0; repeated < kRun; ++repeated) {
+        BlockBuffer out;
+        ASSERT_TRUE(writer.append(reference, out));
+        ASSERT_EQ(std::string(out.text()), child_url(context, "", reference));
+      }
+    }
+  }
+}
+
+TEST(ChildUrl, MayBeOfAnyLength) {
+  const PlaylistContext context = contexts()[1];
+  for (size_t size = 1; size < 1200; size += size < 300 ? 1 : 37) {
+    const std::string before(size, 'a');
+    std::string reference = before;
+    reference.back() = 'b';
+    ASSERT_EQ(child_url(context, before, reference), child_url(context, "", reference)) << size;
+  }
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,176 @@
+#include "worker/links/stream_request.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace streamgate {
+namespace {
+
+// The upstream URL of a target, or the reason why there is none.
+std::string upstream_of(const std::string& target) {
+  const auto request = parse_stream_request(target);
+  return request ? request->upstream.to_string() : std::string(token_of(request.error().reason));
+}
+std::string with_query(const std::string& query) { return upstream_of("/stream?" + query); }
+
+// The upstream URL of `http://h/a` and that query, with more parameters behind it.
+std::string with_more(const std::string& upstream_query, const std::string& more) {
+  std::string url;
+  percent_encode("http://h/a" + upstream_query, url);
+  return with_query("url=" + url + "&" + more);
+}
+
+std::string headers_of(const std::string& more) {
+  const auto request = parse_stream_request("/stream?url=http://h/&" + more);
+  if (!request) return std::string(token_of(request.error().reason));
+  std::string text;
+  for (const auto& [name, value] : request->headers) text += name + "=" + value + ";";
+  return text;
+}
+
+TEST(RouteTest, ComparesWholePaths) {
+  for (const char* target : {"/stream", "/stream?url=x", "/stream/a.m3u8?url=x", "/stream/",
+                             "/api/proxy/stream", "/api/proxy/stream/x.ts"}) {
+    EXPECT_EQ(route_of(target), Route::stream) << target;
+  }
+  EXPECT_EQ(route_of("/health"), Route::health);
+  EXPECT_EQ(route_of("/health?x"), Route::health);
+  for (const char* target :
+       {"/", "*", "", "/streamX", "/stream/a/b", "/Stream", "/api/proxy", "/health/", "/healthz",
+        "//stream", "/api/proxy/stream2?url=/stream"}) {
+    EXPECT_EQ(route_of(target), Route::none) << target;
+  }
+}
+
+TEST(StreamRequestTest, KnowsThePathThatChildrenPointTo) {
+  EXPECT_EQ(parse_stream_request("/stream?url=http://h/")->route_path, "/stream");
+  EXPECT_EQ(parse_stream_request("/stream/a.m3u8?url=http://h/")->route_path, "/stream");
+  EXPECT_EQ(parse_stream_request("/api/proxy/stream/x?url=http://h/")->route_path,
+            "/api/proxy/stream");
+}
+
+TEST(StreamRequestTest, DecodesTheUrlExactlyOnce) {
+  EXPECT_EQ(with_query("url=http%3A%2F%2Fh%3A81%2Fa%252Fb%3Fx%3D%2526%2B"),
+            "http://h:81/a%2Fb?x=%26+");
+  EXPECT_EQ(with_query("url=http://h/a+b%2Bc%zz"), "http://h/a+b+c%zz");
+  EXPECT_EQ(with_query("a=1&%75rl=http%3a//h/&b"), "http://h/?a=1&b");
+}
+
+TEST(StreamRequestTest, RefusesUnusableUrls) {
+  for (const char* query :
+       {"", "x=1", "url", "url=", "url=&url=http://h/", "url=http://h/&url=http://h/",
+        "url=http://h/&%75%72%6c=http://h/", "url=ftp://h/", "url=h/a", "url=http%253A%252F%252Fh/",
+        "url=http://h/%0d%0aX:%20y", "url=http://h/%00", "URL=http://h/"}) {
+    EXPECT_EQ(with_query(query), "bad_url") << query;
+  }
+  EXPECT_EQ(upstream_of("/stream"), "bad_url");
+  const std::string long_path(8192 - 9, 'a');
+  EXPECT_EQ(with_query("url=http://h/" + long_path), "http://h/" + long_path);
+  EXPECT_EQ(with_query("url=http://h/a" + long_path), "bad_url");
+}
+
+TEST(StreamRequestTest, NeverSendsAFragment) {
+  EXPECT_EQ(with_query("url=http%3A%2F%2Fh%2Fa%3Fb%23t%3D10"), "http://h/a?b");
+}
+
+TEST(StreamRequestTest, AppendsForeignParametersRaw) {
+  EXPECT_EQ(with_query("url=http://h/a?x=1&y=2&z=%2F+%zz&&w"), "http://h/a?x=1&y=2&z=%2F+%zz&w");
+  EXPECT_EQ(with_query("CMCD=br%3D3200&url=http://h/a"), "http://h/a?CMCD=br%3D3200");
+  EXPECT_EQ(with_more("?b=2&a=1&&", "c=3"), "http://h/a?b=2&a=1&&c=3");
+  EXPECT_EQ(with_more("?", "c=3"), "http://h/a?c=3");
+}
+
+TEST(StreamRequestTest, ReplacesDirectivesOfTheSameName) {
+  EXPECT_EQ(with_more("?_HLS_msn=1&t=%2f", "_HLS_msn=2"), "http://h/a?_HLS_msn=2&t=%2f");
+  EXPECT_EQ(with_more("?s=1&_HLS_msn=1&_HLS_msn=3&_HLS_part=0", "_HLS_msn=2&_HLS_skip=YES"),
+            "http://h/a?s=1&_HLS_msn=2&_HLS_part=0&_HLS_skip=YES");
+  EXPECT_EQ(with_more("", "_HLS_msn=2&_HLS_msn=4"), "http://h/a?_HLS_msn=4");
+  EXPECT_EQ(upstream_of("/stream?_HLS_msn=7&_HLS_part=1&url=http%3A%2F%2Fh%2Fa%3Ft%3D1"),
+            "http://h/a?t=1&_HLS_msn=7&_HLS_part=1");
+  EXPECT_EQ(with_more("?_HLS_msn=1", "_hls_msn=2"), "http://h/a?_HLS_msn=1&_hls_msn=2");
+}
+
+TEST(StreamRequestTest, KeepsItsOwnParametersToItself) {
+  const auto request = parse_stream_request(
+      "/stream?sg_k=assets&url=http://h/"
+      "a&referer=http%3A%2F%2Fr%2Fp&h_X=y&sg_ext=.ts&sg_unknown=1");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->upstream.to_string(), "http://h/a");
+  EXPECT_EQ(request->referer, "http://r/p");
+  EXPECT_EQ(request->document_kind, "assets");
+}
+
+TEST(StreamRequestTest, WantsAnHttpReferer) {
+  const auto referer_of = [](const std::string& value) {
+    const auto request = parse_stream_request("/stream?url=http://h/&referer=" + value);
+    if (!request) return std::string(token_of(request.error().reason));
+    return request->referer.value_or("none");
+  };
+  EXPECT_EQ(referer_of("https%3A%2F%2Fsite.example%2Fwatch%3Fv%3D1%23t"),
+            "https://site.example/watch?v=1");
+  EXPECT_EQ(referer_of(""), "none");
+  for (const char* value : {"site.example", "javascript:x", "http%3A%2F%2Fr%2F%0d%0aX:y", "http://",
+                            "http%3A%2F%2Fr%2Fa%20b", "http%3A%2F%2Fr%2F%00"}) {
+    EXPECT_EQ(referer_of(value), "bad_request") << value;
+  }
+  EXPECT_EQ(with_query("url=http://h/&referer=http://a/&referer=http://b/"), "bad_request");
+}
+
+TEST(StreamRequestTest, TakesHeadersForTheUpstream) {
+  EXPECT_EQ(headers_of("h_User-Agent=VLC%2F3%2Bx&h_X=&h_Cookie=a%3D1&h_Cookie=b"),
+            "User-Agent=VLC/3+x;X=;Cookie=a=1;Cookie=b;");
+  EXPECT_EQ(headers_of("h%5fX%2DY=%20a%20b%09"), "X-Y=a b;");
+  for (const char* header : {"h_=x", "h_a%20b=x", "h_X%3A=y", "h_X%0d%0aY=z", "h_X=a%0d%0ab",
+                             "h_X=a%0Ab", "h_X=%00", "h_X=a%7fb", "h_%C3%A9=x"}) {
+    EXPECT_EQ(headers_of(header), "bad_request") << header;
+  }
+}
+
+TEST(StreamRequestTest, SurvivesAFormEncoderOfThePlayer) {
+  const auto request = parse_stream_request(
+      "/stream?url=http%3A%2F%2Fh%2F~a%2520b%2Bc&h_User-Agent=A%2F5%20(X11%3B%20c%2Bd)"
+      "&referer=http%3A%2F%2Fr%2F~%2B");
+  const auto encoded_again = parse_stream_request(
+      "/stream?_HLS_msn=1&url=http%3A%2F%2Fh%2F%7Ea%2520b%2Bc&h_User-Agent=A%2F5+%28X11%3B+c%2Bd%29"
+      "&referer=http%3A%2F%2Fr%2F%7E%2B");
+  ASSERT_TRUE(request && encoded_again);
+  EXPECT_EQ(request->headers[0].second, "A/5 (X11; c+d)");
+  EXPECT_EQ(encoded_again->headers, request->headers);
+  EXPECT_EQ(encoded_again->child_parameters, request->child_parameters);
+  EXPECT_EQ(encoded_again->upstream.to_string(), "http://h/~a%20b+c?_HLS_msn=1");
+}
+
+TEST(StreamRequestTest, KeepsHeadersThatTheProxyDecidesOnOut) {
+  for (const char* name :
+       {"Host", "host", "Content-Length", "Transfer-Encoding", "TE", "Trailer", "Connection",
+        "Upgrade", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Expect", "Range",
+        "If-Range", "If-None-Match", "If-Modified-Since", "if-match", "Accept-Encoding"}) {
+    EXPECT_EQ(headers_of("h_" + std::string(name) + "=x"), "bad_request") << name;
+  }
+  std::string many = "h_X=0";
+  for (int i = 1; i < 32; ++i) many += "&h_X=0";
+  EXPECT_EQ(headers_of(many).size(), 32U * 4);
+  EXPECT_EQ(headers_of(many + "&h_X=0"), "bad_request");
+}
+
+TEST(StreamRequestTest, HandsItsParametersDownInOneOrder) {
+  const auto request = parse_stream_request(
+      "/stream?h_X-A=1%262&_HLS_msn=3&h_authorization=Bearer%20t&url=http://h/"
+      "&h_Cookie=c&sg_ext=.ts&referer=http%3A%2F%2Fr%2F%3Fa+b&h_X%26B=%22&foreign=1");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->child_parameters,
+            "&referer=http%3A%2F%2Fr%2F%3Fa%2Bb&h_X-A=1%262&h_authorization=Bearer%20t&h_Cookie=c"
+            "&h_X%26B=%22");
+  EXPECT_EQ(request->cross_origin_child_parameters,
+            "&referer=http%3A%2F%2Fr%2F%3Fa%2Bb&h_X-A=1%262&h_X%26B=%22");
+  const auto child =
+      parse_stream_request("/stream?url=http%3A%2F%2Fh%2Fseg.ts" + request->child_parameters);
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->child_parameters, request->child_parameters);
+  EXPECT_EQ(child->upstream.to_string(), "http://h/seg.ts");
+  EXPECT_EQ(parse_stream_request("/stream?url=http://h/")->child_parameters, "");
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,107 @@
+#include "worker/upstream/tls.h"
+
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/unit/tls_peers.h"
+
+namespace streamgate {
+namespace {
+
+using namespace testing_peers;  // NOLINT: this file is about them
+
+HttpUrl url_of(const std::string& host) {
+  HttpUrl url;
+  url.is_https = true;
+  url.host = host;
+  url.host_is_ipv6 = host.find(':') != std::string::npos;
+  url.port = 443;
+  return url;
+}
+
+class TlsTest : public testing::Test {
+ protected:
+  TlsTest() { config.ca_file = identity.ca_file(); }
+  Ssl make(const std::string& host) {
+    if (!context) context = std::move(*make_tls_context(config));
+    auto ssl = make_tls(*context, config, url_of(host), 0);
+    EXPECT_TRUE(ssl.has_value());
+    return std::move(*ssl);
+  }
+  bool is_verified(const std::string& host) {
+    return SSL_get_verify_mode(make(host).get()) == SSL_VERIFY_PEER;
+  }
+
+  TlsIdentity identity{"DNS:a.test"};
+  TlsConfig config;
+  SslContext context;
+};
+
+TEST_F(TlsTest, RefusesACaFileThatIsMissingOrHoldsNoCertificate) {
+  const std::string path = ::testing::TempDir() + "streamgate_empty.pem";
+  std::ofstream(path) << "nothing\n";
+  for (const std::string& file : {std::string("/nonexistent.pem"), path}) {
+    config.ca_file = file;
+    const auto made = make_tls_context(config);
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error().reason, Reason::tls_failed);
+    EXPECT_NE(made.error().detail.find(file), std::string::npos);
+  }
+  EXPECT_EQ(ERR_peek_error(), 0U);  // nothing is left behind for the next user of the queue
+  std::filesystem::remove(path);
+}
+
+TEST_F(TlsTest, TakesTheSystemsAuthoritiesWithoutAFile) {
+  config.ca_file.clear();
+  EXPECT_TRUE(make_tls_context(config).has_value());
+}
+
+TEST_F(TlsTest, LeavesTheTwoKindsOfEndDistinguishable) {
+  make("a.test");
+  EXPECT_EQ(SSL_CTX_get_options(context.get()) & SSL_OP_IGNORE_UNEXPECTED_EOF, 0U);
+  EXPECT_NE(SSL_CTX_get_options(context.get()) & SSL_OP_NO_RENEGOTIATION, 0U);
+  EXPECT_EQ(SSL_CTX_get_min_proto_version(context.get()), TLS1_2_VERSION);
+}
+
+TEST_F(TlsTest, SendsItsNameToNamesOnly) {
+  EXPECT_STREQ(SSL_get_servername(make("a.test").get(), TLSEXT_NAMETYPE_host_name), "a.test");
+  EXPECT_EQ(SSL_get_servername(make("192.0.2.1").get(), TLSEXT_NAMETYPE_host_name), nullptr);
+  EXPECT_EQ(SSL_get_servername(make("2001:db8::1").get(), TLSEXT_NAMETYPE_host_name), nullptr);
+}
+
+TEST_F(TlsTest, VerifiesEveryHostThatIsNotExempt) {
+  config.insecure_hosts = {*TargetPattern::parse("*.lan.test"), *TargetPattern::parse("10.0.0.0/8"),
+                           *TargetPattern::parse("one.test:8443")};
+  EXPECT_TRUE(is_verified("a.test"));
+  EXPECT_TRUE(is_verified("lan.test"));
+  EXPECT_FALSE(is_verified("tv.lan.test"));
+  EXPECT_FALSE(is_verified("10.1.2.3"));
+  EXPECT_TRUE(is_verified("one.test"));  // another port
+  config.verify = false;
+  EXPECT_FALSE(is_verified("a.test"));
+}
+
+TEST_F(TlsTest, TakesTheErrorQueueAsTextAndEmptiesIt) {
+  EXPECT_EQ(take_tls_errors(), "");
+  ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
+  ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
+  const std::string text = take_tls_errors();
+  EXPECT_NE(text.find("wrong version number"), std::string::npos);
+  EXPECT_NE(text.find("; "), std::string::npos);
+  EXPECT_EQ(take_tls_errors(), "");
+}
+
+TEST_F(TlsTest, KeepsNoSessionThatCannotBeResumed) {
+  TlsSessions sessions;
+  const Ssl ssl = make("a.test");
+  sessions.keep(*ssl, "a.test");  // no handshake yet: no session
+  const Ssl next = make("a.test");
+  sessions.offer(*next, "a.test");
+  EXPECT_EQ(SSL_get_session(next.get()), nullptr);
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,200 @@
+// How UpstreamConnection reads a body that is relayed unchanged: into pipes and no faster than the
+// sink has room, and how it notices one that is too slow.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/unit/upstream_peers.h"
+#include "worker/loop/pipe.h"
+#include "worker/upstream/connection.h"
+
+namespace streamgate {
+namespace {
+
+using namespace testing_peers;  // NOLINT: this file is about them
+
+constexpr size_t kPlenty = size_t{1} << 30U;
+
+// Takes a body as a client would: `room_left` bytes, then no more until it is given more.
+class Client final : public BodySink {
+ public:
+  size_t room() override {
+    ++asked;
+    if (room_left == 0) connection->pause(PauseReason::client_full);
+    return room_left;
+  }
+  Pipe* lend_pipe(uint64_t left) override {
+    least_left = std::min(least_left, left);
+    return pipe.get();
+  }
+  void on_piped() override {
+    std::string bytes(pipe->bytes(), '\0');
+    EXPECT_EQ(static_cast<ssize_t>(bytes.size()),
+              ::read(pipe->read_end(), bytes.data(), bytes.size()));
+    pipe->taken(bytes.size());
+    piped += bytes.size();
+    take(bytes);
+  }
+  void take(std::string_view bytes) {
+    body += bytes;
+    if (room_left == kPlenty) return;
+    EXPECT_LE(bytes.size(), room_left);
+    room_left -= std::min(bytes.size(), room_left);
+  }
+  void give_room(size_t bytes) {
+    room_left = bytes;
+    connection->resume(PauseReason::client_full);
+  }
+
+  UpstreamConnection* connection = nullptr;
+  std::unique_ptr<Pipe> pipe;
+  size_t room_left = kPlenty;
+  uint64_t least_left = std::numeric_limits<uint64_t>::max();
+  size_t piped = 0;
+  int asked = 0;
+  std::string body;
+};
+
+class UpstreamBodyTest : public testing::TestWithParam<bool>, protected ConnectionBench {
+ protected:
+  UpstreamBodyTest() {
+    config.idle_timeout = Milliseconds{300};
+    for (size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>('a' + i % 23);
+  }
+
+  void connect() {
+    ConnectionBench::connect();
+    client.connection = connection.get();
+    if (GetParam()) client.pipe = Pipe::make(size_t{64} * 1024);
+    recorder.when_head = [this] { connection->relay_into(client); };
+    recorder.when_body = [this] { client.take(std::exchange(recorder.body, {})); };
+    ask(recorder);
+  }
+  std::string head(size_t length) {
+    return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+  }
+
+  Client client;
+  std::string content = std::string(3'000'001, '\0');
+};
+
+INSTANTIATE_TEST_SUITE_P(Ways, UpstreamBodyTest, testing::Bool(),
+                         [](const auto& piped) { return piped.param ? "piped" : "copied"; });
+
+TEST_P(UpstreamBodyTest, ComesWholeAndInOrderAndTheConnectionIsKept) {
+  connect();
+  peer().send(head(content.size()) + content);
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.log.substr(0, 5), "head ");
+  EXPECT_TRUE(recorder.ended);
+  EXPECT_TRUE(client.body == content);
+  EXPECT_EQ(GetParam(), client.piped > 2'000'000);
+  EXPECT_EQ(client.piped, counters.bytes_spliced.load());
+  EXPECT_EQ(head(content.size()).size() + content.size(), counters.bytes_from_upstreams.load());
+  EXPECT_TRUE(connection->can_be_kept());
+}
+
+TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsThereIsRoom) {
+  config.idle_timeout = Milliseconds{5'000};
+  connect();
+  peer().send(head(content.size()));
+  ASSERT_TRUE(until([&] { return recorder.status == 200; }));
+  client.room_left = 10'000;
+  peer().send(content);
+  ASSERT_TRUE(until([&] { return client.room_left == 0; }));
+  settle(base.get());
+  EXPECT_EQ(10'000U, client.body.size());
+  const int asked = client.asked;
+  settle(base.get());
+  EXPECT_EQ(asked, client.asked);  // nothing turns while it waits
+  for (size_t room = 1; !recorder.is_over(); room = room * 2 + 1) {
+    client.give_room(room);
+    ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
+  }
+  EXPECT_TRUE(client.body == content);
+  EXPECT_TRUE(connection->can_be_kept());
+}
+
+TEST_P(UpstreamBodyTest, ThatEndsEarlyIsTruncatedAndWhatCameIsHandedOn) {
+  connect();
+  peer().send(head(content.size()) + content.substr(0, 1'000'000));
+  peer().close();
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.reason(), Reason::truncated_body);
+  EXPECT_EQ(1'000'000U, client.body.size());
+}
+
+TEST_P(UpstreamBodyTest, ThatIsResetIsTruncated) {
+  connect();
+  peer().send(head(content.size()) + content.substr(0, 300'000));
+  ASSERT_TRUE(until([&] { return client.body.size() == 300'000; }));
+  peer().reset();
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.reason(), Reason::truncated_body);
+}
+
+TEST_P(UpstreamBodyTest, UntilCloseEndsWithTheConnection) {
+  connect();
+  peer().send("HTTP/1.1 200 OK\r\n\r\n" + content);
+  peer().close();
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_TRUE(recorder.ended);
+  EXPECT_TRUE(client.body == content);
+  EXPECT_FALSE(connection->can_be_kept());
+}
+
+// What follows the response would be taken for the answer to the next request.
+TEST_P(UpstreamBodyTest, WithSurplusBehindItIsTheConnectionsLast) {
+  connect();
+  peer().send(head(content.size()));
+  ASSERT_TRUE(until([&] { return recorder.status == 200; }));
+  client.room_left = 0;
+  settle(base.get());
+  peer().send(content + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+  ASSERT_TRUE(until([&] { return client.asked > 0; }));
+  while (!recorder.is_over()) {
+    client.give_room(std::min<size_t>(content.size() - client.body.size(), 70'000));
+    ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
+  }
+  EXPECT_TRUE(recorder.ended);
+  EXPECT_TRUE(client.body == content);
+  EXPECT_FALSE(connection->can_be_kept());
+}
+
+TEST_P(UpstreamBodyTest, ThatFallsSilentIsIdleButNotWhileTheClientTakesNothing) {
+  connect();
+  peer().send(head(content.size()));
+  ASSERT_TRUE(until([&] { return recorder.status == 200; }));
+  client.room_left = 1000;
+  peer().send(content.substr(0, 2000));
+  const int64_t end = wheel.now_ms() + 800;
+  ASSERT_TRUE(until([&] { return wheel.now_ms() >= end; }));
+  EXPECT_FALSE(recorder.is_over());
+  client.give_room(kPlenty);
+  ASSERT_TRUE(until([&] { return recorder.is_over(); }));
+  EXPECT_EQ(recorder.reason(), Reason::idle_timeout);
+  EXPECT_EQ(2000U, client.body.size());
+}
+
+TEST_P(UpstreamBodyTest, ThatTricklesIsTooSlow) {
+  config.idle_timeout = Milliseconds{5'000};
+  config.min_rate = 10'000;
+  config.min_rate_window = Milliseconds{400};
+  connect();
+  peer().send(head(content.size()) + content.substr(0, 300'000));
+  ASSERT_TRUE(until([&] { return client.body.size() == 300'000; }));
+  int64_t next = 0;
+  ASSERT_TRUE(until([&] {
+    if (wheel.now_ms() >= next) peer().send("x");
+    next = std::max(next, wheel.now_ms() + 20);
+    return recorder.is_over();
+  }));
+  EXPECT_EQ(recorder.reason(), Reason::upstream_too_slow);
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,54 @@
+// What a client connection needs from the first byte of a request to the end of its answer: the
+// bytes, and the parser's state. An idle connection holds none; they are lent from a small store,
+// so that a request costs no allocation and an idle client no memory.
+//
+// One store per worker; single-threaded.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "worker/http/request_head_parser.h"
+
+namespace streamgate {
+
+struct ClientIntake {
+  explicit ClientIntake(const LimitsConfig& limits) : parser(limits) {}
+
+  std::string input;       // received and not yet part of a request
+  std::string head_bytes;  // of the request being served; its head's views point in here
+  RequestHeadParser parser;
+};
+
+class ClientIntakes {
+ public:
+  explicit ClientIntakes(const LimitsConfig& limits) : limits_(limits) {}
+
+  std::unique_ptr<ClientIntake> take() {
+    if (spare_.empty()) return std::make_unique<ClientIntake>(limits_);
+    std::unique_ptr<ClientIntake> intake = std::move(spare_.back());
+    spare_.pop_back();
+    return intake;
+  }
+
+  // Views into its bytes and its head are invalid from here on.
+  void give_back(std::unique_ptr<ClientIntake> intake) {
+    const size_t held = intake->input.capacity() + intake->head_bytes.capacity();
+    if (spare_.size() == kMostSpare || held > kMostSpareBytes) return;
+    intake->input.clear();
+    intake->head_bytes.clear();
+    intake->parser.reset();
+    spare_.push_back(std::move(intake));
+  }
+
+ private:
+  static constexpr size_t kMostSpare = 64;
+  static constexpr size_t kMostSpareBytes = size_t{8} * 1024;  // of one
+
+  const LimitsConfig& limits_;
+  std::vector<std::unique_ptr<ClientIntake>> spare_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,207 @@
+#include "worker/client/socket.h"
+
+#include <fcntl.h>
+#include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+
+#include "common/check.h"
+#include "worker/loop/openssl.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
+// Of a socket that does not tell what it holds.
+constexpr size_t kUsualRoom = size_t{64} * 1024;
+// Where the system's TCP memory (net.ipv4.tcp_mem) is used up, the kernel cuts a send buffer down
+// to 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
+constexpr size_t kLeastReserve = 512;
+
+// EAGAIN for splice as well: what it is asked for is in the pipe.
+ClientSocket::Moved moved_of(ssize_t result) {
+  if (result >= 0) return {static_cast<size_t>(result)};
+  return {.gone = errno != EAGAIN && errno != EINTR};
+}
+
+// Hands out the bytes of several parts in pieces for one record each, and no piece is larger: what
+// a blocked SSL_write was given is the least that OpenSSL must be given again.
+class Pieces {
+ public:
+  explicit Pieces(std::span<const iovec> parts) : parts_(parts) { skip_empty(); }
+
+  bool empty() const { return index_ == parts_.size(); }
+
+  // From where they are if there are enough in one place, else gathered in `room`.
+  std::span<const char> next(std::span<char, kRecordBytes> room) const {
+    const std::span<const char> first = rest_of(index_, offset_);
+    const bool is_last = index_ + 1 == parts_.size();
+    if (first.size() >= room.size() || is_last)
+      return first.first(std::min(first.size(), room.size()));
+    size_t filled = 0;
+    for (size_t i = index_; i < parts_.size() && filled < room.size(); ++i) {
+      const std::span<const char> more = rest_of(i, i == index_ ? offset_ : 0);
+      const size_t size = std::min(more.size(), room.size() - filled);
+      std::memcpy(room.data() + filled, more.data(), size);
+      filled += size;
+    }
+    return room.first(filled);
+  }
+
+  void take(size_t bytes) {
+    while (bytes > 0) {
+      const size_t step = std::min(bytes, rest_of(index_, offset_).size());
+      offset_ += step;
+      bytes -= step;
+      skip_empty();
+    }
+  }
+
+ private:
+  std::span<const char> rest_of(size_t index, size_t offset) const {
+    const iovec& part = parts_[index];
+    return {static_cast<const char*>(part.iov_base) + offset, part.iov_len - offset};
+  }
+  void skip_empty() {
+    while (index_ < parts_.size() && offset_ == parts_[index_].iov_len) {
+      ++index_;
+      offset_ = 0;
+    }
+  }
+
+  std::span<const iovec> parts_;
+  size_t index_ = 0;
+  size_t offset_ = 0;  // in that part
+};
+
+}  // namespace
+
+// With such a limit a socket takes less than its buffer has room for. Accepted sockets inherit the
+// option; one of a Unix socket knows no such limit.
+void ClientSocket::prepare_listener(int fd) {
+  const int no_limit = -1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &no_limit, sizeof no_limit);
+}
+
+// Abrupt: whoever ends in order has said so before.
+ClientSocket::~ClientSocket() { close_tls(std::move(ssl_), TlsGoodbye::abrupt); }
+
+ClientSocket::Handshake ClientSocket::shake_hands() {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result == 1) return Handshake::done;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return Handshake::wants_read;
+    case SSL_ERROR_WANT_WRITE:
+      return Handshake::wants_write;
+    default:
+      break;
+  }
+  const unsigned long error = ERR_peek_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL || ERR_GET_REASON(error) != SSL_R_HTTP_REQUEST) {
+    return Handshake::failed;
+  }
+  close_tls(std::move(ssl_), TlsGoodbye::abrupt);
+  return Handshake::plain_http;
+}
+
+ClientSocket::Moved ClientSocket::read(std::span<char> into) {
+  if (ssl_) {
+    ERR_clear_error();
+    size_t bytes = 0;
+    const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &bytes);
+    return outcome_of(result, bytes);
+  }
+  const ssize_t received = ::recv(fd_, into.data(), into.size(), 0);
+  if (received == 0) return {.gone = true};
+  return moved_of(received);
+}
+
+ClientSocket::Moved ClientSocket::outcome_of(int result, size_t bytes) const {
+  if (result == 1) return {bytes};
+  const int error = SSL_get_error(ssl_.get(), result);
+  return {.gone = error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE,
+          .wants_write = error == SSL_ERROR_WANT_WRITE};
+}
+
+ClientSocket::Moved ClientSocket::write(std::span<const iovec> parts, More more) {
+  if (ssl_) return write_records(parts);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());  // sendmsg does not write to it
+  message.msg_iovlen = parts.size();
+  return moved_of(::sendmsg(fd_, &message, MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0)));
+}
+
+ClientSocket::Moved ClientSocket::write_records(std::span<const iovec> parts) {
+  std::array<char, kRecordBytes> room;
+  Moved moved;
+  for (Pieces pieces(parts); !pieces.empty();) {
+    const std::span<const char> piece = pieces.next(room);
+    ERR_clear_error();
+    size_t written = 0;
+    const int result = SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &written);
+    const Moved one = outcome_of(result, written);
+    moved.bytes += one.bytes;
+    moved.gone = one.gone;
+    if (one.bytes == 0) break;
+    pieces.take(one.bytes);
+  }
+  return moved;
+}
+
+ClientSocket::Moved ClientSocket::splice_from(int pipe_read_fd, size_t most) {
+  CHECK(!ssl_);
+  return moved_of(
+      ::splice(pipe_read_fd, nullptr, fd_, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+bool ClientSocket::shut_writing() {
+  if (ssl_) {
+    ERR_clear_error();
+    const int result = SSL_shutdown(ssl_.get());
+    if (result < 0 && SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_WRITE) return false;
+  }
+  ::shutdown(fd_, SHUT_WR);
+  return true;
+}
+
+size_t ClientSocket::room() const {
+  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t length = sizeof memory;
+  if (::getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return kUsualRoom;
+  const size_t capacity = memory[SK_MEMINFO_SNDBUF];
+  // TCP counts what it has queued; a Unix socket what the peer has not read.
+  const size_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
+  const size_t used = queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC];
+  const size_t unused = capacity - std::min(capacity, used);
+  if (unused < capacity / 4) return 0;
+  // Packets have heads, which count too; those of pieces of pages are many.
+  const size_t reserve = std::max(unused / 16, kLeastReserve);
+  return std::max<size_t>(unused - std::min(unused, reserve), 1);
+}
+
+size_t ClientSocket::unacknowledged() const {
+  int bytes = 0;
+  return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
+}
+
+void ClientSocket::reset_on_close() {
+  const struct linger at_once { 1, 0 };
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void ClientSocket::say_goodbye() { close_tls(std::move(ssl_), TlsGoodbye::polite); }
+
+}  // namespace streamgate

@@ -1,0 +1,57 @@
+// Reads the attribute list of an HLS tag (RFC 8216bis 4.2) as the wild writes it: blanks around
+// names and `=`, a missing comma after a quoted value, unquoted URIs.
+#pragma once
+
+#include <string_view>
+
+#include "common/ascii.h"
+
+namespace streamgate {
+
+// Views into the list that was read.
+struct Attribute {
+  std::string_view name;
+  std::string_view value;  // without its quotes
+  std::string_view whole;  // from the name to the end of the value, closing quote included
+};
+
+// Yields the attributes in order. Commas and `=` inside quotes are data; there is no escape
+// character. An unterminated quote ends the list, as nobody can say what is inside it.
+class AttributeList {
+ public:
+  explicit AttributeList(std::string_view text) : rest_(text) {}
+
+  // False at the end; `attribute` is only changed if there is one more.
+  bool next(Attribute& attribute) {
+    for (;;) {
+      const size_t stop = ascii::find_any<'=', ','>(rest_);
+      if (stop == rest_.npos) return false;
+      if (rest_[stop] == '=') return read_value(stop, attribute);
+      rest_.remove_prefix(stop + 1);  // a name without a value, or an empty place
+    }
+  }
+
+ private:
+  bool read_value(size_t equals, Attribute& attribute) {
+    const std::string_view name = ascii::trim(rest_.substr(0, equals));
+    std::string_view text = rest_.substr(equals + 1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    const bool is_quoted = text.starts_with('"');
+    if (is_quoted) text.remove_prefix(1);
+    const size_t stop = text.find(is_quoted ? '"' : ',');
+    if (is_quoted && stop == text.npos) {
+      rest_ = {};
+      return false;
+    }
+    attribute.name = name;
+    attribute.value = is_quoted ? text.substr(0, stop) : ascii::trim(text.substr(0, stop));
+    const char* value_end = attribute.value.data() + attribute.value.size() + (is_quoted ? 1 : 0);
+    attribute.whole = {name.data(), static_cast<size_t>(value_end - name.data())};
+    rest_ = {value_end, static_cast<size_t>(rest_.data() + rest_.size() - value_end)};
+    return true;
+  }
+
+  std::string_view rest_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,303 @@
+#include "worker/documents/hls/playlist_rewriter.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "common/ascii.h"
+#include "worker/documents/hls/attribute_list.h"
+#include "worker/documents/hls/line_scan.h"
+#include "worker/documents/hls/playlist_tags.h"
+#include "worker/links/child_url.h"
+
+namespace streamgate {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+// Half of all lines; worth one comparison of eight bytes.
+bool is_common_tag(std::string_view line) {
+  return line.size() >= 8 && std::memcmp(line.data(), "#EXTINF:", 8) == 0;
+}
+
+bool is_tag(std::string_view line) {
+  return line.size() >= 4 && std::memcmp(line.data(), "#EXT", 4) == 0;
+}
+
+constexpr size_t kMostOutputBytes = size_t{64} * 1024 * 1024;
+
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+// Without the call, nearly always.
+std::string_view trimmed(std::string_view text) {
+  const bool has_blanks = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
+  return has_blanks ? ascii::trim(text) : text;
+}
+
+// Text of which most is copied as it is: pieces are replaced or left out in order, and what lies
+// between them is appended in one go.
+class PatchedCopy {
+ public:
+  PatchedCopy(std::string_view text, BlockBuffer& out)
+      : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
+
+  BlockBuffer& out() { return out_; }
+  // Appends what lies in front of `here`.
+  void copy_until(const char* here) {
+    out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
+    copied_to_ = here;
+  }
+  void leave_out_until(const char* here) { copied_to_ = here; }
+  void leave_out(const char* from, const char* to) {
+    if (copied_to_ < from) copy_until(from);
+    copied_to_ = to;
+  }
+  void copy_rest() { copy_until(end_); }
+
+ private:
+  const char* copied_to_;
+  const char* end_;
+  BlockBuffer& out_;
+};
+
+}  // namespace
+
+struct PlaylistRewriter::State {
+  // Everything up to the last line end of `text`; returns how much that was.
+  size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
+  void rewrite_line(std::string_view line, PatchedCopy& copy);
+  void rewrite_tag(std::string_view tag, PatchedCopy& copy);
+  void rewrite_key(std::string_view list, PatchedCopy& copy);
+  void rewrite_date_range(std::string_view list, PatchedCopy& copy);
+  void replace(std::string_view reference, PatchedCopy& copy);
+
+  void write(std::string_view bytes, BlockBuffer& out);
+  std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
+  void keep(std::string_view unfinished, BlockBuffer& out);
+
+  PlaylistContext context;
+  ChildUrlWriter children;
+  std::string unfinished_line;
+  bool is_first_line = true;
+  bool is_passing_long_line = false;
+  bool drop_line = false;     // the line being rewritten must not go out
+  bool drop_next_lf = false;  // the CR of a dropped line may have been half of a CRLF
+  uint64_t lines_too_long = 0;
+  bool has_grown_too_far = false;
+};
+
+// The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
+size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, BlockBuffer& out) {
+  PatchedCopy copy(text, out);
+  const char* const end = text.data() + text.size();
+  const char* line = text.data();
+  for (;;) {
+    const char* line_end = find_line_end(line, end);
+    if (line_end == end) break;
+    if (drop_next_lf) {
+      drop_next_lf = false;
+      if (line_end == line && *line == '\n') {
+        copy.leave_out(line, line + 1);
+        ++line;
+        continue;
+      }
+    }
+    const std::string_view whole(line, static_cast<size_t>(line_end - line));
+    if (is_common_tag(whole) && whole.size() <= context.longest_line) {
+      is_first_line = false;
+    } else {
+      rewrite_line(whole, copy);
+    }
+    if (drop_line) {
+      copy.leave_out(line, line_end + 1);
+      drop_next_lf = *line_end == '\r';
+      drop_line = false;
+    }
+    line = line_end + 1;
+  }
+  copy.copy_until(line);
+  return static_cast<size_t>(line - text.data());
+}
+
+// `line` has no terminator. Illegal but frequent blanks at both ends stay where they are.
+void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& copy) {
+  if (line.size() > context.longest_line) {
+    is_first_line = false;
+    ++lines_too_long;
+    return;
+  }
+  if (is_first_line) {
+    is_first_line = false;
+    if (line.starts_with(kByteOrderMark)) {
+      copy.leave_out(line.data(), line.data() + kByteOrderMark.size());
+      line.remove_prefix(kByteOrderMark.size());
+    }
+  }
+  line = trimmed(line);
+  if (line.empty()) return;
+  if (line.front() != '#') return replace(line, copy);
+  if (is_tag(line)) rewrite_tag(line.substr(1), copy);
+}
+
+void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
+  const size_t colon = tag.find(':');
+  const std::string_view name = tag.substr(0, colon);
+  const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
+  const TagRule rule = tag_rule(name);
+  switch (rule) {
+    case TagRule::no_uri:
+      return;
+    case TagRule::key:
+      return rewrite_key(list, copy);
+    case TagRule::date_range:
+      return rewrite_date_range(list, copy);
+    case TagRule::whole_value:
+      return replace(list, copy);
+    case TagRule::drop_line:
+      drop_line = true;
+      return;
+    case TagRule::uri_attribute:
+    case TagRule::any_uri_suffix:
+      break;
+  }
+  // Free text may hold a colon too; no tag's name holds a blank.
+  if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
+  if (list.find("URI") == list.npos) return;
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    const bool is_uri = attribute.name == "URI" ||
+                        (rule == TagRule::any_uri_suffix && attribute.name.ends_with("-URI"));
+    if (is_uri) replace(attribute.value, copy);
+  }
+}
+
+// The URI of a key that a DRM handles is an opaque name to its application, not an address.
+void PlaylistRewriter::State::rewrite_key(std::string_view list, PatchedCopy& copy) {
+  AttributeList judged(list);
+  for (Attribute attribute; judged.next(attribute);) {
+    if (attribute.name == "METHOD" && attribute.value == "NONE") return;
+    if (attribute.name == "KEYFORMAT" && attribute.value != "identity") return;
+  }
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    if (attribute.name == "URI") replace(attribute.value, copy);
+  }
+}
+
+// Interstitials (RFC 8216bis appendix D). An asset list is a JSON document full of absolute URLs
+// that would lead the player past us, so it is left out, together with one comma.
+void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
+  bool x_uri_is_address = true;  // a later tag of the same range may omit its class
+  AttributeList judged(list);
+  for (Attribute attribute; judged.next(attribute);) {
+    if (attribute.name != "CLASS") continue;
+    x_uri_is_address = attribute.value == "com.apple.hls.preload";
+  }
+  const char* kept_to = nullptr;  // the end of the last attribute that stays
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    const char* const whole_end = attribute.whole.data() + attribute.whole.size();
+    if (attribute.name != "X-ASSET-LIST") {
+      const bool is_uri =
+          attribute.name == "X-ASSET-URI" || (x_uri_is_address && attribute.name == "X-URI");
+      if (is_uri) replace(attribute.value, copy);
+      kept_to = whole_end;
+      continue;
+    }
+    if (kept_to != nullptr) {
+      copy.leave_out(kept_to, whole_end);
+      continue;
+    }
+    const std::string_view behind(whole_end,
+                                  static_cast<size_t>(list.data() + list.size() - whole_end));
+    const size_t next = behind.find_first_not_of(" \t,");
+    copy.leave_out(attribute.whole.data(),
+                   next == behind.npos ? list.data() + list.size() : behind.data() + next);
+  }
+}
+
+void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
+  reference = trimmed(reference);  // as players do; the blanks stay where they are
+  if (reference.empty()) return;
+  if (copy.out().size() > kMostOutputBytes) has_grown_too_far = true;
+  if (has_grown_too_far) return;
+  copy.copy_until(reference.data());
+  if (!children.append(reference, copy.out())) return;
+  copy.leave_out_until(reference.data() + reference.size());
+}
+
+void PlaylistRewriter::State::write(std::string_view bytes, BlockBuffer& out) {
+  bytes = continue_line(bytes, out);
+  if (bytes.empty()) return;
+  bytes.remove_prefix(rewrite_whole_lines(bytes, out));
+  keep(bytes, out);
+}
+
+// Ends the line that the previous write began. Returns what follows it.
+std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, BlockBuffer& out) {
+  if (!is_passing_long_line && unfinished_line.empty()) return bytes;
+  const char* const end = bytes.data() + bytes.size();
+  const char* const line_end = find_line_end(bytes.data(), end);
+  const std::string_view more =
+      bytes.substr(0, static_cast<size_t>(line_end - bytes.data()) + (line_end == end ? 0 : 1));
+  if (is_passing_long_line) {
+    out.append(more);
+    is_passing_long_line = line_end == end;
+  } else if (line_end == end) {
+    keep(more, out);
+  } else {
+    unfinished_line.append(more);
+    rewrite_whole_lines(unfinished_line, out);
+    unfinished_line.clear();
+  }
+  return bytes.substr(more.size());
+}
+
+// The only bytes that are copied twice: the line that a chunk's end cuts in two.
+void PlaylistRewriter::State::keep(std::string_view unfinished, BlockBuffer& out) {
+  if (unfinished_line.size() + unfinished.size() <= context.longest_line) {
+    unfinished_line.append(unfinished);
+    return;
+  }
+  out.append(unfinished_line);
+  out.append(unfinished);
+  unfinished_line.clear();
+  is_passing_long_line = true;
+  is_first_line = drop_next_lf = false;
+  ++lines_too_long;
+}
+
+PlaylistRewriter::PlaylistRewriter() : state_(std::make_unique<State>()) {}
+
+PlaylistRewriter::~PlaylistRewriter() = default;
+
+void PlaylistRewriter::begin(const PlaylistContext& context) {
+  State& state = *state_;
+  state.context = context;
+  state.children.begin(context);
+  state.unfinished_line.clear();
+  state.is_first_line = true;
+  state.is_passing_long_line = state.drop_line = state.drop_next_lf = false;
+  state.lines_too_long = 0;
+  state.has_grown_too_far = false;
+}
+
+void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
+  state_->write(bytes, out);
+}
+
+void PlaylistRewriter::finish(BlockBuffer& out) {
+  if (state_->unfinished_line.empty()) return;
+  PatchedCopy copy(state_->unfinished_line, out);
+  state_->rewrite_line(state_->unfinished_line, copy);
+  if (!state_->drop_line) copy.copy_rest();
+  state_->unfinished_line.clear();
+}
+
+uint64_t PlaylistRewriter::lines_too_long() const { return state_->lines_too_long; }
+
+size_t PlaylistRewriter::memory_bytes() const { return state_->unfinished_line.capacity(); }
+
+bool PlaylistRewriter::has_grown_too_far() const { return state_->has_grown_too_far; }
+
+}  // namespace streamgate

@@ -1,0 +1,64 @@
+#include "worker/documents/hls/playlist_tags.h"
+
+namespace streamgate {
+namespace {
+
+struct Row {
+  std::string_view name;
+  TagRule rule;
+};
+
+// The frequent ones first. The tags without URIs stand here so that free text in them (base64,
+// titles, URLs of other programs) is not taken for an attribute list.
+constexpr Row kRows[] = {
+    {"EXTINF", TagRule::no_uri},
+    {"EXT-X-PART", TagRule::uri_attribute},
+    {"EXT-X-PROGRAM-DATE-TIME", TagRule::no_uri},
+    {"EXT-X-BYTERANGE", TagRule::no_uri},
+    {"EXT-X-KEY", TagRule::key},
+    {"EXT-X-MAP", TagRule::uri_attribute},
+    {"EXT-X-VERSION", TagRule::no_uri},
+    {"EXT-X-TARGETDURATION", TagRule::no_uri},
+    {"EXT-X-MEDIA-SEQUENCE", TagRule::no_uri},
+    {"EXT-X-DISCONTINUITY", TagRule::no_uri},
+    {"EXT-X-DISCONTINUITY-SEQUENCE", TagRule::no_uri},
+    {"EXT-X-DATERANGE", TagRule::date_range},
+    {"EXT-X-PRELOAD-HINT", TagRule::uri_attribute},
+    {"EXT-X-RENDITION-REPORT", TagRule::uri_attribute},
+    {"EXT-X-STREAM-INF", TagRule::any_uri_suffix},
+    {"EXT-X-MEDIA", TagRule::uri_attribute},
+    {"EXT-X-I-FRAME-STREAM-INF", TagRule::uri_attribute},
+    {"EXT-X-IMAGE-STREAM-INF", TagRule::uri_attribute},
+    {"EXT-X-SESSION-KEY", TagRule::key},
+    {"EXT-X-SESSION-DATA", TagRule::uri_attribute},
+    {"EXT-X-CONTENT-STEERING", TagRule::drop_line},
+    {"EXT-X-PREFETCH", TagRule::whole_value},
+    {"EXT-X-TWITCH-PREFETCH", TagRule::whole_value},
+    {"EXTM3U", TagRule::no_uri},
+    {"EXT-X-DEFINE", TagRule::no_uri},
+    {"EXT-X-ASSET", TagRule::no_uri},
+    {"EXT-OATCLS-SCTE35", TagRule::no_uri},
+    {"EXT-X-SCTE35", TagRule::no_uri},
+    {"EXT-X-FAXS-CM", TagRule::no_uri},
+    {"EXT-X-CONTENT-IDENTIFIER", TagRule::no_uri},
+    {"EXT-X-TWITCH-INFO", TagRule::no_uri},
+    {"EXT-X-TILES", TagRule::no_uri},
+    {"EXT-X-SKIP", TagRule::no_uri},
+    {"EXT-X-SERVER-CONTROL", TagRule::no_uri},
+    {"EXTVLCOPT", TagRule::no_uri},
+};
+
+}  // namespace
+
+TagRule tag_rule(std::string_view name) {
+  if (name.empty()) return TagRule::any_uri_suffix;
+  for (const Row& row : kRows) {
+    // Tags of one length seldom end alike.
+    if (row.name.size() != name.size() || row.name.back() != name.back()) continue;
+    if (row.name == name) return row.rule;
+  }
+  // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers, no URI in any of them.
+  return name.starts_with("EXT-X-CUE") ? TagRule::no_uri : TagRule::any_uri_suffix;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,62 @@
+// One line for each finished exchange and each refused request. Lines are gathered and written a
+// few times a second, so that logging costs a request no system call; a reader that does not keep
+// up costs lines (which are counted), never time.
+//
+// One per worker; the file is opened by the worker itself, stderr is inherited.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "common/scoreboard.h"
+#include "common/unique_fd.h"
+#include "worker/loop/text_buffer.h"
+#include "worker/loop/timer_wheel.h"
+
+namespace streamgate {
+
+struct AccessRecord {
+  std::string_view client;  // its address
+  std::string_view method = {};
+  std::string_view route = {};   // `/stream`, without the query
+  int status = 0;                // as sent to the client; 0: none went out
+  std::string_view reason = {};  // `ok`, or why it failed
+  std::string_view detail = {};  // of the failure; may be empty
+  uint64_t body_bytes = 0;       // to the client
+  int64_t duration_ms = 0;
+  std::string_view upstream = {};  // the URL as last tried; redacted here. Empty: none
+  int upstream_status = 0;
+  unsigned attempts = 0;  // upstream requests made for this exchange
+  unsigned resumed = 0;   // times that a body which was cut went on
+  bool reused_connection = false;
+  bool playlist = false;
+};
+
+class AccessLog {
+ public:
+  AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters);
+  ~AccessLog();
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  // Opens the file, or opens it again after a rotation. On failure the old one stays.
+  Result<void> open();
+  void write(const AccessRecord& record);
+  void flush();
+
+ private:
+  void append_redacted(std::string_view key, std::string_view value);
+
+  const LogConfig& config_;
+  Counters& counters_;
+  UniqueFd file_;  // not valid: stderr
+  std::string pending_;
+  TextBuffer line_;  // these two are kept for their memory
+  std::string redacted_;
+  Deadline flush_deadline_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,106 @@
+#include "worker/fetch/resumption.h"
+
+#include <ctime>
+
+#include "common/ascii.h"
+
+namespace streamgate {
+namespace {
+
+// A second in which something was changed may see another change. RFC 9110 8.8.2.2 asks for one
+// second between Last-Modified and Date if both come from one clock; who knows that they do?
+constexpr int64_t kSafelyOldSeconds = 60;
+
+// A quoted ETag without W/ (RFC 9110 8.8.3).
+bool is_strong_tag(std::string_view tag) {
+  return tag.size() >= 2 && tag.front() == '"' && tag.back() == '"' &&
+         tag.find('"', 1) == tag.size() - 1;
+}
+
+bool is_strong_date(std::string_view modified, std::string_view sent) {
+  const auto modified_at = parse_http_date(modified);
+  const auto sent_at = parse_http_date(sent);
+  return modified_at && sent_at && *sent_at - *modified_at >= kSafelyOldSeconds;
+}
+
+Error refused(std::string_view why) {
+  return Error{Reason::truncated_body, "not resumed: " + std::string(why)};
+}
+
+}  // namespace
+
+std::optional<ContentRange> parse_content_range(std::string_view value) {
+  constexpr std::string_view kUnit = "bytes ";
+  if (!ascii::istarts_with(value, kUnit)) return std::nullopt;
+  value.remove_prefix(kUnit.size());
+  const size_t dash = value.find('-');
+  const size_t slash = value.find('/');
+  if (dash == value.npos || slash == value.npos || dash > slash) return std::nullopt;
+  const auto first = ascii::parse_uint(value.substr(0, dash));
+  const auto last = ascii::parse_uint(value.substr(dash + 1, slash - dash - 1));
+  const auto whole = ascii::parse_uint(value.substr(slash + 1));
+  if (!first || !last || !whole || *first > *last || *last >= *whole) return std::nullopt;
+  return ContentRange{*first, *last, *whole};
+}
+
+std::optional<int64_t> parse_http_date(std::string_view value) {
+  constexpr size_t kLength = std::string_view("Sun, 06 Nov 1994 08:49:37 GMT").size();
+  if (value.size() != kLength) return std::nullopt;
+  const std::string text(value);
+  std::tm time{};
+  // No locale is ever set: the names are English.
+  const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &time);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return ::timegm(&time);
+}
+
+std::optional<Resumption> Resumption::of(const ResponseHead& head) {
+  if (head.framing != Framing::length || head.content_length == 0) return std::nullopt;
+  Resumption out;
+  if (head.status == 206) {
+    const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
+    if (!range || range->last - range->first + 1 != head.content_length) return std::nullopt;
+    out.first_ = range->first;
+    out.last_ = range->last;
+    out.whole_ = range->whole;
+  } else if (head.status == 200) {
+    out.last_ = head.content_length - 1;
+    out.whole_ = head.content_length;
+  } else {
+    return std::nullopt;
+  }
+  const auto tag = find_field(head.fields, "ETag");
+  const std::string_view modified = field_or_empty(head.fields, "Last-Modified");
+  if (tag && is_strong_tag(*tag)) {
+    out.validator_ = *tag;
+  } else if (!tag && is_strong_date(modified, field_or_empty(head.fields, "Date"))) {
+    out.validator_ = modified;
+    out.by_date_ = true;
+  } else {
+    return std::nullopt;  // a weak tag says that the bytes may differ, whatever the date says
+  }
+  out.coding_ = field_or_empty(head.fields, "Content-Encoding");
+  return out;
+}
+
+std::string Resumption::range(uint64_t taken) const {
+  return "bytes=" + std::to_string(first_ + taken) + "-" + std::to_string(last_);
+}
+
+Result<void> Resumption::check(const ResponseHead& head, uint64_t taken) const {
+  if (head.status != 206) return refused("status " + std::to_string(head.status));
+  const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
+  if (!range || range->first != first_ + taken || range->last != last_ || range->whole != whole_) {
+    return refused("another range");
+  }
+  if (head.framing != Framing::length || head.content_length != last_ - range->first + 1) {
+    return refused("another length");
+  }
+  if (field_or_empty(head.fields, by_date_ ? "Last-Modified" : "ETag") != validator_) {
+    return refused("it has changed");
+  }
+  if (field_or_empty(head.fields, "Content-Encoding") != coding_) return refused("another coding");
+  return {};
+}
+
+}  // namespace streamgate

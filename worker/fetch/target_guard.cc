@@ -1,0 +1,204 @@
+#include "worker/fetch/target_guard.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace streamgate {
+namespace {
+
+struct V4Block {
+  uint32_t network;
+  uint32_t mask;
+};
+
+constexpr V4Block block(unsigned a, unsigned b, unsigned c, unsigned d, unsigned bits) {
+  return {(a << 24U) | (b << 16U) | (c << 8U) | d, bits == 0 ? 0U : ~0U << (32U - bits)};
+}
+
+// The IANA special-purpose registry (RFC 6890 and its updates), multicast and class E; and the one
+// address inside public space that is a cloud's metadata service.
+constexpr std::array kSpecialV4 = {
+    block(0, 0, 0, 0, 8),         // "this network", RFC 791
+    block(10, 0, 0, 0, 8),        // RFC 1918
+    block(100, 64, 0, 0, 10),     // carrier-grade NAT, RFC 6598
+    block(127, 0, 0, 0, 8),       // loopback
+    block(169, 254, 0, 0, 16),    // link-local, metadata services
+    block(172, 16, 0, 0, 12),     // RFC 1918
+    block(192, 0, 0, 0, 24),      // IETF protocol assignments
+    block(192, 0, 2, 0, 24),      // documentation
+    block(192, 88, 99, 0, 24),    // 6to4 relays
+    block(192, 168, 0, 0, 16),    // RFC 1918
+    block(198, 18, 0, 0, 15),     // benchmarking
+    block(198, 51, 100, 0, 24),   // documentation
+    block(203, 0, 113, 0, 24),    // documentation
+    block(224, 0, 0, 0, 4),       // multicast
+    block(240, 0, 0, 0, 4),       // reserved and broadcast
+    block(168, 63, 129, 16, 32),  // the host agent of Azure's virtual machines
+};
+
+uint32_t v4_number(const uint8_t* bytes) {
+  return (uint32_t{bytes[0]} << 24U) | (uint32_t{bytes[1]} << 16U) | (uint32_t{bytes[2]} << 8U) |
+         uint32_t{bytes[3]};
+}
+
+bool is_public_v4(uint32_t number) {
+  return std::none_of(kSpecialV4.begin(), kSpecialV4.end(), [number](const V4Block& special) {
+    return (number & special.mask) == special.network;
+  });
+}
+
+bool starts_with(const IpAddress& address, std::initializer_list<uint8_t> prefix) {
+  return std::equal(prefix.begin(), prefix.end(), address.bytes.begin());
+}
+
+// RFC 5214 6.1: an interface identifier that carries an IPv4 address.
+bool is_isatap(const IpAddress& address) {
+  const uint8_t* id = address.bytes.data() + 8;
+  return (id[0] & 0xfdU) == 0 && id[1] == 0 && id[2] == 0x5e && id[3] == 0xfe;
+}
+
+// Global unicast is 2000::/3 (RFC 4291 2.4); out of that, what the registry sets apart.
+bool is_public_v6(const IpAddress& address) {
+  if ((address.bytes[0] & 0xe0U) != 0x20) return false;
+  if (starts_with(address, {0x20, 0x01}) && (address.bytes[2] & 0xfeU) == 0) {
+    return false;  // 2001::/23: Teredo, ORCHID, benchmarking
+  }
+  if (starts_with(address, {0x20, 0x01, 0x0d, 0xb8})) return false;  // documentation
+  if (starts_with(address, {0x20, 0x02})) return false;              // 6to4
+  if (starts_with(address, {0x3f, 0xff}) && (address.bytes[2] & 0xf0U) == 0) {
+    return false;  // 3fff::/20, documentation
+  }
+  return !is_isatap(address);
+}
+
+bool is_v4_mapped(const IpAddress& address) {
+  return !address.is_v4 && starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
+}
+
+// What no configuration opens: not unicast, or another spelling that would get past every rule
+// about the address it stands for. 0.0.0.0 and :: mean this machine to the kernel.
+bool is_never_a_target(const IpAddress& address) {
+  if (address.is_v4) return address.bytes[0] == 0 || address.bytes[0] >= 224;
+  const bool unspecified = std::all_of(address.bytes.begin(), address.bytes.end(),
+                                       [](uint8_t byte) { return byte == 0; });
+  return unspecified || address.bytes[0] == 0xff || is_v4_mapped(address);
+}
+
+// The IPv4 address that a NAT64 (RFC 6052) or 6to4 (RFC 3056) gateway would really connect to.
+std::optional<IpAddress> embedded_v4(const IpAddress& address) {
+  if (address.is_v4) return std::nullopt;
+  size_t at = 0;
+  if (starts_with(address, {0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) {
+    at = 12;
+  } else if (starts_with(address, {0x20, 0x02})) {
+    at = 2;
+  } else {
+    return std::nullopt;
+  }
+  IpAddress inner;
+  std::memcpy(inner.bytes.data(), address.bytes.data() + at, 4);
+  return inner;
+}
+
+bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
+
+// RFC 6761, RFC 6762, and what resolvers and clouds use inside a machine or a site.
+bool means_this_machine(std::string_view host) {
+  if (host.find('.') == std::string_view::npos) return true;
+  for (const std::string_view suffix : {".localhost", ".local", ".internal", ".localdomain"}) {
+    if (host.ends_with(suffix)) return true;
+  }
+  return false;
+}
+
+Error forbidden(std::string detail) { return {Reason::target_forbidden, std::move(detail)}; }
+
+}  // namespace
+
+bool is_public_address(const IpAddress& address) {
+  return address.is_v4 ? is_public_v4(v4_number(address.bytes.data())) : is_public_v6(address);
+}
+
+TargetGuard::TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses)
+    : config_(config), own_addresses_(std::move(own_addresses)) {}
+
+Result<void> TargetGuard::check_name(const HttpUrl& url) const {
+  for (const TargetPattern& pattern : config_.deny) {
+    if (pattern.matches_host(url.host, url.port)) return forbidden("denied: " + url.authority());
+  }
+  if (is_literal(url)) return {};  // the address decides, the exclusive allow list included
+  const bool named =
+      std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
+        return pattern.kind != TargetPattern::Kind::any_host &&
+               pattern.matches_host(url.host, url.port);
+      });
+  const bool private_names_open = config_.allow_all_private || !config_.allow_private.empty();
+  if (!named && !private_names_open && means_this_machine(url.host)) {
+    return forbidden("a name of this machine or site: " + url.host);
+  }
+  if (config_.allow.empty() || is_allowed_by_name(url)) return {};
+  // A range in the list may still allow what the name resolves to.
+  const bool address_may_decide =
+      std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
+        return pattern.kind == TargetPattern::Kind::range &&
+               (!pattern.port || *pattern.port == url.port);
+      });
+  if (address_may_decide) return {};
+  return forbidden("not in the allow list: " + url.authority());
+}
+
+Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress& address) const {
+  const IpAddress ip = address.ip();
+  const uint16_t port = address.port();
+  if (is_own(address)) return Error{Reason::loop, "our own address " + address.to_string()};
+  if (is_never_a_target(ip)) return forbidden("not a unicast address: " + address.to_string());
+  for (const TargetPattern& pattern : config_.deny) {
+    if (pattern.matches_address(ip, port)) return forbidden("denied: " + address.to_string());
+  }
+  if (!config_.allow.empty() && !is_allowed_by_name(url)) {
+    const bool in_range = std::any_of(
+        config_.allow.begin(), config_.allow.end(),
+        [&](const TargetPattern& pattern) { return pattern.matches_address(ip, port); });
+    if (!in_range) return forbidden("not in the allow list: " + address.to_string());
+  }
+  if (is_public_address(ip) || is_opened(ip, port)) return {};
+  return forbidden("not a public address: " + address.to_string() +
+                   " (security.allow_private would open it)");
+}
+
+bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {
+  return std::any_of(
+      config_.allow.begin(), config_.allow.end(),
+      [&url](const TargetPattern& pattern) { return pattern.matches_host(url.host, url.port); });
+}
+
+bool TargetGuard::is_own(const SocketAddress& address) const {
+  // Whoever listens on every address, or on a loopback one, may be reached by all of 127.0.0.0/8,
+  // which no interface list spells out.
+  const auto is_v4_loopback = [](const SocketAddress& candidate) {
+    return candidate.family() == AF_INET && candidate.ip().bytes[0] == 127;
+  };
+  const bool to_loopback = is_v4_loopback(address);
+  return std::any_of(own_addresses_.begin(), own_addresses_.end(), [&](const SocketAddress& own) {
+    if (!own.is_ip() || own.port() != address.port()) return false;
+    return (to_loopback && is_v4_loopback(own)) || own.ip() == address.ip();
+  });
+}
+
+bool TargetGuard::is_opened(const IpAddress& address, uint16_t port) const {
+  if (config_.allow_all_private) return true;
+  const auto listed = [&](const IpAddress& candidate) {
+    return std::any_of(config_.allow_private.begin(), config_.allow_private.end(),
+                       [&](const IpRange& range) { return range.contains(candidate, port); });
+  };
+  if (!listed(address)) return false;
+  const auto inner = embedded_v4(address);
+  return !inner || is_public_address(*inner) || (!is_never_a_target(*inner) && listed(*inner));
+}
+
+}  // namespace streamgate

@@ -1,0 +1,50 @@
+// May this target be fetched? Judged twice: the name and port before DNS, and each resolved address
+// before connect(). Everything that is not public unicast is refused unless the configuration opens
+// it, the embedded forms (v4-mapped, NAT64, 6to4, Teredo, ISATAP) included.
+#pragma once
+
+#include <vector>
+
+#include "common/config.h"
+#include "common/ip_address.h"
+#include "common/result.h"
+#include "common/socket_address.h"
+#include "common/url.h"
+
+namespace streamgate {
+
+// True for addresses of the public Internet: every other one is private in the sense of
+// security.allow_private.
+bool is_public_address(const IpAddress& address);
+
+class TargetGuard {
+ public:
+  // `own_addresses`: what this service listens on, wildcards already expanded to the machine's
+  // addresses. `config` outlives the guard.
+  TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses);
+
+  // target_forbidden, or nothing to say yet. Names that mean this machine (localhost, *.localhost,
+  // *.local, *.internal, *.localdomain, single labels) are refused unless all private targets are
+  // allowed, or the name itself is in `allow`, or a private range is open (then the address
+  // decides).
+  Result<void> check_name(const HttpUrl& url) const;
+
+  // target_forbidden or loop. `url` is the one whose name was resolved to `address`. Requires
+  // address.is_ip().
+  //
+  // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the
+  // IPv6 forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
+  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses are never
+  // opened, by nothing.
+  Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
+
+ private:
+  bool is_allowed_by_name(const HttpUrl& url) const;
+  bool is_own(const SocketAddress& address) const;
+  bool is_opened(const IpAddress& address, uint16_t port) const;
+
+  const SecurityConfig& config_;
+  std::vector<SocketAddress> own_addresses_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,137 @@
+// The small grammars of RFC 9110 and RFC 9112 that both parsers and the header rules share: what a
+// byte may be, what a token is, what stands in a comma list, what a Host may be.
+#pragma once
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "common/ascii.h"
+
+namespace streamgate::http {
+
+enum ByteClass : uint8_t {
+  kTokenByte = 1,   // tchar (RFC 9110 5.6.2): methods and field names
+  kFieldByte = 2,   // what a field value may hold (RFC 9110 5.5): visible, obs-text, blank, tab
+  kTargetByte = 4,  // visible ASCII: what a request target may hold
+  kHostByte = 8,    // unreserved, sub-delims and `%`: a reg-name (RFC 3986 3.2.2)
+};
+
+namespace detail {
+
+constexpr std::array<uint8_t, 256> classify_bytes() {
+  constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
+  constexpr std::string_view kHostMarks = "-._~%!$&'()*+,;=";
+  std::array<uint8_t, 256> classes{};
+  for (unsigned i = 0; i < 256; ++i) {
+    const char c = static_cast<char>(i);
+    const bool alphanumeric = ascii::is_alpha(c) || ascii::is_digit(c);
+    unsigned bits = 0;
+    if (alphanumeric || kTokenMarks.find(c) != std::string_view::npos) bits |= kTokenByte;
+    if (alphanumeric || kHostMarks.find(c) != std::string_view::npos) bits |= kHostByte;
+    if ((i >= 0x20 && i != 0x7f) || c == '\t') bits |= kFieldByte;
+    if (i > 0x20 && i < 0x7f) bits |= kTargetByte;
+    classes[i] = static_cast<uint8_t>(bits);
+  }
+  return classes;
+}
+
+inline constexpr std::array<uint8_t, 256> kByteClasses = classify_bytes();
+
+}  // namespace detail
+
+constexpr bool is(ByteClass wanted, char c) {
+  return (detail::kByteClasses[static_cast<unsigned char>(c)] & wanted) != 0;
+}
+
+constexpr bool all_are(ByteClass wanted, std::string_view text) {
+  for (const char c : text) {
+    if (!is(wanted, c)) return false;
+  }
+  return true;
+}
+
+// all_are(kFieldByte, value), for the many values of a head.
+inline bool is_field_value(std::string_view value) {
+#ifdef __SSE2__
+  const auto has_other = [](__m128i bytes) {
+    const __m128i last_control = _mm_set1_epi8(0x1f);
+    const __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
+    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del)) != 0;
+  };
+  const auto load = [](const char* from) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  };
+  if (value.size() >= 16) {
+    const char* const last = value.data() + value.size() - 16;
+    for (const char* from = value.data(); from < last; from += 16) {
+      if (has_other(load(from))) return false;
+    }
+    return !has_other(load(last));
+  }
+#endif
+  return all_are(kFieldByte, value);
+}
+
+constexpr bool is_token(std::string_view text) {
+  return !text.empty() && all_are(kTokenByte, text);
+}
+
+// Calls `visit(element)` for every element of a comma list that is not empty (RFC 9110 5.6.1).
+template <class Visit>
+void for_each_element(std::string_view list, Visit visit) {
+  while (!list.empty()) {
+    const size_t comma = list.find(',');
+    const std::string_view element = ascii::trim(list.substr(0, comma));
+    if (!element.empty()) visit(element);
+    if (comma == std::string_view::npos) return;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+// A host of RFC 3986 3.2.2 that is not empty, and an optional port; no userinfo.
+constexpr bool is_host_and_port(std::string_view text) {
+  size_t host_end = 0;
+  if (!text.empty() && text.front() == '[') {
+    while (host_end < text.size() && text[host_end] != ']') ++host_end;
+    if (host_end == text.size() || host_end < 3) return false;
+    for (const char c : text.substr(1, host_end - 1)) {
+      const char lower = ascii::to_lower(c);
+      if (!ascii::is_digit(c) && !(lower >= 'a' && lower <= 'f') && c != ':' && c != '.') {
+        return false;
+      }
+    }
+    ++host_end;
+  } else {
+    while (host_end < text.size() && is(kHostByte, text[host_end])) ++host_end;
+  }
+  if (host_end == 0) return false;
+  if (host_end == text.size()) return true;
+  if (text[host_end] != ':' || text.size() - host_end > 6) return false;
+  for (const char c : text.substr(host_end + 1)) {
+    if (!ascii::is_digit(c)) return false;
+  }
+  return true;
+}
+
+// What the Connection fields of a message say about the connection itself (RFC 9112 9.3).
+struct ConnectionOptions {
+  bool close = false;
+  bool keep_alive = false;
+
+  void add(std::string_view list) {
+    for_each_element(list, [this](std::string_view option) {
+      if (ascii::iequals(option, "close")) close = true;
+      if (ascii::iequals(option, "keep-alive")) keep_alive = true;
+    });
+  }
+  bool persistent(int minor_version) const { return !close && (minor_version >= 1 || keep_alive); }
+};
+
+}  // namespace streamgate::http

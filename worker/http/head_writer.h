@@ -1,0 +1,65 @@
+// Writes an HTTP/1.1 head line by line into one string: the only place where a field gets onto a
+// wire, so the only place that must keep CR, LF and other control bytes out of one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/config.h"
+#include "worker/loop/piecewise_text.h"
+
+namespace streamgate {
+
+// The reason phrase of RFC 9110 15 for a status, or "Unknown".
+std::string_view reason_phrase(int status);
+
+// Now, as a Date field has it (RFC 9110 5.6.7). Valid until the next call.
+std::string_view http_date();
+
+class HeadWriter final : private PiecewiseText {
+ public:
+  explicit HeadWriter(size_t expected_bytes) : text_(expected_bytes, '\0') { continue_at(0); }
+
+  void request_line(std::string_view method, std::string_view path_and_query);
+  void status_line(int status);
+
+  // Adds nothing if the value could not stand in a field (RFC 9110 5.5): control bytes other than a
+  // tab. An upstream may have sent such a value, and a person may have configured one.
+  void field(std::string_view name, std::string_view value);
+  void number(std::string_view name, uint64_t value);
+  // Whole lines with their CRLF, made by us.
+  void raw_lines(std::string_view lines) { append(lines); }
+
+  // What every answer carries for browsers: who may read it, and which of its fields.
+  void cors(const CorsConfig& cors);
+  // Says how the connection goes on, where the version alone does not (RFC 9112 9.3).
+  void connection(bool keep_alive, int client_minor_version);
+
+  // The head, with the empty line that ends it.
+  std::string finish() && {
+    append("\r\n");
+    text_.resize(used());
+    return std::move(text_);
+  }
+
+ private:
+  size_t used() const { return static_cast<size_t>(end_ - text_.data()); }
+
+  void grow(size_t more) override {
+    const size_t before = used();
+    text_.resize(2 * (before + more));
+    continue_at(before);
+  }
+
+  void continue_at(size_t place) {
+    end_ = text_.data() + place;
+    limit_ = text_.data() + text_.size();
+  }
+
+  std::string text_;  // longer than what has been written
+};
+
+}  // namespace streamgate

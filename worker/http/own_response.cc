@@ -1,0 +1,94 @@
+#include "worker/http/own_response.h"
+
+#include "worker/http/grammar.h"
+#include "worker/http/head_writer.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kUsualHeadBytes = 640;
+constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
+constexpr size_t kMostAskedHeaderBytes = size_t{4} * 1024;
+
+bool has_body(int status) { return status != 204 && status != 304; }
+
+// What the browser wants to send, without anything that is no field name; `*` if it named nothing.
+std::string allowed_headers(const RequestHead& client) {
+  std::string allowed;
+  const auto asked = find_field(client.fields, "Access-Control-Request-Headers");
+  http::for_each_element(asked.value_or(""), [&](std::string_view name) {
+    if (!http::is_token(name) || allowed.size() + name.size() > kMostAskedHeaderBytes) return;
+    if (!allowed.empty()) allowed += ", ";
+    allowed += name;
+  });
+  return allowed.empty() ? "*" : allowed;
+}
+
+}  // namespace
+
+std::string write_own_response(const OwnResponse& response, const CorsConfig& cors) {
+  HeadWriter head(kUsualHeadBytes + response.body.size() + response.extra_fields.size());
+  head.status_line(response.status);
+  if (has_body(response.status)) {
+    if (!response.content_type.empty()) head.field("Content-Type", response.content_type);
+    head.number("Content-Length", response.body.size());
+  }
+  head.field("Date", http_date());
+  head.raw_lines("Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+  if (!response.error_token.empty()) head.field("X-Streamgate-Error", response.error_token);
+  head.raw_lines(response.extra_fields);
+  head.cors(cors);
+  head.connection(response.keep_alive, response.client_minor_version);
+  std::string text = std::move(head).finish();
+  if (!response.head_only && has_body(response.status)) text += response.body;
+  return text;
+}
+
+std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
+                                 const CorsConfig& cors) {
+  const ReasonInfo& info = info_of(error.reason);
+  // None of the texts holds a byte that JSON would want escaped: they are all our own sentences.
+  std::string body = R"({"error":")";
+  body += info.token;
+  body += R"(","message":")";
+  body += info.message;
+  // Which rule the URL breaks helps whoever pasted it, and tells nothing of any network.
+  if (error.reason == Reason::bad_url && !error.detail.empty()) {
+    body += R"(","detail":")";
+    body += error.detail;
+  }
+  body += R"(","status":)";
+  body += std::to_string(info.status);
+  body += "}\n";
+
+  OwnResponse response;
+  response.status = info.status;
+  response.content_type = "application/json";
+  response.body = body;
+  response.error_token = info.token;
+  // RFC 9110 15.5.6 demands Allow.
+  if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
+  response.head_only = head_only;
+  response.keep_alive = keep_alive;
+  return write_own_response(response, cors);
+}
+
+std::string write_preflight_response(const RequestHead& client, bool keep_alive,
+                                     const CorsConfig& cors) {
+  HeadWriter head(kUsualHeadBytes);
+  head.status_line(204);
+  head.field("Allow", kMethods);
+  head.field("Access-Control-Allow-Methods", kMethods);
+  head.field("Access-Control-Allow-Headers", allowed_headers(client));
+  head.raw_lines("Access-Control-Max-Age: 86400\r\n");
+  const auto private_network = find_field(client.fields, "Access-Control-Request-Private-Network");
+  if (private_network && ascii::iequals(*private_network, "true")) {
+    head.raw_lines("Access-Control-Allow-Private-Network: true\r\n");
+  }
+  head.raw_lines("X-Content-Type-Options: nosniff\r\n");
+  head.cors(cors);
+  head.connection(keep_alive, client.minor_version);
+  return std::move(head).finish();
+}
+
+}  // namespace streamgate

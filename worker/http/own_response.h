@@ -1,0 +1,37 @@
+// The answers that Streamgate gives itself: errors, health, preflight.
+//
+// Each function returns a whole response, ready to send.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "worker/http/message.h"
+
+namespace streamgate {
+
+// Our own answers. JSON body with the stable reason, X-Streamgate-Error, no-store, CORS.
+struct OwnResponse {
+  int status = 200;
+  std::string_view content_type;
+  std::string_view body;
+  std::string_view error_token;   // empty: not an error
+  std::string_view extra_fields;  // whole lines with CRLF
+  bool head_only = false;
+  bool keep_alive = true;
+  int client_minor_version = 1;
+};
+std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
+
+// The answer to a failure: head and JSON body, `Connection: close` unless keep_alive.
+std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
+                                 const CorsConfig& cors);
+
+// The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, asked-for headers that
+// are tokens, exposed headers, max age.
+std::string write_preflight_response(const RequestHead& client, bool keep_alive,
+                                     const CorsConfig& cors);
+
+}  // namespace streamgate

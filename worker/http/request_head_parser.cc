@@ -1,0 +1,262 @@
+#include "worker/http/request_head_parser.h"
+
+#include <algorithm>
+#include <array>
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostFields = 100;
+constexpr unsigned kMostEmptyLines = 2;
+
+// RFC 9110 9.3 and RFC 5789: methods that exist but are not served here. Any other token is
+// unknown.
+constexpr std::array<std::string_view, 6> kRefusedMethods = {"POST",  "PUT",     "DELETE",
+                                                             "PATCH", "CONNECT", "TRACE"};
+
+Error bad_request(std::string_view detail) {
+  return Error{Reason::bad_request, std::string(detail)};
+}
+
+// The first byte of text, from `from` on, that may never stand in a line of that kind.
+size_t find_forbidden(std::string_view text, size_t from, bool in_request_line) {
+  for (size_t i = from; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool allowed = in_request_line ? http::is(http::kTargetByte, c) || c == ' '
+                                         : http::is(http::kFieldByte, c);
+    if (!allowed) return i;
+  }
+  return std::string_view::npos;
+}
+
+// "HTTP/1.0" or "HTTP/1.1" to 0 or 1.
+Result<int> minor_version_of(std::string_view version) {
+  if (version.size() != 8 || !version.starts_with("HTTP/") || !ascii::is_digit(version[5]) ||
+      version[6] != '.' || !ascii::is_digit(version[7])) {
+    return bad_request("malformed version");
+  }
+  if (version[5] != '1' || version[7] > '1') {
+    return Error{Reason::version_not_supported, std::string(version)};
+  }
+  return version[7] - '0';
+}
+
+Result<Method> method_of(std::string_view text) {
+  if (text == "GET") return Method::get;
+  if (text == "HEAD") return Method::head;
+  if (text == "OPTIONS") return Method::options;
+  const bool known =
+      std::find(kRefusedMethods.begin(), kRefusedMethods.end(), text) != kRefusedMethods.end();
+  return Error{known ? Reason::method_not_allowed : Reason::not_implemented, std::string(text)};
+}
+
+// How long the scheme of an absolute-form is with its `://`; 0: it is not one.
+size_t absolute_form_prefix(std::string_view target) {
+  if (ascii::istarts_with(target, "http://")) return 7;
+  if (ascii::istarts_with(target, "https://")) return 8;
+  return 0;
+}
+
+}  // namespace
+
+void RequestHeadParser::reset() {
+  head_.fields.clear();
+  head_.target = {};
+  refused_.reset();
+  started_ = false;
+  request_line_done_ = false;
+  empty_lines_ = 0;
+  begin_ = line_begin_ = scanned_ = 0;
+  target_ = {};
+  rewritten_target_.clear();
+  fields_.clear();
+  field_lines_ = 0;
+  host_count_ = 0;
+  body_announced_.reset();
+  transfer_encoding_ = false;
+  connection_ = {};
+}
+
+Result<size_t> RequestHeadParser::parse(std::string_view received) {
+  if (refused_) return *refused_;
+  base_ = received.data();
+  Result<size_t> outcome = advance(received);
+  if (!outcome) refused_ = outcome.error();
+  return outcome;
+}
+
+Result<size_t> RequestHeadParser::advance(std::string_view received) {
+  if (!started_) {
+    if (auto skipped = skip_empty_lines(received); !skipped) return std::move(skipped).error();
+    if (!started_) return size_t{0};
+  }
+  const std::string_view head = received.substr(0, begin_ + limits_.request_head);
+  while (true) {
+    auto line = next_line(head);
+    if (!line) return std::move(line).error();
+    if (!line->has_value()) break;
+    if (request_line_done_ && (*line)->empty()) {
+      if (auto whole = judge_whole(); !whole) return std::move(whole).error();
+      build_head(received);
+      return line_begin_;
+    }
+    auto judged = request_line_done_ ? judge_field_line(**line) : judge_request_line(**line);
+    if (!judged) return std::move(judged).error();
+    request_line_done_ = true;
+  }
+  if (received.size() > head.size()) {
+    return Error{request_line_done_ ? Reason::header_too_large : Reason::uri_too_long, "head"};
+  }
+  return size_t{0};
+}
+
+// RFC 9112 2.2: a robust server ignores an empty line received before the request line.
+Result<void> RequestHeadParser::skip_empty_lines(std::string_view received) {
+  while (begin_ < received.size()) {
+    const char first = received[begin_];
+    if (first != '\r' || empty_lines_ == kMostEmptyLines) {
+      started_ = true;
+      line_begin_ = scanned_ = begin_;
+      if (!http::is(http::kTokenByte, first)) return bad_request("method");
+      return {};
+    }
+    if (begin_ + 1 == received.size()) return {};
+    if (received[begin_ + 1] != '\n') return bad_request("bare CR");
+    begin_ += 2;
+    ++empty_lines_;
+  }
+  return {};
+}
+
+// The next complete line without its CRLF, or nullopt. Judges the new bytes in either case.
+Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string_view head) {
+  const size_t longest = std::min(request_line_done_ ? limits_.request_head : limits_.request_line,
+                                  limits_.request_head);
+  const std::string_view window = head.substr(line_begin_, longest + 2);
+  const size_t from = scanned_ - line_begin_;
+  const size_t newline = window.find('\n', from);
+  const bool complete = newline != std::string_view::npos;
+
+  // A CR that ends the bytes may still become a CRLF; any other is bare, and forbidden like the
+  // other control bytes.
+  std::string_view text = window.substr(0, complete ? newline : window.size());
+  const bool ends_in_cr = text.ends_with('\r');
+  if (ends_in_cr) text.remove_suffix(1);
+  const size_t forbidden = find_forbidden(text, from, !request_line_done_);
+  if (forbidden <= longest) return bad_request("forbidden byte");
+  if (text.size() > longest) {
+    return Error{request_line_done_ ? Reason::header_too_large : Reason::uri_too_long, "line"};
+  }
+  if (!complete) {
+    scanned_ = line_begin_ + text.size();
+    return std::optional<std::string_view>();
+  }
+  if (!ends_in_cr) return bad_request("bare LF");
+  line_begin_ += newline + 1;
+  scanned_ = line_begin_;
+  return std::optional<std::string_view>(text);
+}
+
+// RFC 9112 3: method SP request-target SP HTTP-version, and nothing more.
+Result<void> RequestHeadParser::judge_request_line(std::string_view line) {
+  const size_t first = line.find(' ');
+  const size_t last = line.rfind(' ');
+  if (first == std::string_view::npos || first == last) return bad_request("request line");
+  const std::string_view method_text = line.substr(0, first);
+  const std::string_view target = line.substr(first + 1, last - first - 1);
+  if (!http::is_token(method_text)) return bad_request("method");
+  if (target.empty() || target.find(' ') != std::string_view::npos) return bad_request("target");
+  const auto minor_version = minor_version_of(line.substr(last + 1));
+  if (!minor_version) return minor_version.error();
+  const auto method = method_of(method_text);
+  if (!method) return method.error();
+  head_.method = *method;
+  head_.minor_version = *minor_version;
+  return judge_target(target);
+}
+
+// RFC 9112 3.2. The authority of an absolute-form is checked and forgotten: it never becomes an
+// upstream.
+Result<void> RequestHeadParser::judge_target(std::string_view target) {
+  if (target.find('#') != std::string_view::npos) return bad_request("fragment in target");
+  if (target == "*" && head_.method == Method::options) {
+    target_ = span_of(target);
+    return {};
+  }
+  if (const size_t prefix = absolute_form_prefix(target); prefix > 0) {
+    target.remove_prefix(prefix);
+    const std::string_view authority = target.substr(0, ascii::find_any<'/', '?'>(target));
+    if (!http::is_host_and_port(authority)) return bad_request("authority");
+    target.remove_prefix(authority.size());
+    if (!target.starts_with('/')) {
+      rewritten_target_ = '/';
+      rewritten_target_ += target;
+      return {};
+    }
+  }
+  if (!target.starts_with('/')) return bad_request("target form");
+  target_ = span_of(target);
+  return {};
+}
+
+Result<void> RequestHeadParser::judge_field_line(std::string_view line) {
+  if (++field_lines_ > kMostFields) return Error{Reason::header_too_large, "fields"};
+  // A blank in front is obs-fold (RFC 9112 5.2); one before the colon is how requests are smuggled
+  // (RFC 9112 5.1). Both fail the token.
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return bad_request("no colon");
+  const std::string_view name = line.substr(0, colon);
+  if (!http::is_token(name)) return bad_request("field name");
+  return judge_field(name, ascii::trim(line.substr(colon + 1)));
+}
+
+Result<void> RequestHeadParser::judge_field(std::string_view name, std::string_view value) {
+  if (ascii::iequals(name, "Content-Length")) return judge_content_length(value);
+  if (ascii::iequals(name, "Transfer-Encoding")) {
+    transfer_encoding_ = true;
+    return {};
+  }
+  if (ascii::iequals(name, "Expect")) {
+    if (ascii::iequals(value, "100-continue")) return {};
+    return Error{Reason::expectation_failed, {}};
+  }
+  if (ascii::iequals(name, "Host")) {
+    if (++host_count_ > 1) return bad_request("repeated Host");
+    if (!http::is_host_and_port(value)) return bad_request("Host");
+  }
+  if (ascii::iequals(name, "Connection")) connection_.add(value);
+  fields_.push_back({span_of(name), span_of(value)});
+  return {};
+}
+
+// Digits, once. A number too large for an integer is still only a body that is not wanted.
+Result<void> RequestHeadParser::judge_content_length(std::string_view value) {
+  if (body_announced_) return bad_request("repeated Content-Length");
+  if (value.empty() || !std::all_of(value.begin(), value.end(), ascii::is_digit)) {
+    return bad_request("Content-Length");
+  }
+  body_announced_ = value.find_first_not_of('0') != std::string_view::npos;
+  return {};
+}
+
+Result<void> RequestHeadParser::judge_whole() const {
+  if (host_count_ == 0 && head_.minor_version >= 1) return bad_request("no Host");
+  // Both at once is an attempt at smuggling (RFC 9112 6.1).
+  if (transfer_encoding_ && body_announced_) return bad_request("two framings");
+  if (transfer_encoding_) return Error{Reason::not_implemented, "Transfer-Encoding"};
+  if (body_announced_.value_or(false)) return Error{Reason::body_not_accepted, {}};
+  return {};
+}
+
+void RequestHeadParser::build_head(std::string_view received) {
+  head_.target =
+      rewritten_target_.empty() ? target_.in(received) : std::string_view(rewritten_target_);
+  head_.keep_alive = connection_.persistent(head_.minor_version);
+  head_.fields.clear();
+  head_.fields.reserve(fields_.size());
+  for (const FieldSpan& field : fields_) {
+    head_.fields.push_back({field.name.in(received), field.value.in(received)});
+  }
+}
+
+}  // namespace streamgate

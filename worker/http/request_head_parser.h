@@ -1,0 +1,91 @@
+// The strict parser of what clients ask (RFC 9112 2 to 6). Whole head or nothing: GET, HEAD and
+// OPTIONS, origin-form (absolute-form is reduced to its path), exactly one Host on 1.1, no body of
+// any kind, no obs-fold, no bare LF, no control bytes.
+//
+// One parser serves one client connection.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "worker/http/grammar.h"
+#include "worker/http/message.h"
+
+namespace streamgate {
+
+class RequestHeadParser {
+ public:
+  explicit RequestHeadParser(const LimitsConfig& limits) : limits_(limits) {}
+
+  // `received` is everything since the end of the last request; each call must extend the bytes of
+  // the one before (they may have moved in memory). Returns the number of bytes the head takes, 0
+  // as long as it is incomplete, or why it is refused: as early as that can be told, and always
+  // with a reason that has a 4xx or 5xx status. At most two CRLF before the request line are
+  // skipped. After a size or a refusal comes reset().
+  Result<size_t> parse(std::string_view received);
+
+  // Valid after parse() returned a size, as long as those bytes stay where they are.
+  const RequestHead& head() const { return head_; }
+
+  // True once any byte of a request line has been seen: the header deadline runs.
+  bool started() const { return started_; }
+
+  // Begins anew for the next request.
+  void reset();
+
+ private:
+  // Places in `received`, because the bytes may move between two calls.
+  struct Span {
+    size_t begin = 0;
+    size_t length = 0;
+    std::string_view in(std::string_view text) const { return text.substr(begin, length); }
+  };
+  struct FieldSpan {
+    Span name;
+    Span value;
+  };
+
+  // Each judges bytes strictly in their order, so that the outcome is that of the first byte that
+  // decides it, however the bytes were split.
+  Result<size_t> advance(std::string_view received);
+  Result<void> skip_empty_lines(std::string_view received);
+  Result<std::optional<std::string_view>> next_line(std::string_view head);
+  Result<void> judge_request_line(std::string_view line);
+  Result<void> judge_target(std::string_view target);
+  Result<void> judge_field_line(std::string_view line);
+  Result<void> judge_field(std::string_view name, std::string_view value);
+  Result<void> judge_content_length(std::string_view value);
+  Result<void> judge_whole() const;
+  void build_head(std::string_view received);
+
+  size_t offset_of(const char* byte) const { return static_cast<size_t>(byte - base_); }
+  Span span_of(std::string_view part) const { return {offset_of(part.data()), part.size()}; }
+
+  const LimitsConfig& limits_;
+  RequestHead head_;
+  std::optional<Error> refused_;  // final: every later call says the same
+
+  const char* base_ = nullptr;  // received.data() of the call that is running
+  bool started_ = false;
+  bool request_line_done_ = false;
+  unsigned empty_lines_ = 0;  // skipped before the request line
+  size_t begin_ = 0;          // of the request line
+  size_t line_begin_ = 0;
+  size_t scanned_ = 0;  // bytes before this one have been judged
+
+  Span target_;
+  std::string rewritten_target_;  // absolute-form without a path: the bytes lack its slash
+  std::vector<FieldSpan> fields_;
+  size_t field_lines_ = 0;
+  unsigned host_count_ = 0;
+  std::optional<bool> body_announced_;  // set by Content-Length: is it more than 0
+  bool transfer_encoding_ = false;
+  http::ConnectionOptions connection_;
+};
+
+}  // namespace streamgate

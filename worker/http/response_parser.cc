@@ -1,0 +1,303 @@
+#include "worker/http/response_parser.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "common/check.h"
+#include "worker/http/grammar.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostHeadBytes = size_t{32} * 1024;
+constexpr size_t kMostFields = 200;
+constexpr unsigned kMostEmptyLines = 2;  // before each status line
+constexpr unsigned kMostInterimHeads = 8;
+constexpr std::string_view kVersionPrefix = "HTTP/1.";
+
+Error bad_response(std::string_view detail) {
+  return Error{Reason::bad_response, std::string(detail)};
+}
+
+// Neither NUL nor a CR that no LF follows (RFC 9110 5.5, RFC 9112 2.2). Other control bytes are
+// tolerated here and kept from the client by the forwarding rules.
+bool has_forbidden_byte(std::string_view line) {
+  return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
+}
+
+// Lets plain garbage (TLS, HTTP/2, ICY) fail at its first bytes instead of at a deadline.
+bool may_become_status_line(std::string_view begun) {
+  if (begun == "\r") return true;
+  const size_t common = std::min(begun.size(), kVersionPrefix.size());
+  return begun.substr(0, common) == kVersionPrefix.substr(0, common);
+}
+
+// One Content-Length value: digits, below 2^63. A list must say the same in each element (RFC 9112
+// 6.3).
+std::optional<uint64_t> parse_content_length(std::string_view value) {
+  std::optional<uint64_t> length;
+  while (true) {
+    const size_t comma = value.find(',');
+    const auto element = ascii::parse_uint(ascii::trim(value.substr(0, comma)));
+    if (!element || *element > uint64_t{std::numeric_limits<int64_t>::max()}) return std::nullopt;
+    if (length && *length != *element) return std::nullopt;
+    length = element;
+    if (comma == std::string_view::npos) return length;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
+void ResponseParser::reset(Method request_method) {
+  HeaderFields fields = std::move(head_.fields);  // for its memory
+  fields.clear();
+  head_ = {};
+  head_.fields = std::move(fields);
+  untouched_ = true;
+  is_head_request_ = request_method == Method::head;
+  failure_.reset();
+  interim_heads_ = 0;
+  body_left_ = 0;
+  chunks_.reset();
+  begin_head();
+}
+
+void ResponseParser::begin_head() {
+  step_ = Step::status_line;
+  head_bytes_.clear();
+  field_places_.clear();
+  line_begin_ = 0;
+  empty_lines_ = 0;
+}
+
+Result<ResponseParser::Item> ResponseParser::next(std::string_view& bytes) {
+  if (!bytes.empty()) untouched_ = false;
+  switch (step_) {
+    case Step::status_line:
+    case Step::fields:
+      return next_of_head(bytes);
+    case Step::length_body:
+      return next_of_length_body(bytes);
+    case Step::chunked_body:
+      return next_of_chunked_body(bytes);
+    case Step::until_close: {
+      if (bytes.empty()) return Item{ItemKind::need_more, {}};
+      return Item{ItemKind::body, std::exchange(bytes, {})};
+    }
+    case Step::complete:
+      return end_with(bytes);
+    case Step::failed:
+      break;
+  }
+  return *failure_;
+}
+
+Result<ResponseParser::Item> ResponseParser::finish() {
+  switch (step_) {
+    case Step::status_line:
+    case Step::fields:
+      return fail(bad_response("closed inside the head"));
+    case Step::length_body:
+    case Step::chunked_body:
+      return fail(Error{Reason::truncated_body, "closed inside the body"});
+    case Step::until_close:
+    case Step::complete:
+      step_ = Step::complete;
+      return Item{ItemKind::end, {}};
+    case Step::failed:
+      break;
+  }
+  return *failure_;
+}
+
+uint64_t ResponseParser::raw_body_left() const {
+  if (step_ == Step::length_body) return body_left_;
+  return step_ == Step::until_close ? std::numeric_limits<uint64_t>::max() : 0;
+}
+
+void ResponseParser::skip_body(uint64_t bytes) {
+  CHECK(bytes <= raw_body_left());
+  if (step_ != Step::length_body) return;
+  body_left_ -= bytes;
+  if (body_left_ == 0) step_ = Step::complete;
+}
+
+Result<ResponseParser::Item> ResponseParser::fail(Error error) {
+  step_ = Step::failed;
+  failure_ = std::move(error);
+  return *failure_;
+}
+
+ResponseParser::Item ResponseParser::end_with(std::string_view left_over) {
+  if (!left_over.empty()) head_.keep_alive = false;
+  return {ItemKind::end, {}};
+}
+
+Result<ResponseParser::Item> ResponseParser::next_of_length_body(std::string_view& bytes) {
+  if (bytes.empty()) return Item{ItemKind::need_more, {}};
+  const std::string_view piece = bytes.substr(0, std::min<uint64_t>(body_left_, bytes.size()));
+  bytes.remove_prefix(piece.size());
+  skip_body(piece.size());
+  return Item{ItemKind::body, piece};
+}
+
+Result<ResponseParser::Item> ResponseParser::next_of_chunked_body(std::string_view& bytes) {
+  const auto piece = chunks_.next(bytes);
+  if (!piece) return fail(piece.error());
+  if (!piece->empty()) return Item{ItemKind::body, *piece};
+  if (!chunks_.done()) return Item{ItemKind::need_more, {}};
+  step_ = Step::complete;
+  return end_with(bytes);
+}
+
+Result<ResponseParser::Item> ResponseParser::next_of_head(std::string_view& bytes) {
+  while (step_ == Step::status_line || step_ == Step::fields) {
+    const auto complete = take_line(bytes);
+    if (!complete) return fail(complete.error());
+    if (!*complete) return Item{ItemKind::need_more, {}};
+    std::string_view line(head_bytes_);
+    line.remove_prefix(line_begin_);
+    line.remove_suffix(1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (auto judged = judge_line(line); !judged) return fail(std::move(judged).error());
+  }
+  return Item{ItemKind::head, {}};
+}
+
+// Moves the bytes of one line, or as many as there are, into head_bytes_. True: it is complete.
+Result<bool> ResponseParser::take_line(std::string_view& bytes) {
+  const std::string_view window = bytes.substr(0, kMostHeadBytes - head_bytes_.size());
+  const size_t newline = window.find('\n');
+  const bool complete = newline != std::string_view::npos;
+  const std::string_view taken = complete ? window.substr(0, newline + 1) : window;
+  head_bytes_ += taken;
+  bytes.remove_prefix(taken.size());
+  if (complete) return true;
+  if (head_bytes_.size() == kMostHeadBytes) return bad_response("head too large");
+  if (step_ == Step::status_line && !may_become_status_line(head_bytes_)) {
+    return bad_response("not HTTP/1");
+  }
+  return false;
+}
+
+Result<void> ResponseParser::judge_line(std::string_view line) {
+  if (step_ == Step::status_line) {
+    if (!line.empty()) {
+      auto judged = judge_status_line(line);
+      step_ = Step::fields;
+      line_begin_ = head_bytes_.size();
+      return judged;
+    }
+    // Strays of the body before; such servers exist, and every other client tolerates them.
+    if (++empty_lines_ > kMostEmptyLines) return bad_response("empty lines");
+    head_bytes_.clear();
+    return {};
+  }
+  if (line.empty()) return judge_whole_head();
+  auto judged = judge_field_line(line);
+  line_begin_ = head_bytes_.size();
+  return judged;
+}
+
+// RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the second SP is often left out
+// with the phrase. The phrase is dropped.
+Result<void> ResponseParser::judge_status_line(std::string_view line) {
+  if (has_forbidden_byte(line)) return bad_response("forbidden byte");
+  const bool well_formed = line.size() >= 12 && line.starts_with(kVersionPrefix) &&
+                           (line[7] == '0' || line[7] == '1') && line[8] == ' ' &&
+                           (line.size() == 12 || line[12] == ' ');
+  const auto status = ascii::parse_uint(well_formed ? line.substr(9, 3) : std::string_view());
+  if (!status || *status < 100 || *status > 599) return bad_response("status line");
+  head_.minor_version = line[7] - '0';
+  head_.status = static_cast<int>(*status);
+  return {};
+}
+
+Result<void> ResponseParser::judge_field_line(std::string_view line) {
+  if (field_places_.size() == kMostFields) return bad_response("too many fields");
+  if (has_forbidden_byte(line)) return bad_response("forbidden byte");
+  // A blank in front (obs-fold) or before the colon fails the token.
+  size_t colon = 0;
+  while (colon < line.size() && http::is(http::kTokenByte, line[colon])) ++colon;
+  if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
+  field_places_.push_back({line_begin_, colon, line_begin_ + line.size()});
+  return {};
+}
+
+Result<void> ResponseParser::judge_whole_head() {
+  if (head_.status == 101) return bad_response("unrequested 101");
+  if (head_.status < 200) {
+    if (++interim_heads_ > kMostInterimHeads) return bad_response("too many interim heads");
+    begin_head();
+    return {};
+  }
+  build_fields();
+  return judge_framing_fields();
+}
+
+void ResponseParser::build_fields() {
+  head_.fields.reserve(field_places_.size());
+  const std::string_view text(head_bytes_);
+  for (const auto& [begin, name_length, end] : field_places_) {
+    const size_t value_begin = begin + name_length + 1;
+    head_.fields.push_back({text.substr(begin, name_length),
+                            ascii::trim(text.substr(value_begin, end - value_begin))});
+  }
+}
+
+// RFC 9112 6.3, with every ambiguity refused.
+Result<void> ResponseParser::judge_framing_fields() {
+  bool chunked = false;
+  http::ConnectionOptions connection;
+  for (const auto& [name, value] : head_.fields) {
+    if (ascii::iequals(name, "Transfer-Encoding")) {
+      if (chunked || !ascii::iequals(value, "chunked")) return bad_response("Transfer-Encoding");
+      chunked = true;
+    } else if (ascii::iequals(name, "Content-Length")) {
+      const auto length = parse_content_length(value);
+      if (!length || head_.declared_length.value_or(*length) != *length) {
+        return bad_response("Content-Length");
+      }
+      head_.declared_length = length;
+    } else if (ascii::iequals(name, "Connection")) {
+      connection.add(value);
+    }
+  }
+  if (chunked && head_.declared_length) return bad_response("two framings");
+  head_.keep_alive = connection.persistent(head_.minor_version);
+  if (is_head_request_ || head_.status == 204 || head_.status == 304) {
+    begin_no_body(chunked);
+  } else {
+    begin_body(chunked);
+  }
+  return {};
+}
+
+void ResponseParser::begin_no_body(bool chunked) {
+  head_.framing = Framing::none;
+  step_ = Step::complete;
+  // HEAD and 304 may describe the body that is not sent; a 204 that does is likely to send it.
+  const bool announced = chunked || head_.declared_length.value_or(0) > 0;
+  if (head_.status == 204 && announced) head_.keep_alive = false;
+}
+
+void ResponseParser::begin_body(bool chunked) {
+  if (chunked) {
+    head_.framing = Framing::chunked;
+    step_ = Step::chunked_body;
+    // Faulty in a 1.0 message (RFC 9112 6.1): to be closed behind it.
+    if (head_.minor_version == 0) head_.keep_alive = false;
+  } else if (head_.declared_length) {
+    head_.framing = Framing::length;
+    head_.content_length = body_left_ = *head_.declared_length;
+    step_ = body_left_ > 0 ? Step::length_body : Step::complete;
+  } else {
+    head_.framing = Framing::until_close;
+    head_.keep_alive = false;
+    step_ = Step::until_close;
+  }
+}
+
+}  // namespace streamgate

@@ -1,0 +1,106 @@
+// Incremental parser of an upstream's response (RFC 9112). The upstream is hostile: what is not
+// exactly right is refused before anything was relayed, or cut after.
+//
+// Interim (1xx) heads are swallowed, at most 8; 101 is refused. HEAD, 204 and 304 have no body.
+// Transfer-Encoding is `chunked` once or refused, and never together with Content-Length. Bare LF
+// line ends are tolerated, obs-fold, NUL and bare CR are not. Head at most 32 KiB and 200 fields;
+// chunk extensions and trailers together at most 16 KiB; both are dropped.
+//
+// Pull style, so that a caller can stop between any two items:
+//
+//   while (true) {
+//     auto item = parser.next(bytes);      // consumes from the front of `bytes`
+//     if (!item) -> error;  switch (item->kind) { need_more: return; head: ...; body: ...; end: ...
+//     }
+//   }
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "worker/http/chunk_decoder.h"
+#include "worker/http/message.h"
+
+namespace streamgate {
+
+class ResponseParser {
+ public:
+  enum class ItemKind { need_more, head, body, end };
+  struct Item {
+    ItemKind kind;
+    std::string_view
+        body;  // ItemKind::body: a piece of `bytes`, never empty, chunk framing removed
+  };
+
+  // Begins a response to a request of that method.
+  void reset(Method request_method);
+
+  // After the end item, bytes that are left over belong to no response; head().keep_alive is then
+  // false.
+  Result<Item> next(std::string_view& bytes);
+
+  // The upstream closed. `end` if the response was complete with that (Framing::until_close), else
+  // bad_response (inside the head, or nothing came) or truncated_body.
+  Result<Item> finish();
+
+  // Valid from the head item to the next reset(); its views point into the parser.
+  const ResponseHead& head() const { return head_; }
+
+  // No byte of this response has been seen yet.
+  bool untouched() const { return untouched_; }
+
+  // Body bytes that may still be taken straight from the socket, past the parser: what is left of a
+  // Content-Length, or UINT64_MAX until close; 0 in every other state. skip_body() accounts for
+  // them.
+  uint64_t raw_body_left() const;
+  void skip_body(uint64_t bytes);
+
+ private:
+  enum class Step { status_line, fields, length_body, chunked_body, until_close, complete, failed };
+
+  Result<Item> next_of_head(std::string_view& bytes);
+  Result<Item> next_of_length_body(std::string_view& bytes);
+  Result<Item> next_of_chunked_body(std::string_view& bytes);
+  Item end_with(std::string_view left_over);
+  Result<Item> fail(Error error);
+
+  Result<bool> take_line(std::string_view& bytes);
+  Result<void> judge_line(std::string_view line);
+  Result<void> judge_status_line(std::string_view line);
+  Result<void> judge_field_line(std::string_view line);
+  Result<void> judge_whole_head();
+  Result<void> judge_framing_fields();
+  void begin_no_body(bool chunked);
+  void begin_body(bool chunked);
+  void build_fields();
+  void begin_head();
+
+  ResponseHead head_;
+  bool untouched_ = true;
+  bool is_head_request_ = false;
+  Step step_ = Step::status_line;
+  std::optional<Error> failure_;  // final: every later call says the same
+
+  // The bytes of the head, which the views of head_ point into once it is complete; before, while
+  // they may still move, fields are places in them.
+  std::string head_bytes_;
+  struct FieldPlace {
+    size_t begin;
+    size_t name_length;
+    size_t end;
+  };
+  std::vector<FieldPlace> field_places_;
+  size_t line_begin_ = 0;
+  unsigned empty_lines_ = 0;
+  unsigned interim_heads_ = 0;
+
+  uint64_t body_left_ = 0;  // Step::length_body
+  ChunkDecoder chunks_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,332 @@
+#include "worker/links/child_url.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "common/ascii.h"
+#include "common/percent_table.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kLongestExtension = 7;
+constexpr size_t kLongestName = 128;  // bytes; a longer last segment is not a file name to show
+// References of one length in a row, of which the last becomes a template: that costs as much as
+// the next three save, and most playlists have no more than a few.
+constexpr int kRunWorthATemplate = 8;
+constexpr std::string_view kExtensionParameter = "&sg_ext=.";
+
+// Up to seven letters as one number, in lower case: extensions are compared for every segment.
+constexpr uint64_t pack(std::string_view text) {
+  uint64_t packed = 0;
+  for (const char c : text) packed = packed << 8 | static_cast<unsigned char>(ascii::to_lower(c));
+  return packed;
+}
+
+// Extensions by which players and FFmpeg's allow lists judge a URL, the frequent ones first.
+constexpr std::array kKnownExtensions = {
+    pack("ts"),   pack("m4s"),  pack("m3u8"),   pack("mp4"),  pack("aac"),  pack("m4a"),
+    pack("m4v"),  pack("vtt"),  pack("cmfv"),   pack("cmfa"), pack("cmft"), pack("m3u"),
+    pack("mp3"),  pack("ac3"),  pack("ec3"),    pack("eac3"), pack("ac4"),  pack("mp2"),
+    pack("mpg"),  pack("mpeg"), pack("mpegts"), pack("m2ts"), pack("mts"),  pack("fmp4"),
+    pack("mov"),  pack("mkv"),  pack("mka"),    pack("webm"), pack("srt"),  pack("webvtt"),
+    pack("ttml"), pack("dfxp"), pack("jpg"),    pack("jpeg"), pack("png"),  pack("webp"),
+    pack("avif"), pack("gif"),  pack("heic"),   pack("ogg"),  pack("oga"),  pack("ogv"),
+    pack("opus"), pack("wav"),  pack("flac"),   pack("flv"),  pack("avi"),  pack("3gp"),
+    pack("vob"),  pack("mp1")};
+
+// `.ext` at the end of the last segment of `path` if it is one of the above, else empty.
+std::string_view known_extension(std::string_view path) {
+  size_t dot = path.size();
+  const size_t first = path.size() - std::min(path.size(), kLongestExtension + 1);
+  while (dot > first && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
+  if (dot == first || path[dot - 1] == '/') return {};
+  const uint64_t packed = pack(path.substr(dot));
+  for (const uint64_t known : kKnownExtensions) {
+    if (packed == known) return path.substr(dot - 1);
+  }
+  return {};
+}
+
+std::string_view file_name_of(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return name.size() > kLongestName || name == "." || name == ".." ? std::string_view() : name;
+}
+
+// Also without its fragment. Two passes of memchr: the query of a segment is often all of a token.
+std::string_view without_query(std::string_view path) {
+  path = path.substr(0, path.find('?'));
+  return path.substr(0, path.find('#'));
+}
+
+const char* end_of(std::string_view text) { return text.data() + text.size(); }
+
+// Without a call of memcmp, for a few bytes.
+bool ends_with_short(std::string_view text, std::string_view suffix) {
+  if (text.size() < suffix.size()) return false;
+  const char* const at = end_of(text) - suffix.size();
+  for (size_t i = suffix.size(); i-- > 0;) {
+    if (at[i] != suffix[i]) return false;
+  }
+  return true;
+}
+
+char* put(std::string_view text, char* to) {
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+// The length of `http://` or `https://` in any letter case; 0 for anything else.
+size_t http_prefix_size(std::string_view text) {
+  if (ascii::to_lower(text.front()) != 'h') return 0;
+  if (ascii::istarts_with(text, "http://")) return 7;
+  return ascii::istarts_with(text, "https://") ? 8 : 0;
+}
+
+bool is_http(std::string_view scheme) {
+  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
+}
+
+std::string_view without_default_port(const UriParts& url) {
+  const std::string_view port = ascii::iequals(url.scheme, "https") ? ":443" : ":80";
+  std::string_view authority = url.authority;
+  if (authority.ends_with(port)) authority.remove_suffix(port.size());
+  return authority;
+}
+
+}  // namespace
+
+// What a child URL is made of, beside the constant parts.
+struct ChildUrlWriter::Child {
+  std::string_view prefix;
+  std::string_view url;         // what is encoded behind the prefix
+  std::string_view path;        // the part of `url` whose end names the file; may be empty
+  std::string_view parameters;  // child_parameters or cross_origin_child_parameters
+  // What the playlist says and where that begins in the child URL; empty: it had to be resolved.
+  std::string_view reference{};
+  size_t reference_at = 0;
+};
+
+void ChildUrlWriter::begin(const PlaylistContext& context) {
+  base_ = split_uri(context.base_url);
+  child_parameters_ = context.child_parameters;
+  cross_origin_child_parameters_ = context.cross_origin_child_parameters;
+  has_origin_ = !context.proxy_origin.empty() && context.proxy_origin.front() != '/';
+  is_named_ = context.child_urls == HlsConfig::ChildUrls::named;
+
+  absolute_prefix_.assign(context.proxy_origin).append(context.route_path);
+  name_at_ = absolute_prefix_.size();
+  absolute_prefix_.append("?url=");
+
+  origin_.clear();
+  resolve_reference(base_, "/", origin_);
+  origin_.pop_back();
+  origin_prefix_ = absolute_prefix_;
+  percent_encode(origin_, origin_prefix_);
+
+  resolved_.clear();
+  resolve_reference(base_, ".", resolved_);
+  directory_prefix_ = origin_prefix_;
+  percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
+
+  last_directory_.clear();
+  siblings_.directory.clear();
+  template_.forget();
+  run_ = 0;
+}
+
+bool ChildUrlWriter::append(std::string_view reference, BlockBuffer& out) {
+  if (template_.append(reference, out)) return true;
+  if (reference.empty()) return false;
+  return append_sibling(reference, out) || append_directly(reference, out) ||
+         append_resolved(reference, out);
+}
+
+// For one more reference into the directory that two before it have named.
+bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out) {
+  const std::string_view directory = siblings_.directory;
+  if (directory.empty() || reference.size() <= directory.size()) return false;
+  if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
+  const std::string_view name = reference.substr(directory.size());
+  if (name.front() == '.') return false;
+  return append_encoded(
+      {siblings_.prefix, name, name, siblings_.parameters, reference, siblings_.directory_at},
+      kIllegalByte | kSlashDotBytes, out);
+}
+
+// For references that need no resolving, only a prefix, which is nearly all of them: no dot
+// segment, no byte that is illegal in a URI, no colon that might end another scheme.
+bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& out) {
+  const char first = reference.front();
+  const size_t host_at = http_prefix_size(reference);
+  std::string_view path = reference;
+  if (host_at != 0) {
+    const size_t slash = ascii::find_any<'/', '?', '#'>(reference, host_at);
+    if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
+    path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
+                                                              : reference.substr(slash);
+  } else if (first == '.' || first == '?' || first == '#' || reference.starts_with("//")) {
+    return false;
+  }
+  const std::string_view prefix = host_at != 0   ? absolute_prefix_
+                                  : first == '/' ? origin_prefix_
+                                                 : directory_prefix_;
+  const Child child{prefix,    reference,
+                    path,      host_at != 0 ? parameters_for(reference) : child_parameters_,
+                    reference, prefix.size()};
+  unsigned refused = kIllegalByte | kSlashDotBytes;
+  if (host_at == 0) refused |= kColonByte;
+  if (!append_encoded(child, refused, out)) return false;
+  note_directory(child);
+  return true;
+}
+
+// Nearly all references of a playlist lie in one directory: the second one in a row has it encoded
+// once for those that follow.
+void ChildUrlWriter::note_directory(const Child& child) {
+  const std::string_view path = without_query(child.path);
+  if (path.empty()) return;
+  // std::string_view::rfind() goes byte by byte.
+  const auto* const slash = static_cast<const char*>(::memrchr(path.data(), '/', path.size()));
+  if (slash == nullptr) return;
+  const auto size = static_cast<size_t>(slash + 1 - child.url.data());
+  const std::string_view directory = child.url.substr(0, size);
+  if (directory != last_directory_) {
+    last_directory_ = directory;
+    return;
+  }
+  // Some references into it are no siblings: `//host/` names another host, and below our own route
+  // they are ours already.
+  if (directory == "/" || route().starts_with(directory)) return;
+  siblings_.directory = directory;
+  siblings_.directory_at = child.prefix.size();
+  siblings_.prefix = child.prefix;
+  percent_encode(directory, siblings_.prefix);
+  siblings_.parameters = child.parameters;
+}
+
+bool ChildUrlWriter::append_resolved(std::string_view reference, BlockBuffer& out) {
+  // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
+  if (reference.find("{$") != reference.npos) return false;
+  const UriParts parts = split_uri(reference);
+  if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(reference)) return false;
+  resolved_.clear();
+  resolve_reference(base_, reference, resolved_);
+  const UriParts absolute = split_uri(resolved_);
+  if (absolute.authority.empty()) return false;
+  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters_for(resolved_)}, 0,
+                        out);
+}
+
+// False if `child.url` holds a byte of a class in `refused`. That comes out of the encoding loop,
+// so the text is only kept (advance_to) once it is known.
+bool ChildUrlWriter::append_encoded(Child child, unsigned refused, BlockBuffer& out) {
+  if (is_named_) child.path = without_query(child.path);
+  char* const start = out.room(bound_of(child));
+  PercentEncoder encoder(child.url, put_prefix(child, start));
+  encoder.encode();
+  if ((encoder.seen & refused) != 0) return false;
+  if (!child.path.empty() && encoder.query_or_fragment < end_of(child.path)) {
+    child.path = {child.path.data(),
+                  static_cast<size_t>(encoder.query_or_fragment - child.path.data())};
+  }
+  char* const end = put_suffix(child, start, encoder.to);
+  out.advance_to(end);
+  learn(child, {start, static_cast<size_t>(end - start)});
+  return true;
+}
+
+void ChildUrlWriter::learn(const Child& child, std::string_view text) {
+  if (child.reference.empty() || is_named_) return;
+  const size_t size = child.reference.size();
+  if (std::exchange(last_size_, size) != size) run_ = 0;
+  if (++run_ < kRunWorthATemplate) return;
+  run_ = 0;
+  template_.learn(child.reference, text, child.reference_at);
+  // The host decides on the parameters; and one of our own URLs is none to be encoded.
+  const size_t path_at =
+      child.path.empty() ? size : static_cast<size_t>(child.path.data() - child.reference.data());
+  const bool may_be_ours = has_origin_ && http_prefix_size(child.reference) != 0;
+  template_.fix(0, may_be_ours ? std::max(path_at, name_at_ + 1) : path_at);
+  fix_extension(path_at + child.path.size(), child.reference);
+  fix_extension(size, child.reference);
+}
+
+// What stands behind a dot there may be one, or become one.
+void ChildUrlWriter::fix_extension(size_t end, std::string_view reference) {
+  const size_t first = end - std::min(end, kLongestExtension + 1);
+  const size_t dot = reference.substr(0, end).rfind('.');
+  if (dot != reference.npos && dot >= first) template_.fix(dot, end);
+}
+
+size_t ChildUrlWriter::bound_of(const Child& child) const {
+  const size_t name = is_named_ ? 1 + percent_encoded_bound(kLongestName) : 0;
+  return child.prefix.size() + name + percent_encoded_bound(child.url.size()) +
+         child.parameters.size() + sizeof extension_.text;
+}
+
+char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
+  const std::string_view prefix = child.prefix;
+  const std::string_view name = is_named_ ? file_name_of(child.path) : std::string_view();
+  if (name.empty()) return put(prefix, to);
+  unsigned classes = 0;
+  to = put(prefix.substr(0, name_at_), to);
+  *to++ = '/';
+  to = percent_encode_to(name, to, classes);
+  return put(prefix.substr(name_at_), to);
+}
+
+// FFmpeg judges a URL by the extension at its very end. `start` is where the child URL begins.
+char* ChildUrlWriter::put_suffix(const Child& child, const char* start, char* to) {
+  to = put(child.parameters, to);
+  if (child.parameters.empty() && child.path.size() == child.url.size()) return to;
+  if (!has_extension(child.path)) return to;
+  if (extension_.ends({start, static_cast<size_t>(to - start)})) return to;
+  std::memcpy(to, extension_.text.data(), sizeof extension_.text);
+  return to + extension_.size;
+}
+
+bool ChildUrlWriter::Extension::ends(std::string_view path) const {
+  return size != 0 && ends_with_short(path, with_dot());
+}
+
+// Whether `path` ends in an extension that is known, which is extension_ then. Nearly always it is
+// the same one as before.
+bool ChildUrlWriter::has_extension(std::string_view path) {
+  if (extension_.ends(path)) return true;
+  const std::string_view found = known_extension(path);
+  if (found.empty()) return false;
+  put(found.substr(1), put(kExtensionParameter, extension_.text.data()));
+  extension_.size = kExtensionParameter.size() + found.size() - 1;
+  return true;
+}
+
+std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {
+  const std::string_view same = child_parameters_;
+  const std::string_view other = cross_origin_child_parameters_;
+  return same == other || is_same_origin(absolute) ? same : other;
+}
+
+bool ChildUrlWriter::is_ours(std::string_view reference) const {
+  // Without a known origin of ours, a path like ours is still the upstream's.
+  if (!has_origin_ || !reference.starts_with(route())) return false;
+  const std::string_view rest = reference.substr(name_at_);
+  return rest.starts_with('?') || rest.starts_with('/');
+}
+
+bool ChildUrlWriter::is_same_origin(std::string_view absolute) const {
+  if (absolute.starts_with(origin_)) {
+    const std::string_view rest = absolute.substr(origin_.size());
+    if (rest.empty() || rest.front() == '/' || rest.front() == '?' || rest.front() == '#') {
+      return true;
+    }
+  }
+  const UriParts url = split_uri(absolute);
+  return ascii::iequals(url.scheme, base_.scheme) &&
+         ascii::iequals(without_default_port(url), without_default_port(base_));
+}
+
+}  // namespace streamgate

@@ -1,0 +1,65 @@
+#include "worker/links/public_origin.h"
+
+#include <algorithm>
+
+#include "common/ascii.h"
+#include "worker/http/grammar.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostPrefixBytes = 256;
+
+// Stricter than RFC 3986: what is written into playlists must need no quoting anywhere.
+bool is_plain_host(std::string_view text) {
+  const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) ||
+           std::string_view("-._~:[]").find(c) != std::string_view::npos;
+  });
+  return safe && http::is_host_and_port(text);
+}
+
+// The first element of a list that each proxy on the way has added to, or that one has replaced.
+std::string_view first_element(const HeaderFields& fields, std::string_view name) {
+  const std::string_view list = field_or_empty(fields, name);
+  return ascii::trim(list.substr(0, list.find(',')));
+}
+
+// Without slashes at its end; empty if it is not a plain path. `//` would begin an authority.
+std::string_view plain_prefix(std::string_view text) {
+  while (text.ends_with('/')) text.remove_suffix(1);
+  const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) ||
+           std::string_view("-._~/").find(c) != std::string_view::npos;
+  });
+  const bool plain = safe && text.starts_with('/') && text.size() <= kMostPrefixBytes &&
+                     text.find("//") == std::string_view::npos;
+  return plain ? text : std::string_view();
+}
+
+}  // namespace
+
+std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
+                          std::string_view public_url) {
+  if (!public_url.empty()) return std::string(public_url);
+  std::string_view host = field_or_empty(client.fields, "Host");
+  std::string_view prefix;
+  if (peer_is_trusted) {
+    const std::string_view forwarded_host = first_element(client.fields, "X-Forwarded-Host");
+    if (is_plain_host(forwarded_host)) host = forwarded_host;
+    const std::string_view forwarded_scheme = first_element(client.fields, "X-Forwarded-Proto");
+    if (ascii::iequals(forwarded_scheme, "https")) scheme = "https";
+    if (ascii::iequals(forwarded_scheme, "http")) scheme = "http";
+    prefix = plain_prefix(first_element(client.fields, "X-Forwarded-Prefix"));
+  }
+  std::string origin;
+  if (is_plain_host(host)) {
+    origin += scheme;
+    origin += "://";
+    origin += host;
+  }
+  origin += prefix;
+  return origin;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,100 @@
+#include "worker/loop/timer_wheel.h"
+
+#include <algorithm>
+
+#include "common/check.h"
+#include "common/scoreboard.h"
+
+namespace streamgate {
+Deadline::Deadline(TimerWheel& wheel, void* owner, Callback fired)
+    : wheel_(wheel), owner_(owner), fired_(fired) {}
+
+void Deadline::arm(std::chrono::milliseconds from_now) {
+  if (from_now.count() <= 0) return cancel();
+  // Rounded up to a whole tick, so that it never fires early.
+  due_tick_ = wheel_.tick_of(wheel_.now_ms() + from_now.count() + TimerWheel::kTick.count() - 1);
+  armed_ = true;
+  // A deadline that moves further away, as nearly all do, stays where it is linked: the wheel looks
+  // at due_tick_ when it comes by and links it again.
+  if (linked_ && due_tick_ - wheel_.done_tick_ < TimerWheel::kSlots) {
+    const uint64_t ahead = (slot_ + TimerWheel::kSlots - (wheel_.done_tick_ % TimerWheel::kSlots)) %
+                           TimerWheel::kSlots;
+    if (wheel_.done_tick_ + ahead <= due_tick_ && ahead != 0) return;
+  }
+  if (linked_) TimerWheel::unlink(*this, wheel_);
+  wheel_.link(*this);
+}
+
+void Deadline::cancel() {
+  armed_ = false;
+  if (linked_) TimerWheel::unlink(*this, wheel_);
+}
+
+TimerWheel::TimerWheel(event_base* base)
+    : start_ms_(monotonic_ms()),
+      tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::on_tick>, this)) {
+  CHECK(tick_);
+  const timeval every{0, kTick.count() * 1000};
+  CHECK(event_add(tick_.get(), &every) == 0);
+}
+
+TimerWheel::~TimerWheel() = default;
+
+int64_t TimerWheel::now_ms() const { return monotonic_ms(); }
+
+uint64_t TimerWheel::tick_of(int64_t ms) const {
+  return static_cast<uint64_t>(std::max<int64_t>(0, ms - start_ms_) / kTick.count());
+}
+
+void TimerWheel::link(Deadline& deadline) {
+  const uint64_t furthest = done_tick_ + kSlots - 1;
+  const uint64_t at = std::clamp(deadline.due_tick_, done_tick_ + 1, furthest);
+  deadline.slot_ = static_cast<uint16_t>(at % kSlots);
+  deadline.previous_ = nullptr;
+  deadline.next_ = slots_[deadline.slot_];
+  if (deadline.next_ != nullptr) deadline.next_->previous_ = &deadline;
+  slots_[deadline.slot_] = &deadline;
+  deadline.linked_ = true;
+}
+
+void TimerWheel::unlink(Deadline& deadline, TimerWheel& wheel) {
+  if (wheel.cursor_ == &deadline) wheel.cursor_ = deadline.next_;
+  if (deadline.previous_ != nullptr) {
+    deadline.previous_->next_ = deadline.next_;
+  } else {
+    wheel.slots_[deadline.slot_] = deadline.next_;
+  }
+  if (deadline.next_ != nullptr) deadline.next_->previous_ = deadline.previous_;
+  deadline.next_ = deadline.previous_ = nullptr;
+  deadline.linked_ = false;
+}
+
+void TimerWheel::on_tick() {
+  const uint64_t now_tick = tick_of(now_ms());
+  // A process that was stopped for long has every slot to look at, but none twice.
+  if (now_tick > done_tick_ + kSlots) done_tick_ = now_tick - kSlots;
+  while (done_tick_ < now_tick) {
+    ++done_tick_;
+    run_slot(done_tick_ % kSlots);
+  }
+}
+
+void TimerWheel::run_slot(size_t slot) {
+  // Firing may arm, cancel or destroy any deadline, this one included; cursor_ survives that
+  // because unlink() moves it on. What is linked anew meanwhile goes to the front or to another
+  // slot.
+  cursor_ = slots_[slot];
+  while (cursor_ != nullptr) {
+    Deadline& deadline = *cursor_;
+    unlink(deadline, *this);
+    if (!deadline.armed_) continue;
+    if (deadline.due_tick_ > done_tick_) {
+      link(deadline);
+      continue;
+    }
+    deadline.armed_ = false;
+    deadline.fired_(deadline.owner_);
+  }
+}
+
+}  // namespace streamgate

@@ -1,0 +1,75 @@
+// One coarse timer for all the deadlines of a worker: arming, re-arming and cancelling are O(1) and
+// make no system call. A deadline fires at its time or at most one tick (100 ms) later, never
+// early.
+#pragma once
+
+#include <event2/event.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+
+#include "worker/loop/event.h"
+
+namespace streamgate {
+
+class TimerWheel;
+
+// A member of whoever waits. `fired` runs from the event loop, not from inside another callback,
+// and may arm the deadline again or destroy its owner. Destroying a deadline cancels it.
+class Deadline {
+ public:
+  using Callback = void (*)(void* owner);
+
+  Deadline(TimerWheel& wheel, void* owner, Callback fired);
+  ~Deadline() { cancel(); }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+
+  void arm(std::chrono::milliseconds from_now);  // replaces what was armed; 0 or less: cancels
+  void cancel();
+  bool armed() const { return armed_; }
+
+ private:
+  friend class TimerWheel;
+  TimerWheel& wheel_;
+  void* owner_;
+  Callback fired_;
+  Deadline* next_ = nullptr;
+  Deadline* previous_ = nullptr;
+  uint64_t due_tick_ = 0;
+  uint16_t slot_ = 0;
+  bool linked_ = false;
+  bool armed_ = false;
+};
+
+class TimerWheel {
+ public:
+  static constexpr std::chrono::milliseconds kTick{100};
+
+  explicit TimerWheel(event_base* base);
+  ~TimerWheel();
+  TimerWheel(const TimerWheel&) = delete;
+  TimerWheel& operator=(const TimerWheel&) = delete;
+
+  // Milliseconds of CLOCK_MONOTONIC.
+  int64_t now_ms() const;
+
+ private:
+  friend class Deadline;
+  static constexpr size_t kSlots = 1024;
+
+  void link(Deadline& deadline);
+  static void unlink(Deadline& deadline, TimerWheel& wheel);
+  void on_tick();
+  void run_slot(size_t slot);
+  uint64_t tick_of(int64_t ms) const;
+
+  int64_t start_ms_;
+  uint64_t done_tick_ = 0;
+  std::array<Deadline*, kSlots> slots_{};
+  Deadline* cursor_ = nullptr;  // the next one to look at while a slot runs
+  Event tick_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,25 @@
+// GET /health: whether this service takes requests, for load balancers and container health checks.
+#pragma once
+
+#include <string>
+
+#include "common/config.h"
+#include "worker/http/message.h"
+
+namespace streamgate {
+
+// What the answer depends on.
+struct HealthRequest {
+  const RequestHead& client;
+  bool keep_alive = true;
+  bool service_stopping = false;  // the whole service stops, not only this worker
+};
+
+struct HealthResponse {
+  int status;        // 200, or 503 while the service stops
+  std::string text;  // head and body, ready to send
+};
+
+HealthResponse write_health_response(const HealthRequest& request, const CorsConfig& cors);
+
+}  // namespace streamgate

@@ -1,0 +1,298 @@
+#include "worker/upstream/pool.h"
+
+#include <functional>
+#include <list>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "common/check.h"
+#include "worker/upstream/dialer.h"
+#include "worker/upstream/tls.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kScratchBytes = size_t{256} * 1024;
+
+// What makes two connections interchangeable. A view: asking must not allocate.
+struct OriginView {
+  IpAddress address;
+  uint16_t port;
+  bool is_https;
+  std::string_view name;  // two names on one address may be two servers behind one front
+
+  bool operator==(const OriginView&) const = default;
+};
+
+struct OriginKey {
+  IpAddress address;
+  uint16_t port;
+  bool is_https;
+  std::string name;
+
+  operator OriginView() const { return {address, port, is_https, name}; }  // NOLINT: implicit
+};
+
+struct OriginHash {
+  using is_transparent = void;
+  size_t operator()(const OriginView& origin) const {
+    const auto bytes = reinterpret_cast<const char*>(origin.address.bytes.data());
+    const size_t name = std::hash<std::string_view>{}(origin.name);
+    return (std::hash<std::string_view>{}({bytes, origin.address.bytes.size()}) * 31 + name) * 31 +
+           origin.port;
+  }
+};
+
+struct OriginEqual {
+  using is_transparent = void;
+  bool operator()(const OriginView& a, const OriginView& b) const { return a == b; }
+};
+
+OriginView origin_of(const HttpUrl& url, const SocketAddress& address) {
+  return {address.ip(), address.port(), url.is_https, url.host};
+}
+
+struct Pooled;
+using Parked = std::list<Pooled*>;
+
+struct Origin {
+  Parked idle;       // most recently used first
+  size_t alive = 0;  // idle and on loan; the origin goes with its last connection
+};
+using Origins = std::unordered_map<OriginKey, Origin, OriginHash, OriginEqual>;
+
+struct Pooled final : UpstreamConnection {
+  Pooled(const Tools& tools, Keeper& keeper, UniqueFd fd, Ssl ssl, Origins::value_type& its_origin,
+         std::string session_name)
+      : UpstreamConnection(tools, keeper, std::move(fd), std::move(ssl)),
+        origin(its_origin),
+        tls_origin(std::move(session_name)) {
+    origin_place = in_origin.insert(in_origin.end(), this);
+    age_place = by_age.insert(by_age.end(), this);
+  }
+
+  Origins::value_type& origin;
+  const std::string tls_origin;  // authority, for TlsSessions
+  bool session_kept = false;
+  // Its nodes of the two lists of idle connections; they stay here while it is on loan, so that
+  // lending and taking back allocate nothing.
+  Parked in_origin;
+  Parked by_age;
+  Parked::iterator origin_place;
+  Parked::iterator age_place;
+  bool is_parked = false;
+  int64_t idle_since_ms = 0;
+  size_t index = 0;  // in State::connections
+};
+
+}  // namespace
+
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
+struct UpstreamPool::State final : private UpstreamConnection::Keeper {
+  State(event_base* base, TimerWheel& timer_wheel, Reaper& its_reaper,
+        const UpstreamConfig& its_config, Counters& its_counters)
+      : wheel(timer_wheel),
+        reaper(its_reaper),
+        config(its_config),
+        counters(its_counters),
+        scratch(new char[kScratchBytes]),
+        tools{base, timer_wheel, its_config, its_counters, {scratch.get(), kScratchBytes}},
+        dialing{base, timer_wheel, its_config, nullptr, sessions},
+        expiry(timer_wheel, this, call<&State::on_expiry>) {}
+
+  Pooled* take_idle(const HttpUrl& url, const std::vector<SocketAddress>& addresses);
+  Pooled& adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd, Ssl ssl);
+  bool is_keeping() const;
+  void park(Pooled& connection);
+  void unpark(Pooled& connection);
+  void discard(Pooled& connection);
+  void close_idle();
+  void on_idle_ended(UpstreamConnection& connection) override;
+  void on_expiry();
+
+  TimerWheel& wheel;
+  Reaper& reaper;
+  const UpstreamConfig& config;
+  Counters& counters;
+  std::unique_ptr<char[]> scratch;
+  UpstreamConnection::Tools tools;
+  SslContext tls;
+  TlsSessions sessions;
+  Dialer::Tools dialing;
+  Origins origins;
+  Parked idle;                                       // of all origins, the longest idle first
+  std::vector<std::unique_ptr<Pooled>> connections;  // idle and on loan
+  Deadline expiry;                                   // of the longest idle
+  bool keeping = true;
+};
+
+// --- attempts ---
+
+class UpstreamPool::Attempt final : public Retirable, private Dialer::Observer {
+ public:
+  Attempt(State& state, const HttpUrl& url, const std::vector<SocketAddress>& addresses,
+          UpstreamPool::Observer& observer)
+      : state_(state),
+        url_(url),
+        observer_(observer),
+        dialer_(state.dialing, url_, addresses, *this) {}
+
+  void start() { dialer_.start(); }
+  void cancel() {
+    dialer_.cancel();
+    // The dialer may be calling us at this moment.
+    state_.reaper.retire(std::unique_ptr<Retirable>(this));
+  }
+
+ private:
+  void on_dialed(UniqueFd fd, Ssl ssl, const SocketAddress& address) override {
+    count(state_.counters.upstream_connections_opened);
+    Pooled& connection = state_.adopt(url_, address, std::move(fd), std::move(ssl));
+    connection.begin_loan();
+    observer_.on_connected(connection);
+  }
+  void on_dial_failed(Error error) override { observer_.on_connect_failed(std::move(error)); }
+
+  State& state_;
+  const HttpUrl url_;
+  UpstreamPool::Observer& observer_;
+  Dialer dialer_;  // after url_
+};
+
+void UpstreamPool::CancelAttempt::operator()(Attempt* attempt) const noexcept { attempt->cancel(); }
+
+// --- the pool ---
+
+UpstreamPool::UpstreamPool(event_base* base, TimerWheel& wheel, Reaper& reaper,
+                           const UpstreamConfig& config, Counters& counters)
+    : state_(std::make_unique<State>(base, wheel, reaper, config, counters)) {}
+
+UpstreamPool::~UpstreamPool() = default;
+
+Result<void> UpstreamPool::start() {
+  auto context = make_tls_context(state_->config.tls);
+  if (!context) return std::move(context).error();
+  state_->tls = std::move(*context);
+  state_->dialing.tls = state_->tls.get();
+  return {};
+}
+
+UpstreamConnection* UpstreamPool::acquire(const HttpUrl& url,
+                                          const std::vector<SocketAddress>& addresses,
+                                          Freshness freshness, Observer& observer,
+                                          AttemptHandle& attempt) {
+  if (freshness == Freshness::reuse_allowed) {
+    if (Pooled* connection = state_->take_idle(url, addresses)) {
+      count(state_->counters.upstream_connections_reused);
+      connection->begin_loan();
+      return connection;
+    }
+  }
+  attempt.reset(new Attempt(*state_, url, addresses, observer));
+  attempt->start();
+  return nullptr;
+}
+
+void UpstreamPool::give_back(UpstreamConnection& loan, Reuse reuse) {
+  auto& connection = static_cast<Pooled&>(loan);
+  CHECK(connection.is_on_loan());
+  if (connection.tls() != nullptr && connection.can_be_kept() && !connection.session_kept) {
+    connection.session_kept = true;
+    state_->sessions.keep(*connection.tls(), connection.tls_origin);
+  }
+  const bool keep = reuse == Reuse::allowed && connection.can_be_kept();
+  if (!keep || !state_->is_keeping()) return state_->discard(connection);
+  connection.end_loan();
+  state_->park(connection);
+}
+
+void UpstreamPool::stop_keeping() {
+  state_->keeping = false;
+  state_->close_idle();
+}
+
+Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
+                                       const std::vector<SocketAddress>& addresses) {
+  for (const SocketAddress& address : addresses) {
+    const auto origin = origins.find(origin_of(url, address));
+    if (origin == origins.end() || origin->second.idle.empty()) continue;
+    // The one used last: the others may grow old and go.
+    Pooled& connection = *origin->second.idle.front();
+    unpark(connection);
+    return &connection;
+  }
+  return nullptr;
+}
+
+Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd,
+                                   Ssl ssl) {
+  const OriginView view = origin_of(url, address);
+  OriginKey key{view.address, view.port, view.is_https, std::string(view.name)};
+  auto& origin = *origins.try_emplace(std::move(key)).first;
+  ++origin.second.alive;
+  Keeper& keeper = *this;
+  connections.push_back(std::make_unique<Pooled>(tools, keeper, std::move(fd), std::move(ssl),
+                                                 origin, url.is_https ? url.authority() : ""));
+  connections.back()->index = connections.size() - 1;
+  return *connections.back();
+}
+
+bool UpstreamPool::State::is_keeping() const {
+  return keeping && config.keepalive_per_origin > 0 && config.keepalive_per_worker > 0 &&
+         config.keepalive_idle.count() > 0;
+}
+
+void UpstreamPool::State::park(Pooled& connection) {
+  Parked& siblings = connection.origin.second.idle;
+  if (siblings.size() >= config.keepalive_per_origin) discard(*siblings.back());
+  if (idle.size() >= config.keepalive_per_worker) discard(*idle.front());
+  connection.idle_since_ms = wheel.now_ms();
+  siblings.splice(siblings.begin(), connection.in_origin);
+  idle.splice(idle.end(), connection.by_age);
+  connection.is_parked = true;
+  if (!expiry.armed()) expiry.arm(config.keepalive_idle);
+}
+
+// A list node keeps its address while it moves between lists.
+void UpstreamPool::State::unpark(Pooled& connection) {
+  connection.in_origin.splice(connection.in_origin.begin(), connection.origin.second.idle,
+                              connection.origin_place);
+  connection.by_age.splice(connection.by_age.begin(), idle, connection.age_place);
+  connection.is_parked = false;
+}
+
+// Closes it at once; the object goes when no callback of its own can be running any more.
+void UpstreamPool::State::discard(Pooled& connection) {
+  if (connection.is_parked) unpark(connection);
+  connection.close();
+  const size_t index = connection.index;
+  std::unique_ptr<Pooled> gone = std::move(connections[index]);
+  if (index + 1 != connections.size()) {
+    connections[index] = std::move(connections.back());
+    connections[index]->index = index;
+  }
+  connections.pop_back();
+  if (--gone->origin.second.alive == 0) origins.erase(origins.find(gone->origin.first));
+  reaper.retire(std::move(gone));
+}
+
+void UpstreamPool::State::close_idle() {
+  while (!idle.empty()) discard(*idle.front());
+}
+
+void UpstreamPool::State::on_idle_ended(UpstreamConnection& connection) {
+  discard(static_cast<Pooled&>(connection));
+}
+
+void UpstreamPool::State::on_expiry() {
+  const int64_t now = wheel.now_ms();
+  while (!idle.empty()) {
+    Pooled& oldest = *idle.front();
+    const int64_t left = oldest.idle_since_ms + config.keepalive_idle.count() - now;
+    if (left > 0) return expiry.arm(Milliseconds{left});
+    discard(oldest);
+  }
+}
+
+}  // namespace streamgate

@@ -1,0 +1,116 @@
+#include "worker/upstream/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMostSessions = 256;
+// Several records per recv, where OpenSSL's own habit is two recvs per record.
+constexpr size_t kReadAheadBytes = size_t{64} * 1024;
+constexpr unsigned char kAlpn[] = "\x08http/1.1";
+
+bool is_exempt(const TlsConfig& config, const HttpUrl& url) {
+  if (!config.verify) return true;
+  const auto literal = IpAddress::parse(url.host);
+  return std::any_of(config.insecure_hosts.begin(), config.insecure_hosts.end(),
+                     [&](const TargetPattern& pattern) {
+                       return pattern.matches_host(url.host, url.port) ||
+                              (literal && pattern.matches_address(*literal, url.port));
+                     });
+}
+
+Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file) {
+  if (ca_file.empty()) {
+    if (SSL_CTX_set_default_verify_paths(&context) != 1) return tls_error("the system's CAs");
+    return {};
+  }
+  if (SSL_CTX_load_verify_file(&context, ca_file.c_str()) != 1) return tls_error(ca_file);
+  return {};
+}
+
+}  // namespace
+
+Result<SslContext> make_tls_context(const TlsConfig& config) {
+  ERR_clear_error();
+  SslContext context(SSL_CTX_new(TLS_client_method()));
+  if (!context) return tls_error("no TLS context");
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION);
+  // Partial writes from a buffer that may move: the request head is a std::string of ours.
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_read_ahead(context.get(), 1);
+  SSL_CTX_set_default_read_buffer_len(context.get(), kReadAheadBytes);
+  // TlsSessions keeps them, by origin.
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  if (SSL_CTX_set_alpn_protos(context.get(), kAlpn, sizeof kAlpn - 1) != 0) {
+    return tls_error("ALPN");
+  }
+  if (auto loaded = load_authorities(*context, config.ca_file); !loaded) return loaded.error();
+  ERR_clear_error();
+  return context;
+}
+
+Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& url, int fd) {
+  ERR_clear_error();
+  Ssl ssl(SSL_new(&context));
+  if (!ssl || SSL_set_fd(ssl.get(), fd) != 1) return tls_error("no TLS connection");
+  SSL_set_connect_state(ssl.get());
+  const bool is_literal = url.host_is_ipv6 || IpAddress::parse(url.host);
+  // RFC 6066 3: no SNI for address literals; they are checked against iPAddress names (RFC 9110
+  // 4.3.4).
+  if (is_literal) {
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), url.host.c_str()) != 1) {
+      return tls_error("address " + url.host);
+    }
+  } else {
+    SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (SSL_set_tlsext_host_name(ssl.get(), url.host.c_str()) != 1 ||
+        SSL_set1_host(ssl.get(), url.host.c_str()) != 1) {
+      return tls_error("host name " + url.host);
+    }
+  }
+  SSL_set_verify(ssl.get(), is_exempt(config, url) ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  return ssl;
+}
+
+std::string take_handshake_error(const SSL* ssl) {
+  const std::string queue = take_tls_errors();
+  const long verdict = SSL_get_verify_result(ssl);
+  if (verdict != X509_V_OK && (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0) {
+    return std::string("certificate: ") + X509_verify_cert_error_string(verdict);
+  }
+  return queue.empty() ? "the connection ended" : queue;
+}
+
+void TlsSessions::offer(SSL& ssl, const std::string& origin) {
+  const auto place = places_.find(origin);
+  if (place == places_.end()) return;
+  by_use_.splice(by_use_.begin(), by_use_, place->second);
+  SSL_set_session(&ssl, place->second->session.get());
+}
+
+void TlsSessions::keep(SSL& ssl, const std::string& origin) {
+  TlsSession session(SSL_get1_session(&ssl));
+  if (!session || SSL_SESSION_is_resumable(session.get()) != 1) return;
+  if (const auto place = places_.find(origin); place != places_.end()) {
+    place->second->session = std::move(session);
+    by_use_.splice(by_use_.begin(), by_use_, place->second);
+    return;
+  }
+  if (places_.size() >= kMostSessions) {
+    places_.erase(by_use_.back().origin);
+    by_use_.pop_back();
+  }
+  by_use_.push_front({origin, std::move(session)});
+  places_.emplace(origin, by_use_.begin());
+}
+
+}  // namespace streamgate
