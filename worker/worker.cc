@@ -89,16 +89,13 @@ class Worker final : private Server::Observer {
         guard_(heritage.config.security, own_addresses(heritage.listeners)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     guard_,
-                     *resolver_,
-                     pool_,
+                     {heritage.config.upstream, guard_, *resolver_, pool_, wheel_, slot_.counters},
                      pipes_,
                      wheel_,
                      reaper_,
                      access_log_,
                      slot_,
-                     *heritage.service_stopping,
-                     {}},
+                     *heritage.service_stopping},
         server_(base_.get(), environment_, heritage.slots, *this) {}
 
   Result<void> start() {

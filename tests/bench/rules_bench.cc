@@ -9,6 +9,7 @@
 
 #include "common/config.h"
 #include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/fetch/upstream_request.h"
 #include "worker/http/request_head_parser.h"
@@ -73,9 +74,11 @@ void write_upstream_head(benchmark::State& state) {
   RequestHeadParser parser(limits);
   const auto request = parse_stream_request(kTarget);
   if (!parser.parse(head) || !request) return state.SkipWithError("the request is refused");
-  const UpstreamAttempt attempt{.url = request->upstream};
-  for (auto _ : state)
-    benchmark::DoNotOptimize(write_upstream_request(attempt, *request, parser.head(), config));
+  for (auto _ : state) {
+    const FetchRequest fetched =
+        make_fetch_request(request->upstream, *request, parser.head(), config);
+    benchmark::DoNotOptimize(write_upstream_request({fetched.url}, fetched, config));
+  }
 }
 BENCHMARK(write_upstream_head);
 

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "common/check.h"
+#include "worker/exchange/forwarded_request.h"
 #include "worker/fetch/upstream_request.h"
+#include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
 #include "worker/links/public_origin.h"
 #include "worker/links/stream_request.h"
@@ -29,9 +31,10 @@ void check_children(const StreamRequest& request) {
 
 // One request line, one Host, and no line that is not a field: nothing was smuggled.
 void check_request_head(const StreamRequest& request) {
-  const RequestHead client;
-  const UpstreamAttempt attempt{request.upstream};
-  const std::string text = write_upstream_request(attempt, request, client, UpstreamConfig());
+  const FetchRequest fetched =
+      make_fetch_request(request.upstream, request, RequestHead(), UpstreamConfig());
+  const UpstreamAttempt attempt{fetched.url};
+  const std::string text = write_upstream_request(attempt, fetched, UpstreamConfig());
   std::string_view left = text;
   unsigned hosts = 0;
   bool first = true;

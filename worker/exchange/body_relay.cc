@@ -11,11 +11,42 @@ constexpr uint64_t kWorthSplicing = uint64_t{256} * 1024;
 // Chunks below this size leave together, up to so many bytes, with the read that they came in. A
 // system call and a packet for each chunk of a few bytes would keep the worker from its others.
 constexpr size_t kSmallPieceBytes = size_t{2} * 1024;
-constexpr size_t kMostGatheredBytes = size_t{16} * 1024;
+constexpr size_t kMaxGatheredBytes = size_t{16} * 1024;
 
 }  // namespace
 
-size_t BodyRelay::room() { return holds_bytes() ? 0 : client_.room(); }
+void BodyRelay::write(std::string_view bytes) {
+  taken_ += bytes.size();
+  if (pieces_ == Pieces::gathered && bytes.size() < kSmallPieceBytes) {
+    gathered_ += bytes;
+    if (gathered_.size() >= kMaxGatheredBytes) report(send_gathered());
+    return;
+  }
+  const Flow flow = send_gathered();
+  report(flow == Flow::gone ? flow : client_.write(bytes));
+}
+
+void BodyRelay::flush() { report(send_gathered()); }
+
+void BodyRelay::on_client_drained() {
+  if (const Flow flow = drain_pipe(); flow != Flow::open) return report(flow);
+  if (finished_) return observer_.on_path_sent();
+  observer_.on_path_flow(Flow::open);
+}
+
+void BodyRelay::finish() {
+  finished_ = true;
+  const Flow flow = send_gathered();
+  if (flow == Flow::gone) return report(flow);
+  // The stream queues what its socket does not take; a pipe has to be emptied by us.
+  if (!holds_bytes()) observer_.on_path_sent();
+}
+
+size_t BodyRelay::room() {
+  const size_t room = holds_bytes() ? 0 : client_.room();
+  if (room == 0) report(Flow::full);
+  return room;
+}
 
 Pipe* BodyRelay::lend_pipe(uint64_t left) {
   if (left < kWorthSplicing || !gathered_.empty() || !client_.can_splice()) return nullptr;
@@ -23,12 +54,12 @@ Pipe* BodyRelay::lend_pipe(uint64_t left) {
   return pipe_.get();
 }
 
-BodyRelay::Flow BodyRelay::take_pipe() {
+void BodyRelay::on_piped() {
   taken_ += pipe_->bytes();
-  return drain_pipe();
+  report(drain_pipe());
 }
 
-BodyRelay::Flow BodyRelay::drain_pipe() {
+BodyPath::Flow BodyRelay::drain_pipe() {
   while (holds_bytes()) {
     const auto [flow, bytes] = client_.splice_from(pipe_->read_end(), pipe_->bytes());
     pipe_->taken(bytes);
@@ -38,19 +69,13 @@ BodyRelay::Flow BodyRelay::drain_pipe() {
   return Flow::open;
 }
 
-BodyRelay::Flow BodyRelay::write(std::string_view bytes, bool gather) {
-  taken_ += bytes.size();
-  if (gather && bytes.size() < kSmallPieceBytes) {
-    gathered_ += bytes;
-    return gathered_.size() < kMostGatheredBytes ? Flow::open : flush();
-  }
-  if (!gathered_.empty() && flush() == Flow::gone) return Flow::gone;
-  return client_.write(bytes);
-}
-
-BodyRelay::Flow BodyRelay::flush() {
+BodyPath::Flow BodyRelay::send_gathered() {
   if (gathered_.empty()) return Flow::open;
   return client_.write(std::exchange(gathered_, {}));
+}
+
+void BodyRelay::report(Flow flow) {
+  if (flow != Flow::open) observer_.on_path_flow(flow);
 }
 
 }  // namespace streamgate

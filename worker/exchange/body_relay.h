@@ -1,8 +1,8 @@
-// The way of one body from an upstream to its client, unchanged: through a pipe where the kernel
-// can move it, else through memory. Nothing is taken from the upstream that the client's socket has
-// no room for, so that a viewer who stops reading leaves nothing here: no queue, and no pipe.
+// The path of a body that goes through unchanged: through a pipe where the kernel can move it, else
+// through memory. Nothing is taken from the upstream that the client's socket has no room for, so
+// that a viewer who stops reading leaves nothing here: no queue, and no pipe.
 //
-// A part of Exchange, from the client's head to the end of the body.
+// The fetch reads by it (Fetch::relay_into): room() says how much, lend_pipe() where to.
 #pragma once
 
 #include <cstdint>
@@ -10,40 +10,45 @@
 #include <string_view>
 
 #include "worker/client/stream.h"
+#include "worker/exchange/body_path.h"
+#include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
 
 namespace streamgate {
 
-class BodyRelay {
+class BodyRelay final : public BodyPath, public Fetch::Sink {
  public:
-  using Flow = ClientStream::Flow;
+  // Chunks that are small leave together; pieces of other bodies leave as they come.
+  enum class Pieces { as_they_come, gathered };
 
-  BodyRelay(ClientStream& client, PipePool& pipes) : client_(client), pipes_(pipes) {}
+  // All three outlive the relay. The client's head has been sent.
+  BodyRelay(ClientStream& client, PipePool& pipes, Observer& observer, Pieces pieces)
+      : client_(client), pipes_(pipes), observer_(observer), pieces_(pieces) {}
 
-  // For BodySink. A room of 0: wait for on_client_drained().
-  size_t room();
-  Pipe* lend_pipe(uint64_t left);
+  void write(std::string_view bytes) override;
+  void flush() override;
+  void on_client_drained() override;
+  void finish() override;
 
-  // The pipe that was lent has been filled, and goes to the client.
-  Flow take_pipe();
-  // What the client left in it; after on_client_drained(), for as long as holds_bytes().
-  Flow drain_pipe();
-  bool holds_bytes() const { return pipe_ != nullptr && pipe_->bytes() > 0; }
-
-  // Bytes of the body that came through memory. With `gather`, small pieces wait to leave together
-  // with those that follow, until flush().
-  Flow write(std::string_view bytes, bool gather);
-  Flow flush();
-
-  // Body bytes that were taken from the upstream, and are the client's or on the way to it.
-  uint64_t taken() const { return taken_; }
+  size_t room() override;
+  Pipe* lend_pipe(uint64_t left) override;
+  void on_piped() override;
+  uint64_t taken() const override { return taken_; }
 
  private:
+  bool holds_bytes() const { return pipe_ != nullptr && pipe_->bytes() > 0; }
+  Flow drain_pipe();
+  Flow send_gathered();
+  void report(Flow flow);
+
   ClientStream& client_;
   PipePool& pipes_;
-  PipeLoan pipe_;
+  Observer& observer_;
+  const Pieces pieces_;
+  PipeLoan pipe_;  // holds bytes only while the client does not take them
   std::string gathered_;
   uint64_t taken_ = 0;
+  bool finished_ = false;  // by the upstream
 };
 
 }  // namespace streamgate

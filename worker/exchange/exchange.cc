@@ -1,17 +1,22 @@
 #include "worker/exchange/exchange.h"
 
 #include <utility>
+#include <vector>
 
 #include "common/check.h"
 #include "common/log.h"
-#include "worker/fetch/upstream_request.h"
+#include "worker/exchange/body_relay.h"
+#include "worker/exchange/document_path.h"
+#include "worker/exchange/forwarded_request.h"
+#include "worker/exchange/relayed_head.h"
 #include "worker/http/own_response.h"
+#include "worker/links/public_origin.h"
 #include "worker/pages/health.h"
 
 namespace streamgate {
 namespace {
 
-constexpr size_t kLongestLoggedRoute = 128;
+constexpr size_t kMaxLoggedRouteBytes = 128;
 
 std::string_view token_of(Method method) {
   switch (method) {
@@ -25,9 +30,26 @@ std::string_view token_of(Method method) {
   return "?";
 }
 
-// The statuses whose Location is another place of the same thing (RFC 9110 15.4).
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
+  if (!peer.is_ip()) return true;  // a Unix socket: its permissions say who may open it
+  for (const IpRange& range : trusted) {
+    if (range.contains(peer.ip())) return true;
+  }
+  return false;
+}
+
+// `https://host/prefix` -> `/prefix`
+std::string path_of(std::string_view origin) {
+  const size_t authority = origin.find("://");
+  if (authority == std::string_view::npos) return {};
+  const size_t slash = origin.find('/', authority + 3);
+  return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
+}
+
+// Whether a 206 holds the whole document: `bytes 0-99/100`.
+bool is_complete_range(const ResponseHead& head) {
+  const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
+  return range && range->first == 0 && range->last + 1 == range->whole;
 }
 
 }  // namespace
@@ -38,7 +60,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       client_head_(gate.stream().head()),
       method_(client_head_.method),
       route_(client_head_.target.substr(0, client_head_.target.find('?'))
-                 .substr(0, kLongestLoggedRoute)),
+                 .substr(0, kMaxLoggedRouteBytes)),
       started_ms_(environment.wheel.now_ms()) {
   gate.stream().set_observer(*this);
   count(environment_.slot.counters.exchanges_started);
@@ -57,6 +79,20 @@ void Exchange::start() {
     case Route::none:
       return fail({Reason::not_found, {}});
   }
+}
+
+// --- admit ---
+
+void Exchange::admit() {
+  auto request = parse_stream_request(client_head_.target);
+  if (!request) return fail(request.error());
+  request_.emplace(std::move(*request));
+  enter(Step::fetch);
+  fetch_.emplace(environment_.fetches,
+                 make_fetch_request(std::move(request_->upstream), *request_, client_head_,
+                                    environment_.config.upstream),
+                 static_cast<Fetch::Observer&>(*this));
+  fetch_->start();
 }
 
 void Exchange::answer_options() {
@@ -82,151 +118,155 @@ void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
   gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, keep_alive);
 }
 
-void Exchange::admit() {
-  auto request = parse_stream_request(client_head_.target);
-  if (!request) return fail(request.error());
-  request_.emplace(std::move(*request));
-  url_ = std::move(request_->upstream);
-  resolve();
-}
-
-void Exchange::resolve() {
-  enter(Step::resolve);
-  if (auto allowed = environment_.guard.check_name(url_); !allowed) {
-    return fail(allowed.error());
-  }
-  const auto* known = environment_.resolver.resolve(url_.host, *this, lookup_);
-  if (known != nullptr) on_resolved(*known);
-}
-
-void Exchange::on_resolved(const std::vector<IpAddress>& addresses) {
-  lookup_.reset();
-  addresses_.clear();
-  for (const IpAddress& address : addresses) {
-    const SocketAddress candidate(address, url_.port);
-    // One forbidden address refuses the name: an answer that mixes them is an attempt to slip by.
-    if (auto allowed = environment_.guard.check_address(url_, candidate); !allowed) {
-      return fail(allowed.error());
-    }
-    addresses_.push_back(candidate);
-  }
-  connect(UpstreamPool::Freshness::reuse_allowed);
-}
-
-void Exchange::on_resolve_failed(Error error) {
-  lookup_.reset();
-  fail(error);
-}
-
-void Exchange::connect(UpstreamPool::Freshness freshness) {
-  enter(Step::connect);
-  UpstreamConnection* idle =
-      environment_.pool.acquire(url_, addresses_, freshness, *this, attempt_);
-  if (idle != nullptr) on_connected(*idle);
-}
-
-void Exchange::on_connected(UpstreamConnection& connection) {
-  attempt_.reset();
-  connection_ = &connection;
-  send_request();
-}
-
-void Exchange::on_connect_failed(Error error) {
-  attempt_.reset();
-  resume_or_fail(error);
-}
-
-void Exchange::send_request() {
-  enter(Step::send_request);
-  ++attempts_;
-  reused_connection_ = connection_->reused();
-  UpstreamAttempt attempt{url_};
-  attempt.method = method_;
-  attempt.send_referer_and_origin = send_referer_;
-  attempt.send_range = send_range_;
-  attempt.cross_origin = cross_origin_;
-  std::string range;
-  if (resume_) {
-    range = resume_->rest.range(relay_->taken());
-    attempt.rest_range = range;
-    attempt.rest_validator = resume_->rest.validator();
-  }
-  connection_->send_request(
-      write_upstream_request(attempt, *request_, client_head_, environment_.config.upstream),
-      method_, *this);
-}
+// --- fetch ---
 
 void Exchange::on_head(const ResponseHead& head) {
   head_ = &head;
-  if (resume_) return continue_body(head);
-  enter(Step::relay_head);
-  upstream_status_ = head.status;
-  if (is_redirect(head.status)) {
-    if (const auto location = find_field(head.fields, "Location")) {
-      return follow_redirect(*location);
+  const std::string_view type = field_or_empty(head.fields, "Content-Type");
+  const std::string_view path = fetch_->url().path();
+  const bool successful = head.status >= 200 && head.status < 300;
+  if (head.framing == Framing::none) {
+    const bool is_playlist = successful && method_ == Method::head &&
+                             (is_playlist_type(type) || has_playlist_extension(path));
+    return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
+  }
+  if (!successful) return begin_relay();
+  sniffer_.emplace(type, path,
+                   parse_content_coding(field_or_empty(head.fields, "Content-Encoding")));
+}
+
+void Exchange::on_body(std::string_view bytes) {
+  if (!path_) {
+    const Verdict verdict = sniffer_->add(bytes);
+    if (verdict == Verdict::need_more) return;
+    if (!decide(verdict)) return;
+  }
+  path_->write(bytes);
+}
+
+void Exchange::on_read_done() {
+  if (path_) path_->flush();
+}
+
+void Exchange::on_end() {
+  if (sniffer_ && !decide(sniffer_->end())) return;
+  if (path_) return path_->finish();
+  finish({}, {}, End::complete);
+}
+
+void Exchange::on_failed(const Error& error) { fail(error); }
+
+// Chooses the path and writes what was held back until then. False if this attempt is over.
+bool Exchange::decide(Verdict verdict) {
+  if (verdict == Verdict::playlist) {
+    if (head_->status == 206 && fetch_->asked_for_range() && !is_complete_range(*head_)) {
+      sniffer_.reset();
+      fetch_->retry_without_range();
+      return false;
     }
+    if (sniffer_->coding() == ContentCoding::unknown) {
+      fail({Reason::unsupported_coding,
+            std::string(field_or_empty(head_->fields, "Content-Encoding"))});
+      return false;
+    }
+    begin_document(sniffer_->coding());
+  } else {
+    begin_relay();
   }
-  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
-  begin_body();
+  if (!sniffer_->held().empty()) path_->write(sniffer_->held());
+  sniffer_.reset();
+  return step_ != Step::finished;
 }
 
-void Exchange::on_upstream_error(Error error, Retry retry) {
-  if (retry == Retry::on_fresh_connection) {
-    drop_connection(UpstreamPool::Reuse::no);
-    return connect(UpstreamPool::Freshness::fresh_only);
+void Exchange::begin_relay() {
+  const bool is_chunked = head_->framing == Framing::chunked;
+  auto relay = std::make_unique<BodyRelay>(
+      gate_->stream(), environment_.pipes, static_cast<BodyPath::Observer&>(*this),
+      is_chunked ? BodyRelay::Pieces::gathered : BodyRelay::Pieces::as_they_come);
+  fetch_->relay_into(*relay);
+  path_ = std::move(relay);
+  send_relayed_head(head_->framing == Framing::length
+                        ? ClientFraming{ClientFraming::Kind::length, head_->content_length}
+                        : framing_for_unknown_length(),
+                    false);
+}
+
+void Exchange::begin_document(ContentCoding coding) {
+  is_playlist_ = true;
+  std::unique_ptr<PlaylistBody> body = environment_.playlist_bodies.lend();
+  fill_in(body->setting());
+  body->begin(coding);
+  Counters& counters = environment_.slot.counters;
+  count(counters.playlists_rewritten);
+  path_ = std::make_unique<DocumentPath>(
+      gate_->stream(), environment_.playlist_bodies, std::move(body), counters,
+      static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
+}
+
+void Exchange::fill_in(PlaylistSetting& setting) const {
+  const Config& config = environment_.config;
+  setting.base_url.clear();
+  fetch_->url().append_to(setting.base_url);
+  setting.proxy_origin =
+      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
+                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
+  if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
+    setting.proxy_origin = path_of(setting.proxy_origin);
   }
-  resume_or_fail(error);
+  setting.route_path = request_->route_path;
+  // After a redirect elsewhere, nothing there is of the origin that was asked.
+  setting.child_parameters =
+      fetch_->left_origin() ? request_->cross_origin_child_parameters : request_->child_parameters;
+  setting.cross_origin_child_parameters = request_->cross_origin_child_parameters;
+  setting.child_urls = config.hls.child_urls;
+  setting.longest_line = config.limits.playlist_line;
 }
 
-void Exchange::follow_redirect(std::string_view location) {
-  if (++redirects_ > environment_.config.upstream.max_redirects) {
-    return fail({Reason::too_many_redirects, url_.to_string()});
+// --- relay_body ---
+
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist) {
+  enter(Step::relay_body);
+  RelayedResponse response{*head_, fetch_->url().path()};
+  response.is_playlist = is_playlist;
+  response.framing = framing;
+  response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
+  response.client_minor_version = client_head_.minor_version;
+  // A playlist is always whole here, also when it came as a 206.
+  client_status_ = is_playlist ? 200 : head_->status;
+  gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
+                            response.keep_alive);
+}
+
+ClientFraming Exchange::framing_for_unknown_length() const {
+  // An HTTP/1.0 client knows no chunks: its body ends with the connection.
+  if (client_head_.minor_version == 0) return {ClientFraming::Kind::until_close, 0};
+  return {ClientFraming::Kind::chunked, 0};
+}
+
+void Exchange::on_path_head(const ClientFraming& framing) { send_relayed_head(framing, true); }
+
+void Exchange::on_path_flow(BodyPath::Flow flow) {
+  switch (flow) {
+    case BodyPath::Flow::open:
+      return fetch_->go_on();
+    case BodyPath::Flow::full:
+      return fetch_->pause();
+    case BodyPath::Flow::gone:
+      return finish(Reason::client_gone, {}, End::broken);
   }
-  const std::string base = url_.to_string();
-  std::string next;
-  resolve_reference(split_uri(base), location, next);
-  auto url = parse_http_url(next);
-  if (!url) return fail({Reason::bad_response, "redirect to an unusable URL: " + next});
-  drop_connection(UpstreamPool::Reuse::no);
-  if (url->origin() != url_.origin()) cross_origin_ = true;
-  url_ = std::move(*url);
-  send_referer_ = true;
-  resolve();
 }
 
-// Whether the requests of this exchange carry a Referer or an Origin at all.
-bool Exchange::names_itself() const {
-  const UpstreamConfig& config = environment_.config.upstream;
-  return request_->referer || config.referer.kind != HeaderPolicy::Kind::none ||
-         config.origin.kind != HeaderPolicy::Kind::none;
-}
+void Exchange::on_path_sent() { finish({}, {}, End::complete); }
 
-void Exchange::retry_without_referer() {
-  drop_connection(UpstreamPool::Reuse::no);
-  send_referer_ = false;
-  connect(UpstreamPool::Freshness::reuse_allowed);
-}
-
-void Exchange::retry_without_range() {
-  drop_connection(UpstreamPool::Reuse::no);
-  send_range_ = false;
-  connect(UpstreamPool::Freshness::reuse_allowed);
-}
+void Exchange::on_path_failed(const Error& error) { fail(error); }
 
 void Exchange::on_client_drained() {
-  if (relay_ && relay_->holds_bytes()) {
-    const auto flow = relay_->drain_pipe();
-    if (flow != ClientStream::Flow::open) return take_flow(flow);
-  }
-  if (body_ended_) return finish({}, {}, End::complete);
-  if (!unrewritten_.empty()) {
-    rewrite(std::exchange(unrewritten_, {}));
-    if (step_ == Step::finished || gate_->stream().is_full()) return;
-  }
-  if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
+  if (path_) path_->on_client_drained();
 }
 
 void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_gone); }
+
+// --- finished ---
 
 // The one way out for everything that goes wrong.
 void Exchange::fail(const Error& error) {
@@ -245,15 +285,20 @@ void Exchange::fail(const Error& error) {
 void Exchange::finish(std::optional<Reason> failure, std::string_view detail, End end) {
   CHECK(step_ != Step::finished);
   enter(Step::finished);
-  lookup_.reset();
-  attempt_.reset();
-  if (resume_) resume_->backoff.cancel();
-  relay_.reset();  // its pipe
-  drop_connection(end == End::complete ? UpstreamPool::Reuse::allowed : UpstreamPool::Reuse::no);
-  body_bytes_ += gate_->stream().body_bytes_sent();
+  if (fetch_) fetch_->stop();
+  head_ = nullptr;
+  ClientStream& client = gate_->stream();
+  body_bytes_ += client.body_bytes_sent();
   // Before the client's side ends: the head's bytes are the gate's.
   write_access_line(failure ? token_of(*failure) : "ok", detail);
-  environment_.playlist_bodies.give_back(std::move(playlist_));
+  count_end(failure);
+  gate_ = nullptr;
+  if (end == End::complete) client.finish();
+  if (end == End::broken) client.abort();
+  environment_.reaper.retire(environment_.exchanges.remove(*this));
+}
+
+void Exchange::count_end(std::optional<Reason> failure) const {
   Counters& counters = environment_.slot.counters;
   count(counters.bytes_to_clients, body_bytes_);
   if (failure) {
@@ -261,18 +306,6 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
     count(failures_of(counters, *failure));
   }
   count_down(environment_.slot.exchanges_now);
-  ClientStream& client = gate_->stream();
-  gate_ = nullptr;
-  if (end == End::complete) client.finish();
-  if (end == End::broken) client.abort();
-  environment_.reaper.retire(environment_.exchanges.remove(*this));
-}
-
-void Exchange::drop_connection(UpstreamPool::Reuse reuse) {
-  head_ = nullptr;
-  if (UpstreamConnection* connection = std::exchange(connection_, nullptr)) {
-    environment_.pool.give_back(*connection, reuse);
-  }
 }
 
 void Exchange::write_access_line(std::string_view token, std::string_view detail) {
@@ -284,37 +317,33 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.detail = detail;
   record.body_bytes = body_bytes_;
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
+  record.playlist = is_playlist_;
   std::string& upstream = environment_.url_scratch;
   upstream.clear();
-  if (request_) url_.append_to(upstream);
-  record.upstream = upstream;
-  record.upstream_status = upstream_status_;
-  record.attempts = attempts_;
-  record.resumed = resume_ ? resume_->done : 0;
-  record.reused_connection = reused_connection_;
-  record.playlist = playlist_ != nullptr;
+  if (fetch_) {
+    fetch_->url().append_to(upstream);
+    record.upstream = upstream;
+    record.upstream_status = fetch_->upstream_status();
+    record.attempts = fetch_->attempts();
+    record.resumed = fetch_->resumed();
+    record.reused_connection = fetch_->reused_connection();
+  }
   environment_.access_log.write(record);
 }
 
 void Exchange::enter(Step step) {
   step_ = step;
   if (log::enabled(LogLevel::debug)) {
-    log::debug("exchange.step", {{"step", name_of(step)}, {"client", gate_->stream().peer_text()}});
+    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().peer_text()}});
   }
 }
 
-std::string_view Exchange::name_of(Step step) {
-  switch (step) {
+std::string_view Exchange::step_name() const {
+  switch (step_) {
     case Step::admit:
       return "admit";
-    case Step::resolve:
-      return "resolve";
-    case Step::connect:
-      return "connect";
-    case Step::send_request:
-      return "send_request";
-    case Step::relay_head:
-      return "relay_head";
+    case Step::fetch:
+      return fetch_ ? name_of(fetch_->step()) : "fetch";
     case Step::relay_body:
       return "relay_body";
     case Step::finished:
@@ -325,34 +354,10 @@ std::string_view Exchange::name_of(Step step) {
 
 void Exchange::log_state() const {
   log::info("exchange.live", {{"client", gate_->stream().peer_text()},
-                              {"step", name_of(step_)},
+                              {"step", step_name()},
                               {"age_ms", environment_.wheel.now_ms() - started_ms_},
                               {"bytes", gate_->stream().body_bytes_sent()},
-                              {"upstream", request_ ? log::redact(url_.to_string()) : ""}});
-}
-
-ExchangeList::ExchangeList() = default;
-ExchangeList::~ExchangeList() = default;
-
-Exchange& ExchangeList::add(std::unique_ptr<Exchange> exchange) {
-  exchange->list_index_ = live_.size();
-  return *live_.emplace_back(std::move(exchange));
-}
-
-std::unique_ptr<Retirable> ExchangeList::remove(Exchange& exchange) {
-  const size_t index = exchange.list_index_;
-  CHECK(index < live_.size() && live_[index].get() == &exchange);
-  std::unique_ptr<Retirable> owned = std::move(live_[index]);
-  if (index + 1 < live_.size()) {
-    live_[index] = std::move(live_.back());
-    live_[index]->list_index_ = index;
-  }
-  live_.pop_back();
-  return owned;
-}
-
-void ExchangeList::log_all() const {
-  for (const auto& exchange : live_) exchange->log_state();
+                              {"upstream", fetch_ ? log::redact(fetch_->url().to_string()) : ""}});
 }
 
 }  // namespace streamgate

@@ -20,17 +20,17 @@ constexpr std::string_view kBrowserUserAgent =
 // The parts of one upstream request; lives as long as write_upstream_request() runs.
 class UpstreamRequestWriter {
  public:
-  UpstreamRequestWriter(const UpstreamAttempt& attempt, const StreamRequest& request,
-                        const RequestHead& client, const UpstreamConfig& config)
-      : attempt_(attempt), request_(request), client_(client), config_(config) {}
+  UpstreamRequestWriter(const UpstreamAttempt& attempt, const FetchRequest& request,
+                        const UpstreamConfig& config)
+      : attempt_(attempt), request_(request), config_(config) {}
 
   std::string write() {
-    head_.request_line(attempt_.method == Method::head ? "HEAD" : "GET",
+    head_.request_line(request_.method == Method::head ? "HEAD" : "GET",
                        attempt_.url.path_and_query);
     head_.field("Host", attempt_.url.authority());
     write_user_agent();
-    if (!write_from_client("Accept")) write_ours("Accept", "*/*");
-    write_from_client("Accept-Language");
+    if (!write_forwarded("Accept")) write_ours("Accept", "*/*");
+    write_forwarded("Accept-Language");
     write_ours("Accept-Encoding", "identity");
     write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
@@ -55,11 +55,10 @@ class UpstreamRequestWriter {
   }
 
   // False if the client sent none.
-  bool write_from_client(std::string_view name) {
+  bool write_forwarded(std::string_view name) {
     bool found = false;
-    for (const HeaderField& field : client_.fields) {
-      if (!ascii::iequals(field.name, name) || (found && !may_repeat(name))) continue;
-      if (is_for_this_hop(client_.fields, name)) return false;
+    for (const ForwardedField& field : request_.forwarded) {
+      if (field.name != name) continue;
       write_ours(name, field.value);
       found = true;
     }
@@ -71,9 +70,9 @@ class UpstreamRequestWriter {
       head_.field("Range", attempt_.rest_range);
       return head_.field("If-Range", attempt_.rest_validator);
     }
-    if (attempt_.send_range && write_from_client("Range")) write_from_client("If-Range");
-    write_from_client("If-None-Match");
-    write_from_client("If-Modified-Since");
+    if (attempt_.send_range && write_forwarded("Range")) write_forwarded("If-Range");
+    write_forwarded("If-None-Match");
+    write_forwarded("If-Modified-Since");
   }
 
   void write_user_agent() {
@@ -82,7 +81,7 @@ class UpstreamRequestWriter {
       case HeaderPolicy::Kind::target:
         return write_ours("User-Agent", kBrowserUserAgent);
       case HeaderPolicy::Kind::client:
-        write_from_client("User-Agent");
+        write_forwarded("User-Agent");
         return;
       case HeaderPolicy::Kind::literal:
         return write_ours("User-Agent", config_.user_agent.text);
@@ -111,7 +110,7 @@ class UpstreamRequestWriter {
       case HeaderPolicy::Kind::target:
         return write_ours(name, of_target);
       case HeaderPolicy::Kind::client:
-        write_from_client(name);
+        write_forwarded(name);
         return;
       case HeaderPolicy::Kind::literal:
         return write_ours(name, policy.text);
@@ -122,17 +121,16 @@ class UpstreamRequestWriter {
   }
 
   const UpstreamAttempt& attempt_;
-  const StreamRequest& request_;
-  const RequestHead& client_;
+  const FetchRequest& request_;
   const UpstreamConfig& config_;
   HeadWriter head_{kUsualRequestBytes};
 };
 
 }  // namespace
 
-std::string write_upstream_request(const UpstreamAttempt& attempt, const StreamRequest& request,
-                                   const RequestHead& client, const UpstreamConfig& config) {
-  return UpstreamRequestWriter(attempt, request, client, config).write();
+std::string write_upstream_request(const UpstreamAttempt& attempt, const FetchRequest& request,
+                                   const UpstreamConfig& config) {
+  return UpstreamRequestWriter(attempt, request, config).write();
 }
 
 }  // namespace streamgate

@@ -30,4 +30,8 @@ bool may_repeat(std::string_view name) {
                      [&](std::string_view list) { return ascii::iequals(list, name); });
 }
 
+bool is_secret_header(std::string_view name) {
+  return ascii::iequals(name, "Authorization") || ascii::iequals(name, "Cookie");
+}
+
 }  // namespace streamgate

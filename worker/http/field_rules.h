@@ -16,4 +16,7 @@ bool is_for_this_hop(const HeaderFields& fields, std::string_view name);
 // other field the first one counts. Knows only the fields that cross the proxy.
 bool may_repeat(std::string_view name);
 
+// Whether a field is a secret between the client and one origin: Authorization, Cookie.
+bool is_secret_header(std::string_view name);
+
 }  // namespace streamgate

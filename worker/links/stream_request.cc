@@ -4,6 +4,7 @@
 #include <array>
 
 #include "common/ascii.h"
+#include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
 
 namespace streamgate {
@@ -193,10 +194,6 @@ void write_child_parameters(StreamRequest& request) {
 }
 
 }  // namespace
-
-bool is_secret_header(std::string_view name) {
-  return ascii::iequals(name, "Authorization") || ascii::iequals(name, "Cookie");
-}
 
 Route route_of(std::string_view target) {
   const std::string_view path = path_of(target);

@@ -38,10 +38,6 @@ struct StreamRequest {
   std::string cross_origin_child_parameters;
 };
 
-// Whether an h_ header belongs to the origin it was given for, and to no other: Authorization,
-// Cookie.
-bool is_secret_header(std::string_view name);
-
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (8 KiB) or
 // unusable url; bad_request for a bad referer or h_ name or value (RFC 9110 5.5: no CR, LF, NUL).
 Result<StreamRequest> parse_stream_request(std::string_view target);

@@ -1,0 +1,78 @@
+#include "worker/exchange/forwarded_request.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace streamgate {
+namespace {
+
+FetchRequest request_of(const HeaderFields& client, const UpstreamConfig& config = {}) {
+  RequestHead head;
+  head.method = Method::head;
+  head.fields = client;
+  StreamRequest link;
+  link.referer = "https://site.example/";
+  link.headers = {{"X-Key", "k"}};
+  return make_fetch_request(parse_http_url("http://up.example/v/a.m3u8").value(), link, head,
+                            config);
+}
+
+// All forwarded fields, as `name=value` with blanks between them.
+std::string forwarded(const HeaderFields& client, const UpstreamConfig& config = {}) {
+  std::string out;
+  for (const auto& [name, value] : request_of(client, config).forwarded) {
+    out += out.empty() ? "" : " ";
+    out += std::string(name) + "=" + value;
+  }
+  return out;
+}
+
+TEST(ForwardedRequestTest, UrlMethodRefererAndHeadersAreTheLinks) {
+  const FetchRequest request = request_of({});
+  EXPECT_EQ(request.method, Method::head);
+  EXPECT_EQ(request.url.to_string(), "http://up.example/v/a.m3u8");
+  EXPECT_EQ(request.referer, "https://site.example/");
+  ASSERT_EQ(request.headers.size(), 1U);
+  EXPECT_EQ(request.headers[0].second, "k");
+  EXPECT_TRUE(request.forwarded.empty());
+}
+
+TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
+  EXPECT_EQ(forwarded({{"range", "bytes=0-1"},
+                       {"If-Range", "\"e\""},
+                       {"If-None-Match", "\"a\""},
+                       {"If-None-Match", "\"b\""},
+                       {"If-Modified-Since", "x"},
+                       {"Accept", "video/*"},
+                       {"Accept-Language", "de"},
+                       {"Accept-Encoding", "gzip"},
+                       {"Cookie", "c"},
+                       {"Authorization", "a"},
+                       {"User-Agent", "player"},
+                       {"Referer", "http://page/"},
+                       {"X-Forwarded-For", "1.2.3.4"},
+                       {"Upgrade", "h2c"}}),
+            "Accept=video/* Accept-Language=de Range=bytes=0-1 If-Range=\"e\" "
+            "If-None-Match=\"a\" If-None-Match=\"b\" If-Modified-Since=x");
+}
+
+TEST(ForwardedRequestTest, OfAFieldThatIsNotAListTheFirstCounts) {
+  EXPECT_EQ(forwarded({{"Range", "bytes=0-"}, {"Range", "bytes=1-"}}), "Range=bytes=0-");
+}
+
+TEST(ForwardedRequestTest, FieldsThatConnectionNamesStayBehind) {
+  EXPECT_EQ(forwarded({{"Range", "bytes=0-"}, {"Accept", "a"}, {"Connection", "close, RANGE"}}),
+            "Accept=a");
+}
+
+TEST(ForwardedRequestTest, PolicyClientForwardsUserAgentRefererAndOrigin) {
+  UpstreamConfig config;
+  config.user_agent = config.referer = config.origin = {HeaderPolicy::Kind::client, {}};
+  EXPECT_EQ(forwarded({{"User-Agent", "player"}, {"Referer", "http://p/x"}, {"Origin", "http://p"}},
+                      config),
+            "User-Agent=player Referer=http://p/x Origin=http://p");
+}
+
+}  // namespace
+}  // namespace streamgate

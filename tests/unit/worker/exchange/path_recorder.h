@@ -1,0 +1,45 @@
+// Writes down what a BodyPath reports, and sends the head it asks for.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tests/unit/client_side.h"
+#include "worker/exchange/body_path.h"
+
+namespace streamgate::testing_peers {
+
+class PathRecorder final : public BodyPath::Observer, public ClientObserver {
+ public:
+  explicit PathRecorder(ClientSide& client) : client_(client) { client.begin(this); }
+
+  void on_path_head(const ClientFraming& framing) override {
+    head = framing;
+    client_.stream.send_head("HEAD\r\n\r\n", framing, true);
+  }
+  void on_path_flow(BodyPath::Flow flow) override {
+    if (flow == BodyPath::Flow::open) ++opened;
+    if (flow == BodyPath::Flow::full) ++filled;
+    if (flow == BodyPath::Flow::gone) gone = true;
+  }
+  void on_path_sent() override { ++sent; }
+  void on_path_failed(const Error& error) override { failure = error; }
+
+  void on_client_drained() override {
+    if (path != nullptr) path->on_client_drained();
+  }
+  void on_client_gone(Reason /*reason*/) override { gone = true; }
+
+  BodyPath* path = nullptr;  // drained with the client
+  std::optional<ClientFraming> head;
+  int opened = 0;
+  int filled = 0;
+  int sent = 0;
+  bool gone = false;
+  std::optional<Error> failure;
+
+ private:
+  ClientSide& client_;
+};
+
+}  // namespace streamgate::testing_peers

@@ -1,0 +1,47 @@
+// The path of a body that is a document: inflated, rewritten, gathered, and sent as the client
+// takes it. Not read by room, because nobody knows what a document grows to: what the client does
+// not take waits here as it came, at most one read.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/scoreboard.h"
+#include "worker/client/stream.h"
+#include "worker/documents/document_body.h"
+#include "worker/exchange/body_path.h"
+
+namespace streamgate {
+
+class DocumentPath final : public BodyPath {
+ public:
+  // `body` has begun. `unknown_length`: the framing of a document that is sent before its end is
+  // known. References outlive the path.
+  DocumentPath(ClientStream& client, PlaylistBodies& bodies, std::unique_ptr<PlaylistBody> body,
+               Counters& counters, Observer& observer, const ClientFraming& unknown_length);
+  ~DocumentPath() override;
+
+  void write(std::string_view bytes) override;
+  void flush() override;
+  void on_client_drained() override;
+  void finish() override;
+
+ private:
+  Result<Flow> rewrite(std::string_view bytes);
+  Flow send();
+  void send_head(const ClientFraming& framing);
+  void report(const Result<Flow>& flow);
+
+  ClientStream& client_;
+  PlaylistBodies& bodies_;
+  std::unique_ptr<PlaylistBody> body_;  // borrowed
+  Counters& counters_;
+  Observer& observer_;
+  const ClientFraming unknown_length_;
+  bool head_sent_ = false;
+  std::string unrewritten_;  // while the client takes no more
+  size_t send_at_ = 0;       // bytes of output
+};
+
+}  // namespace streamgate

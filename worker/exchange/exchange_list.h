@@ -1,0 +1,29 @@
+// The live exchanges of a worker. One list per worker; it owns them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "worker/loop/reaper.h"
+
+namespace streamgate {
+
+class Exchange;
+
+class ExchangeList {
+ public:
+  ExchangeList();
+  ~ExchangeList();
+  ExchangeList(const ExchangeList&) = delete;
+  ExchangeList& operator=(const ExchangeList&) = delete;
+
+  Exchange& add(std::unique_ptr<Exchange> exchange);
+  // For the reaper. O(1).
+  std::unique_ptr<Retirable> remove(Exchange& exchange);
+  void log_all() const;
+
+ private:
+  std::vector<std::unique_ptr<Exchange>> live_;  // each knows its index
+};
+
+}  // namespace streamgate

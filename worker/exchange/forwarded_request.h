@@ -1,0 +1,17 @@
+// From a client's request to the request for the upstream.
+#pragma once
+
+#include "common/config.h"
+#include "worker/fetch/fetch_request.h"
+#include "worker/http/message.h"
+#include "worker/links/stream_request.h"
+
+namespace streamgate {
+
+// `url` with the link's referer and headers; of the client's fields Range, If-Range, If-None-Match,
+// If-Modified-Since, Accept and Accept-Language, and User-Agent, Referer and Origin where the
+// configuration says `client`. Fields that Connection names stay behind (RFC 9110 7.6.1).
+FetchRequest make_fetch_request(HttpUrl url, const StreamRequest& link, const RequestHead& client,
+                                const UpstreamConfig& config);
+
+}  // namespace streamgate

@@ -1,0 +1,281 @@
+#include "worker/fetch/fetch.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "worker/fetch/upstream_request.h"
+
+namespace streamgate {
+namespace {
+
+// Before an upstream that gave nothing at the last attempt is asked again; times the attempts.
+constexpr std::chrono::milliseconds kRestBackoff{500};
+
+// The statuses whose Location is another place of the same thing (RFC 9110 15.4).
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+}  // namespace
+
+std::string_view name_of(Fetch::Step step) {
+  switch (step) {
+    case Fetch::Step::resolve:
+      return "resolve";
+    case Fetch::Step::connect:
+      return "connect";
+    case Fetch::Step::await_head:
+      return "await_head";
+    case Fetch::Step::read_body:
+      return "read_body";
+    case Fetch::Step::finished:
+      return "finished";
+  }
+  return "?";
+}
+
+Fetch::Fetch(FetchEnvironment& environment, FetchRequest request, Observer& observer)
+    : environment_(environment), request_(std::move(request)), observer_(observer) {}
+
+Fetch::~Fetch() { stop(); }
+
+void Fetch::start() { resolve(); }
+
+void Fetch::relay_into(Sink& sink) {
+  sink_ = &sink;
+  connection_->relay_into(sink);
+}
+
+void Fetch::retry_without_range() {
+  release(UpstreamPool::Reuse::no);
+  send_range_ = false;
+  connect(UpstreamPool::Freshness::reuse_allowed);
+}
+
+void Fetch::pause() {
+  if (connection_ != nullptr) connection_->pause(PauseReason::client_full);
+}
+
+void Fetch::go_on() {
+  if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
+}
+
+void Fetch::stop() {
+  if (step_ != Step::finished) enter(Step::finished);
+  lookup_.reset();
+  attempt_.reset();
+  if (rest_) rest_->backoff.cancel();
+  release(UpstreamPool::Reuse::allowed);
+}
+
+// --- resolve ---
+
+void Fetch::resolve() {
+  enter(Step::resolve);
+  if (auto allowed = environment_.guard.check_name(request_.url); !allowed) {
+    return fail(allowed.error());
+  }
+  const auto* known = environment_.resolver.resolve(request_.url.host, *this, lookup_);
+  if (known != nullptr) on_resolved(*known);
+}
+
+void Fetch::on_resolved(const std::vector<IpAddress>& addresses) {
+  lookup_.reset();
+  addresses_.clear();
+  for (const IpAddress& address : addresses) {
+    const SocketAddress candidate(address, request_.url.port);
+    // One forbidden address refuses the name: mixing them is how a rebinding attack gets in.
+    if (auto allowed = environment_.guard.check_address(request_.url, candidate); !allowed) {
+      return fail(allowed.error());
+    }
+    addresses_.push_back(candidate);
+  }
+  connect(UpstreamPool::Freshness::reuse_allowed);
+}
+
+void Fetch::on_resolve_failed(Error error) {
+  lookup_.reset();
+  fail(error);
+}
+
+// --- connect ---
+
+void Fetch::connect(UpstreamPool::Freshness freshness) {
+  enter(Step::connect);
+  UpstreamConnection* idle =
+      environment_.pool.acquire(request_.url, addresses_, freshness, *this, attempt_);
+  if (idle != nullptr) on_connected(*idle);
+}
+
+void Fetch::on_connected(UpstreamConnection& connection) {
+  attempt_.reset();
+  connection_ = &connection;
+  send_request();
+}
+
+void Fetch::on_connect_failed(Error error) {
+  attempt_.reset();
+  ask_for_rest_or_fail(error);
+}
+
+// --- await_head ---
+
+void Fetch::send_request() {
+  enter(Step::await_head);
+  ++attempts_;
+  reused_connection_ = connection_->reused();
+  UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
+  std::string range;
+  if (rest_) {
+    range = rest_->wanted.range(sink_->taken());
+    attempt.rest_range = range;
+    attempt.rest_validator = rest_->wanted.validator();
+  }
+  connection_->send_request(write_upstream_request(attempt, request_, environment_.config),
+                            request_.method, *this);
+}
+
+void Fetch::on_head(const ResponseHead& head) {
+  head_ = &head;
+  if (rest_) return continue_body(head);
+  upstream_status_ = head.status;
+  if (is_redirect(head.status)) {
+    if (const auto location = find_field(head.fields, "Location")) {
+      return follow_redirect(*location);
+    }
+  }
+  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
+  enter(Step::read_body);
+  observer_.on_head(head);
+}
+
+void Fetch::follow_redirect(std::string_view location) {
+  if (++redirects_ > environment_.config.max_redirects) {
+    return fail({Reason::too_many_redirects, request_.url.to_string()});
+  }
+  const std::string base = request_.url.to_string();
+  std::string next;
+  resolve_reference(split_uri(base), location, next);
+  auto url = parse_http_url(next);
+  if (!url) return fail({Reason::bad_response, "redirect to an unusable URL: " + next});
+  release(UpstreamPool::Reuse::no);
+  if (url->origin() != request_.url.origin()) left_origin_ = true;
+  request_.url = std::move(*url);
+  send_referer_ = true;
+  resolve();
+}
+
+// Whether the requests of this fetch carry a Referer or an Origin at all.
+bool Fetch::names_itself() const {
+  const UpstreamConfig& config = environment_.config;
+  return request_.referer || config.referer.kind != HeaderPolicy::Kind::none ||
+         config.origin.kind != HeaderPolicy::Kind::none;
+}
+
+void Fetch::retry_without_referer() {
+  release(UpstreamPool::Reuse::no);
+  send_referer_ = false;
+  connect(UpstreamPool::Freshness::reuse_allowed);
+}
+
+// --- read_body ---
+
+void Fetch::on_body(std::string_view bytes) { observer_.on_body(bytes); }
+
+void Fetch::on_read_done() { observer_.on_read_done(); }
+
+void Fetch::on_end() {
+  observer_.on_end();
+  if (step_ != Step::finished) stop();
+}
+
+void Fetch::on_upstream_error(Error error, Retry retry) {
+  if (retry == Retry::on_fresh_connection) {
+    release(UpstreamPool::Reuse::no);
+    return connect(UpstreamPool::Freshness::fresh_only);
+  }
+  ask_for_rest_or_fail(error);
+}
+
+// --- the rest of a body that was cut ---
+
+Fetch::Rest::Rest(Fetch& fetch, Resumption what, Error why)
+    : wanted(std::move(what)),
+      cause(std::move(why)),
+      backoff(fetch.environment_.wheel, &fetch, [](void* self) {
+        static_cast<Fetch*>(self)->connect(UpstreamPool::Freshness::fresh_only);
+      }) {}
+
+void Fetch::ask_for_rest_or_fail(const Error& error) {
+  if (sink_ == nullptr) return fail(error);
+  // The bytes that came before the cut are the observer's.
+  observer_.on_read_done();
+  if (step_ == Step::finished) return;
+  if (!rest_) {
+    auto wanted = Resumption::of(*head_);
+    if (!wanted) return fail(error);
+    rest_ = std::make_unique<Rest>(*this, std::move(*wanted), error);
+  }
+  if (may_ask_for_rest()) return ask_for_rest();
+  const Error& cause = rest_->cause;
+  if (rest_->tried == 0) return fail(cause);
+  std::string detail = cause.detail + "; not resumed: " + std::string(token_of(error.reason));
+  if (!error.detail.empty()) detail += ", " + error.detail;
+  fail({cause.reason, std::move(detail)});
+}
+
+bool Fetch::may_ask_for_rest() const {
+  return rest_->tried < environment_.config.resume_attempts &&
+         !rest_->wanted.is_complete(sink_->taken());
+}
+
+void Fetch::ask_for_rest() {
+  release(UpstreamPool::Reuse::no);
+  enter(Step::connect);
+  count(environment_.counters.resumes_tried);
+  const bool has_moved = std::exchange(rest_->taken, sink_->taken()) != sink_->taken();
+  if (rest_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
+  rest_->backoff.arm(kRestBackoff * rest_->tried);
+}
+
+void Fetch::continue_body(const ResponseHead& head) {
+  // A server error may be over at the next attempt. Any other answer that is not the rest stays
+  // one.
+  if (head.status >= 500) {
+    return ask_for_rest_or_fail({Reason::bad_response, "status " + std::to_string(head.status)});
+  }
+  if (auto is_rest = rest_->wanted.check(head, sink_->taken()); !is_rest) {
+    return fail(is_rest.error());
+  }
+  count(environment_.counters.resumes_done);
+  ++rest_->resumed;
+  enter(Step::read_body);
+  connection_->relay_into(*sink_);
+}
+
+// --- the end ---
+
+void Fetch::fail(const Error& error) {
+  const Error last = error;  // may be a part of what stop() gives back
+  stop();
+  observer_.on_failed(last);
+}
+
+void Fetch::release(UpstreamPool::Reuse reuse) {
+  head_ = nullptr;
+  if (UpstreamConnection* connection = std::exchange(connection_, nullptr)) {
+    environment_.pool.give_back(*connection, reuse);
+  }
+}
+
+void Fetch::enter(Step step) {
+  step_ = step;
+  if (log::enabled(LogLevel::debug)) {
+    log::debug("fetch.step", {{"step", name_of(step)}, {"origin", request_.url.origin()}});
+  }
+}
+
+}  // namespace streamgate

@@ -1,0 +1,41 @@
+// A request for an upstream's answer, as a value: it owns its texts and knows neither a client nor
+// a link, so that a fetch can outlive the client that asked first.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/url.h"
+#include "worker/http/message.h"
+
+namespace streamgate {
+
+// A header field of the client that goes to the upstream.
+struct ForwardedField {
+  std::string_view name;  // static storage, canonical spelling
+  std::string value;
+};
+
+struct FetchRequest {
+  Method method = Method::get;  // get or head
+  HttpUrl url;
+  // The Referer to send; the Origin follows it. None: both as the configuration says.
+  std::optional<std::string> referer = std::nullopt;
+  // Fields that replace all others of their name. Authorization and Cookie go only to the origin of
+  // `url`.
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  // Range, conditions and negotiation, in the client's order.
+  std::vector<ForwardedField> forwarded = {};
+
+  bool has_forwarded(std::string_view name) const {
+    for (const ForwardedField& field : forwarded) {
+      if (field.name == name) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace streamgate
