@@ -15,7 +15,11 @@ namespace streamgate {
 
 struct Error {
   Reason reason;
-  std::string detail;  // for the log only; never sent to a client
+  std::string detail = {};         // for the log only: may name addresses, files and other URLs
+  std::string client_detail = {};  // for the client too, which sees it in the error's JSON body
+
+  // An error whose text may go to the client: about the client's own request and nothing else.
+  static Error for_client(Reason reason, std::string text) { return {reason, text, text}; }
 };
 
 // A value or an Error. The compiler warns if a caller ignores it. value() and `*` require a value,
