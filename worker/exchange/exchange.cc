@@ -41,7 +41,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
                  .substr(0, kLongestLoggedRoute)),
       started_ms_(environment.wheel.now_ms()) {
   gate.stream().set_observer(*this);
-  count(environment_.slot.counters.exchanges_started);
+  count(environment_.slot.counters, Counter::exchanges_started);
   count(environment_.slot.exchanges_now);
 }
 
@@ -255,10 +255,10 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   write_access_line(failure ? token_of(*failure) : "ok", detail);
   environment_.playlist_bodies.give_back(std::move(playlist_));
   Counters& counters = environment_.slot.counters;
-  count(counters.bytes_to_clients, body_bytes_);
+  count(counters, Counter::bytes_to_clients, body_bytes_);
   if (failure) {
-    count(counters.exchanges_failed);
-    count(failures_of(counters, *failure));
+    count(counters, Counter::exchanges_failed);
+    count(counters, failures_of(*failure));
   }
   count_down(environment_.slot.exchanges_now);
   ClientStream& client = gate_->stream();

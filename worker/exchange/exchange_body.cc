@@ -122,7 +122,7 @@ void Exchange::start_rewriting(ContentCoding coding) {
   setting.child_urls = config.hls.child_urls;
   setting.longest_line = config.limits.playlist_line;
   playlist_->begin(coding);
-  count(environment_.slot.counters.playlists_rewritten);
+  count(environment_.slot.counters, Counter::playlists_rewritten);
 }
 
 void Exchange::forward(std::string_view bytes) {
@@ -165,7 +165,7 @@ void Exchange::end_playlist() {
     return fail(written.error());
   }
   if (auto ended = playlist_->finish(); !ended) return fail(ended.error());
-  count(environment_.slot.counters.playlist_lines_too_long, playlist_->lines_too_long());
+  count(environment_.slot.counters, Counter::playlist_lines_too_long, playlist_->lines_too_long());
   if (client_status_ == 0) {
     const size_t length = playlist_->output().size();
     send_relayed_head({ClientFraming::Kind::length, length}, true);

@@ -82,7 +82,7 @@ bool Exchange::may_resume() const {
 void Exchange::resume() {
   drop_connection(UpstreamPool::Reuse::no);
   enter(Step::connect);
-  count(environment_.slot.counters.resumes_tried);
+  count(environment_.slot.counters, Counter::resumes_tried);
   const bool has_moved = std::exchange(resume_->taken, relay_->taken()) != relay_->taken();
   if (resume_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
   resume_->backoff.arm(kResumeBackoff * resume_->tried);
@@ -96,7 +96,7 @@ void Exchange::continue_body(const ResponseHead& head) {
   if (auto is_rest = resume_->rest.check(head, relay_->taken()); !is_rest) {
     return fail(is_rest.error());
   }
-  count(environment_.slot.counters.resumes_done);
+  count(environment_.slot.counters, Counter::resumes_done);
   ++resume_->done;
   enter(Step::relay_body);
   connection_->relay_into(*this);
