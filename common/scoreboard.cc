@@ -17,18 +17,16 @@
 namespace streamgate {
 namespace {
 
-static_assert(sizeof(Counters) == kCounters.size() * sizeof(std::atomic<uint64_t>),
-              "every counter has a row in kCounters");
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");
 
 Error failed() {
   return {Reason::internal, std::string("cannot map the scoreboard: ") + std::strerror(errno)};
 }
 
-uint64_t sum(CounterMember counter, const Board& board, std::span<const Slot> slots) {
-  uint64_t total = (board.retired.*counter).load(std::memory_order_relaxed);
+uint64_t sum(Counter counter, const Board& board, std::span<const Slot> slots) {
+  uint64_t total = board.retired[counter].load(std::memory_order_relaxed);
   for (const Slot& slot : slots) {
-    total += (slot.counters.*counter).load(std::memory_order_relaxed);
+    total += slot.counters[counter].load(std::memory_order_relaxed);
   }
   return total;
 }
@@ -49,7 +47,7 @@ std::string_view name_of(WorkerState state) {
   return "?";
 }
 
-uint64_t total_of(CounterMember counter, const Board& board, std::span<const Slot> slots) {
+uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots) {
   // A bound, because a master that was killed while it moved counters leaves the number odd.
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -127,8 +125,9 @@ void Scoreboard::retire(unsigned index) {
   Slot& slot = slots_[index];
   board_->retirements.fetch_add(1);
   for (const CounterInfo& info : kCounters) {
-    count(board_->retired.*info.member, (slot.counters.*info.member).load());
-    (slot.counters.*info.member) = 0;
+    std::atomic<uint64_t>& counter = slot.counters[info.counter];
+    count(board_->retired, info.counter, counter.load());
+    counter = 0;
   }
   board_->retirements.fetch_add(1);
   slot.connections_now = 0;

@@ -125,7 +125,7 @@ void append_query(std::string_view query, std::string& out) {
   append_legal(query, out);
 }
 
-Error bad_url(const char* rule) { return Error{Reason::bad_url, rule}; }
+Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
 // A dotted quad without leading zeros; inet_pton takes nothing else.
 bool is_dotted_quad(const std::string& host) {

@@ -63,8 +63,8 @@ struct HttpUrl {
   void append_origin(std::string& out) const;
 };
 
-// From the decoded `url` parameter or a resolved Location. Errors are Reason::bad_url; the detail
-// says which rule (numeric host tricks such as 0x7f.1 are refused here).
+// From the decoded `url` parameter or a resolved Location. Errors are Reason::bad_url and name the
+// broken rule for the client (numeric host tricks such as 0x7f.1 are refused here).
 Result<HttpUrl> parse_http_url(std::string_view text);
 
 }  // namespace streamgate

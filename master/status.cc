@@ -79,8 +79,8 @@ StatusReport Supervisor::report() {
                            worker.age_ms(now) / 1000, worker.slot().connections_now.load(),
                            worker.slot().exchanges_now.load()});
   }
-  for (const CounterInfo& counter : kCounters) {
-    out.totals.push_back(total_of(counter.member, scoreboard_->board(), scoreboard_->slots()));
+  for (const CounterInfo& info : kCounters) {
+    out.totals.push_back(total_of(info.counter, scoreboard_->board(), scoreboard_->slots()));
   }
   return out;
 }

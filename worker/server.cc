@@ -86,11 +86,11 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
       1;  // small answers leave at once; for a Unix socket this fails and does not matter
   ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   Slot& slot = server.environment_.slot;
-  count(slot.counters.connections_accepted);
+  count(slot.counters, Counter::connections_accepted);
   count(slot.connections_now);
   std::optional<Reason> refuse_with;
   if (server.over_limit()) {
-    count(slot.counters.connections_refused);
+    count(slot.counters, Counter::connections_refused);
     refuse_with = Reason::overloaded;
   }
   auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, std::move(ssl),

@@ -53,8 +53,8 @@ void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
   slot.connections_now = read<uint64_t>(base, "slot.connections_now", 0);
   slot.exchanges_now = read<uint64_t>(base, "slot.exchanges_now", 0);
   slot.started_ms = read<int64_t>(base, "slot.started_ms", slot.started_ms);
-  for (const CounterInfo& counter : kCounters) {
-    slot.counters.*counter.member = read<uint64_t>(base, "worker." + std::string(counter.name), 0);
+  for (const CounterInfo& info : kCounters) {
+    slot.counters[info.counter] = read<uint64_t>(base, "worker." + std::string(info.name), 0);
   }
   const uint32_t number = read<uint32_t>(base, "slot.state", 0);
   for (const WorkerState state :
@@ -65,9 +65,9 @@ void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
 }
 
 void ForeignScoreboard::hand_on_retired(Board& board) const {
-  for (const CounterInfo& counter : kCounters) {
-    count(board.retired.*counter.member,
-          read<uint64_t>(memory_, "retired." + std::string(counter.name), 0));
+  for (const CounterInfo& info : kCounters) {
+    count(board.retired, info.counter,
+          read<uint64_t>(memory_, "retired." + std::string(info.name), 0));
   }
 }
 

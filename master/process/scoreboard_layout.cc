@@ -10,9 +10,9 @@ namespace {
 constexpr size_t kMostSlots = size_t{1} << 20;
 constexpr size_t kMostSlotBytes = size_t{1} << 20;
 
-size_t offset_of(CounterMember member) {
+size_t offset_of(Counter counter) {
   static const Counters kAny;
-  return static_cast<size_t>(reinterpret_cast<const char*>(&(kAny.*member)) -
+  return static_cast<size_t>(reinterpret_cast<const char*>(&kAny[counter]) -
                              reinterpret_cast<const char*>(&kAny));
 }
 
@@ -41,10 +41,10 @@ ScoreboardLayout own_layout(size_t slots) {
                  {"slot.pid", offsetof(Slot, pid)},
                  {"slot.generation", offsetof(Slot, generation)},
                  {"slot.started_ms", offsetof(Slot, started_ms)}};
-  for (const CounterInfo& counter : kCounters) {
-    const size_t offset = offset_of(counter.member);
-    out.offsets["worker." + std::string(counter.name)] = offsetof(Slot, counters) + offset;
-    out.offsets["retired." + std::string(counter.name)] = offsetof(Board, retired) + offset;
+  for (const CounterInfo& info : kCounters) {
+    const size_t offset = offset_of(info.counter);
+    out.offsets["worker." + std::string(info.name)] = offsetof(Slot, counters) + offset;
+    out.offsets["retired." + std::string(info.name)] = offsetof(Board, retired) + offset;
   }
   for (const WorkerState state :
        {WorkerState::vacant, WorkerState::starting, WorkerState::ready, WorkerState::draining}) {

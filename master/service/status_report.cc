@@ -118,7 +118,7 @@ std::string print_status(const StatusReport& report) {
   out += "total";
   for (size_t i = 0; i < report.totals.size(); ++i) {
     // A reason that never occurred says nothing: the line is for a person too.
-    if (i >= kGeneralCounters.size() && report.totals[i] == 0) continue;
+    if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
     add(out, kCounters[i].name, report.totals[i]);
   }
   return out + "\n";

@@ -178,7 +178,7 @@ void ClientGate::return_intake() {
 
 void ClientGate::refuse(const Error& error) {
   const Reason reason = error.reason;
-  count(environment_.counters.requests_refused);
+  count(environment_.counters, Counter::requests_refused);
   if (phase_ == Phase::reading_head) stream_.begin(intake_->parser.head(), nullptr);
   environment_.observer.on_refused(*this, error);
   phase_ = Phase::serving;

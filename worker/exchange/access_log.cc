@@ -58,7 +58,7 @@ Result<void> AccessLog::open() {
 
 void AccessLog::write(const AccessRecord& record) {
   if (config_.access == "off") return;
-  if (pending_.size() > kMostPendingBytes) return count(counters_.access_lines_dropped);
+  if (pending_.size() > kMostPendingBytes) return count(counters_, Counter::access_lines_dropped);
   line_.clear();
   line_.append(log::time_text());
   line_.append(" access");

@@ -68,7 +68,7 @@ void DocumentPath::finish() {
     return observer_.on_path_failed(written.error());
   }
   if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
-  count(counters_.playlist_lines_too_long, body_->lines_too_long());
+  count(counters_, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
   // The stream queues what the socket does not take: at most what one read of the upstream became.
   if (send() == Flow::gone) return report(Flow::gone);

@@ -63,7 +63,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
                  .substr(0, kMaxLoggedRouteBytes)),
       started_ms_(environment.wheel.now_ms()) {
   gate.stream().set_observer(*this);
-  count(environment_.slot.counters.exchanges_started);
+  count(environment_.slot.counters, Counter::exchanges_started);
   count(environment_.slot.exchanges_now);
 }
 
@@ -197,7 +197,7 @@ void Exchange::begin_document(ContentCoding coding) {
   fill_in(body->setting());
   body->begin(coding);
   Counters& counters = environment_.slot.counters;
-  count(counters.playlists_rewritten);
+  count(counters, Counter::playlists_rewritten);
   path_ = std::make_unique<DocumentPath>(
       gate_->stream(), environment_.playlist_bodies, std::move(body), counters,
       static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
@@ -300,10 +300,10 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
 
 void Exchange::count_end(std::optional<Reason> failure) const {
   Counters& counters = environment_.slot.counters;
-  count(counters.bytes_to_clients, body_bytes_);
+  count(counters, Counter::bytes_to_clients, body_bytes_);
   if (failure) {
-    count(counters.exchanges_failed);
-    count(failures_of(counters, *failure));
+    count(counters, Counter::exchanges_failed);
+    count(counters, failures_of(*failure));
   }
   count_down(environment_.slot.exchanges_now);
 }

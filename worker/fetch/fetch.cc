@@ -235,7 +235,7 @@ bool Fetch::may_ask_for_rest() const {
 void Fetch::ask_for_rest() {
   release(UpstreamPool::Reuse::no);
   enter(Step::connect);
-  count(environment_.counters.resumes_tried);
+  count(environment_.counters, Counter::resumes_tried);
   const bool has_moved = std::exchange(rest_->taken, sink_->taken()) != sink_->taken();
   if (rest_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
   rest_->backoff.arm(kRestBackoff * rest_->tried);
@@ -250,7 +250,7 @@ void Fetch::continue_body(const ResponseHead& head) {
   if (auto is_rest = rest_->wanted.check(head, sink_->taken()); !is_rest) {
     return fail(is_rest.error());
   }
-  count(environment_.counters.resumes_done);
+  count(environment_.counters, Counter::resumes_done);
   ++rest_->resumed;
   enter(Step::read_body);
   connection_->relay_into(*sink_);

@@ -2,22 +2,24 @@
 
 #include "worker/http/grammar.h"
 #include "worker/http/head_writer.h"
+#include "worker/http/json_string.h"
 
 namespace streamgate {
 namespace {
 
 constexpr size_t kUsualHeadBytes = 640;
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
-constexpr size_t kMostAskedHeaderBytes = size_t{4} * 1024;
+constexpr size_t kMaxAllowedHeadersBytes = size_t{4} * 1024;
 
 bool has_body(int status) { return status != 204 && status != 304; }
 
-// What the browser wants to send, without anything that is no field name; `*` if it named nothing.
+// The field names that the browser wants to send, without those that are not tokens; `*` if there
+// are none.
 std::string allowed_headers(const RequestHead& client) {
   std::string allowed;
   const auto asked = find_field(client.fields, "Access-Control-Request-Headers");
   http::for_each_element(asked.value_or(""), [&](std::string_view name) {
-    if (!http::is_token(name) || allowed.size() + name.size() > kMostAskedHeaderBytes) return;
+    if (!http::is_token(name) || allowed.size() + name.size() > kMaxAllowedHeadersBytes) return;
     if (!allowed.empty()) allowed += ", ";
     allowed += name;
   });
@@ -47,17 +49,15 @@ std::string write_own_response(const OwnResponse& response, const CorsConfig& co
 std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
                                  const CorsConfig& cors) {
   const ReasonInfo& info = info_of(error.reason);
-  // None of the texts holds a byte that JSON would want escaped: they are all our own sentences.
-  std::string body = R"({"error":")";
-  body += info.token;
-  body += R"(","message":")";
-  body += info.message;
-  // Which rule the URL breaks helps whoever pasted it, and tells nothing of any network.
-  if (error.reason == Reason::bad_url && !error.detail.empty()) {
-    body += R"(","detail":")";
-    body += error.detail;
+  std::string body = R"({"error":)";
+  append_json_string(info.token, body);
+  body += R"(,"message":)";
+  append_json_string(info.message, body);
+  if (!error.client_detail.empty()) {
+    body += R"(,"detail":)";
+    append_json_string(error.client_detail, body);
   }
-  body += R"(","status":)";
+  body += R"(,"status":)";
   body += std::to_string(info.status);
   body += "}\n";
 
@@ -66,7 +66,7 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   response.content_type = "application/json";
   response.body = body;
   response.error_token = info.token;
-  // RFC 9110 15.5.6 demands Allow.
+  // Required (RFC 9110 15.5.6).
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
   response.head_only = head_only;
   response.keep_alive = keep_alive;

@@ -1,6 +1,6 @@
-// The answers that Streamgate gives itself: errors, health, preflight.
+// The answers that come from Streamgate itself and from no upstream: errors, health, preflight.
 //
-// Each function returns a whole response, ready to send.
+// Each function returns a complete response, ready to send.
 #pragma once
 
 #include <string>
@@ -12,12 +12,12 @@
 
 namespace streamgate {
 
-// Our own answers. JSON body with the stable reason, X-Streamgate-Error, no-store, CORS.
+// Sent with no-store, nosniff and CORS fields. The views are read before the call returns.
 struct OwnResponse {
   int status = 200;
   std::string_view content_type;
   std::string_view body;
-  std::string_view error_token;   // empty: not an error
+  std::string_view error_token;   // for X-Streamgate-Error; empty: not an error
   std::string_view extra_fields;  // whole lines with CRLF
   bool head_only = false;
   bool keep_alive = true;
@@ -25,12 +25,13 @@ struct OwnResponse {
 };
 std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
 
-// The answer to a failure: head and JSON body, `Connection: close` unless keep_alive.
+// The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. Of the error's
+// texts only `client_detail` is in it. `Connection: close` unless keep_alive.
 std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
                                  const CorsConfig& cors);
 
-// The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, asked-for headers that
-// are tokens, exposed headers, max age.
+// The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, the requested
+// headers that are tokens, exposed headers, max age.
 std::string write_preflight_response(const RequestHead& client, bool keep_alive,
                                      const CorsConfig& cors);
 

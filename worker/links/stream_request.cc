@@ -104,7 +104,7 @@ bool is_refused_header(std::string_view name) {
 Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
 }
-Error bad_url(std::string_view detail) { return Error{Reason::bad_url, std::string(detail)}; }
+Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
 // What was found in the query, before the upstream's URL is put together.
 struct Found {
@@ -216,7 +216,7 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
 
   // The fragment of a pasted URL is never sent (RFC 9110 7.1).
   auto upstream = parse_http_url(std::string_view(*found.url).substr(0, found.url->find('#')));
-  if (!upstream) return bad_url(upstream.error().detail);
+  if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
   for (const auto& [name, raw] : found.foreign) {
     if (name.starts_with("_HLS_")) {

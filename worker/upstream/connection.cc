@@ -227,7 +227,7 @@ Pipe* UpstreamConnection::pipe_for_body() {
 }
 
 void UpstreamConnection::count_received(size_t bytes) {
-  count(tools_.counters.bytes_from_upstreams, bytes);
+  count(tools_.counters, Counter::bytes_from_upstreams, bytes);
   if (step_ != Step::relaying_body) return;
   rate_.add(bytes);
   arm_deadline();
@@ -267,7 +267,7 @@ UpstreamConnection::GoOn UpstreamConnection::receive_into(Pipe& pipe, size_t mos
   }
   received = pipe.bytes();
   count_received(received);
-  count(tools_.counters.bytes_spliced, received);
+  count(tools_.counters, Counter::bytes_spliced, received);
   parser_.skip_body(received);
   const uint64_t loan = loan_;
   sink_->on_piped();

@@ -147,7 +147,7 @@ class UpstreamPool::Attempt final : public Retirable, private Dialer::Observer {
 
  private:
   void on_dialed(UniqueFd fd, Ssl ssl, const SocketAddress& address) override {
-    count(state_.counters.upstream_connections_opened);
+    count(state_.counters, Counter::upstream_connections_opened);
     Pooled& connection = state_.adopt(url_, address, std::move(fd), std::move(ssl));
     connection.begin_loan();
     observer_.on_connected(connection);
@@ -184,7 +184,7 @@ UpstreamConnection* UpstreamPool::acquire(const HttpUrl& url,
                                           AttemptHandle& attempt) {
   if (freshness == Freshness::reuse_allowed) {
     if (Pooled* connection = state_->take_idle(url, addresses)) {
-      count(state_->counters.upstream_connections_reused);
+      count(state_->counters, Counter::upstream_connections_reused);
       connection->begin_loan();
       return connection;
     }

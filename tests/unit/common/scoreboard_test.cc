@@ -22,35 +22,21 @@ TEST(Scoreboard, TotalsSurviveTheReuseOfASlot) {
   ASSERT_TRUE(made);
   Scoreboard board = *std::move(made);
   const auto total = [&] {
-    return total_of(&Counters::bytes_to_clients, board.board(), board.slots());
+    return total_of(Counter::bytes_to_clients, board.board(), board.slots());
   };
   board.take();
   board.take();
-  count(board.slots()[0].counters.bytes_to_clients, 100);
-  count(board.slots()[1].counters.bytes_to_clients, 10);
+  count(board.slots()[0].counters, Counter::bytes_to_clients, 100);
+  count(board.slots()[1].counters, Counter::bytes_to_clients, 10);
   board.slots()[0].exchanges_now = 3;
   EXPECT_EQ(110U, total());
   board.retire(0);
   EXPECT_EQ(110U, total());
   EXPECT_EQ(0U, board.slots()[0].exchanges_now.load());
   board.take();
-  EXPECT_EQ(0U, board.slots()[0].counters.bytes_to_clients.load());
-  count(board.slots()[0].counters.bytes_to_clients);
+  EXPECT_EQ(0U, board.slots()[0].counters[Counter::bytes_to_clients].load());
+  count(board.slots()[0].counters, Counter::bytes_to_clients);
   EXPECT_EQ(111U, total());
-}
-
-TEST(Scoreboard, EachReasonHasACounterOfItsOwn) {
-  Counters counters;
-  for (size_t i = 0; i < kReasonCount; ++i) {
-    const auto reason = static_cast<Reason>(i);
-    EXPECT_EQ("failed_" + std::string(token_of(reason)), kFailureCounters[i].name);
-    count(failures_of(counters, reason), i + 1);
-  }
-  for (size_t i = 0; i < kReasonCount; ++i) {
-    const CounterInfo& info = kCounters[kGeneralCounters.size() + i];
-    EXPECT_EQ(kFailureCounters[i].name, info.name);
-    EXPECT_EQ(i + 1, (counters.*info.member).load());
-  }
 }
 
 TEST(Scoreboard, SlotsDoNotShareCacheLines) {

@@ -63,8 +63,8 @@ int fake_worker(const Heritage& heritage) {
   Shared& board = shared();
   const Manner manner = board.manner;
   Slot& slot = heritage.slots[heritage.slot_index];
-  count(slot.counters.exchanges_started);
-  board.total_seen = total_of(&Counters::exchanges_started, *heritage.board, heritage.slots);
+  count(slot.counters, Counter::exchanges_started);
+  board.total_seen = total_of(Counter::exchanges_started, *heritage.board, heritage.slots);
   board.last_fork_ms = monotonic_ms();
   board.last_pid = ::getpid();
   board.listeners = static_cast<int>(heritage.listeners.size());

@@ -64,19 +64,19 @@ TEST(ForeignScoreboard, IsReadByNameWhereverThingsStand) {
   const auto board = ForeignScoreboard::open(std::move(memory.file), foreign_layout());
   ASSERT_TRUE(board) << board.error().detail;
   Slot slot;
-  slot.counters.playlists_rewritten = 77;  // of a worker that had the slot before
+  slot.counters[Counter::playlists_rewritten] = 77;  // of a worker that had the slot before
   board->mirror(2, slot);
   EXPECT_EQ(WorkerState::draining, slot.state.load());
   EXPECT_EQ(1111, slot.started_ms);
   EXPECT_EQ(2222, slot.beat_ms);
   EXPECT_EQ(3U, slot.exchanges_now);
   EXPECT_EQ(0U, slot.connections_now);
-  EXPECT_EQ(4'000'000'000'000U, slot.counters.bytes_to_clients);
-  EXPECT_EQ(0U, slot.counters.playlists_rewritten);
+  EXPECT_EQ(4'000'000'000'000U, slot.counters[Counter::bytes_to_clients]);
+  EXPECT_EQ(0U, slot.counters[Counter::playlists_rewritten]);
   memory.put<uint64_t>(slot_2 + 72, 4'000'000'000'001);
   memory.put<uint32_t>(slot_2 + 92, 1);  // a state that we do not know changes nothing
   board->mirror(2, slot);
-  EXPECT_EQ(4'000'000'000'001U, slot.counters.bytes_to_clients);
+  EXPECT_EQ(4'000'000'000'001U, slot.counters[Counter::bytes_to_clients]);
   EXPECT_EQ(WorkerState::draining, slot.state.load());
 }
 
@@ -87,10 +87,10 @@ TEST(ForeignScoreboard, HandsOnTheCountersOfWorkersThatAreGone) {
   const auto board = ForeignScoreboard::open(std::move(memory.file), foreign_layout());
   ASSERT_TRUE(board);
   Board own;
-  count(own.retired.bytes_to_clients, 100);
+  count(own.retired, Counter::bytes_to_clients, 100);
   board->hand_on_retired(own);
-  EXPECT_EQ(112U, own.retired.bytes_to_clients);
-  EXPECT_EQ(0U, own.retired.exchanges_started);
+  EXPECT_EQ(112U, own.retired[Counter::bytes_to_clients]);
+  EXPECT_EQ(0U, own.retired[Counter::exchanges_started]);
 }
 
 TEST(ForeignScoreboard, TellsItsWorkersThatTheServiceStops) {
@@ -142,13 +142,13 @@ TEST(ScoreboardLayout, OfThisProgramIsPossibleAndNamesEveryCounter) {
   }
   auto made = Scoreboard::create(3);
   ASSERT_TRUE(made);
-  made->slots()[1].counters.access_lines_dropped = 5;
+  made->slots()[1].counters[Counter::access_lines_dropped] = 5;
   made->slots()[1].state = WorkerState::ready;
   const auto same = ForeignScoreboard::open(UniqueFd(::dup(made->file())), layout);
   ASSERT_TRUE(same);
   Slot copy;
   same->mirror(1, copy);
-  EXPECT_EQ(5U, copy.counters.access_lines_dropped);
+  EXPECT_EQ(5U, copy.counters[Counter::access_lines_dropped]);
   EXPECT_EQ(WorkerState::ready, copy.state.load());
 }
 

@@ -14,7 +14,7 @@ StatusReport example() {
   report.written_us = 1'234'567;
   report.addresses = "127.0.0.1:8080,unix:/run/a b";
   report.workers = {{43, 0, 3, "ready", 60, 7, 2}, {41, 1, 2, "draining", 61, 1, 1}};
-  report.totals.assign(kCounters.size(), 9);
+  report.totals.assign(kCounterCount, 9);
   return report;
 }
 
@@ -31,7 +31,7 @@ TEST(StatusReport, ReadsAsOneLinePerThing) {
 
 TEST(StatusReport, AReasonThatNeverOccurredIsLeftOut) {
   StatusReport report = example();
-  report.totals.assign(kCounters.size(), 0);
+  report.totals.assign(kCounterCount, 0);
   report.totals.back() = 3;
   const std::string text = print_status(report);
   EXPECT_EQ("0", status_value(text, "total", "bytes_to_clients"));

@@ -91,14 +91,14 @@ TEST_F(InheritanceTest, TheGenerationThatServesGoesOnAsItWas) {
 
 TEST_F(InheritanceTest, AScoreboardOfTheSameLayoutIsTheSameMemory) {
   scoreboard_->take();
-  scoreboard_->slots()[0].counters.exchanges_started = 8;
+  scoreboard_->slots()[0].counters[Counter::exchanges_started] = 8;
   Handover before = handover();
   before.workers.push_back(
       {4711, 0, 4, 9, {WorkerProcess::Order::drain, std::nullopt, true}, 0, 0});
   auto taken = Inheritance::take(before);
   ASSERT_TRUE(taken) << taken.error().detail;
-  scoreboard_->slots()[0].counters.exchanges_started = 9;
-  EXPECT_EQ(9U, taken->workers[0].slot().counters.exchanges_started);
+  scoreboard_->slots()[0].counters[Counter::exchanges_started] = 9;
+  EXPECT_EQ(9U, taken->workers[0].slot().counters[Counter::exchanges_started]);
   EXPECT_EQ(WorkerProcess::Order::drain, taken->workers[0].order());
   EXPECT_FALSE(taken->workers[0].home());
   EXPECT_EQ(1U, taken->scoreboard.take());
@@ -108,14 +108,14 @@ TEST_F(InheritanceTest, AScoreboardOfTheSameLayoutIsTheSameMemory) {
 // not when it leaves.
 TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeave) {
   const auto total_of_all = [](Scoreboard& board) {
-    return total_of(&Counters::bytes_to_clients, board.board(), board.slots());
+    return total_of(Counter::bytes_to_clients, board.board(), board.slots());
   };
   const unsigned old_slot = *scoreboard_->take();
   scoreboard_->take();
-  count(scoreboard_->slots()[1].counters.bytes_to_clients, 1000);
+  count(scoreboard_->slots()[1].counters, Counter::bytes_to_clients, 1000);
   scoreboard_->retire(1);
   Slot& old = scoreboard_->slots()[old_slot];
-  count(old.counters.bytes_to_clients, 50);
+  count(old.counters, Counter::bytes_to_clients, 50);
   old.state = WorkerState::ready;
   Handover before = handover();
   before.boards[0].layout.states["dancing"] = 12;  // all that differs, and enough
@@ -126,7 +126,7 @@ TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeav
   WorkerProcess& worker = taken->workers[0];
   ASSERT_TRUE(worker.home());
   EXPECT_TRUE(worker.is_ready());
-  count(old.counters.bytes_to_clients, 7);
+  count(old.counters, Counter::bytes_to_clients, 7);
   worker.mirror();
   EXPECT_EQ(1057U, total_of_all(taken->scoreboard));
   const unsigned copy = worker.identity().slot_index;
@@ -138,7 +138,7 @@ TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeav
 TEST_F(InheritanceTest, AWorkerKeepsItsHomeOverFurtherUpgrades) {
   Scoreboard first = *Scoreboard::create(4);
   first.take();
-  count(first.slots()[0].counters.bytes_to_clients, 3);
+  count(first.slots()[0].counters, Counter::bytes_to_clients, 3);
   ScoreboardLayout first_layout = own_layout(4);
   first_layout.states["dancing"] = 12;
   for (const bool layout_changes_again : {false, true}) {
@@ -155,7 +155,7 @@ TEST_F(InheritanceTest, AWorkerKeepsItsHomeOverFurtherUpgrades) {
     EXPECT_EQ(layout_changes_again ? 0U : 6U, worker.identity().slot_index);
     WorkerProcess same = worker;
     same.mirror();
-    EXPECT_EQ(3U, same.slot().counters.bytes_to_clients);
+    EXPECT_EQ(3U, same.slot().counters[Counter::bytes_to_clients]);
   }
 }
 

@@ -118,7 +118,7 @@ TEST_F(DocumentPathTest, LinesThatAreTooLongAreCounted) {
   begin();
   path->write("#EXTM3U\n" + std::string(2000, 'x') + "\n");
   path->finish();
-  EXPECT_EQ(counters.playlist_lines_too_long.load(), 1U);
+  EXPECT_EQ(counters[Counter::playlist_lines_too_long].load(), 1U);
 }
 
 TEST_F(DocumentPathTest, AClientThatLeftIsReported) {

@@ -262,7 +262,7 @@ TEST_F(FetchTest, TheRestOfACutBodyIsAskedFor) {
   EXPECT_EQ(observer.log, "head body end ");
   EXPECT_EQ(observer.body, "helloworld");
   EXPECT_EQ(fetch->resumed(), 1U);
-  EXPECT_EQ(counters.resumes_done.load(), 1U);
+  EXPECT_EQ(counters[Counter::resumes_done].load(), 1U);
 }
 
 TEST_F(FetchTest, ARestOfAnotherVersionIsRefused) {

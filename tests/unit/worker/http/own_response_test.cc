@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-TEST(OwnResponseTest, SaysWhatWentWrongTwice) {
+TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
   const ReadHead head = read_head(write_error_response({Reason::dns_failed, {}}, false, true, {}));
   EXPECT_EQ(head.first_line, "HTTP/1.1 502 Bad Gateway");
   EXPECT_EQ(head["X-Streamgate-Error"], "dns_failed");
@@ -25,16 +25,28 @@ TEST(OwnResponseTest, SaysWhatWentWrongTwice) {
             "resolved.\",\"status\":502}\n");
 }
 
-TEST(OwnResponseTest, SaysWhichRuleAUrlBreaksAndNothingOfOtherFailures) {
-  const ReadHead url = read_head(
-      write_error_response({Reason::bad_url, "userinfo is not allowed"}, false, true, {}));
-  EXPECT_NE(url.body.find(R"("detail":"userinfo is not allowed")"), std::string::npos);
-  const ReadHead target =
-      read_head(write_error_response({Reason::target_forbidden, "10.0.0.1"}, false, true, {}));
-  EXPECT_EQ(target.body.find("10.0.0.1"), std::string::npos);
+TEST(OwnResponseTest, ErrorBodyHasTheDetailForTheClientAndNotTheOneForTheLog) {
+  const Error url = Error::for_client(Reason::bad_url, "userinfo is not allowed");
+  EXPECT_EQ(read_head(write_error_response(url, false, true, {})).body,
+            R"({"error":"bad_url","message":"The url parameter is missing or not a usable http(s) )"
+            R"(URL.","detail":"userinfo is not allowed","status":400})"
+            "\n");
+  for (const Reason reason : {Reason::target_forbidden, Reason::bad_url}) {
+    const std::string text = write_error_response({reason, "10.0.0.1"}, false, true, {});
+    EXPECT_EQ(text.find("10.0.0.1"), std::string::npos);
+    EXPECT_EQ(text.find("detail"), std::string::npos);
+  }
 }
 
-TEST(OwnResponseTest, CarriesTheDate) {
+TEST(OwnResponseTest, TextForTheClientIsEscapedForJson) {
+  const Error error = Error::for_client(Reason::bad_url, "a\"b\\c\r\n\xff\xc3\xa9");
+  const ReadHead head = read_head(write_error_response(error, false, true, {}));
+  EXPECT_NE(head.body.find("\"detail\":\"a\\\"b\\\\c\\u000d\\u000a\\ufffd\xc3\xa9\","),
+            std::string::npos)
+      << head.body;
+}
+
+TEST(OwnResponseTest, HasTheCurrentDate) {
   const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, false, true, {}));
   const std::string date = head["Date"];
   tm parts{};
@@ -44,20 +56,20 @@ TEST(OwnResponseTest, CarriesTheDate) {
   EXPECT_NEAR(static_cast<double>(::timegm(&parts)), static_cast<double>(::time(nullptr)), 5.0);
 }
 
-TEST(OwnResponseTest, SendsNoBodyToHead) {
+TEST(OwnResponseTest, HeadGetsNoBody) {
   const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, true, false, {}));
   EXPECT_EQ(head.body, "");
   EXPECT_GT(std::stoi(head["Content-Length"]), 0);
   EXPECT_EQ(head["Connection"], "close");
 }
 
-TEST(OwnResponseTest, SaysWhichMethodsAreAllowed) {
+TEST(OwnResponseTest, MethodNotAllowedHasAllow) {
   const ReadHead head =
       read_head(write_error_response({Reason::method_not_allowed, {}}, false, true, {}));
   EXPECT_EQ(head["Allow"], "GET, HEAD, OPTIONS");
 }
 
-TEST(OwnResponseTest, AnswersWhatIsNoError) {
+TEST(OwnResponseTest, ResponseThatIsNotAnErrorHasNoErrorHeader) {
   OwnResponse response;
   response.content_type = "text/plain";
   response.body = "ok\n";
@@ -75,7 +87,7 @@ TEST(OwnResponseTest, AnswersWhatIsNoError) {
   EXPECT_EQ(head.body, "");
 }
 
-TEST(OwnResponseTest, AnswersPreflights) {
+TEST(OwnResponseTest, PreflightAllowsTheRequestedHeadersThatAreTokens) {
   RequestHead client;
   client.fields = {{"Origin", "http://p"},
                    {"Access-Control-Request-Method", "GET"},

@@ -33,7 +33,7 @@ TEST_F(UpstreamConnectionTest, HandsOnHeadBodyAndEndInThisOrder) {
   EXPECT_EQ(recorder.status, 200);
   EXPECT_EQ(recorder.body, "hello");
   EXPECT_TRUE(connection->can_be_kept());
-  EXPECT_EQ(counters.bytes_from_upstreams.load(), 43U);
+  EXPECT_EQ(counters[Counter::bytes_from_upstreams].load(), 43U);
 }
 
 TEST_F(UpstreamConnectionTest, ServesOneLoanAfterTheOther) {

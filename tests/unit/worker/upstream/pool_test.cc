@@ -101,8 +101,8 @@ TEST_F(UpstreamPoolTest, LendsAConnectionAgainAfterItHasBeenGivenBack) {
   EXPECT_TRUE(second->reused());
   exchange(*second, server.peer(0));
   EXPECT_EQ(server.peers.size(), 1U);
-  EXPECT_EQ(counters.upstream_connections_opened.load(), 1U);
-  EXPECT_EQ(counters.upstream_connections_reused.load(), 1U);
+  EXPECT_EQ(counters[Counter::upstream_connections_opened].load(), 1U);
+  EXPECT_EQ(counters[Counter::upstream_connections_reused].load(), 1U);
 }
 
 TEST_F(UpstreamPoolTest, ClosesWhatMayNotBeUsedAgain) {

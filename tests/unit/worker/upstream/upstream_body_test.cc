@@ -93,8 +93,9 @@ TEST_P(UpstreamBodyTest, ComesWholeAndInOrderAndTheConnectionIsKept) {
   EXPECT_TRUE(recorder.ended);
   EXPECT_TRUE(client.body == content);
   EXPECT_EQ(GetParam(), client.piped > 2'000'000);
-  EXPECT_EQ(client.piped, counters.bytes_spliced.load());
-  EXPECT_EQ(head(content.size()).size() + content.size(), counters.bytes_from_upstreams.load());
+  EXPECT_EQ(client.piped, counters[Counter::bytes_spliced].load());
+  EXPECT_EQ(head(content.size()).size() + content.size(),
+            counters[Counter::bytes_from_upstreams].load());
   EXPECT_TRUE(connection->can_be_kept());
 }
 

@@ -1,0 +1,99 @@
+// What a worker counts: one table, indexed by Counter, in which each counter has its name, its help
+// text and its label. The status file, the handover to another program and total_of() follow from
+// it.
+//
+// A counter only grows. Names are stable: another version of the program finds a counter by them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string_view>
+
+#include "common/reason.h"
+
+namespace streamgate {
+
+// Rows: name and help text. A macro for the reason that STREAMGATE_REASONS gives.
+// clang-format off
+#define STREAMGATE_COUNTERS(ROW)                                                                  \
+  ROW(connections_accepted, "Client connections accepted.")                                       \
+  ROW(connections_refused, "Client connections answered with 503: limits.connections was reached.")\
+  ROW(requests_refused, "Requests rejected before an exchange was started.")                      \
+  ROW(exchanges_started, "Exchanges started: client requests with a valid head.")                 \
+  ROW(exchanges_failed, "Exchanges that ended with a reason other than ok.")                      \
+  ROW(bytes_to_clients, "Body bytes sent to clients.")                                            \
+  ROW(bytes_from_upstreams, "Bytes received from upstreams, heads included.")                     \
+  ROW(upstream_connections_opened, "Connections to upstreams opened.")                            \
+  ROW(upstream_connections_reused, "Requests sent on an idle upstream connection.")               \
+  ROW(playlists_rewritten, "Playlists rewritten.")                                                \
+  ROW(playlist_lines_too_long, "Playlist lines longer than limits.playlist_line.")                \
+  ROW(access_lines_dropped, "Access log lines dropped because the log was too slow.")             \
+  ROW(bytes_spliced, "Bytes of bytes_from_upstreams that were spliced without being copied.")     \
+  ROW(resumes_tried, "Requests for the rest of a truncated body.")                                \
+  ROW(resumes_done, "Requests of resumes_tried that got the rest.")
+// clang-format on
+
+// The failures by reason follow the others, in the order of Reason.
+enum class Counter : uint8_t {
+#define STREAMGATE_ENUMERATOR(name, help) name,
+#define STREAMGATE_FAILURE(token, status, message) failed_##token,
+  STREAMGATE_COUNTERS(STREAMGATE_ENUMERATOR) STREAMGATE_REASONS(STREAMGATE_FAILURE)
+#undef STREAMGATE_FAILURE
+#undef STREAMGATE_ENUMERATOR
+};
+
+struct CounterInfo {
+  Counter counter;
+  std::string_view name;
+  std::string_view help;    // one sentence
+  std::string_view reason;  // the label of a failure counter: the reason's token; else empty
+};
+
+// In the order of Counter.
+inline constexpr CounterInfo kCounters[] = {
+#define STREAMGATE_INFO(name, help) {Counter::name, #name, help, {}},
+#define STREAMGATE_FAILURE(token, status, message) \
+  {Counter::failed_##token, "failed_" #token, "Exchanges that failed, by reason.", #token},
+    STREAMGATE_COUNTERS(STREAMGATE_INFO) STREAMGATE_REASONS(STREAMGATE_FAILURE)
+#undef STREAMGATE_FAILURE
+#undef STREAMGATE_INFO
+};
+
+inline constexpr size_t kCounterCount = std::size(kCounters);
+
+constexpr size_t index_of(Counter counter) { return static_cast<size_t>(counter); }
+constexpr const CounterInfo& info_of(Counter counter) { return kCounters[index_of(counter)]; }
+
+// The counter of the exchanges that failed for that reason.
+constexpr Counter failures_of(Reason reason) {
+  return static_cast<Counter>(kCounterCount - kReasonCount + static_cast<size_t>(reason));
+}
+
+// The totals of one worker. The worker writes them, any process may read them.
+class Counters {
+ public:
+  std::atomic<uint64_t>& operator[](Counter counter) { return values_[index_of(counter)]; }
+  const std::atomic<uint64_t>& operator[](Counter counter) const {
+    return values_[index_of(counter)];
+  }
+
+ private:
+  std::array<std::atomic<uint64_t>, kCounterCount> values_{};
+};
+
+// Adds to a value that only this process writes: a load and a store, no locked instruction.
+inline void count(std::atomic<uint64_t>& value, uint64_t amount = 1) {
+  value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+inline void count(Counters& counters, Counter counter, uint64_t amount = 1) {
+  count(counters[counter], amount);
+}
+// The same for a gauge that goes down.
+inline void count_down(std::atomic<uint64_t>& gauge) {
+  gauge.store(gauge.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+}  // namespace streamgate

@@ -1,0 +1,14 @@
+// Writes any bytes as a JSON string (RFC 8259 7).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace streamgate {
+
+// Appends `text` to `out` with the quotes around it. Quotes, backslashes and control bytes are
+// escaped. A byte that is not part of valid UTF-8 (RFC 3629) becomes U+FFFD, because a JSON text is
+// UTF-8.
+void append_json_string(std::string_view text, std::string& out);
+
+}  // namespace streamgate
