@@ -1,5 +1,5 @@
-// A request target from anywhere becomes a stream request that is safe to write onto a wire, or a
-// refusal; and the parameters handed down to children mean the same when they come back.
+// Any request target is refused or becomes a stream request that is safe to send upstream. The
+// query form of its link context reads back as the same context.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,29 +10,36 @@
 #include "worker/fetch/upstream_request.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
-#include "worker/links/public_origin.h"
 #include "worker/links/stream_request.h"
 
 namespace {
 
 using namespace streamgate;
 
-void check_children(const StreamRequest& request) {
-  const std::string target = request.route_path + "?url=http%3A%2F%2Fh%2F";
-  const auto child = parse_stream_request(target + request.child_parameters);
-  CHECK(child.has_value());
-  CHECK(child->child_parameters == request.child_parameters);
-  CHECK(child->headers == request.headers && child->referer == request.referer);
-  CHECK(child->upstream.path_and_query == "/");
-  const auto elsewhere = parse_stream_request(target + request.cross_origin_child_parameters);
-  CHECK(elsewhere.has_value());
-  for (const auto& [name, value] : elsewhere->headers) CHECK(!is_secret_header(name));
+std::string query_form(const LinkContext& link, ChildOrigin origin) {
+  std::string text;
+  append_query_form(link, origin, text);
+  return text;
 }
 
-// One request line, one Host, and no line that is not a field: nothing was smuggled.
+void check_children(const StreamRequest& request) {
+  const std::string target = request.route_path + "?url=http%3A%2F%2Fh%2F";
+  const std::string parameters = query_form(request.link, ChildOrigin::same);
+  const auto child = parse_stream_request(target + parameters);
+  CHECK(child.has_value());
+  CHECK(query_form(child->link, ChildOrigin::same) == parameters);
+  CHECK(child->link.headers == request.link.headers && child->link.referer == request.link.referer);
+  CHECK(child->upstream.path_and_query == "/");
+  const auto elsewhere =
+      parse_stream_request(target + query_form(request.link, ChildOrigin::other));
+  CHECK(elsewhere.has_value());
+  for (const auto& [name, value] : elsewhere->link.headers) CHECK(!is_secret_header(name));
+}
+
+// The head is one request line, one Host and fields only: nothing was smuggled.
 void check_request_head(const StreamRequest& request) {
   const FetchRequest fetched =
-      make_fetch_request(request.upstream, request, RequestHead(), UpstreamConfig());
+      make_fetch_request(request.upstream, request.link, RequestHead(), UpstreamConfig());
   const UpstreamAttempt attempt{fetched.url};
   const std::string text = write_upstream_request(attempt, fetched, UpstreamConfig());
   std::string_view left = text;
@@ -57,7 +64,7 @@ void check_request_head(const StreamRequest& request) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view target(reinterpret_cast<const char*>(data), size);
-  // What the request-head parser lets through.
+  // The request-head parser accepts only such targets.
   if (!http::all_are(http::kTargetByte, target)) return 0;
   if (route_of(target) != Route::stream) return 0;
   const auto request = parse_stream_request(target);
