@@ -18,8 +18,8 @@
 namespace streamgate {
 namespace {
 
-// How long accepting rests when there are no descriptors left: without a rest the worker would
-// spin.
+// How long accepting pauses when the process has no descriptor left. Without a pause the worker
+// would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kAcceptLogInterval{10'000};
 constexpr std::chrono::milliseconds kLookElsewhere{100};
@@ -43,9 +43,9 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
       balance_(all_slots, environment.slot),
       rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(rested_);
-  // libevent clears its blocks with calloc, and glibc's takes none from the thread's cache; with
-  // malloc given to it, it uses that and memset. Not through evhtp_set_mem_functions: evhtp
-  // compares what it is given with malloc, and goes on with calloc.
+  // glibc's calloc does not use the thread's cache. If libevent is given malloc explicitly, it
+  // calls malloc and memset instead of calloc. evhtp_set_mem_functions does not help: evhtp
+  // compares its argument with malloc and goes on with calloc.
   event_set_mem_functions(std::malloc, std::realloc, std::free);
 }
 
@@ -126,8 +126,8 @@ void Server::on_gate_closed(ClientGate& gate) {
   report_if_drained();
 }
 
-// The limit holds over all workers. Their counts are looked at a few times a second, not for each
-// connection: the scoreboard has hundreds of slots.
+// The limit holds over all workers. The scoreboard has hundreds of slots, so the counts of the
+// other workers are read a few times a second and not for each connection.
 bool Server::over_limit() {
   const int64_t now_ms = environment_.wheel.now_ms();
   if (now_ms - looked_elsewhere_ms_ >= kLookElsewhere.count()) {
@@ -144,7 +144,7 @@ bool Server::over_limit() {
 }
 
 void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
-  // evhtp's listeners carry the evhtp_t as their argument; ours is behind it.
+  // The argument of evhtp's listeners is the evhtp_t, which leads to ours.
   const void* ours = static_cast<evhtp_t*>(htp)->defaults.post_accept_cbarg;
   Server& server = static_cast<const Listener*>(ours)->server;
   if (server.accept_again_.armed()) return;
@@ -160,7 +160,7 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
   server.accept_again_.arm(kAcceptPause);
 }
 
-// libevent's accept loop ends when its listener is disabled within it.
+// Disabling the listener also ends libevent's accept loop, which is running when this is called.
 void Server::rest() {
   pause_accepting();
   resting_ = true;
@@ -187,7 +187,7 @@ void Server::drain() {
   report_if_drained();
 }
 
-// Only the sockets go: each connection that is left still works with its evhtp_t.
+// Closes the sockets only: the connections that are left still use their evhtp_t.
 void Server::stop_listening() {
   accept_again_.cancel();
   event_del(rested_.get());
@@ -196,9 +196,9 @@ void Server::stop_listening() {
 }
 
 void Server::close_all() {
-  // First, so that nobody new comes while the worker is torn down around us.
+  // First, so that no connection is accepted while the worker is being destroyed.
   stop_listening();
-  // close() takes the gate out of the map.
+  // close() removes the gate from the map.
   while (!gates_.empty()) gates_.begin()->second->close();
 }
 

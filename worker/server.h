@@ -1,5 +1,6 @@
-// evhtp set up on the inherited listening sockets: each accepted connection gets a gate, each
-// request that passes it becomes an Exchange. One of two modules that may see <evhtp.h>.
+// Accepts clients on the inherited listening sockets, by way of evhtp. Each connection gets a
+// ClientGate, and each request that passes the gate becomes an Exchange. One of the two modules
+// that may include <evhtp.h>.
 //
 // One per worker.
 #pragma once
@@ -26,7 +27,7 @@ using Evhtp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
 // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
 class Server final : private GateObserver {
  public:
-  // Told when the last connection of a draining server is gone.
+  // Called when the last connection of a draining server has closed.
   class Observer {
    public:
     virtual void on_drained() = 0;
@@ -41,14 +42,14 @@ class Server final : private GateObserver {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts on these sockets from now on, and closes this process's copies of them in drain().
+  // Accepts on these sockets from now on. drain() closes this process's copies of them.
   // tls_failed if a certificate or key cannot be used.
   Result<void> listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key);
 
-  // Closes the listeners at once; every answer closes its connection, idle connections may still
-  // ask once within drain.idle. Ends with on_drained().
+  // Closes the listeners at once. Every answer then closes its connection, and an idle connection
+  // may send one more request within drain.idle. Ends with on_drained().
   void drain();
-  // Closes the listeners and cuts everything that is left.
+  // Closes the listeners and resets the connections that are left.
   void close_all();
 
  private:
@@ -56,7 +57,7 @@ class Server final : private GateObserver {
   void on_refused(const ClientGate& gate, const Error& error) override;
   void on_gate_closed(ClientGate& gate) override;
 
-  // evhtp's set-up of one listening socket, and what its callbacks find us by.
+  // One listening socket in evhtp; the argument of evhtp's callbacks.
   struct Listener {
     Server& server;
     Evhtp htp;
@@ -80,7 +81,7 @@ class Server final : private GateObserver {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  uint64_t elsewhere_ = 0;  // connections of all other workers, when last looked at
+  uint64_t elsewhere_ = 0;  // connections of all other workers at the last look
   std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
   int64_t looked_elsewhere_ms_ = 0;                  // CLOCK_MONOTONIC
   Deadline accept_again_;                            // after the process ran out of descriptors

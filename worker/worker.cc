@@ -25,13 +25,15 @@ namespace streamgate {
 namespace {
 
 constexpr timeval kBeatInterval{1, 0};
-// What malloc keeps at the end of its heap. By default it gives back all above 128 KiB: a long
-// playlist's output went to the kernel and came again, page by page, for each of its sends.
+// Free memory that malloc keeps at the end of its heap. By default it returns everything above 128
+// KiB to the kernel: the output of a long playlist was then returned and faulted in again for each
+// send.
 constexpr int kKeptHeapBytes = 4 * 1024 * 1024;
-// Larger pieces are mapped. Would grow by itself if nothing else were set.
+// Larger blocks are mapped one by one. glibc adapts this limit by itself unless it is set.
 constexpr int kMappedBytes = 1024 * 1024;
 
-// The addresses this service can be reached at: a wildcard stands for every interface's.
+// The addresses at which this service can be reached. A wildcard stands for those of all
+// interfaces.
 std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners) {
   std::vector<SocketAddress> own;
   ifaddrs* interfaces = nullptr;
@@ -60,7 +62,7 @@ void keep_heap() {
 #endif
 }
 
-// What libevent has to say (a nameserver that does not answer, mostly), as events of our log.
+// Writes libevent's messages, most of them about a name server that does not answer, to our log.
 void log_libevent(int severity, const char* message) {
   if (severity >= EVENT_LOG_ERR) {
     log::error("libevent", {{"detail", message}});
@@ -71,10 +73,9 @@ void log_libevent(int severity, const char* message) {
   }
 }
 
-// One worker process: builds the pieces, runs, drains. Destruction is in reverse order of the
-// members, and that order is a safe one: exchanges end before what they borrow from.
-// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, and nobody deletes it by a
-// base
+// One worker process: builds the parts, runs, drains. The members' order makes destruction safe:
+// exchanges end before the pools that they borrow from.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, never deleted by its base
 class Worker final : private Server::Observer {
  public:
   explicit Worker(const Heritage& heritage)
@@ -118,7 +119,7 @@ class Worker final : private Server::Observer {
     event_base_dispatch(base_.get());
     server_.close_all();
     reaper_.reap();
-    // evdns ends the questions that are under way from the event loop, once it is told to go.
+    // evdns ends its open queries from the event loop, one turn after it is freed.
     resolver_.reset();
     event_base_loop(base_.get(), EVLOOP_NONBLOCK);
   }
@@ -143,7 +144,7 @@ class Worker final : private Server::Observer {
                                   handlers[i].second, this));
       event_add(signals_[i].get(), nullptr);
     }
-    // A hang-up of the terminal reaches the whole process group; reloading is the master's to say.
+    // A terminal that closes sends HUP to the whole process group; only the master reloads.
     ::signal(SIGHUP, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
     sigset_t all;
@@ -158,7 +159,7 @@ class Worker final : private Server::Observer {
   }
 
   void drain() {
-    if (lifeline_) event_del(lifeline_.get());  // EOF is readable for ever
+    if (lifeline_) event_del(lifeline_.get());  // at EOF it stays readable
     if (slot_.state.load() == WorkerState::draining) return;
     slot_.state.store(WorkerState::draining);
     log::info("worker.draining", {{"slot", heritage_.slot_index},

@@ -7,13 +7,15 @@
 
 namespace streamgate {
 
-// Runs in the forked child, with all signals still blocked as the master had them. Builds the
-// worker, serves until told to stop, drains, tears everything down. Returns the exit code of the
+// Runs in the forked child, which starts with the master's blocked signals. Builds the worker,
+// serves until a signal stops it, drains, destroys everything. Returns the exit code of the
 // process: kExitClean or kExitCannotStart.
 int run_worker(const Heritage& heritage);
 
-// What only a worker can judge of a configuration: CA files. Runs in the `--check` process, or in a
-// forked probe, never in the master itself.
+// Checks the parts of a configuration that need OpenSSL: CA files, certificates and keys. Runs in
+// the
+// `--check` process or in a forked probe, never in the master itself. tls_failed if a file is
+// wrong.
 Result<void> check_worker_config(const Config& config);
 
 }  // namespace streamgate

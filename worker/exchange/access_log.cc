@@ -93,8 +93,8 @@ void AccessLog::append_redacted(std::string_view key, std::string_view value) {
 void AccessLog::flush() {
   const int fd = file_.valid() ? file_.get() : STDERR_FILENO;
   while (!pending_.empty() && can_write(fd)) {
-    // A pipe that polls writable takes PIPE_BUF bytes without blocking. Whole lines, so that those
-    // of several workers do not mix.
+    // A pipe that polls writable takes PIPE_BUF bytes without blocking. Only whole lines are
+    // written, so that lines of several workers do not mix.
     size_t size = std::min<size_t>(pending_.size(), file_.valid() ? pending_.size() : 4096);
     const size_t line_end = pending_.rfind('\n', size - 1);
     if (line_end != std::string::npos) size = line_end + 1;

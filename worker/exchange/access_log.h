@@ -1,8 +1,8 @@
-// One line for each finished exchange and each refused request. Lines are gathered and written a
-// few times a second, so that logging costs a request no system call; a reader that does not keep
-// up costs lines (which are counted), never time.
+// The access log: one line for each finished exchange and each refused request. Lines are gathered
+// and written a few times a second, so a request costs no system call for its line. If the reader
+// of a pipe does not keep up, lines are dropped and counted; the worker does not wait.
 //
-// One per worker; the file is opened by the worker itself, stderr is inherited.
+// One per worker. The worker opens the file itself; stderr is inherited.
 #pragma once
 
 #include <cstdint>
@@ -24,13 +24,13 @@ struct AccessRecord {
   std::string_view route = {};   // `/stream`, without the query
   int status = 0;                // as sent to the client; 0: none went out
   std::string_view reason = {};  // `ok`, or why it failed
-  std::string_view detail = {};  // of the failure; may be empty
+  std::string_view detail = {};  // about the failure; may be empty
   uint64_t body_bytes = 0;       // to the client
   int64_t duration_ms = 0;
-  std::string_view upstream = {};  // the URL as last tried; redacted here. Empty: none
+  std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   int upstream_status = 0;
-  unsigned attempts = 0;  // upstream requests made for this exchange
-  unsigned resumed = 0;   // times that a body which was cut went on
+  unsigned attempts = 0;  // requests sent upstream
+  unsigned resumed = 0;   // how often a cut body was continued
   bool reused_connection = false;
   bool playlist = false;
 };
@@ -42,7 +42,7 @@ class AccessLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  // Opens the file, or opens it again after a rotation. On failure the old one stays.
+  // Opens the file, or opens it again after a rotation. On failure the old file stays open.
   Result<void> open();
   void write(const AccessRecord& record);
   void flush();
@@ -52,9 +52,9 @@ class AccessLog {
 
   const LogConfig& config_;
   Counters& counters_;
-  UniqueFd file_;  // not valid: stderr
+  UniqueFd file_;  // invalid: stderr
   std::string pending_;
-  TextBuffer line_;  // these two are kept for their memory
+  TextBuffer line_;  // this and the next are kept for their memory
   std::string redacted_;
   Deadline flush_deadline_;
 };

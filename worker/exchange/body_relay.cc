@@ -5,11 +5,11 @@
 namespace streamgate {
 namespace {
 
-// With less to come, copying costs no more (measured).
+// For shorter bodies copying costs no more than a pipe (measured).
 constexpr uint64_t kWorthSplicing = uint64_t{256} * 1024;
 
-// Chunks below this size leave together, up to so many bytes, with the read that they came in. A
-// system call and a packet for each chunk of a few bytes would keep the worker from its others.
+// Chunks below kSmallPieceBytes are gathered, up to kMaxGatheredBytes, until the end of the read. A
+// system call and a packet for each chunk of a few bytes would cost the worker too much time.
 constexpr size_t kSmallPieceBytes = size_t{2} * 1024;
 constexpr size_t kMaxGatheredBytes = size_t{16} * 1024;
 
@@ -38,7 +38,7 @@ void BodyRelay::finish() {
   finished_ = true;
   const Flow flow = send_gathered();
   if (flow == Flow::gone) return report(flow);
-  // The stream queues what its socket does not take; a pipe has to be emptied by us.
+  // The stream queues written bytes by itself; bytes in the pipe still have to be spliced.
   if (!holds_bytes()) observer_.on_path_sent();
 }
 

@@ -6,12 +6,14 @@
 namespace streamgate {
 namespace {
 
-// A document is gathered up to here before it is sent: most fit, and leave with a Content-Length in
-// one packet. Of a longer one, up to what the client's socket has room for: each send costs.
+// Output is gathered up to this size before it is sent. Most documents are shorter, so they leave
+// in one send with a Content-Length. A longer one is sent in pieces as large as the client's socket
+// takes, because each send costs.
 constexpr size_t kSendBytes = size_t{64} * 1024;
 constexpr size_t kMaxSendBytes = size_t{256} * 1024;
 
-// Rewritten at a time. References grow severalfold, and what has been rewritten must go out.
+// Input that is rewritten at a time. References grow several times, and all output has to be sent
+// or queued, so a piece must be small.
 constexpr size_t kPieceBytes = size_t{4} * 1024;
 
 }  // namespace
@@ -45,9 +47,9 @@ void DocumentPath::on_client_drained() {
   report(rewrite(std::exchange(unrewritten_, {})));
 }
 
-// Until the client takes no more; the rest waits for on_client_drained().
+// Rewrites until the client is full. The rest of the input waits for on_client_drained().
 Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view bytes) {
-  // Once for what is gathered, and not for each chunk of a few bytes.
+  // Asked once for the output that is gathered, not for each small chunk.
   if (body_->output().size() == 0) {
     send_at_ = std::clamp(head_sent_ ? client_.room() : 0, kSendBytes, kMaxSendBytes);
   }
@@ -58,19 +60,19 @@ Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view bytes) {
     if (body_->output().size() >= send_at_ && send() == Flow::gone) return Flow::gone;
   }
   unrewritten_ = bytes;
-  // Asking for room may have begun the wait, and then nothing was sent that would tell of it.
+  // room() may have found the client full, although nothing was sent.
   return client_.is_full() ? Flow::full : Flow::open;
 }
 
 void DocumentPath::finish() {
-  // Only what had been held back for the sniffer can wait here: little.
+  // Input can wait here only if the sniffer held it back, so it is short.
   if (auto written = body_->write(unrewritten_); !written) {
     return observer_.on_path_failed(written.error());
   }
   if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
   count(counters_, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
-  // The stream queues what the socket does not take: at most what one read of the upstream became.
+  // The stream queues what the socket does not take: at most the output of one read.
   if (send() == Flow::gone) return report(Flow::gone);
   observer_.on_path_sent();
 }

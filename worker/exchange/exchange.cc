@@ -232,7 +232,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;
-  // A playlist is always whole here, also when it came as a 206.
+  // A playlist is sent as a whole, also if it came as a 206.
   client_status_ = is_playlist ? 200 : head_->status;
   gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
                             response.keep_alive);
@@ -269,12 +269,12 @@ void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_go
 
 // --- finished ---
 
-// The one way out for everything that goes wrong.
+// Every failure ends here.
 void Exchange::fail(const Error& error) {
-  if (client_status_ != 0) {  // a head has gone out: no status can be changed any more
+  if (client_status_ != 0) {  // the head has been sent, so the status cannot change
     return finish(error.reason, error.detail, End::broken);
   }
-  // An error says nothing about keeping the connection, and an HTTP/1.0 client takes that for a no.
+  // Error answers have no `Connection: keep-alive`, without which an HTTP/1.0 client closes.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   send_own(
       status_for(error.reason),
@@ -290,7 +290,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   head_ = nullptr;
   ClientStream& client = gate_->stream();
   body_bytes_ += client.body_bytes_sent();
-  // Before the client's side ends: the head's bytes are the gate's.
+  // Before the client's side ends: the request head belongs to the gate.
   write_access_line(failure ? token_of(*failure) : "ok", detail);
   count_end(failure);
   gate_ = nullptr;

@@ -11,7 +11,7 @@
 namespace streamgate {
 namespace {
 
-// Below 1 KiB, where the C library's allocator hands blocks out fastest.
+// Below 1 KiB: the C library's allocator serves such blocks from the thread's cache.
 constexpr size_t kUsualResponseBytes = 960;
 
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
@@ -19,14 +19,14 @@ constexpr std::string_view kSegmentCaching = "public, max-age=86400, immutable";
 constexpr std::array<std::string_view, 6> kSegmentExtensions = {".ts",  ".m4s", ".mp4",
                                                                 ".m4a", ".aac", ".vtt"};
 
-// What a field is about decides whether a rewritten playlist may still carry it.
+// A rewritten playlist keeps only the fields that do not describe the upstream's bytes.
 struct RelayedField {
   std::string_view name;
-  bool about_the_bytes;  // false of other bytes than the upstream's
+  bool describes_bytes;
 };
 
-// Everything else stays behind: hop-by-hop fields, Set-Cookie, Location, and what nobody asked for.
-// Content-Length is written from the framing.
+// No other field is relayed: no hop-by-hop field, no Set-Cookie, no Location. Content-Length is
+// written from the framing.
 constexpr std::array<RelayedField, 12> kRelayedFields = {{
     {"Content-Type", true},
     {"Content-Range", true},
@@ -42,7 +42,7 @@ constexpr std::array<RelayedField, 12> kRelayedFields = {{
     {"Retry-After", false},
 }};
 
-// The index in kRelayedFields, or its size.
+// The index in kRelayedFields, or its size if the field is not relayed.
 size_t relayed_field(std::string_view name) {
   for (size_t i = 0; i < kRelayedFields.size(); ++i) {
     if (ascii::iequals(kRelayedFields[i].name, name)) return i;
@@ -57,7 +57,7 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   for (const auto& [name, value] : fields) {
     const size_t index = relayed_field(name);
     if (index == kRelayedFields.size()) continue;
-    if (response.is_playlist && kRelayedFields[index].about_the_bytes) continue;
+    if (response.is_playlist && kRelayedFields[index].describes_bytes) continue;
     if (connection_names_fields && is_for_this_hop(fields, name)) continue;
     if (seen[index] && !may_repeat(name)) continue;
     seen[index] = true;
@@ -71,8 +71,8 @@ bool is_segment(std::string_view path) {
       [&](std::string_view extension) { return ascii::iends_with(path, extension); });
 }
 
-// Only where the upstream left it open; its Expires is a decision too, except for playlists, which
-// are never what it was made for.
+// Only if the upstream said nothing about caching. For a segment its Expires counts; for a playlist
+// it does not, because the rewritten text is not the text that it was set for.
 void write_default_caching(const RelayedResponse& response, int status, HeadWriter& head) {
   const HeaderFields& fields = response.upstream.fields;
   if (status != 200 && status != 206) return;
@@ -84,7 +84,7 @@ void write_default_caching(const RelayedResponse& response, int status, HeadWrit
   }
 }
 
-// A document from anywhere would otherwise run its scripts as ours.
+// Without a sandbox the scripts of a relayed document would run in our origin.
 void write_sandbox(const RelayedResponse& response, HeadWriter& head) {
   const auto type = find_field(response.upstream.fields, "Content-Type");
   if (!type || response.is_playlist) return;
@@ -94,7 +94,7 @@ void write_sandbox(const RelayedResponse& response, HeadWriter& head) {
   }
 }
 
-// RFC 9112 6.3. Without a body, a HEAD or a 304 still tells the length of what was not sent.
+// RFC 9112 6.3. The answer to a HEAD, or a 304, tells the length of the body that it does not have.
 void write_framing(const RelayedResponse& response, int status, HeadWriter& head) {
   switch (response.framing.kind) {
     case ClientFraming::Kind::length:
@@ -113,7 +113,7 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 }  // namespace
 
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors) {
-  // A playlist that was complete as a range is sent as the whole that it is.
+  // A 206 that held the whole playlist is sent as a 200.
   const bool whole_again = response.is_playlist && response.upstream.status == 206;
   const int status = whole_again ? 200 : response.upstream.status;
   HeadWriter head(kUsualResponseBytes);

@@ -1,5 +1,5 @@
-// Writes the head of an upstream's response for the client. It is built anew from an allow-list of
-// header fields, so that nothing can be smuggled through.
+// Writes the head of an upstream's response for the client. The head is built anew from an
+// allow-list of header fields, so that nothing can be smuggled through.
 #pragma once
 
 #include <string>
@@ -10,11 +10,10 @@
 
 namespace streamgate {
 
-// One head to a client.
 struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // decides the default Cache-Control of segments
-  bool is_playlist = false;        // rewritten: type and cache fields are ours, validators dropped
+  bool is_playlist = false;        // rewritten: our type and cache fields, no validators
   ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;

@@ -11,10 +11,11 @@
 namespace streamgate {
 namespace {
 
-// Before an upstream that gave nothing at the last attempt is asked again; times the attempts.
+// Delay before the next attempt if the last one brought no byte; multiplied by the number of
+// attempts.
 constexpr std::chrono::milliseconds kRestBackoff{500};
 
-// The statuses whose Location is another place of the same thing (RFC 9110 15.4).
+// Statuses whose Location names another place of the same resource (RFC 9110 15.4).
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
@@ -87,7 +88,8 @@ void Fetch::on_resolved(const std::vector<IpAddress>& addresses) {
   addresses_.clear();
   for (const IpAddress& address : addresses) {
     const SocketAddress candidate(address, request_.url.port);
-    // One forbidden address refuses the name: mixing them is how a rebinding attack gets in.
+    // One forbidden address refuses the name: an answer that mixes public and private addresses is
+    // an attempt to get past the guard.
     if (auto allowed = environment_.guard.check_address(request_.url, candidate); !allowed) {
       return fail(allowed.error());
     }

@@ -7,8 +7,9 @@
 namespace streamgate {
 namespace {
 
-// A second in which something was changed may see another change. RFC 9110 8.8.2.2 asks for one
-// second between Last-Modified and Date if both come from one clock; who knows that they do?
+// A file may change twice in one second, so a Last-Modified is a strong validator only if it is
+// older than the answer. RFC 9110 8.8.2.2 asks for one second if both come from one clock;
+// upstreams behind several machines have several clocks.
 constexpr int64_t kSafelyOldSeconds = 60;
 
 // A quoted ETag without W/ (RFC 9110 8.8.3).
@@ -48,7 +49,7 @@ std::optional<int64_t> parse_http_date(std::string_view value) {
   if (value.size() != kLength) return std::nullopt;
   const std::string text(value);
   std::tm time{};
-  // No locale is ever set: the names are English.
+  // strptime reads English names because the process never sets a locale.
   const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &time);
   if (end == nullptr || *end != '\0') return std::nullopt;
   return ::timegm(&time);
@@ -77,7 +78,7 @@ std::optional<Resumption> Resumption::of(const ResponseHead& head) {
     out.validator_ = modified;
     out.by_date_ = true;
   } else {
-    return std::nullopt;  // a weak tag says that the bytes may differ, whatever the date says
+    return std::nullopt;  // a weak tag says that the bytes may differ, even with an old date
   }
   out.coding_ = field_or_empty(head.fields, "Content-Encoding");
   return out;

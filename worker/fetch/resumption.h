@@ -1,6 +1,6 @@
-// What it takes to go on with a body whose upstream went away in the middle: the bytes that are
-// missing are asked for with Range and If-Range (RFC 9110 13.1.5, 14.2), and the answer is believed
-// only if it says that it is exactly those, of exactly the same representation.
+// The rest of a body whose connection broke in the middle. The missing bytes are requested with
+// Range and If-Range (RFC 9110 13.1.5, 14.2). The answer is accepted only if its head says that it
+// holds exactly these bytes of exactly the same representation.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,21 @@ namespace streamgate {
 
 class Resumption {
  public:
-  // Of the response whose body was begun. None if its rest cannot be asked for: no length, no
-  // strong validator, or not one range of a known whole.
+  // From the head of the broken response. None if its rest cannot be requested: no length, no
+  // strong validator, or a 206 that is not one range of a whole of known length.
   static std::optional<Resumption> of(const ResponseHead& head);
 
-  // `taken`: how many bytes of the body have come.
+  // `taken`: bytes of the body that were received.
   bool is_complete(uint64_t taken) const { return first_ + taken > last_; }
   std::string range(uint64_t taken) const;  // the Range field
   const std::string& validator() const { return validator_; }
 
-  // Nothing if this response is the rest, else why not.
+  // truncated_body if `head` is not the head of the rest; the detail says why.
   Result<void> check(const ResponseHead& head, uint64_t taken) const;
 
  private:
-  uint64_t first_ = 0;  // places in the whole; last_ is the last byte of the body
-  uint64_t last_ = 0;
+  uint64_t first_ = 0;  // offset in the whole of the body's first byte
+  uint64_t last_ = 0;   // and of its last byte
   uint64_t whole_ = 0;
   bool by_date_ = false;   // the validator is a Last-Modified, not an ETag
   std::string validator_;  // as it was sent

@@ -20,8 +20,8 @@ constexpr V4Block block(unsigned a, unsigned b, unsigned c, unsigned d, unsigned
   return {(a << 24U) | (b << 16U) | (c << 8U) | d, bits == 0 ? 0U : ~0U << (32U - bits)};
 }
 
-// The IANA special-purpose registry (RFC 6890 and its updates), multicast and class E; and the one
-// address inside public space that is a cloud's metadata service.
+// The IANA special-purpose registry (RFC 6890 and its updates), multicast and class E, and one
+// address in public space that is a cloud's metadata service.
 constexpr std::array kSpecialV4 = {
     block(0, 0, 0, 0, 8),         // "this network", RFC 791
     block(10, 0, 0, 0, 8),        // RFC 1918
@@ -62,7 +62,7 @@ bool is_isatap(const IpAddress& address) {
   return (id[0] & 0xfdU) == 0 && id[1] == 0 && id[2] == 0x5e && id[3] == 0xfe;
 }
 
-// Global unicast is 2000::/3 (RFC 4291 2.4); out of that, what the registry sets apart.
+// Global unicast is 2000::/3 (RFC 4291 2.4) without the blocks that the registry reserves.
 bool is_public_v6(const IpAddress& address) {
   if ((address.bytes[0] & 0xe0U) != 0x20) return false;
   if (starts_with(address, {0x20, 0x01}) && (address.bytes[2] & 0xfeU) == 0) {
@@ -80,8 +80,9 @@ bool is_v4_mapped(const IpAddress& address) {
   return !address.is_v4 && starts_with(address, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
 }
 
-// What no configuration opens: not unicast, or another spelling that would get past every rule
-// about the address it stands for. 0.0.0.0 and :: mean this machine to the kernel.
+// Addresses that no configuration can open: those that are not unicast, and v4-mapped ones, which
+// would bypass the rules about the IPv4 address inside. The kernel takes 0.0.0.0 and :: as this
+// machine.
 bool is_never_a_target(const IpAddress& address) {
   if (address.is_v4) return address.bytes[0] == 0 || address.bytes[0] >= 224;
   const bool unspecified = std::all_of(address.bytes.begin(), address.bytes.end(),
@@ -89,7 +90,7 @@ bool is_never_a_target(const IpAddress& address) {
   return unspecified || address.bytes[0] == 0xff || is_v4_mapped(address);
 }
 
-// The IPv4 address that a NAT64 (RFC 6052) or 6to4 (RFC 3056) gateway would really connect to.
+// The IPv4 address that a NAT64 (RFC 6052) or 6to4 (RFC 3056) gateway connects to.
 std::optional<IpAddress> embedded_v4(const IpAddress& address) {
   if (address.is_v4) return std::nullopt;
   size_t at = 0;
@@ -107,7 +108,8 @@ std::optional<IpAddress> embedded_v4(const IpAddress& address) {
 
 bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
 
-// RFC 6761, RFC 6762, and what resolvers and clouds use inside a machine or a site.
+// Names of RFC 6761 and RFC 6762, and names that resolvers and clouds use inside a machine or a
+// site.
 bool means_this_machine(std::string_view host) {
   if (host.find('.') == std::string_view::npos) return true;
   for (const std::string_view suffix : {".localhost", ".local", ".internal", ".localdomain"}) {
@@ -142,7 +144,7 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
     return forbidden("a name of this machine or site: " + url.host);
   }
   if (config_.allow.empty() || is_allowed_by_name(url)) return {};
-  // A range in the list may still allow what the name resolves to.
+  // A range in the list may still allow the addresses of the name.
   const bool address_may_decide =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
         return pattern.kind == TargetPattern::Kind::range &&
@@ -178,8 +180,8 @@ bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {
 }
 
 bool TargetGuard::is_own(const SocketAddress& address) const {
-  // Whoever listens on every address, or on a loopback one, may be reached by all of 127.0.0.0/8,
-  // which no interface list spells out.
+  // A service on a wildcard or loopback address is reachable at all of 127.0.0.0/8, and the list of
+  // interfaces names only one address of that block.
   const auto is_v4_loopback = [](const SocketAddress& candidate) {
     return candidate.family() == AF_INET && candidate.ip().bytes[0] == 127;
   };

@@ -1,6 +1,7 @@
-// May this target be fetched? Judged twice: the name and port before DNS, and each resolved address
-// before connect(). Everything that is not public unicast is refused unless the configuration opens
-// it, the embedded forms (v4-mapped, NAT64, 6to4, Teredo, ISATAP) included.
+// Decides whether a target may be fetched. It checks twice: the name and port before DNS, and each
+// resolved address before connect(). Every address that is not public unicast is refused unless the
+// configuration opens it. That includes addresses that embed another one: v4-mapped, NAT64, 6to4,
+// Teredo, ISATAP.
 #pragma once
 
 #include <vector>
@@ -13,17 +14,18 @@
 
 namespace streamgate {
 
-// True for addresses of the public Internet: every other one is private in the sense of
+// True for addresses of the public Internet. All other addresses count as private for
 // security.allow_private.
 bool is_public_address(const IpAddress& address);
 
 class TargetGuard {
  public:
-  // `own_addresses`: what this service listens on, wildcards already expanded to the machine's
+  // `own_addresses`: the addresses this service listens on, wildcards expanded to the machine's
   // addresses. `config` outlives the guard.
   TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses);
 
-  // target_forbidden, or nothing to say yet. Names that mean this machine (localhost, *.localhost,
+  // target_forbidden if the name alone decides. Names that mean this machine (localhost,
+  // *.localhost,
   // *.local, *.internal, *.localdomain, single labels) are refused unless all private targets are
   // allowed, or the name itself is in `allow`, or a private range is open (then the address
   // decides).
@@ -34,8 +36,8 @@ class TargetGuard {
   //
   // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the
   // IPv6 forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
-  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses are never
-  // opened, by nothing.
+  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses cannot
+  // be opened.
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
 
  private:

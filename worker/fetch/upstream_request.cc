@@ -9,10 +9,10 @@
 namespace streamgate {
 namespace {
 
-// Below 1 KiB, where the C library's allocator hands blocks out fastest.
+// Below 1 KiB: the C library's allocator serves such blocks from the thread's cache.
 constexpr size_t kUsualRequestBytes = 960;
 
-// What a current Chrome on Windows sends; many upstreams answer nothing else.
+// The User-Agent of a current Chrome on Windows. Many upstreams refuse others.
 constexpr std::string_view kBrowserUserAgent =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Safari/537.36";
@@ -90,8 +90,8 @@ class UpstreamRequestWriter {
     }
   }
 
-  // The referer the player's URL asks for wins over the configuration, and the origin follows it;
-  // only an origin that is configured away stays away.
+  // The request's referer wins over the configuration, and the Origin follows it unless the
+  // configuration says `origin: none`.
   void write_referer_and_origin() {
     if (!request_.referer) {
       const std::string page = attempt_.url.origin() + "/";

@@ -63,7 +63,7 @@ TEST_F(AccessLogTest, OneLineWithStableKeysAndWithoutSecrets) {
       "reused=0 playlist=0\n");
 }
 
-TEST_F(AccessLogTest, LinesAreWrittenSoonWithoutBeingAskedFor) {
+TEST_F(AccessLogTest, LinesAreWrittenAfterAShortTime) {
   AccessLog log(config, wheel, counters);
   ASSERT_TRUE(log.open());
   log.write(record());

@@ -61,7 +61,7 @@ const HeaderFields kEverything = {{"Content-Type", "video/mp2t"},
                                   {"Access-Control-Allow-Origin", "http://only.example"},
                                   {"Access-Control-Allow-Credentials", "true"}};
 
-TEST(RelayedHeadTest, LetsOnlyTheAllowListThrough) {
+TEST(RelayedHeadTest, OnlyFieldsOfTheAllowListAreRelayed) {
   const ReadHead head = relayed({.status = 206, .fields = kEverything});
   EXPECT_EQ(head.first_line, "HTTP/1.1 206 Partial Content");
   const std::vector<std::pair<std::string, std::string>> wanted = {
@@ -86,14 +86,14 @@ TEST(RelayedHeadTest, LetsOnlyTheAllowListThrough) {
   }
 }
 
-TEST(RelayedHeadTest, DropsFieldsThatWereMeantForOneHop) {
+TEST(RelayedHeadTest, FieldsThatConnectionNamesAreDropped) {
   const ReadHead head =
       relayed({.fields = {{"ETag", "e"}, {"Age", "1"}, {"Connection", "close, etag"}}});
   EXPECT_EQ(head["ETag"], "-");
   EXPECT_EQ(head["Age"], "1");
 }
 
-TEST(RelayedHeadTest, RelaysNeitherControlBytesNorASecondContentType) {
+TEST(RelayedHeadTest, ControlBytesAndASecondContentTypeAreDropped) {
   const ReadHead head = relayed({.fields = {{"Content-Type", "a/b"},
                                             {"Content-Type", "c/d"},
                                             {"ETag",
@@ -103,7 +103,7 @@ TEST(RelayedHeadTest, RelaysNeitherControlBytesNorASecondContentType) {
   EXPECT_EQ(head["ETag"], "-");
 }
 
-TEST(RelayedHeadTest, SendsAPlaylistAsOurs) {
+TEST(RelayedHeadTest, APlaylistHasOurTypeAndNoValidators) {
   const ReadHead head = relayed({.status = 206, .fields = kEverything, .is_playlist = true});
   EXPECT_EQ(head.first_line, "HTTP/1.1 200 OK");
   EXPECT_EQ(head["Content-Type"], "application/vnd.apple.mpegurl");
@@ -116,7 +116,7 @@ TEST(RelayedHeadTest, SendsAPlaylistAsOurs) {
   EXPECT_EQ(head["Date"], "d");
 }
 
-TEST(RelayedHeadTest, CachesByDefaultOnlyWhatTheUpstreamLeftOpen) {
+TEST(RelayedHeadTest, DefaultCachingAppliesOnlyIfTheUpstreamSaidNothing) {
   const auto caching = [](int status, const std::string& path, HeaderFields fields = {},
                           bool playlist = false) {
     return relayed({.status = status,
@@ -138,7 +138,7 @@ TEST(RelayedHeadTest, CachesByDefaultOnlyWhatTheUpstreamLeftOpen) {
   EXPECT_EQ(caching(200, "/a.ts", {{"Cache-Control", "max-age=2"}}, true), "max-age=2");
 }
 
-TEST(RelayedHeadTest, FramesForTheClientsVersion) {
+TEST(RelayedHeadTest, FramingFollowsTheClientsVersion) {
   using Kind = ClientFraming::Kind;
   ReadHead head = relayed({.framing = {Kind::chunked, 0}});
   EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "chunked--");
@@ -152,7 +152,7 @@ TEST(RelayedHeadTest, FramesForTheClientsVersion) {
   EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "--close");
 }
 
-TEST(RelayedHeadTest, TellsTheLengthOfABodyThatIsNotSent) {
+TEST(RelayedHeadTest, HeadAnd304TellTheLengthOfTheBodyTheyDoNotHave) {
   using Kind = ClientFraming::Kind;
   const auto length = [](int status, bool playlist) {
     const ReadHead head = relayed({.status = status,
@@ -168,7 +168,7 @@ TEST(RelayedHeadTest, TellsTheLengthOfABodyThatIsNotSent) {
   EXPECT_EQ(length(200, true), "-");
 }
 
-TEST(RelayedHeadTest, OpensItselfToBrowsers) {
+TEST(RelayedHeadTest, CorsFieldsAreSent) {
   ReadHead head = relayed({});
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
   EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
@@ -182,7 +182,7 @@ TEST(RelayedHeadTest, OpensItselfToBrowsers) {
   EXPECT_EQ(head["Vary"], "Origin");
 }
 
-TEST(RelayedHeadTest, LocksDocumentsThatCouldRunScripts) {
+TEST(RelayedHeadTest, DocumentsThatCouldRunScriptsAreSandboxed) {
   const auto policy = [](const char* type) {
     return relayed({.fields = {{"Content-Type", type}}})["Content-Security-Policy"];
   };
@@ -193,7 +193,7 @@ TEST(RelayedHeadTest, LocksDocumentsThatCouldRunScripts) {
   EXPECT_EQ(policy("video/mp2t"), "-");
 }
 
-TEST(RelayedHeadTest, NamesEveryStatus) {
+TEST(RelayedHeadTest, EveryStatusHasAReasonPhrase) {
   EXPECT_EQ(relayed({.status = 416}).first_line, "HTTP/1.1 416 Range Not Satisfiable");
   EXPECT_EQ(relayed({.status = 599}).first_line, "HTTP/1.1 599 Unknown");
   EXPECT_EQ(reason_phrase(200), "OK");

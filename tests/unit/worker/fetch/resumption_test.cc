@@ -20,7 +20,7 @@ ResponseHead head_of(int status, uint64_t length, Fields fields) {
 
 const Fields kTagged = {{"ETag", "\"v1\""}};
 
-TEST(Resumption, AsksForWhatIsMissingOfAWhole) {
+TEST(Resumption, RequestsTheMissingBytesOfAWhole) {
   const auto rest = Resumption::of(head_of(200, 1000, kTagged));
   ASSERT_TRUE(rest);
   EXPECT_EQ("bytes=0-999", rest->range(0));
@@ -30,7 +30,7 @@ TEST(Resumption, AsksForWhatIsMissingOfAWhole) {
   EXPECT_TRUE(rest->is_complete(1000));
 }
 
-TEST(Resumption, AsksForWhatIsMissingOfARange) {
+TEST(Resumption, RequestsTheMissingBytesOfARange) {
   const auto rest = Resumption::of(
       head_of(206, 100, {{"etag", "\"v1\""}, {"Content-Range", "bytes 500-599/1000"}}));
   ASSERT_TRUE(rest);
@@ -50,7 +50,7 @@ TEST(Resumption, NeedsAStrongValidator) {
   const auto rest = Resumption::of(head_of(200, 1000, {modified, later}));
   ASSERT_TRUE(rest);
   EXPECT_EQ(modified.value, rest->validator());
-  // A server that calls its tag weak means that the bytes may differ.
+  // A weak tag says that the bytes may differ.
   EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "W/\"v1\""}, modified, later})));
 }
 
@@ -78,11 +78,11 @@ class Rest : public testing::Test {
   ResponseHead first = head_of(200, 1000, kTagged);
 };
 
-TEST_F(Rest, IsTheMissingBytesOfTheSameRepresentation) {
+TEST_F(Rest, TheMissingBytesOfTheSameRepresentationAreAccepted) {
   EXPECT_TRUE(is_rest(answer("bytes 400-999/1000", 600, "\"v1\"")));
 }
 
-TEST_F(Rest, IsNothingElse) {
+TEST_F(Rest, EveryOtherAnswerIsRefused) {
   EXPECT_FALSE(is_rest(answer("bytes 399-999/1000", 601, "\"v1\"")));
   EXPECT_FALSE(is_rest(answer("bytes 401-999/1000", 599, "\"v1\"")));
   EXPECT_FALSE(is_rest(answer("bytes 400-998/1000", 599, "\"v1\"")));
@@ -102,7 +102,7 @@ TEST_F(Rest, IsNothingElse) {
   EXPECT_FALSE(is_rest(chunked));
 }
 
-TEST_F(Rest, MustRepeatTheDateItWasAskedBy) {
+TEST_F(Rest, ADateThatWasTheValidatorMustComeBack) {
   const HeaderField modified{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"};
   first = head_of(200, 1000, {modified, {"Date", "Mon, 07 Nov 1994 08:49:37 GMT"}});
   ResponseHead again = head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}});
@@ -113,7 +113,7 @@ TEST_F(Rest, MustRepeatTheDateItWasAskedBy) {
   EXPECT_FALSE(is_rest(again));
 }
 
-TEST(HttpDate, IsReadInItsOneFormOnly) {
+TEST(HttpDate, OnlyTheFixedFormIsParsed) {
   EXPECT_EQ(784'111'777, parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
   EXPECT_EQ(std::nullopt, parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT"));
   EXPECT_EQ(std::nullopt, parse_http_date("Sun, 06 Nov 1994 08:49:37 CET"));

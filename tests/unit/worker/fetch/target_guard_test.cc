@@ -40,7 +40,7 @@ bool allows_address(const SecurityConfig& config, const std::string& address, ui
   return TargetGuard(config, {}).check_address(url_of(host, port), at(address, port)).has_value();
 }
 
-TEST(TargetGuard, KnowsWhichAddressesArePublic) {
+TEST(TargetGuard, OnlyPublicUnicastAddressesArePublic) {
   for (const char* address :
        {"1.2.3.4",         "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
         "100.128.0.0",     "126.255.255.255", "128.0.0.0",       "169.253.255.255",
@@ -93,7 +93,7 @@ TEST(TargetGuard, KnowsWhichAddressesArePublic) {
   }
 }
 
-TEST(TargetGuard, RefusesNamesOfThisMachineBeforeTheyAreResolved) {
+TEST(TargetGuard, NamesOfThisMachineAreRefusedBeforeDns) {
   const SecurityConfig config;
   for (const char* host : {"localhost", "x.localhost", "printer.local", "metadata.google.internal",
                            "a.localdomain", "intranet", "ip6-loopback"}) {
@@ -101,11 +101,11 @@ TEST(TargetGuard, RefusesNamesOfThisMachineBeforeTheyAreResolved) {
   }
   for (const char* host :
        {"a.test", "localhost.example.com", "notlocal.example", "1.2.3.4", "::1"}) {
-    EXPECT_TRUE(allows_name(config, host)) << host;  // a literal is judged as an address
+    EXPECT_TRUE(allows_name(config, host)) << host;  // a literal is checked as an address
   }
 }
 
-TEST(TargetGuard, LetsTheConfigurationOpenNamesOfThisMachine) {
+TEST(TargetGuard, TheConfigurationCanOpenNamesOfThisMachine) {
   SecurityConfig all;
   all.allow_all_private = true;
   EXPECT_TRUE(allows_name(all, "localhost"));
@@ -122,7 +122,7 @@ TEST(TargetGuard, LetsTheConfigurationOpenNamesOfThisMachine) {
   EXPECT_FALSE(allows_name(by_port, "localhost"));
 }
 
-TEST(TargetGuard, OpensExactlyTheRangesOfAllowPrivate) {
+TEST(TargetGuard, AllowPrivateOpensExactlyItsRanges) {
   SecurityConfig config;
   config.allow_private = {range("127.0.0.0/8"), range("10.1.0.0/16"), range("192.168.1.1:8081"),
                           range("[fd00::1]:8081"), range("::1")};
@@ -137,7 +137,7 @@ TEST(TargetGuard, OpensExactlyTheRangesOfAllowPrivate) {
   EXPECT_TRUE(allows_address(config, "8.8.8.8"));  // public targets stay open
 }
 
-TEST(TargetGuard, DoesNotOpenEmbeddedFormsTogetherWithWhatTheyEmbed) {
+TEST(TargetGuard, AnOpenedAddressDoesNotOpenTheFormsThatEmbedIt) {
   SecurityConfig config;
   config.allow_private = {range("127.0.0.0/8"), range("10.0.0.0/8")};
   for (const char* address : {"::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1",
@@ -146,7 +146,7 @@ TEST(TargetGuard, DoesNotOpenEmbeddedFormsTogetherWithWhatTheyEmbed) {
   }
 }
 
-TEST(TargetGuard, AnOpenedGatewayBlockStillNeedsItsInnerAddressToBeAllowed) {
+TEST(TargetGuard, AnOpenedGatewayBlockStillChecksTheInnerAddress) {
   SecurityConfig config;
   config.allow_private = {range("64:ff9b::/96"), range("2002::/16")};
   EXPECT_TRUE(allows_address(config, "64:ff9b::8.8.8.8"));
@@ -158,7 +158,7 @@ TEST(TargetGuard, AnOpenedGatewayBlockStillNeedsItsInnerAddressToBeAllowed) {
   EXPECT_TRUE(allows_address(config, "64:ff9b::10.0.0.1"));
 }
 
-TEST(TargetGuard, NothingOpensWhatIsNotUnicastOrIsV4Mapped) {
+TEST(TargetGuard, MulticastUnspecifiedAndV4MappedCannotBeOpened) {
   SecurityConfig all;
   all.allow_all_private = true;
   all.allow_private = {range("0.0.0.0/0"), range("::/0")};
@@ -197,7 +197,7 @@ TEST(TargetGuard, DenyWinsOverAllow) {
   EXPECT_TRUE(allows_address(config, "1.2.4.4", 80, "good.example.com"));
 }
 
-TEST(TargetGuard, OurOwnAddressIsALoopEvenWherePrivateTargetsAreAllowed) {
+TEST(TargetGuard, OurOwnAddressIsALoopAlsoIfPrivateTargetsAreAllowed) {
   SecurityConfig config;
   config.allow_all_private = true;
   const TargetGuard guard(config, {at("127.0.0.1", 8080), at("198.51.100.7", 8080), at("::1", 8080),
