@@ -12,12 +12,12 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{256} * 1024;  // what one read of an upstream brings at most
 
-PlaylistContext context_of_a_request() {
-  PlaylistContext context;
-  context.base_url = "https://cdn7.example.com/vod/2024/movie-1234/video/1080p/index.m3u8";
-  context.proxy_origin = "https://proxy.example.com";
-  context.route_path = "/stream";
-  return context;
+DocumentSetting setting_of_a_request() {
+  DocumentSetting setting;
+  setting.base_url = "https://cdn7.example.com/vod/2024/movie-1234/video/1080p/index.m3u8";
+  setting.proxy_origin = "https://proxy.example.com";
+  setting.route_path = "/stream";
+  return setting;
 }
 
 std::string vod_playlist(int segments) {
@@ -38,12 +38,12 @@ std::string live_playlist() {
   return text;
 }
 
-void rewrite_all(benchmark::State& state, const std::string& text, const PlaylistContext& context) {
+void rewrite_all(benchmark::State& state, const std::string& text, const DocumentSetting& setting) {
   BlockBuffer out;
   PlaylistRewriter rewriter;
   for (auto _ : state) {
     out.clear();
-    rewriter.begin(context);
+    rewriter.begin(setting);
     for (size_t at = 0; at < text.size(); at += kReadBytes) {
       rewriter.write(std::string_view(text).substr(at, kReadBytes), out);
     }
@@ -55,20 +55,20 @@ void rewrite_all(benchmark::State& state, const std::string& text, const Playlis
 }
 
 void vod_20000_segments(benchmark::State& state) {
-  rewrite_all(state, vod_playlist(20000), context_of_a_request());
+  rewrite_all(state, vod_playlist(20000), setting_of_a_request());
 }
 BENCHMARK(vod_20000_segments);
 
 void vod_20000_segments_with_parameters(benchmark::State& state) {
-  PlaylistContext context = context_of_a_request();
-  context.child_parameters = "&referer=https%3A%2F%2Fsite.example%2F";
-  context.cross_origin_child_parameters = context.child_parameters;
-  rewrite_all(state, vod_playlist(20000), context);
+  DocumentSetting setting = setting_of_a_request();
+  setting.same_origin_parameters = "&referer=https%3A%2F%2Fsite.example%2F";
+  setting.other_origin_parameters = setting.same_origin_parameters;
+  rewrite_all(state, vod_playlist(20000), setting);
 }
 BENCHMARK(vod_20000_segments_with_parameters);
 
 void live_6_segments_with_key(benchmark::State& state) {
-  rewrite_all(state, live_playlist(), context_of_a_request());
+  rewrite_all(state, live_playlist(), setting_of_a_request());
 }
 BENCHMARK(live_6_segments_with_key);
 

@@ -27,12 +27,12 @@ constexpr std::string_view kUpstreamHead =
     "Content-Type: application/vnd.apple.mpegurl\r\nContent-Length: 1024\r\n"
     "Last-Modified: Wed, 01 May 2024 11:59:58 GMT\r\nConnection: keep-alive\r\n"
     "ETag: \"66323a7e-400\"\r\nAccept-Ranges: bytes\r\n\r\n";
-constexpr PlaylistContext kContext{
+const DocumentSetting kContext{
     .base_url = "https://cdn.example.com:8443/live/channel-7/master.m3u8?token=0123456789abcdef",
     .proxy_origin = "https://proxy.example",
     .route_path = "/stream",
-    .child_parameters = {},
-    .cross_origin_child_parameters = {}};
+    .same_origin_parameters = {},
+    .other_origin_parameters = {}};
 
 std::string request_head() {
   return std::string("GET ").append(kTarget).append(
@@ -76,7 +76,7 @@ void write_upstream_head(benchmark::State& state) {
   if (!parser.parse(head) || !request) return state.SkipWithError("the request is refused");
   for (auto _ : state) {
     const FetchRequest fetched =
-        make_fetch_request(request->upstream, *request, parser.head(), config);
+        make_fetch_request(request->upstream, request->link, parser.head(), config);
     benchmark::DoNotOptimize(write_upstream_request({fetched.url}, fetched, config));
   }
 }

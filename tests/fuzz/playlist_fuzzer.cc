@@ -21,10 +21,10 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome rewrite(PlaylistRewriter& rewriter, const PlaylistContext& context, std::string_view text,
+Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
                 size_t chunk) {
   BlockBuffer out;
-  rewriter.begin(context);
+  rewriter.begin(setting);
   for (size_t at = 0; at < text.size(); at += chunk) {
     rewriter.write(text.substr(at, chunk), out);
   }
@@ -33,14 +33,14 @@ Outcome rewrite(PlaylistRewriter& rewriter, const PlaylistContext& context, std:
 }
 
 // What stands before a reference must not show in its child URL.
-void check_each_alone(const PlaylistContext& context, std::string_view text) {
+void check_each_alone(const DocumentSetting& setting, std::string_view text) {
   ChildUrlWriter running;
-  running.begin(context);
+  running.begin(setting);
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     ChildUrlWriter fresh;
-    fresh.begin(context);
+    fresh.begin(setting);
     BlockBuffer one;
     BlockBuffer other;
     CHECK(running.append(line, one) == fresh.append(line, other));
@@ -58,27 +58,27 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   const size_t chunk = size_t{1} + bytes[1];
   const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
 
-  PlaylistContext context;
-  context.base_url = (settings & 1) != 0 ? "https://h:8443/a/b/../c//d.m3u8?x=/y" : "http://h";
-  context.proxy_origin = (settings & 2) != 0 ? "https://p" : "";
-  context.route_path = "/stream";
-  if ((settings & 4) != 0) context.child_parameters = "&h_Cookie=c";
-  if ((settings & 8) != 0) context.child_urls = HlsConfig::ChildUrls::named;
-  if ((settings & 16) != 0) context.longest_line = 16;
+  DocumentSetting setting;
+  setting.base_url = (settings & 1) != 0 ? "https://h:8443/a/b/../c//d.m3u8?x=/y" : "http://h";
+  setting.proxy_origin = (settings & 2) != 0 ? "https://p" : "";
+  setting.route_path = "/stream";
+  if ((settings & 4) != 0) setting.same_origin_parameters = "&h_Cookie=c";
+  if ((settings & 8) != 0) setting.child_urls = HlsConfig::ChildUrls::named;
+  if ((settings & 16) != 0) setting.longest_line = 16;
 
   PlaylistRewriter rewriter;
-  const Outcome whole = rewrite(rewriter, context, text, text.size() + 1);
-  CHECK(rewrite(rewriter, context, text, chunk) == whole);
+  const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
+  CHECK(rewrite(rewriter, setting, text, chunk) == whole);
   rewriter.write(text, *std::make_unique<BlockBuffer>());  // left unfinished
-  CHECK(rewrite(rewriter, context, text, 1) == whole);
+  CHECK(rewrite(rewriter, setting, text, 1) == whole);
 
-  check_each_alone(context, text);
+  check_each_alone(setting, text);
 
   // A verdict, once given, does not change with more bytes of a body that is text.
   for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
-    const Verdict verdict = detect_playlist("video/mp2t", "/", text.substr(0, seen), false);
-    if (verdict == Verdict::need_more) continue;
-    CHECK(detect_playlist("video/mp2t", "/", text, true) == verdict);
+    const auto kind = detect_kind("video/mp2t", "/", text.substr(0, seen), false);
+    if (!kind) continue;
+    CHECK(detect_kind("video/mp2t", "/", text, true) == kind);
     break;
   }
   return 0;

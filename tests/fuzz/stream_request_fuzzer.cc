@@ -10,29 +10,36 @@
 #include "worker/fetch/upstream_request.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
-#include "worker/links/public_origin.h"
 #include "worker/links/stream_request.h"
 
 namespace {
 
 using namespace streamgate;
 
+std::string query_form(const LinkContext& link, ChildOrigin origin) {
+  std::string text;
+  append_query_form(link, origin, text);
+  return text;
+}
+
 void check_children(const StreamRequest& request) {
   const std::string target = request.route_path + "?url=http%3A%2F%2Fh%2F";
-  const auto child = parse_stream_request(target + request.child_parameters);
+  const std::string parameters = query_form(request.link, ChildOrigin::same);
+  const auto child = parse_stream_request(target + parameters);
   CHECK(child.has_value());
-  CHECK(child->child_parameters == request.child_parameters);
-  CHECK(child->headers == request.headers && child->referer == request.referer);
+  CHECK(query_form(child->link, ChildOrigin::same) == parameters);
+  CHECK(child->link.headers == request.link.headers && child->link.referer == request.link.referer);
   CHECK(child->upstream.path_and_query == "/");
-  const auto elsewhere = parse_stream_request(target + request.cross_origin_child_parameters);
+  const auto elsewhere =
+      parse_stream_request(target + query_form(request.link, ChildOrigin::other));
   CHECK(elsewhere.has_value());
-  for (const auto& [name, value] : elsewhere->headers) CHECK(!is_secret_header(name));
+  for (const auto& [name, value] : elsewhere->link.headers) CHECK(!is_secret_header(name));
 }
 
 // One request line, one Host, and no line that is not a field: nothing was smuggled.
 void check_request_head(const StreamRequest& request) {
   const FetchRequest fetched =
-      make_fetch_request(request.upstream, request, RequestHead(), UpstreamConfig());
+      make_fetch_request(request.upstream, request.link, RequestHead(), UpstreamConfig());
   const UpstreamAttempt attempt{fetched.url};
   const std::string text = write_upstream_request(attempt, fetched, UpstreamConfig());
   std::string_view left = text;

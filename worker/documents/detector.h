@@ -1,27 +1,29 @@
-// Is this answer an HLS playlist? Judged from status, content type, final path and the first bytes
-// of the (content-decoded) body, in that order of trust: the bytes win.
+// Detects the kind of a document. The first bytes decide. Content type and path count only if the
+// body does not start with `#EXTM3U`.
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
+
+#include "worker/documents/document_kind.h"
 
 namespace streamgate {
 
-enum class Verdict { playlist, other, need_more };
-
 constexpr size_t kSniffBytes = 1024;
 
-// True if the type (parameters stripped, any case) or the path says playlist.
-bool is_playlist_type(std::string_view content_type);
-bool has_playlist_extension(std::string_view path);
+// The kind that an answer claims by its content type (parameters are ignored) or by the extension
+// of its path, both in any letter case. Of an answer without a body nothing else is known.
+DocumentKind claimed_kind(std::string_view content_type, std::string_view path);
 
-// `first_bytes` is what has come of the body so far, `complete` whether that is all of it.
-// need_more only while fewer than kSniffBytes bytes are there and they could still be either.
-Verdict detect_playlist(std::string_view content_type, std::string_view path,
-                        std::string_view first_bytes, bool complete);
+// `first_bytes` is the beginning of the body, without its content coding. `complete` says that no
+// more bytes follow. nullopt: more bytes are needed, which happens only below kSniffBytes bytes of
+// an incomplete body.
+std::optional<DocumentKind> detect_kind(std::string_view content_type, std::string_view path,
+                                        std::string_view first_bytes, bool complete);
 
 // True if the body begins with gzip's magic number. Some upstreams send compressed playlists
-// without saying so: with a type or path of a playlist, inflate first and judge what comes out.
+// without a Content-Encoding: if type or path claim a playlist, the body has to be inflated first.
 bool looks_gzipped(std::string_view first_bytes);
 
 }  // namespace streamgate

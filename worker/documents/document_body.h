@@ -1,67 +1,63 @@
-// The body of one playlist on its way through: inflated if it came coded, rewritten, gathered until
-// it is sent. Owns the strings that the rewriter looks at.
+// The body of one document that is rewritten: inflated if it is coded, rewritten, and gathered
+// until it is sent.
 #pragma once
 
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/result.h"
-#include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/documents/document_kind.h"
+#include "worker/documents/rewriter.h"
 #include "worker/http/inflater.h"
+#include "worker/links/document_setting.h"
+#include "worker/loop/block_buffer.h"
 
 namespace streamgate {
 
-// What PlaylistContext points to, owned.
-struct PlaylistSetting {
-  std::string base_url;
-  std::string proxy_origin;
-  std::string route_path;
-  std::string child_parameters;
-  std::string cross_origin_child_parameters;
-  HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
-  size_t longest_line = 0;
-};
-
-class PlaylistBody {
+class DocumentBody {
  public:
-  // To be filled in before begin().
-  PlaylistSetting& setting() { return setting_; }
-  // Comes first. `coding` is identity, gzip or deflate.
-  void begin(ContentCoding coding);
+  // To be filled in before begin() and left unchanged until finish(). It still holds the values of
+  // the document before.
+  DocumentSetting& setting() { return setting_; }
+  // First call for each document. `kind` is not none; `coding` is identity, gzip or deflate.
+  void begin(DocumentKind kind, ContentCoding coding);
 
-  // Bytes as they came from the upstream; what is ready stands in output(). bad_response if they
-  // grow out of all proportion: what output() holds then is not to be used.
+  // Takes bytes as the upstream sent them. The rewritten text is in output(). bad_response if the
+  // bytes are not what the coding says or grow out of proportion; output() must not be sent then.
   Result<void> write(std::string_view bytes);
+  // The upstream's body is complete. truncated_body if the coded body is not.
   Result<void> finish();
 
   BlockBuffer& output() { return output_; }
-  uint64_t lines_too_long() const { return rewriter_.lines_too_long(); }
+  // Lines that passed through unchanged because they are too long. Requires begin().
+  uint64_t lines_too_long() const { return rewriter_->lines_too_long(); }
 
-  // What the next playlist would not need is given back; false if the rest is too large to keep.
-  bool put_aside();
+  // Frees the memory that the next document does not need. False if more than 256 KiB are left.
+  bool shrink();
 
  private:
   Result<void> inflate(std::string_view bytes);
   Result<void> check_growth() const;
 
-  PlaylistSetting setting_;
+  DocumentSetting setting_;
   std::optional<Inflater> inflater_;
   BlockBuffer output_;
-  PlaylistRewriter rewriter_;
+  DocumentKind kind_ = DocumentKind::none;      // of rewriter_
+  std::unique_ptr<DocumentRewriter> rewriter_;  // kept for the next document of its kind
 };
 
-// Keeps the bodies that are done, few and small, for the next playlists: a live playlist is put
-// together in less time than its memory takes to be found.
-class PlaylistBodies {
+// The document bodies of a worker. Allocating the buffers of a body costs more than rewriting a
+// live playlist, so up to four small ones are reused.
+class DocumentBodies {
  public:
-  std::unique_ptr<PlaylistBody> lend();
-  void give_back(std::unique_ptr<PlaylistBody> body);
+  std::unique_ptr<DocumentBody> borrow();
+  // Null is allowed.
+  void give_back(std::unique_ptr<DocumentBody> body);
 
  private:
-  std::vector<std::unique_ptr<PlaylistBody>> idle_;
+  std::vector<std::unique_ptr<DocumentBody>> idle_;
 };
 
 }  // namespace streamgate

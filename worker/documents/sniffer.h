@@ -1,4 +1,4 @@
-// Holds back the first bytes of an answer until it is known whether they are a playlist's.
+// Holds back the first bytes of an answer until the kind of the document is known.
 #pragma once
 
 #include <optional>
@@ -12,28 +12,27 @@ namespace streamgate {
 
 class BodySniffer {
  public:
-  // `coding` as the upstream declared it. A gzip body without a declaration is found out here. The
-  // texts outlive the sniffer.
+  // `coding` is the one that the upstream declared; undeclared gzip is detected here. Both texts
+  // must outlive the sniffer.
   BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding);
 
-  // Adds a piece of the body as it came. Once this has not said need_more, no more may be added.
-  // While it says so, at most kMostHeldBytes are kept here.
-  Verdict add(std::string_view bytes);
+  // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
+  // kMaxHeldBytes are kept here. Not to be called again once the kind is decided.
+  std::optional<DocumentKind> add(std::string_view bytes);
   // The body is complete.
-  Verdict end();
+  DocumentKind end();
 
-  // The bytes held back before the piece that decided; empty in the common case, where the first
-  // piece does.
+  // The bytes in front of the piece that decided. Empty in the common case, where the first piece
+  // decides.
   const std::string& held() const { return held_; }
-  // What the body is coded with; only for Verdict::playlist.
+  // The coding of the body. Meaningful only if the kind is not DocumentKind::none.
   ContentCoding coding() const { return coding_; }
 
-  static constexpr size_t kMostHeldBytes = size_t{64} * 1024;
+  static constexpr size_t kMaxHeldBytes = size_t{64} * 1024;
 
  private:
-  Verdict judge(std::string_view bytes, bool complete);
-  Verdict judge_coded(std::string_view bytes, bool complete);
-  bool claims_playlist() const;
+  std::optional<DocumentKind> detect(std::string_view bytes, bool complete);
+  std::optional<DocumentKind> detect_coded(std::string_view bytes, bool complete);
 
   std::string_view content_type_;
   std::string_view path_;
@@ -41,7 +40,7 @@ class BodySniffer {
   std::string held_;
   std::optional<Inflater> inflater_;
   size_t inflated_ = 0;  // bytes of the body that inflater_ has been given
-  std::string plain_;    // what came of them, at most kSniffBytes
+  std::string plain_;    // the inflated text, at most kSniffBytes
 };
 
 }  // namespace streamgate

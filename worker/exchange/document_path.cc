@@ -16,8 +16,8 @@ constexpr size_t kPieceBytes = size_t{4} * 1024;
 
 }  // namespace
 
-DocumentPath::DocumentPath(ClientStream& client, PlaylistBodies& bodies,
-                           std::unique_ptr<PlaylistBody> body, Counters& counters,
+DocumentPath::DocumentPath(ClientStream& client, DocumentBodies& bodies,
+                           std::unique_ptr<DocumentBody> body, Counters& counters,
                            Observer& observer, const ClientFraming& unknown_length)
     : client_(client),
       bodies_(bodies),

@@ -18,7 +18,7 @@ class DocumentPath final : public BodyPath {
  public:
   // `body` has begun. `unknown_length`: the framing of a document that is sent before its end is
   // known. References outlive the path.
-  DocumentPath(ClientStream& client, PlaylistBodies& bodies, std::unique_ptr<PlaylistBody> body,
+  DocumentPath(ClientStream& client, DocumentBodies& bodies, std::unique_ptr<DocumentBody> body,
                Counters& counters, Observer& observer, const ClientFraming& unknown_length);
   ~DocumentPath() override;
 
@@ -34,8 +34,8 @@ class DocumentPath final : public BodyPath {
   void report(const Result<Flow>& flow);
 
   ClientStream& client_;
-  PlaylistBodies& bodies_;
-  std::unique_ptr<PlaylistBody> body_;  // borrowed
+  DocumentBodies& bodies_;
+  std::unique_ptr<DocumentBody> body_;  // borrowed
   Counters& counters_;
   Observer& observer_;
   const ClientFraming unknown_length_;

@@ -26,7 +26,7 @@ struct ExchangeEnvironment {
   Slot& slot;
   const std::atomic<bool>& service_stopping;
   ExchangeList exchanges = {};
-  PlaylistBodies playlist_bodies = {};
+  DocumentBodies document_bodies = {};
   std::string url_scratch = {};  // kept for its memory
 };
 

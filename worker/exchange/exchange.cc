@@ -89,7 +89,7 @@ void Exchange::admit() {
   request_.emplace(std::move(*request));
   enter(Step::fetch);
   fetch_.emplace(environment_.fetches,
-                 make_fetch_request(std::move(request_->upstream), *request_, client_head_,
+                 make_fetch_request(std::move(request_->upstream), request_->link, client_head_,
                                     environment_.config.upstream),
                  static_cast<Fetch::Observer&>(*this));
   fetch_->start();
@@ -126,8 +126,8 @@ void Exchange::on_head(const ResponseHead& head) {
   const std::string_view path = fetch_->url().path();
   const bool successful = head.status >= 200 && head.status < 300;
   if (head.framing == Framing::none) {
-    const bool is_playlist = successful && method_ == Method::head &&
-                             (is_playlist_type(type) || has_playlist_extension(path));
+    const bool is_playlist =
+        successful && method_ == Method::head && claimed_kind(type, path) != DocumentKind::none;
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
   }
   if (!successful) return begin_relay();
@@ -137,9 +137,8 @@ void Exchange::on_head(const ResponseHead& head) {
 
 void Exchange::on_body(std::string_view bytes) {
   if (!path_) {
-    const Verdict verdict = sniffer_->add(bytes);
-    if (verdict == Verdict::need_more) return;
-    if (!decide(verdict)) return;
+    const auto kind = sniffer_->add(bytes);
+    if (!kind || !decide(*kind)) return;
   }
   path_->write(bytes);
 }
@@ -157,8 +156,8 @@ void Exchange::on_end() {
 void Exchange::on_failed(const Error& error) { fail(error); }
 
 // Chooses the path and writes what was held back until then. False if this attempt is over.
-bool Exchange::decide(Verdict verdict) {
-  if (verdict == Verdict::playlist) {
+bool Exchange::decide(DocumentKind kind) {
+  if (kind != DocumentKind::none) {
     if (head_->status == 206 && fetch_->asked_for_range() && !is_complete_range(*head_)) {
       sniffer_.reset();
       fetch_->retry_without_range();
@@ -169,7 +168,7 @@ bool Exchange::decide(Verdict verdict) {
             std::string(field_or_empty(head_->fields, "Content-Encoding"))});
       return false;
     }
-    begin_document(sniffer_->coding());
+    begin_document(kind, sniffer_->coding());
   } else {
     begin_relay();
   }
@@ -191,19 +190,19 @@ void Exchange::begin_relay() {
                     false);
 }
 
-void Exchange::begin_document(ContentCoding coding) {
+void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
   is_playlist_ = true;
-  std::unique_ptr<PlaylistBody> body = environment_.playlist_bodies.lend();
+  std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
-  body->begin(coding);
+  body->begin(kind, coding);
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
   path_ = std::make_unique<DocumentPath>(
-      gate_->stream(), environment_.playlist_bodies, std::move(body), counters,
+      gate_->stream(), environment_.document_bodies, std::move(body), counters,
       static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
 }
 
-void Exchange::fill_in(PlaylistSetting& setting) const {
+void Exchange::fill_in(DocumentSetting& setting) const {
   const Config& config = environment_.config;
   setting.base_url.clear();
   fetch_->url().append_to(setting.base_url);
@@ -215,9 +214,11 @@ void Exchange::fill_in(PlaylistSetting& setting) const {
   }
   setting.route_path = request_->route_path;
   // After a redirect elsewhere, nothing there is of the origin that was asked.
-  setting.child_parameters =
-      fetch_->left_origin() ? request_->cross_origin_child_parameters : request_->child_parameters;
-  setting.cross_origin_child_parameters = request_->cross_origin_child_parameters;
+  setting.same_origin_parameters.clear();
+  append_query_form(request_->link, fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same,
+                    setting.same_origin_parameters);
+  setting.other_origin_parameters.clear();
+  append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
   setting.child_urls = config.hls.child_urls;
   setting.longest_line = config.limits.playlist_line;
 }

@@ -60,10 +60,10 @@ class Exchange final : public Retirable,
   void on_failed(const Error& error) override;
 
   // The body's path.
-  bool decide(Verdict verdict);
+  bool decide(DocumentKind kind);
   void begin_relay();
-  void begin_document(ContentCoding coding);
-  void fill_in(PlaylistSetting& setting) const;
+  void begin_document(DocumentKind kind, ContentCoding coding);
+  void fill_in(DocumentSetting& setting) const;
 
   // relay_body
   void send_relayed_head(const ClientFraming& framing, bool is_playlist);

@@ -42,7 +42,7 @@ class Forwarder {
 
 }  // namespace
 
-FetchRequest make_fetch_request(HttpUrl url, const StreamRequest& link, const RequestHead& client,
+FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config) {
   FetchRequest request{client.method, std::move(url), link.referer, link.headers};
   Forwarder forwarder(client, request);

@@ -4,14 +4,14 @@
 #include "common/config.h"
 #include "worker/fetch/fetch_request.h"
 #include "worker/http/message.h"
-#include "worker/links/stream_request.h"
+#include "worker/links/link_context.h"
 
 namespace streamgate {
 
 // `url` with the link's referer and headers; of the client's fields Range, If-Range, If-None-Match,
 // If-Modified-Since, Accept and Accept-Language, and User-Agent, Referer and Origin where the
 // configuration says `client`. Fields that Connection names stay behind (RFC 9110 7.6.1).
-FetchRequest make_fetch_request(HttpUrl url, const StreamRequest& link, const RequestHead& client,
+FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config);
 
 }  // namespace streamgate

@@ -104,20 +104,20 @@ struct ChildUrlWriter::Child {
   std::string_view prefix;
   std::string_view url;         // what is encoded behind the prefix
   std::string_view path;        // the part of `url` whose end names the file; may be empty
-  std::string_view parameters;  // child_parameters or cross_origin_child_parameters
+  std::string_view parameters;  // same_origin_parameters or other_origin_parameters
   // What the playlist says and where that begins in the child URL; empty: it had to be resolved.
   std::string_view reference{};
   size_t reference_at = 0;
 };
 
-void ChildUrlWriter::begin(const PlaylistContext& context) {
-  base_ = split_uri(context.base_url);
-  child_parameters_ = context.child_parameters;
-  cross_origin_child_parameters_ = context.cross_origin_child_parameters;
-  has_origin_ = !context.proxy_origin.empty() && context.proxy_origin.front() != '/';
-  is_named_ = context.child_urls == HlsConfig::ChildUrls::named;
+void ChildUrlWriter::begin(const DocumentSetting& setting) {
+  base_ = split_uri(setting.base_url);
+  same_origin_parameters_ = setting.same_origin_parameters;
+  other_origin_parameters_ = setting.other_origin_parameters;
+  has_origin_ = !setting.proxy_origin.empty() && setting.proxy_origin.front() != '/';
+  is_named_ = setting.child_urls == HlsConfig::ChildUrls::named;
 
-  absolute_prefix_.assign(context.proxy_origin).append(context.route_path);
+  absolute_prefix_.assign(setting.proxy_origin).append(setting.route_path);
   name_at_ = absolute_prefix_.size();
   absolute_prefix_.append("?url=");
 
@@ -175,7 +175,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
                                   : first == '/' ? origin_prefix_
                                                  : directory_prefix_;
   const Child child{prefix,    reference,
-                    path,      host_at != 0 ? parameters_for(reference) : child_parameters_,
+                    path,      host_at != 0 ? parameters_for(reference) : same_origin_parameters_,
                     reference, prefix.size()};
   unsigned refused = kIllegalByte | kSlashDotBytes;
   if (host_at == 0) refused |= kColonByte;
@@ -305,8 +305,8 @@ bool ChildUrlWriter::has_extension(std::string_view path) {
 }
 
 std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {
-  const std::string_view same = child_parameters_;
-  const std::string_view other = cross_origin_child_parameters_;
+  const std::string_view same = same_origin_parameters_;
+  const std::string_view other = other_origin_parameters_;
   return same == other || is_same_origin(absolute) ? same : other;
 }
 

@@ -11,7 +11,7 @@
 
 #include "common/url.h"
 #include "worker/links/child_template.h"
-#include "worker/links/link_context.h"
+#include "worker/links/document_setting.h"
 #include "worker/loop/block_buffer.h"
 
 namespace streamgate {
@@ -19,8 +19,8 @@ namespace streamgate {
 class ChildUrlWriter {
  public:
   // Makes it ready for the references of one playlist; memory of the one before is used again.
-  // The strings of `context` stay valid until the last append().
-  void begin(const PlaylistContext& context);
+  // The strings of `setting` stay valid until the last append().
+  void begin(const DocumentSetting& setting);
 
   // True if `reference` has to come through us: its child URL was appended. False if it must stay
   // as it is; nothing was appended then. Left alone are other schemes than http(s), the empty
@@ -60,8 +60,8 @@ class ChildUrlWriter {
   bool is_same_origin(std::string_view absolute) const;
 
   UriParts base_;
-  std::string_view child_parameters_;
-  std::string_view cross_origin_child_parameters_;
+  std::string_view same_origin_parameters_;
+  std::string_view other_origin_parameters_;
   bool has_origin_ = false;  // ours is known
   bool is_named_ = false;
   std::string origin_;  // of the base, as it is spelled there: `https://cdn.example:8443`

@@ -1,24 +1,38 @@
-// What the links in one rewritten document are made of.
+// The values of a link to us that every link in its document inherits, and their text in a query:
+// `referer` and `h_*`.
 #pragma once
 
-#include <cstddef>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "common/config.h"
+#include "common/result.h"
 
 namespace streamgate {
 
-// Constant for one playlist. All strings are owned by the caller and stay until finish().
-struct PlaylistContext {
-  std::string_view base_url;      // the final upstream URL, after redirects
-  std::string_view proxy_origin;  // `https://proxy.example/prefix`, `/prefix` or empty
-  std::string_view route_path;    // `/stream`
-  // Ready-made `&name=value` text for behind `url=...`: for children on the base's origin, and on
-  // another one.
-  std::string_view child_parameters;
-  std::string_view cross_origin_child_parameters;
-  HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
-  size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
+struct LinkContext {
+  std::optional<std::string> referer;                        // an http(s) URL without a fragment
+  std::vector<std::pair<std::string, std::string>> headers;  // name and value, decoded and checked
 };
+
+// Whether a name in a query is one of the context's: `referer`, `h_<Name>`.
+bool is_link_parameter(std::string_view name);
+
+// Reads one parameter into `link`. `name` is decoded and is_link_parameter(); `raw_value` is as
+// sent. bad_request if the referer is not an http(s) URL or is repeated, if the h_ name is not a
+// token or would change the framing of the request, if the value holds CR, LF or NUL (RFC 9110
+// 5.5), or after 32 headers.
+Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
+                                 LinkContext& link);
+
+// Where the child of a link lies, compared with the origin that the link was written for.
+enum class ChildOrigin { same, other };
+
+// Appends the query form, for behind `url=..`: `&referer=..&h_X=..`, the headers in the order in
+// which they were given, so that the same link always has the same text. Authorization and Cookie
+// are left out for another origin.
+void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
 }  // namespace streamgate

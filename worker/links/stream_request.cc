@@ -2,35 +2,25 @@
 
 #include <algorithm>
 #include <array>
-
-#include "common/ascii.h"
-#include "worker/http/field_rules.h"
-#include "worker/http/grammar.h"
+#include <utility>
+#include <vector>
 
 namespace streamgate {
 namespace {
 
 constexpr std::array<std::string_view, 2> kStreamPaths = {"/stream", "/api/proxy/stream"};
-constexpr size_t kMostUrlBytes = size_t{8} * 1024;
-constexpr size_t kMostHeaders = 32;
-constexpr size_t kMostDocumentKindBytes = 32;
-
-// h_ names that would change what the proxy itself decides: routing, framing, the connection, and
-// the conditions and ranges it takes from the client (RFC 9110 7.6.1).
-constexpr std::array<std::string_view, 12> kRefusedHeaders = {
-    "Host",    "Content-Length", "Transfer-Encoding", "TE",
-    "Trailer", "Connection",     "Upgrade",           "Keep-Alive",
-    "Expect",  "Range",          "Accept-Encoding",   "HTTP2-Settings"};
+constexpr size_t kMaxUrlBytes = size_t{8} * 1024;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
-// The one of our stream paths that `path` is, or that it is with one more segment; else empty.
+// `/stream` or `/api/proxy/stream` if `path` is that path, alone or with one more segment behind
+// it; else empty.
 std::string_view stream_path_of(std::string_view path) {
-  for (const std::string_view ours : kStreamPaths) {
-    if (!path.starts_with(ours)) continue;
-    const std::string_view rest = path.substr(ours.size());
-    if (rest.empty()) return ours;
-    if (rest.front() == '/' && rest.find('/', 1) == std::string_view::npos) return ours;
+  for (const std::string_view stream_path : kStreamPaths) {
+    if (!path.starts_with(stream_path)) continue;
+    const std::string_view rest = path.substr(stream_path.size());
+    if (rest.empty()) return stream_path;
+    if (rest.front() == '/' && rest.find('/', 1) == std::string_view::npos) return stream_path;
   }
   return {};
 }
@@ -69,8 +59,8 @@ void append_parameter(std::string& path_and_query, std::string_view raw) {
   path_and_query += raw;
 }
 
-// Puts `parameter` in the place of the first of that name, drops the others, or appends it. The
-// other bytes of the query stay as they are.
+// `raw` replaces the first parameter called `name`; further ones of that name are removed. If there
+// is none, `raw` is appended. All other bytes of the query stay as they are.
 void replace_parameter(std::string& path_and_query, std::string_view name, std::string_view raw) {
   const size_t question = path_and_query.find('?');
   if (question == std::string::npos) return append_parameter(path_and_query, raw);
@@ -95,18 +85,9 @@ void replace_parameter(std::string& path_and_query, std::string_view name, std::
   if (!placed) append_parameter(path_and_query, raw);
 }
 
-bool is_refused_header(std::string_view name) {
-  if (ascii::istarts_with(name, "Proxy-") || ascii::istarts_with(name, "If-")) return true;
-  return std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
-                     [&](std::string_view refused) { return ascii::iequals(refused, name); });
-}
-
-Error bad_request(std::string_view detail) {
-  return Error{Reason::bad_request, std::string(detail)};
-}
 Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
-// What was found in the query, before the upstream's URL is put together.
+// Parameters from which the upstream's URL is made after the whole query has been read.
 struct Found {
   std::optional<std::string> url;
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
@@ -116,81 +97,18 @@ Result<void> take_url(const Parameter& parameter, Found& found) {
   if (found.url) return bad_url("repeated");
   found.url = percent_decode(parameter.raw_value);
   if (found.url->empty()) return bad_url("empty");
-  if (found.url->size() > kMostUrlBytes) return bad_url("too long");
+  if (found.url->size() > kMaxUrlBytes) return bad_url("too long");
   return {};
-}
-
-// A referer is sent without its fragment (RFC 9110 10.1.3); an empty one is none.
-Result<void> take_referer(const Parameter& parameter, StreamRequest& request) {
-  std::string referer = percent_decode(parameter.raw_value);
-  referer.resize(std::min(referer.find('#'), referer.size()));
-  if (referer.empty()) return {};
-  if (request.referer) return bad_request("repeated referer");
-  if (!http::all_are(http::kTargetByte, referer) || !parse_http_url(referer)) {
-    return bad_request("referer");
-  }
-  request.referer = std::move(referer);
-  return {};
-}
-
-// Only here a `+` is a blank and not itself: players that put the whole query through a form
-// encoder (URLSearchParams) write one for the blank of an h_User-Agent. A url or referer holds no
-// blanks.
-Result<void> take_header(std::string_view name, const Parameter& parameter,
-                         StreamRequest& request) {
-  std::string encoded(parameter.raw_value);
-  std::replace(encoded.begin(), encoded.end(), '+', ' ');
-  const std::string decoded = percent_decode(encoded);
-  const std::string_view value = ascii::trim(decoded);
-  if (!http::is_token(name) || is_refused_header(name)) return bad_request("h_ name");
-  if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");
-  if (request.headers.size() == kMostHeaders) return bad_request("too many h_ headers");
-  request.headers.emplace_back(name, value);
-  return {};
-}
-
-void take_document_kind(const Parameter& parameter, StreamRequest& request) {
-  std::string kind = percent_decode(parameter.raw_value);
-  if (http::is_token(kind) && kind.size() <= kMostDocumentKindBytes && !request.document_kind) {
-    request.document_kind = std::move(kind);
-  }
 }
 
 // Names are compared after decoding: a client library may have encoded any byte of them.
 Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, Found& found) {
   std::string name = percent_decode(parameter.raw_name);
   if (name == "url") return take_url(parameter, found);
-  if (name == "referer") return take_referer(parameter, request);
-  if (name.starts_with("h_")) {
-    return take_header(std::string_view(name).substr(2), parameter, request);
-  }
-  if (name.starts_with("sg_")) {
-    if (name == "sg_k") take_document_kind(parameter, request);
-    return {};
-  }
+  if (is_link_parameter(name)) return take_link_parameter(name, parameter.raw_value, request.link);
+  if (name.starts_with("sg_")) return {};
   found.foreign.emplace_back(std::move(name), parameter.raw);
   return {};
-}
-
-void append_encoded(std::string& out, std::string_view prefix, std::string_view name,
-                    std::string_view value) {
-  out += '&';
-  out += prefix;
-  percent_encode(name, out);
-  out += '=';
-  percent_encode(value, out);
-}
-
-void write_child_parameters(StreamRequest& request) {
-  if (request.referer) {
-    append_encoded(request.child_parameters, "", "referer", *request.referer);
-    request.cross_origin_child_parameters = request.child_parameters;
-  }
-  for (const auto& [name, value] : request.headers) {
-    append_encoded(request.child_parameters, "h_", name, value);
-    if (is_secret_header(name)) continue;
-    append_encoded(request.cross_origin_child_parameters, "h_", name, value);
-  }
 }
 
 }  // namespace
@@ -225,7 +143,6 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
       append_parameter(request.upstream.path_and_query, raw);
     }
   }
-  write_child_parameters(request);
   return request;
 }
 

@@ -1,45 +1,35 @@
-// From the request target a client sent to what it wants fetched: route, upstream URL, and the
-// parameters that are ours.
+// Parses the request target of a client: the route, the upstream URL, and the link context.
 //
 //   GET /stream?url=<encoded>&referer=..&h_User-Agent=..&_HLS_msn=7&anything=else
 //
-// `url` may stand anywhere in the query. `referer`, `h_*` and `sg_*` are ours; `_HLS_*` replaces a
-// parameter of the same name in the upstream's query; every other parameter is appended to it, raw.
+// `url` may stand anywhere in the query. `referer` and `h_*` are the link context. `sg_*` is
+// reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
+// upstream's query; every other parameter is appended to that query, not decoded.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "common/result.h"
 #include "common/url.h"
+#include "worker/links/link_context.h"
 
 namespace streamgate {
 
 enum class Route { stream, health, none };
 
-// Which of our paths this is: /stream, /api/proxy/stream, each with one more segment allowed,
-// /health. Compares whole paths; `/streamX` is none.
+// stream for `/stream` and `/api/proxy/stream`, each with or without one more segment; health for
+// `/health`. Whole paths are compared: `/streamX` is none.
 Route route_of(std::string_view target);
 
 struct StreamRequest {
   HttpUrl upstream;
-  std::string route_path;              // `/stream` or `/api/proxy/stream`, without a trailing name
-  std::optional<std::string> referer;  // as given, an http(s) URL
-  std::vector<std::pair<std::string, std::string>> headers;  // from h_*, decoded and validated
-  std::optional<std::string> document_kind;                  // sg_k
-
-  // Our parameters that children inherit, ready to stand behind `url=...`: `&referer=..&h_X=..`, in
-  // a fixed order, encoded; so the same upstream URL always becomes the same string.
-  std::string child_parameters;
-  // The same without h_Authorization and h_Cookie: for children on another origin.
-  std::string cross_origin_child_parameters;
+  std::string route_path;  // `/stream` or `/api/proxy/stream`, without the further segment
+  LinkContext link;        // the children of the document inherit it
 };
 
-// Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (8 KiB) or
-// unusable url; bad_request for a bad referer or h_ name or value (RFC 9110 5.5: no CR, LF, NUL).
+// Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (more than
+// 8 KiB) or unusable url; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
 }  // namespace streamgate

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 
 #include "common/ascii.h"
 #include "worker/documents/hls/attribute_list.h"
 #include "worker/documents/hls/line_scan.h"
 #include "worker/documents/hls/playlist_tags.h"
-#include "worker/links/child_url.h"
 
 namespace streamgate {
 namespace {
@@ -34,9 +32,11 @@ std::string_view trimmed(std::string_view text) {
   return has_blanks ? ascii::trim(text) : text;
 }
 
+}  // namespace
+
 // Text of which most is copied as it is: pieces are replaced or left out in order, and what lies
 // between them is appended in one go.
-class PatchedCopy {
+class PlaylistRewriter::PatchedCopy {
  public:
   PatchedCopy(std::string_view text, BlockBuffer& out)
       : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
@@ -60,42 +60,26 @@ class PatchedCopy {
   BlockBuffer& out_;
 };
 
-}  // namespace
-
-struct PlaylistRewriter::State {
-  // Everything up to the last line end of `text`; returns how much that was.
-  size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
-  void rewrite_line(std::string_view line, PatchedCopy& copy);
-  void rewrite_tag(std::string_view tag, PatchedCopy& copy);
-  void rewrite_key(std::string_view list, PatchedCopy& copy);
-  void rewrite_date_range(std::string_view list, PatchedCopy& copy);
-  void replace(std::string_view reference, PatchedCopy& copy);
-
-  void write(std::string_view bytes, BlockBuffer& out);
-  std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
-  void keep(std::string_view unfinished, BlockBuffer& out);
-
-  PlaylistContext context;
-  ChildUrlWriter children;
-  std::string unfinished_line;
-  bool is_first_line = true;
-  bool is_passing_long_line = false;
-  bool drop_line = false;     // the line being rewritten must not go out
-  bool drop_next_lf = false;  // the CR of a dropped line may have been half of a CRLF
-  uint64_t lines_too_long = 0;
-  bool has_grown_too_far = false;
-};
+void PlaylistRewriter::begin(const DocumentSetting& setting) {
+  children_.begin(setting);
+  longest_line_ = setting.longest_line;
+  unfinished_line_.clear();
+  is_first_line_ = true;
+  is_passing_long_line_ = drop_line_ = drop_next_lf_ = false;
+  lines_too_long_ = 0;
+  has_grown_too_far_ = false;
+}
 
 // The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
-size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, BlockBuffer& out) {
+size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer& out) {
   PatchedCopy copy(text, out);
   const char* const end = text.data() + text.size();
   const char* line = text.data();
   for (;;) {
     const char* line_end = find_line_end(line, end);
     if (line_end == end) break;
-    if (drop_next_lf) {
-      drop_next_lf = false;
+    if (drop_next_lf_) {
+      drop_next_lf_ = false;
       if (line_end == line && *line == '\n') {
         copy.leave_out(line, line + 1);
         ++line;
@@ -103,15 +87,15 @@ size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, Block
       }
     }
     const std::string_view whole(line, static_cast<size_t>(line_end - line));
-    if (is_common_tag(whole) && whole.size() <= context.longest_line) {
-      is_first_line = false;
+    if (is_common_tag(whole) && whole.size() <= longest_line_) {
+      is_first_line_ = false;
     } else {
       rewrite_line(whole, copy);
     }
-    if (drop_line) {
+    if (drop_line_) {
       copy.leave_out(line, line_end + 1);
-      drop_next_lf = *line_end == '\r';
-      drop_line = false;
+      drop_next_lf_ = *line_end == '\r';
+      drop_line_ = false;
     }
     line = line_end + 1;
   }
@@ -120,14 +104,14 @@ size_t PlaylistRewriter::State::rewrite_whole_lines(std::string_view text, Block
 }
 
 // `line` has no terminator. Illegal but frequent blanks at both ends stay where they are.
-void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& copy) {
-  if (line.size() > context.longest_line) {
-    is_first_line = false;
-    ++lines_too_long;
+void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
+  if (line.size() > longest_line_) {
+    is_first_line_ = false;
+    ++lines_too_long_;
     return;
   }
-  if (is_first_line) {
-    is_first_line = false;
+  if (is_first_line_) {
+    is_first_line_ = false;
     if (line.starts_with(kByteOrderMark)) {
       copy.leave_out(line.data(), line.data() + kByteOrderMark.size());
       line.remove_prefix(kByteOrderMark.size());
@@ -139,7 +123,7 @@ void PlaylistRewriter::State::rewrite_line(std::string_view line, PatchedCopy& c
   if (is_tag(line)) rewrite_tag(line.substr(1), copy);
 }
 
-void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
+void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   const size_t colon = tag.find(':');
   const std::string_view name = tag.substr(0, colon);
   const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
@@ -154,7 +138,7 @@ void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& cop
     case TagRule::whole_value:
       return replace(list, copy);
     case TagRule::drop_line:
-      drop_line = true;
+      drop_line_ = true;
       return;
     case TagRule::uri_attribute:
     case TagRule::any_uri_suffix:
@@ -172,7 +156,7 @@ void PlaylistRewriter::State::rewrite_tag(std::string_view tag, PatchedCopy& cop
 }
 
 // The URI of a key that a DRM handles is an opaque name to its application, not an address.
-void PlaylistRewriter::State::rewrite_key(std::string_view list, PatchedCopy& copy) {
+void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
   AttributeList judged(list);
   for (Attribute attribute; judged.next(attribute);) {
     if (attribute.name == "METHOD" && attribute.value == "NONE") return;
@@ -186,7 +170,7 @@ void PlaylistRewriter::State::rewrite_key(std::string_view list, PatchedCopy& co
 
 // Interstitials (RFC 8216bis appendix D). An asset list is a JSON document full of absolute URLs
 // that would lead the player past us, so it is left out, together with one comma.
-void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
+void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
   bool x_uri_is_address = true;  // a later tag of the same range may omit its class
   AttributeList judged(list);
   for (Attribute attribute; judged.next(attribute);) {
@@ -216,17 +200,17 @@ void PlaylistRewriter::State::rewrite_date_range(std::string_view list, PatchedC
   }
 }
 
-void PlaylistRewriter::State::replace(std::string_view reference, PatchedCopy& copy) {
+void PlaylistRewriter::replace(std::string_view reference, PatchedCopy& copy) {
   reference = trimmed(reference);  // as players do; the blanks stay where they are
   if (reference.empty()) return;
-  if (copy.out().size() > kMostOutputBytes) has_grown_too_far = true;
-  if (has_grown_too_far) return;
+  if (copy.out().size() > kMostOutputBytes) has_grown_too_far_ = true;
+  if (has_grown_too_far_) return;
   copy.copy_until(reference.data());
-  if (!children.append(reference, copy.out())) return;
+  if (!children_.append(reference, copy.out())) return;
   copy.leave_out_until(reference.data() + reference.size());
 }
 
-void PlaylistRewriter::State::write(std::string_view bytes, BlockBuffer& out) {
+void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
   bytes = continue_line(bytes, out);
   if (bytes.empty()) return;
   bytes.remove_prefix(rewrite_whole_lines(bytes, out));
@@ -234,70 +218,45 @@ void PlaylistRewriter::State::write(std::string_view bytes, BlockBuffer& out) {
 }
 
 // Ends the line that the previous write began. Returns what follows it.
-std::string_view PlaylistRewriter::State::continue_line(std::string_view bytes, BlockBuffer& out) {
-  if (!is_passing_long_line && unfinished_line.empty()) return bytes;
+std::string_view PlaylistRewriter::continue_line(std::string_view bytes, BlockBuffer& out) {
+  if (!is_passing_long_line_ && unfinished_line_.empty()) return bytes;
   const char* const end = bytes.data() + bytes.size();
   const char* const line_end = find_line_end(bytes.data(), end);
   const std::string_view more =
       bytes.substr(0, static_cast<size_t>(line_end - bytes.data()) + (line_end == end ? 0 : 1));
-  if (is_passing_long_line) {
+  if (is_passing_long_line_) {
     out.append(more);
-    is_passing_long_line = line_end == end;
+    is_passing_long_line_ = line_end == end;
   } else if (line_end == end) {
     keep(more, out);
   } else {
-    unfinished_line.append(more);
-    rewrite_whole_lines(unfinished_line, out);
-    unfinished_line.clear();
+    unfinished_line_.append(more);
+    rewrite_whole_lines(unfinished_line_, out);
+    unfinished_line_.clear();
   }
   return bytes.substr(more.size());
 }
 
 // The only bytes that are copied twice: the line that a chunk's end cuts in two.
-void PlaylistRewriter::State::keep(std::string_view unfinished, BlockBuffer& out) {
-  if (unfinished_line.size() + unfinished.size() <= context.longest_line) {
-    unfinished_line.append(unfinished);
+void PlaylistRewriter::keep(std::string_view unfinished, BlockBuffer& out) {
+  if (unfinished_line_.size() + unfinished.size() <= longest_line_) {
+    unfinished_line_.append(unfinished);
     return;
   }
-  out.append(unfinished_line);
+  out.append(unfinished_line_);
   out.append(unfinished);
-  unfinished_line.clear();
-  is_passing_long_line = true;
-  is_first_line = drop_next_lf = false;
-  ++lines_too_long;
-}
-
-PlaylistRewriter::PlaylistRewriter() : state_(std::make_unique<State>()) {}
-
-PlaylistRewriter::~PlaylistRewriter() = default;
-
-void PlaylistRewriter::begin(const PlaylistContext& context) {
-  State& state = *state_;
-  state.context = context;
-  state.children.begin(context);
-  state.unfinished_line.clear();
-  state.is_first_line = true;
-  state.is_passing_long_line = state.drop_line = state.drop_next_lf = false;
-  state.lines_too_long = 0;
-  state.has_grown_too_far = false;
-}
-
-void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
-  state_->write(bytes, out);
+  unfinished_line_.clear();
+  is_passing_long_line_ = true;
+  is_first_line_ = drop_next_lf_ = false;
+  ++lines_too_long_;
 }
 
 void PlaylistRewriter::finish(BlockBuffer& out) {
-  if (state_->unfinished_line.empty()) return;
-  PatchedCopy copy(state_->unfinished_line, out);
-  state_->rewrite_line(state_->unfinished_line, copy);
-  if (!state_->drop_line) copy.copy_rest();
-  state_->unfinished_line.clear();
+  if (unfinished_line_.empty()) return;
+  PatchedCopy copy(unfinished_line_, out);
+  rewrite_line(unfinished_line_, copy);
+  if (!drop_line_) copy.copy_rest();
+  unfinished_line_.clear();
 }
-
-uint64_t PlaylistRewriter::lines_too_long() const { return state_->lines_too_long; }
-
-size_t PlaylistRewriter::memory_bytes() const { return state_->unfinished_line.capacity(); }
-
-bool PlaylistRewriter::has_grown_too_far() const { return state_->has_grown_too_far; }
 
 }  // namespace streamgate

@@ -1,43 +1,49 @@
-// Rewrites an HLS playlist so that everything the player asks for next comes back through us
-// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: every byte that is not a URI goes
-// through untouched, and memory is bounded by one line.
+// Rewrites an HLS playlist so that everything the player requests next comes back through us
+// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: every byte that is not part of a
+// URI is copied unchanged, and at most one unfinished line is held.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <memory>
+#include <string>
 #include <string_view>
 
-#include "worker/links/link_context.h"
-#include "worker/loop/block_buffer.h"
+#include "worker/documents/rewriter.h"
+#include "worker/links/child_url.h"
 
 namespace streamgate {
 
-class PlaylistRewriter {
+class PlaylistRewriter final : public DocumentRewriter {
  public:
-  PlaylistRewriter();
-  ~PlaylistRewriter();
-  PlaylistRewriter(const PlaylistRewriter&) = delete;
-  PlaylistRewriter& operator=(const PlaylistRewriter&) = delete;
+  void begin(const DocumentSetting& setting) override;
+  // Writes the lines that are complete by now.
+  void write(std::string_view bytes, BlockBuffer& out) override;
+  // Writes the last line if it has no newline; none is added.
+  void finish(BlockBuffer& out) override;
 
-  // Comes first, and again for each further playlist, which then uses the memory of the one before.
-  void begin(const PlaylistContext& context);
-  // Appends the rewritten text of every line that is complete by now to `out`.
-  void write(std::string_view bytes, BlockBuffer& out);
-  // The upstream's body has ended: the last line may lack its newline, and none is added.
-  void finish(BlockBuffer& out);
-
-  uint64_t lines_too_long() const;
-  // Of lines that were cut in two; it stays for the next playlist.
-  size_t memory_bytes() const;
-  // The output was never taken away and came to more than 64 MiB: what follows is not rewritten any
-  // more, and none of it may be used. Short references grow by the parameters of their request, so
-  // that a few bytes could otherwise take all memory.
-  bool has_grown_too_far() const;
+  bool has_grown_too_far() const override { return has_grown_too_far_; }
+  uint64_t lines_too_long() const override { return lines_too_long_; }
+  size_t memory_bytes() const override { return unfinished_line_.capacity(); }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  class PatchedCopy;
+
+  size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
+  void rewrite_line(std::string_view line, PatchedCopy& copy);
+  void rewrite_tag(std::string_view tag, PatchedCopy& copy);
+  void rewrite_key(std::string_view list, PatchedCopy& copy);
+  void rewrite_date_range(std::string_view list, PatchedCopy& copy);
+  void replace(std::string_view reference, PatchedCopy& copy);
+  std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
+  void keep(std::string_view unfinished, BlockBuffer& out);
+
+  ChildUrlWriter children_;
+  size_t longest_line_ = 0;
+  std::string unfinished_line_;
+  bool is_first_line_ = true;
+  bool is_passing_long_line_ = false;
+  bool drop_line_ = false;     // the line that is being rewritten must not reach the player
+  bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
+  uint64_t lines_too_long_ = 0;
+  bool has_grown_too_far_ = false;
 };
 
 }  // namespace streamgate

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 namespace streamgate {
@@ -9,52 +10,51 @@ namespace {
 
 using namespace std::string_literals;
 
-Verdict of_bytes(std::string_view bytes) {
-  return detect_playlist("video/mp2t", "/a.ts", bytes, false);
+std::optional<DocumentKind> of_bytes(std::string_view bytes) {
+  return detect_kind("video/mp2t", "/a.ts", bytes, false);
 }
-Verdict hinted(std::string_view bytes, bool complete = true) {
-  return detect_playlist("application/octet-stream", "/live/a.M3U8", bytes, complete);
+std::optional<DocumentKind> hinted(std::string_view bytes, bool complete = true) {
+  return detect_kind("application/octet-stream", "/live/a.M3U8", bytes, complete);
 }
 
 TEST(PlaylistDetector, TheHeaderWinsOverEveryTypeAndName) {
   for (const char* type : {"", "text/plain", "text/html", "video/mp2t", "image/jpeg"}) {
-    EXPECT_EQ(detect_playlist(type, "/a.jpg", "#EXTM3U\n", false), Verdict::playlist) << type;
+    EXPECT_EQ(detect_kind(type, "/a.jpg", "#EXTM3U\n", false), DocumentKind::hls) << type;
   }
-  EXPECT_EQ(of_bytes("\xEF\xBB\xBF#EXTM3U"), Verdict::playlist);
-  EXPECT_EQ(of_bytes(" \r\n\t\n#EXTM3U x-tvg-url=\"u\""), Verdict::playlist);
+  EXPECT_EQ(of_bytes("\xEF\xBB\xBF#EXTM3U"), DocumentKind::hls);
+  EXPECT_EQ(of_bytes(" \r\n\t\n#EXTM3U x-tvg-url=\"u\""), DocumentKind::hls);
 }
 
 TEST(PlaylistDetector, OneByteDecidesForMedia) {
   for (const std::string& first : {"G"s, "\0"s, "\xff"s, "\x89"s, "I"s, "<"s, "{"s, "\x1f"s}) {
-    EXPECT_EQ(of_bytes(first), Verdict::other);
+    EXPECT_EQ(of_bytes(first), DocumentKind::none);
   }
 }
 
 TEST(PlaylistDetector, WaitsWhileTheHeaderMayStillCome) {
   const std::string text = "\xEF\xBB\xBF \n#EXTM3U";
   for (size_t size = 0; size < text.size(); ++size) {
-    EXPECT_EQ(of_bytes(text.substr(0, size)), Verdict::need_more) << size;
-    EXPECT_EQ(detect_playlist("", "/", text.substr(0, size), true), Verdict::other) << size;
+    EXPECT_EQ(of_bytes(text.substr(0, size)), std::nullopt) << size;
+    EXPECT_EQ(detect_kind("", "/", text.substr(0, size), true), DocumentKind::none) << size;
   }
-  EXPECT_EQ(of_bytes("#EXTINF"), Verdict::other);
-  EXPECT_EQ(of_bytes("#EXTM3"), Verdict::need_more);
+  EXPECT_EQ(of_bytes("#EXTINF"), DocumentKind::none);
+  EXPECT_EQ(of_bytes("#EXTM3"), std::nullopt);
 }
 
 TEST(PlaylistDetector, NeverWaitsForMoreThanItSniffs) {
-  EXPECT_EQ(of_bytes(std::string(kSniffBytes - 1, '\n')), Verdict::need_more);
-  EXPECT_EQ(of_bytes(std::string(kSniffBytes, '\n')), Verdict::other);
-  EXPECT_EQ(hinted(std::string(kSniffBytes, 'G'), false), Verdict::playlist);
+  EXPECT_EQ(of_bytes(std::string(kSniffBytes - 1, '\n')), std::nullopt);
+  EXPECT_EQ(of_bytes(std::string(kSniffBytes, '\n')), DocumentKind::none);
+  EXPECT_EQ(hinted(std::string(kSniffBytes, 'G'), false), DocumentKind::hls);
 }
 
 TEST(PlaylistDetector, TextBehindAPlaylistsNameIsAPlaylist) {
-  EXPECT_EQ(hinted("#EXTINF:10,\na.ts\n", false), Verdict::playlist);
-  EXPECT_EQ(hinted("http://h/a.mp3\n"), Verdict::playlist);
-  EXPECT_EQ(hinted("Gemini/01.ts\n"), Verdict::playlist);
-  EXPECT_EQ(hinted("Gemini", false), Verdict::need_more);
-  EXPECT_EQ(hinted("\xc3\xa9t\xc3\xa9.ts"), Verdict::playlist);
-  EXPECT_EQ(detect_playlist("Audio/X-MpegURL; charset=utf-8", "/x", "a.mp3", true),
-            Verdict::playlist);
-  EXPECT_EQ(detect_playlist("text/plain", "/x", "#EXTINF:1,\na.ts", true), Verdict::other);
+  EXPECT_EQ(hinted("#EXTINF:10,\na.ts\n", false), DocumentKind::hls);
+  EXPECT_EQ(hinted("http://h/a.mp3\n"), DocumentKind::hls);
+  EXPECT_EQ(hinted("Gemini/01.ts\n"), DocumentKind::hls);
+  EXPECT_EQ(hinted("Gemini", false), std::nullopt);
+  EXPECT_EQ(hinted("\xc3\xa9t\xc3\xa9.ts"), DocumentKind::hls);
+  EXPECT_EQ(detect_kind("Audio/X-MpegURL; charset=utf-8", "/x", "a.mp3", true), DocumentKind::hls);
+  EXPECT_EQ(detect_kind("text/plain", "/x", "#EXTINF:1,\na.ts", true), DocumentKind::none);
 }
 
 TEST(PlaylistDetector, OtherBytesBehindAPlaylistsNamePassThrough) {
@@ -62,25 +62,29 @@ TEST(PlaylistDetector, OtherBytesBehindAPlaylistsNamePassThrough) {
        {"<html>"s, "{\"error\":1}"s, " <!doctype"s, "\x47\x40\x00\x10\x00"s, "GAA1\x07\x10"s,
         "\0\0\0\x18"s + "ftypmp42", "\x1f\x8b\x08"s, "ID3\x04\0"s, "RIFF\x24\x08\0\0"s, "\xff\xfb"s,
         "\x89PNG"s, "#EXT\0"s, ""s}) {
-    EXPECT_EQ(hinted(body), Verdict::other) << body;
+    EXPECT_EQ(hinted(body), DocumentKind::none) << body;
   }
 }
 
 TEST(PlaylistDetector, KnowsTypesAndExtensionsInAnyCase) {
-  EXPECT_TRUE(is_playlist_type("application/vnd.apple.mpegurl"));
-  EXPECT_TRUE(is_playlist_type(" Application/X-MPEGURL ; charset=x"));
-  EXPECT_FALSE(is_playlist_type("application/vnd.apple.mpegurlx"));
-  EXPECT_FALSE(is_playlist_type(""));
-  EXPECT_TRUE(has_playlist_extension("/a/b.M3u8"));
-  EXPECT_TRUE(has_playlist_extension("/b.m3u?x=/y.ts"));
-  EXPECT_FALSE(has_playlist_extension("/b.ts?x=.m3u8"));
-  EXPECT_FALSE(has_playlist_extension("/m3u8"));
+  for (const char* type :
+       {"application/vnd.apple.mpegurl", " Application/X-MPEGURL ; charset=x", "audio/mpegurl"}) {
+    EXPECT_EQ(claimed_kind(type, "/a.ts"), DocumentKind::hls) << type;
+  }
+  for (const char* path : {"/a/b.M3u8", "/b.m3u?x=/y.ts"}) {
+    EXPECT_EQ(claimed_kind("video/mp2t", path), DocumentKind::hls) << path;
+  }
+  EXPECT_EQ(claimed_kind("application/vnd.apple.mpegurlx", "/a"), DocumentKind::none);
+  EXPECT_EQ(claimed_kind("", ""), DocumentKind::none);
+  for (const char* path : {"/b.ts?x=.m3u8", "/m3u8", "/a.m3u8x"}) {
+    EXPECT_EQ(claimed_kind("video/mp2t", path), DocumentKind::none) << path;
+  }
 }
 
 TEST(PlaylistDetector, RecognisesGzipWithoutAHeader) {
   EXPECT_TRUE(looks_gzipped("\x1f\x8b\x08"));
   EXPECT_FALSE(looks_gzipped("\x1f"));
-  EXPECT_EQ(hinted("\x1f", false), Verdict::need_more);
+  EXPECT_EQ(hinted("\x1f", false), std::nullopt);
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 namespace streamgate {
 namespace {
 
-PlaylistSetting setting() {
-  PlaylistSetting out;
+DocumentSetting setting() {
+  DocumentSetting out;
   out.base_url = "http://up.example/dir/list.m3u8";
   out.proxy_origin = "http://gate";
   out.route_path = "/stream";
@@ -16,16 +16,16 @@ PlaylistSetting setting() {
   return out;
 }
 
-void begin(PlaylistBody& body, ContentCoding coding) {
+void begin(DocumentBody& body, ContentCoding coding) {
   body.setting() = setting();
-  body.begin(coding);
+  body.begin(DocumentKind::hls, coding);
 }
 
 constexpr std::string_view kPlain = "#EXTM3U\n#EXTINF:1,\na.ts\n";
 constexpr std::string_view kRewritten =
     "#EXTM3U\n#EXTINF:1,\nhttp://gate/stream?url=http%3A%2F%2Fup.example%2Fdir%2Fa.ts\n";
 
-TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
+TEST(DocumentBody, RewritesPlainAndCodedBodiesAlike) {
   const std::pair<ContentCoding, std::string> bodies[] = {
       {ContentCoding::identity, std::string(kPlain)},
       {ContentCoding::gzip, deflated(kPlain, kGzipWrapped)},
@@ -33,7 +33,7 @@ TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
       {ContentCoding::deflate, deflated(kPlain, kRawDeflate)},
   };
   for (const auto& [coding, bytes] : bodies) {
-    PlaylistBody body;
+    DocumentBody body;
     begin(body, coding);
     for (const char byte : bytes) ASSERT_TRUE(body.write({&byte, 1}));
     ASSERT_TRUE(body.finish());
@@ -41,9 +41,9 @@ TEST(PlaylistBody, RewritesPlainAndCodedBodiesAlike) {
   }
 }
 
-TEST(PlaylistBody, ATruncatedCodedBodyIsAFailure) {
+TEST(DocumentBody, ATruncatedCodedBodyIsAFailure) {
   const std::string bytes = deflated(kPlain, kGzipWrapped);
-  PlaylistBody body;
+  DocumentBody body;
   begin(body, ContentCoding::gzip);
   ASSERT_TRUE(body.write(std::string_view(bytes).substr(0, bytes.size() - 4)));
   const auto ended = body.finish();
@@ -51,28 +51,28 @@ TEST(PlaylistBody, ATruncatedCodedBodyIsAFailure) {
   EXPECT_EQ(ended.error().reason, Reason::truncated_body);
 }
 
-TEST(PlaylistBody, ABodyThatInflatesWithoutBoundIsRefused) {
+TEST(DocumentBody, ABodyThatInflatesWithoutBoundIsRefused) {
   const std::string bomb =
       deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), kGzipWrapped);
-  PlaylistBody body;
+  DocumentBody body;
   begin(body, ContentCoding::gzip);
   const auto written = body.write(bomb);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().reason, Reason::bad_response);
 }
 
-TEST(PlaylistBody, ReferencesThatGrowWithoutBoundAreRefused) {
+TEST(DocumentBody, ReferencesThatGrowWithoutBoundAreRefused) {
   std::string lines = "#EXTM3U\n";
   for (int i = 0; i < 64 * 1024; ++i) lines += "a\n";
   std::string one_line = "#EXT-X-OTHER:X=1";
   for (int i = 0; i < 64 * 1024; ++i) one_line += ",URI=\"a\"";
   for (const std::string& text : {lines, one_line + "\n"}) {
-    PlaylistSetting long_children = setting();
+    DocumentSetting long_children = setting();
     long_children.longest_line = size_t{1} << 20U;
-    long_children.child_parameters = "&referer=" + std::string(size_t{15} << 10U, 'r');
-    PlaylistBody body;
+    long_children.same_origin_parameters = "&referer=" + std::string(size_t{15} << 10U, 'r');
+    DocumentBody body;
     body.setting() = std::move(long_children);
-    body.begin(ContentCoding::identity);
+    body.begin(DocumentKind::hls, ContentCoding::identity);
     const auto written = body.write(text);
     ASSERT_FALSE(written);
     EXPECT_EQ(written.error().reason, Reason::bad_response);
@@ -81,8 +81,8 @@ TEST(PlaylistBody, ReferencesThatGrowWithoutBoundAreRefused) {
 }
 
 // A body that is lent again must show nothing of the playlist before, however that one ended.
-TEST(PlaylistBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
-  PlaylistBodies bodies;
+TEST(DocumentBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
+  DocumentBodies bodies;
   const std::string gzipped = deflated(kPlain, kGzipWrapped);
   const std::pair<ContentCoding, std::string> halves[] = {
       {ContentCoding::identity, "\xEF\xBB"},
@@ -90,18 +90,18 @@ TEST(PlaylistBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
       {ContentCoding::identity, "other/a.ts\nother/b.ts\nother/unfinished"},
       {ContentCoding::identity, "#EXTM3U\n" + std::string(3000, 'x')},
       {ContentCoding::gzip, gzipped.substr(0, gzipped.size() / 2)}};
-  const PlaylistBody* first = nullptr;
+  const DocumentBody* first = nullptr;
   for (const auto& [coding, half] : halves) {
-    auto body = bodies.lend();
+    auto body = bodies.borrow();
     if (first == nullptr) first = body.get();
     EXPECT_EQ(body.get(), first);
     body->setting() = setting();
     body->setting().base_url = "https://elsewhere.example/";
-    body->begin(coding);
+    body->begin(DocumentKind::hls, coding);
     ASSERT_TRUE(body->write(half));
     bodies.give_back(std::move(body));
 
-    body = bodies.lend();
+    body = bodies.borrow();
     begin(*body, ContentCoding::identity);
     ASSERT_TRUE(body->write("\n" + std::string(kPlain)));
     ASSERT_TRUE(body->finish());
@@ -111,20 +111,20 @@ TEST(PlaylistBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
   }
 }
 
-TEST(PlaylistBodies, KeepNoLargeMemory) {
-  PlaylistBodies bodies;
-  auto body = bodies.lend();
-  const PlaylistBody* const large = body.get();
-  auto second = bodies.lend();
-  const PlaylistBody* const small = second.get();
+TEST(DocumentBodies, KeepNoLargeMemory) {
+  DocumentBodies bodies;
+  auto body = bodies.borrow();
+  const DocumentBody* const large = body.get();
+  auto second = bodies.borrow();
+  const DocumentBody* const small = second.get();
   body->setting() = setting();
   body->setting().longest_line = size_t{1024} * 1024;
-  body->begin(ContentCoding::identity);
+  body->begin(DocumentKind::hls, ContentCoding::identity);
   // Half a line is kept until the other half comes.
   ASSERT_TRUE(body->write("#EXTM3U\n" + std::string(size_t{512} * 1024, 'x')));
   bodies.give_back(std::move(second));
   bodies.give_back(std::move(body));
-  EXPECT_EQ(bodies.lend().get(), small);
+  EXPECT_EQ(bodies.borrow().get(), small);
   EXPECT_NE(large, small);
 }
 

@@ -19,12 +19,12 @@ constexpr std::string_view kUrlStart = "/stream?url=http%3A%2F%2Fup.example%2F";
 class DocumentPathTest : public testing::Test {
  protected:
   DocumentPath& begin(ContentCoding coding = ContentCoding::identity) {
-    auto body = bodies.lend();
+    auto body = bodies.borrow();
     body->setting() = {};
     body->setting().base_url = "http://up.example/list.m3u8";
     body->setting().route_path = "/stream";
     body->setting().longest_line = 1024;
-    body->begin(coding);
+    body->begin(DocumentKind::hls, coding);
     path.emplace(client.stream, bodies, std::move(body), counters, observer,
                  ClientFraming{ClientFraming::Kind::until_close, 0});
     observer.path = &*path;
@@ -42,7 +42,7 @@ class DocumentPathTest : public testing::Test {
   ClientSide client;
   PathRecorder observer{client};
   Counters counters;
-  PlaylistBodies bodies;
+  DocumentBodies bodies;
   std::optional<DocumentPath> path;
 };
 

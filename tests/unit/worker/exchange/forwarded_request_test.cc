@@ -11,7 +11,7 @@ FetchRequest request_of(const HeaderFields& client, const UpstreamConfig& config
   RequestHead head;
   head.method = Method::head;
   head.fields = client;
-  StreamRequest link;
+  LinkContext link;
   link.referer = "https://site.example/";
   link.headers = {{"X-Key", "k"}};
   return make_fetch_request(parse_http_url("http://up.example/v/a.m3u8").value(), link, head,

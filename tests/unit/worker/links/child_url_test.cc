@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "worker/documents/hls/playlist_rewriter.h"
-
 namespace streamgate {
 namespace {
 
@@ -16,10 +14,10 @@ constexpr std::string_view kBytes = "019amsztSXZ-_~.:/?#%@!&=+;,{}$\"\\ \t\x01\x
 constexpr int kRun = 10;  // long enough for any template to be made
 
 // Of `reference`, after a run of `before`; nothing if it is left alone.
-std::optional<std::string> child_url(const PlaylistContext& context, const std::string& before,
+std::optional<std::string> child_url(const DocumentSetting& setting, const std::string& before,
                                      const std::string& reference) {
   ChildUrlWriter writer;
-  writer.begin(context);
+  writer.begin(setting);
   BlockBuffer out;
   for (int i = 0; i < kRun && !before.empty(); ++i) writer.append(before, out);
   out.clear();
@@ -27,18 +25,18 @@ std::optional<std::string> child_url(const PlaylistContext& context, const std::
   return std::string(out.text());
 }
 
-std::vector<PlaylistContext> contexts() {
-  PlaylistContext plain;
+std::vector<DocumentSetting> settings() {
+  DocumentSetting plain;
   plain.base_url = "http://up.example:8080/live/index.m3u8";
   plain.proxy_origin = "http://proxy";
   plain.route_path = "/stream";
-  PlaylistContext with_parameters = plain;
-  with_parameters.child_parameters = "&h_Cookie=c";
-  PlaylistContext relative = plain;
+  DocumentSetting with_parameters = plain;
+  with_parameters.same_origin_parameters = "&h_Cookie=c";
+  DocumentSetting relative = plain;
   relative.proxy_origin = "";
-  PlaylistContext prefixed = plain;
+  DocumentSetting prefixed = plain;
   prefixed.proxy_origin = "/prefix";
-  PlaylistContext named = plain;
+  DocumentSetting named = plain;
   named.child_urls = HlsConfig::ChildUrls::named;
   return {plain, with_parameters, relative, prefixed, named};
 }
@@ -65,13 +63,13 @@ TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
       "x1:y/segment.ts",
       "12345678",
   };
-  for (const PlaylistContext& context : contexts()) {
+  for (const DocumentSetting& setting : settings()) {
     for (const std::string& before : references) {
       for (size_t at = 0; at < before.size(); ++at) {
         for (const char byte : kBytes) {
           std::string reference = before;
           reference[at] = byte;
-          ASSERT_EQ(child_url(context, before, reference), child_url(context, "", reference))
+          ASSERT_EQ(child_url(setting, before, reference), child_url(setting, "", reference))
               << reference << " after " << before;
         }
       }
@@ -80,9 +78,9 @@ TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
 }
 
 TEST(ChildUrl, IsTheSameAlongARunOfReferences) {
-  const PlaylistContext context = contexts()[1];
+  const DocumentSetting setting = settings()[1];
   ChildUrlWriter writer;
-  writer.begin(context);
+  writer.begin(setting);
   for (int i = 95; i < 205; ++i) {
     const std::string number = std::to_string(i);
     for (const std::string& reference :
@@ -90,19 +88,19 @@ TEST(ChildUrl, IsTheSameAlongARunOfReferences) {
       for (int repeated = 0; repeated < kRun; ++repeated) {
         BlockBuffer out;
         ASSERT_TRUE(writer.append(reference, out));
-        ASSERT_EQ(std::string(out.text()), child_url(context, "", reference));
+        ASSERT_EQ(std::string(out.text()), child_url(setting, "", reference));
       }
     }
   }
 }
 
 TEST(ChildUrl, MayBeOfAnyLength) {
-  const PlaylistContext context = contexts()[1];
+  const DocumentSetting setting = settings()[1];
   for (size_t size = 1; size < 1200; size += size < 300 ? 1 : 37) {
     const std::string before(size, 'a');
     std::string reference = before;
     reference.back() = 'b';
-    ASSERT_EQ(child_url(context, before, reference), child_url(context, "", reference)) << size;
+    ASSERT_EQ(child_url(setting, before, reference), child_url(setting, "", reference)) << size;
   }
 }
 

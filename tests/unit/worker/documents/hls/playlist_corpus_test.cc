@@ -201,7 +201,7 @@ Outcome rewrite_plainly(std::string text) {
 }
 
 std::string rewrite_in_pieces(const std::string& text, size_t piece) {
-  PlaylistContext context;
+  DocumentSetting context;
   context.base_url = kBase;
   context.proxy_origin = "http://localhost:8080";
   context.route_path = "/stream";

@@ -16,15 +16,15 @@ using namespace std::string_literals;
 
 constexpr std::string_view kProxy = "https://proxy.example/stream?url=";
 
-PlaylistContext context_with_base(std::string_view base_url) {
-  PlaylistContext context;
-  context.base_url = base_url;
-  context.proxy_origin = "https://proxy.example";
-  context.route_path = "/stream";
-  return context;
+DocumentSetting setting_with_base(std::string_view base_url) {
+  DocumentSetting setting;
+  setting.base_url = base_url;
+  setting.proxy_origin = "https://proxy.example";
+  setting.route_path = "/stream";
+  return setting;
 }
 
-const PlaylistContext kContext = context_with_base("https://up.example/live/a/index.m3u8?tok=x/y");
+const DocumentSetting kSetting = setting_with_base("https://up.example/live/a/index.m3u8?tok=x/y");
 
 // The child URL of an absolute upstream URL.
 std::string via(std::string_view absolute) {
@@ -38,19 +38,19 @@ std::string sibling(std::string_view name) {
   return via("https://up.example/live/a/" + std::string(name));
 }
 
-std::string rewrite_in_pieces(const PlaylistContext& context, std::string_view text, size_t size) {
+std::string rewrite_in_pieces(const DocumentSetting& setting, std::string_view text, size_t size) {
   BlockBuffer out;
   PlaylistRewriter rewriter;
-  rewriter.begin(context);
+  rewriter.begin(setting);
   for (size_t at = 0; at < text.size(); at += size) rewriter.write(text.substr(at, size), out);
   rewriter.finish(out);
   return std::string(out.text());
 }
 
-std::string rewrite_in_two(const PlaylistContext& context, std::string_view text, size_t split) {
+std::string rewrite_in_two(const DocumentSetting& setting, std::string_view text, size_t split) {
   BlockBuffer out;
   PlaylistRewriter rewriter;
-  rewriter.begin(context);
+  rewriter.begin(setting);
   rewriter.write(text.substr(0, split), out);
   rewriter.write(text.substr(split), out);
   rewriter.finish(out);
@@ -58,13 +58,13 @@ std::string rewrite_in_two(const PlaylistContext& context, std::string_view text
 }
 
 // Every result is also checked for not depending on where the chunks end.
-std::string rewrite(std::string_view text, const PlaylistContext& context = kContext) {
-  const std::string whole = rewrite_in_two(context, text, text.size());
+std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
+  const std::string whole = rewrite_in_two(setting, text, text.size());
   for (size_t split = 0; split < text.size(); ++split) {
-    EXPECT_EQ(rewrite_in_two(context, text, split), whole) << "split at " << split;
+    EXPECT_EQ(rewrite_in_two(setting, text, split), whole) << "split at " << split;
   }
-  EXPECT_EQ(rewrite_in_pieces(context, text, 1), whole);
-  EXPECT_EQ(rewrite_in_pieces(context, text, 7), whole);
+  EXPECT_EQ(rewrite_in_pieces(setting, text, 1), whole);
+  EXPECT_EQ(rewrite_in_pieces(setting, text, 7), whole);
   return whole;
 }
 
@@ -228,9 +228,9 @@ TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
                     {"\xc3\xaf\xff.ts", sibling("%C3%AF%FF.ts")},
                     {"a\\b", sibling("a%5Cb")}});
   EXPECT_EQ(rewrite("a\0b.ts"s), sibling("a%00b.ts"));
-  EXPECT_EQ(rewrite("s.ts", context_with_base("http://h")), via("http://h/s.ts"));
-  EXPECT_EQ(rewrite("/s.ts", context_with_base("http://h:81?x/y")), via("http://h:81/s.ts"));
-  EXPECT_EQ(rewrite("g", context_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
+  EXPECT_EQ(rewrite("s.ts", setting_with_base("http://h")), via("http://h/s.ts"));
+  EXPECT_EQ(rewrite("/s.ts", setting_with_base("http://h:81?x/y")), via("http://h:81/s.ts"));
+  EXPECT_EQ(rewrite("g", setting_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
 }
 
 // The encoder looks at 16 bytes at a time: the dot segment must be found wherever that cuts it.
@@ -288,9 +288,9 @@ TEST(PlaylistRewriter, ReadsAttributesAsTheWildWritesThem) {
 }
 
 TEST(PlaylistRewriter, CarriesTheParametersAndEndsInTheExtension) {
-  PlaylistContext context = kContext;
-  context.child_parameters = "&referer=r&h_Cookie=c";
-  context.cross_origin_child_parameters = "&referer=r";
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&referer=r&h_Cookie=c";
+  setting.other_origin_parameters = "&referer=r";
   const std::string own = "&referer=r&h_Cookie=c";
   const std::string other = "&referer=r";
   const Cases cases = {
@@ -311,7 +311,7 @@ TEST(PlaylistRewriter, CarriesTheParametersAndEndsInTheExtension) {
       {"#EXT-X-RENDITION-REPORT:URI=\"../1M/p.m3u8\"",
        "#EXT-X-RENDITION-REPORT:URI=\"" + via("https://up.example/live/1M/p.m3u8") + own +
            "&sg_ext=.m3u8\""}};
-  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
+  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, setting), expected) << text;
 }
 
 TEST(PlaylistRewriter, AddsNoExtensionWhereTheUrlEndsInItAnyway) {
@@ -323,8 +323,8 @@ TEST(PlaylistRewriter, AddsNoExtensionWhereTheUrlEndsInItAnyway) {
 }
 
 TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
-  PlaylistContext context = kContext;
-  context.child_urls = HlsConfig::ChildUrls::named;
+  DocumentSetting setting = kSetting;
+  setting.child_urls = HlsConfig::ChildUrls::named;
   const std::string route = "https://proxy.example/stream";
   const auto named = [&route](const std::string& name, std::string_view absolute) {
     std::string out = route + name + "?url=";
@@ -341,7 +341,7 @@ TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
       {"https://h.ts", named("", "https://h.ts")},
       {"https://h/x.ts", named("/x.ts", "https://h/x.ts")},
       {std::string(200, 'n'), named("", directory + std::string(200, 'n'))}};
-  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, context), expected) << text;
+  for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, setting), expected) << text;
 }
 
 // What several references share is encoded once; each must still come out as if it stood alone.
@@ -385,11 +385,11 @@ TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
                                           "very-long-name-of-a-segment-0123456789.mp4?t=1"};
   for (const HlsConfig::ChildUrls style :
        {HlsConfig::ChildUrls::query, HlsConfig::ChildUrls::named}) {
-    PlaylistContext context = kContext;
-    context.child_urls = style;
-    context.child_parameters = "&h_Cookie=a";
+    DocumentSetting setting = kSetting;
+    setting.child_urls = style;
+    setting.same_origin_parameters = "&h_Cookie=a";
     const auto alone = [&](const std::string& line) {
-      return rewrite_in_two(context, line, line.size());
+      return rewrite_in_two(setting, line, line.size());
     };
     for (const std::string& directory : directories) {
       const std::string one = directory + "one.ts\n";
@@ -403,10 +403,10 @@ TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
 }
 
 TEST(PlaylistRewriter, WritesPathsWithoutAnOriginIfAsked) {
-  PlaylistContext context = kContext;
-  context.proxy_origin = "";
-  context.route_path = "/api/proxy/stream";
-  EXPECT_EQ(rewrite("/stream?x", context),
+  DocumentSetting setting = kSetting;
+  setting.proxy_origin = "";
+  setting.route_path = "/api/proxy/stream";
+  EXPECT_EQ(rewrite("/stream?x", setting),
             "/api/proxy/stream?url=https%3A%2F%2Fup.example%2Fstream%3Fx");
 }
 
@@ -425,16 +425,16 @@ TEST(PlaylistRewriter, GivesTheSameUrlTheSameTextEverywhere) {
 }
 
 TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
-  PlaylistContext context = kContext;
-  context.longest_line = 10;
+  DocumentSetting setting = kSetting;
+  setting.longest_line = 10;
   const std::string text = "0123456789\r\n01234567890\r\n\n#EXTINF:1,23\nab\n#EXT-X-MAP:URI=\"x\"";
   const std::string expected = sibling("0123456789") + "\r\n01234567890\r\n\n#EXTINF:1,23\n" +
                                sibling("ab") + "\n#EXT-X-MAP:URI=\"x\"";
-  EXPECT_EQ(rewrite(text, context), expected);
+  EXPECT_EQ(rewrite(text, setting), expected);
   for (size_t split = 0; split <= text.size(); ++split) {
     BlockBuffer out;
     PlaylistRewriter rewriter;
-    rewriter.begin(context);
+    rewriter.begin(setting);
     rewriter.write(std::string_view(text).substr(0, split), out);
     rewriter.write(std::string_view(text).substr(split), out);
     rewriter.finish(out);
@@ -444,10 +444,10 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
 
 TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
   BlockBuffer out;
-  PlaylistContext context = kContext;
-  context.longest_line = 100;
+  DocumentSetting setting = kSetting;
+  setting.longest_line = 100;
   PlaylistRewriter rewriter;
-  rewriter.begin(context);
+  rewriter.begin(setting);
   const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
   rewriter.write(line, out);
   EXPECT_EQ(out.size(), 0u);
@@ -470,9 +470,9 @@ TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
   std::string quotes;
   for (int i = 0; i < 200000; ++i) quotes += "%22";
   expected += "#" + std::string(300000, 'c') + "\n" + sibling(quotes) + "\n";
-  EXPECT_EQ(rewrite_in_two(kContext, text, text.size()), expected);
-  EXPECT_EQ(rewrite_in_pieces(kContext, text, 4096), expected);
-  EXPECT_EQ(rewrite_in_pieces(kContext, text, 100), expected);
+  EXPECT_EQ(rewrite_in_two(kSetting, text, text.size()), expected);
+  EXPECT_EQ(rewrite_in_pieces(kSetting, text, 4096), expected);
+  EXPECT_EQ(rewrite_in_pieces(kSetting, text, 100), expected);
 }
 
 }  // namespace

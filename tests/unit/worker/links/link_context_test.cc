@@ -1,0 +1,89 @@
+#include "worker/links/link_context.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/url.h"
+
+namespace streamgate {
+namespace {
+
+struct Parameter {
+  std::string name;
+  std::string raw_value;
+};
+
+// Reads the parameters in order; all of them must be accepted.
+LinkContext link_of(const std::vector<Parameter>& parameters) {
+  LinkContext link;
+  for (const auto& [name, raw_value] : parameters) {
+    EXPECT_TRUE(take_link_parameter(name, raw_value, link)) << name;
+  }
+  return link;
+}
+
+std::string query_form(const LinkContext& link, ChildOrigin origin = ChildOrigin::same) {
+  std::string text;
+  append_query_form(link, origin, text);
+  return text;
+}
+
+// Splits a query form and reads it again.
+LinkContext read_query_form(std::string_view text) {
+  std::vector<Parameter> parameters;
+  while (!text.empty()) {
+    EXPECT_EQ(text.front(), '&');
+    text.remove_prefix(1);
+    const std::string_view raw = text.substr(0, text.find('&'));
+    text.remove_prefix(raw.size());
+    const size_t equals = raw.find('=');
+    parameters.push_back(
+        {percent_decode(raw.substr(0, equals)), std::string(raw.substr(equals + 1))});
+  }
+  return link_of(parameters);
+}
+
+const std::vector<Parameter> kParameters = {{"h_X-A", "1%262"},
+                                            {"h_authorization", "Bearer%20t"},
+                                            {"h_Cookie", "c"},
+                                            {"referer", "http%3A%2F%2Fr%2F%3Fa+b"},
+                                            {"h_X&B", "%22+x"}};
+
+TEST(LinkContext, NamesItsParameters) {
+  for (const char* name : {"referer", "h_X", "h_"}) EXPECT_TRUE(is_link_parameter(name)) << name;
+  for (const char* name : {"", "url", "Referer", "referer2", "h", "H_X", "sg_k", "_HLS_msn"}) {
+    EXPECT_FALSE(is_link_parameter(name)) << name;
+  }
+}
+
+TEST(LinkContext, QueryFormIsTheRefererAndThenTheHeadersInTheirOrder) {
+  EXPECT_EQ(query_form(link_of(kParameters)),
+            "&referer=http%3A%2F%2Fr%2F%3Fa%2Bb&h_X-A=1%262&h_authorization=Bearer%20t&h_Cookie=c"
+            "&h_X%26B=%22%20x");
+  EXPECT_EQ(query_form({}), "");
+}
+
+TEST(LinkContext, QueryFormForAnotherOriginHasNoAuthorizationAndNoCookie) {
+  EXPECT_EQ(query_form(link_of(kParameters), ChildOrigin::other),
+            "&referer=http%3A%2F%2Fr%2F%3Fa%2Bb&h_X-A=1%262&h_X%26B=%22%20x");
+}
+
+TEST(LinkContext, QueryFormIsAppended) {
+  std::string text = "?url=x";
+  append_query_form(link_of({{"h_X", "y"}}), ChildOrigin::same, text);
+  EXPECT_EQ(text, "?url=x&h_X=y");
+}
+
+TEST(LinkContext, QueryFormReadsBackAsTheSameContext) {
+  const LinkContext link = link_of(kParameters);
+  const LinkContext again = read_query_form(query_form(link));
+  EXPECT_EQ(again.referer, link.referer);
+  EXPECT_EQ(again.headers, link.headers);
+  EXPECT_EQ(query_form(again), query_form(link));
+}
+
+}  // namespace
+}  // namespace streamgate

@@ -1,0 +1,25 @@
+// The facts by which the links of one document are rewritten.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "common/config.h"
+
+namespace streamgate {
+
+// Does not change while the document is rewritten. It is filled in again for the next document, so
+// that its strings keep their memory.
+struct DocumentSetting {
+  std::string base_url;      // the final upstream URL, after redirects
+  std::string proxy_origin;  // `https://proxy.example/prefix`, `/prefix` or empty
+  std::string route_path;    // `/stream`
+  // The query form of the document's LinkContext, for children on the origin of base_url and for
+  // children on any other origin.
+  std::string same_origin_parameters;
+  std::string other_origin_parameters;
+  HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
+  size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
+};
+
+}  // namespace streamgate

@@ -1,0 +1,91 @@
+#include "worker/links/link_context.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/ascii.h"
+#include "common/url.h"
+#include "worker/http/field_rules.h"
+#include "worker/http/grammar.h"
+
+namespace streamgate {
+namespace {
+
+constexpr std::string_view kReferer = "referer";
+constexpr std::string_view kHeaderPrefix = "h_";
+constexpr size_t kMaxHeaders = 32;
+
+// The proxy itself decides on these: routing, framing, the connection, and the conditions and
+// ranges, which are the client's (RFC 9110 7.6.1).
+constexpr std::array<std::string_view, 12> kRefusedHeaders = {
+    "Host",    "Content-Length", "Transfer-Encoding", "TE",
+    "Trailer", "Connection",     "Upgrade",           "Keep-Alive",
+    "Expect",  "Range",          "Accept-Encoding",   "HTTP2-Settings"};
+
+bool is_refused_header(std::string_view name) {
+  if (ascii::istarts_with(name, "Proxy-") || ascii::istarts_with(name, "If-")) return true;
+  return std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
+                     [&](std::string_view refused) { return ascii::iequals(refused, name); });
+}
+
+Error bad_request(std::string_view detail) {
+  return Error{Reason::bad_request, std::string(detail)};
+}
+
+// A Referer has no fragment (RFC 9110 10.1.3). An empty one is ignored.
+Result<void> take_referer(std::string_view raw_value, LinkContext& link) {
+  std::string referer = percent_decode(raw_value);
+  referer.resize(std::min(referer.find('#'), referer.size()));
+  if (referer.empty()) return {};
+  if (link.referer) return bad_request("repeated referer");
+  if (!http::all_are(http::kTargetByte, referer) || !parse_http_url(referer)) {
+    return bad_request("referer");
+  }
+  link.referer = std::move(referer);
+  return {};
+}
+
+// A `+` is a blank here, unlike in `url` and `referer`: players that put the whole query through a
+// form encoder (URLSearchParams) write one for each blank of an h_User-Agent.
+Result<void> take_header(std::string_view name, std::string_view raw_value, LinkContext& link) {
+  std::string encoded(raw_value);
+  std::replace(encoded.begin(), encoded.end(), '+', ' ');
+  const std::string decoded = percent_decode(encoded);
+  const std::string_view value = ascii::trim(decoded);
+  if (!http::is_token(name) || is_refused_header(name)) return bad_request("h_ name");
+  if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");
+  if (link.headers.size() == kMaxHeaders) return bad_request("too many h_ headers");
+  link.headers.emplace_back(name, value);
+  return {};
+}
+
+void append_parameter(std::string_view prefix, std::string_view name, std::string_view value,
+                      std::string& out) {
+  out += '&';
+  out += prefix;
+  percent_encode(name, out);
+  out += '=';
+  percent_encode(value, out);
+}
+
+}  // namespace
+
+bool is_link_parameter(std::string_view name) {
+  return name == kReferer || name.starts_with(kHeaderPrefix);
+}
+
+Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
+                                 LinkContext& link) {
+  if (name == kReferer) return take_referer(raw_value, link);
+  return take_header(name.substr(kHeaderPrefix.size()), raw_value, link);
+}
+
+void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out) {
+  if (link.referer) append_parameter({}, kReferer, *link.referer, out);
+  for (const auto& [name, value] : link.headers) {
+    if (origin == ChildOrigin::other && is_secret_header(name)) continue;
+    append_parameter(kHeaderPrefix, name, value, out);
+  }
+}
+
+}  // namespace streamgate
