@@ -1,5 +1,5 @@
-// How fast the playlist rewriter is alone: a long VOD list, a short live list, and what a request
-// costs in URL work. Append-only, so that numbers stay comparable between revisions.
+// The playlist rewriter alone: a long VOD list, a short live list, and the URL work of one request.
+// Append-only, so that numbers stay comparable between revisions.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kReadBytes = size_t{256} * 1024;  // what one read of an upstream brings at most
+constexpr size_t kReadBytes = size_t{256} * 1024;  // the most that one read of an upstream brings
 
 DocumentSetting setting_of_a_request() {
   DocumentSetting setting;

@@ -1,5 +1,6 @@
-// Any bytes as a playlist: the output must not depend on where the chunks end, and only ours may be
-// added to it. The first byte chooses the settings, the second the chunk size.
+// Any bytes as a playlist: the output must not depend on where the chunks end, and a child URL must
+// not depend on the references before. The first byte chooses the settings, the second the chunk
+// size.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +33,7 @@ Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std:
   return {std::string(out.text()), rewriter.lines_too_long()};
 }
 
-// What stands before a reference must not show in its child URL.
+// A child URL must not depend on the references before.
 void check_each_alone(const DocumentSetting& setting, std::string_view text) {
   ChildUrlWriter running;
   running.begin(setting);
@@ -74,7 +75,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
 
   check_each_alone(setting, text);
 
-  // A verdict, once given, does not change with more bytes of a body that is text.
+  // More bytes do not change a kind that has been detected.
   for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
     const auto kind = detect_kind("video/mp2t", "/", text.substr(0, seen), false);
     if (!kind) continue;

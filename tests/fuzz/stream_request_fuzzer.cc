@@ -1,5 +1,5 @@
-// A request target from anywhere becomes a stream request that is safe to write onto a wire, or a
-// refusal; and the parameters handed down to children mean the same when they come back.
+// Any request target is refused or becomes a stream request that is safe to send upstream. The
+// query form of its link context reads back as the same context.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,7 +36,7 @@ void check_children(const StreamRequest& request) {
   for (const auto& [name, value] : elsewhere->link.headers) CHECK(!is_secret_header(name));
 }
 
-// One request line, one Host, and no line that is not a field: nothing was smuggled.
+// The head is one request line, one Host and fields only: nothing was smuggled.
 void check_request_head(const StreamRequest& request) {
   const FetchRequest fetched =
       make_fetch_request(request.upstream, request.link, RequestHead(), UpstreamConfig());
@@ -64,7 +64,7 @@ void check_request_head(const StreamRequest& request) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view target(reinterpret_cast<const char*>(data), size);
-  // What the request-head parser lets through.
+  // The request-head parser accepts only such targets.
   if (!http::all_are(http::kTargetByte, target)) return 0;
   if (route_of(target) != Route::stream) return 0;
   const auto request = parse_stream_request(target);

@@ -54,7 +54,7 @@ Result<void> DocumentBody::inflate(std::string_view bytes) {
     if (inflated <= kMaxInflatedBytes) rewriter_->write(plain, output_);
   });
   if (written && inflated > kMaxInflatedBytes) {
-    return Error{Reason::bad_response, "a compressed playlist inflates too far"};
+    return Error{Reason::bad_response, "a compressed document inflates too far"};
   }
   return written;
 }
@@ -69,7 +69,7 @@ Result<void> DocumentBody::finish() {
 
 Result<void> DocumentBody::check_growth() const {
   if (!rewriter_->has_grown_too_far()) return {};
-  return Error{Reason::bad_response, "a playlist grows too far"};
+  return Error{Reason::bad_response, "a rewritten document grows too far"};
 }
 
 bool DocumentBody::shrink() {

@@ -27,7 +27,7 @@ class DocumentBody {
   // Takes bytes as the upstream sent them. The rewritten text is in output(). bad_response if the
   // bytes are not what the coding says or grow out of proportion; output() must not be sent then.
   Result<void> write(std::string_view bytes);
-  // The upstream's body is complete. truncated_body if the coded body is not.
+  // The upstream's body is complete. truncated_body if a coded body lacks its end.
   Result<void> finish();
 
   BlockBuffer& output() { return output_; }

@@ -14,7 +14,7 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kPieceBytes = size_t{64} * 1024;
-constexpr int kGzipWindow = MAX_WBITS + 16;  // zlib's way to ask for the gzip wrapping
+constexpr int kGzipWindow = MAX_WBITS + 16;  // zlib's code for the gzip wrapping
 constexpr int kZlibWindow = MAX_WBITS;
 constexpr int kRawWindow = -MAX_WBITS;
 constexpr unsigned char kGzipMagic = 0x1f;
@@ -62,8 +62,8 @@ struct Inflater::State {
     step = Step::body;
   }
 
-  // Chooses the wrapping by the first bytes. `deflate` is zlib by RFC 9110 8.4.1.2 and raw by some
-  // servers. False: more bytes are needed.
+  // Chooses the wrapping by the first bytes: `deflate` is zlib-wrapped (RFC 9110 8.4.1.2), but some
+  // servers send it raw. False: more bytes are needed.
   bool choose_wrapping() {
     if (coding == ContentCoding::gzip) {
       open(kGzipWindow);
@@ -101,10 +101,10 @@ Result<void> Inflater::State::inflate_all(std::string_view bytes, const Sink& si
   return {};
 }
 
-// Until the bytes or the member end; takes what it used off the front of `bytes`.
+// Inflates up to the end of the bytes or of the member, and removes what it consumed from `bytes`.
 Result<void> Inflater::State::inflate_member(std::string_view& bytes, const Sink& sink) {
-  constexpr size_t kMost = std::numeric_limits<uInt>::max();
-  const std::string_view portion = bytes.substr(0, kMost);
+  constexpr size_t kMaxInput = std::numeric_limits<uInt>::max();
+  const std::string_view portion = bytes.substr(0, kMaxInput);
   // zlib never writes through next_in; its interface is older than const.
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(portion.data()));
   stream.avail_in = static_cast<uInt>(portion.size());
@@ -115,9 +115,9 @@ Result<void> Inflater::State::inflate_member(std::string_view& bytes, const Sink
     status = inflate(&stream, Z_NO_FLUSH);
     const size_t size = piece.size() - stream.avail_out;
     if (size > 0) sink({piece.data(), size});
-    // Z_BUF_ERROR only says that nothing could be done with what is there.
+    // Z_BUF_ERROR is no failure: zlib needs more input.
     if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
-      return bad_data(stream.msg != nullptr ? stream.msg : "the body is not what its coding says");
+      return bad_data(stream.msg != nullptr ? stream.msg : "the body does not match its coding");
     }
   } while (status == Z_OK && (stream.avail_in > 0 || stream.avail_out == 0));
   bytes.remove_prefix(portion.size() - stream.avail_in);
@@ -146,7 +146,7 @@ Result<void> Inflater::write(std::string_view bytes, const Sink& sink) {
 
 Result<void> Inflater::finish() {
   if (state_->step == State::Step::between || state_->step == State::Step::end) return {};
-  return Error{Reason::truncated_body, "the coded body has no end"};
+  return Error{Reason::truncated_body, "the coded body is truncated"};
 }
 
 }  // namespace streamgate

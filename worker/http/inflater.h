@@ -1,5 +1,5 @@
-// Inflates a gzip or deflate body piece by piece (RFC 1950 to 1952), for playlists of upstreams
-// that ignore `Accept-Encoding: identity`. `deflate` may be zlib-wrapped or raw, as in the wild.
+// Inflates a gzip or deflate body piece by piece (RFC 1950 to 1952), for documents of upstreams
+// that ignore `Accept-Encoding: identity`. `deflate` may be zlib-wrapped or raw: servers send both.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,8 @@ namespace streamgate {
 
 enum class ContentCoding { identity, gzip, deflate, unknown };
 
-// The value of Content-Encoding; several codings in a row are unknown. `identity` may be repeated.
+// Parses the value of Content-Encoding. Several codings in a row are unknown; `identity` is not
+// counted.
 ContentCoding parse_content_coding(std::string_view value);
 
 class Inflater {
@@ -22,8 +23,8 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Calls `sink` with pieces of at most 64 KiB, so that a small body that inflates to a huge one
-  // never stands in memory whole. bad_response if the data is not what the coding says.
+  // Calls `sink` with pieces of at most 64 KiB, so that a small body that inflates to a huge one is
+  // never in memory as a whole. bad_response if the data does not match the coding.
   using Sink = std::function<void(std::string_view)>;
   Result<void> write(std::string_view bytes, const Sink& sink);
   // truncated_body if the coded stream has not ended.

@@ -9,10 +9,10 @@
 namespace streamgate {
 namespace {
 
-// One that is encoded as itself and, unlike a dot, never has a meaning of its own.
+// A byte that is encoded as itself and, unlike a dot, has no meaning of its own.
 bool is_plain(char c) { return (percent_entry(c).size_and_class & 3) == 1 && c != '.'; }
 
-// The first byte in the lowest bits, as on a little-endian machine.
+// The first byte is in the lowest bits, as on a little-endian machine.
 uint64_t word_at(const char* from) {
   uint64_t word = 0;
   std::memcpy(&word, from, sizeof word);
@@ -52,8 +52,8 @@ bool ChildTemplate::append(std::string_view reference, BlockBuffer& out) {
   return true;
 }
 
-// Into the template as well: those that follow one another differ least. A false leaves it whole,
-// between the two.
+// The template is patched too, because neighbouring references differ least. After false it is
+// still the child URL of a reference: one with some of the bytes of each.
 bool ChildTemplate::patch_word(const char* word, size_t at, char* copy) {
   for (uint64_t changed = word_at(word) ^ word_at(reference_.data() + at); changed != 0;) {
     const auto bit = static_cast<size_t>(std::countr_zero(changed)) & ~size_t{7};

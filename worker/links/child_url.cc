@@ -12,21 +12,22 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kLongestExtension = 7;
-constexpr size_t kLongestName = 128;  // bytes; a longer last segment is not a file name to show
-// References of one length in a row, of which the last becomes a template: that costs as much as
-// the next three save, and most playlists have no more than a few.
+constexpr size_t kMaxExtensionBytes = 7;
+constexpr size_t kMaxNameBytes = 128;  // a longer last segment is not put into the path
+// After this many references of one length in a row, the last one becomes a template. Making a
+// template costs as much as three uses of it save, and most playlists have only a few references.
 constexpr int kRunWorthATemplate = 8;
 constexpr std::string_view kExtensionParameter = "&sg_ext=.";
 
-// Up to seven letters as one number, in lower case: extensions are compared for every segment.
+// Packs up to seven letters into one number, in lower case: extensions are compared for every
+// segment.
 constexpr uint64_t pack(std::string_view text) {
   uint64_t packed = 0;
   for (const char c : text) packed = packed << 8 | static_cast<unsigned char>(ascii::to_lower(c));
   return packed;
 }
 
-// Extensions by which players and FFmpeg's allow lists judge a URL, the frequent ones first.
+// The extensions that players and FFmpeg's allow lists accept, frequent ones first.
 constexpr std::array kKnownExtensions = {
     pack("ts"),   pack("m4s"),  pack("m3u8"),   pack("mp4"),  pack("aac"),  pack("m4a"),
     pack("m4v"),  pack("vtt"),  pack("cmfv"),   pack("cmfa"), pack("cmft"), pack("m3u"),
@@ -38,10 +39,10 @@ constexpr std::array kKnownExtensions = {
     pack("opus"), pack("wav"),  pack("flac"),   pack("flv"),  pack("avi"),  pack("3gp"),
     pack("vob"),  pack("mp1")};
 
-// `.ext` at the end of the last segment of `path` if it is one of the above, else empty.
+// Returns `.ext` at the end of the last segment of `path` if it is a known extension, else empty.
 std::string_view known_extension(std::string_view path) {
   size_t dot = path.size();
-  const size_t first = path.size() - std::min(path.size(), kLongestExtension + 1);
+  const size_t first = path.size() - std::min(path.size(), kMaxExtensionBytes + 1);
   while (dot > first && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
   if (dot == first || path[dot - 1] == '/') return {};
   const uint64_t packed = pack(path.substr(dot));
@@ -53,10 +54,10 @@ std::string_view known_extension(std::string_view path) {
 
 std::string_view file_name_of(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);
-  return name.size() > kLongestName || name == "." || name == ".." ? std::string_view() : name;
+  return name.size() > kMaxNameBytes || name == "." || name == ".." ? std::string_view() : name;
 }
 
-// Also without its fragment. Two passes of memchr: the query of a segment is often all of a token.
+// Removes query and fragment. Two passes of memchr: the query of a segment is often a long token.
 std::string_view without_query(std::string_view path) {
   path = path.substr(0, path.find('?'));
   return path.substr(0, path.find('#'));
@@ -64,7 +65,7 @@ std::string_view without_query(std::string_view path) {
 
 const char* end_of(std::string_view text) { return text.data() + text.size(); }
 
-// Without a call of memcmp, for a few bytes.
+// Like std::string_view::ends_with(), but without a call of memcmp, for suffixes of a few bytes.
 bool ends_with_short(std::string_view text, std::string_view suffix) {
   if (text.size() < suffix.size()) return false;
   const char* const at = end_of(text) - suffix.size();
@@ -99,13 +100,14 @@ std::string_view without_default_port(const UriParts& url) {
 
 }  // namespace
 
-// What a child URL is made of, beside the constant parts.
+// The parts of one child URL.
 struct ChildUrlWriter::Child {
   std::string_view prefix;
-  std::string_view url;         // what is encoded behind the prefix
-  std::string_view path;        // the part of `url` whose end names the file; may be empty
+  std::string_view url;         // encoded behind the prefix
+  std::string_view path;        // the part of `url` that ends with the file name; may be empty
   std::string_view parameters;  // same_origin_parameters or other_origin_parameters
-  // What the playlist says and where that begins in the child URL; empty: it had to be resolved.
+  // The reference as the document has it, and its offset in the child URL. Empty if it had to be
+  // resolved.
   std::string_view reference{};
   size_t reference_at = 0;
 };
@@ -145,7 +147,7 @@ bool ChildUrlWriter::append(std::string_view reference, BlockBuffer& out) {
          append_resolved(reference, out);
 }
 
-// For one more reference into the directory that two before it have named.
+// Handles a reference into the directory that two earlier references in a row have named.
 bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out) {
   const std::string_view directory = siblings_.directory;
   if (directory.empty() || reference.size() <= directory.size()) return false;
@@ -157,8 +159,8 @@ bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out
       kIllegalByte | kSlashDotBytes, out);
 }
 
-// For references that need no resolving, only a prefix, which is nearly all of them: no dot
-// segment, no byte that is illegal in a URI, no colon that might end another scheme.
+// Handles references that need only a prefix: no dot segment, no byte that is illegal in a URI, no
+// colon that may end another scheme. Nearly all references are of this kind.
 bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& out) {
   const char first = reference.front();
   const size_t host_at = http_prefix_size(reference);
@@ -184,12 +186,12 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
   return true;
 }
 
-// Nearly all references of a playlist lie in one directory: the second one in a row has it encoded
-// once for those that follow.
+// Nearly all references of a document lie in one directory. After two in a row, the directory is
+// encoded once for the references that follow.
 void ChildUrlWriter::note_directory(const Child& child) {
   const std::string_view path = without_query(child.path);
   if (path.empty()) return;
-  // std::string_view::rfind() goes byte by byte.
+  // std::string_view::rfind() compares byte by byte.
   const auto* const slash = static_cast<const char*>(::memrchr(path.data(), '/', path.size()));
   if (slash == nullptr) return;
   const auto size = static_cast<size_t>(slash + 1 - child.url.data());
@@ -198,8 +200,8 @@ void ChildUrlWriter::note_directory(const Child& child) {
     last_directory_ = directory;
     return;
   }
-  // Some references into it are no siblings: `//host/` names another host, and below our own route
-  // they are ours already.
+  // Not every reference that begins with the directory is a sibling: behind `/` it may be
+  // `//host/..`, and a reference that begins with our route is one of our own URLs.
   if (directory == "/" || route().starts_with(directory)) return;
   siblings_.directory = directory;
   siblings_.directory_at = child.prefix.size();
@@ -209,7 +211,7 @@ void ChildUrlWriter::note_directory(const Child& child) {
 }
 
 bool ChildUrlWriter::append_resolved(std::string_view reference, BlockBuffer& out) {
-  // The player substitutes first (RFC 8216bis 4.3); what comes out of that we cannot know here.
+  // The player substitutes variables first (RFC 8216bis 4.3), with a result unknown here.
   if (reference.find("{$") != reference.npos) return false;
   const UriParts parts = split_uri(reference);
   if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(reference)) return false;
@@ -221,8 +223,8 @@ bool ChildUrlWriter::append_resolved(std::string_view reference, BlockBuffer& ou
                         out);
 }
 
-// False if `child.url` holds a byte of a class in `refused`. That comes out of the encoding loop,
-// so the text is only kept (advance_to) once it is known.
+// False if `child.url` holds a byte of a class in `refused`. The encoding loop finds such a byte,
+// so the text is accepted (advance_to) only after it.
 bool ChildUrlWriter::append_encoded(Child child, unsigned refused, BlockBuffer& out) {
   if (is_named_) child.path = without_query(child.path);
   char* const start = out.room(bound_of(child));
@@ -246,24 +248,25 @@ void ChildUrlWriter::learn(const Child& child, std::string_view text) {
   if (++run_ < kRunWorthATemplate) return;
   run_ = 0;
   template_.learn(child.reference, text, child.reference_at);
-  // The host decides on the parameters; and one of our own URLs is none to be encoded.
+  // The parameters may depend on host and directory, and our own URLs must not be encoded.
   const size_t path_at =
       child.path.empty() ? size : static_cast<size_t>(child.path.data() - child.reference.data());
+  const size_t name_at = path_at + (child.path.rfind('/') + 1);  // npos + 1 is 0
   const bool may_be_ours = has_origin_ && http_prefix_size(child.reference) != 0;
-  template_.fix(0, may_be_ours ? std::max(path_at, name_at_ + 1) : path_at);
+  template_.fix(0, may_be_ours ? std::max(name_at, name_at_ + 1) : name_at);
   fix_extension(path_at + child.path.size(), child.reference);
   fix_extension(size, child.reference);
 }
 
-// What stands behind a dot there may be one, or become one.
+// The letters behind the last dot in front of `end` may be an extension, or become one.
 void ChildUrlWriter::fix_extension(size_t end, std::string_view reference) {
-  const size_t first = end - std::min(end, kLongestExtension + 1);
+  const size_t first = end - std::min(end, kMaxExtensionBytes + 1);
   const size_t dot = reference.substr(0, end).rfind('.');
   if (dot != reference.npos && dot >= first) template_.fix(dot, end);
 }
 
 size_t ChildUrlWriter::bound_of(const Child& child) const {
-  const size_t name = is_named_ ? 1 + percent_encoded_bound(kLongestName) : 0;
+  const size_t name = is_named_ ? 1 + percent_encoded_bound(kMaxNameBytes) : 0;
   return child.prefix.size() + name + percent_encoded_bound(child.url.size()) +
          child.parameters.size() + sizeof extension_.text;
 }
@@ -279,7 +282,7 @@ char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
   return put(prefix.substr(name_at_), to);
 }
 
-// FFmpeg judges a URL by the extension at its very end. `start` is where the child URL begins.
+// FFmpeg checks the extension at the very end of a URL. The child URL begins at `start`.
 char* ChildUrlWriter::put_suffix(const Child& child, const char* start, char* to) {
   to = put(child.parameters, to);
   if (child.parameters.empty() && child.path.size() == child.url.size()) return to;
@@ -293,8 +296,8 @@ bool ChildUrlWriter::Extension::ends(std::string_view path) const {
   return size != 0 && ends_with_short(path, with_dot());
 }
 
-// Whether `path` ends in an extension that is known, which is extension_ then. Nearly always it is
-// the same one as before.
+// Whether `path` ends in a known extension. If so, it is in extension_; nearly always it is there
+// already.
 bool ChildUrlWriter::has_extension(std::string_view path) {
   if (extension_.ends(path)) return true;
   const std::string_view found = known_extension(path);
@@ -311,7 +314,7 @@ std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const
 }
 
 bool ChildUrlWriter::is_ours(std::string_view reference) const {
-  // Without a known origin of ours, a path like ours is still the upstream's.
+  // As long as our origin is not known, a path like ours belongs to the upstream.
   if (!has_origin_ || !reference.starts_with(route())) return false;
   const std::string_view rest = reference.substr(name_at_);
   return rest.starts_with('?') || rest.starts_with('/');

@@ -1,4 +1,4 @@
-// Turns a reference found in a playlist into the URL at which the player gets it through us:
+// Turns a reference in a document into the URL by which the player gets its target through us:
 // `<proxy_origin><route_path>?url=<encoded absolute URL><parameters>`.
 //
 // The same upstream URL always becomes the same text, because players compare URLs between reloads
@@ -18,28 +18,27 @@ namespace streamgate {
 
 class ChildUrlWriter {
  public:
-  // Makes it ready for the references of one playlist; memory of the one before is used again.
-  // The strings of `setting` stay valid until the last append().
+  // First call for each document; memory of the document before is reused. `setting` must stay
+  // unchanged until the last append().
   void begin(const DocumentSetting& setting);
 
-  // True if `reference` has to come through us: its child URL was appended. False if it must stay
-  // as it is; nothing was appended then. Left alone are other schemes than http(s), the empty
-  // reference, references that a player's EXT-X-DEFINE variables still change, URLs without a host,
-  // and our own.
+  // Appends the child URL of `reference`. False, with nothing appended, if the reference must stay
+  // as it is: a scheme other than http(s), the empty reference, EXT-X-DEFINE variables (the player
+  // substitutes them), a URL without a host, a URL of ours.
   bool append(std::string_view reference, BlockBuffer& out);
 
  private:
   struct Child;
 
-  // `&sg_ext=.ts`, as it stood behind the last child URL that has one.
+  // The `&sg_ext=.ts` that was needed last.
   struct Extension {
     static constexpr size_t kDotAt = 8;
 
     std::array<char, 16> text{};
-    size_t size = 0;  // 0: there was none yet
+    size_t size = 0;  // 0: none yet
 
     std::string_view with_dot() const { return {text.data() + kDotAt, size - kDotAt}; }
-    // With the same letters: the other case is another text.
+    // Whether `path` ends in the extension, in the same letter case.
     bool ends(std::string_view path) const;
   };
 
@@ -62,18 +61,18 @@ class ChildUrlWriter {
   UriParts base_;
   std::string_view same_origin_parameters_;
   std::string_view other_origin_parameters_;
-  bool has_origin_ = false;  // ours is known
+  bool has_origin_ = false;  // our origin is known
   bool is_named_ = false;
-  std::string origin_;  // of the base, as it is spelled there: `https://cdn.example:8443`
+  std::string origin_;  // of the base, as written there: `https://cdn.example:8443`
   // `<proxy_origin><route_path>?url=`, then nothing, the base's encoded origin, or that and its
-  // directory (with the last slash). name_at_ is where `/<name>` goes in for ChildUrls::named.
+  // directory (with the last slash). ChildUrls::named inserts `/<name>` at name_at_.
   std::string absolute_prefix_;
   std::string origin_prefix_;
   std::string directory_prefix_;
   size_t name_at_ = 0;
   Extension extension_;
   std::string last_directory_;  // of the last reference that append_directly() took
-  // A directory, as references name it, and what all of them begin with behind our route.
+  // The directory of most references, as written in them, and the child URLs' common beginning.
   struct {
     std::string directory;  // with its slash; empty: none is known
     std::string prefix;
@@ -81,7 +80,7 @@ class ChildUrlWriter {
     std::string_view parameters;
   } siblings_;
   ChildTemplate template_;
-  // References that had no template: the length of the last one, and how many in a row had it.
+  // References that no template matched: the length of the last one, and how many in a row had it.
   size_t last_size_ = 0;
   int run_ = 0;
   std::string resolved_;  // scratch

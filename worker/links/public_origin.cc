@@ -8,9 +8,9 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostPrefixBytes = 256;
+constexpr size_t kMaxPrefixBytes = 256;
 
-// Stricter than RFC 3986: what is written into playlists must need no quoting anywhere.
+// Stricter than RFC 3986: the host is written into documents and must not need quoting anywhere.
 bool is_plain_host(std::string_view text) {
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
     return ascii::is_alpha(c) || ascii::is_digit(c) ||
@@ -19,20 +19,21 @@ bool is_plain_host(std::string_view text) {
   return safe && http::is_host_and_port(text);
 }
 
-// The first element of a list that each proxy on the way has added to, or that one has replaced.
+// The first element: proxies on the way append to the list, or replace it.
 std::string_view first_element(const HeaderFields& fields, std::string_view name) {
   const std::string_view list = field_or_empty(fields, name);
   return ascii::trim(list.substr(0, list.find(',')));
 }
 
-// Without slashes at its end; empty if it is not a plain path. `//` would begin an authority.
+// Removes slashes at the end. Returns an empty text if `text` is not a plain path: `//` would begin
+// an authority.
 std::string_view plain_prefix(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
     return ascii::is_alpha(c) || ascii::is_digit(c) ||
            std::string_view("-._~/").find(c) != std::string_view::npos;
   });
-  const bool plain = safe && text.starts_with('/') && text.size() <= kMostPrefixBytes &&
+  const bool plain = safe && text.starts_with('/') && text.size() <= kMaxPrefixBytes &&
                      text.find("//") == std::string_view::npos;
   return plain ? text : std::string_view();
 }

@@ -1,4 +1,4 @@
-// Our own address as a client sees it, which is what the URLs in a rewritten document begin with.
+// The origin of this proxy as a client sees it. The links in a rewritten document begin with it.
 #pragma once
 
 #include <string>
@@ -8,10 +8,11 @@
 
 namespace streamgate {
 
-// The URL prefix of children: `<origin><prefix>` without a path, from public_url, else from
-// X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (a list's first element), else from
-// Host and `scheme`, by which the request came. Forwarded values that are not a plain host[:port]
-// or path are ignored. Empty for an HTTP/1.0 client without Host: then children are path-only.
+// Returns `<origin><prefix>`, to stand in front of our paths: public_url if it is set; else from
+// X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (the first element of a list); else
+// from Host and `scheme`, the scheme of the request. Forwarded values that are not a plain
+// host[:port] or path are ignored. Without any host (HTTP/1.0) only the prefix is returned, which
+// may be empty.
 std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url);
 

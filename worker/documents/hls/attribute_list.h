@@ -1,5 +1,5 @@
-// Reads the attribute list of an HLS tag (RFC 8216bis 4.2) as the wild writes it: blanks around
-// names and `=`, a missing comma after a quoted value, unquoted URIs.
+// Reads the attribute list of an HLS tag (RFC 8216bis 4.2). Accepts what real playlists contain:
+// blanks around names and `=`, a missing comma after a quoted value, unquoted URIs.
 #pragma once
 
 #include <string_view>
@@ -8,7 +8,7 @@
 
 namespace streamgate {
 
-// Views into the list that was read.
+// Views into the list.
 struct Attribute {
   std::string_view name;
   std::string_view value;  // without its quotes
@@ -16,18 +16,18 @@ struct Attribute {
 };
 
 // Yields the attributes in order. Commas and `=` inside quotes are data; there is no escape
-// character. An unterminated quote ends the list, as nobody can say what is inside it.
+// character. An unterminated quote ends the list, because its end cannot be known.
 class AttributeList {
  public:
   explicit AttributeList(std::string_view text) : rest_(text) {}
 
-  // False at the end; `attribute` is only changed if there is one more.
+  // False at the end of the list; `attribute` is unchanged then.
   bool next(Attribute& attribute) {
     for (;;) {
       const size_t stop = ascii::find_any<'=', ','>(rest_);
       if (stop == rest_.npos) return false;
       if (rest_[stop] == '=') return read_value(stop, attribute);
-      rest_.remove_prefix(stop + 1);  // a name without a value, or an empty place
+      rest_.remove_prefix(stop + 1);  // a name without a value, or an empty element
     }
   }
 

@@ -1,5 +1,4 @@
-// Finds the end of a line of a playlist: LF or a lone CR (RFC 8216bis 4.1, and what players
-// accept).
+// Finds the end of a line of a playlist: LF or CR (RFC 8216bis 4.1; players accept a lone CR).
 #pragma once
 
 #ifdef __SSE2__

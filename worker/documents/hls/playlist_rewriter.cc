@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// Half of all lines; worth one comparison of eight bytes.
+// Half of all lines are this tag, so it is worth a comparison of its own.
 bool is_common_tag(std::string_view line) {
   return line.size() >= 8 && std::memcmp(line.data(), "#EXTINF:", 8) == 0;
 }
@@ -22,11 +22,11 @@ bool is_tag(std::string_view line) {
   return line.size() >= 4 && std::memcmp(line.data(), "#EXT", 4) == 0;
 }
 
-constexpr size_t kMostOutputBytes = size_t{64} * 1024 * 1024;
+constexpr size_t kMaxOutputBytes = size_t{64} * 1024 * 1024;
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-// Without the call, nearly always.
+// Calls ascii::trim() only if there are blanks, which is rare.
 std::string_view trimmed(std::string_view text) {
   const bool has_blanks = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
   return has_blanks ? ascii::trim(text) : text;
@@ -34,15 +34,15 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-// Text of which most is copied as it is: pieces are replaced or left out in order, and what lies
-// between them is appended in one go.
+// Copies a text of which a few pieces are replaced or left out, in order. The text between two
+// pieces is appended in one go.
 class PlaylistRewriter::PatchedCopy {
  public:
   PatchedCopy(std::string_view text, BlockBuffer& out)
       : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
 
   BlockBuffer& out() { return out_; }
-  // Appends what lies in front of `here`.
+  // Appends the text in front of `here`.
   void copy_until(const char* here) {
     out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
     copied_to_ = here;
@@ -70,7 +70,8 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   has_grown_too_far_ = false;
 }
 
-// The hot loop: runs of lines without URIs are not looked at twice and copied in one piece.
+// The hot loop: successive lines without URIs are scanned once and copied in one piece. Returns the
+// size of all whole lines.
 size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer& out) {
   PatchedCopy copy(text, out);
   const char* const end = text.data() + text.size();
@@ -103,7 +104,7 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   return static_cast<size_t>(line - text.data());
 }
 
-// `line` has no terminator. Illegal but frequent blanks at both ends stay where they are.
+// `line` has no line end. Blanks at both ends are illegal but frequent; they are kept.
 void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (line.size() > longest_line_) {
     is_first_line_ = false;
@@ -144,7 +145,7 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
     case TagRule::any_uri_suffix:
       break;
   }
-  // Free text may hold a colon too; no tag's name holds a blank.
+  // Free text may hold a colon too, but the name of a tag holds no blank or quote.
   if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
   if (list.find("URI") == list.npos) return;
   AttributeList attributes(list);
@@ -155,10 +156,10 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   }
 }
 
-// The URI of a key that a DRM handles is an opaque name to its application, not an address.
+// If a DRM handles the key, the URI is an opaque name and not an address.
 void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
-  AttributeList judged(list);
-  for (Attribute attribute; judged.next(attribute);) {
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
     if (attribute.name == "METHOD" && attribute.value == "NONE") return;
     if (attribute.name == "KEYFORMAT" && attribute.value != "identity") return;
   }
@@ -168,12 +169,12 @@ void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
   }
 }
 
-// Interstitials (RFC 8216bis appendix D). An asset list is a JSON document full of absolute URLs
-// that would lead the player past us, so it is left out, together with one comma.
+// Interstitials (RFC 8216bis appendix D). An asset list is a JSON document of absolute URLs, which
+// would lead the player past us, so X-ASSET-LIST is left out, together with one comma.
 void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
-  bool x_uri_is_address = true;  // a later tag of the same range may omit its class
-  AttributeList judged(list);
-  for (Attribute attribute; judged.next(attribute);) {
+  bool x_uri_is_address = true;  // a later tag of the same range may omit CLASS
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
     if (attribute.name != "CLASS") continue;
     x_uri_is_address = attribute.value == "com.apple.hls.preload";
   }
@@ -201,9 +202,9 @@ void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& co
 }
 
 void PlaylistRewriter::replace(std::string_view reference, PatchedCopy& copy) {
-  reference = trimmed(reference);  // as players do; the blanks stay where they are
+  reference = trimmed(reference);  // as players do; the blanks are kept
   if (reference.empty()) return;
-  if (copy.out().size() > kMostOutputBytes) has_grown_too_far_ = true;
+  if (copy.out().size() > kMaxOutputBytes) has_grown_too_far_ = true;
   if (has_grown_too_far_) return;
   copy.copy_until(reference.data());
   if (!children_.append(reference, copy.out())) return;
@@ -217,7 +218,7 @@ void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
   keep(bytes, out);
 }
 
-// Ends the line that the previous write began. Returns what follows it.
+// Completes the line that an earlier write began. Returns the bytes behind it.
 std::string_view PlaylistRewriter::continue_line(std::string_view bytes, BlockBuffer& out) {
   if (!is_passing_long_line_ && unfinished_line_.empty()) return bytes;
   const char* const end = bytes.data() + bytes.size();
@@ -237,7 +238,7 @@ std::string_view PlaylistRewriter::continue_line(std::string_view bytes, BlockBu
   return bytes.substr(more.size());
 }
 
-// The only bytes that are copied twice: the line that a chunk's end cuts in two.
+// Keeps the line that the end of a piece cuts in two. Only such bytes are copied twice.
 void PlaylistRewriter::keep(std::string_view unfinished, BlockBuffer& out) {
   if (unfinished_line_.size() + unfinished.size() <= longest_line_) {
     unfinished_line_.append(unfinished);

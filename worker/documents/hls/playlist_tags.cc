@@ -8,8 +8,8 @@ struct Row {
   TagRule rule;
 };
 
-// The frequent ones first. The tags without URIs stand here so that free text in them (base64,
-// titles, URLs of other programs) is not taken for an attribute list.
+// Frequent tags first. Tags without URIs are listed so that free text in them (base64, titles, URLs
+// of other programs) is not parsed as an attribute list.
 constexpr Row kRows[] = {
     {"EXTINF", TagRule::no_uri},
     {"EXT-X-PART", TagRule::uri_attribute},
@@ -53,11 +53,11 @@ constexpr Row kRows[] = {
 TagRule tag_rule(std::string_view name) {
   if (name.empty()) return TagRule::any_uri_suffix;
   for (const Row& row : kRows) {
-    // Tags of one length seldom end alike.
+    // Tags of the same length seldom have the same last letter.
     if (row.name.size() != name.size() || row.name.back() != name.back()) continue;
     if (row.name == name) return row.rule;
   }
-  // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers, no URI in any of them.
+  // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers without URIs.
   return name.starts_with("EXT-X-CUE") ? TagRule::no_uri : TagRule::any_uri_suffix;
 }
 

@@ -1,4 +1,4 @@
-// Which tag of a playlist carries URIs, and in which of its attributes.
+// Which tags of a playlist carry URIs, and in which attributes.
 #pragma once
 
 #include <string_view>
@@ -6,16 +6,16 @@
 namespace streamgate {
 
 enum class TagRule {
-  no_uri,          // goes through untouched
+  no_uri,          // copied unchanged
   uri_attribute,   // URI
-  key,             // URI, if the key is one that is fetched (RFC 8216bis 4.4.4.4)
+  key,             // URI, if players fetch the key (RFC 8216bis 4.4.4.4)
   date_range,      // X-ASSET-URI, X-URI; X-ASSET-LIST is left out
   whole_value,     // the text after the colon is a URI
   drop_line,       // the line must not reach the player
-  any_uri_suffix,  // URI and *-URI: tags nobody has told us about, and de-facto extensions
+  any_uri_suffix,  // URI and *-URI: unknown tags and de-facto extensions
 };
 
-// `name` is the text between `#` and the colon, exactly; tags are case-sensitive.
+// `name` is the text between `#` and the colon. Tags are case-sensitive.
 TagRule tag_rule(std::string_view name);
 
 }  // namespace streamgate

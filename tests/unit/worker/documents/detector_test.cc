@@ -13,11 +13,11 @@ using namespace std::string_literals;
 std::optional<DocumentKind> of_bytes(std::string_view bytes) {
   return detect_kind("video/mp2t", "/a.ts", bytes, false);
 }
-std::optional<DocumentKind> hinted(std::string_view bytes, bool complete = true) {
+std::optional<DocumentKind> claimed(std::string_view bytes, bool complete = true) {
   return detect_kind("application/octet-stream", "/live/a.M3U8", bytes, complete);
 }
 
-TEST(PlaylistDetector, TheHeaderWinsOverEveryTypeAndName) {
+TEST(DocumentDetector, HeaderDecidesBeforeTypeAndName) {
   for (const char* type : {"", "text/plain", "text/html", "video/mp2t", "image/jpeg"}) {
     EXPECT_EQ(detect_kind(type, "/a.jpg", "#EXTM3U\n", false), DocumentKind::hls) << type;
   }
@@ -25,13 +25,13 @@ TEST(PlaylistDetector, TheHeaderWinsOverEveryTypeAndName) {
   EXPECT_EQ(of_bytes(" \r\n\t\n#EXTM3U x-tvg-url=\"u\""), DocumentKind::hls);
 }
 
-TEST(PlaylistDetector, OneByteDecidesForMedia) {
+TEST(DocumentDetector, FirstByteOfMediaDecides) {
   for (const std::string& first : {"G"s, "\0"s, "\xff"s, "\x89"s, "I"s, "<"s, "{"s, "\x1f"s}) {
     EXPECT_EQ(of_bytes(first), DocumentKind::none);
   }
 }
 
-TEST(PlaylistDetector, WaitsWhileTheHeaderMayStillCome) {
+TEST(DocumentDetector, NeedsMoreBytesWhileTheHeaderIsPossible) {
   const std::string text = "\xEF\xBB\xBF \n#EXTM3U";
   for (size_t size = 0; size < text.size(); ++size) {
     EXPECT_EQ(of_bytes(text.substr(0, size)), std::nullopt) << size;
@@ -41,32 +41,32 @@ TEST(PlaylistDetector, WaitsWhileTheHeaderMayStillCome) {
   EXPECT_EQ(of_bytes("#EXTM3"), std::nullopt);
 }
 
-TEST(PlaylistDetector, NeverWaitsForMoreThanItSniffs) {
+TEST(DocumentDetector, DecidesOnceItHasSniffBytes) {
   EXPECT_EQ(of_bytes(std::string(kSniffBytes - 1, '\n')), std::nullopt);
   EXPECT_EQ(of_bytes(std::string(kSniffBytes, '\n')), DocumentKind::none);
-  EXPECT_EQ(hinted(std::string(kSniffBytes, 'G'), false), DocumentKind::hls);
+  EXPECT_EQ(claimed(std::string(kSniffBytes, 'G'), false), DocumentKind::hls);
 }
 
-TEST(PlaylistDetector, TextBehindAPlaylistsNameIsAPlaylist) {
-  EXPECT_EQ(hinted("#EXTINF:10,\na.ts\n", false), DocumentKind::hls);
-  EXPECT_EQ(hinted("http://h/a.mp3\n"), DocumentKind::hls);
-  EXPECT_EQ(hinted("Gemini/01.ts\n"), DocumentKind::hls);
-  EXPECT_EQ(hinted("Gemini", false), std::nullopt);
-  EXPECT_EQ(hinted("\xc3\xa9t\xc3\xa9.ts"), DocumentKind::hls);
+TEST(DocumentDetector, TextThatClaimsToBeAPlaylistIsOne) {
+  EXPECT_EQ(claimed("#EXTINF:10,\na.ts\n", false), DocumentKind::hls);
+  EXPECT_EQ(claimed("http://h/a.mp3\n"), DocumentKind::hls);
+  EXPECT_EQ(claimed("Gemini/01.ts\n"), DocumentKind::hls);
+  EXPECT_EQ(claimed("Gemini", false), std::nullopt);
+  EXPECT_EQ(claimed("\xc3\xa9t\xc3\xa9.ts"), DocumentKind::hls);
   EXPECT_EQ(detect_kind("Audio/X-MpegURL; charset=utf-8", "/x", "a.mp3", true), DocumentKind::hls);
   EXPECT_EQ(detect_kind("text/plain", "/x", "#EXTINF:1,\na.ts", true), DocumentKind::none);
 }
 
-TEST(PlaylistDetector, OtherBytesBehindAPlaylistsNamePassThrough) {
+TEST(DocumentDetector, OtherBytesThatClaimToBeAPlaylistAreNone) {
   for (const std::string& body :
        {"<html>"s, "{\"error\":1}"s, " <!doctype"s, "\x47\x40\x00\x10\x00"s, "GAA1\x07\x10"s,
         "\0\0\0\x18"s + "ftypmp42", "\x1f\x8b\x08"s, "ID3\x04\0"s, "RIFF\x24\x08\0\0"s, "\xff\xfb"s,
         "\x89PNG"s, "#EXT\0"s, ""s}) {
-    EXPECT_EQ(hinted(body), DocumentKind::none) << body;
+    EXPECT_EQ(claimed(body), DocumentKind::none) << body;
   }
 }
 
-TEST(PlaylistDetector, KnowsTypesAndExtensionsInAnyCase) {
+TEST(DocumentDetector, ClaimedKindIgnoresLetterCaseAndParameters) {
   for (const char* type :
        {"application/vnd.apple.mpegurl", " Application/X-MPEGURL ; charset=x", "audio/mpegurl"}) {
     EXPECT_EQ(claimed_kind(type, "/a.ts"), DocumentKind::hls) << type;
@@ -81,10 +81,10 @@ TEST(PlaylistDetector, KnowsTypesAndExtensionsInAnyCase) {
   }
 }
 
-TEST(PlaylistDetector, RecognisesGzipWithoutAHeader) {
+TEST(DocumentDetector, DetectsGzipByItsMagicNumber) {
   EXPECT_TRUE(looks_gzipped("\x1f\x8b\x08"));
   EXPECT_FALSE(looks_gzipped("\x1f"));
-  EXPECT_EQ(hinted("\x1f", false), std::nullopt);
+  EXPECT_EQ(claimed("\x1f", false), std::nullopt);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ constexpr std::string_view kPlain = "#EXTM3U\n#EXTINF:1,\na.ts\n";
 constexpr std::string_view kRewritten =
     "#EXTM3U\n#EXTINF:1,\nhttp://gate/stream?url=http%3A%2F%2Fup.example%2Fdir%2Fa.ts\n";
 
-TEST(DocumentBody, RewritesPlainAndCodedBodiesAlike) {
+TEST(DocumentBody, PlainAndCodedBodiesHaveTheSameOutput) {
   const std::pair<ContentCoding, std::string> bodies[] = {
       {ContentCoding::identity, std::string(kPlain)},
       {ContentCoding::gzip, deflated(kPlain, kGzipWrapped)},
@@ -41,7 +41,7 @@ TEST(DocumentBody, RewritesPlainAndCodedBodiesAlike) {
   }
 }
 
-TEST(DocumentBody, ATruncatedCodedBodyIsAFailure) {
+TEST(DocumentBody, TruncatedCodedBodyFails) {
   const std::string bytes = deflated(kPlain, kGzipWrapped);
   DocumentBody body;
   begin(body, ContentCoding::gzip);
@@ -51,7 +51,7 @@ TEST(DocumentBody, ATruncatedCodedBodyIsAFailure) {
   EXPECT_EQ(ended.error().reason, Reason::truncated_body);
 }
 
-TEST(DocumentBody, ABodyThatInflatesWithoutBoundIsRefused) {
+TEST(DocumentBody, BodyThatInflatesTooFarFails) {
   const std::string bomb =
       deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), kGzipWrapped);
   DocumentBody body;
@@ -61,7 +61,7 @@ TEST(DocumentBody, ABodyThatInflatesWithoutBoundIsRefused) {
   EXPECT_EQ(written.error().reason, Reason::bad_response);
 }
 
-TEST(DocumentBody, ReferencesThatGrowWithoutBoundAreRefused) {
+TEST(DocumentBody, DocumentWhoseReferencesGrowTooFarFails) {
   std::string lines = "#EXTM3U\n";
   for (int i = 0; i < 64 * 1024; ++i) lines += "a\n";
   std::string one_line = "#EXT-X-OTHER:X=1";
@@ -80,8 +80,8 @@ TEST(DocumentBody, ReferencesThatGrowWithoutBoundAreRefused) {
   }
 }
 
-// A body that is lent again must show nothing of the playlist before, however that one ended.
-TEST(DocumentBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
+// Each half is a document that is given up at a different place.
+TEST(DocumentBodies, ReusedBodyShowsNothingOfThePreviousDocument) {
   DocumentBodies bodies;
   const std::string gzipped = deflated(kPlain, kGzipWrapped);
   const std::pair<ContentCoding, std::string> halves[] = {
@@ -111,7 +111,7 @@ TEST(DocumentBodies, LendTheSameMemoryToOnePlaylistAfterTheOther) {
   }
 }
 
-TEST(DocumentBodies, KeepNoLargeMemory) {
+TEST(DocumentBodies, LargeBodyIsNotKept) {
   DocumentBodies bodies;
   auto body = bodies.borrow();
   const DocumentBody* const large = body.get();
@@ -120,7 +120,7 @@ TEST(DocumentBodies, KeepNoLargeMemory) {
   body->setting() = setting();
   body->setting().longest_line = size_t{1024} * 1024;
   body->begin(DocumentKind::hls, ContentCoding::identity);
-  // Half a line is kept until the other half comes.
+  // An unfinished line is kept until its end arrives.
   ASSERT_TRUE(body->write("#EXTM3U\n" + std::string(size_t{512} * 1024, 'x')));
   bodies.give_back(std::move(second));
   bodies.give_back(std::move(body));

@@ -13,61 +13,60 @@ namespace {
 
 constexpr std::string_view kPlaylist = "#EXTM3U\n#EXTINF:1,\na.ts\n";
 
-// The verdict when the body comes in pieces of `step` bytes, and what was held back until then.
-std::optional<DocumentKind> judge(BodySniffer& sniffer, std::string_view body, size_t step) {
+// The kind of a body that arrives in pieces of `step` bytes. Checks what was held until then.
+DocumentKind kind_of(BodySniffer& sniffer, std::string_view body, size_t step) {
   for (size_t at = 0; at < body.size(); at += step) {
-    const std::optional<DocumentKind> verdict = sniffer.add(body.substr(at, step));
-    if (verdict != std::nullopt) {
-      EXPECT_EQ(sniffer.held(), body.substr(0, at));
-      return verdict;
-    }
+    const auto kind = sniffer.add(body.substr(at, step));
+    if (!kind) continue;
+    EXPECT_EQ(sniffer.held(), body.substr(0, at));
+    return *kind;
   }
   return sniffer.end();
 }
 
-TEST(BodySniffer, MediaIsDecidedByItsFirstByteAndNothingIsHeld) {
+TEST(BodySniffer, FirstByteOfMediaDecidesAndNothingIsHeld) {
   BodySniffer sniffer("video/mp2t", "/seg.ts", ContentCoding::identity);
   EXPECT_EQ(sniffer.add("\x47"), DocumentKind::none);
   EXPECT_TRUE(sniffer.held().empty());
 }
 
-TEST(BodySniffer, APlaylistOfAnyTypeIsFoundAtEverySplit) {
+TEST(BodySniffer, FindsAPlaylistOfAnyTypeAtEverySplit) {
   for (size_t step = 1; step <= kPlaylist.size(); ++step) {
     BodySniffer sniffer("video/mp2t", "/x", ContentCoding::identity);
-    EXPECT_EQ(judge(sniffer, kPlaylist, step), DocumentKind::hls) << step;
+    EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::identity);
   }
 }
 
-TEST(BodySniffer, ACompressedPlaylistIsFoundAtEverySplit) {
+TEST(BodySniffer, FindsACompressedPlaylistAtEverySplit) {
   const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (size_t step = 1; step <= body.size(); ++step) {
     BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
-    EXPECT_EQ(judge(sniffer, body, step), DocumentKind::hls) << step;
+    EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
   }
 }
 
-TEST(BodySniffer, AnUndeclaredGzipBodyIsFoundWhereAPlaylistIsClaimed) {
+TEST(BodySniffer, FindsUndeclaredGzipOnlyIfAPlaylistIsClaimed) {
   const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (const size_t step : {size_t{1}, size_t{2}, body.size()}) {
     BodySniffer sniffer("application/x-mpegurl", "/x", ContentCoding::identity);
-    EXPECT_EQ(judge(sniffer, body, step), DocumentKind::hls) << step;
+    EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
   }
   BodySniffer elsewhere("application/octet-stream", "/x.gz", ContentCoding::identity);
-  EXPECT_EQ(judge(elsewhere, body, body.size()), DocumentKind::none);
+  EXPECT_EQ(kind_of(elsewhere, body, body.size()), DocumentKind::none);
 }
 
-TEST(BodySniffer, CompressedMediaAndBrokenCodingsPassThrough) {
+TEST(BodySniffer, CompressedMediaAndBrokenCodingsAreNoDocument) {
   BodySniffer media("application/octet-stream", "/x.bin", ContentCoding::gzip);
-  EXPECT_EQ(judge(media, deflated("plain bytes of no playlist", kGzipWrapped), 7),
+  EXPECT_EQ(kind_of(media, deflated("plain bytes of no playlist", kGzipWrapped), 7),
             DocumentKind::none);
   BodySniffer broken("application/octet-stream", "/x.bin", ContentCoding::gzip);
-  EXPECT_EQ(judge(broken, "this is not gzip at all", 100), DocumentKind::none);
+  EXPECT_EQ(kind_of(broken, "this is not gzip at all", 100), DocumentKind::none);
 }
 
-TEST(BodySniffer, AnUnknownCodingIsAPlaylistOnlyWhereOneIsClaimed) {
+TEST(BodySniffer, UnknownCodingIsADocumentOnlyIfOneIsClaimed) {
   BodySniffer claimed("application/vnd.apple.mpegurl", "/x", ContentCoding::unknown);
   EXPECT_EQ(claimed.add("\x1b"), DocumentKind::hls);
   EXPECT_EQ(claimed.coding(), ContentCoding::unknown);
@@ -75,13 +74,14 @@ TEST(BodySniffer, AnUnknownCodingIsAPlaylistOnlyWhereOneIsClaimed) {
   EXPECT_EQ(other.add("\x1b"), DocumentKind::none);
 }
 
-TEST(BodySniffer, AnEmptyBodyIsNoPlaylist) {
+TEST(BodySniffer, EmptyBodyIsNoDocument) {
   BodySniffer sniffer("application/vnd.apple.mpegurl", "/x.m3u8", ContentCoding::identity);
   EXPECT_EQ(sniffer.end(), DocumentKind::none);
 }
 
-// 64 KiB of gzip header in single bytes: nothing comes of them, and each one asks for a verdict.
-TEST(BodySniffer, ACodedBodyInSingleBytesCostsNoMoreThanItsSize) {
+// 64 KiB of gzip header in single bytes inflate to nothing, so each byte is a call that decides
+// nothing.
+TEST(BodySniffer, CodedBodyInSingleBytesIsInflatedOnce) {
   std::string body("\x1f\x8b\x08\x08\0\0\0\0\0\0", 10);  // FNAME follows
   body += std::string(BodySniffer::kMaxHeldBytes, 'n');
   BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
@@ -92,12 +92,12 @@ TEST(BodySniffer, ACodedBodyInSingleBytesCostsNoMoreThanItsSize) {
   EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 2);
 }
 
-TEST(BodySniffer, WhatNeverDecidesIsHeldOnlyUpToTheBound) {
+TEST(BodySniffer, HoldsNoMoreThanTheLimit) {
   BodySniffer sniffer("text/plain", "/x", ContentCoding::identity);
   const std::string blanks(BodySniffer::kMaxHeldBytes / 4, '\n');
-  std::optional<DocumentKind> verdict = std::nullopt;
-  for (int i = 0; i < 8 && verdict == std::nullopt; ++i) verdict = sniffer.add(blanks);
-  EXPECT_EQ(verdict, DocumentKind::none);
+  std::optional<DocumentKind> kind;
+  for (int i = 0; i < 8 && !kind; ++i) kind = sniffer.add(blanks);
+  EXPECT_EQ(kind, DocumentKind::none);
   EXPECT_LE(sniffer.held().size(), BodySniffer::kMaxHeldBytes);
 }
 

@@ -69,7 +69,7 @@ TEST(Inflater, IgnoresPaddingBehindTheEnd) {
   }
 }
 
-TEST(Inflater, HandsOutSmallPiecesOfAHugeBody) {
+TEST(Inflater, SplitsAHugeBodyIntoSmallPieces) {
   const std::string huge(8 * 1024 * 1024, 'x');
   const Outcome outcome =
       inflate_in_pieces(ContentCoding::gzip, deflated(huge, kGzipWrapped), 1 << 20);
@@ -77,7 +77,7 @@ TEST(Inflater, HandsOutSmallPiecesOfAHugeBody) {
   EXPECT_LE(outcome.longest_piece, 64u * 1024);
 }
 
-TEST(Inflater, SaysThatABodyWasCutOff) {
+TEST(Inflater, TruncatedBodyFails) {
   const std::string whole = deflated(kText, kGzipWrapped);
   for (size_t size = 0; size < whole.size(); ++size) {
     const Outcome outcome = inflate_in_pieces(ContentCoding::gzip, whole.substr(0, size), 9);
@@ -85,7 +85,7 @@ TEST(Inflater, SaysThatABodyWasCutOff) {
   }
 }
 
-TEST(Inflater, SaysThatABodyIsNotWhatItsCodingSays) {
+TEST(Inflater, BytesThatDoNotMatchTheCodingFail) {
   EXPECT_EQ(inflate_in_pieces(ContentCoding::gzip, kText, 4).failure, Reason::bad_response);
   EXPECT_EQ(inflate_in_pieces(ContentCoding::deflate, "\x07garbage", 4).failure,
             Reason::bad_response);
@@ -98,7 +98,7 @@ TEST(Inflater, SaysThatABodyIsNotWhatItsCodingSays) {
             Reason::bad_response);
 }
 
-TEST(Inflater, ReadsTheContentEncodingField) {
+TEST(Inflater, ParsesTheContentEncodingField) {
   EXPECT_EQ(parse_content_coding(""), ContentCoding::identity);
   EXPECT_EQ(parse_content_coding("identity, Identity"), ContentCoding::identity);
   EXPECT_EQ(parse_content_coding(" GZip "), ContentCoding::gzip);

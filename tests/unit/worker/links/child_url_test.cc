@@ -11,9 +11,9 @@ namespace streamgate {
 namespace {
 
 constexpr std::string_view kBytes = "019amsztSXZ-_~.:/?#%@!&=+;,{}$\"\\ \t\x01\x7f\x80\xff";
-constexpr int kRun = 10;  // long enough for any template to be made
+constexpr int kRun = 10;  // long enough for a template to be made
 
-// Of `reference`, after a run of `before`; nothing if it is left alone.
+// The child URL of `reference` after a run of `before`; nullopt if `reference` stays as it is.
 std::optional<std::string> child_url(const DocumentSetting& setting, const std::string& before,
                                      const std::string& reference) {
   ChildUrlWriter writer;
@@ -41,9 +41,9 @@ std::vector<DocumentSetting> settings() {
   return {plain, with_parameters, relative, prefixed, named};
 }
 
-// A reference that differs from the one before it in one byte is made by patching that one's child
-// URL where this comes to the same. Whether it does depends on the place and on the byte.
-TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
+// If a reference differs from the one before in one byte, its child URL may be made by patching.
+// The result must be the same for every byte at every place.
+TEST(ChildUrl, DoesNotDependOnReferencesOfTheSameLengthBefore) {
   const std::vector<std::string> references = {
       "segment-00001.ts",
       "dir/segment-00001.ts?part=v1",
@@ -77,7 +77,7 @@ TEST(ChildUrl, IsTheSameWhateverReferenceOfTheSameLengthStandsBefore) {
   }
 }
 
-TEST(ChildUrl, IsTheSameAlongARunOfReferences) {
+TEST(ChildUrl, DoesNotDependOnARunOfReferencesBefore) {
   const DocumentSetting setting = settings()[1];
   ChildUrlWriter writer;
   writer.begin(setting);
@@ -94,7 +94,7 @@ TEST(ChildUrl, IsTheSameAlongARunOfReferences) {
   }
 }
 
-TEST(ChildUrl, MayBeOfAnyLength) {
+TEST(ChildUrl, IsWrittenForReferencesOfAnyLength) {
   const DocumentSetting setting = settings()[1];
   for (size_t size = 1; size < 1200; size += size < 300 ? 1 : 37) {
     const std::string before(size, 'a');

@@ -5,7 +5,7 @@
 namespace streamgate {
 namespace {
 
-TEST(PublicOriginTest, ComesFromTheBestWitness) {
+TEST(PublicOriginTest, PrefersPublicUrlThenForwardedFieldsThenHost) {
   RequestHead client;
   EXPECT_EQ(public_origin(client, "http", true, ""), "");
   client.fields = {{"Host", "h.example:8080"}};

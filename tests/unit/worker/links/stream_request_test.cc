@@ -7,14 +7,14 @@
 namespace streamgate {
 namespace {
 
-// The upstream URL of a target, or the reason why there is none.
+// The upstream URL of a target, or the token of the failure.
 std::string upstream_of(const std::string& target) {
   const auto request = parse_stream_request(target);
   return request ? request->upstream.to_string() : std::string(token_of(request.error().reason));
 }
 std::string with_query(const std::string& query) { return upstream_of("/stream?" + query); }
 
-// The upstream URL of `http://h/a` and that query, with more parameters behind it.
+// The upstream URL if `url` is `http://h/a<upstream_query>` and the parameters `more` follow.
 std::string with_more(const std::string& upstream_query, const std::string& more) {
   std::string url;
   percent_encode("http://h/a" + upstream_query, url);
@@ -43,7 +43,7 @@ TEST(RouteTest, ComparesWholePaths) {
   }
 }
 
-TEST(StreamRequestTest, KnowsThePathThatChildrenPointTo) {
+TEST(StreamRequestTest, RoutePathHasNoFurtherSegment) {
   EXPECT_EQ(parse_stream_request("/stream?url=http://h/")->route_path, "/stream");
   EXPECT_EQ(parse_stream_request("/stream/a.m3u8?url=http://h/")->route_path, "/stream");
   EXPECT_EQ(parse_stream_request("/api/proxy/stream/x?url=http://h/")->route_path,
@@ -70,7 +70,7 @@ TEST(StreamRequestTest, RefusesUnusableUrls) {
   EXPECT_EQ(with_query("url=http://h/a" + long_path), "bad_url");
 }
 
-TEST(StreamRequestTest, NeverSendsAFragment) {
+TEST(StreamRequestTest, RemovesTheFragmentOfTheUrl) {
   EXPECT_EQ(with_query("url=http%3A%2F%2Fh%2Fa%3Fb%23t%3D10"), "http://h/a?b");
 }
 
@@ -91,7 +91,7 @@ TEST(StreamRequestTest, ReplacesDirectivesOfTheSameName) {
   EXPECT_EQ(with_more("?_HLS_msn=1", "_hls_msn=2"), "http://h/a?_HLS_msn=1&_hls_msn=2");
 }
 
-TEST(StreamRequestTest, KeepsItsOwnParametersToItself) {
+TEST(StreamRequestTest, SendsNoneOfOurParametersUpstream) {
   const auto request = parse_stream_request(
       "/stream?sg_k=assets&url=http://h/"
       "a&referer=http%3A%2F%2Fr%2Fp&h_X=y&sg_ext=.ts&sg_unknown=1");
@@ -101,7 +101,7 @@ TEST(StreamRequestTest, KeepsItsOwnParametersToItself) {
   EXPECT_EQ(request->link.headers.size(), 1u);
 }
 
-TEST(StreamRequestTest, WantsAnHttpReferer) {
+TEST(StreamRequestTest, RefererMustBeAnHttpUrl) {
   const auto referer_of = [](const std::string& value) {
     const auto request = parse_stream_request("/stream?url=http://h/&referer=" + value);
     if (!request) return std::string(token_of(request.error().reason));
@@ -117,7 +117,7 @@ TEST(StreamRequestTest, WantsAnHttpReferer) {
   EXPECT_EQ(with_query("url=http://h/&referer=http://a/&referer=http://b/"), "bad_request");
 }
 
-TEST(StreamRequestTest, TakesHeadersForTheUpstream) {
+TEST(StreamRequestTest, ReadsHeadersForTheUpstream) {
   EXPECT_EQ(headers_of("h_User-Agent=VLC%2F3%2Bx&h_X=&h_Cookie=a%3D1&h_Cookie=b"),
             "User-Agent=VLC/3+x;X=;Cookie=a=1;Cookie=b;");
   EXPECT_EQ(headers_of("h%5fX%2DY=%20a%20b%09"), "X-Y=a b;");
@@ -127,7 +127,7 @@ TEST(StreamRequestTest, TakesHeadersForTheUpstream) {
   }
 }
 
-TEST(StreamRequestTest, SurvivesAFormEncoderOfThePlayer) {
+TEST(StreamRequestTest, AcceptsAQueryFromAFormEncoder) {
   const auto request = parse_stream_request(
       "/stream?url=http%3A%2F%2Fh%2F~a%2520b%2Bc&h_User-Agent=A%2F5%20(X11%3B%20c%2Bd)"
       "&referer=http%3A%2F%2Fr%2F~%2B");
@@ -141,7 +141,7 @@ TEST(StreamRequestTest, SurvivesAFormEncoderOfThePlayer) {
   EXPECT_EQ(encoded_again->upstream.to_string(), "http://h/~a%20b+c?_HLS_msn=1");
 }
 
-TEST(StreamRequestTest, KeepsHeadersThatTheProxyDecidesOnOut) {
+TEST(StreamRequestTest, RefusesHeadersOfTheProxyAndMoreThan32) {
   for (const char* name :
        {"Host", "host", "Content-Length", "Transfer-Encoding", "TE", "Trailer", "Connection",
         "Upgrade", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Expect", "Range",

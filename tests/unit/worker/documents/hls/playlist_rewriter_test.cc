@@ -57,7 +57,7 @@ std::string rewrite_in_two(const DocumentSetting& setting, std::string_view text
   return std::string(out.text());
 }
 
-// Every result is also checked for not depending on where the chunks end.
+// Also checks that the result does not depend on where the pieces end.
 std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
   const std::string whole = rewrite_in_two(setting, text, text.size());
   for (size_t split = 0; split < text.size(); ++split) {
@@ -78,7 +78,7 @@ void expect_untouched(const std::vector<std::string>& texts) {
   for (const std::string& text : texts) EXPECT_EQ(rewrite(text), text);
 }
 
-TEST(PlaylistRewriter, SendsEveryUriLineThroughUs) {
+TEST(PlaylistRewriter, RewritesEveryUriLine) {
   EXPECT_EQ(rewrite("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\nlow.m3u8\n"),
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\n" + sibling("low.m3u8") + "\n");
   expect_rewritten({{"#EXTINF:4,\na.ts\n", "#EXTINF:4,\n" + sibling("a.ts") + "\n"},
@@ -233,7 +233,7 @@ TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
   EXPECT_EQ(rewrite("g", setting_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
 }
 
-// The encoder looks at 16 bytes at a time: the dot segment must be found wherever that cuts it.
+// The encoder reads 16 bytes at a time and must find a dot segment across that boundary too.
 TEST(PlaylistRewriter, FindsADotSegmentAtEveryOffset) {
   for (size_t size = 1; size < 40; ++size) {
     const std::string name(size, 'n');
@@ -270,7 +270,7 @@ TEST(PlaylistRewriter, RemovesOneByteOrderMark) {
                     {"\n\xEF\xBB\xBF#X", "\n" + sibling("%EF%BB%BF#X")}});
 }
 
-TEST(PlaylistRewriter, ReadsAttributesAsTheWildWritesThem) {
+TEST(PlaylistRewriter, ReadsAttributesOfRealPlaylists) {
   const std::string tag = "#EXT-X-MAP:";
   expect_rewritten({{tag + "A=1, URI=\"u\" ,B=2", tag + "A=1, URI=\"" + sibling("u") + "\" ,B=2"},
                     {tag + "URI = \"u\"", tag + "URI = \"" + sibling("u") + "\""},
@@ -287,7 +287,7 @@ TEST(PlaylistRewriter, ReadsAttributesAsTheWildWritesThem) {
                     tag + "URI=", tag + "=\"x\"", tag + ",", "#EXT-X-MAP:URI=\"  \"\n"});
 }
 
-TEST(PlaylistRewriter, CarriesTheParametersAndEndsInTheExtension) {
+TEST(PlaylistRewriter, AppendsTheParametersAndThenTheExtension) {
   DocumentSetting setting = kSetting;
   setting.same_origin_parameters = "&referer=r&h_Cookie=c";
   setting.other_origin_parameters = "&referer=r";
@@ -314,7 +314,7 @@ TEST(PlaylistRewriter, CarriesTheParametersAndEndsInTheExtension) {
   for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, setting), expected) << text;
 }
 
-TEST(PlaylistRewriter, AddsNoExtensionWhereTheUrlEndsInItAnyway) {
+TEST(PlaylistRewriter, AddsNoExtensionIfTheUrlEndsInIt) {
   expect_rewritten({{"a.ts?f=b.ts", sibling("a.ts?f=b.ts")},
                     {"a.ts?f=b", sibling("a.ts?f=b") + "&sg_ext=.ts"},
                     {"a.key?x", sibling("a.key?x")},
@@ -322,7 +322,7 @@ TEST(PlaylistRewriter, AddsNoExtensionWhereTheUrlEndsInItAnyway) {
                     {"https://h?/a.ts", via("https://h?/a.ts")}});
 }
 
-TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
+TEST(PlaylistRewriter, NamedChildUrlsHaveTheFileNameInThePath) {
   DocumentSetting setting = kSetting;
   setting.child_urls = HlsConfig::ChildUrls::named;
   const std::string route = "https://proxy.example/stream";
@@ -344,8 +344,8 @@ TEST(PlaylistRewriter, PutsTheFileNameIntoThePathIfAsked) {
   for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, setting), expected) << text;
 }
 
-// What several references share is encoded once; each must still come out as if it stood alone.
-TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
+// Text that references share is encoded once. Each must be rewritten as if it were alone.
+TEST(PlaylistRewriter, ChildUrlDoesNotDependOnReferencesBefore) {
   const std::vector<std::string> directories = {"d/",
                                                 "d/e/",
                                                 "/",
@@ -402,7 +402,7 @@ TEST(PlaylistRewriter, RewritesAReferenceAlikeWhateverStandsBeforeIt) {
   }
 }
 
-TEST(PlaylistRewriter, WritesPathsWithoutAnOriginIfAsked) {
+TEST(PlaylistRewriter, WritesPathsIfThereIsNoProxyOrigin) {
   DocumentSetting setting = kSetting;
   setting.proxy_origin = "";
   setting.route_path = "/api/proxy/stream";
@@ -415,7 +415,7 @@ TEST(PlaylistRewriter, DoesNotNestItsOwnUrls) {
   EXPECT_EQ(rewrite("https://proxy.example/streams?a"), via("https://proxy.example/streams?a"));
 }
 
-TEST(PlaylistRewriter, GivesTheSameUrlTheSameTextEverywhere) {
+TEST(PlaylistRewriter, SameUpstreamUrlHasTheSameTextEverywhere) {
   const std::string out = rewrite(
       "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p.mp4\"\n"
       "#EXT-X-PART:URI=\"../a/p.mp4\"\nhttps://up.example/live/a/p.mp4\n");
