@@ -63,7 +63,7 @@ void UpstreamConnection::end_loan() {
   held_.clear();
   holding_ = false;
   pending_end_.reset();
-  paused_ = 0;
+  paused_ = false;
   deadline_.cancel();
   rate_.reset();
   start_reading();
@@ -126,7 +126,7 @@ void UpstreamConnection::flush_request() {
   sent_ = 0;
   if (!writable_) return;
   event_del(writable_.get());
-  if (step_ == Step::awaiting_head && paused_ == 0) arm_deadline();
+  if (step_ == Step::awaiting_head && !paused_) arm_deadline();
 }
 
 // Bytes taken, 0 if the socket is full, -1 if it is broken.
@@ -148,19 +148,18 @@ ssize_t UpstreamConnection::write_some(std::string_view bytes) {
 
 // --- back-pressure ---
 
-void UpstreamConnection::pause(PauseReason reason) {
-  if (paused_ == 0) {
-    deadline_.cancel();
-    rate_.stop();
-  }
-  // The read event stays until the socket asks for attention: most pauses are over by then.
-  paused_ |= static_cast<unsigned>(reason);
+void UpstreamConnection::pause() {
+  if (paused_) return;
+  paused_ = true;
+  deadline_.cancel();
+  rate_.stop();
+  // readable_ stays until the socket is readable: most pauses are over before that.
 }
 
-void UpstreamConnection::resume(PauseReason reason) {
-  if ((paused_ & static_cast<unsigned>(reason)) == 0) return;
-  paused_ &= ~static_cast<unsigned>(reason);
-  if (paused_ != 0 || !is_receiving()) return;
+void UpstreamConnection::resume() {
+  if (!paused_) return;
+  paused_ = false;
+  if (!is_receiving()) return;
   arm_deadline();
   start_reading();
   if (holding_ || pending_end_ || (ssl_ && SSL_has_pending(ssl_.get()) == 1)) run_later();
@@ -174,7 +173,7 @@ bool UpstreamConnection::is_receiving() const {
 
 void UpstreamConnection::on_readable() {
   if (step_ == Step::idle) return check_idle();
-  if (is_receiving() && paused_ == 0) return receive();
+  if (is_receiving() && !paused_) return receive();
   // An end or surplus bytes, which nobody waits for now: level-triggered, they would spin. A
   // connection that spoke after its response is not used again.
   stop_reading();
@@ -190,7 +189,7 @@ void UpstreamConnection::on_writable() {
 }
 
 void UpstreamConnection::on_later() {
-  if (is_receiving() && paused_ == 0) receive();
+  if (is_receiving() && !paused_) receive();
 }
 
 void UpstreamConnection::receive() {
@@ -276,7 +275,7 @@ UpstreamConnection::GoOn UpstreamConnection::receive_into(Pipe& pipe, size_t mos
     complete(true);
     return GoOn::no;
   }
-  return paused_ == 0 ? GoOn::yes : GoOn::no;
+  return !paused_ ? GoOn::yes : GoOn::no;
 }
 
 UpstreamConnection::ReadOutcome UpstreamConnection::read(size_t most) {
@@ -322,7 +321,7 @@ UpstreamConnection::ReadOutcome UpstreamConnection::read_tls(size_t most) {
 
 UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
   const uint64_t loan = loan_;
-  while (paused_ == 0) {
+  while (!paused_) {
     const auto item = parser_.next(bytes);
     if (!item) {
       fail(item.error());
@@ -330,7 +329,7 @@ UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
     }
     if (item->kind == ResponseParser::ItemKind::need_more) {
       handler_->on_read_done();
-      return loan_ == loan && paused_ == 0 ? GoOn::yes : GoOn::no;
+      return loan_ == loan && !paused_ ? GoOn::yes : GoOn::no;
     }
     if (hand_on(*item, bytes) == GoOn::no || loan_ != loan) return GoOn::no;
   }

@@ -64,8 +64,6 @@ class BodySink {
   ~BodySink() = default;
 };
 
-enum class PauseReason : unsigned { client_full = 1U << 0U, deciding = 1U << 1U };
-
 class UpstreamConnection : public Retirable {
  public:
   // What all connections of a worker share. Outlives them.
@@ -94,11 +92,11 @@ class UpstreamConnection : public Retirable {
   // Sends a whole request head; the response goes to `handler` until the loan ends. Once per loan.
   void send_request(std::string request, Method method, ResponseHandler& handler);
 
-  // Back-pressure by reason: nothing is read, and no time runs out, while any reason stands. What
-  // had been read already (one read at most) is kept and handed on after resume(), from the event
-  // loop.
-  void pause(PauseReason reason);
-  void resume(PauseReason reason);
+  // Back-pressure. While paused, nothing is read and no timeout runs. Bytes that were read before
+  // (one read at most) are kept and handed on after resume(), from the event loop. Either call may
+  // be repeated.
+  void pause();
+  void resume();
 
   // From now on the body of this response is read as `sink` has room for it.
   void relay_into(BodySink& sink) { sink_ = &sink; }
@@ -178,7 +176,7 @@ class UpstreamConnection : public Retirable {
   std::string held_;      // read but not handed on when a pause came; at most one read
   bool holding_ = false;  // held_ (perhaps empty) must go through the parser before the next read
   std::optional<ReadEnd> pending_end_;  // behind held_
-  unsigned paused_ = 0;
+  bool paused_ = false;
   bool emptied_ = false;  // the last read found the end of what the socket held
   bool reading_ = false;
   bool reused_ = false;

@@ -181,7 +181,7 @@ TEST_F(UpstreamConnectionTest, AnIdleConnectionThatEndsOrSpeaksIsReported) {
 TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
   const std::string body(8 * 1024 * 1024, 'x');
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
               body);
   ASSERT_TRUE(until([&] { return !recorder.body.empty(); }));
@@ -192,7 +192,7 @@ TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
   EXPECT_GT(peer().unsent(), 0U);  // the kernel holds the rest back
   while (!recorder.is_over()) {
     const size_t before = recorder.body.size();
-    connection->resume(PauseReason::client_full);
+    connection->resume();
     EXPECT_EQ(recorder.body.size(), before);  // never from inside resume()
     ASSERT_TRUE(until([&] { return recorder.is_over() || recorder.body.size() > before; }));
     EXPECT_LE(recorder.body.size() - before, scratch.size());
@@ -203,44 +203,28 @@ TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
 
 TEST_F(UpstreamConnectionTest, PausesBetweenTwoPiecesOfOneRead) {
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
   for (const char* expected : {"a", "ab"}) {
     ASSERT_TRUE(until([&] { return recorder.body == expected; }));
     settle(base.get());
     EXPECT_EQ(recorder.body, expected);
     EXPECT_FALSE(recorder.ended);
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
   ASSERT_TRUE(until([&] { return recorder.ended; }));
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, ReadsAgainOnlyWhenNoReasonIsLeft) {
-  ask(recorder);
-  recorder.when_head = [&] {
-    connection->pause(PauseReason::deciding);
-    connection->pause(PauseReason::client_full);
-  };
-  peer().send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
-  ASSERT_TRUE(until([&] { return recorder.status == 200; }));
-  connection->resume(PauseReason::client_full);
-  settle(base.get());
-  EXPECT_EQ(recorder.body, "");
-  connection->resume(PauseReason::deciding);
-  EXPECT_TRUE(until([&] { return recorder.ended; }));
-  EXPECT_EQ(recorder.body, "x");
-}
-
 TEST_F(UpstreamConnectionTest, AnEndThatCameDuringAPauseIsToldAfterIt) {
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\n\r\nx");
   ASSERT_TRUE(until([&] { return recorder.body == "x"; }));
   peer().close();
   settle(base.get());
   EXPECT_FALSE(recorder.is_over());
-  connection->resume(PauseReason::client_full);
+  connection->resume();
   EXPECT_TRUE(until([&] { return recorder.ended; }));
 }
 
@@ -277,12 +261,12 @@ TEST_F(UpstreamConnectionTest, ABodyThatStopsRunsIntoTheIdleTimeout) {
 
 TEST_F(UpstreamConnectionTest, NoTimeRunsOutDuringAPause) {
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx");
   const int64_t start = wheel.now_ms();
   ASSERT_TRUE(until([&] { return wheel.now_ms() - start > 700; }));
   EXPECT_FALSE(recorder.is_over());
-  connection->resume(PauseReason::client_full);
+  connection->resume();
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.reason(), Reason::idle_timeout);
 }

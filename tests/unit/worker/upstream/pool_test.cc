@@ -325,13 +325,13 @@ TEST_F(UpstreamPoolTlsTest, PausesAndResumesWithBytesInsideOpenSsl) {
   UpstreamConnection* connection = get_tls();
   ASSERT_NE(connection, nullptr);
   Recorder recorder;
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   connection->send_request(kRequest, Method::get, recorder);
   while (!recorder.is_over()) {
     const size_t before = recorder.body.size();
     ASSERT_TRUE(until([&] { return recorder.is_over() || recorder.body.size() > before; }));
     settle(base.get());
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
   EXPECT_TRUE(recorder.ended);
   EXPECT_EQ(recorder.body.size(), body.size());

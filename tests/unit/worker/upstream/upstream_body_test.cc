@@ -24,7 +24,7 @@ class Client final : public BodySink {
  public:
   size_t room() override {
     ++asked;
-    if (room_left == 0) connection->pause(PauseReason::client_full);
+    if (room_left == 0) connection->pause();
     return room_left;
   }
   Pipe* lend_pipe(uint64_t left) override {
@@ -47,7 +47,7 @@ class Client final : public BodySink {
   }
   void give_room(size_t bytes) {
     room_left = bytes;
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
 
   UpstreamConnection* connection = nullptr;
