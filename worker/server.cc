@@ -98,7 +98,7 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   if (server.draining_) gate->drain(server.environment_.config.drain.idle);
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
-  if (server.balance_.wants_rest(server.environment_.wheel.now_ms())) server.rest();
+  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) server.rest();
   return EVHTP_RES_OK;
 }
 
@@ -164,7 +164,7 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
 void Server::rest() {
   pause_accepting();
   resting_ = true;
-  const timeval moment{0, std::chrono::microseconds(AcceptBalance::kRest).count()};
+  const timeval moment{0, std::chrono::microseconds(AcceptBalance::kPause).count()};
   event_add(rested_.get(), &moment);
 }
 

@@ -59,8 +59,7 @@ WALLS = {
         "worker/client/socket",
         "worker/client/tls_server",
         "worker/loop/openssl",
-        "worker/upstream/connection",
-        "worker/upstream/dialer",
+        "worker/upstream/socket",
         "worker/upstream/tls",
     },
     r"event2/": {
@@ -179,6 +178,7 @@ PLANTED = {
     "worker/client/socket.cc": '#include "worker/upstream/tls.h"\n',
     "worker/client/gate.cc": "#include <worker/upstream/pool.h>\n",
     "worker/upstream/connection.cc": '#include "worker/client/gate.h"\n',
+    "worker/upstream/dialer.cc": "#include <openssl/err.h>\n",
     "worker/upstream/pool.cc": '#include "worker/fetch/fetch.h"\n',
     "worker/links/child_url.cc": '#include "worker/documents/hls/playlist_rewriter.h"\n',
     "worker/documents/document_body.cc": '#include "worker/client/stream.h"\n',

@@ -1,5 +1,5 @@
-// TLS servers for upstream tests: certificates made on the spot, and a server thread that shakes
-// hands and then does what the test says. Loopback only.
+// TLS servers for upstream tests: certificates made at run time, and a server thread that does the
+// handshake and then calls a function of the test. Loopback only.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,8 +23,8 @@
 
 namespace streamgate::testing_peers {
 
-// A self-signed certificate for `names` ("DNS:a.test,IP:127.0.0.1") and its key. Whoever takes its
-// file as CA file trusts it.
+// A self-signed certificate for `names` ("DNS:a.test,IP:127.0.0.1") and its key. Its file is also
+// the CA file that makes it trusted.
 class TlsIdentity {
  public:
   explicit TlsIdentity(const std::string& names)
@@ -77,8 +77,8 @@ class TlsIdentity {
   std::string path_;
 };
 
-// Accepts one connection after the other in a thread of its own; `serve` gets each of them with its
-// handshake done, and decides how it ends. `count` connections, then the thread ends.
+// Accepts `count` connections, one after the other, in a thread of its own. `serve` gets each one
+// after its handshake and decides how it ends.
 class TlsServer {
  public:
   using Serve = std::function<void(SSL* ssl, int fd)>;

@@ -1,5 +1,5 @@
-// The other side of upstream tests: a loopback server in the same event loop whose connections do
-// byte by byte what a test tells them, and a ResponseHandler that writes down what it is told.
+// Peers for upstream tests: a loopback server in the same event loop, whose connections are
+// scripted byte by byte, and a ResponseHandler that records its calls.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ namespace streamgate::testing_peers {
 
 inline constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
-// Turns the loop until `done`; false after 5 s.
+// Runs the loop until `done`; false after 5 s.
 inline bool run_until(event_base* base, const std::function<bool()>& done) {
   bool late = false;
   const timeval limit{5, 0};
@@ -34,7 +34,7 @@ inline bool run_until(event_base* base, const std::function<bool()>& done) {
   return done();
 }
 
-// Lets everything happen that is ready to happen.
+// Runs every event that is ready.
 inline void settle(event_base* base) {
   for (int i = 0; i < 20; ++i) event_base_loop(base, EVLOOP_NONBLOCK);
 }
@@ -76,7 +76,7 @@ class Peer {
   size_t unsent() const { return outgoing_.size() - sent_; }
 
   std::string received;
-  bool is_left = false;  // the other side has closed
+  bool has_ended = false;  // the worker has closed the connection
 
  private:
   void on_readable() {
@@ -85,7 +85,7 @@ class Peer {
     if (got > 0) {
       received.append(bytes, static_cast<size_t>(got));
     } else if (got == 0 || errno != EAGAIN) {
-      is_left = true;
+      has_ended = true;
       event_del(readable_.get());
     }
   }
@@ -138,7 +138,7 @@ class StubServer {
   Event event_;
 };
 
-// An address where nobody listens: bound and closed again.
+// An address that refuses connections: it was bound and is closed again.
 inline SocketAddress refusing_address(event_base* base) { return StubServer(base).address(); }
 
 // An address where connect() hangs: a listener whose queue is full and that never accepts.
@@ -201,7 +201,7 @@ class Recorder final : public ResponseHandler {
 
   int status = 0;
   std::string body;
-  std::string log;  // the order of calls; neighbouring bodies once
+  std::string log;  // the order of calls; successive bodies once
   size_t largest = 0;
   int reads = 0;
   bool ended = false;
@@ -210,7 +210,7 @@ class Recorder final : public ResponseHandler {
   std::function<void()> when_head, when_body, when_read_done, when_end, when_error;
 };
 
-// One UpstreamConnection and all that it needs; StubServer::peer(0) is its other side.
+// One UpstreamConnection and its surroundings; StubServer::peer(0) is its upstream.
 class ConnectionBench {
  protected:
   struct Keeper final : UpstreamConnection::Keeper {
@@ -218,9 +218,9 @@ class ConnectionBench {
     int ended = 0;
   };
 
-  // With `config` as it is by then.
+  // Call it after `config` is set.
   void connect() {
-    connection = std::make_unique<UpstreamConnection>(tools, keeper, connected(), Ssl());
+    connection = std::make_unique<UpstreamConnection>(tools, keeper, UpstreamSocket(connected()));
     EXPECT_TRUE(until([&] { return server.peers.size() == 1; }));
   }
   UniqueFd connected() {

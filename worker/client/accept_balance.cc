@@ -6,10 +6,10 @@
 namespace streamgate {
 namespace {
 
-constexpr unsigned kTakenAtOnce = 4;
-constexpr uint64_t kMostAhead = 4;
-constexpr int64_t kLookAgainMs = 100;  // the scoreboard has hundreds of slots
-// A worker beats each second; one that is late hangs, and will not take what is left to it.
+constexpr unsigned kAcceptsBetweenPauses = 4;
+constexpr uint64_t kMaxAhead = 4;
+constexpr int64_t kReadPeersEveryMs = 100;  // the scoreboard has hundreds of slots
+// A worker beats each second. A worker whose beat is late hangs and accepts nothing.
 constexpr int64_t kLateBeatMs = 2'500;
 
 }  // namespace
@@ -21,11 +21,11 @@ bool AcceptBalance::competes(const Slot& slot, int64_t now_ms) const {
          now_ms - slot.beat_ms.load(std::memory_order_relaxed) < kLateBeatMs;
 }
 
-bool AcceptBalance::wants_rest(int64_t now_ms) {
-  if (++taken_ < kTakenAtOnce) return false;
+bool AcceptBalance::wants_pause(int64_t now_ms) {
+  if (++taken_ < kAcceptsBetweenPauses) return false;
   taken_ = 0;
-  if (looked_ms_ == 0 || now_ms - looked_ms_ >= kLookAgainMs) {
-    looked_ms_ = now_ms;
+  if (peers_read_ms_ == 0 || now_ms - peers_read_ms_ >= kReadPeersEveryMs) {
+    peers_read_ms_ = now_ms;
     peers_.clear();
     for (const Slot& slot : slots_) {
       if (&slot != &own_ && competes(slot, now_ms)) peers_.push_back(&slot);
@@ -41,7 +41,7 @@ bool AcceptBalance::is_ahead(int64_t now_ms) const {
     least = std::min(least, peer->connections_now.load(std::memory_order_relaxed));
   }
   const uint64_t own = own_.connections_now.load(std::memory_order_relaxed);
-  return own > least && own - least > kMostAhead;
+  return own > least && own - least > kMaxAhead;
 }
 
 }  // namespace streamgate

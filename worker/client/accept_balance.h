@@ -1,13 +1,15 @@
-// Decides when a worker leaves new connections to the others. All workers accept from one queue,
-// and a worker that is awake empties it: 200 connections opened at once ended up with one of two
-// workers. One that has taken a few and is ahead of the least loaded of its generation therefore
-// rests for a moment, in which the others wake.
+// Decides when a worker pauses accepting, so that other workers get new connections. All workers
+// accept from one queue, and a worker that is awake empties it: of 200 connections opened at once,
+// one of two workers got all. A worker that has accepted a few connections and has more than the
+// least loaded worker of its generation therefore pauses for 1 ms, and the others wake up in that
+// time.
 //
-// Work is kept conserved: a worker that is alone or behind never rests, one that gets level again
-// ends its rest (where each connection is one short request, waiting costs two thirds of them), and
-// the rest is so short that one whose peers do not come takes thousands a second.
+// Pausing never idles the machine. A worker that is alone or behind does not pause. A pause ends as
+// soon as the worker is level again: where each connection is one short request, waiting for its
+// end costs two thirds of the throughput. A worker whose peers do not accept still takes thousands
+// of connections a second.
 //
-// Shared memory and arithmetic only. One per worker.
+// Only reads shared memory. One per worker.
 #pragma once
 
 #include <chrono>
@@ -21,16 +23,16 @@ namespace streamgate {
 
 class AcceptBalance {
  public:
-  // How long a rest lasts; shorter ones do not help (measured).
-  static constexpr std::chrono::milliseconds kRest{1};
+  // Shorter pauses do not help (measured).
+  static constexpr std::chrono::milliseconds kPause{1};
 
   // `own` is one of `slots`.
   AcceptBalance(std::span<const Slot> slots, const Slot& own) : slots_(slots), own_(own) {}
 
-  // After each connection that was accepted and counted in own.connections_now. `now_ms`:
-  // CLOCK_MONOTONIC.
-  bool wants_rest(int64_t now_ms);
-  // Whether it would still rest now. While resting, to be asked when a connection is gone.
+  // Whether to pause now. Call it after each accepted connection, which own.connections_now already
+  // counts. `now_ms`: CLOCK_MONOTONIC.
+  bool wants_pause(int64_t now_ms);
+  // Whether a pause should go on. Call it during a pause when a connection has ended.
   bool is_ahead(int64_t now_ms) const;
 
  private:
@@ -38,9 +40,9 @@ class AcceptBalance {
 
   std::span<const Slot> slots_;
   const Slot& own_;
-  unsigned taken_ = 0;  // since the last rest was considered
-  int64_t looked_ms_ = 0;
-  std::vector<const Slot*> peers_;  // that accept as we do, when last looked at
+  unsigned taken_ = 0;  // connections since the last decision
+  int64_t peers_read_ms_ = 0;
+  std::vector<const Slot*> peers_;  // that accept too, as of peers_read_ms_
 };
 
 }  // namespace streamgate

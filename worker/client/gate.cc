@@ -16,27 +16,27 @@ namespace streamgate {
 namespace {
 
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
-constexpr size_t kMostLingeredBytes = size_t{64} * 1024;
+constexpr size_t kMaxLingeredBytes = size_t{64} * 1024;
 constexpr size_t kReadBytes = size_t{16} * 1024;
-constexpr size_t kMostBufferedBytes = size_t{64} * 1024;  // pipelined requests that wait
+constexpr size_t kMaxBufferedBytes = size_t{64} * 1024;  // of pipelined requests
 
-// An idle client is a gate and what is left of evhtp's connection; 4 KiB is what it may cost.
+// An idle client costs at most 4 KiB: its gate and the rest of evhtp's connection.
 static_assert(sizeof(ClientGate) <= 1024);
 
-// As accept() told it to evhtp, which keeps no length beside it.
+// The address from accept(). evhtp does not keep its length.
 SocketAddress peer_of(const evhtp_connection_t& connection) {
   switch (connection.saddr->sa_family) {
     case AF_INET:
       return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in));
     case AF_INET6:
       return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in6));
-    default:  // clients of a Unix socket have no name
+    default:  // clients of a Unix socket have no address
       return SocketAddress::from_native(connection.saddr, sizeof(sa_family_t));
   }
 }
 
-// Three quarters of an idle connection: a parser of 8 KiB and an event nobody will use. evhtp
-// frees what is left of a connection without them.
+// Frees evhtp's parser (8 KiB) and resume event, which are three quarters of an idle connection and
+// never used. evhtp_connection_free() accepts a connection without them.
 void slim(evhtp_connection_t& connection) {
   std::free(connection.parser);
   connection.parser = nullptr;
@@ -59,7 +59,7 @@ ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connect
       deadline_(environment.wheel, this, call<&ClientGate::on_deadline>) {
   slim(*connection);
   stream_.attach(connection->evbase, socket_, peer_of(*connection));
-  // Ours first: the socket then stays registered while evhtp's event for it goes.
+  // Before evhtp's event is removed, so that the socket stays registered with epoll.
   watch_input();
   bufferevent_disable(connection->bev, EV_READ);
   bufferevent_setcb(connection->bev, nullptr, nullptr, nullptr, nullptr);
@@ -75,13 +75,12 @@ bool ClientGate::may_keep_alive() const {
 void ClientGate::on_readable() {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::handshaking && !shake_hands()) return;
-  // What had been pipelined is served first: reading on for each small request would gather a
-  // flood.
+  // Pipelined requests are served before more is read, so that they do not pile up.
   if (!std::exchange(has_pipelined_, false)) read_input();
   if (phase_ == Phase::reading_head) take_head();
 }
 
-// False: not yet, or not with this client.
+// False: the handshake is not done yet, or has failed.
 bool ClientGate::shake_hands() {
   switch (socket_.shake_hands()) {
     case ClientSocket::Handshake::done:
@@ -94,7 +93,7 @@ bool ClientGate::shake_hands() {
       wait_to_write();
       return false;
     case ClientSocket::Handshake::plain_http:
-      intake_ = environment_.intakes.take();
+      intake_ = environment_.intakes.borrow();
       phase_ = Phase::reading_head;
       refuse({Reason::bad_request, "plain HTTP where TLS is spoken"});
       return false;
@@ -109,7 +108,7 @@ bool ClientGate::shake_hands() {
   return false;
 }
 
-// TLS cannot go on reading, or cannot end, before it has written.
+// TLS must write before it can read on or end.
 void ClientGate::wait_to_write() {
   if (!writable_) {
     writable_ = std::make_unique<MemberEvent>(connection_->evbase, socket_.fd(), EV_WRITE,
@@ -132,23 +131,23 @@ void ClientGate::watch_input() {
 }
 
 void ClientGate::read_input() {
-  if (phase_ == Phase::serving && intake_->input.size() >= kMostBufferedBytes) {
+  if (phase_ == Phase::serving && intake_->input.size() >= kMaxBufferedBytes) {
     readable_.remove();
     reading_ = false;
     return;
   }
   std::array<char, kReadBytes> bytes;
   const ClientSocket::Moved received = socket_.read(bytes);
-  // FIN or an error. A client that closes its sending side has left (documented in the manual).
+  // FIN or an error. A client that closes its sending side has left (README.md says so).
   if (received.gone) return disconnect();
   if (received.wants_write) return wait_to_write();
   if (received.bytes == 0) return;
   if (phase_ == Phase::lingering) {
     lingered_bytes_ += received.bytes;
-    if (lingered_bytes_ > kMostLingeredBytes) disconnect();
+    if (lingered_bytes_ > kMaxLingeredBytes) disconnect();
     return;
   }
-  if (!intake_) intake_ = environment_.intakes.take();
+  if (!intake_) intake_ = environment_.intakes.borrow();
   intake_->input.append(bytes.data(), received.bytes);
 }
 
@@ -162,7 +161,7 @@ void ClientGate::take_head() {
     if (!was_started && parser.started()) deadline_.arm(environment_.client.header_timeout);
     return;
   }
-  // The head's views point into these bytes: they stay where they are, and what follows moves.
+  // The head's views point into these bytes, so they stay in place, and the bytes after them move.
   intake_->head_bytes.swap(intake_->input);
   intake_->input.assign(intake_->head_bytes, *size);
   deadline_.cancel();
@@ -198,25 +197,26 @@ void ClientGate::on_response_sent() {
 
 void ClientGate::wait_for_next_request() {
   phase_ = Phase::reading_head;
-  // A response that was under way when draining began has promised to stay open: one more request.
+  // A response that had begun before drain() may have announced a connection that stays open, so
+  // the client may send one more request.
   deadline_.arm(drain_idle_.value_or(environment_.client.keepalive_timeout));
   watch_input();
   has_pipelined_ = !intake_->input.empty();
   if (!has_pipelined_) return return_intake();
   intake_->head_bytes.clear();
   intake_->parser.reset();
-  // From the event loop, not from inside the exchange that has just finished.
+  // Continues from the event loop, not from inside the exchange that has just finished.
   readable_.activate(EV_READ);
 }
 
 void ClientGate::on_response_broken() {
-  // The client must see a reset, not an end that looks complete.
+  // A reset, so that the response does not look complete.
   socket_.reset_on_close();
   disconnect();
 }
 
-// Closes the sending side and waits for the client to do the same: closing with unread input would
-// reset the connection and could take our answer with it.
+// Closes the sending side and waits for the client to do the same. Closing with unread input would
+// reset the connection, and the client could lose the answer.
 void ClientGate::linger() {
   phase_ = Phase::lingering;
   return_intake();
@@ -233,7 +233,7 @@ void ClientGate::on_deadline() {
 }
 
 void ClientGate::drain(std::chrono::milliseconds idle) {
-  // No time at all is the shortest one here; a deadline would take it for none.
+  // At least 1 ms, because 0 would cancel the deadline.
   drain_idle_ = std::max(idle, std::chrono::milliseconds{1});
   if (phase_ == Phase::reading_head && !head_started()) deadline_.arm(*drain_idle_);
 }
@@ -246,7 +246,7 @@ void ClientGate::close() {
   disconnect();
 }
 
-// An exchange that is still answering is told first: what it was lent goes with the connection.
+// Tells an exchange that is still answering before the intake and the connection go.
 void ClientGate::disconnect() {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::reading_head) socket_.say_goodbye();

@@ -1,14 +1,14 @@
-// One client connection: reads the client's bytes, lets a strict parser judge them
-// (worker/http/request_head_parser.h) and hands each request up; pipelined ones wait here. What is
-// refused gets an explicit answer and a lingering close (RFC 9112 9.6), so that the answer is not
-// lost to a reset.
+// One client connection: reads the client's bytes, parses them strictly
+// (worker/http/request_head_parser.h) and passes each request to the observer; pipelined requests
+// wait here. A request that is refused gets an answer and a lingering close (RFC 9112 9.6), so that
+// a reset does not destroy the answer.
 //
-// libevhtp accepts the connection and closes it when the gate says so; in between it sees nothing,
-// because its parser corrupts URLs at read boundaries, accepts conflicting framing and answers
-// errors with silence. One of two modules that may see <evhtp.h>.
+// libevhtp accepts the connection, and closes it when the gate frees it. It sees no byte in
+// between: its parser corrupts URLs at read boundaries, accepts conflicting framing and closes on
+// errors without an answer. Only this module and worker/server include <evhtp.h>.
 //
-// One per client connection; lives until the connection is gone, then retires. While idle
-// it is small: what a request needs is lent to it (worker/client/intake.h).
+// One per client connection; it retires when the connection is gone. An idle gate is small: it
+// borrows the memory for a request (worker/client/intake.h).
 #pragma once
 
 #include <evhtp.h>
@@ -35,19 +35,19 @@ class ClientGate;
 // Implemented by Server.
 class GateObserver {
  public:
-  // A well-formed request is in gate.stream().head(); the answer goes to gate.stream(), after
-  // gate.stream().set_observer(). May answer before it returns.
+  // gate.stream().head() is a well-formed request. Call gate.stream().set_observer(), then answer
+  // through gate.stream(); the answer may be complete before this call returns.
   virtual void on_request(ClientGate& gate) = 0;
-  // A request was refused here, for the access log.
+  // The gate has refused a request and answers it itself; for the access log.
   virtual void on_refused(const ClientGate& gate, const Error& error) = 0;
-  // The connection is gone: the gate wants to be retired.
+  // The connection is gone: retire the gate.
   virtual void on_gate_closed(ClientGate& gate) = 0;
 
  protected:
   ~GateObserver() = default;
 };
 
-// What all gates of a worker share.
+// Shared by all gates of a worker. Outlives them.
 struct GateEnvironment {
   TimerWheel& wheel;
   const ClientConfig& client;
@@ -60,10 +60,9 @@ struct GateEnvironment {
 
 class ClientGate final : public Retirable, private ResponseOwner {
  public:
-  // Called from evhtp's post-accept callback; owns the connection from then on, because none of
-  // evhtp's own callbacks, which free it, is left in place. `ssl`: ready for the handshake, or null
-  // for a plain client. `refuse_with` other than nullopt: every request on this connection is
-  // answered with that.
+  // Call it from evhtp's post-accept callback. The gate owns `connection` from then on, and removes
+  // evhtp's callbacks, which would free it. `ssl` is ready for the handshake, or null for a plain
+  // client. If `refuse_with` is set, every request of this connection is refused for that reason.
   ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
              std::optional<Reason> refuse_with);
   ~ClientGate() override;
@@ -73,12 +72,13 @@ class ClientGate final : public Retirable, private ResponseOwner {
   const SocketAddress& peer() const { return stream_.peer(); }
   bool is_tls() const { return socket_.is_tls(); }
 
-  // Whether the response that is being written may leave the connection open.
+  // Whether the connection may stay open after the response that is being written.
   bool may_keep_alive() const;
 
-  // From now on every answer closes its connection; an idle one may still ask within `idle`.
+  // From now on every answer closes the connection. An idle client may send one more request within
+  // `idle`.
   void drain(std::chrono::milliseconds idle);
-  // Closes at once, with a reset if a response is unfinished. The gate retires.
+  // Closes at once; an unfinished response ends with a reset. The gate retires.
   void close();
 
  private:
@@ -108,12 +108,12 @@ class ClientGate final : public Retirable, private ResponseOwner {
   std::optional<Reason> refuse_with_;
   std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
   bool reading_ = false;                                 // readable_ is added
-  bool has_pipelined_ = false;                           // the intake may hold a whole head already
+  bool has_pipelined_ = false;  // the intake may already hold a complete head
   size_t lingered_bytes_ = 0;
-  std::unique_ptr<ClientIntake> intake_;  // lent from a request's first byte to its answer's end
+  std::unique_ptr<ClientIntake> intake_;  // from a request's first byte to the end of its answer
   ClientStream stream_;
   MemberEvent readable_;
-  std::unique_ptr<MemberEvent> writable_;  // made when TLS first has to write before it reads
+  std::unique_ptr<MemberEvent> writable_;  // made when TLS first must write before it can read
   Deadline deadline_;
 };
 

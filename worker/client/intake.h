@@ -1,8 +1,8 @@
-// What a client connection needs from the first byte of a request to the end of its answer: the
-// bytes, and the parser's state. An idle connection holds none; they are lent from a small store,
-// so that a request costs no allocation and an idle client no memory.
+// The memory that a client connection needs from the first byte of a request to the end of its
+// answer: the bytes and the parser. A gate borrows it from a store, so that a request costs no
+// allocation and an idle client has none of it.
 //
-// One store per worker; single-threaded.
+// One store per worker.
 #pragma once
 
 #include <memory>
@@ -26,17 +26,17 @@ class ClientIntakes {
  public:
   explicit ClientIntakes(const LimitsConfig& limits) : limits_(limits) {}
 
-  std::unique_ptr<ClientIntake> take() {
+  std::unique_ptr<ClientIntake> borrow() {
     if (spare_.empty()) return std::make_unique<ClientIntake>(limits_);
     std::unique_ptr<ClientIntake> intake = std::move(spare_.back());
     spare_.pop_back();
     return intake;
   }
 
-  // Views into its bytes and its head are invalid from here on.
+  // Ends the validity of views into its bytes and its head.
   void give_back(std::unique_ptr<ClientIntake> intake) {
     const size_t held = intake->input.capacity() + intake->head_bytes.capacity();
-    if (spare_.size() == kMostSpare || held > kMostSpareBytes) return;
+    if (spare_.size() == kMaxSpare || held > kMaxSpareBytes) return;
     intake->input.clear();
     intake->head_bytes.clear();
     intake->parser.reset();
@@ -44,8 +44,8 @@ class ClientIntakes {
   }
 
  private:
-  static constexpr size_t kMostSpare = 64;
-  static constexpr size_t kMostSpareBytes = size_t{8} * 1024;  // of one
+  static constexpr size_t kMaxSpare = 64;
+  static constexpr size_t kMaxSpareBytes = size_t{8} * 1024;  // of each
 
   const LimitsConfig& limits_;
   std::vector<std::unique_ptr<ClientIntake>> spare_;

@@ -22,29 +22,41 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
-// Of a socket that does not tell what it holds.
+// The room of a socket without SO_MEMINFO.
 constexpr size_t kUsualRoom = size_t{64} * 1024;
-// Where the system's TCP memory (net.ipv4.tcp_mem) is used up, the kernel cuts a send buffer down
-// to 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
-constexpr size_t kLeastReserve = 512;
+// When the system's TCP memory (net.ipv4.tcp_mem) is used up, the kernel cuts a send buffer down to
+// 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
+constexpr size_t kMinReserve = 512;
 
-// EAGAIN for splice as well: what it is asked for is in the pipe.
+// EAGAIN from splice() is the socket's: the pipe holds the bytes.
 ClientSocket::Moved moved_of(ssize_t result) {
   if (result >= 0) return {static_cast<size_t>(result)};
   return {.gone = errno != EAGAIN && errno != EINTR};
 }
 
-// Hands out the bytes of several parts in pieces for one record each, and no piece is larger: what
-// a blocked SSL_write was given is the least that OpenSSL must be given again.
+ClientSocket::Moved moved_of(const TlsMoved& moved) {
+  switch (moved.outcome) {
+    case TlsOutcome::done:
+      return {moved.bytes};
+    case TlsOutcome::wants_read:
+      return {};
+    case TlsOutcome::wants_write:
+      return {.wants_write = true};
+    default:
+      return {.gone = true};
+  }
+}
+
+// Hands out the bytes of several parts in pieces of at most one record: a blocked SSL_write must be
+// repeated with at least the bytes that it was given.
 class Pieces {
  public:
   explicit Pieces(std::span<const iovec> parts) : parts_(parts) { skip_empty(); }
 
   bool empty() const { return index_ == parts_.size(); }
 
-  // From where they are if there are enough in one place, else gathered in `room`.
-  std::span<const char> next(std::span<char, kRecordBytes> room) const {
+  // In place if one part holds enough bytes for a record, else gathered in `room`.
+  std::span<const char> next(std::span<char, kMaxRecordBytes> room) const {
     const std::span<const char> first = rest_of(index_, offset_);
     const bool is_last = index_ + 1 == parts_.size();
     if (first.size() >= room.size() || is_last)
@@ -87,24 +99,23 @@ class Pieces {
 
 }  // namespace
 
-// With such a limit a socket takes less than its buffer has room for. Accepted sockets inherit the
-// option; one of a Unix socket knows no such limit.
+// With a limit for unsent bytes a socket takes less than its buffer has room for. Accepted sockets
+// inherit the option; Unix sockets have no such limit.
 void ClientSocket::prepare_listener(int fd) {
   const int no_limit = -1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &no_limit, sizeof no_limit);
 }
 
-// Abrupt: whoever ends in order has said so before.
+// Abrupt: an end in order has been announced by shut_writing() or say_goodbye().
 ClientSocket::~ClientSocket() { close_tls(std::move(ssl_), TlsGoodbye::abrupt); }
 
 ClientSocket::Handshake ClientSocket::shake_hands() {
-  ERR_clear_error();
-  const int result = SSL_do_handshake(ssl_.get());
-  if (result == 1) return Handshake::done;
-  switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
+  switch (tls_handshake(*ssl_)) {
+    case TlsOutcome::done:
+      return Handshake::done;
+    case TlsOutcome::wants_read:
       return Handshake::wants_read;
-    case SSL_ERROR_WANT_WRITE:
+    case TlsOutcome::wants_write:
       return Handshake::wants_write;
     default:
       break;
@@ -118,22 +129,10 @@ ClientSocket::Handshake ClientSocket::shake_hands() {
 }
 
 ClientSocket::Moved ClientSocket::read(std::span<char> into) {
-  if (ssl_) {
-    ERR_clear_error();
-    size_t bytes = 0;
-    const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &bytes);
-    return outcome_of(result, bytes);
-  }
+  if (ssl_) return moved_of(tls_read(*ssl_, into));
   const ssize_t received = ::recv(fd_, into.data(), into.size(), 0);
   if (received == 0) return {.gone = true};
   return moved_of(received);
-}
-
-ClientSocket::Moved ClientSocket::outcome_of(int result, size_t bytes) const {
-  if (result == 1) return {bytes};
-  const int error = SSL_get_error(ssl_.get(), result);
-  return {.gone = error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE,
-          .wants_write = error == SSL_ERROR_WANT_WRITE};
 }
 
 ClientSocket::Moved ClientSocket::write(std::span<const iovec> parts, More more) {
@@ -145,14 +144,11 @@ ClientSocket::Moved ClientSocket::write(std::span<const iovec> parts, More more)
 }
 
 ClientSocket::Moved ClientSocket::write_records(std::span<const iovec> parts) {
-  std::array<char, kRecordBytes> room;
+  std::array<char, kMaxRecordBytes> room;
   Moved moved;
   for (Pieces pieces(parts); !pieces.empty();) {
     const std::span<const char> piece = pieces.next(room);
-    ERR_clear_error();
-    size_t written = 0;
-    const int result = SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &written);
-    const Moved one = outcome_of(result, written);
+    const Moved one = moved_of(tls_write(*ssl_, piece));
     moved.bytes += one.bytes;
     moved.gone = one.gone;
     if (one.bytes == 0) break;
@@ -182,13 +178,13 @@ size_t ClientSocket::room() const {
   socklen_t length = sizeof memory;
   if (::getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return kUsualRoom;
   const size_t capacity = memory[SK_MEMINFO_SNDBUF];
-  // TCP counts what it has queued; a Unix socket what the peer has not read.
+  // TCP sockets report the bytes in their queue, Unix sockets the bytes that the peer has not read.
   const size_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
   const size_t used = queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC];
   const size_t unused = capacity - std::min(capacity, used);
   if (unused < capacity / 4) return 0;
-  // Packets have heads, which count too; those of pieces of pages are many.
-  const size_t reserve = std::max(unused / 16, kLeastReserve);
+  // Packet headers count too, and small parts make many packets.
+  const size_t reserve = std::max(unused / 16, kMinReserve);
   return std::max<size_t>(unused - std::min(unused, reserve), 1);
 }
 

@@ -11,7 +11,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostExtents = 64;  // of one sendmsg
+constexpr size_t kMaxExtents = 64;  // for one sendmsg
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kCrlf = "\r\n";
 
@@ -25,12 +25,12 @@ size_t length_of(std::span<const iovec> parts) {
   return length;
 }
 
-using Extents = std::array<evbuffer_iovec, kMostExtents>;
+using Extents = std::array<evbuffer_iovec, kMaxExtents>;
 
-// Where the first bytes of `buffer` are; `place` keeps the answer.
+// The memory of the first bytes of `buffer`. The result points into `place`.
 std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
-  const int found = evbuffer_peek(buffer, -1, nullptr, place.data(), kMostExtents);
-  return {place.data(), std::min(static_cast<size_t>(found), kMostExtents)};
+  const int found = evbuffer_peek(buffer, -1, nullptr, place.data(), kMaxExtents);
+  return {place.data(), std::min(static_cast<size_t>(found), kMaxExtents)};
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ ClientStream::Flow ClientStream::write_extents(std::span<const iovec> extents) {
   if (framing_.kind == ClientFraming::Kind::none) return flush();
   const size_t length = length_of(extents);
   body_bytes_ += length;
-  std::array<iovec, kMostExtents + 3> parts;
+  std::array<iovec, kMaxExtents + 3> parts;
   size_t count = 0;
   char chunk_head[20];
   if (!head_sent_) parts[count++] = part(held_head_);
@@ -121,7 +121,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   if (socket_ == nullptr) return Flow::gone;
   const size_t length = length_of(parts);
   ClientSocket::Moved moved;
-  // What waits goes first: a direct send would overtake it.
+  // While bytes are queued, new ones are queued behind them.
   if (!full_) moved = socket_->write(parts, more);
   if (moved.gone) return Flow::gone;
   taken_ += moved.bytes;
@@ -183,7 +183,7 @@ ClientStream::Flow ClientStream::wait() {
                                               callback<&ClientStream::on_writable>, this);
   }
   writable_->add();
-  // Once armed, it stays so from one wait to the next: only a time without progress counts.
+  // The deadline stays armed from one wait to the next: only a time without progress counts.
   if (!stall_deadline_.armed()) {
     delivered_at_check_ = delivered();
     stall_deadline_.arm(config_.write_stall_timeout);
@@ -246,8 +246,8 @@ void ClientStream::abort() {
   owner_.on_response_broken();
 }
 
-// Judged by what has arrived: a large socket buffer takes nothing new for a long time while a slow
-// client empties it.
+// A stall is a time without acknowledged bytes. The bytes that the socket takes are no measure:
+// while a slow client empties a large socket buffer, the socket takes none for a long time.
 void ClientStream::on_stalled() {
   if (!full_) return;
   const int64_t delivered_now = delivered();
@@ -259,7 +259,7 @@ void ClientStream::on_stalled() {
 void ClientStream::count_delivered() {
   if (config_.min_rate == 0) return;
   const int64_t now = delivered();
-  // A Unix socket counts its overhead as well, so that it may seem to go back.
+  // A Unix socket includes its overhead, so the count may go down.
   rate_.add(static_cast<uint64_t>(std::max<int64_t>(now - delivered_counted_, 0)));
   delivered_counted_ = now;
 }

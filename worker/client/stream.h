@@ -1,12 +1,12 @@
-// The response side of one client connection: what an exchange writes its answer to. Small answers
-// go out with one send() from the caller's memory. There are two ways to send a body:
+// The response side of one client connection; an exchange writes its answer to it. A small answer
+// leaves with one send() from the caller's memory. There are two ways to send a body:
 //
-//   write()         takes all of it: what the socket does not take is queued here. A relay asks
-//                   room() first, so that nothing is
-//   splice_from()   takes what the socket takes now; the rest stays in its pipe
+//   write()         takes all bytes and queues those that the socket does not take. A relay calls
+//                   room() first, so that none are queued
+//   splice_from()   takes as many bytes as the socket does; the others stay in their pipe
 //
-// A member of ClientGate; an exchange holds a reference from GateObserver::on_request to
-// its own finish() or abort(), or to on_client_gone(), whichever comes first.
+// A member of ClientGate. An exchange holds a reference from GateObserver::on_request until it
+// calls finish() or abort(), or until on_client_gone().
 #pragma once
 
 #include <event2/buffer.h>
@@ -33,10 +33,10 @@ namespace streamgate {
 // Implemented by Exchange.
 class ClientObserver {
  public:
-  // The socket takes bytes again, and nothing is queued: go on. Only after Flow::full.
+  // After Flow::full: the socket takes bytes again, and nothing is queued.
   virtual void on_client_drained() = 0;
-  // client_gone, client_stalled, client_too_slow or, where the worker leaves, stopping. The stream
-  // may not be touched any more. Never called from inside one of the stream's own functions.
+  // client_gone, client_stalled, client_too_slow, or stopping if the worker ends. Do not use the
+  // stream any more. Never called from inside one of the stream's own functions.
   virtual void on_client_gone(Reason reason) = 0;
 
  protected:
@@ -46,9 +46,9 @@ class ClientObserver {
 // Implemented by ClientGate: how a response ends.
 class ResponseOwner {
  public:
-  // Every byte of a complete response is with the kernel.
+  // The kernel has every byte of a complete response.
   virtual void on_response_sent() = 0;
-  // The connection must be reset, so that the client cannot take what it got for the whole.
+  // The response is incomplete: reset the connection, so that it does not look complete.
   virtual void on_response_broken() = 0;
 
  protected:
@@ -64,46 +64,45 @@ class ClientStream {
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   void begin(const RequestHead& head, ClientObserver* observer);
-  void lose(Reason reason);  // tells the observer, once; the socket is not touched any more
+  void lose(Reason reason);  // the client is gone: tells the observer, and lets go of the socket
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
   const std::string& peer_text() const { return peer_text_; }  // for logs
-  // What write() was given, and what the socket took from pipes.
+  // Bytes given to write(), and bytes that the socket took from pipes.
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
-  bool is_full() const { return full_; }  // Flow::full was returned; not drained since
+  bool is_full() const { return full_; }  // from Flow::full to on_client_drained()
 
   void set_observer(ClientObserver& observer) { observer_ = &observer; }
 
-  // The head is held back until the first write(), flush() or finish(), to leave in one packet with
-  // what follows. Body bytes are framed as `framing` says; with Kind::none they are dropped.
-  // `keep_alive` is what the head promised: whether the connection stays open after the response.
+  // The head waits for the first write(), flush() or finish(), so that it shares a packet with the
+  // body. Body bytes are framed as `framing` says; with Kind::none they are dropped. `keep_alive`:
+  // the head announces that the connection stays open after the response.
   void send_head(std::string head, const ClientFraming& framing, bool keep_alive);
-  // After Flow::full wait for on_client_drained(). Flow::gone: the client left; end with abort().
+  // After Flow::full wait for on_client_drained(). Flow::gone: the client has left; call abort().
   Flow write(std::string_view body);
   Flow write(evbuffer* body);  // drains it
   Flow flush();
 
-  // How many bytes the socket will take now; 0: none to speak of, as after Flow::full.
+  // How many bytes the socket takes now. 0 is the same as Flow::full.
   size_t room();
-  // Flow::full: it took fewer bytes than offered (or none), and the rest is to be offered again
-  // after on_client_drained().
+  // Flow::full: the socket took fewer bytes than offered, or none. Offer the others again after
+  // on_client_drained().
   struct Taken {
     Flow flow = Flow::open;
     size_t bytes = 0;
   };
-  // The pipe holds at least `most` bytes. A head that is still held goes first. Requires
-  // can_splice() when the response began.
+  // The pipe holds at least `most` bytes. A head that still waits goes first. Requires can_splice()
+  // at the beginning of the response.
   Taken splice_from(int pipe_read_fd, size_t most);
-  // Whether bytes may go from a pipe to the socket as they are: nothing between us and the socket,
-  // no framing around pieces, nothing queued.
+  // Whether bytes may go from a pipe to the socket unchanged: no TLS, no chunks, nothing queued.
   bool can_splice() const;
 
-  // Ends a complete response: the connection lives on or is closed in order.
+  // Ends a complete response. The connection stays open or is closed in order.
   void finish();
-  // Ends a response that is not complete: the client sees a reset, never a clean end.
+  // Ends an incomplete response: the client sees a reset, never a clean end.
   void abort();
 
  private:
@@ -128,12 +127,11 @@ class ClientStream {
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
   std::string peer_text_;
-  // Both made for the first client that is too slow for us.
-  std::unique_ptr<MemberEvent> writable_;
-  Buffer queue_;                    // what a write left over; goes before anything else
+  std::unique_ptr<MemberEvent> writable_;  // made when the socket is first full
+  Buffer queue_;                    // bytes that a write left over; they go before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
-  int64_t delivered_at_check_ = 0;  // of those, acknowledged; a stall is judged against it
-  int64_t delivered_counted_ = 0;   // by rate_
+  int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
+  int64_t delivered_counted_ = 0;   // acknowledged bytes that rate_ has counted
 
   // State of one response.
   const RequestHead* head_ = nullptr;
@@ -146,7 +144,7 @@ class ClientStream {
   bool full_ = false;  // writable_ is added
   bool finishing_ = false;
   Deadline stall_deadline_;
-  RateWatch rate_;  // while something waits for the client
+  RateWatch rate_;  // runs while bytes wait for the client
 };
 
 }  // namespace streamgate

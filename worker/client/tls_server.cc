@@ -31,13 +31,13 @@ Bio reader_of(const std::string& text) {
   return bio;
 }
 
-// Whether the last read from a PEM text failed because there was no further block in it.
+// Whether the last read from a PEM text failed because the text has no further block.
 bool is_at_end() {
   const unsigned long error = ERR_peek_last_error();
   return ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
 }
 
-// The server's own certificate, then those that lead to the root.
+// The server's own certificate, then the chain to the root.
 Result<void> use_certificates(SSL_CTX& context, const ListenTls& config) {
   const Bio text = reader_of(config.certificate_pem);
   const Certificate own(PEM_read_bio_X509_AUX(text.get(), nullptr, nullptr, nullptr));
@@ -60,7 +60,7 @@ Result<void> use_certificates(SSL_CTX& context, const ListenTls& config) {
   return {};
 }
 
-// OpenSSL would ask on the terminal.
+// Without this callback OpenSSL asks on the terminal.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* /*unused*/) {
   return -1;
 }
@@ -86,7 +86,7 @@ int choose_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
   const int found = SSL_select_next_proto(&chosen, out_length, kProtocols, sizeof kProtocols - 1,
                                           offered, offered_length);
   *out = chosen;
-  // RFC 7301 3.2: who speaks none of these is told so.
+  // A client that offers neither gets no_application_protocol (RFC 7301 3.2).
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -100,10 +100,10 @@ Result<SslContext> make_server_context(const ListenTls& config, const TicketKey&
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_PRIORITIZE_CHACHA);
-  // Partial writes from a buffer that may move: what a write left over waits in ClientStream.
+  // A partial write continues from the queue of ClientStream, which is other memory.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // Sessions live in the tickets that clients bring along, so that any worker can resume them.
+  // Sessions are kept only in tickets, so that every worker can resume them.
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 1);
   // OpenSSL copies the key; its parameter is not const.

@@ -1,7 +1,8 @@
-// The server side of TLS, for listeners with a certificate: TLS 1.2 or later, no renegotiation, no
-// compression, ALPN http/1.1, and session tickets that every worker of a generation accepts.
+// How TLS for clients is set up, for listeners with a certificate: TLS 1.2 or later, no
+// renegotiation, no compression, ALPN http/1.1, and session tickets that every worker of a
+// generation accepts. The connection itself is ClientSocket's.
 //
-// One context per listener and worker; a connection's SSL is ClientSocket's.
+// One context per listener and worker.
 #pragma once
 
 #include "common/config.h"
@@ -11,11 +12,11 @@
 
 namespace streamgate {
 
-// From the PEM texts in `config`. Reason::tls_failed, with the file's name and OpenSSL's words, if
-// one of them cannot be used or the key is not the certificate's. Never asks for a passphrase.
+// From the PEM texts in `config`. Reason::tls_failed, with the file's name and OpenSSL's errors, if
+// a text cannot be used or the key does not belong to the certificate. Never asks for a passphrase.
 Result<SslContext> make_server_context(const ListenTls& config, const TicketKey& ticket_key);
 
-// An SSL on `fd`, ready for SSL_do_handshake; null if there is no memory.
+// An SSL on `fd`, ready for the handshake; null if there is no memory.
 Ssl make_server_tls(SSL_CTX& context, int fd);
 
 }  // namespace streamgate

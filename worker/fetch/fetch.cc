@@ -57,11 +57,11 @@ void Fetch::retry_without_range() {
 }
 
 void Fetch::pause() {
-  if (connection_ != nullptr) connection_->pause(PauseReason::client_full);
+  if (connection_ != nullptr) connection_->pause();
 }
 
 void Fetch::go_on() {
-  if (connection_ != nullptr) connection_->resume(PauseReason::client_full);
+  if (connection_ != nullptr) connection_->resume();
 }
 
 void Fetch::stop() {

@@ -1,7 +1,7 @@
-// An evbuffer that is written through large reserved blocks: one libevent call for each block
+// An evbuffer that is filled through large reserved blocks: one libevent call for each block
 // instead of one for each piece of text.
 //
-// It uses evbuffers, but no socket and no event loop.
+// Needs no socket and no event loop.
 #pragma once
 
 #include <event2/buffer.h>
@@ -25,7 +25,8 @@ class BlockBuffer final : public PiecewiseText {
     return committed_ + static_cast<size_t>(end_ - static_cast<char*>(block_.iov_base));
   }
 
-  // Hands all of it to `taker(evbuffer*)`, which need not leave anything there; empty afterwards.
+  // Passes the whole text to `taker(evbuffer*)`, which may drain any part of it. The buffer is
+  // empty afterwards.
   template <class Taker>
   auto hand_over(Taker&& taker) {
     commit();
@@ -34,7 +35,7 @@ class BlockBuffer final : public PiecewiseText {
     return result;
   }
 
-  // As one text; valid until the next call that changes the buffer.
+  // The whole text; valid until the next call that changes the buffer.
   std::string_view text() {
     commit();
     const unsigned char* bytes = evbuffer_pullup(buffer_.get(), -1);
@@ -49,21 +50,21 @@ class BlockBuffer final : public PiecewiseText {
   }
 
  private:
-  // Just below powers of two: libevent adds a header and rounds up to one.
-  static constexpr size_t kSmallestBlock = size_t{4} * 1024 - 128;
-  static constexpr size_t kLargestBlock = size_t{64} * 1024 - 128;
+  // Just below a power of two: libevent adds a header and rounds up to the next power.
+  static constexpr size_t kMinBlock = size_t{4} * 1024 - 128;
+  static constexpr size_t kMaxBlock = size_t{64} * 1024 - 128;
 
   void grow(size_t more) override {
     commit();
-    const size_t block = std::clamp(2 * committed_, kSmallestBlock, kLargestBlock);
-    // Out of memory: the worker ends here and is respawned, which is the only bounded answer.
+    const size_t block = std::clamp(2 * committed_, kMinBlock, kMaxBlock);
+    // Out of memory: the worker ends here, and the master starts a new one.
     CHECK(evbuffer_reserve_space(buffer_.get(), static_cast<ev_ssize_t>(std::max(more, block)),
                                  &block_, 1) == 1);
     end_ = static_cast<char*>(block_.iov_base);
     limit_ = end_ + block_.iov_len;
   }
 
-  // What was written becomes a part of the evbuffer, and no block is reserved any more.
+  // Adds the written bytes to the evbuffer and ends the reservation.
   void commit() {
     if (block_.iov_base == nullptr) return;
     block_.iov_len = static_cast<size_t>(end_ - static_cast<char*>(block_.iov_base));
@@ -74,7 +75,7 @@ class BlockBuffer final : public PiecewiseText {
   }
 
   Buffer buffer_;
-  size_t committed_ = 0;  // bytes in buffer_; the rest is in block_, up to end_
+  size_t committed_ = 0;  // bytes in buffer_; later ones are in block_, up to end_
   evbuffer_iovec block_{};
 };
 

@@ -1,4 +1,4 @@
-// Ownership of libevent objects, and the one door through which C calls us back.
+// Ownership of libevent objects, and the functions through which libevent calls member functions.
 #pragma once
 
 #include <event2/buffer.h>
@@ -40,7 +40,7 @@ void callback(evutil_socket_t /*fd*/, short /*what*/, void* owner) noexcept {
   call<Member>(owner);
 }
 
-// An event that is a part of its owner instead of a block of its own. Not pending when made;
+// An event that is a member of its owner and needs no allocation. It is not pending at first;
 // destroying it removes it.
 class MemberEvent {
  public:
@@ -54,7 +54,7 @@ class MemberEvent {
 
   void add() { event_add(&event_, nullptr); }
   void remove() { event_del(&event_); }
-  // Fires from the event loop although nothing has happened.
+  // Makes the event fire from the event loop, whether or not the descriptor is ready.
   void activate(short what) { event_active(&event_, what, 1); }
 
  private:

@@ -1,9 +1,15 @@
-// Ownership of OpenSSL objects, and what both sides of TLS share: errors as text, and the end of a
-// connection.
+// Ownership of OpenSSL objects, and what both sides of TLS share: reading, writing and the
+// handshake with OpenSSL's error codes as one outcome, errors as text, and the end of a connection.
+//
+// OpenSSL's headers are included here and in worker/upstream/{socket,tls} and
+// worker/client/{socket,tls_server}; tests/architecture checks that. OpenSSL writes to sockets
+// without MSG_NOSIGNAL, so the process ignores SIGPIPE.
 #pragma once
 
 #include <openssl/ssl.h>
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "common/result.h"
@@ -15,14 +21,31 @@ using SslContext = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using Ssl = std::unique_ptr<SSL, Freer<SSL_free>>;
 using TlsSession = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
 
-// OpenSSL's error queue as text, emptied.
+// The longest plaintext of one TLS record (RFC 8446 5.1).
+inline constexpr size_t kMaxRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
+
+// done: the call succeeded. wants_read, wants_write: repeat it when the socket is ready for that.
+// closed: the peer sent close_notify. truncated: the connection ended without close_notify.
+// failed: anything else.
+enum class TlsOutcome { done, wants_read, wants_write, closed, truncated, failed };
+struct TlsMoved {
+  size_t bytes;  // 0 unless done
+  TlsOutcome outcome;
+};
+
+// On a non-blocking socket. After a failure take_tls_errors() has the reason, until the next call.
+TlsOutcome tls_handshake(SSL& ssl);
+TlsMoved tls_read(SSL& ssl, std::span<char> into);
+TlsMoved tls_write(SSL& ssl, std::span<const char> bytes);
+
+// OpenSSL's error queue as text. Empties the queue.
 std::string take_tls_errors();
 
-// Reason::tls_failed with `what` and OpenSSL's error queue, emptied.
+// Reason::tls_failed with `what` and OpenSSL's error queue as detail. Empties the queue.
 Error tls_error(std::string what);
 
-// Frees `ssl`. Polite: tells the peer (close_notify, one attempt that does not block); abrupt: says
-// nothing. The session can be resumed after both.
+// Frees `ssl`. Polite: sends close_notify first, in one attempt that does not block. The session
+// can be resumed after both.
 enum class TlsGoodbye { polite, abrupt };
 void close_tls(Ssl ssl, TlsGoodbye goodbye);
 

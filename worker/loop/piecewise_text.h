@@ -1,5 +1,5 @@
-// Where the next piece of a text goes: the few instructions, inline, that every piece of a head, of
-// a playlist and of an access-log line passes through. The memory is a derived class's:
+// Appends pieces to a text. The functions are inline because they run for every piece of a head, of
+// a playlist and of an access-log line. The memory belongs to the derived classes:
 // worker/http/head_writer.h, worker/loop/block_buffer.h, worker/loop/text_buffer.h.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace streamgate {
 class PiecewiseText {
  public:
   virtual ~PiecewiseText() = default;
-  PiecewiseText(const PiecewiseText&) = delete;  // both pointers would be the other's
+  PiecewiseText(const PiecewiseText&) = delete;  // a copy would point into the original
   PiecewiseText& operator=(const PiecewiseText&) = delete;
 
   // At least `size` free bytes in a row; valid until the next call.
@@ -20,10 +20,10 @@ class PiecewiseText {
     if (static_cast<size_t>(limit_ - end_) < size) grow(size);
     return end_;
   }
-  // Everything up to `end`, which lies within the room, has been written.
+  // The caller has written the room up to `end`.
   void advance_to(char* end) { end_ = end; }
 
-  // Inline for the many constant pieces.
+  // Always inline, so that the size of a constant piece is known at compile time.
   [[gnu::always_inline]] void append(std::string_view text) {
     if (text.empty()) return;
     std::memcpy(room(text.size()), text.data(), text.size());
@@ -33,11 +33,11 @@ class PiecewiseText {
  protected:
   PiecewiseText() = default;
 
-  // Sees to at least `more` bytes between end_ and limit_.
+  // Makes at least `more` bytes free between end_ and limit_.
   virtual void grow(size_t more) = 0;
 
-  char* end_ = nullptr;    // of what was written
-  char* limit_ = nullptr;  // of the room behind it
+  char* end_ = nullptr;    // of the written text
+  char* limit_ = nullptr;  // of the memory
 };
 
 }  // namespace streamgate

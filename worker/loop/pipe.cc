@@ -14,15 +14,15 @@
 namespace streamgate {
 namespace {
 
-// Below this, a system call moves too little to be worth two.
-constexpr size_t kLeastCapacity = size_t{64} * 1024;
-// What an unprivileged user may ask for at most by default; 512 KiB cost about a fifth more CPU.
-constexpr size_t kLargestCapacity = size_t{1024} * 1024;
-// A worker's share is divided into so many pipes if their size allows it.
+// A smaller pipe moves too little with each of its two system calls.
+constexpr size_t kMinCapacity = size_t{64} * 1024;
+// The default limit for an unprivileged user. 512 KiB cost about a fifth more CPU.
+constexpr size_t kMaxCapacity = size_t{1024} * 1024;
+// A worker divides its share into this many pipes, unless they would be too small.
 constexpr size_t kWantedPipes = 4;
-// Where the kernel sets no limit.
-constexpr size_t kMostBytes = size_t{64} * 1024 * 1024;
-constexpr int64_t kAskAgainMs = 1000;
+// The limit if the kernel sets none.
+constexpr size_t kMaxBytes = size_t{64} * 1024 * 1024;
+constexpr int64_t kRetryAfterMs = 1000;
 
 size_t read_number(const char* path, size_t otherwise) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path, "re"), std::fclose);
@@ -37,12 +37,12 @@ std::unique_ptr<Pipe> Pipe::make(size_t capacity) {
   if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return nullptr;
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
-  // Whatever it is when it is made is what remains if every size is refused (EPERM).
-  for (size_t wanted = capacity; wanted >= kLeastCapacity; wanted /= 2) {
+  // If every size is refused (EPERM), the pipe keeps the size that it was made with.
+  for (size_t wanted = capacity; wanted >= kMinCapacity; wanted /= 2) {
     if (::fcntl(write_end.get(), F_SETPIPE_SZ, static_cast<int>(wanted)) >= 0) break;
   }
   const int size = ::fcntl(write_end.get(), F_GETPIPE_SZ);
-  if (size < 0 || static_cast<size_t>(size) < kLeastCapacity) return nullptr;
+  if (size < 0 || static_cast<size_t>(size) < kMinCapacity) return nullptr;
   return std::unique_ptr<Pipe>(
       new Pipe(std::move(read_end), std::move(write_end), static_cast<size_t>(size)));
 }
@@ -74,13 +74,13 @@ PipePool::PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits&
 PipePool::Limits PipePool::system_limits() {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const size_t pages = read_number("/proc/sys/fs/pipe-user-pages-soft", 16'384);
-  const size_t largest = read_number("/proc/sys/fs/pipe-max-size", kLeastCapacity);
-  return {std::min(pages == 0 ? kMostBytes : pages * page / 2, kMostBytes),
-          std::min(std::bit_floor(largest), kLargestCapacity)};
+  const size_t largest = read_number("/proc/sys/fs/pipe-max-size", kMinCapacity);
+  return {std::min(pages == 0 ? kMaxBytes : pages * page / 2, kMaxBytes),
+          std::min(std::bit_floor(largest), kMaxCapacity)};
 }
 
-// Bytes of pipes that this worker may have. The others are counted anew each time: a reload doubles
-// the workers for as long as old streams last.
+// Bytes of pipes that this worker may have. Counts the live workers each time: after a reload there
+// are twice as many until the old streams end.
 size_t PipePool::share() const {
   const auto live = std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
     return slot.state.load(std::memory_order_relaxed) != WorkerState::vacant;
@@ -94,10 +94,10 @@ PipeLoan PipePool::borrow() {
     idle_.pop_back();
     return loan;
   }
-  if (refused_ms_ != 0 && wheel_.now_ms() - refused_ms_ < kAskAgainMs) return {};
+  if (refused_ms_ != 0 && wheel_.now_ms() - refused_ms_ < kRetryAfterMs) return {};
   const size_t allowed = share();
   const size_t capacity =
-      std::clamp(std::bit_floor(allowed / kWantedPipes), kLeastCapacity, limits_.largest);
+      std::clamp(std::bit_floor(allowed / kWantedPipes), kMinCapacity, limits_.largest);
   std::unique_ptr<Pipe> pipe;
   if (made_bytes_ + capacity <= allowed) pipe = Pipe::make(capacity);
   if (!pipe) {
@@ -111,7 +111,7 @@ PipeLoan PipePool::borrow() {
 
 void PipePool::take_back(std::unique_ptr<Pipe> pipe) {
   if (pipe->bytes() == 0) return idle_.push_back(std::move(pipe));
-  // What is in it belongs to a stream that was cut.
+  // The pipe holds bytes of a stream that was cut, and is closed.
   --made_;
   made_bytes_ -= pipe->capacity();
 }

@@ -1,6 +1,7 @@
-// Kernel pipes that carry a body from an upstream's socket to a client's without its passing
-// through our memory (splice), and the pool that lends them. Pipes are few: the kernel limits the
-// pages a user may have in pipes, over all its processes, so a pipe is lent only while bytes move.
+// Kernel pipes that carry a body from an upstream's socket to a client's socket without a copy
+// through our memory (splice), and the pool that owns them. The kernel limits the pages that a user
+// may have in pipes, over all its processes. Pipes are therefore few, and are borrowed only while
+// bytes move.
 //
 // One pool per worker; it outlives every loan.
 #pragma once
@@ -19,18 +20,18 @@ namespace streamgate {
 
 class Pipe {
  public:
-  // None if the kernel gives no pipe of at least 64 KiB. `capacity` (bytes, a power of two) is what
-  // is hoped for; it may become less.
+  // Makes a pipe of `capacity` bytes (a power of two), or a smaller one of at least 64 KiB if the
+  // kernel refuses that. Null if it refuses both.
   static std::unique_ptr<Pipe> make(size_t capacity);
 
-  enum class Filled { some, drained, closed, failed };  // of the socket
+  enum class Filled { some, drained, closed, failed };  // the state of the socket
   // Moves at most `most` bytes from a socket into this pipe, which must be empty.
   Filled fill_from(int socket, size_t most);
 
-  size_t bytes() const { return bytes_; }  // in it now
+  size_t bytes() const { return bytes_; }  // that the pipe holds now
   size_t capacity() const { return capacity_; }
   int read_end() const { return read_end_.get(); }
-  void taken(size_t bytes);  // so many have been moved out of read_end()
+  void taken(size_t bytes);  // the caller has moved `bytes` out of read_end()
 
  private:
   Pipe(UniqueFd read_end, UniqueFd write_end, size_t capacity)
@@ -44,7 +45,7 @@ class Pipe {
 
 class PipePool;
 
-// Gives a pipe back; one with bytes in it is closed.
+// Gives a pipe back to its pool. A pipe that still holds bytes is closed.
 struct ReturnPipe {
   PipePool* pool = nullptr;
   void operator()(Pipe* pipe) const noexcept;
@@ -54,17 +55,17 @@ using PipeLoan = std::unique_ptr<Pipe, ReturnPipe>;
 class PipePool {
  public:
   struct Limits {
-    size_t all_bytes;  // of the capacities of all pipes of all workers together
-    size_t largest;    // one pipe; a power of two
+    size_t all_bytes;  // the capacity of all pipes of all workers together
+    size_t largest;    // the capacity of one pipe; a power of two
   };
 
-  // `slots`: the scoreboard, which tells how many workers share the limit.
+  // `slots`: the scoreboard, whose live workers share the limit.
   PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits& limits);
 
-  // Half of what the kernel allows the user this process runs as.
+  // Half of what the kernel allows the user of this process.
   static Limits system_limits();
 
-  // An empty pipe, or null: copying serves as well.
+  // An empty pipe, or null if there is none: copy instead.
   PipeLoan borrow();
 
   size_t made() const { return made_; }
@@ -78,9 +79,9 @@ class PipePool {
   std::span<const Slot> slots_;
   Limits limits_;
   std::vector<std::unique_ptr<Pipe>> idle_;
-  size_t made_ = 0;         // idle and lent
+  size_t made_ = 0;         // idle and on loan
   size_t made_bytes_ = 0;   // their capacity
-  int64_t refused_ms_ = 0;  // when the kernel last had none for us; 0: never
+  int64_t refused_ms_ = 0;  // when the kernel last refused a pipe; 0: never
 };
 
 }  // namespace streamgate

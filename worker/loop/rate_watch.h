@@ -1,7 +1,7 @@
-// Notices a transfer that is too slow: fewer bytes per second, on average over a window of time,
-// than it must have. Only the time counts in which it could have moved.
+// Detects a transfer that is too slow: fewer bytes per second than a minimum, on average over a
+// window of time. Only the time between run() and stop() counts.
 //
-// A member of whoever owns the transfer.
+// A member of the object that owns the transfer.
 #pragma once
 
 #include <algorithm>
@@ -14,15 +14,18 @@ namespace streamgate {
 
 class RateWatch {
  public:
-  // `at_window_end` is called from the event loop at the end of each window and asks is_too_slow().
-  // `least` bytes per second, 0: nothing is watched.
-  RateWatch(TimerWheel& wheel, void* owner, Deadline::Callback at_window_end, size_t least,
+  // `at_window_end` is called from the event loop at the end of each window; it calls
+  // is_too_slow(). `min_rate` is in bytes per second; 0: nothing is watched.
+  RateWatch(TimerWheel& wheel, void* owner, Deadline::Callback at_window_end, size_t min_rate,
             std::chrono::milliseconds window)
-      : wheel_(wheel), window_end_(wheel, owner, at_window_end), least_(least), window_(window) {}
+      : wheel_(wheel),
+        window_end_(wheel, owner, at_window_end),
+        min_rate_(min_rate),
+        window_(window) {}
 
-  // From here on the transfer could move. The clock goes on where stop() left it.
+  // The transfer can move from now on. The window continues where stop() interrupted it.
   void run() {
-    if (least_ == 0 || window_end_.armed()) return;
+    if (min_rate_ == 0 || window_end_.armed()) return;
     running_since_ms_ = wheel_.now_ms();
     window_end_.arm(window_ - elapsed_);
   }
@@ -39,9 +42,9 @@ class RateWatch {
     bytes_ = 0;
   }
 
-  // At the end of a window. Begins the next one, stopped.
+  // For the end of a window. The next window begins, stopped.
   bool is_too_slow() {
-    const bool slow = bytes_ < least_ * static_cast<uint64_t>(window_.count()) / 1000;
+    const bool slow = bytes_ < min_rate_ * static_cast<uint64_t>(window_.count()) / 1000;
     reset();
     return slow;
   }
@@ -49,9 +52,9 @@ class RateWatch {
  private:
   TimerWheel& wheel_;
   Deadline window_end_;
-  size_t least_;
+  size_t min_rate_;
   std::chrono::milliseconds window_;
-  std::chrono::milliseconds elapsed_{0};  // of this window, before running_since_ms_
+  std::chrono::milliseconds elapsed_{0};  // of this window, until running_since_ms_
   int64_t running_since_ms_ = 0;
   uint64_t bytes_ = 0;  // in this window
 };

@@ -1,7 +1,7 @@
-// Destroys finished objects at the top of the event loop, never inside one of their own callbacks.
+// Destroys finished objects from the event loop, never inside one of their own callbacks.
 //
-// The single lifetime rule of the worker: an owner moves what is done into the reaper; it is still
-// alive until the current callback has returned.
+// This is the worker's rule for lifetimes: an owner moves a finished object into the reaper, and
+// the object stays valid until the current callback has returned. One per worker.
 #pragma once
 
 #include <event2/event.h>
@@ -15,7 +15,7 @@
 
 namespace streamgate {
 
-// Base of everything that may be retired.
+// Base of every class whose objects are retired.
 class Retirable {
  public:
   Retirable() = default;
@@ -35,7 +35,7 @@ class Reaper {
     retired_.push_back(std::move(object));
   }
 
-  // Also called when the worker tears down. What is destroyed may retire more.
+  // Also called when the worker shuts down. A destructor may retire further objects.
   void reap() {
     while (!retired_.empty()) {
       std::swap(retired_, batch_);
@@ -45,7 +45,8 @@ class Reaper {
 
  private:
   std::vector<std::unique_ptr<Retirable>> retired_;
-  std::vector<std::unique_ptr<Retirable>> batch_;  // empty but for reap(); kept for its memory
+  std::vector<std::unique_ptr<Retirable>>
+      batch_;  // empty except during reap(); a member to keep its memory
   Event wake_;
 };
 

@@ -1,5 +1,4 @@
-// Text that is put together piece by piece and handed on as one: a buffer that grows, and that
-// keeps its memory when it is emptied.
+// A text in one growing block of memory. clear() keeps the memory.
 #pragma once
 
 #include <algorithm>

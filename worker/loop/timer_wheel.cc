@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "common/check.h"
-#include "common/scoreboard.h"
 
 namespace streamgate {
+
 Deadline::Deadline(TimerWheel& wheel, void* owner, Callback fired)
     : wheel_(wheel), owner_(owner), fired_(fired) {}
 
@@ -14,8 +14,8 @@ void Deadline::arm(std::chrono::milliseconds from_now) {
   // Rounded up to a whole tick, so that it never fires early.
   due_tick_ = wheel_.tick_of(wheel_.now_ms() + from_now.count() + TimerWheel::kTick.count() - 1);
   armed_ = true;
-  // A deadline that moves further away, as nearly all do, stays where it is linked: the wheel looks
-  // at due_tick_ when it comes by and links it again.
+  // Nearly every deadline is moved further away. It stays in its slot: when that slot runs, the
+  // wheel reads due_tick_ and links the deadline again.
   if (linked_ && due_tick_ - wheel_.done_tick_ < TimerWheel::kSlots) {
     const uint64_t ahead = (slot_ + TimerWheel::kSlots - (wheel_.done_tick_ % TimerWheel::kSlots)) %
                            TimerWheel::kSlots;
@@ -30,8 +30,9 @@ void Deadline::cancel() {
   if (linked_) TimerWheel::unlink(*this, wheel_);
 }
 
-TimerWheel::TimerWheel(event_base* base)
-    : start_ms_(monotonic_ms()),
+TimerWheel::TimerWheel(event_base* base, Clock clock)
+    : clock_(clock),
+      start_ms_(clock()),
       tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::on_tick>, this)) {
   CHECK(tick_);
   const timeval every{0, kTick.count() * 1000};
@@ -40,12 +41,11 @@ TimerWheel::TimerWheel(event_base* base)
 
 TimerWheel::~TimerWheel() = default;
 
-int64_t TimerWheel::now_ms() const { return monotonic_ms(); }
-
 uint64_t TimerWheel::tick_of(int64_t ms) const {
   return static_cast<uint64_t>(std::max<int64_t>(0, ms - start_ms_) / kTick.count());
 }
 
+// A deadline beyond the wheel waits in the furthest slot, and is linked again when that slot runs.
 void TimerWheel::link(Deadline& deadline) {
   const uint64_t furthest = done_tick_ + kSlots - 1;
   const uint64_t at = std::clamp(deadline.due_tick_, done_tick_ + 1, furthest);
@@ -71,7 +71,7 @@ void TimerWheel::unlink(Deadline& deadline, TimerWheel& wheel) {
 
 void TimerWheel::on_tick() {
   const uint64_t now_tick = tick_of(now_ms());
-  // A process that was stopped for long has every slot to look at, but none twice.
+  // After a stop of the process for more than one turn, each slot runs once.
   if (now_tick > done_tick_ + kSlots) done_tick_ = now_tick - kSlots;
   while (done_tick_ < now_tick) {
     ++done_tick_;
@@ -80,8 +80,8 @@ void TimerWheel::on_tick() {
 }
 
 void TimerWheel::run_slot(size_t slot) {
-  // Firing may arm, cancel or destroy any deadline, this one included; cursor_ survives that
-  // because unlink() moves it on. What is linked anew meanwhile goes to the front or to another
+  // A callback may arm, cancel or destroy any deadline, also its own. cursor_ stays valid because
+  // unlink() moves it on, and because a deadline that is linked meanwhile goes to the front of its
   // slot.
   cursor_ = slots_[slot];
   while (cursor_ != nullptr) {

@@ -1,6 +1,13 @@
 // One coarse timer for all the deadlines of a worker: arming, re-arming and cancelling are O(1) and
 // make no system call. A deadline fires at its time or at most one tick (100 ms) later, never
 // early.
+//
+// Why not libevent's common timeouts: they are nearly as fast (measured: 43 ns for each operation
+// against 35 here, 128 bytes for each timer against 56), but they need one queue for each duration,
+// 256 at most, and RateWatch and UpstreamPool arm with the time that is left, which differs each
+// time. The price of the wheel is 10 wake-ups a second in an idle worker.
+//
+// One per worker; it outlives its deadlines.
 #pragma once
 
 #include <event2/event.h>
@@ -9,14 +16,15 @@
 #include <chrono>
 #include <cstdint>
 
+#include "common/scoreboard.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {
 
 class TimerWheel;
 
-// A member of whoever waits. `fired` runs from the event loop, not from inside another callback,
-// and may arm the deadline again or destroy its owner. Destroying a deadline cancels it.
+// A member of the object that waits. `fired` runs from the event loop, not from inside another
+// callback, and may arm the deadline again or destroy its owner. Destroying a deadline cancels it.
 class Deadline {
  public:
   using Callback = void (*)(void* owner);
@@ -46,18 +54,19 @@ class Deadline {
 class TimerWheel {
  public:
   static constexpr std::chrono::milliseconds kTick{100};
+  static constexpr size_t kSlots = 1024;  // one turn takes 102.4 s
+  using Clock = int64_t (*)();            // milliseconds; never goes back
 
-  explicit TimerWheel(event_base* base);
+  explicit TimerWheel(event_base* base, Clock clock = monotonic_ms);
   ~TimerWheel();
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // Milliseconds of CLOCK_MONOTONIC.
-  int64_t now_ms() const;
+  // Milliseconds of the wheel's clock, which is CLOCK_MONOTONIC outside tests.
+  int64_t now_ms() const { return clock_(); }
 
  private:
   friend class Deadline;
-  static constexpr size_t kSlots = 1024;
 
   void link(Deadline& deadline);
   static void unlink(Deadline& deadline, TimerWheel& wheel);
@@ -65,10 +74,11 @@ class TimerWheel {
   void run_slot(size_t slot);
   uint64_t tick_of(int64_t ms) const;
 
+  Clock clock_;
   int64_t start_ms_;
   uint64_t done_tick_ = 0;
   std::array<Deadline*, kSlots> slots_{};
-  Deadline* cursor_ = nullptr;  // the next one to look at while a slot runs
+  Deadline* cursor_ = nullptr;  // the next deadline while a slot runs
   Event tick_;
 };
 

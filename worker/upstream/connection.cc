@@ -1,10 +1,6 @@
 #include "worker/upstream/connection.h"
 
-#include <openssl/err.h>
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <limits>
 #include <utility>
 
@@ -13,25 +9,19 @@
 namespace streamgate {
 namespace {
 
-// The first read of a response, and every one whose bytes are rewritten: most answers are small.
+// The first read of a response, and every read of a body that is rewritten: most answers are small.
 constexpr size_t kSmallReadBytes = size_t{64} * 1024;
-// What one connection may take before the others have their turn.
-constexpr size_t kWakeBytes = size_t{1024} * 1024;
-// OpenSSL reads ahead only while the client has room for more than it may have read: what it read
-// and the client does not take would stay in its buffers.
-constexpr size_t kReadAheadRoom = size_t{256} * 1024;
-// The longest TLS record (RFC 8446 5.1): a read ends with one, so that OpenSSL keeps none of it.
-constexpr size_t kRecordBytes = size_t{16} * 1024;
+// One connection reads at most this much before the other connections are served.
+constexpr size_t kMaxBytesPerWake = size_t{1024} * 1024;
 constexpr timeval kAtOnce{0, 0};
 
 }  // namespace
 
-UpstreamConnection::UpstreamConnection(const Tools& tools, Keeper& keeper, UniqueFd fd, Ssl ssl)
+UpstreamConnection::UpstreamConnection(const Tools& tools, Keeper& keeper, UpstreamSocket socket)
     : tools_(tools),
       keeper_(keeper),
-      fd_(std::move(fd)),
-      ssl_(std::move(ssl)),
-      readable_(event_new(tools.base, fd_.get(), EV_READ | EV_PERSIST,
+      socket_(std::move(socket)),
+      readable_(event_new(tools.base, socket_.fd(), EV_READ | EV_PERSIST,
                           callback<&UpstreamConnection::on_readable>, this)),
       later_(evtimer_new(tools.base, callback<&UpstreamConnection::on_later>, this)),
       deadline_(tools.wheel, this, call<&UpstreamConnection::on_deadline>),
@@ -47,7 +37,7 @@ UpstreamConnection::~UpstreamConnection() { close(); }
 
 void UpstreamConnection::begin_loan() {
   CHECK(step_ == Step::idle);
-  step_ = Step::lent;
+  step_ = Step::on_loan;
   reused_ = served_;
   ++loan_;
 }
@@ -63,7 +53,7 @@ void UpstreamConnection::end_loan() {
   held_.clear();
   holding_ = false;
   pending_end_.reset();
-  paused_ = 0;
+  paused_ = false;
   deadline_.cancel();
   rate_.reset();
   start_reading();
@@ -81,15 +71,14 @@ void UpstreamConnection::close() {
   stop_reading();
   event_del(later_.get());
   if (writable_) event_del(writable_.get());
-  close_tls(std::move(ssl_), polite ? TlsGoodbye::polite : TlsGoodbye::abrupt);
-  fd_.reset();
+  socket_.close(polite ? TlsGoodbye::polite : TlsGoodbye::abrupt);
 }
 
 // --- the request ---
 
 void UpstreamConnection::send_request(std::string request, Method method,
                                       ResponseHandler& handler) {
-  CHECK(step_ == Step::lent);
+  CHECK(step_ == Step::on_loan);
   step_ = Step::awaiting_head;
   handler_ = &handler;
   request_ = std::move(request);
@@ -104,66 +93,47 @@ void UpstreamConnection::send_request(std::string request, Method method,
 
 void UpstreamConnection::flush_request() {
   while (!is_request_sent()) {
-    const ssize_t sent = write_some(std::string_view(request_).substr(sent_));
-    if (sent > 0) {
-      sent_ += static_cast<size_t>(sent);
-      continue;
-    }
-    if (sent == 0) {
-      if (!writable_) {
-        writable_.reset(event_new(tools_.base, fd_.get(), EV_WRITE | EV_PERSIST,
-                                  callback<&UpstreamConnection::on_writable>, this));
-        CHECK(writable_);
-      }
-      CHECK(event_add(writable_.get(), nullptr) == 0);
-      return;
-    }
-    // The peer has closed; it may still have said why. Reading tells.
+    const auto written = socket_.write(std::string_view(request_).substr(sent_));
+    sent_ += written.bytes;
+    if (written.bytes > 0) continue;
+    if (!written.is_broken) return wait_to_write();
+    // The upstream has closed. It may have sent a response first, so read before failing.
     if (writable_) event_del(writable_.get());
     return run_later();
   }
-  std::string().swap(request_);  // sent: a long body need not carry it along
+  std::string().swap(request_);  // frees the memory before the body is relayed
   sent_ = 0;
   if (!writable_) return;
   event_del(writable_.get());
-  if (step_ == Step::awaiting_head && paused_ == 0) arm_deadline();
+  if (step_ == Step::awaiting_head && !paused_) arm_deadline();
 }
 
-// Bytes taken, 0 if the socket is full, -1 if it is broken.
-ssize_t UpstreamConnection::write_some(std::string_view bytes) {
-  if (!ssl_) {
-    const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) return sent;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+void UpstreamConnection::wait_to_write() {
+  if (!writable_) {
+    writable_.reset(event_new(tools_.base, socket_.fd(), EV_WRITE | EV_PERSIST,
+                              callback<&UpstreamConnection::on_writable>, this));
+    CHECK(writable_);
   }
-  ERR_clear_error();
-  size_t sent = 0;
-  if (SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &sent) == 1) {
-    return static_cast<ssize_t>(sent);
-  }
-  const int error = SSL_get_error(ssl_.get(), 0);
-  ERR_clear_error();
-  return error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ ? 0 : -1;
+  CHECK(event_add(writable_.get(), nullptr) == 0);
 }
 
 // --- back-pressure ---
 
-void UpstreamConnection::pause(PauseReason reason) {
-  if (paused_ == 0) {
-    deadline_.cancel();
-    rate_.stop();
-  }
-  // The read event stays until the socket asks for attention: most pauses are over by then.
-  paused_ |= static_cast<unsigned>(reason);
+void UpstreamConnection::pause() {
+  if (paused_) return;
+  paused_ = true;
+  deadline_.cancel();
+  rate_.stop();
+  // readable_ stays until the socket is readable: most pauses are over before that.
 }
 
-void UpstreamConnection::resume(PauseReason reason) {
-  if ((paused_ & static_cast<unsigned>(reason)) == 0) return;
-  paused_ &= ~static_cast<unsigned>(reason);
-  if (paused_ != 0 || !is_receiving()) return;
+void UpstreamConnection::resume() {
+  if (!paused_) return;
+  paused_ = false;
+  if (!is_receiving()) return;
   arm_deadline();
   start_reading();
-  if (holding_ || pending_end_ || (ssl_ && SSL_has_pending(ssl_.get()) == 1)) run_later();
+  if (holding_ || pending_end_ || socket_.has_buffered()) run_later();
 }
 
 // --- the response ---
@@ -174,11 +144,12 @@ bool UpstreamConnection::is_receiving() const {
 
 void UpstreamConnection::on_readable() {
   if (step_ == Step::idle) return check_idle();
-  if (is_receiving() && paused_ == 0) return receive();
-  // An end or surplus bytes, which nobody waits for now: level-triggered, they would spin. A
-  // connection that spoke after its response is not used again.
+  if (is_receiving() && !paused_) return receive();
+  // Nothing may be read now, and the level-triggered event would fire again and again.
   stop_reading();
-  if (step_ == Step::complete && !ssl_) clean_ = false;
+  // Bytes after the response, or an end. TLS may have sent a ticket: the check of an idle
+  // connection tells.
+  if (step_ == Step::complete && !socket_.is_tls()) clean_ = false;
 }
 
 void UpstreamConnection::on_writable() {
@@ -190,40 +161,35 @@ void UpstreamConnection::on_writable() {
 }
 
 void UpstreamConnection::on_later() {
-  if (is_receiving() && paused_ == 0) receive();
+  if (is_receiving() && !paused_) receive();
 }
 
 void UpstreamConnection::receive() {
   if (feed_held() == GoOn::no) return;
-  if (pending_end_) return judge_end(*pending_end_);
-  size_t left = kWakeBytes;
+  if (pending_end_) return handle_end(*pending_end_);
+  size_t left = kMaxBytesPerWake;
   while (left > 0) {
     const uint64_t loan = loan_;
-    const size_t most = std::min(most_to_read(), left);
+    const size_t most = std::min(bytes_to_read(), left);
     if (loan_ != loan || most == 0) return;
     Pipe* pipe = pipe_for_body();
-    size_t received = 0;
-    const GoOn go_on =
-        pipe != nullptr ? receive_into(*pipe, most, received) : receive_some(most, received);
-    if (go_on == GoOn::no) return;
-    left -= std::min(left, received);
+    const auto received = pipe != nullptr ? receive_into(*pipe, most) : receive_some(most);
+    if (!received) return;
+    left -= std::min(left, *received);
   }
-  // A plain socket that has more says so itself; what OpenSSL holds, nobody else tells.
-  if (ssl_) run_later();
+  if (socket_.has_buffered()) run_later();
 }
 
-// 0: the sink has no room, and says when it has.
-size_t UpstreamConnection::most_to_read() {
+// 0: the sink has no room now.
+size_t UpstreamConnection::bytes_to_read() {
   if (sink_ == nullptr) return std::min(kSmallReadBytes, tools_.scratch.size());
-  const size_t room = sink_->room();
-  if (!ssl_ || room == 0) return room;
-  SSL_set_read_ahead(ssl_.get(), room >= kReadAheadRoom ? 1 : 0);
-  return std::max(kRecordBytes, room - std::min(room, kRecordBytes));
+  return socket_.prepare_read(sink_->room());
 }
 
 Pipe* UpstreamConnection::pipe_for_body() {
+  if (sink_ == nullptr || !socket_.can_splice()) return nullptr;
   const uint64_t body_left = parser_.raw_body_left();
-  return sink_ == nullptr || ssl_ || body_left == 0 ? nullptr : sink_->lend_pipe(body_left);
+  return body_left == 0 ? nullptr : sink_->lend_pipe(body_left);
 }
 
 void UpstreamConnection::count_received(size_t bytes) {
@@ -233,96 +199,46 @@ void UpstreamConnection::count_received(size_t bytes) {
   arm_deadline();
 }
 
-// Through the scratch buffer.
-UpstreamConnection::GoOn UpstreamConnection::receive_some(size_t most, size_t& received) {
-  const ReadOutcome outcome = read(std::min(most, tools_.scratch.size()));
-  received = outcome.size;
-  emptied_ = outcome.end != ReadEnd::full;
-  const bool is_end = emptied_ && outcome.end != ReadEnd::drained;
-  if (outcome.size > 0) {
-    count_received(outcome.size);
+// Reads into the scratch buffer. Returns how many bytes, or nothing if no more may be read now.
+std::optional<size_t> UpstreamConnection::receive_some(size_t most) {
+  const auto outcome = socket_.read(tools_.scratch, std::min(most, tools_.scratch.size()));
+  const bool is_end = outcome.end != ReadEnd::full && outcome.end != ReadEnd::drained;
+  if (outcome.bytes > 0) {
+    count_received(outcome.bytes);
     if (is_end) pending_end_ = outcome.end;
-    if (feed({tools_.scratch.data(), outcome.size}) == GoOn::no) return GoOn::no;
+    if (feed({tools_.scratch.data(), outcome.bytes}) == GoOn::no) return std::nullopt;
   }
-  if (is_end) judge_end(outcome.end);
-  return outcome.end == ReadEnd::full ? GoOn::yes : GoOn::no;
+  if (is_end) handle_end(outcome.end);
+  if (outcome.end != ReadEnd::full) return std::nullopt;
+  return outcome.bytes;
 }
 
-// Past the parser, which is told how much went by.
-UpstreamConnection::GoOn UpstreamConnection::receive_into(Pipe& pipe, size_t most,
-                                                          size_t& received) {
+// Moves bytes into the pipe, past the parser. Returns as receive_some() does.
+std::optional<size_t> UpstreamConnection::receive_into(Pipe& pipe, size_t most) {
   const uint64_t body_left = parser_.raw_body_left();
-  emptied_ = false;
-  switch (pipe.fill_from(fd_.get(), static_cast<size_t>(std::min<uint64_t>(most, body_left)))) {
-    case Pipe::Filled::drained:
-      return GoOn::no;
-    case Pipe::Filled::closed:
-      judge_end(ReadEnd::closed);
-      return GoOn::no;
-    case Pipe::Filled::failed:
-      judge_end(ReadEnd::failed);
-      return GoOn::no;
-    case Pipe::Filled::some:
-      break;
+  const auto outcome =
+      socket_.splice_into(pipe, static_cast<size_t>(std::min<uint64_t>(most, body_left)));
+  if (outcome.bytes == 0) {
+    if (outcome.end != ReadEnd::drained) handle_end(outcome.end);
+    return std::nullopt;
   }
-  received = pipe.bytes();
-  count_received(received);
-  count(tools_.counters, Counter::bytes_spliced, received);
-  parser_.skip_body(received);
+  count_received(outcome.bytes);
+  count(tools_.counters, Counter::bytes_spliced, outcome.bytes);
+  parser_.skip_body(outcome.bytes);
   const uint64_t loan = loan_;
   sink_->on_piped();
-  if (loan_ != loan) return GoOn::no;
-  if (received == body_left) {
+  if (loan_ != loan) return std::nullopt;
+  if (outcome.bytes == body_left) {
     complete(true);
-    return GoOn::no;
+    return std::nullopt;
   }
-  return paused_ == 0 ? GoOn::yes : GoOn::no;
-}
-
-UpstreamConnection::ReadOutcome UpstreamConnection::read(size_t most) {
-  return ssl_ ? read_tls(most) : read_plain(most);
-}
-
-UpstreamConnection::ReadOutcome UpstreamConnection::read_plain(size_t most) {
-  const ssize_t got = ::recv(fd_.get(), tools_.scratch.data(), most, 0);
-  if (got > 0) {
-    const auto size = static_cast<size_t>(got);
-    // A short read has emptied the socket: no second call to hear EAGAIN.
-    return {size, size < most ? ReadEnd::drained : ReadEnd::full};
-  }
-  if (got == 0) return {0, ReadEnd::closed};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {0, ReadEnd::drained};
-  return {0, ReadEnd::failed};
-}
-
-UpstreamConnection::ReadOutcome UpstreamConnection::read_tls(size_t most) {
-  size_t size = 0;
-  // To the end of the last record, for which there is space.
-  while (size < most || (size < tools_.scratch.size() && SSL_pending(ssl_.get()) > 0)) {
-    ERR_clear_error();
-    size_t got = 0;
-    const size_t wanted = size < most ? most - size : tools_.scratch.size() - size;
-    if (SSL_read_ex(ssl_.get(), tools_.scratch.data() + size, wanted, &got) == 1) {
-      size += got;
-      continue;
-    }
-    const int error = SSL_get_error(ssl_.get(), 0);
-    const unsigned long code = ERR_peek_error();
-    ERR_clear_error();
-    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
-      return {size, ReadEnd::drained};
-    }
-    if (error == SSL_ERROR_ZERO_RETURN) return {size, ReadEnd::closed};
-    const bool no_close_notify = error == SSL_ERROR_SSL && ERR_GET_LIB(code) == ERR_LIB_SSL &&
-                                 ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-    return {size, no_close_notify ? ReadEnd::truncated : ReadEnd::failed};
-  }
-  return {size, ReadEnd::full};
+  if (paused_) return std::nullopt;
+  return outcome.bytes;
 }
 
 UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
   const uint64_t loan = loan_;
-  while (paused_ == 0) {
+  while (!paused_) {
     const auto item = parser_.next(bytes);
     if (!item) {
       fail(item.error());
@@ -330,7 +246,7 @@ UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
     }
     if (item->kind == ResponseParser::ItemKind::need_more) {
       handler_->on_read_done();
-      return loan_ == loan && paused_ == 0 ? GoOn::yes : GoOn::no;
+      return loan_ == loan && !paused_ ? GoOn::yes : GoOn::no;
     }
     if (hand_on(*item, bytes) == GoOn::no || loan_ != loan) return GoOn::no;
   }
@@ -339,7 +255,7 @@ UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
   return GoOn::no;
 }
 
-// The caller looks whether the loan has ended.
+// The caller checks whether the loan has ended.
 UpstreamConnection::GoOn UpstreamConnection::hand_on(const ResponseParser::Item& item,
                                                      std::string_view rest) {
   switch (item.kind) {
@@ -368,17 +284,17 @@ void UpstreamConnection::hold(std::string_view bytes) {
 UpstreamConnection::GoOn UpstreamConnection::feed_held() {
   if (!holding_) return GoOn::yes;
   holding_ = false;
-  // Ours alone while the handler looks at it: it may end the loan, or pause again.
+  // Moved out first: the handler may end the loan, or pause again and so fill held_ anew.
   const std::string bytes = std::exchange(held_, {});
   return feed(bytes);
 }
 
-void UpstreamConnection::judge_end(ReadEnd end) {
+void UpstreamConnection::handle_end(ReadEnd end) {
   const bool head_is_complete = step_ == Step::relaying_body;
   const Reason reason = head_is_complete ? Reason::truncated_body : Reason::bad_response;
   if (end == ReadEnd::failed) return fail({reason, "the connection broke"});
-  // Without close_notify, an end of the connection cannot be the end of a body: anyone on the way
-  // could have made it (RFC 9112 9.8).
+  // A body that ends with the connection is complete only after a close_notify: anyone on the path
+  // can close a TCP connection (RFC 9112 9.8).
   const bool by_close =
       head_is_complete && parser_.raw_body_left() == std::numeric_limits<uint64_t>::max();
   if (end == ReadEnd::truncated && by_close) return fail({reason, "closed without close_notify"});
@@ -387,22 +303,13 @@ void UpstreamConnection::judge_end(ReadEnd end) {
   complete(false);
 }
 
-// `clean`: nothing that was read came behind the response.
+// `clean`: no bytes were read after the response.
 void UpstreamConnection::complete(bool clean) {
   step_ = Step::complete;
   deadline_.cancel();
   rate_.stop();
-  clean_ = clean && parser_.head().keep_alive && is_request_sent() && !has_surplus();
+  clean_ = clean && parser_.head().keep_alive && is_request_sent() && !socket_.has_unread();
   handler_->on_end();
-}
-
-// Whether something follows the response that was not read: it would be taken for the next one.
-bool UpstreamConnection::has_surplus() const {
-  // What was read ahead counts before it is decrypted: the socket will not tell of it.
-  if (ssl_) return SSL_has_pending(ssl_.get()) == 1;
-  if (emptied_) return false;
-  char byte;
-  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0;  // an end counts as well
 }
 
 void UpstreamConnection::fail(Error error) {
@@ -431,11 +338,7 @@ void UpstreamConnection::on_rate_window_end() {
 // --- idle ---
 
 void UpstreamConnection::check_idle() {
-  // TLS may have something to say to itself: tickets, alerts.
-  if (ssl_) {
-    const ReadOutcome outcome = read_tls(1);
-    if (outcome.size == 0 && outcome.end == ReadEnd::drained) return;
-  }
+  if (socket_.reads_only_tls_messages()) return;
   stop_reading();
   keeper_.on_idle_ended(*this);
 }
@@ -456,7 +359,7 @@ void UpstreamConnection::stop_reading() {
 
 void UpstreamConnection::run_later() { CHECK(event_add(later_.get(), &kAtOnce) == 0); }
 
-// One wait at a time: for the head, then for each next piece of the body.
+// One timeout at a time: for the head, then for each next read of the body.
 void UpstreamConnection::arm_deadline() {
   if (step_ != Step::relaying_body) return deadline_.arm(tools_.config.first_byte_timeout);
   deadline_.arm(tools_.config.idle_timeout);

@@ -1,9 +1,9 @@
-// One connection to an origin: an fd (and an SSL), one request at a time, large reads of our own
-// into the worker's scratch buffer (libevent 2.1 would read 4 KiB at most), bytes -> ResponseParser
-// -> ResponseHandler. Not a bufferevent, for that reason. A body that is relayed unchanged is read
-// only as far as its BodySink has room, and where possible it goes into a pipe instead.
+// One connection to an origin: a socket, one request at a time, the response through ResponseParser
+// to a ResponseHandler. Not a bufferevent, because libevent 2.1 reads at most 4 KiB at a time: it
+// reads into the worker's scratch buffer instead. A body that is relayed unchanged is read only as
+// far as its BodySink has room, and goes through a pipe where that is possible.
 //
-// Owned by UpstreamPool; an exchange holds it on loan between acquire() and give_back().
+// Owned by UpstreamPool; an exchange borrows it between acquire() and give_back().
 #pragma once
 
 #include <cstdint>
@@ -16,22 +16,21 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
-#include "common/unique_fd.h"
 #include "worker/http/message.h"
 #include "worker/http/response_parser.h"
 #include "worker/loop/event.h"
-#include "worker/loop/openssl.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/rate_watch.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/socket.h"
 
 namespace streamgate {
 
-// Implemented by Exchange. Order: on_head once, on_body any number of times, then on_end or
-// on_upstream_error; on_read_done after all the pieces of one read, unless on_end came with them.
-// After on_end, on_upstream_error, or the loan's end nothing more comes. Any of these calls may end
-// the loan.
+// Receives one response; implemented by Exchange. Order of calls: on_head once, on_body any number
+// of times, then on_end or on_upstream_error; on_read_done after all the pieces of one read, unless
+// on_end came with them. No call comes after on_end, on_upstream_error or the end of the loan. Any
+// of these calls may end the loan.
 class ResponseHandler {
  public:
   virtual void on_head(const ResponseHead& head) = 0;
@@ -39,7 +38,8 @@ class ResponseHandler {
   virtual void on_body(std::string_view bytes) = 0;
   virtual void on_read_done() = 0;
   virtual void on_end() = 0;
-  // `on_fresh_connection`: the connection came from the pool and died before a byte came.
+  // on_fresh_connection: the connection had served a request before and ended before the first byte
+  // of this response.
   enum class Retry { no, on_fresh_connection };
   virtual void on_upstream_error(Error error, Retry retry) = 0;
 
@@ -47,80 +47,76 @@ class ResponseHandler {
   ~ResponseHandler() = default;
 };
 
-// Takes a body that is relayed unchanged, no faster than its client does. Implemented by Exchange.
+// Takes a body that is relayed unchanged, at the speed of its client. Implemented by Exchange.
 class BodySink {
  public:
-  // How many bytes may be read now without any being left over. 0: nothing is read until resume();
-  // the sink has seen to it that somebody will call that.
+  // How many bytes the sink takes now without queueing any. 0: nothing is read until resume(), and
+  // the sink has arranged that resume() is called.
   virtual size_t room() = 0;
-  // An empty pipe for some of the `left` bytes that are still to come (UINT64_MAX: until close), or
-  // null: they come through memory and on_body(). It is used at once or not at all.
+  // An empty pipe for some of the `left` bytes of the body that are still to come (UINT64_MAX:
+  // until close). Null: the bytes come through memory and on_body(). The pipe is used before this
+  // call's caller returns to the event loop, or not at all.
   virtual Pipe* lend_pipe(uint64_t left) = 0;
-  // The pipe that was lent holds bytes of the body. What it still holds on return is the sink's,
-  // who then has paused the connection.
+  // The pipe of lend_pipe() holds bytes of the body. If it is not empty on return, the sink has
+  // paused the connection and keeps the pipe.
   virtual void on_piped() = 0;
 
  protected:
   ~BodySink() = default;
 };
 
-enum class PauseReason : unsigned { client_full = 1U << 0U, deciding = 1U << 1U };
-
 class UpstreamConnection : public Retirable {
  public:
-  // What all connections of a worker share. Outlives them.
+  // Shared by all connections of a worker. Outlives them.
   struct Tools {
     event_base* base;
     TimerWheel& wheel;
     const UpstreamConfig& config;
     Counters& counters;
-    std::span<char> scratch;  // every read of every connection goes through here
+    std::span<char> scratch;  // for every read of every connection
   };
 
   // Implemented by UpstreamPool.
   class Keeper {
    public:
-    // An idle connection was closed by its peer, or its peer spoke out of turn: destroy it.
+    // The upstream closed an idle connection, or sent bytes without a request: destroy it.
     virtual void on_idle_ended(UpstreamConnection& connection) = 0;
 
    protected:
     ~Keeper() = default;
   };
 
-  // Connected, `ssl` (may be null) past its handshake. Begins idle.
-  UpstreamConnection(const Tools& tools, Keeper& keeper, UniqueFd fd, Ssl ssl);
+  // `socket` is open, its handshake done. The connection begins idle.
+  UpstreamConnection(const Tools& tools, Keeper& keeper, UpstreamSocket socket);
   ~UpstreamConnection() override;
 
-  // Sends a whole request head; the response goes to `handler` until the loan ends. Once per loan.
+  // Sends a complete request head; the response goes to `handler` until the loan ends. Once per
+  // loan.
   void send_request(std::string request, Method method, ResponseHandler& handler);
 
-  // Back-pressure by reason: nothing is read, and no time runs out, while any reason stands. What
-  // had been read already (one read at most) is kept and handed on after resume(), from the event
-  // loop.
-  void pause(PauseReason reason);
-  void resume(PauseReason reason);
+  // Back-pressure. While paused, nothing is read and no timeout runs. Bytes that were read before
+  // (one read at most) are kept and handed on after resume(), from the event loop. Either call may
+  // be repeated.
+  void pause();
+  void resume();
 
-  // From now on the body of this response is read as `sink` has room for it.
+  // From now on the body of this response is read only as far as `sink` has room for it.
   void relay_into(BodySink& sink) { sink_ = &sink; }
 
   bool reused() const { return reused_; }  // has served a request before this loan
 
-  // For the pool. close() ends everything but the object itself, which its caller retires.
+  // For the pool. close() ends everything but the object itself, which the caller retires.
   void begin_loan();
   void end_loan();
   void close();
   bool is_on_loan() const { return step_ != Step::idle && step_ != Step::closed; }
   // The response is complete and the connection may serve another one.
   bool can_be_kept() const { return step_ == Step::complete && clean_; }
-  SSL* tls() const { return ssl_.get(); }
+  const UpstreamSocket& socket() const { return socket_; }
 
  private:
-  enum class Step { idle, lent, awaiting_head, relaying_body, complete, broken, closed };
-  enum class ReadEnd { full, drained, closed, truncated, failed };
-  struct ReadOutcome {
-    size_t size;
-    ReadEnd end;
-  };
+  enum class Step { idle, on_loan, awaiting_head, relaying_body, complete, broken, closed };
+  using ReadEnd = UpstreamSocket::ReadEnd;
   enum class GoOn { yes, no };
 
   void on_readable();
@@ -130,28 +126,24 @@ class UpstreamConnection : public Retirable {
 
   void flush_request();
   bool is_request_sent() const { return sent_ == request_.size(); }
-  ssize_t write_some(std::string_view bytes);
+  void wait_to_write();
 
   bool is_receiving() const;
   void receive();
-  GoOn receive_some(size_t most, size_t& received);
-  GoOn receive_into(Pipe& pipe, size_t most, size_t& received);
+  std::optional<size_t> receive_some(size_t most);
+  std::optional<size_t> receive_into(Pipe& pipe, size_t most);
   Pipe* pipe_for_body();
-  size_t most_to_read();
+  size_t bytes_to_read();
   void count_received(size_t bytes);
-  ReadOutcome read(size_t most);
-  ReadOutcome read_plain(size_t most);
-  ReadOutcome read_tls(size_t most);
   GoOn feed(std::string_view bytes);
   GoOn hand_on(const ResponseParser::Item& item, std::string_view rest);
   void hold(std::string_view bytes);
   GoOn feed_held();
-  void judge_end(ReadEnd end);
+  void handle_end(ReadEnd end);
 
   void complete(bool clean);
   void fail(Error error);
   void check_idle();
-  bool has_surplus() const;
   void on_rate_window_end();
 
   void start_reading();
@@ -161,29 +153,28 @@ class UpstreamConnection : public Retirable {
 
   const Tools& tools_;
   Keeper& keeper_;
-  UniqueFd fd_;
-  Ssl ssl_;
-  Event readable_;  // level-triggered, persistent, and added from connect to close but for stalls
-  Event writable_;  // made when a request does not go out at once
-  Event later_;     // goes on with what no readiness of the socket would tell
+  UpstreamSocket socket_;
+  Event readable_;  // level-triggered and persistent; removed only while nothing may be read
+  Event writable_;  // made for the first request that the socket does not take at once
+  Event later_;     // continues with bytes for which the socket will not become readable
   Deadline deadline_;
-  RateWatch rate_;  // of the body, while nobody pauses it
+  RateWatch rate_;  // of the body, except during pauses
   Step step_ = Step::idle;
-  uint64_t loan_ = 0;  // counts loans: tells a callback's caller that its loan has ended
+  uint64_t loan_ =
+      0;  // counts loans, so that the caller of a callback sees that its loan has ended
   ResponseHandler* handler_ = nullptr;
   BodySink* sink_ = nullptr;
   ResponseParser parser_;
   std::string request_;
   size_t sent_ = 0;
-  std::string held_;      // read but not handed on when a pause came; at most one read
+  std::string held_;      // was read before a pause and is not handed on yet; at most one read
   bool holding_ = false;  // held_ (perhaps empty) must go through the parser before the next read
-  std::optional<ReadEnd> pending_end_;  // behind held_
-  unsigned paused_ = 0;
-  bool emptied_ = false;  // the last read found the end of what the socket held
-  bool reading_ = false;
+  std::optional<ReadEnd> pending_end_;  // comes after held_
+  bool paused_ = false;
+  bool reading_ = false;  // readable_ is added
   bool reused_ = false;
   bool served_ = false;
-  bool clean_ = false;
+  bool clean_ = false;  // the complete response leaves the connection fit for another request
 };
 
 }  // namespace streamgate

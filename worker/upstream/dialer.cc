@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,16 +15,16 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostAddresses = 16;
+constexpr size_t kMaxAddresses = 16;
 constexpr timeval kNextAddressAfter{0, 250'000};  // RFC 8305 5
 constexpr timeval kAtOnce{0, 0};
 
 std::vector<SocketAddress> first_of(std::vector<SocketAddress> addresses) {
-  if (addresses.size() > kMostAddresses) addresses.resize(kMostAddresses);
+  if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
   return addresses;
 }
 
-// Out of descriptors or memory is our trouble and not the upstream's.
+// A lack of descriptors or memory is this machine's fault, not the upstream's.
 Error socket_error(int error, const SocketAddress& address) {
   const bool is_ours = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
   const Reason reason = is_ours              ? Reason::overloaded
@@ -81,12 +80,11 @@ void Dialer::cancel() {
   if (readable_) event_del(readable_.get());
   if (writable_) event_del(writable_.get());
   close_legs();
-  close_tls(std::move(ssl_), TlsGoodbye::abrupt);
-  fd_.reset();
+  socket_.close(TlsGoodbye::abrupt);
 }
 
-// Goes through the addresses until one is under way. That fails at once only for reasons of our
-// own machine (no route, no descriptor).
+// Tries the next addresses until one connect() is in progress. connect() fails at once only for
+// reasons of this machine (no route, no descriptor).
 void Dialer::try_next() {
   while (next_ < addresses_.size()) {
     if (!begin(addresses_[next_++])) continue;
@@ -138,7 +136,7 @@ bool Dialer::is_any_leg_open() const {
   return std::any_of(legs_.begin(), legs_.end(), [](const auto& leg) { return leg->fd.valid(); });
 }
 
-// The last failure counts, but one of our own is not covered up by a later one.
+// The last failure is reported, but `overloaded` is kept whatever fails later.
 void Dialer::note(Error error) {
   if (!error_ || error_->reason != Reason::overloaded) error_ = std::move(error);
 }
@@ -146,37 +144,36 @@ void Dialer::note(Error error) {
 void Dialer::shake_hands(Leg& winner) {
   event_del(timer_.get());
   event_del(winner.event.get());
-  fd_ = std::move(winner.fd);
+  socket_ = UpstreamSocket(std::move(winner.fd));
   address_ = winner.address;
   close_legs();
   if (!url_.is_https) return succeed();
   CHECK(tools_.tls != nullptr);
-  auto ssl = make_tls(*tools_.tls, tools_.config.tls, url_, fd_.get());
+  auto ssl = make_tls(*tools_.tls, tools_.config.tls, url_, socket_.fd());
   if (!ssl) return fail(std::move(ssl).error());
-  ssl_ = std::move(*ssl);
-  tools_.sessions.offer(*ssl_, url_.authority());
+  tools_.sessions.offer(**ssl, url_.authority());
+  socket_.start_tls(std::move(*ssl));
   step_ = Step::shaking_hands;
   readable_.reset(
-      event_new(tools_.base, fd_.get(), EV_READ, callback<&Dialer::go_on_shaking_hands>, this));
+      event_new(tools_.base, socket_.fd(), EV_READ, callback<&Dialer::continue_handshake>, this));
   writable_.reset(
-      event_new(tools_.base, fd_.get(), EV_WRITE, callback<&Dialer::go_on_shaking_hands>, this));
+      event_new(tools_.base, socket_.fd(), EV_WRITE, callback<&Dialer::continue_handshake>, this));
   CHECK(readable_ && writable_);
-  go_on_shaking_hands();
+  continue_handshake();
 }
 
-void Dialer::go_on_shaking_hands() {
+void Dialer::continue_handshake() {
   if (step_ != Step::shaking_hands) return;
-  ERR_clear_error();
-  const int outcome = SSL_do_handshake(ssl_.get());
-  if (outcome == 1) return succeed();
-  switch (SSL_get_error(ssl_.get(), outcome)) {
-    case SSL_ERROR_WANT_READ:
+  switch (socket_.shake_hands()) {
+    case UpstreamSocket::Handshake::done:
+      return succeed();
+    case UpstreamSocket::Handshake::wants_read:
       return wait_for(EV_READ);
-    case SSL_ERROR_WANT_WRITE:
+    case UpstreamSocket::Handshake::wants_write:
       return wait_for(EV_WRITE);
-    default:
+    case UpstreamSocket::Handshake::failed:
       return fail({Reason::tls_failed, url_.authority() + " at " + address_.to_string() + ": " +
-                                           take_handshake_error(ssl_.get())});
+                                           socket_.take_handshake_error()});
   }
 }
 
@@ -187,10 +184,10 @@ void Dialer::wait_for(short what) {
 void Dialer::succeed() {
   step_ = Step::done;
   deadline_.cancel();
-  // Not watched by us any more before somebody else does.
+  // The observer watches the socket from here on.
   if (readable_) event_del(readable_.get());
   if (writable_) event_del(writable_.get());
-  observer_.on_dialed(std::move(fd_), std::move(ssl_), address_);
+  observer_.on_dialed(std::move(socket_), address_);
 }
 
 void Dialer::fail(Error error) {

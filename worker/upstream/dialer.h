@@ -1,5 +1,5 @@
-// Opens one connection to an upstream: races its addresses (RFC 8305), then shakes hands for TLS,
-// all of it within connect_timeout.
+// Opens one connection to an upstream within connect_timeout: races its addresses (RFC 8305), then
+// does the TLS handshake.
 //
 // Used by UpstreamPool, one per attempt.
 #pragma once
@@ -13,31 +13,31 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/socket_address.h"
-#include "common/unique_fd.h"
 #include "common/url.h"
 #include "worker/loop/event.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/socket.h"
 #include "worker/upstream/tls.h"
 
 namespace streamgate {
 
 class Dialer {
  public:
-  // What all dialers of a worker share. Outlives them.
+  // Shared by all dialers of a worker. Outlives them.
   struct Tools {
     event_base* base;
     TimerWheel& wheel;
     const UpstreamConfig& config;
-    SSL_CTX* tls;  // nullptr: no https is ever dialled
+    SSL_CTX* tls;  // nullptr: https is never dialled
     TlsSessions& sessions;
   };
 
-  // Exactly one call per start() that was not cancelled, from the event loop.
+  // Exactly one call for each start() that is not cancelled, from the event loop.
   class Observer {
    public:
-    // `ssl` only for https, its handshake done. The socket is non-blocking, without Nagle.
-    virtual void on_dialed(UniqueFd fd, Ssl ssl, const SocketAddress& address) = 0;
-    // connect_failed, connect_timeout, tls_failed; overloaded if there was no descriptor left.
+    // The handshake is done if the URL is https. TCP_NODELAY is set.
+    virtual void on_dialed(UpstreamSocket socket, const SocketAddress& address) = 0;
+    // connect_failed, connect_timeout, tls_failed; overloaded if there is no descriptor left.
     virtual void on_dial_failed(Error error) = 0;
 
    protected:
@@ -52,12 +52,13 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
 
   void start();
-  void cancel();  // closes everything; no call comes any more
+  void cancel();  // closes everything; the observer is not called any more
 
  private:
   enum class Step { connecting, shaking_hands, failing, done };
 
-  // One address being tried. Lives as long as the dialer, so that no callback finds it destroyed.
+  // One address that is being tried. Lives as long as the dialer, so that its callbacks never run
+  // on a destroyed leg.
   struct Leg {
     Leg(Dialer& owner, const SocketAddress& where, UniqueFd socket);
     void on_writable();
@@ -66,7 +67,7 @@ class Dialer {
     Dialer& dialer;
     const SocketAddress address;
     UniqueFd fd;
-    Event event;  // after fd: it watches it
+    Event event;  // watches fd, so it is destroyed first
   };
 
   void try_next();
@@ -76,7 +77,7 @@ class Dialer {
   bool is_any_leg_open() const;
   void note(Error error);
   void shake_hands(Leg& winner);
-  void go_on_shaking_hands();
+  void continue_handshake();
   void wait_for(short what);
   void succeed();
   void fail(Error error);
@@ -90,12 +91,11 @@ class Dialer {
   Step step_ = Step::connecting;
   size_t next_ = 0;
   std::vector<std::unique_ptr<Leg>> legs_;
-  std::optional<Error> error_;  // what to say if no leg succeeds
+  std::optional<Error> error_;  // reported if no leg succeeds
   Deadline deadline_;
-  Event timer_;  // the next leg, or the failure that may not be told from within start()
-  UniqueFd fd_;  // the winner's
+  Event timer_;            // for the next leg, or for a failure that start() may not report itself
+  UpstreamSocket socket_;  // the winner's
   SocketAddress address_;
-  Ssl ssl_;
   Event readable_;
   Event writable_;
 };

@@ -11,8 +11,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 20U;
-constexpr int64_t kLookEveryMs = 1000;
+constexpr size_t kMaxBytes = size_t{1} << 20U;
+constexpr int64_t kCheckEveryMs = 1000;
 
 std::string_view next_word(std::string_view& line) {
   const size_t begin = line.find_first_not_of(" \t\r");
@@ -28,13 +28,13 @@ bool is_same_file(const struct stat& a, const struct stat& b) {
          a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
-// O_NONBLOCK: a FIFO in that place must not hang the worker.
+// O_NONBLOCK: if the path is a FIFO, the worker must not hang.
 std::string read_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   std::string text;
   if (!fd.valid()) return text;
   char piece[16 * 1024];
-  while (text.size() < kMostBytes) {
+  while (text.size() < kMaxBytes) {
     const ssize_t got = ::read(fd.get(), piece, sizeof piece);
     if (got <= 0) break;
     text.append(piece, static_cast<size_t>(got));
@@ -45,13 +45,13 @@ std::string read_file(const std::string& path) {
 }  // namespace
 
 const std::vector<IpAddress>* HostsFile::find(std::string_view name, int64_t now_ms) {
-  if (now_ms >= next_look_ms_) refresh(now_ms);
+  if (now_ms >= next_check_ms_) refresh(now_ms);
   const auto found = names_.find(name);
   return found == names_.end() ? nullptr : &found->second;
 }
 
 void HostsFile::refresh(int64_t now_ms) {
-  next_look_ms_ = now_ms + kLookEveryMs;
+  next_check_ms_ = now_ms + kCheckEveryMs;
   struct stat now {};
   if (::stat(path_.c_str(), &now) != 0) now = {};
   if (is_same_file(now, seen_)) return;
@@ -67,7 +67,7 @@ void HostsFile::parse(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
     line = line.substr(0, line.find('#'));
     const auto address = IpAddress::parse(next_word(line));
-    if (!address) continue;  // a comment, or a link-local address with its zone
+    if (!address) continue;  // a comment, or a link-local address with a zone
     for (auto name = next_word(line); !name.empty(); name = next_word(line)) {
       auto& addresses = names_[ascii::lower(name)];
       if (std::find(addresses.begin(), addresses.end(), *address) == addresses.end()) {

@@ -1,6 +1,7 @@
-// The machine's hosts file as a map from names to addresses, read again when it has changed.
+// The machine's hosts file as a map from names to addresses, read again when it has changed. The
+// file is checked at most once a second, and at most its first 1 MiB is read.
 //
-// It reads a local file, at most once a second and at most 1 MiB of it.
+// A member of Resolver.
 #pragma once
 
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 
 namespace streamgate {
 
-// Lets maps with std::string keys be asked with a string_view, without an allocation.
+// Makes lookups with a string_view possible in maps with std::string keys, without an allocation.
 struct NameHash {
   using is_transparent = void;
   size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
@@ -28,8 +29,8 @@ class HostsFile {
  public:
   explicit HostsFile(std::string path) : path_(std::move(path)) {}
 
-  // All addresses of `name` (lower case) in the file's order, or nullptr. Valid until the next
-  // call. A file that cannot be read is an empty one.
+  // All addresses of `name` (lower case) in the order of the file, or nullptr. Valid until the next
+  // call. A file that cannot be read counts as empty.
   const std::vector<IpAddress>* find(std::string_view name, int64_t now_ms);
 
  private:
@@ -39,7 +40,7 @@ class HostsFile {
   std::string path_;
   NameMap<std::vector<IpAddress>> names_;
   struct stat seen_ {};
-  int64_t next_look_ms_ = 0;
+  int64_t next_check_ms_ = 0;
 };
 
 }  // namespace streamgate

@@ -15,12 +15,12 @@ namespace {
 
 constexpr size_t kScratchBytes = size_t{256} * 1024;
 
-// What makes two connections interchangeable. A view: asking must not allocate.
+// Connections with the same value are interchangeable. A view, so that a lookup does not allocate.
 struct OriginView {
   IpAddress address;
   uint16_t port;
   bool is_https;
-  std::string_view name;  // two names on one address may be two servers behind one front
+  std::string_view name;  // one address may serve several names with different servers
 
   bool operator==(const OriginView&) const = default;
 };
@@ -58,14 +58,14 @@ using Parked = std::list<Pooled*>;
 
 struct Origin {
   Parked idle;       // most recently used first
-  size_t alive = 0;  // idle and on loan; the origin goes with its last connection
+  size_t alive = 0;  // idle and on loan; the origin is erased with its last connection
 };
 using Origins = std::unordered_map<OriginKey, Origin, OriginHash, OriginEqual>;
 
 struct Pooled final : UpstreamConnection {
-  Pooled(const Tools& tools, Keeper& keeper, UniqueFd fd, Ssl ssl, Origins::value_type& its_origin,
+  Pooled(const Tools& tools, Keeper& keeper, UpstreamSocket socket, Origins::value_type& its_origin,
          std::string session_name)
-      : UpstreamConnection(tools, keeper, std::move(fd), std::move(ssl)),
+      : UpstreamConnection(tools, keeper, std::move(socket)),
         origin(its_origin),
         tls_origin(std::move(session_name)) {
     origin_place = in_origin.insert(in_origin.end(), this);
@@ -75,8 +75,8 @@ struct Pooled final : UpstreamConnection {
   Origins::value_type& origin;
   const std::string tls_origin;  // authority, for TlsSessions
   bool session_kept = false;
-  // Its nodes of the two lists of idle connections; they stay here while it is on loan, so that
-  // lending and taking back allocate nothing.
+  // The nodes of this connection in the two lists of idle connections. They wait here while it is
+  // on loan, so that borrowing and giving back do not allocate.
   Parked in_origin;
   Parked by_age;
   Parked::iterator origin_place;
@@ -102,7 +102,7 @@ struct UpstreamPool::State final : private UpstreamConnection::Keeper {
         expiry(timer_wheel, this, call<&State::on_expiry>) {}
 
   Pooled* take_idle(const HttpUrl& url, const std::vector<SocketAddress>& addresses);
-  Pooled& adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd, Ssl ssl);
+  Pooled& adopt(const HttpUrl& url, const SocketAddress& address, UpstreamSocket socket);
   bool is_keeping() const;
   void park(Pooled& connection);
   void unpark(Pooled& connection);
@@ -141,14 +141,14 @@ class UpstreamPool::Attempt final : public Retirable, private Dialer::Observer {
   void start() { dialer_.start(); }
   void cancel() {
     dialer_.cancel();
-    // The dialer may be calling us at this moment.
+    // This call may come from a callback of the dialer.
     state_.reaper.retire(std::unique_ptr<Retirable>(this));
   }
 
  private:
-  void on_dialed(UniqueFd fd, Ssl ssl, const SocketAddress& address) override {
+  void on_dialed(UpstreamSocket socket, const SocketAddress& address) override {
     count(state_.counters, Counter::upstream_connections_opened);
-    Pooled& connection = state_.adopt(url_, address, std::move(fd), std::move(ssl));
+    Pooled& connection = state_.adopt(url_, address, std::move(socket));
     connection.begin_loan();
     observer_.on_connected(connection);
   }
@@ -197,9 +197,8 @@ UpstreamConnection* UpstreamPool::acquire(const HttpUrl& url,
 void UpstreamPool::give_back(UpstreamConnection& loan, Reuse reuse) {
   auto& connection = static_cast<Pooled&>(loan);
   CHECK(connection.is_on_loan());
-  if (connection.tls() != nullptr && connection.can_be_kept() && !connection.session_kept) {
-    connection.session_kept = true;
-    state_->sessions.keep(*connection.tls(), connection.tls_origin);
+  if (connection.can_be_kept() && !std::exchange(connection.session_kept, true)) {
+    state_->sessions.keep(connection.socket().session(), connection.tls_origin);
   }
   const bool keep = reuse == Reuse::allowed && connection.can_be_kept();
   if (!keep || !state_->is_keeping()) return state_->discard(connection);
@@ -217,7 +216,7 @@ Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
   for (const SocketAddress& address : addresses) {
     const auto origin = origins.find(origin_of(url, address));
     if (origin == origins.end() || origin->second.idle.empty()) continue;
-    // The one used last: the others may grow old and go.
+    // The most recently used one, so that the others can expire.
     Pooled& connection = *origin->second.idle.front();
     unpark(connection);
     return &connection;
@@ -225,15 +224,15 @@ Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
   return nullptr;
 }
 
-Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& address, UniqueFd fd,
-                                   Ssl ssl) {
+Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& address,
+                                   UpstreamSocket socket) {
   const OriginView view = origin_of(url, address);
   OriginKey key{view.address, view.port, view.is_https, std::string(view.name)};
   auto& origin = *origins.try_emplace(std::move(key)).first;
   ++origin.second.alive;
   Keeper& keeper = *this;
-  connections.push_back(std::make_unique<Pooled>(tools, keeper, std::move(fd), std::move(ssl),
-                                                 origin, url.is_https ? url.authority() : ""));
+  connections.push_back(std::make_unique<Pooled>(tools, keeper, std::move(socket), origin,
+                                                 url.is_https ? url.authority() : ""));
   connections.back()->index = connections.size() - 1;
   return *connections.back();
 }
@@ -262,7 +261,7 @@ void UpstreamPool::State::unpark(Pooled& connection) {
   connection.is_parked = false;
 }
 
-// Closes it at once; the object goes when no callback of its own can be running any more.
+// Closes the connection at once. The reaper destroys the object after its callbacks have returned.
 void UpstreamPool::State::discard(Pooled& connection) {
   if (connection.is_parked) unpark(connection);
   connection.close();

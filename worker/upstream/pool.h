@@ -1,6 +1,6 @@
-// Connections to upstreams: opens them (DNS answer in hand, addresses raced, TLS), lends one for
-// one exchange, takes it back and keeps it idle for the next one to the same origin: same address,
-// port, scheme and, for https, name.
+// Connections to upstreams. An exchange borrows one, with the addresses of the upstream resolved,
+// and gives it back. The pool keeps it idle for the next exchange with the same origin: same
+// address, port, scheme and name.
 //
 // One per worker.
 #pragma once
@@ -22,19 +22,19 @@ namespace streamgate {
 
 class UpstreamPool {
  public:
-  // Implemented by whoever asks. Exactly one call per acquire() that did not answer at once and was
-  // not cancelled.
+  // Implemented by the caller of acquire(). Exactly one call for each acquire() that returns
+  // nullptr and is not cancelled.
   class Observer {
    public:
     virtual void on_connected(UpstreamConnection& connection) = 0;
-    // connect_failed, connect_timeout, tls_failed; overloaded if there was no descriptor left.
+    // connect_failed, connect_timeout, tls_failed; overloaded if there is no descriptor left.
     virtual void on_connect_failed(Error error) = 0;
 
    protected:
     ~Observer() = default;
   };
 
-  // An attempt under way. Destroying it cancels it. Gone before the pool is.
+  // An attempt to connect. Destroying the handle cancels it; destroy it before the pool.
   class Attempt;
   struct CancelAttempt {
     void operator()(Attempt* attempt) const noexcept;
@@ -50,22 +50,23 @@ class UpstreamPool {
   UpstreamPool(const UpstreamPool&) = delete;
   UpstreamPool& operator=(const UpstreamPool&) = delete;
 
-  // Reads the CA file and makes the TLS context; call before the worker says ready.
+  // Reads the CA file and makes the TLS context. Call it before the worker reports that it is
+  // ready.
   Result<void> start();
 
-  // An idle connection at once, or nullptr and `attempt` is under way. `addresses` have passed the
-  // guard; they are tried in order, a next one 250 ms after the last if that still hangs (RFC 8305
-  // 5). The connection goes to one of these addresses and to nothing else.
+  // Returns an idle connection, or nullptr and begins `attempt`. `addresses` have passed the target
+  // guard, and the connection goes to one of them. They are tried in order, the next one as soon as
+  // the last has failed or has not answered for 250 ms (RFC 8305 5).
   UpstreamConnection* acquire(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
                               Freshness freshness, Observer& observer, AttemptHandle& attempt);
 
-  // Ends the loan. A connection whose response is not complete, or that may not be used again, or
-  // with Reuse::no, is closed, and destroyed by the reaper. Of the idle ones, at most
-  // keepalive_per_origin of an origin and keepalive_per_worker in all are kept; the longest idle
-  // makes room.
+  // Ends the loan. Closes the connection if its response is not complete, if it cannot serve
+  // another request, or with Reuse::no; the reaper destroys it. Else keeps it idle: at most
+  // keepalive_per_origin for each origin and keepalive_per_worker in all. Beyond that the one that
+  // has been idle for the longest time is closed.
   void give_back(UpstreamConnection& connection, Reuse reuse);
 
-  // Drain: closes idle connections and keeps none from now on.
+  // For draining: closes the idle connections and keeps none from now on.
   void stop_keeping();
 
  private:

@@ -16,14 +16,14 @@
 namespace streamgate {
 namespace {
 
-// 1: every question still gets its callback, which frees it.
+// 1: libevent still calls back for every question, and the callback frees it.
 void free_dns_base(evdns_base* base) { evdns_base_free(base, 1); }
 using DnsBase = std::unique_ptr<evdns_base, Freer<free_dns_base>>;
 
-constexpr size_t kMostNames = 1024;
+constexpr size_t kMaxNames = 1024;
 constexpr Milliseconds kResolutionDelay{50};  // RFC 8305 3
-constexpr int64_t kShortestTtlMs = 1'000;
-constexpr int64_t kLongestTtlMs = 300'000;
+constexpr int64_t kMinTtlMs = 1'000;
+constexpr int64_t kMaxTtlMs = 300'000;
 constexpr int64_t kNegativeTtlMs = 5'000;
 
 enum class Family { v6, v4 };
@@ -37,7 +37,7 @@ std::string seconds_of(Milliseconds time) {
   return std::to_string(time.count() / 1000) + "." + fraction;
 }
 
-// RFC 8305 4: first IPv6, then in turn.
+// Alternates the families, IPv6 first (RFC 8305 4).
 std::vector<IpAddress> interleave(const std::vector<IpAddress>& v6,
                                   const std::vector<IpAddress>& v4) {
   std::vector<IpAddress> out;
@@ -49,7 +49,7 @@ std::vector<IpAddress> interleave(const std::vector<IpAddress>& v6,
   return out;
 }
 
-std::vector<IpAddress> in_turn(const std::vector<IpAddress>& mixed) {
+std::vector<IpAddress> alternate(const std::vector<IpAddress>& mixed) {
   std::vector<IpAddress> v6;
   std::vector<IpAddress> v4;
   for (const IpAddress& address : mixed) (address.is_v4 ? v4 : v6).push_back(address);
@@ -71,17 +71,17 @@ std::vector<IpAddress> addresses_of(char type, int count, const void* bytes) {
 
 class Entry;
 
-// One question to the name servers. libevent calls back exactly once, always from the loop, also
-// after a cancellation or the end of its base: so it belongs to that callback and not to the entry,
-// which may be gone by then.
+// One question to the name servers. libevent calls back exactly once, from the event loop, even
+// after a cancellation or the end of its base. The question therefore belongs to that callback: the
+// entry may be gone by then.
 struct Question {
-  Entry* entry;  // nullptr: nobody wants the answer any more
+  Entry* entry;  // nullptr: the answer is ignored
   Family family;
 };
 
-// What one family said.
+// The answer for one family.
 struct Answer {
-  Question* question = nullptr;  // under way
+  Question* question = nullptr;  // not answered yet
   int result = DNS_ERR_NONE;
   std::vector<IpAddress> addresses;
 };
@@ -100,14 +100,14 @@ class Resolver::Lookup {
   Lookup& operator=(const Lookup&) = delete;
 
   Observer& observer;
-  std::vector<Lookup*>* waiters;  // of the entry; nullptr once the observer has been called
+  std::vector<Lookup*>* waiters;  // of the entry; nullptr after the call to the observer
 };
 
 void Resolver::CancelLookup::operator()(Lookup* lookup) const noexcept { delete lookup; }
 
 namespace {
 
-// A name: asked for, known for a while, or known not to exist for a while.
+// A name that is being resolved, has addresses until it expires, or has failed until it expires.
 class Entry {
  public:
   enum class Step { asking, known, failed };
@@ -135,14 +135,14 @@ class Entry {
   bool is_expired() const {
     return step_ != Step::asking && wheel_.now_ms() >= expires_ms_ && !delivering_;
   }
-  // Nobody holds on to it.
+  // Nothing refers to it.
   bool is_free() const {
     return step_ != Step::asking && waiters_.empty() && !delivering_ && !is_being_asked();
   }
   const std::vector<IpAddress>& addresses() const { return addresses_; }
   std::vector<Resolver::Lookup*>& waiters() { return waiters_; }
 
-  std::list<Entry*>::iterator age;  // its place in the cache's order of use
+  std::list<Entry*>::iterator age;  // its place in State::by_age
 
  private:
   static void on_answer(int result, char type, int count, int ttl, void* addresses, void* question);
@@ -173,7 +173,7 @@ class Entry {
 void Entry::ask(evdns_base* dns, Milliseconds timeout) {
   forget_questions();
   step_ = Step::asking;
-  ttl_ms_ = kLongestTtlMs;
+  ttl_ms_ = kMaxTtlMs;
   error_.reset();
   for (const Family family : {Family::v6, Family::v4}) {
     auto question = std::make_unique<Question>(Question{this, family});
@@ -188,7 +188,7 @@ void Entry::ask(evdns_base* dns, Milliseconds timeout) {
   }
   deadline_.arm(std::max(timeout, Milliseconds{1}));
   if (!is_being_asked()) {
-    fail({Reason::dns_failed, name_ + ": cannot be asked for"}, 0);
+    fail({Reason::dns_failed, name_ + ": is not a DNS name"}, 0);
     deliver_soon(Milliseconds{0});
   }
 }
@@ -225,7 +225,7 @@ void Entry::take_answer(Family family, int result, std::vector<IpAddress> found,
 void Entry::know() {
   step_ = Step::known;
   addresses_ = interleave(answers_[0].addresses, answers_[1].addresses);
-  expires_ms_ = wheel_.now_ms() + std::clamp(ttl_ms_, kShortestTtlMs, kLongestTtlMs);
+  expires_ms_ = wheel_.now_ms() + std::clamp(ttl_ms_, kMinTtlMs, kMaxTtlMs);
 }
 
 void Entry::fail(Error error, int64_t keep_ms) {
@@ -253,7 +253,8 @@ void Entry::fail_by_answers() {
   fail({Reason::dns_failed, name_ + ": " + evdns_err_to_string(result)}, 0);
 }
 
-// The other family has been silent for the resolution delay, or a failure is due for delivery.
+// The resolution delay is over without an answer of the other family, or a failure is to be
+// reported.
 void Entry::on_timer() {
   if (step_ == Step::asking) know();
   deadline_.cancel();
@@ -268,7 +269,7 @@ void Entry::on_deadline() {
   deliver();
 }
 
-// An observer may end its own lookup, any other one, or begin a new one.
+// An observer may cancel any lookup, also its own, and begin a new one.
 void Entry::deliver() {
   delivering_ = true;
   while (!waiters_.empty()) {
@@ -294,18 +295,18 @@ void Entry::forget_questions() {
 DnsBase make_dns_base(event_base* base, Milliseconds timeout, const std::string& resolv_conf) {
   DnsBase dns(evdns_base_new(base, 0));
   CHECK(dns);
-  // Five questions to each family fill the whole time, so that one dead name server of several
-  // costs a second and not the answer, and a slow one is waited for to the end (an answer to an
-  // earlier question counts). More under way than the default 64: a silent server must not make the
-  // names of other servers wait.
+  // Each family is asked five times within the timeout, so that one dead name server of several
+  // costs a fifth of it. An answer to an earlier question counts, so a slow server has the whole
+  // time. max-inflight is above its default of 64: names that no server answers must not delay
+  // others.
   const auto each = std::clamp(timeout / 5, Milliseconds{50}, Milliseconds{2000});
   const auto attempts = std::clamp<int64_t>((timeout + each - Milliseconds{1}) / each, 5, 255);
   evdns_base_set_option(dns.get(), "timeout", seconds_of(each).c_str());
   evdns_base_set_option(dns.get(), "attempts", std::to_string(attempts).c_str());
   evdns_base_set_option(dns.get(), "max-inflight", "1024");
   evdns_base_set_option(dns.get(), "initial-probe-timeout", "1");
-  // A failure leaves 127.0.0.1 as the name server. Search lists and options are not read: names are
-  // absolute, and a resolv.conf must not undo the bounds above.
+  // On failure 127.0.0.1 is the name server. Search lists and options are not read: names are
+  // absolute, and the options above must stand.
   evdns_base_resolv_conf_parse(dns.get(), DNS_OPTION_NAMESERVERS, resolv_conf.c_str());
   evdns_base_search_clear(dns.get());
   return dns;
@@ -329,11 +330,11 @@ struct Resolver::State {
   TimerWheel& wheel;
   Milliseconds dns_timeout;
   HostsFile hosts;
-  std::vector<IpAddress> scratch;  // what resolve() returns when no entry holds it
+  std::vector<IpAddress> scratch;  // addresses that resolve() returns and no entry holds
   DnsBase dns;
   std::list<Entry*> by_age;                 // most recently used first
   NameMap<std::unique_ptr<Entry>> entries;  // after dns: questions are forgotten first
-  Entry overflow;  // those for whom there was no room wait here for their failure
+  Entry overflow;  // lookups that found no room wait here for their failure
 };
 
 Entry* Resolver::State::find_or_make(std::string_view host) {
@@ -352,7 +353,7 @@ Entry* Resolver::State::find_or_make(std::string_view host) {
 }
 
 bool Resolver::State::make_room() {
-  if (entries.size() < kMostNames) return true;
+  if (entries.size() < kMaxNames) return true;
   const auto victim = std::find_if(by_age.rbegin(), by_age.rend(),
                                    [](const Entry* entry) { return entry->is_free(); });
   if (victim == by_age.rend()) return false;
@@ -379,7 +380,7 @@ const std::vector<IpAddress>* Resolver::resolve(std::string_view host, Observer&
     return &state.scratch;
   }
   if (const auto* listed = state.hosts.find(host, state.wheel.now_ms())) {
-    state.scratch = in_turn(*listed);
+    state.scratch = alternate(*listed);
     return &state.scratch;
   }
   Entry* entry = state.find_or_make(host);

@@ -1,7 +1,6 @@
 #include "worker/upstream/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -11,8 +10,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostSessions = 256;
-// Several records per recv, where OpenSSL's own habit is two recvs per record.
+constexpr size_t kMaxSessions = 256;
+// Several records per recv(). By default OpenSSL calls recv() twice for each record.
 constexpr size_t kReadAheadBytes = size_t{64} * 1024;
 constexpr unsigned char kAlpn[] = "\x08http/1.1";
 
@@ -43,12 +42,12 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   if (!context) return tls_error("no TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION);
-  // Partial writes from a buffer that may move: the request head is a std::string of ours.
+  // A partial write continues from wherever the rest of the request head then is.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_default_read_buffer_len(context.get(), kReadAheadBytes);
-  // TlsSessions keeps them, by origin.
+  // TlsSessions keeps the sessions.
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   if (SSL_CTX_set_alpn_protos(context.get(), kAlpn, sizeof kAlpn - 1) != 0) {
     return tls_error("ALPN");
@@ -64,7 +63,7 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
   if (!ssl || SSL_set_fd(ssl.get(), fd) != 1) return tls_error("no TLS connection");
   SSL_set_connect_state(ssl.get());
   const bool is_literal = url.host_is_ipv6 || IpAddress::parse(url.host);
-  // RFC 6066 3: no SNI for address literals; they are checked against iPAddress names (RFC 9110
+  // No SNI for address literals (RFC 6066 3); they are checked against iPAddress names (RFC 9110
   // 4.3.4).
   if (is_literal) {
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), url.host.c_str()) != 1) {
@@ -81,15 +80,6 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
   return ssl;
 }
 
-std::string take_handshake_error(const SSL* ssl) {
-  const std::string queue = take_tls_errors();
-  const long verdict = SSL_get_verify_result(ssl);
-  if (verdict != X509_V_OK && (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0) {
-    return std::string("certificate: ") + X509_verify_cert_error_string(verdict);
-  }
-  return queue.empty() ? "the connection ended" : queue;
-}
-
 void TlsSessions::offer(SSL& ssl, const std::string& origin) {
   const auto place = places_.find(origin);
   if (place == places_.end()) return;
@@ -97,15 +87,14 @@ void TlsSessions::offer(SSL& ssl, const std::string& origin) {
   SSL_set_session(&ssl, place->second->session.get());
 }
 
-void TlsSessions::keep(SSL& ssl, const std::string& origin) {
-  TlsSession session(SSL_get1_session(&ssl));
+void TlsSessions::keep(TlsSession session, const std::string& origin) {
   if (!session || SSL_SESSION_is_resumable(session.get()) != 1) return;
   if (const auto place = places_.find(origin); place != places_.end()) {
     place->second->session = std::move(session);
     by_use_.splice(by_use_.begin(), by_use_, place->second);
     return;
   }
-  if (places_.size() >= kMostSessions) {
+  if (places_.size() >= kMaxSessions) {
     places_.erase(by_use_.back().origin);
     by_use_.pop_back();
   }

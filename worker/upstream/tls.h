@@ -1,8 +1,7 @@
-// The client side of TLS to upstreams: TLS 1.2 or later, verified by default, SNI for names,
-// session reuse per origin.
+// How TLS to upstreams is set up: TLS 1.2 or later, certificates verified by default, SNI for
+// names, sessions resumed per origin. The connection itself is UpstreamSocket's.
 //
-// OpenSSL stands only here, in dialer, upstream_connection and event.h. OpenSSL writes to
-// its sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.
+// One context and one TlsSessions per worker.
 #pragma once
 
 #include <list>
@@ -17,25 +16,22 @@
 
 namespace streamgate {
 
-// tls_failed with OpenSSL's words if the CA file cannot be read or holds no certificate.
+// tls_failed, with OpenSSL's errors, if the CA file cannot be read or holds no certificate.
 Result<SslContext> make_tls_context(const TlsConfig& config);
 
-// An SSL for `url` on `fd`, ready for SSL_do_handshake: SNI and name check for names, address check
-// for literals; no verification if the configuration exempts that host.
+// An SSL for `url` on `fd`, ready for the handshake: SNI and name check for names, address check
+// for literals; no verification if the configuration exempts that host. tls_failed if OpenSSL
+// refuses.
 Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& url, int fd);
 
-// Why the handshake of `ssl` failed: the certificate's fault in words, else the error queue,
-// emptied.
-std::string take_handshake_error(const SSL* ssl);
-
-// The last session of each origin, so that the next handshake with it is short. Holds 256 origins;
-// the least recently used makes room.
+// The last session of each origin, which makes the next handshake with it shorter. Holds 256
+// origins; a further one replaces the least recently used.
 class TlsSessions {
  public:
-  // Before the handshake.
+  // Resumes the origin's session, if there is one, in the handshake that follows.
   void offer(SSL& ssl, const std::string& origin);
-  // After a response: TLS 1.3 tickets come behind the handshake.
-  void keep(SSL& ssl, const std::string& origin);
+  // Ignores a session that is null or cannot be resumed.
+  void keep(TlsSession session, const std::string& origin);
 
  private:
   struct Kept {

@@ -13,7 +13,7 @@
 namespace streamgate {
 namespace {
 
-// A client that reads nothing, and our end of its connection. The sockets have this option.
+// A client that reads nothing, and our end of its connection. The listener has the given option.
 struct Connection {
   Connection(int level, int option, int value) {
     const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -35,7 +35,7 @@ struct Connection {
   UniqueFd accepted;
 };
 
-// Writes what there is room for until there is none; how many bytes that were.
+// Writes as much as there is room for until there is none. Returns how many bytes.
 size_t fill(ClientSocket& socket) {
   size_t all = 0;
   while (const size_t room = socket.room()) {
@@ -49,16 +49,16 @@ size_t fill(ClientSocket& socket) {
   return all;
 }
 
-// As net.ipv4.tcp_notsent_lowat, which only root may set, does it for all sockets.
-TEST(ClientSocketTest, TakesWhatItHasRoomForOnASystemThatLimitsUnsentBytes) {
+// The option has the effect of net.ipv4.tcp_notsent_lowat, which only root may set.
+TEST(ClientSocketTest, TakesAsMuchAsItsRoomDespiteALimitOfUnsentBytes) {
   constexpr int kFew = 16 * 1024;
   const Connection connection(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kFew);
   ClientSocket socket(connection.accepted.get(), nullptr);
   EXPECT_GT(fill(socket), size_t{kFew});
 }
 
-// The buffer is as small then as it can be made; the rest of that state is the system's alone.
-TEST(ClientSocketTest, HasNoMoreRoomThanASystemGrantsWhoseTcpMemoryIsUsedUp) {
+// A test cannot use up the TCP memory of the system, but it can make the buffer as small.
+TEST(ClientSocketTest, HasNoMoreRoomThanTheSmallestBuffer) {
   constexpr size_t kGranted = 4096;
   const Connection connection(SOL_SOCKET, SO_SNDBUF, 1);
   const ClientSocket socket(connection.accepted.get(), nullptr);

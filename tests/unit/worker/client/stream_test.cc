@@ -81,7 +81,7 @@ class ClientStreamTest : public testing::Test {
   ClientStream stream{owner, wheel, config};
 };
 
-TEST_F(ClientStreamTest, HeadAndFirstBodyLeaveInOnePiece) {
+TEST_F(ClientStreamTest, TheHeadWaitsForTheFirstBodyBytes) {
   stream.send_head("HEAD\r\n\r\n", {ClientFraming::Kind::length, 4}, true);
   EXPECT_EQ(receive(), "");
   EXPECT_EQ(stream.write("body"), Flow::open);
@@ -91,7 +91,7 @@ TEST_F(ClientStreamTest, HeadAndFirstBodyLeaveInOnePiece) {
   EXPECT_EQ(stream.body_bytes_sent(), 4U);
 }
 
-TEST_F(ClientStreamTest, ChunksAreFramedAndEnded) {
+TEST_F(ClientStreamTest, FramesChunksAndEndsThem) {
   stream.send_head("HEAD\r\n\r\n", {ClientFraming::Kind::chunked, 0}, true);
   EXPECT_EQ(stream.write("0123456789abcdef"), Flow::open);
   stream.finish();
@@ -104,7 +104,7 @@ TEST_F(ClientStreamTest, AnEmptyChunkedBodyIsHeadAndLastChunk) {
   EXPECT_EQ(receive(), "HEAD\r\n\r\n0\r\n\r\n");
 }
 
-TEST_F(ClientStreamTest, ABufferOfManyPiecesIsOneChunk) {
+TEST_F(ClientStreamTest, ABufferOfSeveralExtentsIsOneChunk) {
   const Buffer body(evbuffer_new());
   evbuffer_add_reference(body.get(), "abc", 3, nullptr, nullptr);
   evbuffer_add_reference(body.get(), "def", 3, nullptr, nullptr);
@@ -114,11 +114,11 @@ TEST_F(ClientStreamTest, ABufferOfManyPiecesIsOneChunk) {
   EXPECT_EQ(evbuffer_get_length(body.get()), 0U);
 }
 
-TEST_F(ClientStreamTest, WhatTheSocketDoesNotTakeIsQueuedInOrder) {
+TEST_F(ClientStreamTest, BytesThatTheSocketDoesNotTakeAreQueuedInOrder) {
   const std::string body(100'000, 'x');
   stream.send_head("H", {ClientFraming::Kind::length, body.size() + 1}, true);
   EXPECT_EQ(stream.write(body), Flow::full);
-  EXPECT_EQ(stream.write("y"), Flow::full);  // may not overtake what is queued
+  EXPECT_EQ(stream.write("y"), Flow::full);  // waits behind the queued bytes
   std::string got;
   run_until([&] {
     got += receive();
@@ -130,7 +130,7 @@ TEST_F(ClientStreamTest, WhatTheSocketDoesNotTakeIsQueuedInOrder) {
   EXPECT_EQ(owner.sent, 1);
 }
 
-TEST_F(ClientStreamTest, FinishingWithAQueueWaitsForIt) {
+TEST_F(ClientStreamTest, FinishWaitsForTheQueue) {
   const std::string body(100'000, 'x');
   stream.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
   EXPECT_EQ(stream.write(body), Flow::full);
@@ -143,7 +143,7 @@ TEST_F(ClientStreamTest, FinishingWithAQueueWaitsForIt) {
   EXPECT_EQ(observer.drained, 0);
 }
 
-TEST_F(ClientStreamTest, AClientThatTakesNothingIsGivenUp) {
+TEST_F(ClientStreamTest, AClientThatTakesNothingOfTheQueueIsStalled) {
   stream.send_head("H", {ClientFraming::Kind::length, 100'000}, true);
   EXPECT_EQ(stream.write(std::string(100'000, 'x')), Flow::full);
   run_until([&] { return !observer.gone.empty(); });
@@ -151,7 +151,7 @@ TEST_F(ClientStreamTest, AClientThatTakesNothingIsGivenUp) {
   EXPECT_EQ(owner.broken, 1);
 }
 
-TEST_F(ClientStreamTest, AClientThatLeftIsToldByTheFlow) {
+TEST_F(ClientStreamTest, WritingToAClientThatLeftReturnsGone) {
   theirs.reset();
   stream.send_head("H", {ClientFraming::Kind::length, 4}, true);
   EXPECT_EQ(stream.write("body"), Flow::gone);
@@ -160,13 +160,13 @@ TEST_F(ClientStreamTest, AClientThatLeftIsToldByTheFlow) {
   EXPECT_TRUE(observer.gone.empty());
 }
 
-TEST_F(ClientStreamTest, LosingTheClientIsToldOnce) {
+TEST_F(ClientStreamTest, TheLossOfTheClientIsReportedOnce) {
   stream.lose(Reason::client_gone);
   stream.lose(Reason::client_gone);
   EXPECT_EQ(observer.gone, std::vector{Reason::client_gone});
 }
 
-TEST_F(ClientStreamTest, BodyBytesOfABodilessResponseAreDropped) {
+TEST_F(ClientStreamTest, BodyBytesOfAResponseWithoutBodyAreDropped) {
   stream.send_head("H", {ClientFraming::Kind::none, 0}, true);
   EXPECT_EQ(stream.write("body"), Flow::open);
   stream.finish();
@@ -174,7 +174,7 @@ TEST_F(ClientStreamTest, BodyBytesOfABodilessResponseAreDropped) {
   EXPECT_EQ(stream.body_bytes_sent(), 0U);
 }
 
-TEST_F(ClientStreamTest, AClientThatTakesNothingOfARelayIsGivenUp) {
+TEST_F(ClientStreamTest, AClientThatTakesNothingOfARelayIsStalled) {
   stream.send_head("H", {ClientFraming::Kind::until_close, 0}, false);
   for (size_t room = stream.room(); room > 0; room = stream.room()) {
     ASSERT_EQ(stream.write(std::string(room, 'x')), Flow::open);
@@ -184,7 +184,7 @@ TEST_F(ClientStreamTest, AClientThatTakesNothingOfARelayIsGivenUp) {
   EXPECT_EQ(owner.broken, 1);
 }
 
-TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
+TEST_F(ClientStreamTest, AClientThatReadsSlowlyIsNotStalled) {
   constexpr milliseconds kStall(500);
   config.write_stall_timeout = kStall;
   ClientStream slow(owner, wheel, config);
@@ -197,7 +197,8 @@ TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
     for (size_t room = slow.room(); room > 0; room = slow.room()) {
       ASSERT_EQ(slow.write(std::string(room, 'x')), Flow::open);
     }
-    event_base_loop(base.get(), EVLOOP_ONCE);  // wakes for the wheel's tick at the latest
+    event_base_loop(base.get(),
+                    EVLOOP_ONCE);  // returns at the next tick of the wheel at the latest
     if (wheel.now_ms() - read_at < 50) continue;
     read_at = wheel.now_ms();
     receive();
@@ -206,7 +207,7 @@ TEST_F(ClientStreamTest, AClientThatIsSlowButReadsIsNotGivenUp) {
   EXPECT_GT(observer.drained, 0);
 }
 
-TEST_F(ClientStreamTest, AClientThatReadsTooSlowlyIsGivenUp) {
+TEST_F(ClientStreamTest, AClientBelowTheMinimumRateIsTooSlow) {
   config.min_rate = 1'000'000;
   config.min_rate_window = milliseconds(400);
   config.write_stall_timeout = milliseconds(10'000);
@@ -228,7 +229,7 @@ TEST_F(ClientStreamTest, AClientThatReadsTooSlowlyIsGivenUp) {
   EXPECT_EQ(owner.broken, 1);
 }
 
-TEST_F(ClientStreamTest, ATimeInWhichNothingWaitsForTheClientIsNotCounted) {
+TEST_F(ClientStreamTest, TimeWithoutWaitingBytesDoesNotCount) {
   config.min_rate = 1'000'000;
   config.min_rate_window = milliseconds(200);
   ClientStream idle(owner, wheel, config);
@@ -241,7 +242,7 @@ TEST_F(ClientStreamTest, ATimeInWhichNothingWaitsForTheClientIsNotCounted) {
   EXPECT_TRUE(observer.gone.empty());
 }
 
-TEST_F(ClientStreamTest, TheRoomIsWhatTheSocketTakesWithoutLeavingAnythingOver) {
+TEST_F(ClientStreamTest, TheSocketTakesAsManyBytesAsItsRoom) {
   size_t taken = 0;
   stream.send_head("H", {ClientFraming::Kind::until_close, 0}, false);
   for (size_t room = stream.room(); room > 0; room = stream.room()) {
@@ -260,7 +261,7 @@ TEST_F(ClientStreamTest, TheRoomIsWhatTheSocketTakesWithoutLeavingAnythingOver) 
   EXPECT_GT(stream.room(), 0U);
 }
 
-// A pipe with a body in it, in which a lost or repeated piece would show.
+// A pipe that holds a body. A lost or repeated piece changes the body.
 struct FilledPipe {
   explicit FilledPipe(size_t size) : body(size, '\0') {
     for (size_t i = 0; i < size; ++i) body[i] = static_cast<char>('a' + i % 23);
@@ -277,7 +278,7 @@ struct FilledPipe {
 };
 
 TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
-  // A Unix socket may take all that is in one pipe, however small its buffer is; not two of them.
+  // A Unix socket may take the content of one pipe whatever the size of its buffer, but not of two.
   const std::array<FilledPipe, 2> pipes{FilledPipe(60'000), FilledPipe(60'000)};
   stream.send_head("H", {ClientFraming::Kind::length, 120'000}, true);
   ASSERT_TRUE(stream.can_splice());
@@ -294,7 +295,8 @@ TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
       EXPECT_EQ(stream.body_bytes_sent(), sent);
       if (left == 0) break;
       EXPECT_FALSE(stream.can_splice());
-      EXPECT_EQ(stream.splice_from(pipe.read_end.get(), left).bytes, 0U);  // not before it drains
+      EXPECT_EQ(stream.splice_from(pipe.read_end.get(), left).bytes,
+                0U);  // not before on_client_drained()
       const int drained = observer.drained;
       run_until([&] {
         got += receive();
@@ -310,7 +312,7 @@ TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
   EXPECT_EQ(owner.sent, 1);
 }
 
-TEST_F(ClientStreamTest, AHeadThatTheSocketDoesNotTakeIsQueuedWithoutAnyBody) {
+TEST_F(ClientStreamTest, AHeadThatTheSocketDoesNotTakeIsQueuedBeforeTheBody) {
   const FilledPipe pipe(4);
   const std::string head_text(100'000, 'h');
   stream.send_head(head_text, {ClientFraming::Kind::length, 4}, true);
@@ -328,7 +330,7 @@ TEST_F(ClientStreamTest, AHeadThatTheSocketDoesNotTakeIsQueuedWithoutAnyBody) {
   EXPECT_EQ(got, head_text + pipe.body);
 }
 
-TEST_F(ClientStreamTest, WhatIsFramedInPiecesCannotBeSpliced) {
+TEST_F(ClientStreamTest, AChunkedBodyCannotBeSpliced) {
   stream.send_head("H", {ClientFraming::Kind::chunked, 0}, true);
   EXPECT_FALSE(stream.can_splice());
 }

@@ -35,7 +35,7 @@ std::string reason_of(const ListenTls& tls) {
 
 iovec part(const std::string& text) { return {const_cast<char*>(text.data()), text.size()}; }
 
-// Both ends of one connection, driven by turns.
+// Both ends of one connection in one thread.
 class TlsServerTest : public testing::Test {
  protected:
   TlsServerTest() { ::signal(SIGPIPE, SIG_IGN); }
@@ -68,7 +68,7 @@ class TlsServerTest : public testing::Test {
     ASSERT_EQ(SSL_do_handshake(client.get()), 1);
   }
 
-  // All that can be read now.
+  // All bytes that can be read now.
   std::string receive() {
     std::string out;
     std::array<char, 20'000> bytes;
@@ -106,7 +106,7 @@ TEST_F(TlsServerTest, BytesGoBothWays) {
   EXPECT_EQ(got, "headbody");  // in one record
 }
 
-TEST_F(TlsServerTest, AHandshakeWaitsForRoomToWrite) {
+TEST_F(TlsServerTest, AHandshakeWaitsForASocketThatIsFull) {
   std::string names = "DNS:a.test";
   for (int i = 0; i < 1000; ++i) names += ",DNS:" + std::to_string(i) + ".name.test";
   const TlsIdentity identity(names);
@@ -115,7 +115,7 @@ TEST_F(TlsServerTest, AHandshakeWaitsForRoomToWrite) {
   EXPECT_GT(wants_write, 0);
 }
 
-TEST_F(TlsServerTest, WhatTheSocketDoesNotTakeIsOfferedAgainInAnyShape) {
+TEST_F(TlsServerTest, BytesThatAreNotTakenMayBeOfferedInOtherParts) {
   const TlsIdentity identity("DNS:a.test");
   connect(identity);
   shake_hands();
@@ -141,7 +141,7 @@ TEST_F(TlsServerTest, WhatTheSocketDoesNotTakeIsOfferedAgainInAnyShape) {
   EXPECT_EQ(got, body);
 }
 
-TEST_F(TlsServerTest, AnEndInOrderIsACloseNotify) {
+TEST_F(TlsServerTest, AnEndInOrderSendsCloseNotify) {
   const TlsIdentity identity("DNS:a.test");
   connect(identity);
   shake_hands();
@@ -150,7 +150,7 @@ TEST_F(TlsServerTest, AnEndInOrderIsACloseNotify) {
   EXPECT_EQ(SSL_get_shutdown(client.get()), SSL_RECEIVED_SHUTDOWN);
 }
 
-TEST_F(TlsServerTest, AnEndThatNobodyAnnouncedIsNone) {
+TEST_F(TlsServerTest, AnAbruptEndSendsNoCloseNotify) {
   const TlsIdentity identity("DNS:a.test");
   connect(identity);
   shake_hands();
@@ -160,7 +160,7 @@ TEST_F(TlsServerTest, AnEndThatNobodyAnnouncedIsNone) {
   EXPECT_EQ(SSL_get_shutdown(client.get()), 0);
 }
 
-TEST_F(TlsServerTest, PlainHttpIsToldFromNoise) {
+TEST_F(TlsServerTest, PlainHttpIsDetected) {
   const TlsIdentity identity("DNS:a.test");
   connect(identity);
   ASSERT_EQ(::send(theirs.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
@@ -174,7 +174,7 @@ TEST_F(TlsServerTest, PlainHttpIsToldFromNoise) {
   EXPECT_EQ(socket->shake_hands(), Handshake::failed);
 }
 
-TEST_F(TlsServerTest, ATicketIsGoodForEveryContextWithItsKey) {
+TEST_F(TlsServerTest, ATicketResumesInEveryContextWithItsKey) {
   const TlsIdentity identity("DNS:a.test");
   const TicketKey key{1, 2, 3};
   const TicketKey other{4, 5, 6};
@@ -191,7 +191,7 @@ TEST_F(TlsServerTest, ATicketIsGoodForEveryContextWithItsKey) {
   }
 }
 
-TEST_F(TlsServerTest, WhatCannotBeUsedIsToldWithItsFile) {
+TEST_F(TlsServerTest, AnUnusableCertificateOrKeyIsReportedWithItsFile) {
   const TlsIdentity identity("DNS:a.test");
   const TlsIdentity other("DNS:b.test");
   EXPECT_EQ(reason_of(files_of(identity)), "");

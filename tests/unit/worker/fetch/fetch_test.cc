@@ -301,7 +301,7 @@ TEST_F(FetchTest, NothingComesAfterStop) {
   observer.when_head = [this] { fetch->stop(); };
   start();
   asked().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-  ASSERT_TRUE(until([&] { return asked().is_left; }));  // an incomplete answer ends its connection
+  ASSERT_TRUE(until([&] { return asked().has_ended; }));  // an incomplete answer ends its connection
   EXPECT_EQ(observer.log, "head ");
   fetch->stop();
   EXPECT_EQ(fetch->step(), Fetch::Step::finished);

@@ -8,7 +8,7 @@
 namespace streamgate {
 namespace {
 
-TEST(BlockBuffer, HoldsPiecesOfAnySizeInTheirOrder) {
+TEST(BlockBuffer, KeepsPiecesOfAnySizeInOrder) {
   BlockBuffer buffer;
   std::string expected;
   for (size_t size = 0; size < 300'000; size = size * 3 + 1) {
@@ -22,7 +22,7 @@ TEST(BlockBuffer, HoldsPiecesOfAnySizeInTheirOrder) {
   EXPECT_EQ(buffer.text(), expected + "more");
 }
 
-TEST(BlockBuffer, TakesWhatWasWrittenIntoItsRoomAndNoMore) {
+TEST(BlockBuffer, AddsOnlyTheWrittenPartOfItsRoom) {
   BlockBuffer buffer;
   char* room = buffer.room(100);
   std::fill(room, room + 100, 'x');
@@ -31,7 +31,7 @@ TEST(BlockBuffer, TakesWhatWasWrittenIntoItsRoomAndNoMore) {
   EXPECT_EQ(buffer.text(), "xxxyz");
 }
 
-TEST(BlockBuffer, IsEmptyOnceItWasHandedOverHoweverMuchWasTaken) {
+TEST(BlockBuffer, IsEmptyAfterHandOver) {
   for (const size_t taken : {0, 2, 5}) {
     BlockBuffer buffer;
     buffer.append("first");

@@ -44,7 +44,7 @@ class PipeTest : public testing::Test {
   UniqueFd receiver;
 };
 
-TEST_F(PipeTest, CarriesWhatASocketHolds) {
+TEST_F(PipeTest, IsFilledFromASocket) {
   const auto pipe = Pipe::make(64 * kKiB);
   ASSERT_TRUE(pipe);
   EXPECT_EQ(Pipe::Filled::drained, pipe->fill_from(receiver.get(), kKiB));
@@ -57,7 +57,7 @@ TEST_F(PipeTest, CarriesWhatASocketHolds) {
   EXPECT_EQ(Pipe::Filled::closed, pipe->fill_from(receiver.get(), kKiB));
 }
 
-TEST_F(PipeTest, AnEmptyPipeIsLentAgain) {
+TEST_F(PipeTest, AnEmptyPipeIsReused) {
   PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
   const Pipe* first = nullptr;
   {
@@ -69,7 +69,7 @@ TEST_F(PipeTest, AnEmptyPipeIsLentAgain) {
   EXPECT_EQ(1U, pool.made());
 }
 
-TEST_F(PipeTest, APipeThatComesBackWithBytesIsNotLentAgain) {
+TEST_F(PipeTest, APipeThatIsGivenBackWithBytesIsClosed) {
   PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
   {
     const PipeLoan loan = pool.borrow();
@@ -80,7 +80,7 @@ TEST_F(PipeTest, APipeThatComesBackWithBytesIsNotLentAgain) {
   EXPECT_EQ(0U, pool.borrow()->bytes());
 }
 
-TEST_F(PipeTest, APoolHasNoMoreThanItsShareOfWhatAllWorkersMayHave) {
+TEST_F(PipeTest, APoolMakesNoMoreThanItsWorkersShare) {
   PipePool pool(wheel, slots, {4 * 64 * kKiB, 64 * kKiB});
   slots[1].state = WorkerState::draining;
   std::vector<PipeLoan> loans;
@@ -92,14 +92,14 @@ TEST_F(PipeTest, APoolHasNoMoreThanItsShareOfWhatAllWorkersMayHave) {
   EXPECT_TRUE(pool.borrow());
 }
 
-TEST_F(PipeTest, PipesAreSmallerWhereTheShareIsSmall) {
+TEST_F(PipeTest, ASmallShareMakesSmallerPipes) {
   PipePool plenty(wheel, slots, {size_t{64} * 1024 * kKiB, 512 * kKiB});
   EXPECT_EQ(512 * kKiB, plenty.borrow()->capacity());
   PipePool little(wheel, slots, {512 * kKiB, 512 * kKiB});
   EXPECT_EQ(128 * kKiB, little.borrow()->capacity());
 }
 
-TEST_F(PipeTest, WithoutADescriptorThereIsNoPipeAndLittleAsking) {
+TEST_F(PipeTest, AfterAFailureThePoolWaitsASecond) {
   PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
   rlimit before{};
   ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
@@ -107,10 +107,10 @@ TEST_F(PipeTest, WithoutADescriptorThereIsNoPipeAndLittleAsking) {
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
   EXPECT_FALSE(pool.borrow());
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
-  EXPECT_FALSE(pool.borrow());  // it asks again in a second
+  EXPECT_FALSE(pool.borrow());
 }
 
-TEST_F(PipeTest, TheSystemsLimitsAreAtMostHalfOfWhatAUserMayHave) {
+TEST_F(PipeTest, TheSystemsLimitsAllowOnePipeAtLeast) {
   const PipePool::Limits limits = PipePool::system_limits();
   EXPECT_GE(limits.largest, 64 * kKiB);
   EXPECT_GE(limits.all_bytes, 64 * kKiB);

@@ -26,7 +26,7 @@ class RateWatchTest : public testing::Test {
                   Milliseconds{300}};
 };
 
-TEST_F(RateWatchTest, TellsTooFewBytesFromEnough) {
+TEST_F(RateWatchTest, IsTooSlowBelowTheMinimumRate) {
   watch.run();
   watch.add(299);
   ASSERT_TRUE(until([&] { return windows == 1; }));
@@ -37,7 +37,7 @@ TEST_F(RateWatchTest, TellsTooFewBytesFromEnough) {
   EXPECT_FALSE(was_too_slow);
 }
 
-TEST_F(RateWatchTest, CountsOnlyTheTimeInWhichItRuns) {
+TEST_F(RateWatchTest, CountsOnlyTheTimeBetweenRunAndStop) {
   const int64_t begin = wheel.now_ms();
   watch.run();
   watch.stop();
@@ -49,7 +49,7 @@ TEST_F(RateWatchTest, CountsOnlyTheTimeInWhichItRuns) {
   EXPECT_GE(wheel.now_ms() - begin, 700);
 }
 
-TEST_F(RateWatchTest, AsksForNothingWhereNothingIsWanted) {
+TEST_F(RateWatchTest, AMinimumRateOf0WatchesNothing) {
   RateWatch none(
       wheel, this, [](void*) { FAIL(); }, 0, Milliseconds{100});
   none.run();

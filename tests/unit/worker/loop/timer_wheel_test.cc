@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 namespace streamgate {
 namespace {
@@ -35,7 +36,21 @@ class TimerWheelTest : public testing::Test {
   TimerWheel wheel{base.get()};
 };
 
-TEST_F(TimerWheelTest, FiresAtItsTimeAndNeverEarly) {
+// Its wheel has a clock that the test sets; each tick still takes its real 100 ms.
+class TimerWheelTurnTest : public testing::Test {
+ protected:
+  TimerWheelTurnTest() { now_ms = 1'000'000; }
+  void tick_at(milliseconds since_start) {
+    now_ms = 1'000'000 + since_start.count();
+    event_base_loop(base.get(), EVLOOP_ONCE);
+  }
+
+  static inline int64_t now_ms = 0;
+  EventBase base{event_base_new()};
+  TimerWheel wheel{base.get(), [] { return now_ms; }};
+};
+
+TEST_F(TimerWheelTest, FiresAtItsTimeAndNotBefore) {
   Waiter waiter(wheel);
   const int64_t start = wheel.now_ms();
   waiter.deadline.arm(milliseconds(250));
@@ -45,7 +60,7 @@ TEST_F(TimerWheelTest, FiresAtItsTimeAndNeverEarly) {
   EXPECT_FALSE(waiter.deadline.armed());
 }
 
-TEST_F(TimerWheelTest, MovingADeadlineAwayKeepsItFromFiring) {
+TEST_F(TimerWheelTest, ADeadlineThatIsMovedAwayDoesNotFire) {
   Waiter waiter(wheel);
   waiter.deadline.arm(milliseconds(150));
   waiter.deadline.arm(milliseconds(5000));
@@ -54,7 +69,7 @@ TEST_F(TimerWheelTest, MovingADeadlineAwayKeepsItFromFiring) {
   EXPECT_TRUE(waiter.deadline.armed());
 }
 
-TEST_F(TimerWheelTest, MovingADeadlineNearerFiresItThen) {
+TEST_F(TimerWheelTest, ADeadlineThatIsMovedNearerFires) {
   Waiter waiter(wheel);
   waiter.deadline.arm(milliseconds(60'000));
   waiter.deadline.arm(milliseconds(100));
@@ -62,12 +77,28 @@ TEST_F(TimerWheelTest, MovingADeadlineNearerFiresItThen) {
   EXPECT_NE(waiter.fired_at, 0);
 }
 
-TEST_F(TimerWheelTest, ADeadlineBeyondTheWheelIsKept) {
+TEST_F(TimerWheelTurnTest, ADeadlineBeyondTheWheelSurvivesATurn) {
+  constexpr milliseconds kTurn = TimerWheel::kSlots * TimerWheel::kTick;
   Waiter waiter(wheel);
-  waiter.deadline.arm(milliseconds(3'600'000));
-  run_for(milliseconds(300));
-  EXPECT_TRUE(waiter.deadline.armed());
-  EXPECT_EQ(waiter.fired_at, 0);
+  waiter.deadline.arm(2 * kTurn + milliseconds(50));
+  for (const milliseconds now :
+       {kTurn - milliseconds(100), kTurn, kTurn + milliseconds(1'000), 2 * kTurn}) {
+    tick_at(now);
+    EXPECT_TRUE(waiter.deadline.armed());
+    EXPECT_EQ(waiter.fired_at, 0);
+  }
+  tick_at(2 * kTurn + milliseconds(100));
+  EXPECT_EQ(waiter.fired_at, now_ms);
+}
+
+TEST_F(TimerWheelTurnTest, EverySlotRunsAfterAStopOfSeveralTurns) {
+  std::vector<std::unique_ptr<Waiter>> waiters;
+  for (int seconds = 1; seconds < 100; ++seconds) {
+    waiters.push_back(std::make_unique<Waiter>(wheel));
+    waiters.back()->deadline.arm(milliseconds(seconds * 1'000));
+  }
+  tick_at(milliseconds(1'000'000));
+  for (const auto& waiter : waiters) EXPECT_EQ(waiter->fired_at, now_ms);
 }
 
 TEST_F(TimerWheelTest, CancelledAndDestroyedDeadlinesDoNotFire) {
@@ -82,12 +113,12 @@ TEST_F(TimerWheelTest, CancelledAndDestroyedDeadlinesDoNotFire) {
   EXPECT_EQ(waiter.fired_at, 0);
 }
 
-TEST_F(TimerWheelTest, FiringMayDestroyTheNextDeadlineOfTheSameSlot) {
+TEST_F(TimerWheelTest, ACallbackMayDestroyTheNextDeadlineOfItsSlot) {
   auto first = std::make_unique<Waiter>(wheel);
   auto second = std::make_unique<Waiter>(wheel);
   first->deadline.arm(milliseconds(100));
   second->deadline.arm(milliseconds(100));
-  first->victim = &second;  // whichever fires first destroys the other
+  first->victim = &second;  // the first to fire destroys the other
   second->victim = &first;
   run_for(milliseconds(400));
   EXPECT_NE(first == nullptr, second == nullptr);

@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
 class UpstreamConnectionTest : public testing::Test, protected ConnectionBench {
  protected:
@@ -26,7 +26,7 @@ class UpstreamConnectionTest : public testing::Test, protected ConnectionBench {
   }
 };
 
-TEST_F(UpstreamConnectionTest, HandsOnHeadBodyAndEndInThisOrder) {
+TEST_F(UpstreamConnectionTest, PassesHeadBodyAndEndInThisOrder) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
   EXPECT_EQ(recorder.log, "head body end ");
@@ -36,7 +36,7 @@ TEST_F(UpstreamConnectionTest, HandsOnHeadBodyAndEndInThisOrder) {
   EXPECT_EQ(counters[Counter::bytes_from_upstreams].load(), 43U);
 }
 
-TEST_F(UpstreamConnectionTest, ServesOneLoanAfterTheOther) {
+TEST_F(UpstreamConnectionTest, ServesSeveralRequests) {
   for (int i = 0; i < 3; ++i) {
     Recorder each;
     ask(each);
@@ -61,7 +61,7 @@ TEST_F(UpstreamConnectionTest, DecodesAChunkedBodyThatArrivesByteByByte) {
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, ABodyUntilCloseEndsWithTheConnection) {
+TEST_F(UpstreamConnectionTest, ABodyWithoutLengthEndsWithTheConnection) {
   ask(recorder);
   peer().send("HTTP/1.1 200 OK\r\n\r\nall of it");
   peer().close();
@@ -70,7 +70,7 @@ TEST_F(UpstreamConnectionTest, ABodyUntilCloseEndsWithTheConnection) {
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, AShortBodyIsTruncated) {
+TEST_F(UpstreamConnectionTest, ABodyShorterThanItsLengthIsTruncated) {
   ask(recorder);
   peer().send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   peer().close();
@@ -80,7 +80,7 @@ TEST_F(UpstreamConnectionTest, AShortBodyIsTruncated) {
   EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
 }
 
-TEST_F(UpstreamConnectionTest, AResetInsideABodyIsTruncatedEvenWithoutALength) {
+TEST_F(UpstreamConnectionTest, AResetInsideABodyWithoutLengthIsTruncated) {
   ask(recorder);
   peer().send("HTTP/1.1 200 OK\r\n\r\nhalf");
   ASSERT_TRUE(until([&] { return recorder.body == "half"; }));
@@ -97,13 +97,13 @@ TEST_F(UpstreamConnectionTest, AnEndInsideTheHeadIsABadResponse) {
   EXPECT_EQ(recorder.reason(), Reason::bad_response);
 }
 
-TEST_F(UpstreamConnectionTest, WhatIsNotHttpIsABadResponse) {
+TEST_F(UpstreamConnectionTest, BytesThatAreNotHttpAreABadResponse) {
   ask(recorder);
   answer(recorder, "SSH-2.0-OpenSSH_9.2\r\n");
   EXPECT_EQ(recorder.reason(), Reason::bad_response);
 }
 
-TEST_F(UpstreamConnectionTest, OnlyAReusedConnectionThatDiesBeforeAByteAsksForARetry) {
+TEST_F(UpstreamConnectionTest, AReusedConnectionThatEndsBeforeAByteAllowsARetry) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 204 No Content\r\n\r\n");
   connection->end_loan();
@@ -114,7 +114,7 @@ TEST_F(UpstreamConnectionTest, OnlyAReusedConnectionThatDiesBeforeAByteAsksForAR
   EXPECT_EQ(second.retry, ResponseHandler::Retry::on_fresh_connection);
 }
 
-TEST_F(UpstreamConnectionTest, AReusedConnectionThatIsResetAsksForARetry) {
+TEST_F(UpstreamConnectionTest, AReusedConnectionThatIsResetAllowsARetry) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 204 No Content\r\n\r\n");
   connection->end_loan();
@@ -126,7 +126,7 @@ TEST_F(UpstreamConnectionTest, AReusedConnectionThatIsResetAsksForARetry) {
   EXPECT_EQ(second.retry, ResponseHandler::Retry::on_fresh_connection);
 }
 
-TEST_F(UpstreamConnectionTest, AReusedConnectionThatSaidSomethingDoesNotAskForARetry) {
+TEST_F(UpstreamConnectionTest, AReusedConnectionThatEndsAfterAByteAllowsNoRetry) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 204 No Content\r\n\r\n");
   connection->end_loan();
@@ -138,7 +138,7 @@ TEST_F(UpstreamConnectionTest, AReusedConnectionThatSaidSomethingDoesNotAskForAR
   EXPECT_EQ(second.retry, ResponseHandler::Retry::no);
 }
 
-TEST_F(UpstreamConnectionTest, AFreshConnectionThatDiesBeforeAByteDoesNotAskForARetry) {
+TEST_F(UpstreamConnectionTest, AFreshConnectionThatEndsBeforeAByteAllowsNoRetry) {
   ask(recorder);
   peer().close();
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
@@ -146,7 +146,7 @@ TEST_F(UpstreamConnectionTest, AFreshConnectionThatDiesBeforeAByteDoesNotAskForA
   EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
 }
 
-TEST_F(UpstreamConnectionTest, SurplusBytesSpoilTheConnection) {
+TEST_F(UpstreamConnectionTest, BytesAfterTheResponseMakeTheConnectionUnfit) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n");
   EXPECT_TRUE(recorder.ended);
@@ -154,7 +154,7 @@ TEST_F(UpstreamConnectionTest, SurplusBytesSpoilTheConnection) {
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, BytesBehindTheEndSpoilTheConnectionThatIsNotGivenBackYet) {
+TEST_F(UpstreamConnectionTest, BytesThatFollowLaterMakeTheConnectionUnfit) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
   ASSERT_TRUE(connection->can_be_kept());
@@ -162,13 +162,13 @@ TEST_F(UpstreamConnectionTest, BytesBehindTheEndSpoilTheConnectionThatIsNotGiven
   EXPECT_TRUE(until([&] { return !connection->can_be_kept(); }));
 }
 
-TEST_F(UpstreamConnectionTest, ConnectionCloseIsObeyed) {
+TEST_F(UpstreamConnectionTest, ConnectionCloseMakesTheConnectionUnfit) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx");
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, AnIdleConnectionThatEndsOrSpeaksIsReported) {
+TEST_F(UpstreamConnectionTest, AnIdleConnectionThatReceivesBytesIsReported) {
   ask(recorder);
   answer(recorder, "HTTP/1.1 204 No Content\r\n\r\n");
   connection->end_loan();
@@ -178,10 +178,10 @@ TEST_F(UpstreamConnectionTest, AnIdleConnectionThatEndsOrSpeaksIsReported) {
   EXPECT_TRUE(until([&] { return keeper.ended == 1; }));
 }
 
-TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
+TEST_F(UpstreamConnectionTest, APauseStopsTheBodyAndLosesNothing) {
   const std::string body(8 * 1024 * 1024, 'x');
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
               body);
   ASSERT_TRUE(until([&] { return !recorder.body.empty(); }));
@@ -189,10 +189,10 @@ TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
   EXPECT_LE(seen, 64U * 1024);  // the first read is a small one
   settle(base.get());
   EXPECT_EQ(recorder.body.size(), seen);
-  EXPECT_GT(peer().unsent(), 0U);  // the kernel holds the rest back
+  EXPECT_GT(peer().unsent(), 0U);  // the rest waits in the kernel
   while (!recorder.is_over()) {
     const size_t before = recorder.body.size();
-    connection->resume(PauseReason::client_full);
+    connection->resume();
     EXPECT_EQ(recorder.body.size(), before);  // never from inside resume()
     ASSERT_TRUE(until([&] { return recorder.is_over() || recorder.body.size() > before; }));
     EXPECT_LE(recorder.body.size() - before, scratch.size());
@@ -201,58 +201,42 @@ TEST_F(UpstreamConnectionTest, NothingComesWhilePausedAndEverythingAfterwards) {
   EXPECT_EQ(recorder.body, body);
 }
 
-TEST_F(UpstreamConnectionTest, PausesBetweenTwoPiecesOfOneRead) {
+TEST_F(UpstreamConnectionTest, APauseHoldsBetweenTwoPiecesOfOneRead) {
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
   for (const char* expected : {"a", "ab"}) {
     ASSERT_TRUE(until([&] { return recorder.body == expected; }));
     settle(base.get());
     EXPECT_EQ(recorder.body, expected);
     EXPECT_FALSE(recorder.ended);
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
   ASSERT_TRUE(until([&] { return recorder.ended; }));
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_F(UpstreamConnectionTest, ReadsAgainOnlyWhenNoReasonIsLeft) {
+TEST_F(UpstreamConnectionTest, AnEndDuringAPauseIsReportedAfterIt) {
   ask(recorder);
-  recorder.when_head = [&] {
-    connection->pause(PauseReason::deciding);
-    connection->pause(PauseReason::client_full);
-  };
-  peer().send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
-  ASSERT_TRUE(until([&] { return recorder.status == 200; }));
-  connection->resume(PauseReason::client_full);
-  settle(base.get());
-  EXPECT_EQ(recorder.body, "");
-  connection->resume(PauseReason::deciding);
-  EXPECT_TRUE(until([&] { return recorder.ended; }));
-  EXPECT_EQ(recorder.body, "x");
-}
-
-TEST_F(UpstreamConnectionTest, AnEndThatCameDuringAPauseIsToldAfterIt) {
-  ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\n\r\nx");
   ASSERT_TRUE(until([&] { return recorder.body == "x"; }));
   peer().close();
   settle(base.get());
   EXPECT_FALSE(recorder.is_over());
-  connection->resume(PauseReason::client_full);
+  connection->resume();
   EXPECT_TRUE(until([&] { return recorder.ended; }));
 }
 
-TEST_F(UpstreamConnectionTest, ASilentUpstreamRunsIntoTheFirstByteTimeout) {
+TEST_F(UpstreamConnectionTest, AnIncompleteHeadRunsIntoTheFirstByteTimeout) {
   ask(recorder);
-  peer().send("HTTP/1.1 200 OK\r\n");  // a part of the head is not the head
+  peer().send("HTTP/1.1 200 OK\r\n");
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.reason(), Reason::first_byte_timeout);
   EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
 }
 
-TEST_F(UpstreamConnectionTest, AHeadThatDribblesDoesNotPutItsTimeoutOff) {
+TEST_F(UpstreamConnectionTest, BytesOfAHeadDoNotExtendItsTimeout) {
   ask(recorder);
   const int64_t start = wheel.now_ms();
   int64_t last = start;
@@ -275,23 +259,23 @@ TEST_F(UpstreamConnectionTest, ABodyThatStopsRunsIntoTheIdleTimeout) {
   EXPECT_EQ(recorder.reason(), Reason::idle_timeout);
 }
 
-TEST_F(UpstreamConnectionTest, NoTimeRunsOutDuringAPause) {
+TEST_F(UpstreamConnectionTest, NoTimeoutRunsDuringAPause) {
   ask(recorder);
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   peer().send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx");
   const int64_t start = wheel.now_ms();
   ASSERT_TRUE(until([&] { return wheel.now_ms() - start > 700; }));
   EXPECT_FALSE(recorder.is_over());
-  connection->resume(PauseReason::client_full);
+  connection->resume();
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.reason(), Reason::idle_timeout);
 }
 
-TEST_F(UpstreamConnectionTest, TheLoanMayEndInsideEveryCall) {
+TEST_F(UpstreamConnectionTest, TheLoanMayEndInsideEveryCallback) {
   using Hook = std::function<void()> Recorder::*;
   for (const Hook hook : {&Recorder::when_head, &Recorder::when_body, &Recorder::when_read_done,
                           &Recorder::when_end, &Recorder::when_error}) {
-    UpstreamConnection each(tools, keeper, connected(), Ssl());
+    UpstreamConnection each(tools, keeper, UpstreamSocket(connected()));
     const size_t index = server.peers.size();
     ASSERT_TRUE(until([&] { return server.peers.size() == index + 1; }));
     Recorder ending;
@@ -314,7 +298,7 @@ TEST_F(UpstreamConnectionTest, TheLoanMayEndInsideEveryCall) {
   }
 }
 
-TEST_F(UpstreamConnectionTest, TheEndOfAnAnswerMayBeginTheNextRequest) {
+TEST_F(UpstreamConnectionTest, TheNextRequestMayBeginInsideOnEnd) {
   Recorder second;
   recorder.when_end = [&] {
     connection->end_loan();
@@ -329,7 +313,7 @@ TEST_F(UpstreamConnectionTest, TheEndOfAnAnswerMayBeginTheNextRequest) {
   EXPECT_EQ(recorder.body + second.body, "xy");
 }
 
-TEST_F(UpstreamConnectionTest, ARequestLargerThanTheSocketTakesGoesOutInParts) {
+TEST_F(UpstreamConnectionTest, ARequestLargerThanTheSocketBufferIsSentInParts) {
   const std::string request =
       "GET / HTTP/1.1\r\nX: " + std::string(8 * 1024 * 1024, 'x') + "\r\n\r\n";
   config.first_byte_timeout = Milliseconds{5000};
@@ -341,7 +325,7 @@ TEST_F(UpstreamConnectionTest, ARequestLargerThanTheSocketTakesGoesOutInParts) {
   EXPECT_TRUE(recorder.ended);
 }
 
-TEST_F(UpstreamConnectionTest, AnAnswerBeforeTheRequestIsOutSpoilsTheConnection) {
+TEST_F(UpstreamConnectionTest, AnAnswerBeforeTheRequestIsSentMakesTheConnectionUnfit) {
   connection->begin_loan();
   connection->send_request(
       "GET / HTTP/1.1\r\nX: " + std::string(32 * 1024 * 1024, 'x') + "\r\n\r\n", Method::get,

@@ -12,13 +12,12 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
 struct Waiting final : Dialer::Observer {
-  void on_dialed(UniqueFd made, Ssl made_ssl, const SocketAddress& where) override {
+  void on_dialed(UpstreamSocket made, const SocketAddress& where) override {
     ++calls;
-    fd = std::move(made);
-    ssl = std::move(made_ssl);
+    socket = std::move(made);
     address = where;
   }
   void on_dial_failed(Error why) override {
@@ -26,8 +25,7 @@ struct Waiting final : Dialer::Observer {
     error = std::move(why);
   }
   int calls = 0;
-  UniqueFd fd;
-  Ssl ssl;
+  UpstreamSocket socket;
   SocketAddress address;
   std::optional<Error> error;
 };
@@ -56,7 +54,7 @@ class DialerTest : public testing::Test {
   void expect_failure(Reason reason) {
     ASSERT_TRUE(waiting.error.has_value());
     EXPECT_EQ(token_of(waiting.error->reason), token_of(reason)) << waiting.error->detail;
-    EXPECT_FALSE(waiting.fd.valid());
+    EXPECT_FALSE(waiting.socket.is_open());
   }
 
   EventBase base{event_base_new()};
@@ -72,18 +70,18 @@ class DialerTest : public testing::Test {
 
 TEST_F(DialerTest, ConnectsToTheFirstAddressThatAnswers) {
   dial({server.address()});
-  EXPECT_TRUE(waiting.fd.valid());
+  EXPECT_TRUE(waiting.socket.is_open());
   EXPECT_EQ(waiting.address, server.address());
 }
 
-TEST_F(DialerTest, ARefusalIsFollowedByTheNextAddressAtOnce) {
+TEST_F(DialerTest, AfterARefusalTheNextAddressIsTriedAtOnce) {
   const int64_t start = wheel.now_ms();
   dial({refusing_address(base.get()), refusing_address(base.get()), server.address()});
-  EXPECT_TRUE(waiting.fd.valid());
+  EXPECT_TRUE(waiting.socket.is_open());
   EXPECT_LT(wheel.now_ms() - start, 200);
 }
 
-TEST_F(DialerTest, AnAddressThatHangsIsOvertakenAfterAQuarterSecond) {
+TEST_F(DialerTest, TheNextAddressIsTriedAfter250MsWithoutAnAnswer) {
   const Blackhole blackhole;
   const int64_t start = wheel.now_ms();
   dial({blackhole.address(), server.address()});
@@ -92,13 +90,13 @@ TEST_F(DialerTest, AnAddressThatHangsIsOvertakenAfterAQuarterSecond) {
   EXPECT_LT(wheel.now_ms() - start, 1000);
 }
 
-TEST_F(DialerTest, AnAddressThatFailsAtOnceIsPassedOver) {
-  // v4-mapped: the guard refuses it long before, and IPV6_V6ONLY leaves it no route here.
+TEST_F(DialerTest, AnAddressWithoutARouteIsSkipped) {
+  // IPV6_V6ONLY leaves a v4-mapped address without a route.
   dial({SocketAddress(*IpAddress::parse("::ffff:127.0.0.1"), 1), server.address()});
   EXPECT_EQ(waiting.address, server.address());
 }
 
-TEST_F(DialerTest, ConnectTimeoutBoundsAllAddressesTogether) {
+TEST_F(DialerTest, ConnectTimeoutLimitsAllAddressesTogether) {
   config.connect_timeout = Milliseconds{600};
   const Blackhole one;
   const Blackhole two;
@@ -119,7 +117,7 @@ TEST_F(DialerTest, FailsWithoutAnAddress) {
   expect_failure(Reason::connect_failed);
 }
 
-TEST_F(DialerTest, RunningOutOfDescriptorsIsOurFault) {
+TEST_F(DialerTest, ALackOfDescriptorsIsOverloaded) {
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
   const rlimit none{static_cast<rlim_t>(::dup(0)), limit.rlim_max};
@@ -132,7 +130,7 @@ TEST_F(DialerTest, RunningOutOfDescriptorsIsOurFault) {
   expect_failure(Reason::overloaded);
 }
 
-TEST_F(DialerTest, CancellingClosesEverythingAndCallsNobody) {
+TEST_F(DialerTest, CancellingClosesEverythingWithoutACall) {
   const Blackhole blackhole;
   Dialer dialer(tools, url, {blackhole.address(), server.address()}, waiting);
   dialer.start();
@@ -149,11 +147,13 @@ TEST_F(DialerTest, ShakesHandsWithATrustedServer) {
   use_tls();
   TlsServer tls(identity, 1, [](SSL*, int) {});
   dial({tls.address()});
-  ASSERT_TRUE(waiting.ssl) << (waiting.error ? waiting.error->detail : "");
-  EXPECT_STREQ(SSL_get_version(waiting.ssl.get()), "TLSv1.3");
+  ASSERT_TRUE(waiting.socket.is_tls()) << (waiting.error ? waiting.error->detail : "");
+  const TlsSession session = waiting.socket.session();
+  ASSERT_TRUE(session);
+  EXPECT_EQ(SSL_SESSION_get_protocol_version(session.get()), TLS1_3_VERSION);
 }
 
-TEST_F(DialerTest, RefusesACertificateNobodyVouchesFor) {
+TEST_F(DialerTest, RefusesACertificateOfAnUnknownAuthority) {
   const TlsIdentity identity("DNS:a.test");
   const TlsIdentity other("DNS:a.test");
   config.tls.ca_file = other.ca_file();
@@ -182,7 +182,7 @@ TEST_F(DialerTest, ChecksAnAddressLiteralAgainstTheCertificatesAddresses) {
     TlsServer tls(identity, 1, [](SSL*, int) {});
     waiting = {};
     dial({tls.address()});
-    EXPECT_EQ(static_cast<bool>(waiting.ssl), std::string(names).starts_with("IP"));
+    EXPECT_EQ(waiting.socket.is_tls(), std::string(names).starts_with("IP"));
     EXPECT_FALSE(tls.saw_name);  // no SNI for a literal
   }
 }
@@ -193,7 +193,7 @@ TEST_F(DialerTest, AnExemptHostIsNotVerified) {
   use_tls();
   TlsServer tls(identity, 1, [](SSL*, int) {});
   dial({tls.address()});
-  EXPECT_TRUE(waiting.ssl) << (waiting.error ? waiting.error->detail : "");
+  EXPECT_TRUE(waiting.socket.is_tls()) << (waiting.error ? waiting.error->detail : "");
 }
 
 TEST_F(DialerTest, RefusesOldVersionsOfTls) {
@@ -206,14 +206,14 @@ TEST_F(DialerTest, RefusesOldVersionsOfTls) {
   expect_failure(Reason::tls_failed);
 }
 
-TEST_F(DialerTest, AServerThatNeverShakesHandsRunsIntoTheConnectTimeout) {
+TEST_F(DialerTest, AServerThatNeverAnswersTheHandshakeRunsIntoTheConnectTimeout) {
   config.connect_timeout = Milliseconds{400};
   use_tls();
   dial({server.address()});
   expect_failure(Reason::connect_timeout);
 }
 
-TEST_F(DialerTest, APlainServerBehindHttpsIsATlsFailure) {
+TEST_F(DialerTest, APlainServerAtAnHttpsUrlIsATlsFailure) {
   use_tls();
   Dialer dialer(tools, url, {server.address()}, waiting);
   dialer.start();

@@ -15,7 +15,7 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
 constexpr char kEmpty[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -90,7 +90,7 @@ class UpstreamPoolTest : public testing::Test {
   std::optional<Error> last_error;
 };
 
-TEST_F(UpstreamPoolTest, LendsAConnectionAgainAfterItHasBeenGivenBack) {
+TEST_F(UpstreamPoolTest, ReusesAConnectionThatWasGivenBack) {
   make_pool();
   UpstreamConnection* first = get_from(server);
   ASSERT_NE(first, nullptr);
@@ -105,19 +105,19 @@ TEST_F(UpstreamPoolTest, LendsAConnectionAgainAfterItHasBeenGivenBack) {
   EXPECT_EQ(counters[Counter::upstream_connections_reused].load(), 1U);
 }
 
-TEST_F(UpstreamPoolTest, ClosesWhatMayNotBeUsedAgain) {
+TEST_F(UpstreamPoolTest, ClosesAConnectionThatCannotBeReused) {
   make_pool();
   UpstreamConnection* connection = get_from(server);
   exchange(*connection, server.peer(0), Reuse::no);
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
   connection = get_from(server);
   Recorder recorder;  // its answer is never complete
   connection->send_request(kRequest, Method::get, recorder);
   pool->give_back(*connection, Reuse::allowed);
-  EXPECT_TRUE(until([&] { return server.peer(1).is_left; }));
+  EXPECT_TRUE(until([&] { return server.peer(1).has_ended; }));
 }
 
-TEST_F(UpstreamPoolTest, GivesAFreshConnectionToWhoAsksForOne) {
+TEST_F(UpstreamPoolTest, FreshOnlyGetsANewConnection) {
   make_pool();
   UpstreamConnection* connection = get_from(server);
   exchange(*connection, server.peer(0));
@@ -126,7 +126,7 @@ TEST_F(UpstreamPoolTest, GivesAFreshConnectionToWhoAsksForOne) {
   pool->give_back(*fresh, Reuse::no);
 }
 
-TEST_F(UpstreamPoolTest, DropsAnIdleConnectionThatItsPeerCloses) {
+TEST_F(UpstreamPoolTest, DropsAnIdleConnectionThatTheUpstreamCloses) {
   make_pool();
   exchange_first();
   server.peer(0).close();
@@ -145,7 +145,7 @@ TEST_F(UpstreamPoolTest, ConnectsOnlyToTheGivenAddresses) {
   EXPECT_FALSE(connection->reused());
   EXPECT_EQ(other.peers.size(), 1U);
   exchange(*connection, other.peer(0));
-  // Any of the checked addresses will do.
+  // An idle connection to any of the addresses serves.
   connection = get(url_of("a.test"), {refusing_address(base.get()), other.address()});
   EXPECT_TRUE(connection->reused());
   pool->give_back(*connection, Reuse::no);
@@ -157,8 +157,9 @@ TEST_F(UpstreamPoolTest, KeepsNoMoreThanTheLimitPerOrigin) {
   std::vector<UpstreamConnection*> loans;
   for (int i = 0; i < 4; ++i) loans.push_back(get_from(server));
   for (size_t i = 0; i < loans.size(); ++i) exchange(*loans[i], server.peer(i));
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left && server.peer(1).is_left; }));
-  EXPECT_FALSE(server.peer(2).is_left || server.peer(3).is_left);  // the longest idle went
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended && server.peer(1).has_ended; }));
+  EXPECT_FALSE(server.peer(2).has_ended ||
+               server.peer(3).has_ended);  // the longest idle are closed
 }
 
 TEST_F(UpstreamPoolTest, KeepsNoMoreThanTheLimitOfAllOrigins) {
@@ -170,33 +171,33 @@ TEST_F(UpstreamPoolTest, KeepsNoMoreThanTheLimitOfAllOrigins) {
   UpstreamConnection* newest = get_from(other);
   exchange(*oldest, server.peer(0));
   exchange(*next, other.peer(0));
-  EXPECT_FALSE(server.peer(0).is_left);
+  EXPECT_FALSE(server.peer(0).has_ended);
   exchange(*newest, other.peer(1));
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
-  EXPECT_FALSE(other.peer(0).is_left || other.peer(1).is_left);
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
+  EXPECT_FALSE(other.peer(0).has_ended || other.peer(1).has_ended);
 }
 
-TEST_F(UpstreamPoolTest, ClosesWhatHasBeenIdleForTooLong) {
+TEST_F(UpstreamPoolTest, ClosesAConnectionAfterKeepaliveIdle) {
   config.keepalive_idle = Milliseconds{300};
   make_pool();
   exchange_first();
   const int64_t start = wheel.now_ms();
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
   EXPECT_GE(wheel.now_ms() - start, 300);
 }
 
-TEST_F(UpstreamPoolTest, KeepsNothingWhileDraining) {
+TEST_F(UpstreamPoolTest, KeepsNoConnectionWhileDraining) {
   make_pool();
   UpstreamConnection* idle = get_from(server);
-  UpstreamConnection* lent = get_from(server);
+  UpstreamConnection* on_loan = get_from(server);
   exchange(*idle, server.peer(0));
   pool->stop_keeping();
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
-  exchange(*lent, server.peer(1));
-  EXPECT_TRUE(until([&] { return server.peer(1).is_left; }));
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
+  exchange(*on_loan, server.peer(1));
+  EXPECT_TRUE(until([&] { return server.peer(1).has_ended; }));
 }
 
-TEST_F(UpstreamPoolTest, AStaleConnectionIsReplacedByAFreshOne) {
+TEST_F(UpstreamPoolTest, AStaleConnectionCanBeReplacedByAFreshOne) {
   make_pool();
   exchange_first();
   UpstreamConnection* stale = get_from(server);
@@ -212,7 +213,7 @@ TEST_F(UpstreamPoolTest, AStaleConnectionIsReplacedByAFreshOne) {
   exchange(*fresh, server.peer(1));
 }
 
-TEST_F(UpstreamPoolTest, ACancelledAttemptCallsNobody) {
+TEST_F(UpstreamPoolTest, ACancelledAttemptMakesNoCall) {
   make_pool();
   Waiting waiting;
   {
@@ -225,7 +226,7 @@ TEST_F(UpstreamPoolTest, ACancelledAttemptCallsNobody) {
   EXPECT_FALSE(waiting.is_over());
 }
 
-TEST_F(UpstreamPoolTest, AnAttemptMayBeDroppedFromItsOwnCall) {
+TEST_F(UpstreamPoolTest, AnAttemptMayBeDestroyedInsideItsCallback) {
   make_pool();
   struct Dropping final : UpstreamPool::Observer {
     void on_connected(UpstreamConnection& made) override {
@@ -248,22 +249,22 @@ TEST_F(UpstreamPoolTest, AnAttemptMayBeDroppedFromItsOwnCall) {
   settle(base.get());
 }
 
-TEST_F(UpstreamPoolTest, TellsThatNobodyListens) {
+TEST_F(UpstreamPoolTest, ReportsARefusedConnection) {
   make_pool();
   EXPECT_EQ(get(url_of("a.test"), {refusing_address(base.get())}), nullptr);
   ASSERT_TRUE(last_error.has_value());
   EXPECT_EQ(last_error->reason, Reason::connect_failed);
 }
 
-TEST_F(UpstreamPoolTest, APoolThatEndsClosesWhatItHas) {
+TEST_F(UpstreamPoolTest, TheEndOfThePoolClosesItsConnections) {
   make_pool();
   exchange_first();
   get_from(server);  // on loan
   pool.reset();
-  EXPECT_TRUE(until([&] { return server.peer(0).is_left; }));
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
 }
 
-TEST_F(UpstreamPoolTest, RefusesToStartWithoutItsAuthorities) {
+TEST_F(UpstreamPoolTest, StartFailsWithoutTheCaFile) {
   config.tls.ca_file = "/nonexistent.pem";
   UpstreamPool broken(base.get(), wheel, reaper, config, counters);
   const auto started = broken.start();
@@ -273,7 +274,9 @@ TEST_F(UpstreamPoolTest, RefusesToStartWithoutItsAuthorities) {
 
 class UpstreamPoolTlsTest : public UpstreamPoolTest {
  protected:
-  ~UpstreamPoolTlsTest() override { pool.reset(); }  // before tls_server, which waits for its peers
+  ~UpstreamPoolTlsTest() override {
+    pool.reset();
+  }  // before tls_server, which waits for the end of its connections
   void serve(int count, TlsServer::Serve behaviour, int highest_version = 0) {
     tls_server =
         std::make_unique<TlsServer>(identity, count, std::move(behaviour), highest_version);
@@ -325,21 +328,21 @@ TEST_F(UpstreamPoolTlsTest, PausesAndResumesWithBytesInsideOpenSsl) {
   UpstreamConnection* connection = get_tls();
   ASSERT_NE(connection, nullptr);
   Recorder recorder;
-  recorder.when_body = [&] { connection->pause(PauseReason::client_full); };
+  recorder.when_body = [&] { connection->pause(); };
   connection->send_request(kRequest, Method::get, recorder);
   while (!recorder.is_over()) {
     const size_t before = recorder.body.size();
     ASSERT_TRUE(until([&] { return recorder.is_over() || recorder.body.size() > before; }));
     settle(base.get());
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
   EXPECT_TRUE(recorder.ended);
   EXPECT_EQ(recorder.body.size(), body.size());
   pool->give_back(*connection, Reuse::no);
 }
 
-// OpenSSL reads ahead: what follows the response may be out of the socket, and not decrypted yet.
-TEST_F(UpstreamPoolTlsTest, SurplusInsideOpenSslIsNotTheNextAnswer) {
+// OpenSSL reads ahead: bytes after the response may have left the socket and not be decrypted yet.
+TEST_F(UpstreamPoolTlsTest, BytesThatOpenSslReadAheadMakeTheConnectionUnfit) {
   const size_t one_read = size_t{64} * 1024;
   std::string response = "HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n";
   response += "X: " + std::string(one_read - 65'000 - response.size() - 7, 'x') + "\r\n\r\n";
@@ -350,7 +353,7 @@ TEST_F(UpstreamPoolTlsTest, SurplusInsideOpenSslIsNotTheNextAnswer) {
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!read_request(ssl)) return;
-    // In small records: the last ones are then read ahead together with what follows them.
+    // In small records, so that the last ones are read ahead together with the next response.
     for (size_t at = 0; at < one_read; at += 1024) write_all(ssl, response.substr(at, 1024));
     write_all(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
     is_written = true;
@@ -392,7 +395,7 @@ TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {
   }
 }
 
-TEST_F(UpstreamPoolTlsTest, AnUnexpectedEndIsJudgedByTheFraming) {
+TEST_F(UpstreamPoolTlsTest, AnEndWithoutCloseNotifyIsCompleteOnlyByLength) {
   const std::string answers[] = {
       "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
       "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody", "HTTP/1.1 200 OK\r\n\r\nbody",
@@ -428,7 +431,7 @@ TEST_F(UpstreamPoolTlsTest, ACloseNotifyEndsABodyUntilClose) {
   pool->give_back(*connection, Reuse::allowed);
 }
 
-TEST_F(UpstreamPoolTlsTest, DoesNotLendAConnectionOfOneNameToAnother) {
+TEST_F(UpstreamPoolTlsTest, DoesNotReuseAConnectionForAnotherName) {
   serve(1, [](SSL* ssl, int) {
     read_request(ssl);
     write_all(ssl, kEmpty);
@@ -446,7 +449,7 @@ TEST_F(UpstreamPoolTlsTest, DoesNotLendAConnectionOfOneNameToAnother) {
   attempt.reset();
   EXPECT_EQ(pool->acquire(url_of("a.test"), {tls_server->address()}, Freshness::reuse_allowed,
                           waiting, attempt),
-            nullptr);  // nor a TLS connection to who wants a plain one
+            nullptr);  // nor a TLS connection for a plain URL
   attempt.reset();
   EXPECT_EQ(get_tls("a.test"), connection);
   pool->give_back(*connection, Reuse::no);

@@ -19,9 +19,9 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
-// A name server on loopback that says what the test has written into its tables.
+// A name server on loopback that answers from `zones`.
 class StubDns {
  public:
   struct Zone {
@@ -31,7 +31,7 @@ class StubDns {
     bool v4_silent = false;
     bool v6_silent = false;
     int error = DNS_ERR_NONE;
-    int ignored = 0;  // how many questions, of both families, are left without an answer
+    int ignored = 0;  // questions, of both families, that get no answer before the others do
   };
 
   explicit StubDns(event_base* base) {
@@ -133,7 +133,7 @@ class ResolverTest : public testing::Test {
   bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
   void make() { resolver = std::make_unique<Resolver>(base.get(), wheel, config, files); }
 
-  // The addresses at once, or after a while; empty on failure, which is in `waiting`.
+  // The addresses, at once or from the event loop; empty on failure, which `waiting` holds.
   Texts resolve(const std::string& host) {
     if (!resolver) make();
     waiting = std::make_unique<Waiting>();
@@ -161,13 +161,13 @@ class ResolverTest : public testing::Test {
   bool was_known = false;
 };
 
-TEST_F(ResolverTest, ALiteralIsItsOwnAnswer) {
+TEST_F(ResolverTest, ALiteralNeedsNoQuestion) {
   EXPECT_EQ(resolve("192.0.2.1"), Texts{"192.0.2.1"});
   EXPECT_EQ(resolve("2001:db8::1"), Texts{"2001:db8::1"});
   EXPECT_TRUE(dns->asked.empty());
 }
 
-TEST_F(ResolverTest, AsksForBothFamiliesAndAlternatesThem) {
+TEST_F(ResolverTest, AsksBothFamiliesAndAlternatesTheirAddresses) {
   dns->zones["a.test"] = {{"1.1.1.1", "1.1.1.2", "1.1.1.3"}, {"2600::1"}};
   EXPECT_EQ(resolve("a.test"), (Texts{"2600::1", "1.1.1.1", "1.1.1.2", "1.1.1.3"}));
   EXPECT_EQ(dns->asked["a.test"], 2);
@@ -180,8 +180,8 @@ TEST_F(ResolverTest, OneFamilyIsEnough) {
   EXPECT_EQ(resolve("v6.test"), Texts{"2600::1"});
 }
 
-TEST_F(ResolverTest, RemembersAnAnswerForItsTimeToLive) {
-  dns->zones["a.test"] = {{"1.1.1.1"}, {}, 0};  // 0 means the shortest, a second
+TEST_F(ResolverTest, KeepsAnAnswerForItsTtl) {
+  dns->zones["a.test"] = {{"1.1.1.1"}, {}, 0};  // raised to the minimum, 1 s
   resolve("a.test");
   resolve("a.test");
   EXPECT_TRUE(was_known);
@@ -192,7 +192,7 @@ TEST_F(ResolverTest, RemembersAnAnswerForItsTimeToLive) {
   EXPECT_FALSE(was_known);
 }
 
-TEST_F(ResolverTest, RemembersThatANameDoesNotExist) {
+TEST_F(ResolverTest, KeepsTheAnswerThatANameDoesNotExist) {
   EXPECT_EQ(resolve("none.test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
   EXPECT_EQ(resolve("none.test"), Texts{});
@@ -207,7 +207,7 @@ TEST_F(ResolverTest, ANameWithoutAddressesFails) {
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
 }
 
-TEST_F(ResolverTest, AServerThatFailsIsADnsFailure) {
+TEST_F(ResolverTest, AServerFailureIsDnsFailed) {
   dns->zones["broken.test"].error = DNS_ERR_SERVERFAILED;
   EXPECT_EQ(resolve("broken.test"), Texts{});
   EXPECT_TRUE(waiting->error.has_value());
@@ -221,14 +221,14 @@ TEST_F(ResolverTest, ASilentServerRunsIntoTheTimeout) {
   EXPECT_LT(wheel.now_ms() - start, 1500);
 }
 
-TEST_F(ResolverTest, ASlowServerIsWaitedForUntilTheTimeoutIsOver) {
+TEST_F(ResolverTest, WaitsForASlowServerUntilTheTimeout) {
   dns->zones["slow.test"] = {{"1.1.1.1"}, {"2600::1"}, 60, false, false, DNS_ERR_NONE, 8};
   const int64_t start = wheel.now_ms();
   EXPECT_EQ(resolve("slow.test").size(), 2U);
-  EXPECT_GT(wheel.now_ms() - start, 700);  // four of the five parts of a second are over
+  EXPECT_GT(wheel.now_ms() - start, 700);  // after four of the five questions
 }
 
-TEST_F(ResolverTest, ASilentFamilyDelaysTheOtherOnlyALittle) {
+TEST_F(ResolverTest, ASilentFamilyDelaysTheOtherBy50Ms) {
   dns->zones["a.test"] = {{"1.1.1.1"}, {}, 60, false, true};
   const int64_t start = wheel.now_ms();
   EXPECT_EQ(resolve("a.test"), Texts{"1.1.1.1"});
@@ -236,7 +236,7 @@ TEST_F(ResolverTest, ASilentFamilyDelaysTheOtherOnlyALittle) {
   EXPECT_LT(wheel.now_ms() - start, 400);
 }
 
-TEST_F(ResolverTest, LookupsOfOneNameShareTheQuestion) {
+TEST_F(ResolverTest, SimultaneousLookupsOfANameShareItsQuestions) {
   dns->zones["a.test"] = {{"1.1.1.1"}, {"2600::1"}};
   make();
   std::vector<std::unique_ptr<Waiting>> many;
@@ -250,7 +250,7 @@ TEST_F(ResolverTest, LookupsOfOneNameShareTheQuestion) {
   EXPECT_EQ(dns->asked["a.test"], 2);
 }
 
-TEST_F(ResolverTest, CancellingIsSafeFromInsideTheAnswer) {
+TEST_F(ResolverTest, LookupsMayBeCancelledInsideACallback) {
   dns->zones["a.test"] = {{"1.1.1.1"}, {}};
   make();
   Waiting first;
@@ -266,7 +266,7 @@ TEST_F(ResolverTest, CancellingIsSafeFromInsideTheAnswer) {
   EXPECT_EQ(second.calls, 0);
 }
 
-TEST_F(ResolverTest, MayBeDestroyedWhileItAsks) {
+TEST_F(ResolverTest, MayBeDestroyedDuringALookup) {
   dns->zones["slow.test"] = {{}, {}, 60, true, true};
   make();
   Waiting asking;
@@ -278,7 +278,7 @@ TEST_F(ResolverTest, MayBeDestroyedWhileItAsks) {
   EXPECT_EQ(asking.calls, 0);
 }
 
-TEST_F(ResolverTest, TheHostsFileComesFirstAndIsReadAgainWhenItChanges) {
+TEST_F(ResolverTest, TheHostsFileComesBeforeDnsAndIsReadAgainWhenItChanges) {
   write(files.hosts,
         "# comment\n127.0.0.1 localhost\n1.2.3.4\tBox.test alias # x\n2600::9 box.test\n");
   EXPECT_EQ(resolve("box.test"), (Texts{"2600::9", "1.2.3.4"}));
@@ -303,12 +303,12 @@ TEST_F(ResolverTest, StartsWithoutAUsableResolvConf) {
   EXPECT_EQ(resolve("192.0.2.1"), Texts{"192.0.2.1"});
 }
 
-TEST_F(ResolverTest, ANameThatCannotBeAskedForFails) {
+TEST_F(ResolverTest, ANameThatIsNoDnsNameFails) {
   EXPECT_EQ(resolve(std::string(64, 'x') + ".test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
 }
 
-TEST_F(ResolverTest, HoldsOnlySoManyNames) {
+TEST_F(ResolverTest, HoldsAtMost1024Names) {
   make();
   std::vector<std::unique_ptr<Waiting>> many;
   for (int i = 0; i < 1100; ++i) {
@@ -322,7 +322,7 @@ TEST_F(ResolverTest, HoldsOnlySoManyNames) {
   ASSERT_TRUE(until([&] { return many.front()->calls == 1; }));
   EXPECT_EQ(many.front()->reason(), Reason::dns_timeout);
   dns->zones["late.test"] = {{"1.1.1.1"}, {}};
-  EXPECT_EQ(resolve("late.test"), Texts{"1.1.1.1"});  // the old ones made room
+  EXPECT_EQ(resolve("late.test"), Texts{"1.1.1.1"});  // replaces an old entry
 }
 
 }  // namespace

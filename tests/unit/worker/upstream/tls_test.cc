@@ -11,7 +11,7 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
 HttpUrl url_of(const std::string& host) {
   HttpUrl url;
@@ -50,23 +50,23 @@ TEST_F(TlsTest, RefusesACaFileThatIsMissingOrHoldsNoCertificate) {
     EXPECT_EQ(made.error().reason, Reason::tls_failed);
     EXPECT_NE(made.error().detail.find(file), std::string::npos);
   }
-  EXPECT_EQ(ERR_peek_error(), 0U);  // nothing is left behind for the next user of the queue
+  EXPECT_EQ(ERR_peek_error(), 0U);  // the error queue is empty again
   std::filesystem::remove(path);
 }
 
-TEST_F(TlsTest, TakesTheSystemsAuthoritiesWithoutAFile) {
+TEST_F(TlsTest, UsesTheSystemsAuthoritiesWithoutACaFile) {
   config.ca_file.clear();
   EXPECT_TRUE(make_tls_context(config).has_value());
 }
 
-TEST_F(TlsTest, LeavesTheTwoKindsOfEndDistinguishable) {
+TEST_F(TlsTest, ReportsAnEndWithoutCloseNotify) {
   make("a.test");
   EXPECT_EQ(SSL_CTX_get_options(context.get()) & SSL_OP_IGNORE_UNEXPECTED_EOF, 0U);
   EXPECT_NE(SSL_CTX_get_options(context.get()) & SSL_OP_NO_RENEGOTIATION, 0U);
   EXPECT_EQ(SSL_CTX_get_min_proto_version(context.get()), TLS1_2_VERSION);
 }
 
-TEST_F(TlsTest, SendsItsNameToNamesOnly) {
+TEST_F(TlsTest, SendsSniForNamesOnly) {
   EXPECT_STREQ(SSL_get_servername(make("a.test").get(), TLSEXT_NAMETYPE_host_name), "a.test");
   EXPECT_EQ(SSL_get_servername(make("192.0.2.1").get(), TLSEXT_NAMETYPE_host_name), nullptr);
   EXPECT_EQ(SSL_get_servername(make("2001:db8::1").get(), TLSEXT_NAMETYPE_host_name), nullptr);
@@ -84,7 +84,7 @@ TEST_F(TlsTest, VerifiesEveryHostThatIsNotExempt) {
   EXPECT_FALSE(is_verified("a.test"));
 }
 
-TEST_F(TlsTest, TakesTheErrorQueueAsTextAndEmptiesIt) {
+TEST_F(TlsTest, TakesTheErrorQueueAsText) {
   EXPECT_EQ(take_tls_errors(), "");
   ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
   ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
@@ -94,10 +94,10 @@ TEST_F(TlsTest, TakesTheErrorQueueAsTextAndEmptiesIt) {
   EXPECT_EQ(take_tls_errors(), "");
 }
 
-TEST_F(TlsTest, KeepsNoSessionThatCannotBeResumed) {
+TEST_F(TlsTest, IgnoresAMissingSession) {
   TlsSessions sessions;
   const Ssl ssl = make("a.test");
-  sessions.keep(*ssl, "a.test");  // no handshake yet: no session
+  sessions.keep(TlsSession(SSL_get1_session(ssl.get())), "a.test");  // no handshake yet: no session
   const Ssl next = make("a.test");
   sessions.offer(*next, "a.test");
   EXPECT_EQ(SSL_get_session(next.get()), nullptr);

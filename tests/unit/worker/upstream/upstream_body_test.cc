@@ -1,5 +1,5 @@
-// How UpstreamConnection reads a body that is relayed unchanged: into pipes and no faster than the
-// sink has room, and how it notices one that is too slow.
+// How UpstreamConnection reads a body that is relayed unchanged: into pipes, only as far as the
+// sink has room, and how it detects a body that is too slow.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -15,16 +15,16 @@
 namespace streamgate {
 namespace {
 
-using namespace testing_peers;  // NOLINT: this file is about them
+using namespace testing_peers;  // NOLINT: used throughout
 
 constexpr size_t kPlenty = size_t{1} << 30U;
 
-// Takes a body as a client would: `room_left` bytes, then no more until it is given more.
+// Takes `room_left` bytes of a body, as a client does, then none until give_room().
 class Client final : public BodySink {
  public:
   size_t room() override {
     ++asked;
-    if (room_left == 0) connection->pause(PauseReason::client_full);
+    if (room_left == 0) connection->pause();
     return room_left;
   }
   Pipe* lend_pipe(uint64_t left) override {
@@ -47,7 +47,7 @@ class Client final : public BodySink {
   }
   void give_room(size_t bytes) {
     room_left = bytes;
-    connection->resume(PauseReason::client_full);
+    connection->resume();
   }
 
   UpstreamConnection* connection = nullptr;
@@ -85,7 +85,7 @@ class UpstreamBodyTest : public testing::TestWithParam<bool>, protected Connecti
 INSTANTIATE_TEST_SUITE_P(Ways, UpstreamBodyTest, testing::Bool(),
                          [](const auto& piped) { return piped.param ? "piped" : "copied"; });
 
-TEST_P(UpstreamBodyTest, ComesWholeAndInOrderAndTheConnectionIsKept) {
+TEST_P(UpstreamBodyTest, IsCompleteAndTheConnectionCanBeKept) {
   connect();
   peer().send(head(content.size()) + content);
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
@@ -99,7 +99,7 @@ TEST_P(UpstreamBodyTest, ComesWholeAndInOrderAndTheConnectionIsKept) {
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsThereIsRoom) {
+TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsTheSinkHasRoom) {
   config.idle_timeout = Milliseconds{5'000};
   connect();
   peer().send(head(content.size()));
@@ -111,7 +111,7 @@ TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsThereIsRoom) {
   EXPECT_EQ(10'000U, client.body.size());
   const int asked = client.asked;
   settle(base.get());
-  EXPECT_EQ(asked, client.asked);  // nothing turns while it waits
+  EXPECT_EQ(asked, client.asked);  // no polling during the pause
   for (size_t room = 1; !recorder.is_over(); room = room * 2 + 1) {
     client.give_room(room);
     ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
@@ -120,7 +120,7 @@ TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsThereIsRoom) {
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, ThatEndsEarlyIsTruncatedAndWhatCameIsHandedOn) {
+TEST_P(UpstreamBodyTest, ThatEndsEarlyIsPassedOnAndTruncated) {
   connect();
   peer().send(head(content.size()) + content.substr(0, 1'000'000));
   peer().close();
@@ -138,7 +138,7 @@ TEST_P(UpstreamBodyTest, ThatIsResetIsTruncated) {
   EXPECT_EQ(recorder.reason(), Reason::truncated_body);
 }
 
-TEST_P(UpstreamBodyTest, UntilCloseEndsWithTheConnection) {
+TEST_P(UpstreamBodyTest, WithoutLengthEndsWithTheConnection) {
   connect();
   peer().send("HTTP/1.1 200 OK\r\n\r\n" + content);
   peer().close();
@@ -148,8 +148,8 @@ TEST_P(UpstreamBodyTest, UntilCloseEndsWithTheConnection) {
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-// What follows the response would be taken for the answer to the next request.
-TEST_P(UpstreamBodyTest, WithSurplusBehindItIsTheConnectionsLast) {
+// Bytes after the response would be read as the answer to the next request.
+TEST_P(UpstreamBodyTest, FollowedByBytesMakesTheConnectionUnfit) {
   connect();
   peer().send(head(content.size()));
   ASSERT_TRUE(until([&] { return recorder.status == 200; }));
@@ -166,7 +166,7 @@ TEST_P(UpstreamBodyTest, WithSurplusBehindItIsTheConnectionsLast) {
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, ThatFallsSilentIsIdleButNotWhileTheClientTakesNothing) {
+TEST_P(UpstreamBodyTest, ThatStopsIsIdleExceptDuringAPause) {
   connect();
   peer().send(head(content.size()));
   ASSERT_TRUE(until([&] { return recorder.status == 200; }));
@@ -181,7 +181,7 @@ TEST_P(UpstreamBodyTest, ThatFallsSilentIsIdleButNotWhileTheClientTakesNothing) 
   EXPECT_EQ(2000U, client.body.size());
 }
 
-TEST_P(UpstreamBodyTest, ThatTricklesIsTooSlow) {
+TEST_P(UpstreamBodyTest, BelowTheMinimumRateIsTooSlow) {
   config.idle_timeout = Milliseconds{5'000};
   config.min_rate = 10'000;
   config.min_rate_window = Milliseconds{400};

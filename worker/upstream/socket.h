@@ -1,0 +1,89 @@
+// A connected, non-blocking socket to an upstream, or TLS on one. Its users do not know which: only
+// this class asks. Owns the descriptor and the SSL.
+//
+// Made by Dialer, which shakes hands; then a member of UpstreamConnection. worker/client/socket.h
+// is its counterpart for clients.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/unique_fd.h"
+#include "worker/loop/openssl.h"
+#include "worker/loop/pipe.h"
+
+namespace streamgate {
+
+class UpstreamSocket {
+ public:
+  // full: there may be more to read now. drained: there is no more now; wait until the socket is
+  // readable. closed: the upstream ended the connection in order. truncated: it ended TLS without
+  // close_notify. failed: the connection is broken.
+  enum class ReadEnd { full, drained, closed, truncated, failed };
+  struct ReadOutcome {
+    size_t bytes;
+    ReadEnd end;
+  };
+  // No bytes and not broken: wait until the socket is writable.
+  struct Written {
+    size_t bytes = 0;
+    bool is_broken = false;
+  };
+  enum class Handshake { done, wants_read, wants_write, failed };
+
+  UpstreamSocket() = default;  // not open
+  explicit UpstreamSocket(UniqueFd fd) : fd_(std::move(fd)) {}
+  UpstreamSocket(UpstreamSocket&&) noexcept = default;
+  UpstreamSocket& operator=(UpstreamSocket&& other) noexcept;  // closes what it held
+  ~UpstreamSocket() { close(TlsGoodbye::abrupt); }
+
+  int fd() const { return fd_.get(); }
+  bool is_open() const { return fd_.valid(); }
+  bool is_tls() const { return ssl_ != nullptr; }
+
+  // From now on the socket is TLS. `ssl` is set up for the socket's descriptor
+  // (worker/upstream/tls.h). Call shake_hands() until it is done; nothing else may be called
+  // before.
+  void start_tls(Ssl ssl) { ssl_ = std::move(ssl); }
+  Handshake shake_hands();
+  // Why shake_hands() failed: the fault of the certificate, else OpenSSL's errors. Call it at once.
+  std::string take_handshake_error() const;
+  // The session to resume in a later connection; null for a plain socket. TLS 1.3 sends it after
+  // the handshake, so ask after a response.
+  TlsSession session() const;
+
+  // Returns how many bytes to ask read() for when the receiver has `room` for so many, and sets how
+  // far OpenSSL reads ahead.
+  size_t prepare_read(size_t room);
+  // Reads at most `most` bytes to the beginning of `space`. TLS goes on to the end of the record as
+  // far as `space` reaches, so that OpenSSL keeps no bytes that no event would announce.
+  ReadOutcome read(std::span<char> space, size_t most);
+  // Moves at most `most` bytes into a pipe that is empty. Requires can_splice().
+  ReadOutcome splice_into(Pipe& pipe, size_t most);
+  bool can_splice() const { return !is_tls(); }
+  // OpenSSL holds bytes for which the socket will not become readable.
+  bool has_buffered() const;
+  // More has arrived than was read: bytes, or for a plain socket its end. Makes a system call only
+  // if the last read did not drain the socket.
+  bool has_unread() const;
+  // Processes the messages of TLS itself (tickets, key updates) on a readable socket that expects
+  // no data. True: nothing else has come. False: data, an end or an error, and always for a plain
+  // socket.
+  bool reads_only_tls_messages();
+
+  Written write(std::string_view bytes);
+
+  // Closes the descriptor; polite: after a close_notify. Does nothing if the socket is not open.
+  void close(TlsGoodbye goodbye);
+
+ private:
+  ReadOutcome read_records(std::span<char> space, size_t most);
+
+  UniqueFd fd_;
+  Ssl ssl_;               // null: plain
+  bool drained_ = false;  // the last read found the end of what the socket held
+};
+
+}  // namespace streamgate
