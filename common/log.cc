@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 
+#include "common/system_error.h"
 #include "common/unique_fd.h"
 
 namespace streamgate::log {
@@ -77,8 +76,7 @@ Result<void> open(const LogConfig& config) {
   if (config.error != "stderr") {
     file.reset(::open(config.error.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
     if (!file.valid()) {
-      return Error{Reason::internal,
-                   "cannot open the log " + config.error + ": " + std::strerror(errno)};
+      return system_error("cannot open the log " + config.error);
     }
   }
   sink().file = std::move(file);

@@ -13,6 +13,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/clock.h"
 #include "common/counters.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -46,9 +47,6 @@ struct alignas(64) Board {
 
 // One counter over all workers, living and gone. May be called by any process.
 uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots);
-
-// Milliseconds of CLOCK_MONOTONIC: the clock of every time in the scoreboard.
-int64_t monotonic_ms();
 
 // Bytes of a mapping with that many slots: a Board, and the slots behind it.
 size_t scoreboard_size(size_t slot_count);

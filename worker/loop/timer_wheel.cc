@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
-#include "common/scoreboard.h"
+#include "common/clock.h"
 
 namespace streamgate {
 Deadline::Deadline(TimerWheel& wheel, void* owner, Callback fired)
