@@ -18,7 +18,7 @@ namespace streamgate {
 
 using Milliseconds = std::chrono::milliseconds;
 
-// What a listener needs to speak TLS.
+// The TLS settings of a listener.
 struct ListenTls {
   std::string certificate;  // PEM file: the server's own, then the intermediate ones
   std::string key;          // PEM file, without a passphrase

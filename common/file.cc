@@ -24,7 +24,7 @@ std::string size_text(size_t bytes) {
 
 }  // namespace
 
-// In pieces: the size that stat tells is 0 for files of /proc, and may change meanwhile.
+// In pieces, not by the size of stat: that is 0 for files of /proc, and may change meanwhile.
 Result<std::string> read_start(int fd, size_t max_bytes) {
   std::string text;
   std::array<char, size_t{16} * 1024> piece;

@@ -11,7 +11,7 @@
 namespace streamgate {
 namespace {
 
-// Linux 6.3; a machine may insist on it (vm.memfd_noexec). Older headers do not know it.
+// MFD_NOEXEC_SEAL: since Linux 6.3, and not in older headers. vm.memfd_noexec may require it.
 constexpr unsigned kNoExecSeal = 0x0008U;
 
 }  // namespace

@@ -44,7 +44,7 @@ std::string_view name_of(WorkerState state) {
 }
 
 uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots) {
-  // A bound, because a master that was killed while it moved counters leaves the number odd.
+  // Bounded: a master that is killed while it moves counters leaves the number odd.
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const uint32_t before = board.retirements.load(std::memory_order_acquire);

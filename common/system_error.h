@@ -7,7 +7,7 @@
 
 namespace streamgate {
 
-// Reason::internal, `<what>: <text of errno>`.
+// Reason::internal; the detail is `<what>: <text of errno>`, as in `pipe: Too many open files`.
 Error system_error(std::string_view what);
 
 }  // namespace streamgate
