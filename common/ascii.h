@@ -21,7 +21,7 @@ constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && 
 
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  // Names of one length differ at once, or are nearly always spelled alike.
+  // Field names of equal length nearly always differ in the first byte or are equal in case too.
   if (a.empty()) return true;
   if (to_lower(a.front()) != to_lower(b.front())) return false;
   if (a == b) return true;
@@ -53,8 +53,8 @@ constexpr std::string_view trim(std::string_view text) {
   return text;
 }
 
-// Where the first of the `Stops` stands in `text`, from `from` on, or npos. For texts as short as
-// URLs and names: find_first_of() calls memchr for every byte.
+// The index of the first of the `Stops` in `text` at or after `from`, or npos. For short texts such
+// as URLs and names, where find_first_of() is slow: it calls memchr for every byte.
 template <char... Stops>
 constexpr size_t find_any(std::string_view text, size_t from = 0) {
   size_t i = from;
@@ -75,7 +75,7 @@ constexpr size_t find_any(std::string_view text, size_t from = 0) {
   return std::string_view::npos;
 }
 
-// Digits and nothing else; nullopt on an empty text, a sign, a blank or an overflow.
+// Digits only; nullopt if `text` is empty, has a sign or a blank, or overflows.
 inline std::optional<uint64_t> parse_uint(std::string_view text) {
   if (text.empty() || !is_digit(text.front())) return std::nullopt;
   uint64_t value = 0;

@@ -1,5 +1,5 @@
-// CHECK: a broken promise between our own functions ends the process, in release builds too: a dead
-// worker is respawned by the master, a confused one would leak streams.
+// CHECK: a broken invariant of our own ends the process, in release builds too. The master replaces
+// a dead worker; a worker that goes on in an invalid state could mix up streams.
 #pragma once
 
 namespace streamgate {

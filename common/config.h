@@ -1,6 +1,6 @@
-// The whole configuration as plain values. The defaults here are the documented defaults; the
-// loader (master/config_loader) fills it from YAML, and it is constant from then on. A module is
-// handed its own section, never the whole.
+// The whole configuration as plain values, with the documented defaults. The loader
+// (master/config/loader.h) fills it from YAML; it is constant from then on. Most modules are given
+// only their own section.
 #pragma once
 
 #include <chrono>
@@ -18,11 +18,11 @@ namespace streamgate {
 
 using Milliseconds = std::chrono::milliseconds;
 
-// What a listener needs to speak TLS.
+// The TLS settings of a listener.
 struct ListenTls {
-  std::string certificate;  // PEM file: the server's own first, then those that lead to the root
+  std::string certificate;  // PEM file: the server's own, then the intermediate ones
   std::string key;          // PEM file, without a passphrase
-  // What was in them. Read by the master while it still may, and never printed; empty before.
+  // The contents of both files. The master reads them before it drops privileges; never printed.
   std::string certificate_pem;
   std::string key_pem;
 
@@ -38,9 +38,9 @@ struct ListenConfig {
 
 struct DrainConfig {
   Milliseconds timeout{0};            // 0: as long as streams run
-  Milliseconds idle{5'000};           // how long an idle keep-alive connection may still ask
+  Milliseconds idle{5'000};           // how long an idle connection may still send a request
   Milliseconds stop_timeout{25'000};  // the bound for TERM
-  unsigned max_workers = 0;           // a reload waits while so many drain; 0: 8 for each worker
+  unsigned max_workers = 0;           // a reload waits while this many drain; 0: 8 for each worker
 
   bool operator==(const DrainConfig&) const = default;
 };
@@ -49,13 +49,13 @@ struct ClientConfig {
   Milliseconds header_timeout{10'000};       // from the first byte of a request head to its last
   Milliseconds keepalive_timeout{30'000};    // between two requests
   Milliseconds write_stall_timeout{30'000};  // a client that takes no byte for this long is cut
-  size_t min_rate = 1024;  // bytes per second, while there is something to take; 0: none
-  Milliseconds min_rate_window{60'000};  // over which it is averaged
+  size_t min_rate = 1024;  // bytes per second, while bytes wait for the client; 0: none
+  Milliseconds min_rate_window{60'000};  // over which min_rate is averaged
 
   bool operator==(const ClientConfig&) const = default;
 };
 
-// What to send upstream in a header that browsers would set.
+// The value to send upstream in a header that browsers set.
 struct HeaderPolicy {
   enum class Kind { target, browser, client, none, literal };
   Kind kind;
@@ -74,12 +74,12 @@ struct TlsConfig {
 
 struct UpstreamConfig {
   Milliseconds dns_timeout{5'000};
-  Milliseconds connect_timeout{5'000};      // per exchange, all addresses and the TLS handshake
+  Milliseconds connect_timeout{5'000};      // per attempt: all addresses and the TLS handshake
   Milliseconds first_byte_timeout{15'000};  // from the request sent to the response head complete
   Milliseconds idle_timeout{30'000};        // between two reads of a body
-  size_t min_rate = 0;  // of a body, bytes per second, while the client takes them; 0: none
-  Milliseconds min_rate_window{60'000};  // over which it is averaged
-  unsigned resume_attempts = 2;  // per exchange: asking again for the rest of a body that was cut
+  size_t min_rate = 0;  // of a body, bytes per second, while the client accepts it; 0: none
+  Milliseconds min_rate_window{60'000};  // over which min_rate is averaged
+  unsigned resume_attempts = 2;          // per exchange: requests for the rest of a truncated body
   unsigned max_redirects = 5;
   Milliseconds keepalive_idle{30'000};
   unsigned keepalive_per_origin = 64;    // idle connections kept, per worker and origin
@@ -110,7 +110,7 @@ struct CorsConfig {
 struct SecurityConfig {
   bool allow_all_private = false;      // allow_private: true
   std::vector<IpRange> allow_private;  // allow_private: [..]
-  std::vector<TargetPattern> allow;    // not empty: nothing else is allowed
+  std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
 
   bool operator==(const SecurityConfig&) const = default;
@@ -155,7 +155,7 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
-// `loopback` and `private` as blocks: what those words mean in trusted_proxies and allow_private.
+// The blocks that `loopback` and `private` mean in trusted_proxies and allow_private.
 const std::vector<IpRange>& loopback_ranges();
 const std::vector<IpRange>& private_ranges();
 

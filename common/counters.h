@@ -1,6 +1,6 @@
-// What a worker counts: one table, indexed by Counter, in which each counter has its name, its help
-// text and its label. The status file, the handover to another program and total_of() follow from
-// it.
+// The counters of a worker: one table, indexed by Counter, in which each counter has its name, its
+// help text and its label. The status file, the handover to another program and total_of() follow
+// from it.
 //
 // A counter only grows. Names are stable: another version of the program finds a counter by them.
 #pragma once

@@ -1,6 +1,5 @@
-// Everything a worker inherits across fork(). What crosses the fork is a field here, or it does not
-// cross. Built by the master, read by the worker; the descriptors stay the master's as well, each
-// process closing its own copy.
+// Everything that a worker is given across fork(). A value that must cross becomes a field here.
+// The master fills it, the worker reads it. Each process closes its own copies of the descriptors.
 #pragma once
 
 #include <array>
@@ -21,7 +20,7 @@ struct ListenSocket {
   std::optional<ListenTls> tls;  // with the files' contents; none: plain
 };
 
-// Encrypts the session tickets that TLS clients bring back, to whichever worker: a name, and a key
+// Encrypts the session tickets of TLS clients, which may come back to any worker: a name, and a key
 // each for HMAC and AES. Random, one per generation.
 using TicketKey = std::array<unsigned char, 80>;
 
@@ -33,18 +32,19 @@ struct Heritage {
   uint64_t generation = 0;
   std::span<Slot> slots;  // the whole scoreboard: for limits that hold over all workers
   const std::atomic<bool>* service_stopping = nullptr;  // shared memory: the whole service stops
-  const Board* board = nullptr;                         // with `slots`: what total_of() sums
+  const Board* board = nullptr;                         // with `slots`: for total_of()
   int lifeline_fd = -1;  // read end; EOF means the master is gone: drain and exit
 };
 
 // Exit codes of a worker that the master tells apart.
 constexpr int kExitClean = 0;
-constexpr int kExitCannotStart = 78;  // EX_CONFIG: respawning at once would not help
+constexpr int kExitCannotStart = 78;  // EX_CONFIG: a new worker would fail too
 
 // Signals the master sends to a worker.
-//   SIGQUIT  drain: no new connections, finish what runs, exit 0
-//   SIGTERM  the same: a TERM to the whole process group must not cut what the master lets finish
-//   SIGINT   leave now: cut what runs, exit 0
+//   SIGQUIT  drain: no new connections, finish running exchanges, exit 0
+//   SIGTERM  the same, so that a TERM to the whole process group does not cut exchanges that the
+//            master lets finish
+//   SIGINT   cut running exchanges, exit 0
 //   SIGUSR1  reopen log files
 //   SIGUSR2  log every live exchange
 

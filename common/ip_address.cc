@@ -10,8 +10,8 @@ namespace streamgate {
 
 namespace {
 
-// Four decimal numbers without leading zeros, as inet_pton takes them; for every host of a URL, so
-// without its detour over a terminated copy.
+// Four decimal numbers without leading zeros, as inet_pton accepts them. Not inet_pton itself: it
+// needs a NUL-terminated copy, and this runs for the host of every URL.
 std::optional<IpAddress> parse_v4(std::string_view text) {
   IpAddress address;
   size_t at = 0;
@@ -33,7 +33,7 @@ std::optional<IpAddress> parse_v4(std::string_view text) {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (const auto v4 = parse_v4(text)) return v4;
-  // All others have a colon; most texts that come here are names.
+  // An IPv6 address has a colon. Most texts are names and have none.
   if (text.find(':') == std::string_view::npos) return std::nullopt;
   char buffer[INET6_ADDRSTRLEN + 1];
   if (text.empty() || text.size() >= sizeof buffer) return std::nullopt;
@@ -74,7 +74,7 @@ Error bad_range(std::string_view text) {
                                    "port (127.0.0.1:8081)"};
 }
 
-// Cuts a port off: `[v6]:port`, `v4:port`, `[v6]`, or nothing to cut.
+// Moves the port from `text` to `port`: `[v6]:port`, `v4:port`, `[v6]`, or a text without a port.
 bool split_port(std::string_view& text, std::string_view& port) {
   if (text.starts_with('[')) {
     const size_t end = text.find(']');

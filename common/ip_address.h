@@ -1,5 +1,4 @@
-// IP addresses and ranges as plain values: parse, print, compare, contain. No name is ever
-// resolved.
+// IP addresses and ranges as plain values: parse, print, compare, contain. Names are not resolved.
 #pragma once
 
 #include <array>
@@ -25,8 +24,7 @@ struct IpAddress {
 };
 
 // An address block, and optionally one port: `10.0.0.0/8`, `fd00::/8`, `127.0.0.1`,
-// `127.0.0.1:8081`,
-// `[::1]:8081`. The words `loopback` and `private` are expanded by parse_ip_ranges.
+// `127.0.0.1:8081`, `[::1]:8081`.
 struct IpRange {
   IpAddress address;
   unsigned prefix_bits = 32;
@@ -35,7 +33,7 @@ struct IpRange {
   bool operator==(const IpRange&) const = default;
   bool contains(const IpAddress& candidate) const;
   bool contains(const IpAddress& candidate, uint16_t candidate_port) const;
-  static Result<IpRange> parse(std::string_view text);  // bad_request with a sentence on failure
+  static Result<IpRange> parse(std::string_view text);  // on failure bad_request with a sentence
   std::string to_string() const;
 };
 

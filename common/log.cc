@@ -5,17 +5,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <ctime>
 
+#include "common/system_error.h"
 #include "common/unique_fd.h"
 
 namespace streamgate::log {
 namespace {
 
-// The one mutable global of the program: a log that had to be passed around would not be called.
+// The only mutable global of the program: every function may log without being given a log.
 struct Sink {
   UniqueFd file;  // not valid: stderr
   LogLevel level = LogLevel::info;
@@ -26,7 +25,7 @@ Sink& sink() {
   return the_sink;
 }
 
-// The bytes that may stand in a value without quotes.
+// The bytes that need no quotes.
 constexpr std::array<bool, 256> kIsPlain = [] {
   std::array<bool, 256> plain{};
   for (int c = '!'; c < 0x7f; ++c)
@@ -77,8 +76,7 @@ Result<void> open(const LogConfig& config) {
   if (config.error != "stderr") {
     file.reset(::open(config.error.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
     if (!file.valid()) {
-      return Error{Reason::internal,
-                   "cannot open the log " + config.error + ": " + std::strerror(errno)};
+      return system_error("cannot open the log " + config.error);
     }
   }
   sink().file = std::move(file);
@@ -168,7 +166,7 @@ std::string redact(std::string_view url) {
 std::string_view time_text() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  // A busy worker writes many lines a second: the calendar part is worked out once for each second.
+  // A busy worker writes many lines a second: the calendar part is computed once a second.
   static time_t written_second = -1;
   static char text[] = "0000-00-00T00:00:00.000Z";
   constexpr size_t kMillisecondsAt = 20;
@@ -176,7 +174,7 @@ std::string_view time_text() {
     tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
     std::strftime(text, kMillisecondsAt, "%Y-%m-%dT%H:%M:%S", &parts);
-    text[kMillisecondsAt - 1] = '.';  // strftime has put its zero there
+    text[kMillisecondsAt - 1] = '.';  // in place of the NUL of strftime
     written_second = now.tv_sec;
   }
   auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);

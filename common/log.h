@@ -1,7 +1,7 @@
 // The event log: one line per event, `<time> <level> <event> key=value ...`. The event name is
-// stable and the text never contains data. error: somebody was not served because of us; warn:
-// recovered, or the upstream's fault; info: life of processes and configuration; debug: steps of
-// exchanges.
+// stable; data is in the values only. Levels: error, the proxy failed to serve someone; warn,
+// recovered, or an upstream failed; info, processes start and end, the configuration changes;
+// debug, the steps of exchanges.
 //
 // One log per process. The master opens it; workers inherit the descriptor across fork.
 #pragma once
@@ -31,7 +31,8 @@ struct Field {
 
 using Fields = std::initializer_list<Field>;
 
-// Opens (or reopens, after a rotation) what the configuration names. On failure the old one stays.
+// Opens the file of the configuration, or opens it again after a rotation. On failure the previous
+// log stays in use.
 Result<void> open(const LogConfig& config);
 bool enabled(LogLevel level);
 bool goes_to_stderr();
@@ -41,17 +42,17 @@ void info(std::string_view event, Fields fields = {});
 void warn(std::string_view event, Fields fields = {});
 void error(std::string_view event, Fields fields = {});
 
-// `value` as it stands in a line: quoted if it holds a blank, a quote or `=`; control bytes, quotes
-// and bytes above 0x7e escaped, so that one event is always one line.
+// `value` as it is written to a line: quoted if it has a blank, a quote or `=`; control bytes,
+// quotes and bytes above 0x7e are escaped, so that an event is always one line.
 std::string quote(std::string_view value);
 void append_quoted(std::string_view value, std::string& out);
 bool needs_quotes(std::string_view value);
 
-// A URL without its secrets: userinfo removed, the values of its query replaced by `*`.
+// A URL without its secrets: `*` replaces the userinfo and the values of the query.
 std::string redact(std::string_view url);
 void append_redacted(std::string_view url, std::string& out);
 
-// Now, as `2026-01-02T03:04:05.678Z`. Valid until the next call.
+// The current time, as `2026-01-02T03:04:05.678Z`. Valid until the next call.
 std::string_view time_text();
 
 }  // namespace streamgate::log

@@ -1,4 +1,4 @@
-// An anonymous file that lives in memory: what a program hands over to the one that replaces it.
+// An anonymous file in memory, which a program hands over to the program that replaces it.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,10 @@ namespace streamgate {
 
 // Empty, close-on-exec, never executable. `name` shows in /proc only.
 Result<UniqueFd> make_memory_file(const char* name);
-// The same with a text in it.
+// The same, with `text` as its content.
 Result<UniqueFd> make_memory_file(const char* name, std::string_view text);
 
-// The whole of it, from its beginning wherever its offset stands; an error if it cannot be read or
-// holds more than `most_bytes`.
+// read_file() (common/file.h) of a memory file.
 Result<std::string> read_memory_file(int file, size_t most_bytes);
 
 }  // namespace streamgate

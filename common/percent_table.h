@@ -15,19 +15,19 @@ namespace streamgate {
 
 struct PercentEntry {
   char text[3];
-  // The low two bits: how many bytes of `text` count (1 or 3). The others: ByteClass flags.
+  // The low two bits: how many bytes of `text` are used (1 or 3). The others: ByteClass flags.
   uint8_t size_and_class;
 };
 static_assert(sizeof(PercentEntry) == 4);
 
-// What a run of bytes contained, or-ed together while it is encoded.
+// Which kinds of bytes a text has, or-ed together while it is encoded.
 enum ByteClass : uint8_t {
   kColonByte = 4,
   kSlashByte = 8,
   kQueryOrFragmentByte = 16,
-  kIllegalByte = 32,     // may not stand in a URI (RFC 3986 appendix A), control bytes included
+  kIllegalByte = 32,     // not allowed in a URI (RFC 3986 appendix A), control bytes included
   kControlByte = 64,     // 0x00 to 0x1f and 0x7f
-  kSlashDotBytes = 128,  // a slash that a dot follows: never in the table, only percent_encode_to
+  kSlashDotBytes = 128,  // a slash followed by a dot: set by percent_encode_to, never in the table
 };
 
 constexpr bool is_unreserved(unsigned char c) {
@@ -66,7 +66,7 @@ inline const PercentEntry& percent_entry(char c) {
 }
 
 #ifdef __SSE2__
-// A bit for each of the 16 bytes that is unreserved.
+// One bit for each of the 16 bytes: set if the byte is unreserved.
 inline unsigned unreserved_mask(__m128i bytes) {
   const auto is_within = [](__m128i values, char first, char size) {
     const __m128i offset = _mm_sub_epi8(values, _mm_set1_epi8(first));
@@ -82,7 +82,7 @@ inline unsigned unreserved_mask(__m128i bytes) {
 }
 #endif
 
-// What percent_encode_to needs at its destination: it stores up to 16 bytes at a time.
+// The bytes that percent_encode_to needs at its destination: it stores up to 16 at a time.
 constexpr size_t percent_encoded_bound(size_t size) { return 3 * size + 16; }
 
 // Encodes one text; see percent_encode_to().
@@ -91,7 +91,7 @@ struct PercentEncoder {
   const char* const end;
   char* to;
   unsigned seen = 0;                    // ByteClass flags
-  const char* query_or_fragment = end;  // where the first `?` or `#` stands
+  const char* query_or_fragment = end;  // the first `?` or `#`
 
   PercentEncoder(std::string_view text, char* destination)
       : from(text.data()), end(from + text.size()), to(destination) {}
@@ -123,8 +123,8 @@ struct PercentEncoder {
   }
 
 #ifdef __SSE2__
-  // Nearly all bytes of file names are copied as they are. 16 are copied and judged in one step;
-  // what stands behind a reserved one of them is copied again, three bytes further on.
+  // Nearly all bytes of file names are unreserved. 16 bytes are copied and checked in one step; the
+  // bytes after a reserved one are copied again, behind its three bytes.
   void encode_blocks() {
     while (left() >= 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
@@ -146,7 +146,7 @@ struct PercentEncoder {
     }
   }
 
-  // The last 1 to 15 bytes, in one step too, from two words: nothing behind the end may be read.
+  // The last 1 to 15 bytes, in one step too, from two words: bytes after the end are not read.
   void encode_tail() {
     size_t size = left();
     uint64_t low = 0;
@@ -194,7 +194,7 @@ struct PercentEncoder {
     std::memcpy(to + 8, &high, 8);
   }
 
-  // The next `bytes` (1 to 15) of them are done.
+  // Drops the next `bytes` (1 to 15) of them.
   static void shift_out(size_t bytes, uint64_t& low, uint64_t& high) {
     if (bytes < 8) {
       low = low >> 8 * bytes | high << (64 - 8 * bytes);
@@ -207,8 +207,8 @@ struct PercentEncoder {
 #endif
 };
 
-// Encodes `text` to `to`, where percent_encoded_bound bytes must be free. Returns the end of what
-// was written and adds the ByteClass flags of all bytes to `classes`.
+// Encodes `text` to `to`, where percent_encoded_bound bytes must be free. Returns the end of the
+// encoded text and adds the ByteClass flags of all bytes to `classes`.
 inline char* percent_encode_to(std::string_view text, char* to, unsigned& classes) {
   PercentEncoder encoder(text, to);
   encoder.encode();

@@ -18,7 +18,7 @@ struct Error {
   std::string detail = {};         // for the log only: may name addresses, files and other URLs
   std::string client_detail = {};  // for the client too, which sees it in the error's JSON body
 
-  // An error whose text may go to the client: about the client's own request and nothing else.
+  // An error whose text may go to the client: about the client's own request only.
   static Error for_client(Reason reason, std::string text) { return {reason, text, text}; }
 };
 

@@ -4,24 +4,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <ctime>
 #include <new>
 #include <string>
 #include <utility>
 
 #include "common/check.h"
 #include "common/memory_file.h"
+#include "common/system_error.h"
 
 namespace streamgate {
 namespace {
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");
 
-Error failed() {
-  return {Reason::internal, std::string("cannot map the scoreboard: ") + std::strerror(errno)};
-}
+Error cannot_map() { return system_error("cannot map the scoreboard"); }
 
 uint64_t sum(Counter counter, const Board& board, std::span<const Slot> slots) {
   uint64_t total = board.retired[counter].load(std::memory_order_relaxed);
@@ -48,7 +44,7 @@ std::string_view name_of(WorkerState state) {
 }
 
 uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots) {
-  // A bound, because a master that was killed while it moved counters leaves the number odd.
+  // Bounded: a master that is killed while it moves counters leaves the number odd.
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const uint32_t before = board.retirements.load(std::memory_order_acquire);
@@ -60,19 +56,13 @@ uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slo
   return sum(counter, board, slots);
 }
 
-int64_t monotonic_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
 size_t scoreboard_size(size_t slot_count) { return sizeof(Board) + slot_count * sizeof(Slot); }
 
 Result<Scoreboard> Scoreboard::create(size_t slot_count) {
   auto file = make_memory_file("streamgate-scoreboard");
   if (!file) return file.error();
   if (::ftruncate(file->get(), static_cast<off_t>(scoreboard_size(slot_count))) != 0) {
-    return failed();
+    return cannot_map();
   }
   auto scoreboard = adopt(*std::move(file), slot_count);
   if (!scoreboard) return scoreboard;
@@ -84,12 +74,12 @@ Result<Scoreboard> Scoreboard::create(size_t slot_count) {
 Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
   struct stat info {};
   const size_t size = scoreboard_size(slot_count);
-  if (::fstat(file.get(), &info) != 0) return failed();
+  if (::fstat(file.get(), &info) != 0) return cannot_map();
   if (std::cmp_less(info.st_size, size)) {
     return Error{Reason::internal, "the scoreboard is smaller than its slots"};
   }
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return failed();
+  if (memory == MAP_FAILED) return cannot_map();
   return Scoreboard(std::move(file), memory, slot_count);
 }
 

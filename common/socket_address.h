@@ -38,8 +38,9 @@ class SocketAddress {
   socklen_t length_ = 0;
 };
 
-// Whether the kernel would refuse to listen on both at once: the same address, or a wildcard and an
-// address of its family on one port (IPv6 sockets are V6ONLY here). Port 0 overlaps nothing.
+// Whether the kernel refuses to listen on both at once: they are equal, or one is the wildcard of
+// the other's family and the ports are equal (IPv6 sockets are V6ONLY here). Port 0 overlaps
+// nothing.
 bool overlap(const SocketAddress& a, const SocketAddress& b);
 
 }  // namespace streamgate

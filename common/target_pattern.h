@@ -1,6 +1,6 @@
 // One entry of security.allow, security.deny or upstream.tls.insecure_hosts: a host name, a suffix
-// (`*.example.com`: any name below it, not itself), an address or a block, each with an optional
-// port, or a port alone (`*:8080`).
+// (`*.example.com`: any name below example.com, not example.com itself), an address or a block,
+// each with an optional port, or a port alone (`*:8080`).
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,10 @@ struct TargetPattern {
 
   bool operator==(const TargetPattern&) const = default;
 
-  // Judges a name (lower case, no trailing dot) and port, before any address is known. A range
+  // Checks a name (lower case, no trailing dot) and port, before its addresses are known. A range
   // never matches a name.
   bool matches_host(std::string_view host, uint16_t candidate_port) const;
-  // Judges a resolved address. Only a range matches here.
+  // Checks a resolved address. Only a range matches an address.
   bool matches_address(const IpAddress& address, uint16_t candidate_port) const;
 
   static Result<TargetPattern> parse(std::string_view text);

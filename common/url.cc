@@ -13,8 +13,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kLongestHost = 253;  // RFC 1035 2.3.4, without the root's length byte
-constexpr size_t kLongestLabel = 63;
+constexpr size_t kMaxHostBytes = 253;  // RFC 1035 2.3.4, without the root's length byte
+constexpr size_t kMaxLabelBytes = 63;
 
 // RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) in front of a colon. npos if there is
 // none.
@@ -33,7 +33,7 @@ void append_encoded_byte(char c, std::string& out) {
   out.append(entry.text, entry.size_and_class & 3);
 }
 
-// Copies `text`, with the bytes that may not stand in a URI as %XX.
+// Appends `text`, with the bytes that are not allowed in a URI as %XX.
 void append_legal(std::string_view text, std::string& out) {
   size_t copied = 0;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -51,9 +51,8 @@ void remove_last_segment(std::string& out, size_t path_start) {
   out.resize(slash == std::string::npos || slash < path_start ? path_start : slash);
 }
 
-// Appends `path`, which is empty or begins with a slash, without its dot segments. `path_start` is
-// where the whole path begins in `out`. If this is the path's `end`, a last dot segment leaves its
-// slash behind.
+// Appends `path`, which is empty or begins with a slash, without its dot segments. The whole path
+// begins at `path_start` in `out`. At the end of a path, a last dot segment keeps its slash.
 enum class PathPart { directory, end };
 void append_segments(std::string_view path, PathPart part, size_t path_start, std::string& out) {
   while (!path.empty()) {
@@ -100,7 +99,7 @@ void append_merged_path(const UriParts& base, std::string_view path, std::string
   }
   const size_t path_start = out.size();
   if (slash != base.path.npos) {
-    // The directory part may only begin with a slash here; a rootless base has no host to ask.
+    // append_segments() needs a leading slash; only a base without a host has a path without one.
     const std::string_view directory = base.path.substr(0, slash);
     if (!directory.empty() && directory.front() != '/') {
       std::string merged(base.path.substr(0, slash + 1));
@@ -127,24 +126,24 @@ void append_query(std::string_view query, std::string& out) {
 
 Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
-// A dotted quad without leading zeros; inet_pton takes nothing else.
+// A dotted quad without leading zeros.
 bool is_dotted_quad(const std::string& host) {
   const auto address = IpAddress::parse(host);
   return address && address->is_v4;
 }
 
-// Null if `host` (lower case, no trailing dot) is a name we can ask DNS for, or an IPv4 address in
-// its one canonical spelling; else the rule it breaks.
+// Null if `host` (lower case, no trailing dot) is a name that can be looked up, or an IPv4 address
+// in its canonical form; else the rule it breaks.
 const char* find_host_problem(const std::string& host) {
   if (host.empty()) return "the host is empty";
-  if (host.size() > kLongestHost) return "the host is longer than 253 bytes";
+  if (host.size() > kMaxHostBytes) return "the host is longer than 253 bytes";
   size_t label_start = 0;
   bool label_is_number = true;
   for (size_t i = 0; i < host.size(); ++i) {
     const char c = host[i];
     if (c == '.') {
       if (i == label_start) return "the host has an empty label";
-      if (i - label_start > kLongestLabel) return "a label of the host is longer than 63 bytes";
+      if (i - label_start > kMaxLabelBytes) return "a label of the host is longer than 63 bytes";
       label_start = i + 1;
       label_is_number = true;
       continue;
@@ -155,9 +154,10 @@ const char* find_host_problem(const std::string& host) {
     }
   }
   if (host.size() == label_start) return "the host has an empty label";
-  if (host.size() - label_start > kLongestLabel)
+  if (host.size() - label_start > kMaxLabelBytes)
     return "a label of the host is longer than 63 bytes";
-  // Anything that ends in a number is an IPv4 address to somebody's inet_aton (127.1, 0x7f.1).
+  // Some implementations of inet_aton read a host that ends in a number as an IPv4 address (127.1,
+  // 0x7f.1).
   const bool is_hexadecimal = host.compare(label_start, 2, "0x") == 0;
   if ((label_is_number || is_hexadecimal) && !is_dotted_quad(host)) {
     return "a numeric host must be a plain dotted quad";
@@ -165,7 +165,7 @@ const char* find_host_problem(const std::string& host) {
   return nullptr;
 }
 
-// The canonical text of an IPv6 address (RFC 5952 as inet_ntop writes it); zones are refused.
+// The canonical text of an IPv6 address (RFC 5952, as inet_ntop writes it); zones are refused.
 std::optional<std::string> canonical_ipv6(std::string_view text) {
   char spelled[INET6_ADDRSTRLEN];
   if (text.size() >= sizeof spelled) return std::nullopt;

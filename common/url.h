@@ -1,6 +1,5 @@
-// RFC 3986 references: split, resolve, percent-encode. Pure text; nothing is ever decoded or
-// normalised except where a function says so, because signed upstream URLs are compared byte for
-// byte.
+// RFC 3986 references: split, resolve, percent-encode. Text in, text out. Nothing is decoded or
+// normalised unless the function says so, because upstreams compare signed URLs byte for byte.
 #pragma once
 
 #include <cstdint>
@@ -24,36 +23,35 @@ struct UriParts {
   bool has_fragment = false;
 };
 
-// Splits any text; never fails. A scheme is recognised by its grammar, not by a colon alone.
+// Splits any text; never fails. A scheme is recognised by its grammar (RFC 3986 3.1), not by a
+// colon alone.
 UriParts split_uri(std::string_view text);
 
-// RFC 3986 5.2.2, strict, into `out` (appended). Bytes that may not stand in a URI (blanks,
-// controls, quotes, `<>\^`{|}`, bytes above 0x7e) are percent-encoded; everything else stays as it
-// is, a lone
-// `%` included. The fragment is kept if `reference` has one.
+// RFC 3986 5.2.2, strict; appends to `out`. Bytes that are not allowed in a URI (blanks, controls,
+// quotes, `<>\^`{|}`, bytes above 0x7e) are percent-encoded; all others stay as they are, a `%`
+// that begins no escape included. The fragment is kept if `reference` has one.
 void resolve_reference(const UriParts& base, std::string_view reference, std::string& out);
 
-// Everything except `A-Z a-z 0-9 - . _ ~` as %XX with upper-case hex: what stands behind `?url=`.
+// All bytes except `A-Z a-z 0-9 - . _ ~` as %XX with upper-case hex: the form of `?url=`.
 void percent_encode(std::string_view text, std::string& out);
 
-// Decodes each %XX exactly once; a `%` that no two hex digits follow, and `+`, stay as they are.
+// Decodes each %XX exactly once. `+`, and a `%` without two hex digits after it, stay as they are.
 std::string percent_decode(std::string_view text);
 
-// An upstream URL that has passed every rule about form: http or https, no userinfo, a host that is
-// a name or a canonical address literal, a port of 1 to 65535, no fragment, no control byte
-// anywhere.
+// An upstream URL of valid form: http or https, no userinfo, a host that is a name or a canonical
+// address literal, a port of 1 to 65535, no fragment, no control byte.
 struct HttpUrl {
   bool is_https = false;
   std::string host;           // lower case; no brackets, no trailing dot
   bool host_is_ipv6 = false;  // printed with brackets
   uint16_t port = 80;
-  std::string path_and_query;  // begins with `/`, as it goes onto the wire
+  std::string path_and_query;  // begins with `/`; as it is sent
 
   std::string_view scheme() const { return is_https ? "https" : "http"; }
   std::string authority() const;           // host, and the port if it is not the scheme's own
   std::string origin() const;              // scheme://authority
   std::string to_string() const;           // origin and path_and_query
-  void append_to(std::string& out) const;  // to_string(), for a string that has its memory
+  void append_to(std::string& out) const;  // appends to_string()
   std::string_view path() const;           // path_and_query up to `?`
 
   bool operator==(const HttpUrl&) const = default;

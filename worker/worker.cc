@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/scoreboard.h"
 #include "worker/client/tls_server.h"

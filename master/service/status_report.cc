@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 #include <utility>
 
 #include "common/log.h"
@@ -140,12 +139,6 @@ Outcome status_outcome(std::string_view text, std::string_view line) {
   out.started_us = number_or_zero<int64_t>(status_value(text, line, "started_us"));
   out.problem = status_value(text, line, "reason").value_or("");
   return out;
-}
-
-int64_t monotonic_us() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
 
 }  // namespace streamgate

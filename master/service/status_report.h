@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/scoreboard.h"
 
 namespace streamgate {
@@ -55,8 +56,5 @@ std::optional<std::string> status_value(std::string_view text, std::string_view 
                                         std::string_view key);
 // The outcome of that name; one that never was if the text does not tell.
 Outcome status_outcome(std::string_view text, std::string_view line);
-
-// CLOCK_MONOTONIC in microseconds, as in `started_us`.
-int64_t monotonic_us();
 
 }  // namespace streamgate

@@ -1,5 +1,5 @@
-// What the rules of one live-playlist request cost, one by one, without sockets: the share of a
-// request's CPU time that is our own code, and the first place to look when it grows.
+// The cost of each rule of one live-playlist request, without sockets: the part of a request's CPU
+// time that is our own code. Look here first when that time grows.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
@@ -106,7 +106,7 @@ void write_client_head(benchmark::State& state) {
 }
 BENCHMARK(write_client_head);
 
-// Written in pieces of 64 KiB, as an upstream connection hands them on.
+// Written in pieces of 64 KiB, as an upstream connection delivers them.
 void rewrite_playlist(benchmark::State& state) {
   constexpr size_t kPiece = size_t{64} * 1024;
   const std::string text = playlist(state.range(0));

@@ -1,5 +1,5 @@
-// Runs a fuzz target over the files of the folders given: every seed and every past crash, as an
-// ordinary test. Fails if there is nothing to run.
+// Runs a fuzz target on every file of the given folders: all seeds and past crashes, as an ordinary
+// test. Fails if there are no files.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

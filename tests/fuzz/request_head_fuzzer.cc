@@ -1,5 +1,5 @@
-// The outcome of a request head must not depend on how the network cut its bytes, and what is
-// accepted must hold what its header promises.
+// The outcome of a request head must not depend on how the network splits its bytes, and an
+// accepted head must keep the promises of request_head_parser.h.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,7 +13,7 @@ namespace {
 using streamgate::LimitsConfig;
 using streamgate::RequestHeadParser;
 
-constexpr size_t kLongestByteByByte = 8192;
+constexpr size_t kMaxSizeByteByByte = 8192;
 
 void check_accepted(const RequestHeadParser& parser, size_t size, std::string_view bytes) {
   CHECK(size <= bytes.size() && bytes.substr(0, size).ends_with("\r\n\r\n"));
@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const std::string whole = outcome_of(bytes, {size});
   CHECK(outcome_of(bytes, {size / 3, size / 2, size}) == whole);
-  if (size > kLongestByteByByte) return 0;
+  if (size > kMaxSizeByteByByte) return 0;
   std::vector<size_t> every;
   for (size_t end = 0; end <= size; ++end) every.push_back(end);
   CHECK(outcome_of(bytes, every) == whole);

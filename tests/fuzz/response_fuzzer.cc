@@ -1,5 +1,5 @@
-// The outcome of an upstream's answer must not depend on how the network cut its bytes. The first
-// byte chooses the method that was asked with.
+// The outcome of an upstream's response must not depend on how the network splits its bytes. The
+// first byte of the input chooses the method of the request.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,9 +15,9 @@ using streamgate::Method;
 using streamgate::ResponseParser;
 using ItemKind = streamgate::ResponseParser::ItemKind;
 
-constexpr size_t kLongestByteByByte = 16'384;
+constexpr size_t kMaxSizeByteByByte = 16'384;
 
-// Pulls what is there; true: the parser wants more.
+// Takes all items of `bytes`; true if the parser wants more bytes.
 bool pull(ResponseParser& parser, std::string_view bytes, std::string& outcome) {
   while (true) {
     const auto item = parser.next(bytes);
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::string whole = outcome_of(bytes, {bytes.size()}, method);
   CHECK(outcome_of(bytes, {bytes.size() / 3, bytes.size() / 2, bytes.size()}, method) == whole);
-  if (size > kLongestByteByByte) return 0;
+  if (size > kMaxSizeByteByByte) return 0;
   std::vector<size_t> every;
   for (size_t end = 0; end <= bytes.size(); ++end) every.push_back(end);
   CHECK(outcome_of(bytes, every, method) == whole);

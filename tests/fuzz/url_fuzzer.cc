@@ -1,4 +1,4 @@
-// Any text through every function of common/url. Input: a base, a newline, a reference.
+// Runs every function of common/url on any text. Input: a base, a newline, a reference.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,4 +1,4 @@
-// A message head as tests look at it.
+// A message head for tests: they look up fields by name, in any order.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,7 +12,6 @@
 
 namespace streamgate {
 
-// One head as its first line and its fields, so that tests speak about fields and not about order.
 struct ReadHead {
   std::string first_line;
   std::vector<std::pair<std::string, std::string>> fields;

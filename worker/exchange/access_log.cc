@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 
 #include "common/log.h"
+#include "common/system_error.h"
 
 namespace streamgate {
 namespace {
@@ -48,8 +47,7 @@ Result<void> AccessLog::open() {
   if (config_.access == "stderr" || config_.access == "off") return {};
   UniqueFd file(::open(config_.access.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!file.valid()) {
-    return Error{Reason::internal,
-                 "cannot open the log " + config_.access + ": " + std::strerror(errno)};
+    return system_error("cannot open the log " + config_.access);
   }
   flush();
   file_ = std::move(file);

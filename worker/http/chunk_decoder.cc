@@ -7,8 +7,8 @@
 namespace streamgate {
 namespace {
 
-constexpr unsigned kMostDigits = 15;  // below 2^60: no sum of sizes can wrap
-constexpr size_t kMostOverheadBytes = size_t{16} * 1024;
+constexpr unsigned kMaxDigits = 15;  // below 2^60: no sum of sizes can wrap
+constexpr size_t kMaxOverheadBytes = size_t{16} * 1024;
 
 }  // namespace
 
@@ -46,11 +46,11 @@ bool ChunkDecoder::take_in_size_line(char c) {
 
   const bool inside_quotes = step_ == Step::quoted || step_ == Step::escaped;
   if (c == '\r' && !inside_quotes) return expect(c, '\r', Step::size_lf);
-  if (!http::is(http::kFieldByte, c) || ++overhead_ > kMostOverheadBytes) return false;
+  if (!http::is(http::kFieldByte, c) || ++overhead_ > kMaxOverheadBytes) return false;
   switch (step_) {
     case Step::size:
     case Step::blanks:
-      // Blanks behind the size are common and harmless; only `;` may follow (RFC 9112 7.1.1).
+      // Blanks after the size are common and harmless; only `;` may follow (RFC 9112 7.1.1).
       step_ = c == ';' ? Step::extension : Step::blanks;
       return c == ';' || c == ' ' || c == '\t';
     case Step::extension:
@@ -69,7 +69,7 @@ bool ChunkDecoder::take_in_size_line(char c) {
 bool ChunkDecoder::take_in_trailers(char c) {
   if (step_ == Step::last_lf) return expect(c, '\n', Step::done);
   if (step_ == Step::trailer_start && c == '\r') return expect(c, '\r', Step::last_lf);
-  if (++overhead_ > kMostOverheadBytes) return false;
+  if (++overhead_ > kMaxOverheadBytes) return false;
   switch (step_) {
     case Step::trailer_start:
       step_ = Step::trailer_name;
@@ -89,7 +89,7 @@ bool ChunkDecoder::add_digit(char c) {
   const char lower = ascii::to_lower(c);
   const bool is_letter = lower >= 'a' && lower <= 'f';
   if (!ascii::is_digit(c) && !is_letter) return false;
-  if (++digits_ > kMostDigits) return false;
+  if (++digits_ > kMaxDigits) return false;
   left_ = left_ * 16 + static_cast<uint64_t>(is_letter ? lower - 'a' + 10 : c - '0');
   return true;
 }

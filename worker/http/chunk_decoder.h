@@ -1,5 +1,5 @@
-// Takes the chunk framing off a body (RFC 9112 7.1), strictly: sizes of 1 to 15 hex digits, CRLF
-// and nothing else as line end, extensions and trailers dropped and bounded together.
+// Removes the chunk framing of a body (RFC 9112 7.1), strictly: sizes of 1 to 15 hex digits, CRLF
+// as the only line end. Extensions and trailers are dropped; together they have a limit of 16 KiB.
 //
 // Never copies a byte of the body.
 #pragma once
@@ -16,16 +16,15 @@ class ChunkDecoder {
  public:
   void reset() { *this = ChunkDecoder(); }
 
-  // Consumes from the front of `bytes` up to the end of the next piece of the body, and returns
-  // that piece; empty when `bytes` is used up or done(). bad_response for framing that is not
-  // exact.
+  // Consumes `bytes` up to the end of the next piece of the body, and returns that piece; empty
+  // when `bytes` is used up or done(). bad_response for invalid framing.
   Result<std::string_view> next(std::string_view& bytes);
 
-  // The last chunk and the trailer section are complete; what follows is not the body's.
+  // The last chunk and the trailer section are complete; later bytes do not belong to the body.
   bool done() const { return step_ == Step::done; }
 
  private:
-  // In the order in which they come; one byte decides each move.
+  // In the order of the message; one byte decides each step.
   enum class Step {
     size_start,
     size,
@@ -45,7 +44,7 @@ class ChunkDecoder {
     done
   };
 
-  // Each returns false for a byte that may not stand there.
+  // Each returns false for a byte that is not allowed at its place.
   bool take(char c);
   bool take_in_size_line(char c);
   bool take_in_trailers(char c);

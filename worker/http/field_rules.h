@@ -1,4 +1,4 @@
-// How header fields may be handed on: which ones concern only one hop, and which ones may be
+// Rules for forwarding header fields: which ones are for one hop only, and which ones may be
 // repeated.
 #pragma once
 
@@ -8,12 +8,11 @@
 
 namespace streamgate {
 
-// Whether the sender meant that field for the next hop only, by naming it in Connection (RFC 9110
-// 7.6.1).
+// Whether Connection names that field: it is for the next hop only (RFC 9110 7.6.1).
 bool is_for_this_hop(const HeaderFields& fields, std::string_view name);
 
-// Whether a field of that name is a list that may be sent in several lines (RFC 9110 5.3). Of any
-// other field the first one counts. Knows only the fields that cross the proxy.
+// Whether a field of that name is a list that may be sent in several lines (RFC 9110 5.3). Of other
+// fields only the first line is used. Only fields that the proxy forwards are known.
 bool may_repeat(std::string_view name);
 
 // Whether a field is a secret between the client and one origin: Authorization, Cookie.

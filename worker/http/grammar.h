@@ -1,5 +1,5 @@
-// The small grammars of RFC 9110 and RFC 9112 that both parsers and the header rules share: what a
-// byte may be, what a token is, what stands in a comma list, what a Host may be.
+// The small grammars of RFC 9110 and RFC 9112 that both parsers and the header rules share: classes
+// of bytes, tokens, comma lists, Host and Connection.
 #pragma once
 
 #ifdef __SSE2__
@@ -16,8 +16,8 @@ namespace streamgate::http {
 
 enum ByteClass : uint8_t {
   kTokenByte = 1,   // tchar (RFC 9110 5.6.2): methods and field names
-  kFieldByte = 2,   // what a field value may hold (RFC 9110 5.5): visible, obs-text, blank, tab
-  kTargetByte = 4,  // visible ASCII: what a request target may hold
+  kFieldByte = 2,   // field values (RFC 9110 5.5): visible, obs-text, blank, tab
+  kTargetByte = 4,  // visible ASCII: request targets
   kHostByte = 8,    // unreserved, sub-delims and `%`: a reg-name (RFC 3986 3.2.2)
 };
 
@@ -55,7 +55,7 @@ constexpr bool all_are(ByteClass wanted, std::string_view text) {
   return true;
 }
 
-// all_are(kFieldByte, value), for the many values of a head.
+// all_are(kFieldByte, value), 16 bytes at a time: it runs for every field of a head.
 inline bool is_field_value(std::string_view value) {
 #ifdef __SSE2__
   const auto has_other = [](__m128i bytes) {
@@ -120,7 +120,7 @@ constexpr bool is_host_and_port(std::string_view text) {
   return true;
 }
 
-// What the Connection fields of a message say about the connection itself (RFC 9112 9.3).
+// The options of the Connection fields that decide whether a connection persists (RFC 9112 9.3).
 struct ConnectionOptions {
   bool close = false;
   bool keep_alive = false;

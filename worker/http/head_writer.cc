@@ -68,7 +68,7 @@ constexpr Phrase kPhrases[] = {
     {508, "Loop Detected"},
 };
 
-// Readable by scripts beside the CORS-safelisted ones (Fetch standard 3.2.6).
+// The fields that scripts may read in addition to the CORS-safelisted ones (Fetch standard 3.2.6).
 constexpr std::string_view kExposedFields =
     "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, ETag, Date, Age, "
     "X-Streamgate-Error\r\n";
@@ -83,7 +83,7 @@ std::array<char, 20> digits_of(uint64_t value, size_t& length) {
 }  // namespace
 
 std::string_view http_date() {
-  // The names are English whatever the locale, so strftime would not do.
+  // Not strftime: its names depend on the locale.
   static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -142,7 +142,7 @@ void HeadWriter::number(std::string_view name, uint64_t value) {
 void HeadWriter::cors(const CorsConfig& cors) {
   field("Access-Control-Allow-Origin", cors.allow_origin);
   raw_lines(kExposedFields);
-  // One origin's answer must not be handed to another by a cache (Fetch standard 3.2.7).
+  // A cache must not serve the answer for one origin to another origin (Fetch standard 3.2.7).
   if (cors.allow_origin != "*") raw_lines("Vary: Origin\r\n");
 }
 

@@ -1,5 +1,5 @@
-// Writes an HTTP/1.1 head line by line into one string: the only place where a field gets onto a
-// wire, so the only place that must keep CR, LF and other control bytes out of one.
+// Writes an HTTP/1.1 head line by line into one string. Every field that is sent passes here, so
+// this is the only place that must keep CR, LF and other control bytes out of fields.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace streamgate {
 // The reason phrase of RFC 9110 15 for a status, or "Unknown".
 std::string_view reason_phrase(int status);
 
-// Now, as a Date field has it (RFC 9110 5.6.7). Valid until the next call.
+// The current time as a Date value (RFC 9110 5.6.7). Valid until the next call.
 std::string_view http_date();
 
 class HeadWriter final : private PiecewiseText {
@@ -26,16 +26,17 @@ class HeadWriter final : private PiecewiseText {
   void request_line(std::string_view method, std::string_view path_and_query);
   void status_line(int status);
 
-  // Adds nothing if the value could not stand in a field (RFC 9110 5.5): control bytes other than a
-  // tab. An upstream may have sent such a value, and a person may have configured one.
+  // Adds nothing if the value is not a valid field value (RFC 9110 5.5): one with control bytes
+  // other than tab. Such a value can come from an upstream or from the configuration.
   void field(std::string_view name, std::string_view value);
   void number(std::string_view name, uint64_t value);
-  // Whole lines with their CRLF, made by us.
+  // Whole lines with their CRLF, never with text of a client or an upstream.
   void raw_lines(std::string_view lines) { append(lines); }
 
-  // What every answer carries for browsers: who may read it, and which of its fields.
+  // The CORS fields of every answer: which origin may read it, and which of its fields.
   void cors(const CorsConfig& cors);
-  // Says how the connection goes on, where the version alone does not (RFC 9112 9.3).
+  // Adds Connection where the version alone does not say whether the connection persists (RFC 9112
+  // 9.3).
   void connection(bool keep_alive, int client_minor_version);
 
   // The head, with the empty line that ends it.
@@ -59,7 +60,7 @@ class HeadWriter final : private PiecewiseText {
     limit_ = text_.data() + text_.size();
   }
 
-  std::string text_;  // longer than what has been written
+  std::string text_;  // longer than the head so far
 };
 
 }  // namespace streamgate

@@ -1,5 +1,5 @@
-// Request and response heads as the parsers hand them over. Views point into the bytes that were
-// parsed; whoever owns those bytes says how long they live.
+// Request and response heads as the parsers return them. Their views point into the parsed bytes;
+// the owner of those bytes says how long they live.
 #pragma once
 
 #include <cstdint>
@@ -36,15 +36,15 @@ struct RequestHead {
   Method method = Method::get;
   std::string_view target;  // origin-form: path and query as sent; `*` only for OPTIONS
   int minor_version = 1;    // HTTP/1.x
-  bool keep_alive = true;   // what the client asked for, by version and Connection
+  bool keep_alive = true;   // asked for by version and Connection
   HeaderFields fields;      // Host included; never any framing
 };
 
-// How the end of a body is told (RFC 9112 6.3).
+// How the end of a body is marked (RFC 9112 6.3).
 enum class Framing { none, length, chunked, until_close };
 
 struct ResponseHead {
-  int status = 0;  // 100..599; interim answers never reach a handler
+  int status = 0;  // 200..599: interim responses are swallowed
   int minor_version = 1;
   HeaderFields fields;  // all of them, hop-by-hop ones included
   Framing framing = Framing::none;
@@ -53,7 +53,7 @@ struct ResponseHead {
   bool keep_alive = true;                   // the connection may be used again after the body
 };
 
-// How the body goes to the client.
+// How the end of the body that is sent to the client is marked.
 struct ClientFraming {
   enum class Kind { length, chunked, until_close, none } kind = Kind::none;
   uint64_t length = 0;

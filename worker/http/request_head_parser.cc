@@ -6,8 +6,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostFields = 100;
-constexpr unsigned kMostEmptyLines = 2;
+constexpr size_t kMaxFields = 100;
+constexpr unsigned kMaxEmptyLines = 2;
 
 // RFC 9110 9.3 and RFC 5789: methods that exist but are not served here. Any other token is
 // unknown.
@@ -18,7 +18,7 @@ Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
 }
 
-// The first byte of text, from `from` on, that may never stand in a line of that kind.
+// The first byte of `text` at or after `from` that is not allowed in a line of that kind.
 size_t find_forbidden(std::string_view text, size_t from, bool in_request_line) {
   for (size_t i = from; i < text.size(); ++i) {
     const char c = text[i];
@@ -50,7 +50,7 @@ Result<Method> method_of(std::string_view text) {
   return Error{known ? Reason::method_not_allowed : Reason::not_implemented, std::string(text)};
 }
 
-// How long the scheme of an absolute-form is with its `://`; 0: it is not one.
+// The length of the scheme of an absolute-form, `://` included; 0 for other forms.
 size_t absolute_form_prefix(std::string_view target) {
   if (ascii::istarts_with(target, "http://")) return 7;
   if (ascii::istarts_with(target, "https://")) return 8;
@@ -96,12 +96,12 @@ Result<size_t> RequestHeadParser::advance(std::string_view received) {
     if (!line) return std::move(line).error();
     if (!line->has_value()) break;
     if (request_line_done_ && (*line)->empty()) {
-      if (auto whole = judge_whole(); !whole) return std::move(whole).error();
+      if (auto whole = check_whole(); !whole) return std::move(whole).error();
       build_head(received);
       return line_begin_;
     }
-    auto judged = request_line_done_ ? judge_field_line(**line) : judge_request_line(**line);
-    if (!judged) return std::move(judged).error();
+    auto checked = request_line_done_ ? check_field_line(**line) : check_request_line(**line);
+    if (!checked) return std::move(checked).error();
     request_line_done_ = true;
   }
   if (received.size() > head.size()) {
@@ -114,7 +114,7 @@ Result<size_t> RequestHeadParser::advance(std::string_view received) {
 Result<void> RequestHeadParser::skip_empty_lines(std::string_view received) {
   while (begin_ < received.size()) {
     const char first = received[begin_];
-    if (first != '\r' || empty_lines_ == kMostEmptyLines) {
+    if (first != '\r' || empty_lines_ == kMaxEmptyLines) {
       started_ = true;
       line_begin_ = scanned_ = begin_;
       if (!http::is(http::kTokenByte, first)) return bad_request("method");
@@ -128,7 +128,7 @@ Result<void> RequestHeadParser::skip_empty_lines(std::string_view received) {
   return {};
 }
 
-// The next complete line without its CRLF, or nullopt. Judges the new bytes in either case.
+// The next complete line without its CRLF, or nullopt. Checks the new bytes in either case.
 Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string_view head) {
   const size_t longest = std::min(request_line_done_ ? limits_.request_head : limits_.request_line,
                                   limits_.request_head);
@@ -137,7 +137,7 @@ Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string
   const size_t newline = window.find('\n', from);
   const bool complete = newline != std::string_view::npos;
 
-  // A CR that ends the bytes may still become a CRLF; any other is bare, and forbidden like the
+  // A CR at the end of the bytes may still become a CRLF. Any other CR is bare, and forbidden like
   // other control bytes.
   std::string_view text = window.substr(0, complete ? newline : window.size());
   const bool ends_in_cr = text.ends_with('\r');
@@ -158,7 +158,7 @@ Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string
 }
 
 // RFC 9112 3: method SP request-target SP HTTP-version, and nothing more.
-Result<void> RequestHeadParser::judge_request_line(std::string_view line) {
+Result<void> RequestHeadParser::check_request_line(std::string_view line) {
   const size_t first = line.find(' ');
   const size_t last = line.rfind(' ');
   if (first == std::string_view::npos || first == last) return bad_request("request line");
@@ -172,12 +172,12 @@ Result<void> RequestHeadParser::judge_request_line(std::string_view line) {
   if (!method) return method.error();
   head_.method = *method;
   head_.minor_version = *minor_version;
-  return judge_target(target);
+  return check_target(target);
 }
 
-// RFC 9112 3.2. The authority of an absolute-form is checked and forgotten: it never becomes an
+// RFC 9112 3.2. The authority of an absolute-form is checked and dropped: it is never used as an
 // upstream.
-Result<void> RequestHeadParser::judge_target(std::string_view target) {
+Result<void> RequestHeadParser::check_target(std::string_view target) {
   if (target.find('#') != std::string_view::npos) return bad_request("fragment in target");
   if (target == "*" && head_.method == Method::options) {
     target_ = span_of(target);
@@ -199,19 +199,19 @@ Result<void> RequestHeadParser::judge_target(std::string_view target) {
   return {};
 }
 
-Result<void> RequestHeadParser::judge_field_line(std::string_view line) {
-  if (++field_lines_ > kMostFields) return Error{Reason::header_too_large, "fields"};
-  // A blank in front is obs-fold (RFC 9112 5.2); one before the colon is how requests are smuggled
-  // (RFC 9112 5.1). Both fail the token.
+Result<void> RequestHeadParser::check_field_line(std::string_view line) {
+  if (++field_lines_ > kMaxFields) return Error{Reason::header_too_large, "fields"};
+  // A blank at the beginning is obs-fold (RFC 9112 5.2); a blank before the colon allows request
+  // smuggling (RFC 9112 5.1). Both fail the token.
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return bad_request("no colon");
   const std::string_view name = line.substr(0, colon);
   if (!http::is_token(name)) return bad_request("field name");
-  return judge_field(name, ascii::trim(line.substr(colon + 1)));
+  return check_field(name, ascii::trim(line.substr(colon + 1)));
 }
 
-Result<void> RequestHeadParser::judge_field(std::string_view name, std::string_view value) {
-  if (ascii::iequals(name, "Content-Length")) return judge_content_length(value);
+Result<void> RequestHeadParser::check_field(std::string_view name, std::string_view value) {
+  if (ascii::iequals(name, "Content-Length")) return check_content_length(value);
   if (ascii::iequals(name, "Transfer-Encoding")) {
     transfer_encoding_ = true;
     return {};
@@ -229,8 +229,8 @@ Result<void> RequestHeadParser::judge_field(std::string_view name, std::string_v
   return {};
 }
 
-// Digits, once. A number too large for an integer is still only a body that is not wanted.
-Result<void> RequestHeadParser::judge_content_length(std::string_view value) {
+// Digits, once. A number too large for an integer is a body like any other: not accepted.
+Result<void> RequestHeadParser::check_content_length(std::string_view value) {
   if (body_announced_) return bad_request("repeated Content-Length");
   if (value.empty() || !std::all_of(value.begin(), value.end(), ascii::is_digit)) {
     return bad_request("Content-Length");
@@ -239,9 +239,9 @@ Result<void> RequestHeadParser::judge_content_length(std::string_view value) {
   return {};
 }
 
-Result<void> RequestHeadParser::judge_whole() const {
+Result<void> RequestHeadParser::check_whole() const {
   if (host_count_ == 0 && head_.minor_version >= 1) return bad_request("no Host");
-  // Both at once is an attempt at smuggling (RFC 9112 6.1).
+  // Both at once may be an attempt at request smuggling (RFC 9112 6.1).
   if (transfer_encoding_ && body_announced_) return bad_request("two framings");
   if (transfer_encoding_) return Error{Reason::not_implemented, "Transfer-Encoding"};
   if (body_announced_.value_or(false)) return Error{Reason::body_not_accepted, {}};

@@ -1,6 +1,6 @@
-// The strict parser of what clients ask (RFC 9112 2 to 6). Whole head or nothing: GET, HEAD and
-// OPTIONS, origin-form (absolute-form is reduced to its path), exactly one Host on 1.1, no body of
-// any kind, no obs-fold, no bare LF, no control bytes.
+// The strict parser of client request heads (RFC 9112 2 to 6). It accepts GET, HEAD and OPTIONS in
+// origin-form (absolute-form is reduced to its path), with exactly one Host on 1.1. It refuses
+// bodies of any kind, obs-fold, bare LF and control bytes.
 //
 // One parser serves one client connection.
 #pragma once
@@ -22,11 +22,11 @@ class RequestHeadParser {
  public:
   explicit RequestHeadParser(const LimitsConfig& limits) : limits_(limits) {}
 
-  // `received` is everything since the end of the last request; each call must extend the bytes of
-  // the one before (they may have moved in memory). Returns the number of bytes the head takes, 0
-  // as long as it is incomplete, or why it is refused: as early as that can be told, and always
-  // with a reason that has a 4xx or 5xx status. At most two CRLF before the request line are
-  // skipped. After a size or a refusal comes reset().
+  // `received` is all bytes since the end of the last request; each call must extend the bytes of
+  // the call before (they may have moved in memory). Returns the size of the head in bytes, 0 as
+  // long as it is incomplete, or why it is refused, at the first byte that shows it; the reason has
+  // a 4xx or 5xx status. At most two CRLF before the request line are skipped. After a size or a
+  // refusal, call reset().
   Result<size_t> parse(std::string_view received);
 
   // Valid after parse() returned a size, as long as those bytes stay where they are.
@@ -35,7 +35,7 @@ class RequestHeadParser {
   // True once any byte of a request line has been seen: the header deadline runs.
   bool started() const { return started_; }
 
-  // Begins anew for the next request.
+  // Starts the next request.
   void reset();
 
  private:
@@ -50,17 +50,17 @@ class RequestHeadParser {
     Span value;
   };
 
-  // Each judges bytes strictly in their order, so that the outcome is that of the first byte that
-  // decides it, however the bytes were split.
+  // Each checks the bytes strictly in order, so that the first deciding byte sets the outcome,
+  // however the bytes are split.
   Result<size_t> advance(std::string_view received);
   Result<void> skip_empty_lines(std::string_view received);
   Result<std::optional<std::string_view>> next_line(std::string_view head);
-  Result<void> judge_request_line(std::string_view line);
-  Result<void> judge_target(std::string_view target);
-  Result<void> judge_field_line(std::string_view line);
-  Result<void> judge_field(std::string_view name, std::string_view value);
-  Result<void> judge_content_length(std::string_view value);
-  Result<void> judge_whole() const;
+  Result<void> check_request_line(std::string_view line);
+  Result<void> check_target(std::string_view target);
+  Result<void> check_field_line(std::string_view line);
+  Result<void> check_field(std::string_view name, std::string_view value);
+  Result<void> check_content_length(std::string_view value);
+  Result<void> check_whole() const;
   void build_head(std::string_view received);
 
   size_t offset_of(const char* byte) const { return static_cast<size_t>(byte - base_); }
@@ -68,7 +68,7 @@ class RequestHeadParser {
 
   const LimitsConfig& limits_;
   RequestHead head_;
-  std::optional<Error> refused_;  // final: every later call says the same
+  std::optional<Error> refused_;  // final: every later call returns it
 
   const char* base_ = nullptr;  // received.data() of the call that is running
   bool started_ = false;
@@ -76,14 +76,14 @@ class RequestHeadParser {
   unsigned empty_lines_ = 0;  // skipped before the request line
   size_t begin_ = 0;          // of the request line
   size_t line_begin_ = 0;
-  size_t scanned_ = 0;  // bytes before this one have been judged
+  size_t scanned_ = 0;  // bytes before this one have been checked
 
   Span target_;
-  std::string rewritten_target_;  // absolute-form without a path: the bytes lack its slash
+  std::string rewritten_target_;  // absolute-form without a path: the slash is not in the bytes
   std::vector<FieldSpan> fields_;
   size_t field_lines_ = 0;
   unsigned host_count_ = 0;
-  std::optional<bool> body_announced_;  // set by Content-Length: is it more than 0
+  std::optional<bool> body_announced_;  // set by Content-Length: true if more than 0
   bool transfer_encoding_ = false;
   http::ConnectionOptions connection_;
 };

@@ -10,31 +10,31 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostHeadBytes = size_t{32} * 1024;
-constexpr size_t kMostFields = 200;
-constexpr unsigned kMostEmptyLines = 2;  // before each status line
-constexpr unsigned kMostInterimHeads = 8;
+constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
+constexpr size_t kMaxFields = 200;
+constexpr unsigned kMaxEmptyLines = 2;  // before each status line
+constexpr unsigned kMaxInterimHeads = 8;
 constexpr std::string_view kVersionPrefix = "HTTP/1.";
 
 Error bad_response(std::string_view detail) {
   return Error{Reason::bad_response, std::string(detail)};
 }
 
-// Neither NUL nor a CR that no LF follows (RFC 9110 5.5, RFC 9112 2.2). Other control bytes are
-// tolerated here and kept from the client by the forwarding rules.
+// NUL, or a CR without an LF (RFC 9110 5.5, RFC 9112 2.2). Other control bytes are tolerated here;
+// HeadWriter drops fields that have them.
 bool has_forbidden_byte(std::string_view line) {
   return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
 }
 
-// Lets plain garbage (TLS, HTTP/2, ICY) fail at its first bytes instead of at a deadline.
+// Lets other protocols (TLS, HTTP/2, ICY) fail at their first bytes instead of at a deadline.
 bool may_become_status_line(std::string_view begun) {
   if (begun == "\r") return true;
   const size_t common = std::min(begun.size(), kVersionPrefix.size());
   return begun.substr(0, common) == kVersionPrefix.substr(0, common);
 }
 
-// One Content-Length value: digits, below 2^63. A list must say the same in each element (RFC 9112
-// 6.3).
+// One Content-Length value: digits, below 2^63. All elements of a list must be equal (RFC
+// 9112 6.3).
 std::optional<uint64_t> parse_content_length(std::string_view value) {
   std::optional<uint64_t> length;
   while (true) {
@@ -51,7 +51,7 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
 }  // namespace
 
 void ResponseParser::reset(Method request_method) {
-  HeaderFields fields = std::move(head_.fields);  // for its memory
+  HeaderFields fields = std::move(head_.fields);  // keeps its memory
   fields.clear();
   head_ = {};
   head_.fields = std::move(fields);
@@ -161,49 +161,49 @@ Result<ResponseParser::Item> ResponseParser::next_of_head(std::string_view& byte
     line.remove_prefix(line_begin_);
     line.remove_suffix(1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (auto judged = judge_line(line); !judged) return fail(std::move(judged).error());
+    if (auto checked = check_line(line); !checked) return fail(std::move(checked).error());
   }
   return Item{ItemKind::head, {}};
 }
 
-// Moves the bytes of one line, or as many as there are, into head_bytes_. True: it is complete.
+// Moves the bytes of one line, or all there are, into head_bytes_. True if the line is complete.
 Result<bool> ResponseParser::take_line(std::string_view& bytes) {
-  const std::string_view window = bytes.substr(0, kMostHeadBytes - head_bytes_.size());
+  const std::string_view window = bytes.substr(0, kMaxHeadBytes - head_bytes_.size());
   const size_t newline = window.find('\n');
   const bool complete = newline != std::string_view::npos;
   const std::string_view taken = complete ? window.substr(0, newline + 1) : window;
   head_bytes_ += taken;
   bytes.remove_prefix(taken.size());
   if (complete) return true;
-  if (head_bytes_.size() == kMostHeadBytes) return bad_response("head too large");
+  if (head_bytes_.size() == kMaxHeadBytes) return bad_response("head too large");
   if (step_ == Step::status_line && !may_become_status_line(head_bytes_)) {
     return bad_response("not HTTP/1");
   }
   return false;
 }
 
-Result<void> ResponseParser::judge_line(std::string_view line) {
+Result<void> ResponseParser::check_line(std::string_view line) {
   if (step_ == Step::status_line) {
     if (!line.empty()) {
-      auto judged = judge_status_line(line);
+      auto checked = check_status_line(line);
       step_ = Step::fields;
       line_begin_ = head_bytes_.size();
-      return judged;
+      return checked;
     }
-    // Strays of the body before; such servers exist, and every other client tolerates them.
-    if (++empty_lines_ > kMostEmptyLines) return bad_response("empty lines");
+    // Some servers send empty lines after a body; other clients tolerate them.
+    if (++empty_lines_ > kMaxEmptyLines) return bad_response("empty lines");
     head_bytes_.clear();
     return {};
   }
-  if (line.empty()) return judge_whole_head();
-  auto judged = judge_field_line(line);
+  if (line.empty()) return check_whole_head();
+  auto checked = check_field_line(line);
   line_begin_ = head_bytes_.size();
-  return judged;
+  return checked;
 }
 
-// RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the second SP is often left out
-// with the phrase. The phrase is dropped.
-Result<void> ResponseParser::judge_status_line(std::string_view line) {
+// RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]. Servers without a phrase often omit
+// the second SP. The phrase is dropped.
+Result<void> ResponseParser::check_status_line(std::string_view line) {
   if (has_forbidden_byte(line)) return bad_response("forbidden byte");
   const bool well_formed = line.size() >= 12 && line.starts_with(kVersionPrefix) &&
                            (line[7] == '0' || line[7] == '1') && line[8] == ' ' &&
@@ -215,10 +215,10 @@ Result<void> ResponseParser::judge_status_line(std::string_view line) {
   return {};
 }
 
-Result<void> ResponseParser::judge_field_line(std::string_view line) {
-  if (field_places_.size() == kMostFields) return bad_response("too many fields");
+Result<void> ResponseParser::check_field_line(std::string_view line) {
+  if (field_places_.size() == kMaxFields) return bad_response("too many fields");
   if (has_forbidden_byte(line)) return bad_response("forbidden byte");
-  // A blank in front (obs-fold) or before the colon fails the token.
+  // A blank at the beginning (obs-fold) or before the colon fails the token.
   size_t colon = 0;
   while (colon < line.size() && http::is(http::kTokenByte, line[colon])) ++colon;
   if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
@@ -226,15 +226,15 @@ Result<void> ResponseParser::judge_field_line(std::string_view line) {
   return {};
 }
 
-Result<void> ResponseParser::judge_whole_head() {
+Result<void> ResponseParser::check_whole_head() {
   if (head_.status == 101) return bad_response("unrequested 101");
   if (head_.status < 200) {
-    if (++interim_heads_ > kMostInterimHeads) return bad_response("too many interim heads");
+    if (++interim_heads_ > kMaxInterimHeads) return bad_response("too many interim heads");
     begin_head();
     return {};
   }
   build_fields();
-  return judge_framing_fields();
+  return check_framing_fields();
 }
 
 void ResponseParser::build_fields() {
@@ -247,8 +247,8 @@ void ResponseParser::build_fields() {
   }
 }
 
-// RFC 9112 6.3, with every ambiguity refused.
-Result<void> ResponseParser::judge_framing_fields() {
+// RFC 9112 6.3; ambiguous framing is refused.
+Result<void> ResponseParser::check_framing_fields() {
   bool chunked = false;
   http::ConnectionOptions connection;
   for (const auto& [name, value] : head_.fields) {
@@ -278,7 +278,7 @@ Result<void> ResponseParser::judge_framing_fields() {
 void ResponseParser::begin_no_body(bool chunked) {
   head_.framing = Framing::none;
   step_ = Step::complete;
-  // HEAD and 304 may describe the body that is not sent; a 204 that does is likely to send it.
+  // HEAD and 304 may describe the body that is not sent. A 204 that announces one may send it.
   const bool announced = chunked || head_.declared_length.value_or(0) > 0;
   if (head_.status == 204 && announced) head_.keep_alive = false;
 }
@@ -287,7 +287,7 @@ void ResponseParser::begin_body(bool chunked) {
   if (chunked) {
     head_.framing = Framing::chunked;
     step_ = Step::chunked_body;
-    // Faulty in a 1.0 message (RFC 9112 6.1): to be closed behind it.
+    // Faulty in a 1.0 message: the connection is closed after it (RFC 9112 6.1).
     if (head_.minor_version == 0) head_.keep_alive = false;
   } else if (head_.declared_length) {
     head_.framing = Framing::length;

@@ -1,10 +1,10 @@
-// Incremental parser of an upstream's response (RFC 9112). The upstream is hostile: what is not
-// exactly right is refused before anything was relayed, or cut after.
+// Incremental parser of an upstream's response (RFC 9112). Upstreams are not trusted: an invalid
+// head is refused before anything is relayed, an invalid body is cut.
 //
-// Interim (1xx) heads are swallowed, at most 8; 101 is refused. HEAD, 204 and 304 have no body.
-// Transfer-Encoding is `chunked` once or refused, and never together with Content-Length. Bare LF
-// line ends are tolerated, obs-fold, NUL and bare CR are not. Head at most 32 KiB and 200 fields;
-// chunk extensions and trailers together at most 16 KiB; both are dropped.
+// Up to 8 interim (1xx) heads are swallowed; 101 is refused. HEAD, 204 and 304 have no body.
+// Transfer-Encoding must be `chunked`, once, and without Content-Length. Bare LF line ends are
+// tolerated; obs-fold, NUL and bare CR are not. A head has at most 32 KiB and 200 fields. Chunk
+// extensions and trailers are dropped; together they have at most 16 KiB.
 //
 // Pull style, so that a caller can stop between any two items:
 //
@@ -40,12 +40,12 @@ class ResponseParser {
   // Begins a response to a request of that method.
   void reset(Method request_method);
 
-  // After the end item, bytes that are left over belong to no response; head().keep_alive is then
+  // If bytes are left after the end item, they belong to no response, and head().keep_alive is
   // false.
   Result<Item> next(std::string_view& bytes);
 
-  // The upstream closed. `end` if the response was complete with that (Framing::until_close), else
-  // bad_response (inside the head, or nothing came) or truncated_body.
+  // The upstream closed. `end` if that completes the response (Framing::until_close), else
+  // bad_response (no head, or a part of one) or truncated_body.
   Result<Item> finish();
 
   // Valid from the head item to the next reset(); its views point into the parser.
@@ -54,7 +54,7 @@ class ResponseParser {
   // No byte of this response has been seen yet.
   bool untouched() const { return untouched_; }
 
-  // Body bytes that may still be taken straight from the socket, past the parser: what is left of a
+  // Body bytes that may be taken directly from the socket, past the parser: the rest of a
   // Content-Length, or UINT64_MAX until close; 0 in every other state. skip_body() accounts for
   // them.
   uint64_t raw_body_left() const;
@@ -70,11 +70,11 @@ class ResponseParser {
   Result<Item> fail(Error error);
 
   Result<bool> take_line(std::string_view& bytes);
-  Result<void> judge_line(std::string_view line);
-  Result<void> judge_status_line(std::string_view line);
-  Result<void> judge_field_line(std::string_view line);
-  Result<void> judge_whole_head();
-  Result<void> judge_framing_fields();
+  Result<void> check_line(std::string_view line);
+  Result<void> check_status_line(std::string_view line);
+  Result<void> check_field_line(std::string_view line);
+  Result<void> check_whole_head();
+  Result<void> check_framing_fields();
   void begin_no_body(bool chunked);
   void begin_body(bool chunked);
   void build_fields();
@@ -84,10 +84,10 @@ class ResponseParser {
   bool untouched_ = true;
   bool is_head_request_ = false;
   Step step_ = Step::status_line;
-  std::optional<Error> failure_;  // final: every later call says the same
+  std::optional<Error> failure_;  // final: every later call returns it
 
-  // The bytes of the head, which the views of head_ point into once it is complete; before, while
-  // they may still move, fields are places in them.
+  // The bytes of the head. While they may still move, fields are places in them; once the head is
+  // complete, the views of head_ point into them.
   std::string head_bytes_;
   struct FieldPlace {
     size_t begin;

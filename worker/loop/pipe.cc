@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/pipe_pair.h"
 
 namespace streamgate {
 namespace {
@@ -33,10 +34,9 @@ size_t read_number(const char* path, size_t otherwise) {
 }  // namespace
 
 std::unique_ptr<Pipe> Pipe::make(size_t capacity) {
-  int ends[2];
-  if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return nullptr;
-  UniqueFd read_end(ends[0]);
-  UniqueFd write_end(ends[1]);
+  auto ends = make_pipe(O_NONBLOCK);
+  if (!ends) return nullptr;
+  auto& [read_end, write_end] = *ends;
   // If every size is refused (EPERM), the pipe keeps the size that it was made with.
   for (size_t wanted = capacity; wanted >= kMinCapacity; wanted /= 2) {
     if (::fcntl(write_end.get(), F_SETPIPE_SZ, static_cast<int>(wanted)) >= 0) break;

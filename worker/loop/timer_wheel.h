@@ -16,7 +16,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "common/scoreboard.h"
+#include "common/clock.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {

@@ -1,4 +1,5 @@
-// GET /health: whether this service takes requests, for load balancers and container health checks.
+// GET /health: whether the service accepts requests, for load balancers and container health
+// checks.
 #pragma once
 
 #include <string>
@@ -8,7 +9,6 @@
 
 namespace streamgate {
 
-// What the answer depends on.
 struct HealthRequest {
   const RequestHead& client;
   bool keep_alive = true;

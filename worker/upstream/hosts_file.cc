@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/ascii.h"
+#include "common/file.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
@@ -31,15 +32,8 @@ bool is_same_file(const struct stat& a, const struct stat& b) {
 // O_NONBLOCK: if the path is a FIFO, the worker must not hang.
 std::string read_file(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  std::string text;
-  if (!fd.valid()) return text;
-  char piece[16 * 1024];
-  while (text.size() < kMaxBytes) {
-    const ssize_t got = ::read(fd.get(), piece, sizeof piece);
-    if (got <= 0) break;
-    text.append(piece, static_cast<size_t>(got));
-  }
-  return text;
+  auto text = read_start(fd.get(), kMaxBytes);
+  return text ? *std::move(text) : std::string();
 }
 
 }  // namespace

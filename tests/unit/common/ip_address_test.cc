@@ -10,7 +10,7 @@ namespace {
 IpAddress ip(const std::string& text) { return *IpAddress::parse(text); }
 IpRange range(const std::string& text) { return *IpRange::parse(text); }
 
-TEST(IpAddress, ReadsOnlyCanonicalForms) {
+TEST(IpAddress, ParsesOnlyCanonicalForms) {
   for (const char* good : {"0.0.0.0", "255.255.255.255", "::", "::1", "fe80::1", "::ffff:1.2.3.4",
                            "2001:db8:0:0:0:0:0:1"}) {
     EXPECT_TRUE(IpAddress::parse(good)) << good;
@@ -46,13 +46,13 @@ TEST(IpRange, NeverMixesFamilies) {
   EXPECT_FALSE(range("1.2.3.4").contains(ip("::ffff:1.2.3.4")));
 }
 
-TEST(IpRange, APortNarrowsIt) {
+TEST(IpRange, APortLimitsTheMatchToThatPort) {
   EXPECT_TRUE(range("127.0.0.1:80").contains(ip("127.0.0.1"), 80));
   EXPECT_FALSE(range("127.0.0.1:80").contains(ip("127.0.0.1"), 81));
   EXPECT_TRUE(range("127.0.0.1").contains(ip("127.0.0.1"), 81));
 }
 
-TEST(IpRange, EveryFormPrintsSoThatItReadsBack) {
+TEST(IpRange, EveryFormParsesBackFromItsText) {
   for (const char* text : {"10.0.0.0/8", "127.0.0.1", "127.0.0.1:8081", "10.0.0.0/8:80", "::1",
                            "fd00::/8", "[::1]:8081", "[fd00::/8]:80", "0.0.0.0/0"}) {
     EXPECT_EQ(text, range(text).to_string());
@@ -60,7 +60,7 @@ TEST(IpRange, EveryFormPrintsSoThatItReadsBack) {
   }
 }
 
-TEST(IpRange, RefusesWhatIsNoRange) {
+TEST(IpRange, RefusesTextThatIsNotARange) {
   for (const char* bad : {"", "localhost", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1",
                           "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "[::1", "[::1]80",
                           "[::1]:", "10.0.0.0/8/8", "/8", ":80"}) {

@@ -16,7 +16,7 @@ TEST(LogQuote, PlainWordsStayAsTheyAre) {
   EXPECT_EQ("[::1]:80", log::quote("[::1]:80"));
 }
 
-TEST(LogQuote, WhateverCouldBreakALineIsQuotedAndEscaped) {
+TEST(LogQuote, BlanksQuotesAndControlBytesAreQuotedOrEscaped) {
   EXPECT_EQ("\"\"", log::quote(""));
   EXPECT_EQ("\"a b\"", log::quote("a b"));
   EXPECT_EQ("\"a=b\"", log::quote("a=b"));
@@ -24,7 +24,7 @@ TEST(LogQuote, WhateverCouldBreakALineIsQuotedAndEscaped) {
   EXPECT_EQ("\"a\\x0ab\\x0d\\x00\\x7f\\xc3\"", log::quote(std::string("a\nb\r\0\x7f\xc3", 7)));
 }
 
-TEST(LogRedact, KeepsTheShapeOfAUrlWithoutItsSecrets) {
+TEST(LogRedact, ReplacesUserinfoAndQueryValues) {
   EXPECT_EQ("http://h/p?token=*&x=*", log::redact("http://h/p?token=abc&x=1"));
   EXPECT_EQ("https://*@h/p", log::redact("https://user:pass@h/p"));
   EXPECT_EQ("http://*@h/p?a=*", log::redact("http://a@b@h/p?a=@"));
@@ -35,7 +35,7 @@ TEST(LogRedact, KeepsTheShapeOfAUrlWithoutItsSecrets) {
   EXPECT_EQ("", log::redact(""));
 }
 
-TEST(Log, OneEventIsOneLineOfTheFileItNames) {
+TEST(Log, AnEventIsOneLineOfTheConfiguredFile) {
   char path[] = "/tmp/streamgate-test-XXXXXX";
   ::close(::mkstemp(path));
   ASSERT_TRUE(log::open({LogLevel::warn, "off", path}));
@@ -53,7 +53,7 @@ TEST(Log, OneEventIsOneLineOfTheFileItNames) {
       all.substr(24));
 }
 
-TEST(Log, AFileThatCannotBeOpenedLeavesTheOldLog) {
+TEST(Log, AFailedOpenKeepsThePreviousLog) {
   EXPECT_FALSE(log::open({LogLevel::error, "off", "/nonexistent/log"}));
   EXPECT_TRUE(log::enabled(LogLevel::info));
 }

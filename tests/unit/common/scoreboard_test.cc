@@ -5,7 +5,7 @@
 namespace streamgate {
 namespace {
 
-TEST(Scoreboard, HandsOutTheLowestVacantSlotUntilNoneIsLeft) {
+TEST(Scoreboard, TakesTheLowestVacantSlotUntilNoneIsLeft) {
   auto made = Scoreboard::create(2);
   ASSERT_TRUE(made);
   Scoreboard board = *std::move(made);

@@ -9,7 +9,7 @@ namespace {
 
 SocketAddress address(const std::string& text) { return *SocketAddress::parse(text); }
 
-TEST(SocketAddress, EveryFormPrintsAsItIsRead) {
+TEST(SocketAddress, EveryFormParsesBackFromItsText) {
   for (const char* text :
        {"0.0.0.0:8080", "[::]:8080", "127.0.0.1:0", "[::1]:65535", "unix:/run/x.sock"}) {
     EXPECT_EQ(text, address(text).to_string());
@@ -20,7 +20,7 @@ TEST(SocketAddress, EveryFormPrintsAsItIsRead) {
   }
 }
 
-TEST(SocketAddress, RefusesWhatCannotBeBound) {
+TEST(SocketAddress, RefusesTextThatIsNotASocketAddress) {
   for (const char* bad : {"", "8080", ":8080", "localhost:8080", "1.2.3.4", "1.2.3.4:", "::1:80",
                           "[::1]", "[1.2.3.4]:80", "1.2.3.4:65536", "1.2.3.4:-1",
                           "unix:", "unix:relative", "unix/path", "0x7f.0.0.1:80"}) {
@@ -44,7 +44,7 @@ TEST(SocketAddress, DifferentAddressesAreNotEqual) {
   EXPECT_NE(address("unix:/a"), address("unix:/b"));
 }
 
-TEST(SocketAddress, OverlapIsWhatTheKernelRefuses) {
+TEST(SocketAddress, OverlapsWhereTheKernelRefusesToListenOnBoth) {
   const auto both = [](const char* a, const char* b) {
     EXPECT_EQ(overlap(address(a), address(b)), overlap(address(b), address(a)));
     return overlap(address(a), address(b));

@@ -87,13 +87,13 @@ TEST(Url, ResolvesTheAbnormalExamplesOfRfc3986) {
   }
 }
 
-TEST(Url, TheBasesQueryAndFragmentTakeNoPartInItsDirectory) {
+TEST(Url, QueryAndFragmentOfTheBaseAreNotPartOfItsDirectory) {
   EXPECT_EQ(resolve("http://h/d/p.m3u8?u=http://x/y/z", "s.ts"), "http://h/d/s.ts");
   EXPECT_EQ(resolve("http://h/d/p.m3u8#a/b", "s.ts"), "http://h/d/s.ts");
   EXPECT_EQ(resolve("http://h?a/b", "s.ts"), "http://h/s.ts");
 }
 
-TEST(Url, ABaseWithoutPathIsItsRoot) {
+TEST(Url, ABaseWithoutAPathResolvesAgainstTheRoot) {
   EXPECT_EQ(resolve("http://h", "s.ts"), "http://h/s.ts");
   EXPECT_EQ(resolve("http://h", "../s.ts"), "http://h/s.ts");
   EXPECT_EQ(resolve("http://h", "?x"), "http://h?x");
@@ -114,7 +114,7 @@ TEST(Url, NeverDecodesOrNormalisesEscapes) {
   EXPECT_EQ(resolve("http://h/d/p", "100%.ts"), "http://h/d/100%.ts");
 }
 
-TEST(Url, EncodesBytesThatMayNotStandInAUri) {
+TEST(Url, EncodesBytesThatAreNotAllowedInAUri) {
   EXPECT_EQ(resolve("http://h/", "my seg.ts"), "http://h/my%20seg.ts");
   EXPECT_EQ(resolve("http://h/", "\"<>\\^`{|}\x7f\x01"s),
             "http://h/%22%3C%3E%5C%5E%60%7B%7C%7D%7F%01");
@@ -148,7 +148,7 @@ TEST(Url, EncodesEverythingButUnreservedBytes) {
   EXPECT_EQ(encode("\x00\xff"s), "%00%FF");
 }
 
-// The loops copy sixteen bytes at a time; what they make must not depend on where those end.
+// The loops copy sixteen bytes at a time; the result must not depend on where the blocks end.
 TEST(Url, EncodesEveryByteAtEveryPlaceOfATextOfAnyLength) {
   for (size_t length = 1; length <= 40; ++length) {
     for (size_t place = 0; place < length; ++place) {
@@ -174,7 +174,7 @@ TEST(Url, DecodesExactlyOnce) {
   EXPECT_EQ(percent_decode(encode(every)), every);
 }
 
-TEST(Url, TakesAnHttpUrlApart) {
+TEST(Url, ParsesAnHttpUrlIntoItsParts) {
   const Result<HttpUrl> url = parse_http_url("HTTPS://Cdn.Example:8443/a/b.m3u8?t=%2F&x#frag");
   ASSERT_TRUE(url);
   EXPECT_TRUE(url->is_https);
@@ -185,7 +185,7 @@ TEST(Url, TakesAnHttpUrlApart) {
   EXPECT_EQ(url->to_string(), "https://cdn.example:8443/a/b.m3u8?t=%2F&x");
 }
 
-TEST(Url, GivesDefaultsAndCanonicalSpellings) {
+TEST(Url, FillsInDefaultsAndCanonicalForms) {
   EXPECT_EQ(parse_http_url("http://h.test")->to_string(), "http://h.test/");
   EXPECT_EQ(parse_http_url("http://h.test?x")->to_string(), "http://h.test/?x");
   EXPECT_EQ(parse_http_url("http://h.test:80/")->to_string(), "http://h.test/");
@@ -201,7 +201,7 @@ TEST(Url, GivesDefaultsAndCanonicalSpellings) {
   EXPECT_EQ(v6->authority(), "[2001:db8::1]:81");
 }
 
-TEST(Url, EncodesWhatPlaylistsWriteRawBehindTheHost) {
+TEST(Url, EncodesRawBytesOfPathAndQuery) {
   EXPECT_EQ(parse_http_url("http://h.test/a b\xc3\xaf|{}?\"<>\\^`")->path_and_query,
             "/a%20b%C3%AF%7C%7B%7D?%22%3C%3E%5C%5E%60");
   EXPECT_EQ(parse_http_url("http://h.test/%0d%0aHost:%20evil")->path_and_query,
@@ -218,7 +218,7 @@ TEST(Url, RefusesControlBytesAnywhere) {
   }
 }
 
-TEST(Url, RefusesWhatIsNotAPlainHttpOrigin) {
+TEST(Url, RefusesUrlsWithoutAPlainHttpOrigin) {
   for (const char* text : {"",
                            "http",
                            "http:",
@@ -256,7 +256,7 @@ TEST(Url, RefusesWhatIsNotAPlainHttpOrigin) {
   }
 }
 
-TEST(Url, RefusesPortsThatAreNotOne) {
+TEST(Url, RefusesInvalidPorts) {
   for (const char* port : {"0", "65536", "+80", "-1", "80:90", "8a", " 80", "80 ", "00000", "0x50",
                            "18446744073709551697", "340282366920938463463374607431768211537"}) {
     EXPECT_TRUE(is_refused("http://a.test:"s + port + "/")) << port;
@@ -277,7 +277,7 @@ TEST(Url, RefusesNumericHostTricks) {
   EXPECT_FALSE(is_refused("http://0x4.foo/"));
 }
 
-TEST(Url, RefusesBracketsThatHoldNoIpv6Address) {
+TEST(Url, RefusesBracketsWithoutAnIpv6Address) {
   for (const char* host : {"[",
                            "[]",
                            "[::1",
@@ -304,7 +304,7 @@ TEST(Url, RefusesBracketsThatHoldNoIpv6Address) {
   EXPECT_EQ(parse_http_url("http://[::ffff:1.2.3.4]/")->host, "::ffff:1.2.3.4");
 }
 
-TEST(Url, HoldsHostNamesToTheirLengths) {
+TEST(Url, LimitsTheLengthsOfHostNamesAndLabels) {
   const std::string label(63, 'a');
   EXPECT_FALSE(is_refused("http://" + label + ".test/"));
   EXPECT_TRUE(is_refused("http://a" + label + ".test/"));

@@ -56,7 +56,7 @@ TEST(OwnResponseTest, HasTheCurrentDate) {
   EXPECT_NEAR(static_cast<double>(::timegm(&parts)), static_cast<double>(::time(nullptr)), 5.0);
 }
 
-TEST(OwnResponseTest, HeadGetsNoBody) {
+TEST(OwnResponseTest, HeadRequestGetsNoBody) {
   const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, true, false, {}));
   EXPECT_EQ(head.body, "");
   EXPECT_GT(std::stoi(head["Content-Length"]), 0);

@@ -12,7 +12,7 @@ namespace {
 
 using testing_corpus::Row;
 
-// Everything a caller can see of one head, as one line of text.
+// The outcome of a head and all its fields, as text.
 std::string describe(const RequestHeadParser& parser, const Result<size_t>& outcome) {
   if (!outcome) return "refuse " + std::string(token_of(outcome.error().reason));
   if (*outcome == 0) return parser.started() ? "wait" : "idle";
@@ -26,8 +26,8 @@ std::string describe(const RequestHeadParser& parser, const Result<size_t>& outc
   return text;
 }
 
-// Feeds growing prefixes that end at `cuts` and at the end, each at another place in memory, and
-// stops at the first answer.
+// Parses growing prefixes that end at `cuts` and at the end, each at another place in memory, until
+// the first one that is accepted or refused.
 std::string outcome_of(const std::string& bytes, const std::vector<size_t>& cuts,
                        const LimitsConfig& limits) {
   RequestHeadParser parser(limits);
@@ -43,7 +43,7 @@ std::string outcome_of(const std::string& bytes, const std::vector<size_t>& cuts
   return last;
 }
 
-// The outcome, after it was found to be the same however the bytes are cut.
+// The outcome, checked to be the same at every split of the bytes.
 std::string outcome_of(const std::string& bytes, const LimitsConfig& limits = {}) {
   const std::string whole = outcome_of(bytes, {}, limits);
   std::vector<size_t> every;
@@ -59,14 +59,14 @@ std::string outcome_of(const std::string& bytes, const LimitsConfig& limits = {}
 
 std::string refused(Reason reason) { return "refuse " + std::string(token_of(reason)); }
 
-// The outcome of a request line or of fields in an otherwise good head.
+// The outcome of a request line or of fields in an otherwise valid head.
 std::string of_line(const std::string& line) { return outcome_of(line + "\r\nHost: a\r\n\r\n"); }
 std::string of_fields(const std::string& fields, const std::string& line = "GET / HTTP/1.1") {
   return outcome_of(line + "\r\nHost: a\r\n" + fields + "\r\n");
 }
 bool accepted(const std::string& outcome) { return outcome.starts_with("accept"); }
 
-TEST(RequestHeadParserTest, HandsOverAWholeHeadAndItsSize) {
+TEST(RequestHeadParserTest, ReturnsTheHeadAndItsSize) {
   EXPECT_EQ(
       outcome_of("GET /stream?url=x HTTP/1.1\r\nHost: a.b:80\r\nX-Y: \t1 2 \r\nE:\r\n\r\nGET"),
       "accept 60 0 /stream?url=x 1.1 keep\nHost=a.b:80\nX-Y=1 2\nE=");
@@ -74,7 +74,7 @@ TEST(RequestHeadParserTest, HandsOverAWholeHeadAndItsSize) {
   EXPECT_TRUE(accepted(of_line("OPTIONS * HTTP/1.1")));
 }
 
-TEST(RequestHeadParserTest, TakesPipelinedRequestsOneByOne) {
+TEST(RequestHeadParserTest, ParsesPipelinedRequestsOneByOne) {
   const LimitsConfig limits;
   RequestHeadParser parser(limits);
   const std::string first = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -91,7 +91,7 @@ TEST(RequestHeadParserTest, TakesPipelinedRequestsOneByOne) {
   EXPECT_FALSE(parser.head().keep_alive);
 }
 
-TEST(RequestHeadParserTest, WaitsForWhatIsMissing) {
+TEST(RequestHeadParserTest, WaitsForTheRestOfTheHead) {
   EXPECT_EQ(outcome_of(""), "idle");
   EXPECT_EQ(outcome_of("\r\n\r\n"), "idle");
   EXPECT_EQ(outcome_of("G"), "wait");
@@ -105,7 +105,7 @@ TEST(RequestHeadParserTest, SkipsAtMostTwoEmptyLinesInFront) {
   EXPECT_EQ(outcome_of("\rGET / HTTP/1.0\r\n\r\n"), refused(Reason::bad_request));
 }
 
-TEST(RequestHeadParserTest, RefusesAsSoonAsItCanBeTold) {
+TEST(RequestHeadParserTest, RefusesAtTheFirstInvalidByte) {
   for (const char* begun :
        {"\x16\x03\x01", " ", "GET\t", "GET /\n", "GET / HTTP/1.1\n", "GET / HTTP/1.1\rX",
         "GET /\x7f", "GET / HTTP/1.1\r\nHost: a\nb", "GET / HTTP/1.1\r\n folded\r\n",
@@ -116,7 +116,7 @@ TEST(RequestHeadParserTest, RefusesAsSoonAsItCanBeTold) {
   EXPECT_EQ(outcome_of("POST / HTTP/1.1\r\n"), refused(Reason::method_not_allowed));
 }
 
-TEST(RequestHeadParserTest, KnowsItsMethods) {
+TEST(RequestHeadParserTest, DistinguishesRefusedFromUnknownMethods) {
   for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"}) {
     EXPECT_EQ(of_line(std::string(method) + " / HTTP/1.1"), refused(Reason::method_not_allowed));
   }
@@ -127,7 +127,7 @@ TEST(RequestHeadParserTest, KnowsItsMethods) {
   EXPECT_EQ(of_line("G:T / HTTP/1.1"), refused(Reason::bad_request));
 }
 
-TEST(RequestHeadParserTest, WantsExactlyThreePartsAndSingleBlanks) {
+TEST(RequestHeadParserTest, RequiresThreePartsAndSingleBlanks) {
   for (const char* line :
        {"GET", "GET ", "GET /", "GET / ", "GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET / HTTP/1.1 ",
         " GET / HTTP/1.1", "GET /a b HTTP/1.1", "GET  HTTP/1.1"}) {
@@ -135,7 +135,7 @@ TEST(RequestHeadParserTest, WantsExactlyThreePartsAndSingleBlanks) {
   }
 }
 
-TEST(RequestHeadParserTest, TellsUnknownVersionsFromMalformedOnes) {
+TEST(RequestHeadParserTest, DistinguishesUnknownFromMalformedVersions) {
   for (const char* version : {"HTTP/2.0", "HTTP/1.2", "HTTP/0.9", "HTTP/9.9"}) {
     EXPECT_EQ(of_line(std::string("GET / ") + version), refused(Reason::version_not_supported));
   }
@@ -153,7 +153,7 @@ TEST(RequestHeadParserTest, ReducesAbsoluteFormToItsPath) {
   EXPECT_TRUE(of_line("GET http://x?q/ HTTP/1.1").find(" /?q/ 1.1") != std::string::npos);
 }
 
-TEST(RequestHeadParserTest, RefusesOtherTargets) {
+TEST(RequestHeadParserTest, RefusesOtherFormsOfTarget) {
   for (const char* target :
        {"*", "a", "a:443", "?x", "http://", "http:///p", "http://u@h/p", "http://u:p@h/p",
         "ftp://h/p", "//", "/a#b", "/\xc3\xa9", "http://h:x/"}) {
@@ -166,7 +166,7 @@ TEST(RequestHeadParserTest, RefusesOtherTargets) {
   }
 }
 
-TEST(RequestHeadParserTest, WantsExactlyOneGoodHostOn11) {
+TEST(RequestHeadParserTest, RequiresExactlyOneValidHostInHttp11) {
   EXPECT_EQ(outcome_of("GET / HTTP/1.1\r\n\r\n"), refused(Reason::bad_request));
   EXPECT_TRUE(accepted(outcome_of("GET / HTTP/1.0\r\n\r\n")));
   for (const char* host : {"a", "a.b:80", "[::1]", "[::1]:80", "0.0.0.0=5000", "x_y", "a:"}) {
@@ -185,7 +185,7 @@ TEST(RequestHeadParserTest, WantsExactlyOneGoodHostOn11) {
   }
 }
 
-TEST(RequestHeadParserTest, RefusesFieldsThatPartiesMayReadDifferently) {
+TEST(RequestHeadParserTest, RefusesAmbiguousFieldLines) {
   for (const char* field : {"X : y\r\n", " X: y\r\n", "X: y\r\n folded\r\n", "X: y\r\n\tfolded\r\n",
                             ":y\r\n", "X\r\n", "X[]: y\r\n", "X\xc3\x9f: y\r\n", "X: a\x07\r\n",
                             "X: a\x7f\r\n", "X: a\rb\r\n", "X: a\n", "X: a\r\r\n"}) {
@@ -196,7 +196,7 @@ TEST(RequestHeadParserTest, RefusesFieldsThatPartiesMayReadDifferently) {
   EXPECT_TRUE(accepted(of_fields("X.|~: caf\xc3\xa9\r\n")));
 }
 
-TEST(RequestHeadParserTest, AcceptsNoBodyOfAnyKind) {
+TEST(RequestHeadParserTest, RefusesBodiesOfAnyKind) {
   EXPECT_TRUE(accepted(of_fields("Content-Length: 0\r\n")));
   EXPECT_EQ(of_fields("Content-Length: 0\r\n").find("Content-Length"), std::string::npos);
   EXPECT_EQ(of_fields("content-length: 5\r\n"), refused(Reason::body_not_accepted));
@@ -216,7 +216,7 @@ TEST(RequestHeadParserTest, AcceptsNoBodyOfAnyKind) {
             refused(Reason::bad_request));
 }
 
-TEST(RequestHeadParserTest, KnowsOneExpectation) {
+TEST(RequestHeadParserTest, AcceptsNoExpectationBut100Continue) {
   EXPECT_TRUE(accepted(of_fields("Expect: 100-Continue\r\n")));
   EXPECT_EQ(of_fields("Expect: 100-continue\r\n").find("Expect"), std::string::npos);
   EXPECT_EQ(of_fields("Expect: 200-ok\r\n"), refused(Reason::expectation_failed));
@@ -238,7 +238,7 @@ TEST(RequestHeadParserTest, ReadsKeepAliveFromVersionAndConnection) {
   EXPECT_FALSE(keeps("Connection: keep-alive\r\nConnection: close\r\n", v10));
 }
 
-TEST(RequestHeadParserTest, HoldsTheRequestLineToItsLimit) {
+TEST(RequestHeadParserTest, LimitsTheRequestLine) {
   LimitsConfig limits;
   limits.request_line = 20;
   limits.request_head = 60;
@@ -257,7 +257,7 @@ TEST(RequestHeadParserTest, HoldsTheRequestLineToItsLimit) {
             refused(Reason::uri_too_long));
 }
 
-TEST(RequestHeadParserTest, HoldsTheHeadToItsLimits) {
+TEST(RequestHeadParserTest, LimitsTheHead) {
   LimitsConfig limits;
   limits.request_line = 20;
   limits.request_head = 60;
@@ -276,7 +276,7 @@ TEST(RequestHeadParserTest, HoldsTheHeadToItsLimits) {
   EXPECT_EQ(of_fields(fields + "A: b\r\n"), refused(Reason::header_too_large));
 }
 
-TEST(RequestHeadParserTest, SaysTheSameAgainAfterARefusal) {
+TEST(RequestHeadParserTest, RepeatsTheRefusalUntilReset) {
   const LimitsConfig limits;
   RequestHeadParser parser(limits);
   EXPECT_FALSE(parser.parse("GET /\n"));

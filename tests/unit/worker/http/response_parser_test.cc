@@ -15,11 +15,11 @@ namespace {
 using testing_corpus::Row;
 using ItemKind = ResponseParser::ItemKind;
 
-// All that came out of one response.
+// The result of parsing one response.
 struct Outcome {
-  std::string head;  // status, framing, lengths and fields as text; empty: none came
+  std::string head;  // status, framing, lengths and fields as text; empty: no head
   std::string body;
-  std::string end;  // "end", or the reason it broke off, or "need_more"
+  std::string end;  // "end", the reason of the failure, or "need_more"
   bool keep_alive = false;
   bool ended_by_close = false;
 
@@ -39,7 +39,7 @@ std::string describe(const ResponseHead& head) {
   return text;
 }
 
-// Takes items until the parser wants more, has ended or failed. True: it wants more.
+// Takes items until the parser wants more bytes, ends or fails. True if it wants more.
 bool pull(ResponseParser& parser, std::string_view& bytes, Outcome& outcome) {
   while (true) {
     const auto item = parser.next(bytes);
@@ -66,7 +66,7 @@ bool pull(ResponseParser& parser, std::string_view& bytes, Outcome& outcome) {
   }
 }
 
-// Feeds the bytes cut at `cuts`, each piece at a place of its own, then closes.
+// Parses the bytes split at `cuts`, each piece at another place in memory, then closes.
 Outcome outcome_of(const std::string& bytes, const std::vector<size_t>& cuts, Method method) {
   ResponseParser parser;
   parser.reset(method);
@@ -94,7 +94,7 @@ Outcome outcome_of(const std::string& bytes, const std::vector<size_t>& cuts, Me
   return outcome;
 }
 
-// The outcome, after it was found to be the same however the bytes are cut.
+// The outcome, checked to be the same at every split of the bytes.
 Outcome outcome_of(const std::string& bytes, Method method = Method::get) {
   Outcome whole = outcome_of(bytes, {}, method);
   const size_t step = bytes.size() > 20'000 ? bytes.size() / 97 : 1;
@@ -120,7 +120,7 @@ std::string end_of_fields(const std::string& fields) {
   return end_of("HTTP/1.1 200 OK\r\n" + fields + "\r\n");
 }
 
-TEST(ResponseParserTest, ReadsABodyOfKnownLength) {
+TEST(ResponseParserTest, ParsesABodyOfKnownLength) {
   const Outcome outcome =
       outcome_of("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: \t y \r\n\r\nhello");
   EXPECT_EQ(outcome.head, "200 1.1 framing 1 5 declared 5\nContent-Length=5\nX=y");
@@ -131,14 +131,14 @@ TEST(ResponseParserTest, ReadsABodyOfKnownLength) {
   EXPECT_EQ(end_of("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "end");
 }
 
-TEST(ResponseParserTest, ReadsChunks) {
+TEST(ResponseParserTest, ParsesChunks) {
   EXPECT_EQ(body_of_chunks("5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"), "hello!");
   EXPECT_EQ(body_of_chunks("00a;x=\"; \\\" \";y\r\n0123456789\r\n000\r\nA: b\r\nC:\r\n\r\n"),
             "0123456789");
   EXPECT_EQ(body_of_chunks("1 \t\r\na\r\n0;\r\n\r\n"), "a");
 }
 
-TEST(ResponseParserTest, RefusesInexactChunks) {
+TEST(ResponseParserTest, RefusesInvalidChunks) {
   for (const char* chunks : {"\r\n",
                              "x\r\n",
                              "-1\r\na\r\n0\r\n\r\n",
@@ -163,7 +163,7 @@ TEST(ResponseParserTest, RefusesInexactChunks) {
   }
 }
 
-TEST(ResponseParserTest, NeverTakesAnUnfinishedBodyForAWholeOne) {
+TEST(ResponseParserTest, AnUnfinishedBodyIsNeverComplete) {
   EXPECT_EQ(body_of_chunks("5\r\nhel"), "truncated_body");
   EXPECT_EQ(body_of_chunks("5\r\nhello\r\n"), "truncated_body");
   EXPECT_EQ(body_of_chunks("5\r\nhello\r\n0\r\n"), "truncated_body");
@@ -173,7 +173,7 @@ TEST(ResponseParserTest, NeverTakesAnUnfinishedBodyForAWholeOne) {
   EXPECT_EQ(end_of(""), "bad_response");
 }
 
-TEST(ResponseParserTest, BoundsExtensionsAndTrailersTogether) {
+TEST(ResponseParserTest, LimitsExtensionsAndTrailersTogether) {
   const std::string ext(8000, 'x');
   EXPECT_EQ(body_of_chunks("1;" + ext + "\r\na\r\n0\r\nT: " + ext + "\r\n\r\n"), "a");
   EXPECT_EQ(body_of_chunks("1;" + ext + "\r\na\r\n1;" + ext + "\r\nb\r\n0;" + ext + "\r\n\r\n"),
@@ -189,7 +189,7 @@ TEST(ResponseParserTest, ReadsUntilCloseWithoutFraming) {
   EXPECT_FALSE(outcome.keep_alive);
 }
 
-TEST(ResponseParserTest, KnowsAnswersWithoutABody) {
+TEST(ResponseParserTest, HeadRequestsAnd204And304HaveNoBody) {
   for (const char* status : {"204", "304"}) {
     const Outcome outcome = outcome_of("HTTP/1.1 " + std::string(status) + " X\r\n\r\n");
     EXPECT_EQ(outcome.end, "end");
@@ -203,7 +203,7 @@ TEST(ResponseParserTest, KnowsAnswersWithoutABody) {
   EXPECT_FALSE(outcome_of("HTTP/1.1 204 X\r\nContent-Length: 7\r\n\r\n").keep_alive);
 }
 
-TEST(ResponseParserTest, LeavesSurplusBytesAndGivesUpTheConnection) {
+TEST(ResponseParserTest, SurplusBytesAreLeftAndEndKeepAlive) {
   ResponseParser parser;
   for (const Method method : {Method::get, Method::head}) {
     parser.reset(method);
@@ -219,7 +219,7 @@ TEST(ResponseParserTest, LeavesSurplusBytesAndGivesUpTheConnection) {
   }
 }
 
-TEST(ResponseParserTest, SwallowsInterimHeadsWithinReason) {
+TEST(ResponseParserTest, SwallowsUpToEightInterimHeads) {
   const std::string interim = "HTTP/1.1 103 Early Hints\r\nLink: x\r\nContent-Length: 9\r\n\r\n";
   std::string eight;
   for (int i = 0; i < 8; ++i) eight += interim;
@@ -231,7 +231,7 @@ TEST(ResponseParserTest, SwallowsInterimHeadsWithinReason) {
   EXPECT_EQ(end_of(interim), "bad_response");
 }
 
-TEST(ResponseParserTest, WantsAnExactStatusLine) {
+TEST(ResponseParserTest, RequiresAValidStatusLine) {
   for (const char* line : {"HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 200 ", "HTTP/1.1 599  x y",
                            "HTTP/1.1 500 Ori\xebnt"}) {
     EXPECT_EQ(end_of(std::string(line) + "\r\n\r\n"), "end") << line;
@@ -246,7 +246,7 @@ TEST(ResponseParserTest, WantsAnExactStatusLine) {
   }
 }
 
-TEST(ResponseParserTest, RefusesOtherProtocolsAtTheirFirstBytes) {
+TEST(ResponseParserTest, RefusesOtherProtocolsAtTheFirstBytes) {
   for (const char* begun : {"ICY ", "\x15\x03\x01", "HTTP/2", "<html>", "\rH"}) {
     ResponseParser parser;
     parser.reset(Method::get);
@@ -255,7 +255,7 @@ TEST(ResponseParserTest, RefusesOtherProtocolsAtTheirFirstBytes) {
   }
 }
 
-TEST(ResponseParserTest, ToleratesEmptyLinesInFrontAndBareLf) {
+TEST(ResponseParserTest, ToleratesLeadingEmptyLinesAndBareLf) {
   EXPECT_EQ(end_of("\r\n\nHTTP/1.1 204 x\r\n\r\n"), "end");
   EXPECT_EQ(end_of("\r\n\r\n\r\nHTTP/1.1 204 x\r\n\r\n"), "bad_response");
   EXPECT_EQ(outcome_of("HTTP/1.1 200 OK\nA: b\nContent-Length: 1\n\nx").head,
@@ -287,7 +287,7 @@ TEST(ResponseParserTest, RefusesAmbiguousFraming) {
             "end");
 }
 
-TEST(ResponseParserTest, BoundsTheHead) {
+TEST(ResponseParserTest, LimitsTheHead) {
   std::string fields;
   for (int i = 0; i < 200; ++i) fields += "A: b\r\n";
   EXPECT_EQ(end_of("HTTP/1.1 204 x\r\n" + fields + "\r\n"), "end");
@@ -344,7 +344,7 @@ TEST(ResponseParserTest, LetsTheCallerTakeRawBodyBytes) {
   EXPECT_EQ(parser.finish()->kind, ItemKind::end);
 }
 
-TEST(ResponseParserTest, SaysTheSameAgainAfterAFailure) {
+TEST(ResponseParserTest, RepeatsTheFailure) {
   ResponseParser parser;
   parser.reset(Method::get);
   std::string_view bytes = "garbage";
