@@ -66,7 +66,9 @@ class Scoreboard {
   ~Scoreboard();
 
   Board& board() { return *board_; }
+  const Board& board() const { return *board_; }
   std::span<Slot> slots() { return {slots_, slot_count_}; }
+  std::span<const Slot> slots() const { return {slots_, slot_count_}; }
   size_t slot_count() const { return slot_count_; }
   // Close-on-exec. Needed only for a program that takes over, so a worker may close it.
   int file() const { return file_.get(); }

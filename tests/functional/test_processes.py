@@ -87,7 +87,7 @@ class Workers(ProxyTest):
         proxy.wait_for_event("worker.stuck", worker=str(before[0]))
         died = proxy.wait_for_event("worker.died", 15, worker=str(before[0]))
         self.assertEqual(
-            (died["signal"], died["hint"]), ("KILL", "it did not react to what came before")
+            (died["signal"], died["hint"]), ("KILL", "it did not react to earlier signals")
         )
         wait_until(lambda: len(set(proxy.workers()) - {before[0]}) == 2, what="a new worker")
         self.assertIn(before[1], proxy.workers())
