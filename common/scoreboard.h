@@ -64,7 +64,9 @@ class Scoreboard {
   ~Scoreboard();
 
   Board& board() { return *board_; }
+  const Board& board() const { return *board_; }
   std::span<Slot> slots() { return {slots_, slot_count_}; }
+  std::span<const Slot> slots() const { return {slots_, slot_count_}; }
   size_t slot_count() const { return slot_count_; }
   // Close-on-exec. Only a program that takes over needs it, so a worker may close it.
   int file() const { return file_.get(); }

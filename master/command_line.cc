@@ -46,18 +46,19 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->excludes(check_flag);
     std::string order;
     app.add_option("-s,--signal", order,
-                   "Tell the running service, found by the file's pid_file, and wait for the\n"
-                   "outcome; a stop waits for drain.stop_timeout, a quit for drain.timeout")
+                   "Signal the running service, found by the pid_file of the configuration,\n"
+                   "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
+                   "drain.timeout")
         ->type_name("ORDER")
         ->check(CLI::IsMember(&kOrders))
         ->excludes(check_flag);
     std::string trial;
-    app.add_option(kTrialOption, trial)->group("");  // not for people: hidden from the help
+    app.add_option(kTrialOption, trial)->group("");  // internal: not in the help
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      // Prints; 0 for --help and --version. The library has a number for each kind of mistake.
+      // exit() prints. It returns 0 for --help and --version, and a number for each mistake.
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kExitUsage;
     }
     if (!trial.empty()) take_trial(trial, out);

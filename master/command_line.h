@@ -1,4 +1,4 @@
-// The command line, as a value. The only module that knows CLI11; no exception leaves it.
+// The command line as a value. The only module that uses CLI11; no exception leaves it.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace streamgate {
 
-// The exit status of a command line that is wrong, whatever about it.
+// The exit code for every mistake in the command line.
 constexpr int kExitUsage = 2;
 
 struct CommandLine {
@@ -18,7 +18,7 @@ struct CommandLine {
   ServiceOrder order = ServiceOrder::status;  // of Action::control
   TrialOrder trial{-1, -1};                   // of Action::trial
   std::string config_file;                    // empty: built-in defaults
-  std::optional<int> exit_code;  // set: everything is said (--help, --version, a mistake)
+  std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };
 
 // Writes help and version to stdout, mistakes to stderr.

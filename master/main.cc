@@ -1,4 +1,4 @@
-// The composition root, and the one file that sees both the master and the worker.
+// main: puts the program together. The only file that includes both master/ and worker/.
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -21,7 +21,7 @@ namespace {
 
 std::optional<std::string> environment(const char* name) {
   const char* value = std::getenv(name);
-  // Containers pass variables on that nobody has set.
+  // Container runtimes pass unset variables on as empty ones.
   if (value == nullptr || *value == '\0') return std::nullopt;
   return value;
 }
@@ -30,7 +30,7 @@ void complain(const std::string& problem) {
   std::fprintf(stderr, "streamgate: %s\n", problem.c_str());
 }
 
-// `--check`: everything that can be known without starting.
+// `--check`: every check that needs no start.
 int check(LoadedConfig loaded) {
   if (loaded.ok()) {
     if (const auto account = find_account(loaded.config.user); !account) {
@@ -42,11 +42,11 @@ int check(LoadedConfig loaded) {
   }
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;
-  // No problem of the configuration: they may be made just before the start.
+  // Not a problem: a service manager may create them just before the start.
   for (const std::string& missing : missing_directories(loaded.config)) {
     complain("note: " + missing);
   }
-  std::puts("the configuration is right");
+  std::puts("the configuration is valid");
   return EXIT_SUCCESS;
 }
 
@@ -57,7 +57,7 @@ int print_effective_config(const LoadedConfig& loaded) {
   return EXIT_SUCCESS;
 }
 
-// Set by the program that this one has just replaced. Not for its workers' eyes.
+// Set by the previous program of this process. Removed, so that workers do not inherit it.
 std::optional<int> take_state() {
   const auto value = environment(kStateVariable);
   ::unsetenv(kStateVariable);

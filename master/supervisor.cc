@@ -1,282 +1,40 @@
 #include "master/supervisor.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <utility>
 
 #include "common/log.h"
 #include "common/version.h"
-#include "master/config/listen.h"
+#include "master/process/child_process.h"
+#include "master/process/own_process.h"
 #include "master/service/limits.h"
 #include "master/service/running_service.h"
-#include "master/upgrade/inheritance.h"
+#include "master/service/worker_entry.h"
 
 namespace streamgate {
 namespace {
 
-constexpr int kExitFailed = 1;
-constexpr int64_t kTickMs = 1'000;    // the watchdog looks this often
-constexpr int64_t kReadyLookMs = 10;  // how often, while a worker starts
-constexpr int64_t kAsleepMs = 3'000;  // a loop turn longer than this: we were suspended
-
-Error failed(const char* what) {
-  return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
-}
-
-// Every connection is two descriptors; the soft limit of 1024 is there for select().
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// What is opened later must not be taken for stdout or stderr by somebody who writes there.
-void open_standard_descriptors() {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0) return;
-  }
-}
+constexpr int64_t kTickMs = 1'000;       // how often beats are checked
+constexpr int64_t kReadyTickMs = 10;     // the same while a worker starts
+constexpr int64_t kSuspendedMs = 3'000;  // a longer turn of the loop: the process was suspended
 
 std::string after(Milliseconds delay) {
   if (delay.count() == 0) return "at once";
   return "in " + std::to_string(delay.count() / 1000) + "s";
 }
 
-// Into the log, and for whoever sits at the terminal, who would otherwise see nothing.
-void complain_about_start(const std::string& reason) {
-  log::error("master.start_failed", {{"reason", reason}});
-  if (!log::goes_to_stderr()) std::fprintf(stderr, "streamgate: %s\n", reason.c_str());
-}
-
-}  // namespace
-
-int Supervisor::run() {
-  const auto started = program_.state ? take_over(UniqueFd(*program_.state)) : start();
-  if (!started) {
-    complain_about_start(started.error().detail);
-    if (current_) current_->remove_files_not_in({});
-    return kExitFailed;
-  }
-  while (stop_ == Stop::no) {
-    reap_exited_workers();  // a crash fills its place again, a failed start undoes the reload
-    announce_ready_workers();
-    kill_stuck_workers();  // the beat is too old, unless we ourselves were asleep
-    feed_watchdog();
-    begin_wanted_reload();
-    end_late_trial();
-    finish_reload_if_ready();  // the new generation is ready: the old one drains
-    spawn_missing_workers();
-    publish_state();
-    handle(wait_for_signal());
-  }
-  return stop_all_workers();
-}
-
-// ---- start and stop
-
-Result<void> Supervisor::start() {
-  open_standard_descriptors();
-  started_ms_ = monotonic_ms();
-  program_file_ = running_program_file();
-  manager_ = ServiceManager::from_environment();
-  if (auto taken = adopt_manager_sockets(); !taken) return taken;
-  LoadedConfig loaded = load_config_in_effect();
-  if (!loaded.ok()) return Error{Reason::internal, "the configuration is wrong"};
-
-  if (auto watching = watch_signals(); !watching) return watching;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
-  lifeline_read_.reset(ends[0]);
-  lifeline_write_.reset(ends[1]);
-  raise_descriptor_limit();
-  auto scoreboard = Scoreboard::create(kSlots);
-  if (!scoreboard) return scoreboard.error();
-  scoreboard_.emplace(*std::move(scoreboard));
-
-  auto account = find_account(loaded.config.user);
-  if (!account) return account.error();
-  if (auto opened = open_log_files(loaded.config.log, *account); !opened) return opened;
-  auto generation =
-      Generation::prepare(++last_generation_, std::move(loaded.config), from_manager_);
-  if (!generation) return generation.error();
-  current_ = std::make_unique<Generation>(*std::move(generation));
-  if (auto written = claim_pid_file(); !written) return written;
-  log::info("master.started", {{"version", version()},
-                               {"workers", current_->places.size()},
-                               {"addresses", current_->addresses()},
-                               {"config", program_.config_file}});
-  last_turn_ms_ = monotonic_ms();
-  return {};
-}
-
-Result<void> Supervisor::watch_signals() {
-  const sigset_t signals = master_signals();
-  // A signal that the parent process ignored (nohup) would never reach the signalfd.
-  restore_default_handlers();
-  // Exactly these: the program that this one replaces has blocked every other one as well.
-  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // a peer that closes its end is an errno, not a reason to die
-  signal_fd_.reset(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!signal_fd_.valid()) return failed("signalfd");
-  return {};
-}
-
-Result<void> Supervisor::adopt_manager_sockets() {
-  for (const int fd : manager_.sockets()) {
-    auto listener = Listener::adopt(fd);
-    if (!listener) return listener.error();
-    from_manager_.push_back(std::make_shared<const Listener>(*std::move(listener)));
-  }
-  return {};
-}
-
-LoadedConfig Supervisor::load_config_in_effect() const {
-  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
-  for (const std::string& problem : loaded.problems) {
-    log::error("config.problem", {{"problem", problem}});
-  }
-  if (from_manager_.empty()) return loaded;
-  loaded.config.listen = listen_at(addresses_of(from_manager_), loaded.config.listen);
-  return loaded;
-}
-
-int Supervisor::stop_all_workers() {
-  log::info("master.stopping", {{"workers", workers_.size()}});
-  scoreboard_->board().service_stopping = true;
-  for (const WorkerProcess& worker : workers_) {
-    if (worker.home()) worker.home()->board->say_service_stops();
-  }
-  if (upgrade_) abandon_upgrade("the service stops");
-  if (reload_) abandon_reload("the service stops");
-  // Workers still hold the sockets; the last of them to let go ends the queue.
-  current_->remove_files_not_in({});
-  current_->listeners.clear();
-  from_manager_.clear();
-  state_changed_ = true;
-  manager_.notify("STOPPING=1");
-  tell_workers_to_stop();
-  while (!workers_.empty()) {
-    reap_exited_workers();
-    kill_stuck_workers();
-    publish_state();
-    feed_watchdog();
-    if (!workers_.empty()) handle(wait_for_signal());
-  }
-  status_file_.remove();
-  pid_file_.remove();
-  log::info("master.stopped", {{"status", exit_code_}});
-  return exit_code_;
-}
-
-void Supervisor::stop(Stop how) {
-  if (how <= stop_) return;
-  const bool stopping_already = stop_ != Stop::no;
-  stop_ = how;
-  if (stopping_already) tell_workers_to_stop();
-}
-
-void Supervisor::tell_workers_to_stop() {
-  const int64_t now = monotonic_ms();
-  for (WorkerProcess& worker : workers_) {
-    if (stop_ == Stop::at_once) {
-      worker.leave(now, kLeaveGrace);
-    } else if (stop_ == Stop::bounded) {
-      worker.drain(now, current_->config.drain.stop_timeout);
-    } else {
-      worker.drain(now, drain_limit());
-    }
-  }
-}
-
-std::optional<Milliseconds> Supervisor::drain_limit() const {
-  const Milliseconds limit = current_->config.drain.timeout;
-  return limit.count() > 0 ? std::optional(limit) : std::nullopt;
-}
-
-void Supervisor::abort_start(const std::string& reason) {
-  complain_about_start(reason);
-  exit_code_ = kExitFailed;
-  stop(Stop::at_once);
-}
-
-// Two services over one pid file would stop, reload and remove each other's.
-Result<void> Supervisor::claim_pid_file() {
-  const std::string& path = current_->config.pid_file;
-  if (const auto other = serving_master(path)) {
-    return Error{Reason::internal, path + " belongs to the service of process " +
-                                       std::to_string(*other) +
-                                       ", which runs; every service needs one of its own"};
-  }
-  return pid_file_.move_to(path);
-}
-
-// ---- the loop's steps
-
-void Supervisor::reap_exited_workers() {
-  for (WorkerProcess& worker : workers_) worker.mirror();
-  int wait_status = 0;
-  for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
-    if (reload_ && reload_->probe && reload_->probe->pid() == pid) {
-      judge_probe(wait_status);
-      continue;
-    }
-    if (upgrade_ && upgrade_->trial.pid() == pid) {
-      judge_trial(wait_status);
-      continue;
-    }
-    const auto dead = std::find_if(workers_.begin(), workers_.end(), [pid](const auto& worker) {
-      return worker.identity().pid == pid;
-    });
-    if (dead == workers_.end()) continue;  // an abandoned probe
-    WorkerProcess worker = *dead;
-    worker.mirror();  // its last figures
-    workers_.erase(dead);
-    state_changed_ = true;
-    reap(worker, wait_status);
-    scoreboard_->retire(worker.identity().slot_index);
-  }
-}
-
-void Supervisor::reap(const WorkerProcess& worker, int wait_status) {
-  const Ending ending{wait_status};
-  const bool expected = worker.order() != WorkerProcess::Order::serve && ending.is_exit(kExitClean);
-  const uint64_t number = worker.identity().generation;
-  const bool cannot_begin = !first_generation_ready_ && ending.is_exit(kExitCannotStart);
-  const bool is_missed = stop_ == Stop::no && current_->number == number && !cannot_begin;
-  const Milliseconds delay = is_missed ? vacate_place(worker, ending) : Milliseconds(0);
-  if (expected) {
-    log::info("worker.left", {{"worker", worker.identity().pid}, {"generation", number}});
-  } else {
-    log_death(worker, ending, is_missed ? after(delay) : "no");
-  }
-  if (stop_ != Stop::no) return;
-  if (reload_ && reload_->generation->number == number) {
-    return abandon_reload("worker " + std::to_string(worker.identity().pid) + " ended with " +
-                          ending.kind() + " " + ending.value() + " before all were ready");
-  }
-  if (cannot_begin && current_->number == number) {
-    abort_start("a worker could not start; its log lines say why");
-  }
-}
-
-// One line for each death, with what becomes of its place: a crash loop must not flood the log.
-void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending,
-                           const std::string& replaced) const {
+// One line for each death, which also says when the place is filled: a crash loop must not flood
+// the log.
+void log_death(const WorkerProcess& worker, const Ending& ending, const std::string& replaced) {
   const auto& [pid, slot, generation, place] = worker.identity();
   const std::string age = std::to_string(worker.age_ms(monotonic_ms()) / 1000) + "s";
-  const char* hint = "see what it logged last";
-  // A KILL that did not come from here is mostly the kernel's.
+  const char* hint = "see its last log lines";
+  // A KILL that the master did not send usually comes from the kernel.
   if (ending.value() == "KILL") {
-    hint = worker.order() == WorkerProcess::Order::kill ? "it did not react to what came before"
+    hint = worker.order() == WorkerProcess::Order::kill ? "it did not react to earlier signals"
                                                         : "perhaps out of memory";
   }
   log::error("worker.died", {{"worker", pid},
@@ -289,7 +47,66 @@ void Supervisor::log_death(const WorkerProcess& worker, const Ending& ending,
                              {"hint", hint}});
 }
 
-// spawn_missing_workers() fills it again, after what this returns.
+}  // namespace
+
+int Supervisor::run() {
+  const auto started = program_.state ? take_over(UniqueFd(*program_.state)) : start();
+  if (!started) {
+    return fail_start(started.error().detail);
+  }
+  while (stop_ == Stop::no) {
+    reap_exited_children();  // a crash vacates its place, a failed start fails the reload
+    announce_ready_workers();
+    kill_stuck_workers();  // not after the master itself was suspended
+    feed_watchdog();
+    advance_upgrade();      // a successful trial: the new program takes over here
+    advance_reload();       // the new generation is ready: the old one drains
+    begin_wanted_reload();  // after SIGHUP
+    spawn_missing_workers();
+    status_.publish(view(), manager_, pid_file_.path());
+    handle(wait_for_signal(signal_fd_, wait_limit_ms()));
+  }
+  return stop_all_workers();
+}
+
+// ---- the steps of the loop
+
+void Supervisor::reap_exited_children() {
+  workers_->mirror();
+  int wait_status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
+    if (reload_ && reload_->on_child_exit(pid, wait_status)) continue;
+    if (upgrade_ && upgrade_->on_child_exit(pid, wait_status)) continue;
+    const auto worker = workers_->remove(pid);
+    if (!worker) continue;  // a check or a trial that was abandoned
+    status_.note_change();
+    reap(*worker, Ending{wait_status});
+    workers_->retire(*worker);
+  }
+}
+
+void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
+  const bool expected = worker.order() != WorkerProcess::Order::serve && ending.is_exit(kExitClean);
+  const uint64_t number = worker.identity().generation;
+  const bool cannot_begin = !first_generation_ready_ && ending.is_exit(kExitCannotStart);
+  const bool is_missed = stop_ == Stop::no && current_->number == number && !cannot_begin;
+  const Milliseconds delay = is_missed ? vacate_place(worker, ending) : Milliseconds(0);
+  if (expected) {
+    log::info("worker.left", {{"worker", worker.identity().pid}, {"generation", number}});
+  } else {
+    log_death(worker, ending, is_missed ? after(delay) : "no");
+  }
+  if (stop_ != Stop::no) return;
+  if (reload_ && reload_->is_of(number)) {
+    return reload_->fail("worker " + std::to_string(worker.identity().pid) + " ended with " +
+                         ending.kind() + " " + ending.value() + " before all were ready");
+  }
+  if (cannot_begin && current_->number == number) {
+    abort_start("a worker could not start; its log lines say why");
+  }
+}
+
+// Returns the delay after which spawn_missing_workers() fills the place again.
 Milliseconds Supervisor::vacate_place(const WorkerProcess& worker, const Ending& ending) {
   const int64_t now = monotonic_ms();
   Generation::Place& place = current_->places[worker.identity().place];
@@ -302,14 +119,15 @@ Milliseconds Supervisor::vacate_place(const WorkerProcess& worker, const Ending&
 }
 
 void Supervisor::announce_ready_workers() {
-  for (WorkerProcess& worker : workers_) {
-    if (!worker.became_ready()) continue;
-    state_changed_ = true;
-    log::info("worker.ready", {{"worker", worker.identity().pid},
-                               {"slot", worker.identity().slot_index},
-                               {"generation", worker.identity().generation}});
+  for (const WorkerProcess::Identity& worker : workers_->take_newly_ready()) {
+    status_.note_change();
+    log::info(
+        "worker.ready",
+        {{"worker", worker.pid}, {"slot", worker.slot_index}, {"generation", worker.generation}});
   }
-  if (first_generation_ready_ || !all_ready(*current_)) return;
+  if (first_generation_ready_ || workers_->ready(current_->number) != current_->places.size()) {
+    return;
+  }
   first_generation_ready_ = true;
   log::info("master.ready",
             {{"workers", current_->places.size()}, {"generation", current_->number}});
@@ -318,123 +136,99 @@ void Supervisor::announce_ready_workers() {
 
 void Supervisor::kill_stuck_workers() {
   const int64_t now = monotonic_ms();
-  const int64_t patience = current_->config.watchdog_timeout.count();
-  if (now - last_turn_ms_ > kAsleepMs) {
+  const Milliseconds patience = current_->config.watchdog_timeout;
+  if (now - last_turn_ms_ > kSuspendedMs) {
     log::warn("master.was_suspended",
               {{"for", std::to_string((now - last_turn_ms_) / 1000) + "s"}});
-    watchdog_resumes_ms_ = now + patience;
+    stuck_checks_resume_ms_ = now + patience.count();
   }
   last_turn_ms_ = now;
-  for (WorkerProcess& worker : workers_) {
-    worker.escalate(now);
-    if (now < watchdog_resumes_ms_ || worker.order() > WorkerProcess::Order::leave) continue;
-    const bool starting = worker.slot().state.load() == WorkerState::starting;
-    if (starting && worker.age_ms(now) < kReadyLimitMs) continue;
-    if (!starting && worker.silence_ms(now) < patience) continue;
+  workers_->escalate(now);
+  if (now < stuck_checks_resume_ms_) return;
+  for (WorkerProcess* worker : workers_->stuck(now, patience)) {
     const bool is_first = !first_generation_ready_ && stop_ == Stop::no;
-    log::error("worker.stuck", {{"worker", worker.identity().pid},
-                                {"silence", std::to_string(worker.silence_ms(now)) + "ms"}});
-    worker.abort(now);
-    if (starting && is_first) return abort_start("a worker was not ready in time");
+    const bool was_starting = worker->is_starting();
+    log::error("worker.stuck", {{"worker", worker->identity().pid},
+                                {"silence", std::to_string(worker->silence_ms(now)) + "ms"}});
+    worker->abort(now);
+    if (was_starting && is_first) return abort_start("a worker was not ready in time");
   }
+}
+
+// The manager restarts the service when this stops: when the loop hangs, or no worker has a beat.
+// A stop extends the manager's own time limit, which is shorter than drain.timeout may be.
+void Supervisor::feed_watchdog() {
+  const int64_t now = monotonic_ms();
+  const int64_t interval = manager_.watchdog_ms().value_or(kStoppingNewsMs);
+  if (now - watchdog_fed_ms_ < std::min(interval, kStoppingNewsMs)) return;
+  watchdog_fed_ms_ = now;
+  if (stop_ != Stop::no) manager_.notify("EXTEND_TIMEOUT_USEC=10000000");
+  if (!manager_.watchdog_ms()) return;
+  if (workers_->any_beat_within(now, current_->config.watchdog_timeout)) {
+    manager_.notify("WATCHDOG=1");
+  }
+}
+
+void Supervisor::advance_upgrade() {
+  if (!upgrade_) return;
+  const auto verdict = upgrade_->verdict();
+  if (!verdict) return;
+  const Upgrade tried = *std::exchange(upgrade_, std::nullopt);
+  if (!verdict->is_ready()) return upgrade_refused(*verdict);
+  if (!tried.is_file_unchanged()) {
+    reload_wanted_ = true;  // the file has changed since and needs a trial of its own
+    return;
+  }
+  upgrade_refused(tried.execute(handover(), verdict->version));
+}
+
+void Supervisor::advance_reload() {
+  if (!reload_) return;
+  switch (reload_->advance(*this, current_->listeners, *workers_)) {
+    case Reload::Progress::running:
+      return;
+    case Reload::Progress::done:
+      return commit_reload(reload_->take_generation());
+    case Reload::Progress::failed:
+      return abandon_reload(reload_->failure());
+  }
+}
+
+void Supervisor::begin_wanted_reload() {
+  if (!reload_wanted_ || is_reloading() || stop_ != Stop::no || is_held()) return;
+  reload_wanted_ = false;
+  reload_started_us_ = monotonic_us();
+  manager_.notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(reload_started_us_));
+  log::info("reload.started", {{"config", program_.config_file}});
+  if (!begin_upgrade()) begin_reload();
 }
 
 void Supervisor::spawn_missing_workers() {
-  if (stop_ == Stop::no) spawn_workers_of(*current_);
-}
-
-void Supervisor::spawn_workers_of(Generation& generation) {
+  if (stop_ != Stop::no) return;
   const int64_t now = monotonic_ms();
-  for (unsigned i = 0; i < generation.places.size(); ++i) {
-    Generation::Place& place = generation.places[i];
+  for (unsigned i = 0; i < current_->places.size(); ++i) {
+    Generation::Place& place = current_->places[i];
     if (place.taken || now < place.not_before_ms) continue;
-    const auto spawned = spawn(generation, i);
-    place.taken = spawned.has_value();
-    if (spawned) continue;
-    log::error("worker.not_started", {{"reason", spawned.error().detail}});
+    const auto started = start_worker(*current_, i);
+    place.taken = started.has_value();
+    if (started) continue;
+    log::error("worker.not_started", {{"reason", started.error().detail}});
     place.not_before_ms = now + kTickMs;
   }
 }
 
-Result<void> Supervisor::spawn(Generation& generation, unsigned place) {
-  const auto slot_index = scoreboard_->take();
-  if (!slot_index) return Error{Reason::internal, "too many workers are still draining"};
-  const auto pid = fork_child([&] { return become_worker(generation, *slot_index); });
-  if (!pid) {
-    scoreboard_->retire(*slot_index);
-    return pid.error();
-  }
-  Slot& slot = scoreboard_->slots()[*slot_index];
-  slot.pid = *pid;
-  slot.generation = generation.number;
-  state_changed_ = true;
-  workers_.emplace_back(WorkerProcess::Identity{*pid, *slot_index, generation.number, place}, slot);
-  log::debug("worker.started",
-             {{"worker", *pid}, {"slot", *slot_index}, {"generation", generation.number}});
-  return {};
-}
-
-int Supervisor::become_worker(const Generation& generation, unsigned slot_index) {
-  keep_only(generation);
-  if (generation.account) {
-    if (const auto became = become(*generation.account); !became) {
-      log::error("worker.cannot_start", {{"reason", became.error().detail}});
-      return kExitCannotStart;
-    }
-  }
-  const Heritage heritage{.config = generation.config,
-                          .listeners = generation.sockets,
-                          .ticket_key = generation.ticket_key,
-                          .slot_index = slot_index,
-                          .generation = generation.number,
-                          .slots = scoreboard_->slots(),
-                          .service_stopping = &scoreboard_->board().service_stopping,
-                          .board = &scoreboard_->board(),
-                          .lifeline_fd = lifeline_read_.get()};
-  return program_.run_worker(heritage);
-}
-
-// Closes what a child must not hold: above all the write end of the lifeline, whose EOF would never
-// come, and sockets that only another generation serves.
-void Supervisor::keep_only(const Generation& generation) {
-  signal_fd_.reset();
-  lifeline_write_.reset();
-  upgrade_.reset();
-  workers_.clear();  // with the scoreboards of other programs
-  scoreboard_->close_file();
-  if (current_.get() != &generation) current_->listeners.clear();
-  if (reload_ && reload_->generation.get() != &generation) reload_->generation->listeners.clear();
-}
-
-bool Supervisor::all_ready(const Generation& generation) const {
-  const auto ready = std::count_if(workers_.begin(), workers_.end(), [&](const auto& worker) {
-    return worker.identity().generation == generation.number && worker.is_ready();
-  });
-  return ready == std::ssize(generation.places);
-}
-
 int Supervisor::wait_limit_ms() const {
   const int64_t now = monotonic_ms();
-  int64_t wake = now + kTickMs;
-  for (const WorkerProcess& worker : workers_) {
-    wake = std::min(wake, worker.deadline_ms().value_or(wake));
-    if (worker.is_awaited() && stop_ == Stop::no) wake = std::min(wake, now + kReadyLookMs);
+  int64_t wake = std::min(now + kTickMs, workers_->next_deadline_ms().value_or(INT64_MAX));
+  if (stop_ == Stop::no) {
+    if (workers_->any_awaited()) wake = std::min(wake, now + kReadyTickMs);
+    for (const Generation::Place& place : current_->places) {
+      if (!place.taken) wake = std::min(wake, place.not_before_ms);
+    }
   }
-  for (const Generation::Place& place : current_->places) {
-    if (!place.taken && stop_ == Stop::no) wake = std::min(wake, place.not_before_ms);
-  }
-  if (reload_) wake = std::min(wake, reload_->deadline_ms);
-  if (upgrade_) wake = std::min(wake, upgrade_->deadline_ms);
+  if (reload_) wake = std::min(wake, reload_->deadline_ms());
+  if (upgrade_) wake = std::min(wake, upgrade_->deadline_ms());
   return static_cast<int>(std::max<int64_t>(0, wake - now));
-}
-
-// With a number of 0 if none came in time.
-signalfd_siginfo Supervisor::wait_for_signal() {
-  signalfd_siginfo info{};
-  pollfd waiting{signal_fd_.get(), POLLIN, 0};
-  if (::poll(&waiting, 1, wait_limit_ms()) <= 0) return info;
-  if (::read(signal_fd_.get(), &info, sizeof info) != sizeof info) return {};
-  return info;
 }
 
 void Supervisor::handle(const signalfd_siginfo& signal) {
@@ -451,12 +245,186 @@ void Supervisor::handle(const signalfd_siginfo& signal) {
     case SIGUSR1:
       return reopen_logs();
     case SIGUSR2:
-      state_changed_ = true;  // the figures in the status file are older
+      status_.note_change();  // the figures in the status file are older
       if (signal.ssi_code == SI_QUEUE && signal.ssi_int == kWriteStatusOnly) return;
-      return log_state();
-    default:  // CHLD, or none: the next turn looks at everything anyway
+      log_live_state(view());
+      workers_->send_all(SIGUSR2);
+      return;
+    default:  // CHLD, or none: the next turn reaps in any case
       return;
   }
+}
+
+// ---- children
+
+Result<Probe> Supervisor::start_check(const Generation& generation) {
+  return Probe::start([&] {
+    close_in_child(generation);
+    return check_as_worker(generation, program_.check_worker_config);
+  });
+}
+
+Result<void> Supervisor::start_worker(const Generation& generation, unsigned place) {
+  const auto started = workers_->start(generation.number, place, [&](unsigned slot_index) {
+    close_in_child(generation);
+    return run_as_worker(generation,
+                         {workers_->scoreboard(), slot_index, workers_->lifeline().read_end.get()},
+                         program_.run_worker);
+  });
+  if (!started) return started.error();
+  status_.note_change();
+  log::debug(
+      "worker.started",
+      {{"worker", started->pid}, {"slot", started->slot_index}, {"generation", generation.number}});
+  return {};
+}
+
+// Called in a child: closes the descriptors that it must not hold. Most important are the write end
+// of the lifeline, which would keep EOF from coming, and sockets that only another generation
+// serves.
+void Supervisor::close_in_child(const Generation& generation) {
+  signal_fd_.reset();
+  upgrade_.reset();
+  workers_->close_in_child();
+  if (current_.get() != &generation) current_->listeners.clear();
+  if (reload_) reload_->close_listeners_unless(generation);
+}
+
+// ---- SIGHUP
+
+// A reload adds a generation to those that still drain. While too many workers drain, it waits.
+bool Supervisor::is_held() {
+  const size_t draining = workers_->draining();
+  const size_t limit = max_draining_workers(*current_, workers_->scoreboard().slot_count());
+  const bool is_new = held_reason_.empty();
+  std::string reason;
+  if (draining >= limit) {
+    reason = "it waits until one of " + std::to_string(draining) +
+             " draining workers has left (drain.max_workers: " + std::to_string(limit) + ")";
+  }
+  if (reason != held_reason_) status_.note_change();
+  held_reason_ = std::move(reason);
+  if (held_reason_.empty()) return false;
+  if (is_new) log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  return true;
+}
+
+bool Supervisor::begin_upgrade() {
+  const auto replacement = Upgrade::find_replacement(program_file_);
+  if (!replacement) return false;
+  log::info("upgrade.started", {{"program", program_file_.path}, {"version", version()}});
+  auto begun = Upgrade::begin({program_file_.path, program_.arguments}, *replacement, handover());
+  if (!begun) {
+    upgrade_refused(refusal(begun.error().detail));
+    return true;
+  }
+  upgrade_.emplace(*std::move(begun));
+  status_.note_change();
+  return true;
+}
+
+void Supervisor::upgrade_refused(const TrialVerdict& verdict) {
+  if (!verdict.problems.empty()) {
+    for (const std::string& problem : verdict.problems) {
+      log::error("config.problem", {{"problem", problem}});
+    }
+    return reload_failed("the configuration is wrong", first_of(verdict.problems));
+  }
+  log::error("upgrade.refused", {{"program", program_file_.path}, {"reason", verdict.reason}});
+  reload_failed("the new program " + program_file_.path + " is refused: " + verdict.reason, "");
+}
+
+Handover Supervisor::handover() const {
+  Handover::Service service;
+  service.pid = ::getpid();
+  service.program = program_file_.path;
+  service.version = version();
+  service.pid_file = pid_file_.path();
+  service.notify_socket = manager_.notify_socket();
+  service.watchdog_ms = manager_.watchdog_ms();
+  service.started_ms = started_ms_;
+  service.reload_started_us = reload_started_us_;
+  service.reload_wanted = reload_wanted_;
+  service.is_ready = first_generation_ready_;
+  service.last_generation = last_generation_;
+  Handover out = make_handover(std::move(service), *current_, from_manager_, *workers_);
+  out.reload = last_reload_;
+  out.reopen = last_reopen_;
+  return out;
+}
+
+void Supervisor::begin_reload() {
+  LoadedConfig loaded = load_config_in_effect();
+  if (!loaded.ok()) return reload_failed("the configuration is wrong", first_of(loaded.problems));
+  auto begun = Reload::begin(++last_generation_, std::move(loaded.config), *this);
+  if (!begun) return reload_failed(begun.error().detail, "");
+  reload_.emplace(*std::move(begun));
+  status_.note_change();
+}
+
+void Supervisor::commit_reload(std::unique_ptr<Generation> next) {
+  const std::unique_ptr<Generation> old = std::exchange(current_, std::move(next));
+  reload_.reset();
+  first_generation_ready_ = true;  // also if the first configuration never became ready
+  workers_->drain_all_except(current_->number, monotonic_ms(), drain_limit());
+  old->remove_files_not_in(current_->listeners);
+  if (const auto moved = claim_pid_file(); !moved) {
+    log::error("master.pid_file_failed", {{"reason", moved.error().detail}});
+  }
+  log::info("reload.done", {{"generation", current_->number},
+                            {"workers", current_->places.size()},
+                            {"addresses", current_->addresses()}});
+  reload_ended("");
+}
+
+void Supervisor::abandon_reload(std::string reason) {
+  reload_->undo(*workers_, current_->listeners, drain_limit());
+  reload_.reset();
+  open_current_logs();
+  reload_failed(reason, "");
+}
+
+// `first_problem` is for readers of the outcome; the log has every problem already.
+void Supervisor::reload_failed(const std::string& reason, const std::string& first_problem) {
+  log::error("reload.failed", {{"reason", reason}, {"serving_generation", current_->number}});
+  reload_ended(first_problem.empty() ? reason : reason + ": " + first_problem);
+}
+
+void Supervisor::reload_ended(const std::string& problem) {
+  last_reload_.record(reload_started_us_, problem);
+  status_.note_change();
+  if (first_generation_ready_) tell_ready();
+}
+
+// ---- logs and status
+
+std::string Supervisor::open_current_logs() const {
+  const auto opened = open_log_files(current_->config.log, current_->account);
+  if (opened) return {};
+  log::error("log.reopen_failed", {{"reason", opened.error().detail}});
+  return opened.error().detail;
+}
+
+void Supervisor::reopen_logs() {
+  const int64_t started_us = monotonic_us();
+  const std::string problem = open_current_logs();
+  if (problem.empty()) log::info("log.reopened");
+  workers_->send_all(SIGUSR1);
+  last_reopen_.record(started_us, problem);
+  status_.note_change();
+}
+
+ServiceView Supervisor::view() const {
+  std::string_view state = first_generation_ready_ ? "serving" : "starting";
+  if (is_reloading()) state = "reloading";
+  if (stop_ != Stop::no) state = "stopping";
+  return {*current_, *workers_, state, held_reason_, last_reload_, last_reopen_, started_ms_};
+}
+
+// After the start and after each reload, also after a failed one: the service serves.
+void Supervisor::tell_ready() const {
+  manager_.notify("READY=1\nMAINPID=" + std::to_string(::getpid()) +
+                  "\nSTATUS=" + summary_of(view()));
 }
 
 }  // namespace streamgate

@@ -1,11 +1,5 @@
-// SIGHUP when another program file stands where this one was started from: the half of the
-// Supervisor that replaces the program under the running service.
-//
-//   begin_upgrade -> (trial) -> judge_trial -> execute_upgrade | take_over -> begin_reload
-//                        any failure: upgrade_refused; nothing has changed
-//
-// The new program's half, behind the bar, runs in the same process after execve(): its process id,
-// children, descriptors and pending signals are those of the old one.
+#include "master/upgrade.h"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,21 +7,20 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <utility>
+#include <vector>
 
 #include "common/log.h"
 #include "common/memory_file.h"
 #include "common/version.h"
+#include "master/config/loader.h"
+#include "master/program.h"
 #include "master/service/limits.h"
-#include "master/supervisor.h"
 #include "master/upgrade/inheritable.h"
-#include "master/upgrade/inheritance.h"
 
 namespace streamgate {
 namespace {
 
-// All signals wait while it lives. They are not lost: the program after execve() finds them
-// pending.
+// Blocks all signals while it lives. None is lost: the program after execve() finds them pending.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -52,8 +45,8 @@ std::vector<std::string> environment_with(std::string_view name, int value) {
   return out;
 }
 
-// Returns only if it has failed. Its errno tells why.
-void execute(const Candidate& candidate, int state) {
+// Returns only on failure, with errno set.
+void execute_program(const Candidate& candidate, int state) {
   std::vector<std::string> arguments = candidate.arguments;
   std::vector<std::string> environment = environment_with(kStateVariable, state);
   const auto argv = exec_array(arguments);
@@ -62,128 +55,27 @@ void execute(const Candidate& candidate, int state) {
   ::execve(candidate.path.c_str(), argv.data(), envp.data());
 }
 
-}  // namespace
-
-// ---- in the program that is replaced
-
-bool Supervisor::begin_upgrade() {
-  if (program_file_.path.empty() || !program_file_.identity) return false;
-  const auto found = identify(program_file_.path);
-  if (!found) {
-    log::warn("upgrade.no_program", {{"reason", found.error().detail}});
-    return false;
-  }
-  if (*found == *program_file_.identity) return false;
-  log::info("upgrade.started", {{"program", program_file_.path}, {"version", version()}});
-  if (const auto looked = look_at_program(program_file_.path); !looked) {
-    upgrade_refused(refusal(looked.error().detail));
-    return true;
-  }
-  auto trial = ProgramTrial::start({program_file_.path, program_.arguments}, handover());
-  if (!trial) {
-    upgrade_refused(refusal(trial.error().detail));
-    return true;
-  }
-  upgrade_ = Upgrade{*std::move(trial), *found, monotonic_ms() + kTrialLimitMs};
-  state_changed_ = true;
-  return true;
-}
-
-void Supervisor::judge_trial(int wait_status) {
-  const Upgrade upgrade = *std::exchange(upgrade_, std::nullopt);
-  const TrialVerdict verdict = upgrade.trial.verdict(wait_status);
-  if (!verdict.is_ready()) return upgrade_refused(verdict);
-  const auto found = identify(program_file_.path);
-  if (!found || !(*found == upgrade.identity)) {
-    reload_wanted_ = true;  // what has been tried is not what stands there now
-    return;
-  }
-  execute_upgrade(verdict.version);
-}
-
-void Supervisor::end_late_trial() {
-  if (!upgrade_ || monotonic_ms() < upgrade_->deadline_ms) return;
-  const Upgrade late = *std::exchange(upgrade_, std::nullopt);
-  late.trial.kill();
-  upgrade_refused(late.trial.verdict_of_late());
-}
-
-void Supervisor::execute_upgrade(const std::string& to_version) {
-  const Handover handed_over = handover();
-  auto state = make_memory_file("streamgate-state", print_handover(handed_over));
-  if (!state) return upgrade_refused(refusal(state.error().detail));
-  log::info("upgrade.executing",
-            {{"program", program_file_.path}, {"from", version()}, {"to", to_version}});
-  std::vector<int> descriptors = descriptors_of(handed_over);
-  descriptors.push_back(state->get());
-  int error = 0;
-  {
-    const SignalsBlocked blocked;
-    const Inheritable inheritable(std::move(descriptors));
-    execute({program_file_.path, program_.arguments}, state->get());
-    error = errno;
-  }
-  upgrade_refused(refusal(std::string("cannot be executed: ") + std::strerror(error)));
-}
-
-void Supervisor::abandon_upgrade(const std::string& reason) {
-  const Upgrade abandoned = *std::exchange(upgrade_, std::nullopt);
-  abandoned.trial.kill();
-  reload_failed(reason, "");
-}
-
-void Supervisor::upgrade_refused(const TrialVerdict& verdict) {
-  if (!verdict.problems.empty()) {
-    for (const std::string& problem : verdict.problems) {
-      log::error("config.problem", {{"problem", problem}});
-    }
-    return reload_failed("the configuration is wrong", first_of(verdict.problems));
-  }
-  log::error("upgrade.refused", {{"program", program_file_.path}, {"reason", verdict.reason}});
-  reload_failed("the new program " + program_file_.path + " is refused: " + verdict.reason, "");
-}
-
-Handover Supervisor::handover() const {
-  Handover out;
-  out.service = {.pid = ::getpid(),
-                 .program = program_file_.path,
-                 .version = version(),
-                 .pid_file = pid_file_.path(),
-                 .notify_socket = manager_.notify_socket(),
-                 .watchdog_ms = manager_.watchdog_ms(),
-                 .started_ms = started_ms_,
-                 .reload_started_us = reload_started_us_,
-                 .reload_wanted = reload_wanted_,
-                 .is_ready = first_generation_ready_,
-                 .last_generation = last_generation_,
-                 .lifeline_read = lifeline_read_.get(),
-                 .lifeline_write = lifeline_write_.get()};
-  out.reload = last_reload_;
-  out.reopen = last_reopen_;
-  hand_over_generation(out);
-  hand_over_workers(out);
-  return out;
-}
-
-void Supervisor::hand_over_generation(Handover& out) const {
-  for (size_t i = 0; i < current_->listeners.size(); ++i) {
-    const auto& listener = current_->listeners[i];
+void add_generation(Handover& out, const Generation& generation, const Listeners& from_manager) {
+  for (size_t i = 0; i < generation.listeners.size(); ++i) {
+    const auto& listener = generation.listeners[i];
     const bool is_managed =
-        std::find(from_manager_.begin(), from_manager_.end(), listener) != from_manager_.end();
+        std::find(from_manager.begin(), from_manager.end(), listener) != from_manager.end();
     out.listeners.push_back(
         {listener->fd(), is_managed ? std::string() : listener->configured().to_string(),
-         listener->device(), listener->inode(), is_managed, current_->config.listen[i].tls});
+         listener->device(), listener->inode(), is_managed, generation.config.listen[i].tls});
   }
-  out.generation = {current_->number, static_cast<unsigned>(current_->places.size())};
-  Config config = current_->config;
-  if (!from_manager_.empty()) config.listen = default_config().listen;  // theirs may have no text
+  out.generation = {generation.number, static_cast<unsigned>(generation.places.size())};
+  Config config = generation.config;
+  // An address that the service manager has bound may have no text form.
+  if (!from_manager.empty()) config.listen = default_config().listen;
   out.settings = settings_of(config);
 }
 
-void Supervisor::hand_over_workers(Handover& out) const {
-  out.boards.push_back({scoreboard_->file(), own_layout(scoreboard_->slot_count())});
+void add_workers(Handover& out, const Workers& workers) {
+  const Scoreboard& own = workers.scoreboard();
+  out.boards.push_back({own.file(), own_layout(own.slot_count())});
   std::vector<const ForeignScoreboard*> foreign{nullptr};  // in the order of out.boards
-  for (const WorkerProcess& worker : workers_) {
+  for (const WorkerProcess& worker : workers) {
     const auto& [pid, slot, generation, place] = worker.identity();
     Handover::Worker record{pid, slot, generation, place, worker.standing(), 0, 0};
     if (const auto& home = worker.home()) {
@@ -199,47 +91,90 @@ void Supervisor::hand_over_workers(Handover& out) const {
   }
 }
 
-// ---- in the program that replaces it
+}  // namespace
 
-Result<void> Supervisor::take_over(UniqueFd state) {
-  const auto text = read_memory_file(state.get(), kMostHandoverBytes);
+std::optional<FileIdentity> Upgrade::find_replacement(const ProgramFile& running) {
+  if (running.path.empty() || !running.identity) return std::nullopt;
+  const auto found = identify(running.path);
+  if (!found) {
+    log::warn("upgrade.no_program", {{"reason", found.error().detail}});
+    return std::nullopt;
+  }
+  if (*found == *running.identity) return std::nullopt;
+  return *found;
+}
+
+Result<Upgrade> Upgrade::begin(Candidate candidate, const FileIdentity& identity,
+                               const Handover& handover) {
+  if (auto checked = check_is_program(candidate.path); !checked) return checked.error();
+  auto trial = ProgramTrial::start(candidate, handover);
+  if (!trial) return trial.error();
+  return Upgrade(std::move(candidate), identity, *std::move(trial));
+}
+
+Upgrade::Upgrade(Candidate candidate, const FileIdentity& identity, ProgramTrial trial)
+    : candidate_(std::move(candidate)),
+      identity_(identity),
+      trial_(std::move(trial)),
+      deadline_ms_(monotonic_ms() + kTrialLimitMs) {}
+
+bool Upgrade::on_child_exit(pid_t pid, int wait_status) {
+  if (trial_.pid() != pid) return false;
+  trial_status_ = wait_status;
+  return true;
+}
+
+std::optional<TrialVerdict> Upgrade::verdict() const {
+  if (trial_status_) return trial_.verdict(*trial_status_);
+  if (monotonic_ms() < deadline_ms_) return std::nullopt;
+  trial_.kill();
+  return trial_.verdict_of_late();
+}
+
+bool Upgrade::is_file_unchanged() const {
+  const auto found = identify(candidate_.path);
+  return found && *found == identity_;
+}
+
+TrialVerdict Upgrade::execute(const Handover& handover, const std::string& to_version) const {
+  auto state = make_memory_file("streamgate-state", print_handover(handover));
+  if (!state) return refusal(state.error().detail);
+  log::info("upgrade.executing",
+            {{"program", candidate_.path}, {"from", version()}, {"to", to_version}});
+  std::vector<int> descriptors = descriptors_of(handover);
+  descriptors.push_back(state->get());
+  int error = 0;
+  {
+    const SignalsBlocked blocked;
+    const Inheritable inheritable(std::move(descriptors));
+    execute_program(candidate_, state->get());
+    error = errno;
+  }
+  return refusal(std::string("cannot be executed: ") + std::strerror(error));
+}
+
+Handover make_handover(Handover::Service service, const Generation& generation,
+                       const Listeners& from_manager, const Workers& workers) {
+  Handover out;
+  out.service = std::move(service);
+  out.service.lifeline_read = workers.lifeline().read_end.get();
+  out.service.lifeline_write = workers.lifeline().write_end.get();
+  add_generation(out, generation, from_manager);
+  add_workers(out, workers);
+  return out;
+}
+
+Result<Handover> receive_handover(UniqueFd state) {
+  const auto text = read_memory_file(state.get(), kMaxHandoverBytes);
   if (!text) {
     return Error{Reason::internal, std::string(kStateVariable) + ": " + text.error().detail};
   }
-  state.reset();
   auto handover = parse_handover(*text);
-  if (!handover) return handover.error();
-  const Handover::Service& service = handover->service;
-  if (service.pid != ::getpid()) return Error{Reason::internal, "the state is of another process"};
-  auto inheritance = Inheritance::take(*handover);
-  if (!inheritance) return inheritance.error();
-  if (auto watching = watch_signals(); !watching) return watching;
-
-  program_file_ = running_program_file();
-  program_file_.path = service.program;
-  manager_ = ServiceManager(service.notify_socket, service.watchdog_ms);
-  pid_file_.resume(service.pid_file);
-  lifeline_read_ = std::move(inheritance->lifeline_read);
-  lifeline_write_ = std::move(inheritance->lifeline_write);
-  from_manager_ = std::move(inheritance->from_manager);
-  current_ = std::make_unique<Generation>(std::move(inheritance->generation));
-  scoreboard_.emplace(std::move(inheritance->scoreboard));
-  workers_ = std::move(inheritance->workers);
-  last_reload_ = handover->reload;
-  last_reopen_ = handover->reopen;
-  reload_started_us_ = service.reload_started_us;
-  started_ms_ = service.started_ms;
-  last_generation_ = service.last_generation;
-  reload_wanted_ = service.reload_wanted;
-  first_generation_ready_ = service.is_ready;
-  last_turn_ms_ = monotonic_ms();
-  open_current_logs();
-  log::info("upgrade.done", {{"from", service.version},
-                             {"to", version()},
-                             {"workers", workers_.size()},
-                             {"addresses", current_->addresses()}});
-  begin_reload();
-  return {};
+  if (!handover) return handover;
+  if (handover->service.pid != ::getpid()) {
+    return Error{Reason::internal, "the state is of another process"};
+  }
+  return handover;
 }
 
 }  // namespace streamgate

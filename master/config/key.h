@@ -1,4 +1,4 @@
-// One configuration key: how its value is read, checked and printed.
+// One configuration key: reads, checks and prints its value. Pure.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@ namespace streamgate {
 
 struct ConfigKey {
   std::string path;  // `upstream.tls.verify`
-  // Puts the value into the configuration, or says what is wrong with it and leaves the default.
+  // Sets the value in the configuration, or adds a problem and leaves the default.
   std::function<void(const ConfigNode&, Config&, ConfigProblems&)> set;
   std::function<std::string(const Config&)> print;  // the value as YAML, on one line
 };

@@ -9,7 +9,7 @@
 namespace streamgate {
 namespace {
 
-// Reads one value of `listen`, and says what is wrong with it.
+// Reads one value of `listen` and collects its problems.
 class ListenReader {
  public:
   explicit ListenReader(ConfigProblems& problems) : problems_(problems) {}
@@ -40,7 +40,7 @@ class ListenReader {
     problems_.push_back({node.line, path + ": " + sentence});
   }
 
-  // The scalar's text, or none and a problem.
+  // The text of a scalar; null, and a problem is added, for any other node.
   const std::string* text_of(const ConfigNode& node, const std::string& path) {
     if (node.kind == ConfigNode::Kind::scalar) return &node.text;
     refuse(node, path,

@@ -1,4 +1,4 @@
-// The `listen` key: addresses, each alone or as a map with a certificate for TLS.
+// The `listen` key: a list of addresses. An address with a certificate for TLS is a map.
 //
 //   listen: [0.0.0.0:80, {address: 0.0.0.0:443, tls: {certificate: /x.pem, key: /x.key}}]
 #pragma once
@@ -9,15 +9,15 @@
 
 namespace streamgate {
 
-// Its row of the table. Only the paths of certificate and key are read and printed.
+// Its row of the table. It reads and prints the paths of certificate and key, not the files.
 ConfigKey listen_key();
 
-// At least one address, none that overlaps another. `line`: where the key stands.
+// Adds a problem if there is no address, and for each two that overlap. `line`: of the key.
 void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems);
 
-// The entries for sockets that the service manager has bound at `addresses`: they stand where
-// `configured` did, and one at the same address keeps its certificate.
+// The entries for sockets that the service manager has bound at `addresses`; they replace
+// `configured`. An address that is in both keeps its certificate.
 std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
                                     const std::vector<ListenConfig>& configured);
 

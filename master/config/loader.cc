@@ -22,13 +22,13 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxFileBytes = size_t{1024} * 1024;
-// Far above what the keys need; they bound a file that refers to itself by an alias.
+// Far more than the keys need. They limit a file that refers to itself through an alias.
 constexpr int kMaxDepth = 8;
 constexpr size_t kMaxNodes = 20'000;
 
 Result<std::string> read_text_file(const std::string& path) {
   const auto failed = [&](const char* what) { return Error{Reason::internal, path + ": " + what}; };
-  // Non-blocking: a FIFO under that name must not hang a running master.
+  // Non-blocking: a FIFO with that name must not hang a running master.
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return failed(std::strerror(errno));
   struct stat info {};
@@ -47,7 +47,7 @@ Result<std::string> read_text_file(const std::string& path) {
   return failed("is larger than 1MiB");
 }
 
-// The YAML library takes bytes that no text holds for something else, or for the end of the file.
+// The YAML library misreads these bytes, for example as the end of the file.
 std::optional<ConfigProblem> find_binary_byte(std::string_view text) {
   int line = 1;
   for (const char c : text) {
@@ -55,13 +55,13 @@ std::optional<ConfigProblem> find_binary_byte(std::string_view text) {
     if (c == '\n') ++line;
     const bool is_blank = c == '\t' || c == '\n' || c == '\r';
     if ((byte < 0x20 && !is_blank) || byte == 0x7f || byte >= 0xf8) {
-      return ConfigProblem{line, "holds a control or non-UTF-8 byte: this is not a text file"};
+      return ConfigProblem{line, "contains a control or non-UTF-8 byte: this is not a text file"};
     }
   }
   return std::nullopt;
 }
 
-// Copies the YAML tree out of its library.
+// Copies the YAML library's tree to a ConfigNode.
 class TreeReader {
  public:
   explicit TreeReader(ConfigProblems& problems) : problems_(problems) {}
@@ -110,7 +110,7 @@ class TreeReader {
   size_t nodes_ = 0;
 };
 
-// Hears where documents start, and nothing else.
+// Keeps the line at which the last document starts.
 struct DocumentStarts final : YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& mark) override { last_line = mark.line + 1; }
   void OnDocumentEnd() override {}
@@ -128,8 +128,8 @@ struct DocumentStarts final : YAML::EventHandler {
   int last_line = 0;
 };
 
-// The line of a second document, or 0. Not YAML::LoadAll: on some texts (`,a`) yaml-cpp finds one
-// empty document after the other without end.
+// The line of a second document, or 0. YAML::LoadAll is not used: on some texts (`,a`) it finds
+// empty documents without end.
 int line_of_second_document(const std::string& text) {
   std::istringstream stream(text);
   YAML::Parser parser(stream);
@@ -138,11 +138,11 @@ int line_of_second_document(const std::string& text) {
   return parser.HandleNextDocument(starts) ? std::max(starts.last_line, 1) : 0;
 }
 
-// The whole of a text as one tree; a problem if it is not YAML.
+// The tree of the whole text; adds a problem if it is not YAML.
 ConfigNode read_yaml(const std::string& text, ConfigProblems& problems) {
   try {
     if (const int line = line_of_second_document(text); line > 0) {
-      problems.push_back({line, "a second YAML document: write one"});
+      problems.push_back({line, "starts a second YAML document; only one is allowed"});
       return {};
     }
     return TreeReader(problems).read(YAML::Load(text), 1, 0);
@@ -154,7 +154,7 @@ ConfigNode read_yaml(const std::string& text, ConfigProblems& problems) {
   return {};
 }
 
-// Walks the tree along the table of keys.
+// Applies the tree to a Config by means of the table of keys.
 class Applier {
  public:
   Applier(Config& config, ConfigProblems& problems) : config_(config), problems_(problems) {}
@@ -164,8 +164,7 @@ class Applier {
   void apply(const ConfigNode& section, const std::string& prefix) {
     for (const ConfigNode& item : section.items) {
       const std::string path = prefix + item.key;
-      // `a.b: x` would be the key b of section a under a name that the check for repeats cannot
-      // see.
+      // `a.b: x` would set the key b of section a past the check for keys that are set twice.
       if (item.key.find('.') != std::string::npos) {
         report_unknown(item, path);
       } else if (const ConfigKey* key = find_config_key(path)) {
@@ -181,10 +180,10 @@ class Applier {
 
  private:
   void apply_section(const ConfigNode& item, const std::string& path) {
-    // A section whose keys are all commented out is an empty one.
+    // A section whose keys are all commented out is empty.
     if (item.kind == ConfigNode::Kind::null) return;
     if (item.kind == ConfigNode::Kind::map) return apply(item, path + ".");
-    problems_.push_back({item.line, path + ": is a section: its keys stand below it"});
+    problems_.push_back({item.line, path + ": is a section; write its keys below it"});
   }
 
   void report_unknown(const ConfigNode& item, const std::string& path) {
@@ -199,7 +198,7 @@ class Applier {
   ConfigLines lines_;
 };
 
-// Writes keys and their values as YAML. Those of one section come one after the other.
+// Prints keys and their values as YAML. The keys of a section must be added one after the other.
 class SettingsPrinter {
  public:
   void add(std::string name, const std::string& value) {
@@ -223,7 +222,7 @@ class SettingsPrinter {
 
  private:
   std::string text_;
-  std::vector<std::string> open_;  // the sections that the last line stands in
+  std::vector<std::string> open_;  // the sections of the last line
 };
 
 void apply_listen_addr(const std::string& text, LoadedConfig& loaded) {
@@ -248,7 +247,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
   } else {
     const ConfigNode tree = read_yaml(std::string(text), problems);
     if (tree.kind == ConfigNode::Kind::scalar || tree.kind == ConfigNode::Kind::list) {
-      problems.push_back({tree.line, "a configuration is a list of `key: value` lines"});
+      problems.push_back({tree.line, "a configuration consists of `key: value` lines"});
     } else {
       applier.apply(tree, "");
     }
@@ -256,7 +255,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
   if (listen_addr && !applier.lines().contains("listen")) {
     apply_listen_addr(*listen_addr, loaded);
   }
-  // Rules over several keys make sense only for values that could be read.
+  // Rules over several keys need valid values.
   if (problems.empty()) check_config_rules(loaded.config, applier.lines(), problems);
   std::stable_sort(problems.begin(), problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });

@@ -1,5 +1,5 @@
-// A configuration file as a plain tree, free of the YAML library: what the loader reads and the
-// table of keys judges.
+// A configuration file as a tree, independent of the YAML library. The loader builds it, the table
+// of keys reads it.
 #pragma once
 
 #include <string>
@@ -10,18 +10,18 @@ namespace streamgate {
 struct ConfigNode {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  std::string key;                // in a map: its name there
+  std::string key;                // its name, if it is in a map
   std::string text;               // Kind::scalar
-  std::vector<ConfigNode> items;  // Kind::list and Kind::map, in the file's order
+  std::vector<ConfigNode> items;  // Kind::list and Kind::map, in the order of the file
   int line = 0;                   // counted from 1
 };
 
 struct ConfigProblem {
-  int line = 0;  // 0: of no line in particular
+  int line = 0;  // 0: unknown
   std::string text;
 };
 
-// All that is wrong with a file, collected so that one run reports everything.
+// Every problem of a file: one run reports all of them.
 using ConfigProblems = std::vector<ConfigProblem>;
 
 }  // namespace streamgate

@@ -15,17 +15,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kMaxWorkers = 128;  // several generations of them fit the scoreboard
+constexpr unsigned kMaxWorkers = 128;  // four generations fit the scoreboard (kSlots)
 constexpr unsigned kMaxDraining = 256;
 constexpr Milliseconds kHour = 1h;
-constexpr size_t kMostMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
+constexpr size_t kMaxMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
 
 void refuse(const ConfigNode& node, std::string_view path, std::string_view sentence,
             ConfigProblems& problems) {
   problems.push_back({node.line, std::string(path) + ": " + std::string(sentence)});
 }
 
-// The one scalar of a key, or a problem. A key without a value is not the same as its default.
+// Whether the node is a scalar; adds a problem if not. A key without a value is not its default.
 bool is_scalar(const ConfigNode& node, std::string_view path, ConfigProblems& problems) {
   if (node.kind == ConfigNode::Kind::scalar) return true;
   const bool is_null = node.kind == ConfigNode::Kind::null;
@@ -34,7 +34,7 @@ bool is_scalar(const ConfigNode& node, std::string_view path, ConfigProblems& pr
   return false;
 }
 
-// A key whose value is one scalar. `parse` gives a Result, `print` the YAML.
+// A key whose value is one scalar. `parse` returns a Result, `print` YAML.
 template <class Field, class Parse, class Print>
 ConfigKey scalar(std::string path, Field field, Parse parse, Print print) {
   return {path,
@@ -92,7 +92,7 @@ ConfigKey boolean(std::string path, Field field) {
                 [](bool value) { return std::string(value ? "true" : "false"); });
 }
 
-// One of a few words, each standing for an enumerator.
+// A key whose value is one of a few words, each for an enumerator.
 template <class Field, class Enum, size_t N>
 ConfigKey word(std::string path, Field field,
                std::array<std::pair<std::string_view, Enum>, N> words) {
@@ -113,7 +113,7 @@ ConfigKey word(std::string path, Field field,
   return scalar(std::move(path), field, parse, print);
 }
 
-// A text that may be left empty (`pid_file:`), which then means "none".
+// A key whose text may be empty (`pid_file:`), which means "none".
 template <class Field, class Parse>
 ConfigKey optional_text(std::string path, Field field, Parse parse) {
   ConfigKey key = scalar(path, field, parse, [](const std::string& value) {
@@ -138,8 +138,7 @@ ConfigKey policy(std::string path, Field field, PolicyHeader header) {
       print_header_policy);
 }
 
-// A key that holds a list; one value alone may stand without brackets. `parse` turns an item into
-// several values.
+// A key with a list; a single value needs no brackets. `parse` returns the values of one item.
 template <class Field, class Parse, class Print>
 ConfigKey list(std::string path, Field field, Parse parse, Print print) {
   return {path,
@@ -184,7 +183,7 @@ ConfigKey patterns(std::string path, Field field) {
   return list(std::move(path), field, parse_one<TargetPattern>, print_each<TargetPattern>);
 }
 
-// A macro because the member's spelling is the key's path: one word, said once.
+// A macro, because the name of the member is also the path of the key.
 #define FIELD(member) \
 #member, [](auto& config) -> auto& { return config.member; }
 
@@ -210,8 +209,9 @@ std::string print_or_auto(unsigned number) {
 Result<std::vector<IpRange>> parse_proxies(std::string_view text) {
   auto ranges = parse_ranges(text);
   if (ranges && ranges->front().port) {
-    return Error{Reason::bad_request,
-                 "'" + std::string(text) + "' has a port: a trusted proxy is known by its address"};
+    return Error{
+        Reason::bad_request,
+        "'" + std::string(text) + "' has a port: write the address of a trusted proxy without one"};
   }
   return ranges;
 }
@@ -234,7 +234,7 @@ Result<std::string> parse_error_log(std::string_view text) {
 }
 
 Result<std::string> parse_origin(std::string_view text) {
-  // Browsers compare it letter by letter: anything but a bare origin would never match.
+  // Browsers compare it byte by byte, so only a bare origin can match.
   const auto url = parse_http_url(text);
   if (text == "*" || (url && url->origin() == text)) return std::string(text);
   return Error{Reason::bad_request,
@@ -243,7 +243,7 @@ Result<std::string> parse_origin(std::string_view text) {
 
 std::string print_text(const std::string& text) { return yaml_text(text); }
 
-// allow_private is a word or a list, and two fields.
+// The value of allow_private is a word or a list, stored in two fields.
 ConfigKey allow_private() {
   ConfigKey key = list(
       "security.allow_private", [](auto& config) -> auto& { return config.security.allow_private; },
@@ -277,7 +277,7 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),
-      size(FIELD(client.min_rate), 0, kMostMinRate),
+      size(FIELD(client.min_rate), 0, kMaxMinRate),
       duration(FIELD(client.min_rate_window), 1s, kHour),
   };
 }
@@ -288,7 +288,7 @@ std::vector<ConfigKey> upstream_keys() {
       duration(FIELD(upstream.connect_timeout), 1ms, kHour),
       duration(FIELD(upstream.first_byte_timeout), 1ms, kHour),
       duration(FIELD(upstream.idle_timeout), 1ms, kHour),
-      size(FIELD(upstream.min_rate), 0, kMostMinRate),
+      size(FIELD(upstream.min_rate), 0, kMaxMinRate),
       duration(FIELD(upstream.min_rate_window), 1s, kHour),
       count(FIELD(upstream.resume_attempts), 0, 20),
       count(FIELD(upstream.max_redirects), 0, 20),
@@ -333,7 +333,7 @@ std::vector<ConfigKey> service_keys() {
 
 #undef FIELD
 
-// Levenshtein's distance, one row at a time. Both texts are short.
+// Levenshtein distance, with one row of the matrix. Both texts are short.
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
@@ -376,9 +376,9 @@ bool is_config_section(std::string_view path) {
 }
 
 std::string nearest_config_key(std::string_view path) {
-  // A fixed bound on what is compared: a key of the file may be of any length.
-  constexpr size_t kLongest = 64;
-  if (path.size() > kLongest) return {};
+  // The comparison takes quadratic time, and a key of the file may have any length.
+  constexpr size_t kMaxBytes = 64;
+  if (path.size() > kMaxBytes) return {};
   std::string best;
   size_t best_distance = std::max<size_t>(2, last_word(path).size() / 3) + 1;
   const auto consider = [&](std::string_view candidate, size_t distance) {
@@ -394,7 +394,7 @@ std::string nearest_config_key(std::string_view path) {
       dot = known.find('.', dot + 1);
     }
   }
-  // The right key in the wrong section is one step further than a misspelt one.
+  // The right key in the wrong section has a distance of one more than a misspelt key.
   for (const ConfigKey& key : config_keys()) {
     consider(key.path, edit_distance(last_word(path), last_word(key.path)) + 1);
   }
@@ -410,12 +410,13 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
-                                  " is less than limits.request_line, which is a part of it (" +
+                                  " is less than limits.request_line, which is part of it (" +
                                   print_size(config.limits.request_line) + ")"});
   }
   if (config.limits.connections < config.workers) {
-    problems.push_back({line_of("limits.connections"),
-                        "limits.connections: fewer than workers, so that some could serve nobody"});
+    problems.push_back(
+        {line_of("limits.connections"),
+         "limits.connections: is less than workers; each worker needs at least one"});
   }
 }
 

@@ -1,5 +1,5 @@
-// The table of configuration keys: for each one how its value is read, judged and printed. The
-// loader, `--print-config` and the test of the manual all walk this one table.
+// The table of configuration keys. The loader, `--print-config` and the test of the manual use this
+// one table.
 #pragma once
 
 #include <map>
@@ -13,19 +13,19 @@
 
 namespace streamgate {
 
-// Every key, those of one section side by side.
+// Every key; the keys of a section are adjacent.
 const std::vector<ConfigKey>& config_keys();
 
 const ConfigKey* find_config_key(std::string_view path);
 bool is_config_section(std::string_view path);
 
-// The known key or section that a misspelt one most likely means; empty if none is near.
+// The known key or section that is most similar to a misspelt one; empty if none is similar.
 std::string nearest_config_key(std::string_view path);
 
-// Where each key that the file sets stands.
+// The line of each key that the file sets.
 using ConfigLines = std::map<std::string, int, std::less<>>;
 
-// The rules that concern several keys at once.
+// Checks the rules about several keys.
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
 }  // namespace streamgate

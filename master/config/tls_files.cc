@@ -14,18 +14,18 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1024} * 1024;
+constexpr size_t kMaxBytes = size_t{1024} * 1024;
 
 Error failed(const std::string& path, const std::string& why) {
   return {Reason::internal, "cannot read " + path + ": " + why};
 }
 
 Result<std::string> read_file(const std::string& path) {
-  // Not blocking: a path may name a pipe, and the master must go on.
+  // Non-blocking: a FIFO with that name must not hang a running master.
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info {};
   if (!file.valid() || ::fstat(file.get(), &info) != 0) return failed(path, std::strerror(errno));
-  if (!S_ISREG(info.st_mode)) return failed(path, "it is not a file");
+  if (!S_ISREG(info.st_mode)) return failed(path, "it is not a regular file");
   std::string out;
   std::array<char, size_t{16} * 1024> piece;
   while (true) {
@@ -34,7 +34,7 @@ Result<std::string> read_file(const std::string& path) {
     if (size < 0) return failed(path, std::strerror(errno));
     if (size == 0) return out;
     out.append(piece.data(), static_cast<size_t>(size));
-    if (out.size() > kMostBytes) return failed(path, "it is larger than any certificate");
+    if (out.size() > kMaxBytes) return failed(path, "it is larger than 1MiB");
   }
 }
 

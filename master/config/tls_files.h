@@ -1,5 +1,5 @@
-// Reads the certificates and keys of TLS listeners while the master still may: a key is often
-// readable for root only, and the workers are not root. What is in them only a worker judges.
+// Reads the certificates and keys of TLS listeners in the master, because often only root may read
+// a key. The content is checked in a worker.
 #pragma once
 
 #include "common/config.h"
@@ -7,7 +7,7 @@
 
 namespace streamgate {
 
-// Fills the PEM texts of `config.listen` that are not filled yet. An error names the file.
+// Sets those PEM texts of `config.listen` that are empty. An error names the file.
 Result<void> read_tls_files(Config& config);
 
 }  // namespace streamgate

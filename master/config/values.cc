@@ -17,7 +17,7 @@ struct Unit {
   uint64_t factor;
 };
 
-// From the smallest to the largest; printing takes the largest that divides.
+// From the smallest to the largest. Printing uses the largest unit that divides the value.
 constexpr std::array<Unit, 5> kDurationUnits{
     {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 constexpr std::array<Unit, 4> kSizeUnits{
@@ -40,9 +40,9 @@ Result<uint64_t> parse_with_unit(std::string_view text, const std::array<Unit, N
   const auto unit =
       std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
   if (!number || unit == units.end()) {
-    return refuse(quoted(text) + " cannot be read: " + std::string(how));
+    return refuse(quoted(text) + " is not valid: " + std::string(how));
   }
-  // A signed 64-bit count of milliseconds holds every accepted value.
+  // Durations are a signed 64-bit count of milliseconds.
   if (*number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / unit->factor) {
     return refuse(quoted(text) + " is too large");
   }
@@ -104,10 +104,10 @@ Result<HeaderPolicy> parse_header_policy(std::string_view text, PolicyHeader hea
   if (text == "browser" && is_user_agent) return HeaderPolicy{Kind::browser, {}};
   if (text == "target" && !is_user_agent) return HeaderPolicy{Kind::target, {}};
   if (text.empty() || text == "browser" || text == "target") {
-    return refuse(quoted(text) + " has no meaning here: write " + words + ", or a text to send");
+    return refuse(quoted(text) + " is not allowed here: write " + words + ", or a text to send");
   }
   if (!is_printable(text) || text.front() == ' ' || text.back() == ' ') {
-    return refuse("a header value is printable ASCII, without blanks at its ends");
+    return refuse("a header value is printable ASCII without blanks at its ends");
   }
   return HeaderPolicy{Kind::literal, std::string(text)};
 }
@@ -131,7 +131,7 @@ std::string print_header_policy(const HeaderPolicy& policy) {
 Result<std::string> parse_public_url(std::string_view text) {
   if (text.empty()) return std::string();
   const Error error =
-      refuse(quoted(text) + " is not a URL to point players to: write https://media.example.com" +
+      refuse(quoted(text) + " is not a public URL: write https://media.example.com" +
              " (a port and a path may follow; no user, query or fragment)");
   std::string_view rest = text;
   for (const std::string_view scheme : {"https://", "http://"}) {
@@ -197,7 +197,7 @@ std::string yaml_text(std::string_view text) {
   const auto is_safe = [](char c) {
     return ascii::is_alpha(c) || ascii::is_digit(c) || c == '/' || c == '.' || c == '_' || c == '-';
   };
-  // What YAML reads as "no value", and the document marker, must not stand bare.
+  // YAML reads a bare `null` as no value, and `---` as a document marker.
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), is_safe) &&
                      !ascii::iequals(text, "null") && text.front() != '-';
   if (plain) return std::string(text);

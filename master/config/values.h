@@ -1,6 +1,6 @@
-// Single values of the configuration, from text and back: durations, sizes, counts, header
-// policies, URLs. Pure. Every error is Reason::bad_request with a sentence that says how to write
-// it; every print_* is YAML that its parse_* reads back.
+// Parses and prints single values of the configuration: durations, sizes, counts, header policies,
+// URLs. Every error is Reason::bad_request and says how to write the value. Each print_* returns
+// YAML that its parse_* reads. Pure.
 #pragma once
 
 #include <cstddef>
@@ -26,24 +26,24 @@ std::string print_size(size_t bytes);
 Result<uint64_t> parse_count(std::string_view text);
 Result<bool> parse_bool(std::string_view text);
 
-// `browser` is a word for the User-Agent only, `target` one for Referer and Origin only.
+// `browser` is allowed for the User-Agent only, `target` for Referer and Origin only.
 enum class PolicyHeader { user_agent, referer_or_origin };
 Result<HeaderPolicy> parse_header_policy(std::string_view text, PolicyHeader header);
 std::string print_header_policy(const HeaderPolicy& policy);
 
-// An http(s) URL with an optional path, without query and fragment; slashes at its end are removed.
+// An http(s) URL with an optional path, without query and fragment. Slashes at its end are removed.
 Result<std::string> parse_public_url(std::string_view text);
 
 // Empty, or an absolute path: a relative one would depend on where the service was started.
 Result<std::string> parse_path(std::string_view text);
 
-// One entry of a list of addresses: a range, or the word `loopback` or `private` for several.
+// One entry of a list of addresses: a range, or `loopback` or `private` for several ranges.
 Result<std::vector<IpRange>> parse_ranges(std::string_view text);
 std::vector<std::string> print_ranges(const std::vector<IpRange>& ranges);
 
-// A text as a YAML scalar: as it is where that is safe, else in double quotes.
+// A text as a YAML scalar, in double quotes unless it is safe without.
 std::string yaml_text(std::string_view text);
-// A YAML list on one line. The items are texts, not yet quoted.
+// A YAML list on one line. It quotes the items.
 std::string yaml_list(const std::vector<std::string>& items);
 
 }  // namespace streamgate

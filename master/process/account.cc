@@ -32,7 +32,7 @@ Result<void> become(const Account& account) {
     return Error{Reason::internal,
                  "cannot become user " + account.name + ": " + std::strerror(errno)};
   }
-  // setuid clears it; without it a crash leaves no core.
+  // setresuid() clears the flag, and without it a crash dumps no core.
   ::prctl(PR_SET_DUMPABLE, 1);
   return {};
 }

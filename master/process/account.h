@@ -16,11 +16,11 @@ struct Account {
   gid_t gid = 0;
 };
 
-// The account to become; none if this process is not root and so stays what it is.
+// The account of `user`. None if this process is not root: then it cannot change its user.
 Result<std::optional<Account>> find_account(const std::string& user);
 
-// Called in the worker process: gives up root for good, supplementary groups included. A core dump
-// stays possible.
+// Called in the worker process: changes to the account for good, with its supplementary groups. A
+// crash can still dump core.
 Result<void> become(const Account& account);
 
 }  // namespace streamgate

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kMasterSignals[] = {SIGHUP, SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD};
 constexpr int kExitRefused = 1;
-// Less than a pipe holds, so that the child never waits for its reader.
+// Less than the capacity of a pipe, so that the child never waits for the reader.
 constexpr size_t kMaxReportBytes = 4000;
 
 Error failed(const char* what) {
@@ -37,7 +37,7 @@ void restore_default_handlers() {
 }
 
 Result<pid_t> fork_child(const std::function<int()>& body) {
-  std::fflush(nullptr);  // else the child would write the master's buffered bytes once more
+  std::fflush(nullptr);  // otherwise the child would write the buffered bytes a second time
   const pid_t pid = ::fork();
   if (pid < 0) return failed("fork");
   if (pid > 0) return pid;

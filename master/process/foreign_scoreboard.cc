@@ -14,7 +14,7 @@ namespace streamgate {
 namespace {
 
 Error failed(const std::string& why) {
-  return {Reason::internal, "cannot map the scoreboard of the other program: " + why};
+  return {Reason::internal, "cannot map the scoreboard of the previous program: " + why};
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ template <class T>
 T ForeignScoreboard::read(const char* base, const std::string& name, T otherwise) const {
   const auto found = layout_.offsets.find(name);
   if (found == layout_.offsets.end()) return otherwise;
-  // Written by another process meanwhile: one load, as the atomic that it is over there.
+  // The worker writes it at the same time, as an atomic of this size: read it with one load.
   return __atomic_load_n(reinterpret_cast<const T*>(base + found->second), __ATOMIC_RELAXED);
 }
 
@@ -64,14 +64,14 @@ void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
   }
 }
 
-void ForeignScoreboard::hand_on_retired(Board& board) const {
+void ForeignScoreboard::add_retired_to(Board& board) const {
   for (const CounterInfo& info : kCounters) {
     count(board.retired, info.counter,
           read<uint64_t>(memory_, "retired." + std::string(info.name), 0));
   }
 }
 
-void ForeignScoreboard::say_service_stops() {
+void ForeignScoreboard::announce_stop() {
   const auto found = layout_.offsets.find("board.service_stopping");
   if (found == layout_.offsets.end()) return;
   __atomic_store_n(reinterpret_cast<bool*>(memory_ + found->second), true, __ATOMIC_RELAXED);

@@ -1,6 +1,6 @@
-// The scoreboard of a program with another layout, kept until the workers that write to it have
-// left. The master copies what they tell into a slot of its own scoreboard, so that nobody else has
-// to know of it.
+// The scoreboard of a program with another layout, mapped until the workers that write to it have
+// left. The master copies each of their slots into a slot of its own scoreboard, so that all other
+// code reads one scoreboard only. Runs in the master.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ namespace streamgate {
 
 class ForeignScoreboard {
  public:
-  // Maps it; closes the file on failure.
+  // Maps the file, and closes it on failure.
   static Result<ForeignScoreboard> open(UniqueFd file, ScoreboardLayout layout);
   ForeignScoreboard(ForeignScoreboard&& other) noexcept;
   ForeignScoreboard& operator=(ForeignScoreboard&&) = delete;
@@ -25,19 +25,19 @@ class ForeignScoreboard {
   int file() const { return file_.get(); }
   const ScoreboardLayout& layout() const { return layout_; }
 
-  // Copies what stands in its slot `index` into `slot`, name by name; a counter that only one of
-  // both programs has is left out.
+  // Copies its slot `index` into `slot`, name by name. A counter that only one of the two programs
+  // has is left out.
   void mirror(unsigned index, Slot& slot) const;
-  // Adds the counters of workers that were gone before to those of `board`.
-  void hand_on_retired(Board& board) const;
-  // So that its workers answer as those of a service that stops.
-  void say_service_stops();
+  // Adds the counters of its workers that have ended to the retired ones of `board`.
+  void add_retired_to(Board& board) const;
+  // From now on its workers answer as those of a service that stops.
+  void announce_stop();
 
  private:
   ForeignScoreboard(UniqueFd file, ScoreboardLayout layout, char* memory)
       : file_(std::move(file)), layout_(std::move(layout)), memory_(memory) {}
 
-  // The value of that name from `base` on, or `otherwise` if that program does not have it.
+  // The value called `name` in the part that starts at `base`; `otherwise` if the layout has none.
   template <class T>
   T read(const char* base, const std::string& name, T otherwise) const;
 

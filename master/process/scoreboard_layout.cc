@@ -7,8 +7,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostSlots = size_t{1} << 20;
-constexpr size_t kMostSlotBytes = size_t{1} << 20;
+constexpr size_t kMaxSlots = size_t{1} << 20;
+constexpr size_t kMaxSlotBytes = size_t{1} << 20;
 
 size_t offset_of(Counter counter) {
   static const Counters kAny;
@@ -54,8 +54,8 @@ ScoreboardLayout own_layout(size_t slots) {
 }
 
 Result<void> check_layout(const ScoreboardLayout& layout) {
-  if (layout.slots == 0 || layout.slots > kMostSlots || layout.slot_size > kMostSlotBytes ||
-      layout.first_slot > kMostSlotBytes || layout.slot_size % 8 != 0 ||
+  if (layout.slots == 0 || layout.slots > kMaxSlots || layout.slot_size > kMaxSlotBytes ||
+      layout.first_slot > kMaxSlotBytes || layout.slot_size % 8 != 0 ||
       layout.first_slot % 8 != 0) {
     return refused("its slots");
   }

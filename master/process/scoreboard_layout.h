@@ -1,5 +1,5 @@
-// Where each value of a scoreboard stands, by name: what lets a program read the scoreboard that an
-// older or newer one has made. Pure.
+// The offset of each value of a scoreboard, by name. With it a program reads the scoreboard of an
+// older or newer program. Pure.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,14 @@
 
 namespace streamgate {
 
-// Bytes from the start of the board (`board.*`), or of a slot (`slot.*`, `worker.*`: a counter of a
-// worker; `retired.*`: the same counter of those that are gone). A value keeps its width for as
-// long as it keeps its name: counters, times and gauges have 64 bits, `slot.state` and `slot.pid`
-// 32, `board.service_stopping` 8.
+// The slots of the scoreboard that this program makes: enough for several generations of many
+// workers. A slot takes some 450 bytes.
+constexpr size_t kSlots = 512;
+
+// Offsets are bytes from the start of the board (`board.*`, `retired.*`) or of a slot (`slot.*`,
+// `worker.*`). `worker.X` is a counter of one worker, `retired.X` the sum of workers that have
+// ended. A value keeps its width for as long as it keeps its name: counters, times and gauges have
+// 64 bits, `slot.state` and `slot.pid` 32, `board.service_stopping` 8.
 struct ScoreboardLayout {
   size_t size = 0;  // of the whole mapping, in bytes
   size_t slots = 0;
@@ -26,10 +30,10 @@ struct ScoreboardLayout {
   bool operator==(const ScoreboardLayout&) const = default;
 };
 
-// That of this program, with so many slots.
+// The layout of this program's scoreboard.
 ScoreboardLayout own_layout(size_t slots);
 
-// Whether every value lies within the mapping, and where its type may stand.
+// An error if a value lies outside the mapping or is not aligned for its type.
 Result<void> check_layout(const ScoreboardLayout& layout);
 
 }  // namespace streamgate

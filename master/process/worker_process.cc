@@ -11,7 +11,7 @@ namespace streamgate {
 namespace {
 
 constexpr int64_t kCoreTimeMs = 2'000;      // from SIGABRT to SIGKILL
-constexpr Milliseconds kLeaveGrace{5'000};  // from SIGINT to SIGKILL
+constexpr Milliseconds kDrainGrace{5'000};  // from the SIGINT that ends a drain to SIGKILL
 
 }  // namespace
 
@@ -25,6 +25,8 @@ WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot, const Standin
 void WorkerProcess::mirror() {
   if (home_) home_->board->mirror(home_->slot_index, *slot_);
 }
+
+bool WorkerProcess::is_starting() const { return slot_->state.load() == WorkerState::starting; }
 
 bool WorkerProcess::is_ready() const { return slot_->state.load() == WorkerState::ready; }
 
@@ -53,7 +55,7 @@ void WorkerProcess::drain(int64_t now_ms, std::optional<Milliseconds> limit) {
   std::optional<int64_t> deadline;
   if (limit) deadline = now_ms + limit->count();
   if (standing_.order == Order::serve) return give(Order::drain, SIGQUIT, deadline);
-  // Told before: only a shorter time is news.
+  // It drains already: the limit can only become shorter.
   if (deadline && (!standing_.deadline_ms || *deadline < *standing_.deadline_ms))
     standing_.deadline_ms = deadline;
 }
@@ -71,7 +73,7 @@ void WorkerProcess::abort(int64_t now_ms) {
 
 void WorkerProcess::escalate(int64_t now_ms) {
   if (!standing_.deadline_ms || now_ms < *standing_.deadline_ms) return;
-  if (standing_.order == Order::drain) return leave(now_ms, kLeaveGrace);
+  if (standing_.order == Order::drain) return leave(now_ms, kDrainGrace);
   give(Order::kill, SIGKILL, std::nullopt);
 }
 

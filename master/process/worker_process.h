@@ -1,5 +1,5 @@
-// One worker as the master sees it: its process, its slot, and how far it has been told to go.
-// Everything here runs in the master.
+// One worker as the master sees it: its process, its slot, and the last order that it has been
+// given. Runs in the master.
 #pragma once
 
 #include <sys/types.h>
@@ -17,31 +17,31 @@ namespace streamgate {
 
 class WorkerProcess {
  public:
-  // What the worker has been told, each heavier than the one before. It never goes back.
+  // The orders, each heavier than the one before. A lighter order never follows a heavier one.
   enum class Order { serve, drain, leave, abort, kill };
 
   struct Identity {
     pid_t pid;
     unsigned slot_index;
     uint64_t generation;
-    unsigned place;  // which of its generation's workers: where its successor will stand
+    unsigned place;  // index in the places of its generation; a successor gets the same
   };
 
-  // How far it has come.
+  // Its progress; a program that takes over goes on from here.
   struct Standing {
     Order order = Order::serve;
     std::optional<int64_t> deadline_ms;  // of the order
     bool seen_ready = false;
   };
 
-  // Where the worker of a program with another scoreboard writes; its slot here is a copy.
+  // The slot that a worker of a program with another layout writes to; slot() is a copy of it.
   struct Home {
     std::shared_ptr<ForeignScoreboard> board;
     unsigned slot_index;
   };
 
   WorkerProcess(const Identity& identity, Slot& slot);
-  // One that another program has started: it goes on where it stands.
+  // A worker that the previous program has started.
   WorkerProcess(const Identity& identity, Slot& slot, const Standing& standing,
                 std::optional<Home> home);
 
@@ -50,16 +50,17 @@ class WorkerProcess {
   Order order() const { return standing_.order; }
   const Standing& standing() const { return standing_; }
   const std::optional<Home>& home() const { return home_; }
-  // Brings the slot up to date if it is a copy.
+  // Updates slot() if it is a copy.
   void mirror();
+  bool is_starting() const;
   bool is_ready() const;
   int64_t age_ms(int64_t now_ms) const;
-  // Since its last beat; negative never.
+  // Since its last beat; never negative.
   int64_t silence_ms(int64_t now_ms) const;
 
-  // True until became_ready() has said so: there is news to look for.
+  // True until became_ready() has returned true, unless the worker has an order.
   bool is_awaited() const { return !standing_.seen_ready && order() == Order::serve; }
-  // True once, when the worker has become ready.
+  // True at the first call after the worker has become ready, and only then.
   bool became_ready();
 
   void send(int signal_number) const;
@@ -67,10 +68,10 @@ class WorkerProcess {
   void drain(int64_t now_ms, std::optional<Milliseconds> limit);
   // SIGINT, and SIGKILL after `grace`.
   void leave(int64_t now_ms, Milliseconds grace);
-  // SIGABRT, so that a core tells where it hung, and SIGKILL after 2 s.
+  // SIGABRT, so that a core dump shows where it hangs, and SIGKILL after 2 s.
   void abort(int64_t now_ms);
 
-  // Gives the next heavier order if the time for the last one is over.
+  // Gives the next heavier order if the deadline of the last one has passed.
   void escalate(int64_t now_ms);
   std::optional<int64_t> deadline_ms() const { return standing_.deadline_ms; }
 
@@ -78,7 +79,7 @@ class WorkerProcess {
   void give(Order order, int signal_number, std::optional<int64_t> deadline_ms);
 
   Identity identity_;
-  Slot* slot_;  // never null; shared memory; state and beat are written by the worker
+  Slot* slot_;  // never null; in shared memory; the worker writes its state and its beat
   Standing standing_;
   std::optional<Home> home_;
 };

@@ -16,11 +16,11 @@
 namespace streamgate {
 namespace {
 
-constexpr int kLookMs = 20;
-// A reload that runs already ends first; then ours has its trial, its check, its start, and some
-// time to spare.
+constexpr int kPollMs = 20;
+// A reload that runs already ends first. Then ours has its trial, its check and its start; 5 s are
+// a reserve.
 constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLimitMs) + 5'000;
-constexpr int64_t kAnswerLimitMs = 5'000;  // of a master that only has to write something
+constexpr int64_t kAnswerLimitMs = 5'000;  // until the master has written a file
 constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master
 
 int complain(const std::string& what, int exit_code = kExitOrderFailed) {
@@ -29,12 +29,12 @@ int complain(const std::string& what, int exit_code = kExitOrderFailed) {
 }
 
 std::string not_answered(const RunningService& service) {
-  if (service.has_left(0)) return "the service has left before it was done";
+  if (service.has_left(0)) return "the service has ended before it was done";
   const auto held = status_value(service.status(), "held", "reason");
   return held ? "has not begun: " + *held : "the service has not answered in time";
 }
 
-// `reload` and `reopen`: the outcome of what the master began after it was told to.
+// `reload` and `reopen`: waits for the outcome of a run that began after the signal.
 int order_and_wait(const RunningService& service, int signal_number, const std::string& line,
                    int64_t limit_ms) {
   const int64_t sent_us = monotonic_us();
@@ -59,18 +59,18 @@ int stop_and_wait(const RunningService& service, int signal_number, Milliseconds
   }
   const int64_t end = monotonic_ms() + drain.count() + kLeaveLimitMs;
   while (monotonic_ms() < end) {
-    if (!service.has_left(kLookMs)) continue;
+    if (!service.has_left(kPollMs)) continue;
     std::puts("stopped");
     return EXIT_SUCCESS;
   }
   return complain(
-      "the service takes no more clients and goes on until its streams have ended; "
+      "the service accepts no more clients and runs until its streams have ended; "
       "`-s stop` ends them");
 }
 
 int show_status(const RunningService& service) {
   const int64_t sent_us = monotonic_us();
-  // Whoever may read the file but not signal the master sees what was written last.
+  // A user who may read the file but not signal the master sees the last version.
   const bool asked = static_cast<bool>(service.send(SIGUSR2, kWriteStatusOnly));
   const auto fresh = service.await(asked ? kAnswerLimitMs : 0, [&]() -> std::optional<Outcome> {
     const auto written = status_value(service.status(), "master", "written_us");
@@ -81,7 +81,7 @@ int show_status(const RunningService& service) {
   if (text.empty()) return complain("status: " + not_answered(service));
   std::fputs(text.c_str(), stdout);
   if (asked && !fresh) {
-    return complain("status: the service has not answered; this is what it wrote before");
+    return complain("status: the service has not answered; this is its last status");
   }
   return EXIT_SUCCESS;
 }
@@ -91,14 +91,14 @@ int show_status(const RunningService& service) {
 int control_service(ServiceOrder order, const LoadedConfig& loaded) {
   const Config& config = loaded.config;
   if (config.pid_file.empty()) {
-    // Perhaps it is only that the file cannot be read.
+    // The pid file may be unknown only because the configuration cannot be read.
     for (const std::string& problem : loaded.problems) complain(problem);
     if (!loaded.ok()) {
       return complain(
-          "-s finds the service by `pid_file`, and it could not be read; "
-          "mend the file, or signal the process");
+          "-s finds the service by `pid_file`, which could not be read; "
+          "correct the configuration, or signal the process");
     }
-    return complain("-s finds the service by its pid file: `pid_file` has to be set");
+    return complain("-s finds the service by its pid file: set `pid_file`");
   }
   const auto service = RunningService::find(config.pid_file);
   if (!service) return complain(service.error().detail, kExitNotRunning);

@@ -1,5 +1,5 @@
-// `streamgate -s ORDER`: tells the running service what to do and waits for what comes of it. Runs
-// in a process of its own, beside the master.
+// `streamgate -s ORDER`: signals the running service and waits for the outcome. Runs in a process
+// of its own.
 #pragma once
 
 #include "master/config/loader.h"
@@ -12,8 +12,8 @@ enum class ServiceOrder { reload, stop, quit, reopen, status };
 constexpr int kExitOrderFailed = 1;
 constexpr int kExitNotRunning = 3;
 
-// Finds the service by the pid file of `loaded`, which may have problems elsewhere. Reports to
-// stdout and stderr; returns the exit code: 0 if the order was carried out. Every wait is bounded.
+// Finds the service by the pid file of `loaded`; other keys may have problems. Reports to stdout
+// and stderr. Returns the exit code: 0 if the order was carried out. Every wait is bounded.
 int control_service(ServiceOrder order, const LoadedConfig& loaded);
 
 }  // namespace streamgate

@@ -25,7 +25,8 @@ Error failed(const std::string& what, const std::string& path) {
 }
 
 Result<void> create_log_file(const std::string& path, const std::optional<Account>& account) {
-  // Through a link of another user's, root would give away the file that it leads to.
+  // Root follows links of root only: fchown() through another user's link would give that user the
+  // file at its end.
   struct stat named {};
   const bool is_link = ::lstat(path.c_str(), &named) == 0 && S_ISLNK(named.st_mode);
   const int follow = !account || (is_link && named.st_uid == 0) ? 0 : O_NOFOLLOW;
@@ -34,15 +35,15 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   if (!file.valid()) return failed("cannot open the log", path);
   if (!account) return {};
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return failed("cannot look at the log", path);
+  if (::fstat(file.get(), &info) != 0) return failed("cannot read the owner of the log", path);
   // A terminal or a pipe (/dev/stdout in a container) keeps its owner.
   if (!S_ISREG(info.st_mode) || info.st_uid == account->uid) return {};
   if (::fchown(file.get(), account->uid, account->gid) != 0) return failed("cannot chown", path);
   return {};
 }
 
-// Renamed into place, so that nobody ever reads half of it. What stands at the temporary name is
-// never written through: it may be a link that somebody has put there for a master that is root.
+// Renamed into place, so that nobody reads a part of it. O_EXCL: the temporary name may be a link
+// that another user has made for a master that runs as root.
 Result<void> replace_file(const std::string& path, const std::string& text) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
@@ -62,8 +63,8 @@ std::optional<pid_t> named_by(const std::string& pid_file) {
   return text ? pid_in(*text) : std::nullopt;
 }
 
-// Whether another service has been started over this pid file, as while the last streams of this
-// one are still draining.
+// Whether another service with this pid file has been started, as happens while the last streams of
+// this service drain.
 bool names_another(const std::string& pid_file) {
   return named_by(pid_file).value_or(::getpid()) != ::getpid();
 }
@@ -99,7 +100,7 @@ void PidFile::remove() {
 std::vector<std::string> missing_directories(const Config& config) {
   std::vector<std::string> out;
   const auto look = [&out](const std::string& key, const std::string& path) {
-    if (!path.starts_with('/')) return;  // none, or a word
+    if (!path.starts_with('/')) return;  // empty, or a word like `stderr`
     const std::string directory = path.substr(0, std::max<size_t>(path.rfind('/'), 1));
     struct stat info {};
     if (::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return;
@@ -131,7 +132,7 @@ std::optional<pid_t> pid_in(const std::string& text) {
 }
 
 uint64_t start_ticks_of(pid_t pid) {
-  constexpr int kStartTime = 22;  // proc(5): the second field is a name, and may hold anything
+  constexpr int kStartTime = 22;  // proc(5); the second field, a name, may contain any byte
   constexpr int kFirstBehindName = 3;
   const auto stat = read_small_file("/proc/" + std::to_string(pid) + "/stat");
   if (!stat) return 0;

@@ -39,10 +39,11 @@ Result<Generation> Generation::outline(uint64_t number, Config config) {
   out.number = number;
   out.config = std::move(config);
   out.account = *account;
-  if (!fill_random(out.ticket_key)) return Error{Reason::internal, "no random bytes"};
-  constexpr unsigned kMostByDefault = 128;  // what `workers` itself may be at most
+  if (!fill_random(out.ticket_key))
+    return Error{Reason::internal, "the kernel gives no random bytes"};
+  constexpr unsigned kMaxByDefault = 128;  // the maximum of `workers`
   const unsigned wanted = out.config.workers;
-  out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMostByDefault));
+  out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMaxByDefault));
   return out;
 }
 

@@ -1,6 +1,6 @@
-// One generation of workers: a configuration and what was bound for it. A reload makes the next
-// one; the workers of the one before drain and leave. Lives in the master; a worker has the copy
-// that fork made.
+// One generation of workers: a configuration and the sockets bound for it. A reload makes the next
+// generation, and the workers of the old one drain and leave. Lives in the master; a worker has the
+// copy that fork() made.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 namespace streamgate {
 
 struct Generation {
-  // Where one of its workers stands; outlives the worker.
+  // The place of one worker. When the worker dies, its successor gets the place.
   struct Place {
     RespawnPolicy policy;
     int64_t not_before_ms = 0;  // CLOCK_MONOTONIC
@@ -26,21 +26,21 @@ struct Generation {
 
   uint64_t number = 0;
   Config config;
-  std::optional<Account> account;     // none: workers stay who the master is
-  Listeners listeners;                // those of another generation may be among them
+  std::optional<Account> account;     // none: workers keep the master's user
+  Listeners listeners;                // some may be shared with another generation
   std::vector<ListenSocket> sockets;  // the same, as workers see them
   TicketKey ticket_key{};
   std::vector<Place> places;
 
-  // Reads the certificates and keys, binds what is new and keeps what `live` has; nothing stays
-  // bound on failure.
+  // Reads the certificates and keys, shares the listeners of `live` whose address stays, and binds
+  // the other addresses. On failure nothing new stays bound.
   static Result<Generation> prepare(uint64_t number, Config config, const Listeners& live);
-  // The two halves of it, for a configuration that is to be judged before anything is bound.
+  // The two halves of prepare(), for a configuration that is checked before anything is bound.
   static Result<Generation> outline(uint64_t number, Config config);
   Result<void> bind(const Listeners& live);
 
   std::string addresses() const;  // for the log
-  // Removes the Unix socket files of the listeners that `other` does not have.
+  // Removes the Unix socket files of the listeners that are not in `other`.
   void remove_files_not_in(const Listeners& other) const;
 };
 

@@ -1,5 +1,4 @@
-// How long the master waits for what it has started. Shared by the files of the Supervisor,
-// and by `-s`, which waits for the whole of a reload.
+// The time limits of the master. `-s`, which waits for a whole reload, uses them as well.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +10,7 @@ namespace streamgate {
 constexpr int64_t kReadyLimitMs = 10'000;   // from a worker's fork to `ready`
 constexpr int64_t kProbeLimitMs = 10'000;   // for the worker's own check of a configuration
 constexpr int64_t kTrialLimitMs = 10'000;   // for a new program to bring a worker to `ready`
-constexpr int64_t kStoppingNewsMs = 2'000;  // how often the manager hears that a stop goes on
-constexpr Milliseconds kLeaveGrace{2'000};  // from "leave now" to SIGKILL
+constexpr int64_t kStoppingNewsMs = 2'000;  // between reports of a stop to the service manager
+constexpr Milliseconds kLeaveGrace{2'000};  // from SIGINT to SIGKILL
 
 }  // namespace streamgate

@@ -18,9 +18,10 @@
 namespace streamgate {
 namespace {
 
-// The kernel cuts it to net.core.somaxconn.
+// The kernel limits it to net.core.somaxconn.
 constexpr int kBacklog = 4096;
-// As for a TCP port, whoever reaches the directory may connect; a front server has its own user.
+// Everybody who can reach the directory may connect, as to a TCP port: a front server runs as a
+// user of its own.
 constexpr mode_t kUnixSocketMode = 0666;
 
 Error failed(const SocketAddress& address, const std::string& what) {
@@ -33,7 +34,7 @@ UniqueFd open_socket(const SocketAddress& address) {
   return UniqueFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-// A Unix socket file outlives its server, so that a crash would make the address unusable.
+// Removes a stale file: a Unix socket's file outlives a crash, and bind() fails while it exists.
 Result<void> make_room(const SocketAddress& address) {
   const std::string path = address.path();
   struct stat info {};
@@ -128,7 +129,7 @@ Result<Listener> Listener::resume(UniqueFd fd, const std::optional<SocketAddress
   const auto bound = address_of(listener.fd());
   if (!bound || !listens(listener.fd())) {
     return Error{Reason::internal, "descriptor " + std::to_string(listener.fd()) +
-                                       " was handed over and is no listening stream socket"};
+                                       " was handed over and is not a listening stream socket"};
   }
   listener.bound_ = *bound;
   listener.configured_ = configured.value_or(*bound);
@@ -142,7 +143,8 @@ Result<Listener> Listener::stand_in(const SocketAddress& address) {
   listener.configured_ = address;
   listener.bound_ = address;
   listener.fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  // A family without a name makes the kernel choose one outside the file system: unix(7).
+  // A bare address family makes the kernel choose a name outside the file system: autobind,
+  // unix(7).
   sockaddr_storage nameless{};
   nameless.ss_family = AF_UNIX;
   if (!listener.fd_.valid() ||
@@ -188,7 +190,7 @@ Result<Listeners> bind_listeners(std::span<const SocketAddress> wanted, const Li
     auto bound = rival == live.end()
                      ? Listener::bind(wanted[i])
                      : failed(wanted[i], "it overlaps " + (*rival)->bound().to_string() +
-                                             ", on which this service listens already");
+                                             ", on which this service already listens");
     if (!bound) {
       for (const auto& listener : fresh) listener->remove_file();
       return bound.error();

@@ -17,20 +17,21 @@ namespace streamgate {
 
 class Listener {
  public:
-  // Binds and listens: non-blocking, close-on-exec, IPV6_V6ONLY, SO_REUSEADDR. A Unix socket that
-  // nobody listens on any more is replaced; one in use, or a file that is no socket, is an error.
+  // Binds and listens: non-blocking, close-on-exec, IPV6_V6ONLY, SO_REUSEADDR. Replaces a stale
+  // Unix socket. A Unix socket in use, or a file that is not a socket, is an error.
   static Result<Listener> bind(const SocketAddress& address);
 
   // Takes over a listening stream socket that a service manager has bound; closes it on failure.
-  // Its address is fixed, and a Unix socket's file stays the manager's.
+  // The manager owns the address and the file of a Unix socket.
   static Result<Listener> adopt(int fd);
 
-  // Takes over what the program that this one replaces has bound to `configured` (none: a service
+  // Takes over a socket that the previous program has bound to `configured` (none: a service
   // manager has bound it), with its device() and inode(). Closes it on failure.
   static Result<Listener> resume(UniqueFd fd, const std::optional<SocketAddress>& configured,
                                  dev_t device, ino_t inode);
 
-  // Says that it is `address`, but listens where nobody can find it: for trying out a worker.
+  // Reports `address` as its own but listens on an unnamed socket that nobody can connect to. For
+  // the worker of a trial.
   static Result<Listener> stand_in(const SocketAddress& address);
 
   Listener(Listener&&) = default;
@@ -45,8 +46,8 @@ class Listener {
   dev_t device() const { return device_; }
   ino_t inode() const { return inode_; }
 
-  // Removes the file of a Unix socket, if it is still ours. Only the master that stops listening
-  // calls it: a destructor would run in workers as well.
+  // Removes the file of a Unix socket if it is still ours. The master calls it when it stops
+  // listening; a destructor would run in workers as well.
   void remove_file() const;
 
  private:
@@ -62,11 +63,12 @@ class Listener {
 // Shared by the generations that serve on it; closed with the last of them.
 using Listeners = std::vector<std::shared_ptr<const Listener>>;
 
-// What each was configured as.
+// Their configured addresses, in the same order.
 std::vector<SocketAddress> addresses_of(const Listeners& listeners);
 
-// What `wanted` names: listeners of `live` where the address is the same, new ones elsewhere. All
-// or nothing. A conflict with one of `live` names both addresses.
+// A listener for each address in `wanted`: the one of `live` with the same address, otherwise a new
+// one. On failure nothing new stays bound. The error of an overlap with `live` names both
+// addresses.
 Result<Listeners> bind_listeners(std::span<const SocketAddress> wanted, const Listeners& live);
 
 }  // namespace streamgate

@@ -16,7 +16,7 @@ namespace streamgate {
 namespace {
 
 constexpr int kFirstSocket = 3;  // sd_listen_fds(3)
-constexpr int64_t kMostSockets = 1024;
+constexpr int64_t kMaxSockets = 1024;
 
 std::string take(const char* name) {
   const char* value = std::getenv(name);
@@ -46,7 +46,7 @@ ServiceManager ServiceManager::from_environment() {
   const int64_t count = take_number("LISTEN_FDS");
   const int64_t owner = take_number("LISTEN_PID");
   ::unsetenv("LISTEN_FDNAMES");
-  if (owner != ::getpid() || count < 1 || count > kMostSockets) return out;
+  if (owner != ::getpid() || count < 1 || count > kMaxSockets) return out;
   for (int fd = kFirstSocket; fd < kFirstSocket + count; ++fd) {
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     out.sockets_.push_back(fd);
@@ -59,7 +59,7 @@ void ServiceManager::notify(const std::string& lines) const {
   if (notify_socket_.empty() || notify_socket_.size() >= sizeof address.sun_path) return;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, notify_socket_.data(), notify_socket_.size());
-  if (notify_socket_[0] == '@') address.sun_path[0] = '\0';  // abstract: no file has this name
+  if (notify_socket_[0] == '@') address.sun_path[0] = '\0';  // abstract: not a file
   const auto length =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + notify_socket_.size());
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));

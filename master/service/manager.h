@@ -1,6 +1,5 @@
-// What systemd, or another service manager of its protocol, has handed to this process and wants to
-// hear from it: readiness, a watchdog, and sockets bound in advance. Without one it does nothing.
-// Runs in the master only.
+// systemd, or another service manager with its protocol: reports readiness, feeds its watchdog and
+// takes the sockets that it has bound. Without a manager nothing happens. Runs in the master only.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +13,23 @@ namespace streamgate {
 
 class ServiceManager {
  public:
-  // Takes NOTIFY_SOCKET, WATCHDOG_* and LISTEN_* out of the environment, so that no child believes
-  // they are meant for it. The values for other processes (their *_PID differs) are dropped.
+  // Takes NOTIFY_SOCKET, WATCHDOG_* and LISTEN_* out of the environment, so that no child uses
+  // them. Values for another process (their *_PID differs) are dropped.
   static ServiceManager from_environment();
 
-  // The one that an older program of this process was started by; its sockets are handed over by
-  // themselves.
+  // The manager that has started the previous program of this process. Its sockets come with the
+  // Handover.
   ServiceManager(std::string notify_socket, std::optional<int64_t> watchdog_ms)
       : notify_socket_(std::move(notify_socket)), watchdog_ms_(watchdog_ms) {}
   ServiceManager() = default;
 
-  // Sends `NAME=value` lines; never blocks, and a failure is nobody's business but the manager's.
+  // Sends `NAME=value` lines. Never blocks, and ignores failures: the manager has its own timeouts.
   void notify(const std::string& lines) const;
 
   // Listening sockets from the manager. This process owns them now.
   const std::vector<int>& sockets() const { return sockets_; }
   const std::string& notify_socket() const { return notify_socket_; }
-  // How often the manager wants to hear WATCHDOG=1; none: it does not.
+  // The interval at which the manager gets WATCHDOG=1; none: it has no watchdog.
   std::optional<int64_t> watchdog_ms() const { return watchdog_ms_; }
 
  private:

@@ -11,17 +11,17 @@
 #include "common/scoreboard.h"
 #include "master/service/files.h"
 
-extern "C" {  // glibc 2.36 has forgotten to say so
+extern "C" {  // missing in the header of glibc 2.36
 #include <sys/pidfd.h>
 }
 
 namespace streamgate {
 namespace {
 
-constexpr int kLookMs = 20;
+constexpr int kPollMs = 20;
 
-// A pid file outlives a killed master, and the number may be somebody else's by now. The status
-// file tells when the master was started; without one, a process of our name has to do.
+// A pid file outlives a killed master, and another process may have the id by now. The status file
+// holds the start time of the master. Without a status file the process must have our name.
 bool is_the_service(pid_t pid, const std::string& pid_file) {
   const auto status = read_small_file(status_path(pid_file));
   const auto written = status ? status_value(*status, "master", "start_ticks") : std::nullopt;
@@ -39,7 +39,7 @@ Result<RunningService> RunningService::find(const std::string& pid_file) {
   const auto text = read_small_file(pid_file);
   if (!text) return Error{Reason::internal, "not running: " + text.error().detail};
   const auto pid = pid_in(*text);
-  if (!pid) return Error{Reason::internal, pid_file + ": is no pid file"};
+  if (!pid) return Error{Reason::internal, pid_file + ": is not a pid file"};
   UniqueFd process(::pidfd_open(*pid, 0));
   const bool is_ours = is_the_service(*pid, pid_file);
   RunningService service(*pid, std::move(process), pid_file);
@@ -79,7 +79,7 @@ std::optional<Outcome> RunningService::await(
   const int64_t end = monotonic_ms() + limit_ms;
   while (true) {
     if (auto outcome = answer()) return outcome;
-    if (monotonic_ms() >= end || has_left(kLookMs)) return answer();
+    if (monotonic_ms() >= end || has_left(kPollMs)) return answer();
   }
 }
 
@@ -87,7 +87,7 @@ std::optional<pid_t> serving_master(const std::string& pid_file) {
   if (pid_file.empty()) return std::nullopt;
   const auto service = RunningService::find(pid_file);
   if (!service || service->pid() == ::getpid()) return std::nullopt;
-  // Its own words are needed: a name alone is no proof.
+  // Only its status file proves that it is a service: another process may have our name.
   const auto state = status_value(service->status(), "master", "state");
   if (!state || *state == "stopping") return std::nullopt;
   return service->pid();

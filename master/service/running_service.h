@@ -1,5 +1,5 @@
-// A service as another process sees it, by its pid file: whether it runs, its signals and its
-// status. Used by `streamgate -s`, and by a master that is about to write a pid file of its own.
+// A running service, found by its pid file: signals it and reads its status. Runs in `streamgate
+// -s`, and in a master that is about to write a pid file.
 #pragma once
 
 #include <sys/types.h>
@@ -16,27 +16,26 @@
 
 namespace streamgate {
 
-// The signal's value (sigqueue) that makes a SIGUSR2 a request to write the status file, and only
-// that.
+// SIGUSR2 with this value (sigqueue) asks only for a new status file, without log lines.
 constexpr int kWriteStatusOnly = 1;
 
-// Found, it stands for one process, whoever has its id or its pid file later.
+// Refers to one process, also after another process has got its id or its pid file.
 class RunningService {
  public:
-  // The service that the pid file names; an error if it does not run.
+  // The service in the pid file; an error if it does not run.
   static Result<RunningService> find(const std::string& pid_file);
 
   pid_t pid() const { return pid_; }
 
-  // An error if that is not allowed.
+  // `value` is sent with the signal. An error if this user may not signal the service.
   Result<void> send(int signal_number, int value) const;
-  // Looks again and again until `answer` has something, the service has left, or `limit_ms` are
-  // over.
+  // Calls `answer` every 20 ms until it returns an outcome, the service has ended, or `limit_ms`
+  // have passed.
   std::optional<Outcome> await(int64_t limit_ms,
                                const std::function<std::optional<Outcome>()>& answer) const;
-  // Whether its process has ended, at the latest after `wait_ms`.
+  // Waits at most `wait_ms` for the end of the process. Returns whether it has ended.
   bool has_left(int wait_ms) const;
-  // The status file if this service has written it, else empty.
+  // The content of the status file; empty if another service has written it.
   std::string status() const;
 
  private:
@@ -44,12 +43,11 @@ class RunningService {
       : pid_(pid), process_(std::move(process)), pid_file_(std::move(pid_file)) {}
 
   pid_t pid_;
-  UniqueFd process_;  // keeps the id from meaning another process
+  UniqueFd process_;  // a pidfd: refers to the process, not to its id
   std::string pid_file_;
 };
 
-// The other running service, if there is one, that this pid file belongs to. One that is stopping
-// has given it up.
+// Another running service that this pid file belongs to; none if there is none, or if it stops.
 std::optional<pid_t> serving_master(const std::string& pid_file);
 
 }  // namespace streamgate

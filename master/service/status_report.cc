@@ -35,7 +35,7 @@ void add_outcome(std::string& out, std::string_view name, const Outcome& outcome
   }
 }
 
-// Takes back what log::quote did to blanks, quotes and backslashes.
+// Reverses log::quote for blanks, quotes and backslashes.
 std::string unquote(std::string_view value) {
   if (value.size() < 2 || value.front() != '"') return std::string(value);
   std::string out;
@@ -63,7 +63,7 @@ std::optional<std::string> value_in(std::string_view line, std::string_view key)
     line.remove_prefix(equals + 1);
     const size_t length = value_length(line);
     if (name == key) return unquote(line.substr(0, length));
-    line.remove_prefix(std::min(length + 1, line.size()));  // with the blank behind it
+    line.remove_prefix(std::min(length + 1, line.size()));  // with the blank after it
   }
   return std::nullopt;
 }
@@ -77,10 +77,10 @@ Number number_or_zero(const std::optional<std::string>& text) {
 
 }  // namespace
 
-void Outcome::record(int64_t start_us, std::string what) {
+void Outcome::record(int64_t start_us, std::string new_problem) {
   ++sequence;
   started_us = start_us;
-  problem = std::move(what);
+  problem = std::move(new_problem);
 }
 
 std::string print_status(const StatusReport& report) {
@@ -116,7 +116,7 @@ std::string print_status(const StatusReport& report) {
   }
   out += "total";
   for (size_t i = 0; i < report.totals.size(); ++i) {
-    // A reason that never occurred says nothing: the line is for a person too.
+    // A reason that never occurred is left out, because people read the line too.
     if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
     add(out, kCounters[i].name, report.totals[i]);
   }

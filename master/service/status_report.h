@@ -1,5 +1,6 @@
-// The text of `<pid_file>.status`: what the master tells about itself, one line per thing, each
-// `<name> key=value ...` as in the event log. Pure: the master prints it, `streamgate -s` reads it.
+// The text of `<pid_file>.status`: the state of the service, one line for the master, each outcome
+// and each worker, in the form `<name> key=value ...` of the event log. The master prints it,
+// `streamgate -s` reads it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +14,14 @@
 
 namespace streamgate {
 
-// How the last order of one kind ended.
+// The outcome of the last reload, or of the last reopening of the logs.
 struct Outcome {
   uint64_t sequence = 0;   // 0: there was none yet
-  int64_t started_us = 0;  // CLOCK_MONOTONIC: what was changed before has been seen
+  int64_t started_us = 0;  // CLOCK_MONOTONIC; changes made before have been read
   std::string problem;     // empty: it succeeded
 
-  // Makes this the next one.
-  void record(int64_t start_us, std::string what);
+  // Counts the sequence up. `new_problem` is empty after a success.
+  void record(int64_t start_us, std::string new_problem);
 };
 
 struct StatusReport {
@@ -40,7 +41,7 @@ struct StatusReport {
   std::string_view state;  // `starting`, `serving`, `reloading` or `stopping`
   int64_t age_s = 0;
   int64_t written_us = 0;     // CLOCK_MONOTONIC
-  size_t workers_wanted = 0;  // fewer than that serve while a place waits to be filled again
+  size_t workers_wanted = 0;  // fewer serve while a place waits to be filled again
   std::string addresses;
   std::string held;  // why a wanted reload does not begin; empty: none is held
   Outcome reload;
@@ -51,10 +52,10 @@ struct StatusReport {
 
 std::string print_status(const StatusReport& report);
 
-// One value out of such a text: `key` of the first line called `line`. None if it is not there.
+// The value of `key` in the first line whose name is `line`; none if there is none.
 std::optional<std::string> status_value(std::string_view text, std::string_view line,
                                         std::string_view key);
-// The outcome of that name; one that never was if the text does not tell.
+// The outcome in the line named `line`; its sequence is 0 if there is no such line.
 Outcome status_outcome(std::string_view text, std::string_view line);
 
 }  // namespace streamgate

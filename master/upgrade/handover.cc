@@ -74,7 +74,7 @@ class RecordWriter {
   std::string& out_;
 };
 
-// Reads one record; remembers the first value that cannot be read.
+// Reads one record and keeps the name of the first value that cannot be parsed.
 class RecordReader {
  public:
   explicit RecordReader(std::string_view line) {
@@ -155,7 +155,8 @@ class RecordReader {
 template <class T, class Kind>
 concept Is = std::same_as<std::remove_const_t<T>, Kind>;
 
-// Each kind of record, described once for both directions: to be written, it is const.
+// describe() lists the values of each kind of record, once for both directions. A record that is
+// written is const.
 
 template <class Record>
 void describe(Record& record, Is<Handover::Service> auto& service) {
@@ -228,7 +229,7 @@ void describe(Record& record, Is<ConfigSetting> auto& setting) {
   record.value("is_default", setting.is_default);
 }
 
-// Hands `visit` the name of each kind of record and where its records are.
+// Calls `visit` with the name of each kind of record and the member that holds it.
 template <class T, class Visitor>
 void for_each_kind(T& handover, const Visitor& visit) {
   visit("service", handover.service);
@@ -280,7 +281,7 @@ Result<void> check_numbers(const Handover& handover) {
 Result<void> check_title(std::string_view line) {
   const std::string known = std::to_string(kHandoverVersion);
   const std::string_view name = line.substr(0, line.find(' '));
-  if (name != kTitle || name.size() == line.size()) return refused("it is none");
+  if (name != kTitle || name.size() == line.size()) return refused("it is not a handover");
   const std::string_view version = line.substr(name.size() + 1);
   if (version == known) return {};
   return Error{Reason::internal, "the state has version " + std::string(version.substr(0, 20)) +

@@ -1,15 +1,15 @@
-// What a master hands over to the program that replaces it in the same process: every descriptor,
-// worker and number that must outlive execve(), as a text in a memory file.
+// The Handover: every descriptor, worker and number that must outlive execve() when another program
+// replaces the master in the same process. A text in a memory file:
 //
 //   streamgate-state 1
 //   service pid=812 program=/usr/sbin/streamgate ...
 //   listener fd=5 configured=0.0.0.0:8080 ...
 //   end
 //
-// One record a line, its values by name and percent-encoded. Within a version, unknown records and
-// values are left out and absent ones have their default, so that both an upgrade and a downgrade
-// can read it; what changes its meaning needs a new version. Pure: nothing here touches a
-// descriptor.
+// One record per line; values have names and are percent-encoded. Within a version, unknown records
+// and values are ignored and absent ones have their default, so that both an upgrade and a
+// downgrade can read it. A value that changes its meaning needs a new version. Pure: nothing here
+// uses a descriptor.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@
 namespace streamgate {
 
 constexpr int kHandoverVersion = 1;
-constexpr size_t kMostHandoverBytes = size_t{16} * 1024 * 1024;
+constexpr size_t kMaxHandoverBytes = size_t{16} * 1024 * 1024;
 
 struct Handover {
   struct Service {
@@ -36,25 +36,25 @@ struct Handover {
     std::string program;  // real path of the program file
     std::string version;  // of the program that wrote this
     std::string pid_file;
-    std::string notify_socket;  // these two: of the service manager, taken from the environment
+    std::string notify_socket;  // of the service manager, and so is watchdog_ms
     std::optional<int64_t> watchdog_ms;
-    int64_t started_ms = 0;         // CLOCK_MONOTONIC, as all times
-    int64_t reload_started_us = 0;  // of the reload that this upgrade is a part of
-    bool reload_wanted = false;     // another one
-    bool is_ready = false;          // READY=1 has been said
-    uint64_t last_generation = 0;   // numbers are never used twice
+    int64_t started_ms = 0;         // CLOCK_MONOTONIC, like all times
+    int64_t reload_started_us = 0;  // of the reload that has begun with this upgrade
+    bool reload_wanted = false;     // one more SIGHUP has come since
+    bool is_ready = false;          // READY=1 has been sent
+    uint64_t last_generation = 0;   // a number is never used twice
     int lifeline_read = -1;
     int lifeline_write = -1;
   };
 
   struct Listener {
     int fd = -1;
-    std::string configured;  // empty if from the manager: then it is what it is bound to
-    uint64_t device = 0;     // these two: the file of a Unix socket
+    std::string configured;  // empty if from_manager: the bound address counts
+    uint64_t device = 0;     // with inode: the file of a Unix socket
     uint64_t inode = 0;
     bool from_manager = false;  // bound by the service manager
-    // The certificate and its key in use, which may no longer be what stands in their files: an
-    // old generation must be able to start a worker again.
+    // The certificate and key in use. Their files may have changed since, and the old generation
+    // must be able to start another worker.
     std::optional<ListenTls> tls;
   };
 
@@ -69,12 +69,12 @@ struct Handover {
     uint64_t generation = 0;
     unsigned place = 0;
     WorkerProcess::Standing standing;
-    // A worker of a program with another layout writes to a slot of a board of its own.
+    // Where the worker writes, if its program has another layout; 0: the first board.
     unsigned board = 0;
     unsigned board_slot = 0;
   };
 
-  // The generation that serves: enough to start a worker of it again.
+  // The generation that serves; with the settings, enough to start another worker.
   struct Generation {
     uint64_t number = 0;
     unsigned places = 0;
@@ -90,13 +90,13 @@ struct Handover {
   std::vector<ConfigSetting> settings;  // of that generation
 };
 
-// Every descriptor that it names, each as often as it does.
+// Every descriptor in it; one that is in it twice is listed twice.
 std::vector<int> descriptors_of(const Handover& handover);
 
 std::string print_handover(const Handover& handover);
 
-// An error for a text that is none, for a version that this program does not know, and for numbers
-// that cannot be: a descriptor below 0, a worker in a slot that is not there.
+// Fails if the text is not a handover, has an unknown version, or holds an impossible number: a
+// negative descriptor, a slot that does not exist.
 Result<Handover> parse_handover(std::string_view text);
 
 }  // namespace streamgate

@@ -1,5 +1,5 @@
-// What execve() needs: descriptors that survive it, and texts in the form that it takes.
-// Used by the master and by the child that becomes a trial.
+// For execve(): descriptors that survive it, and its arrays of texts. Runs in the master, and in
+// the child that becomes a trial.
 #pragma once
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 namespace streamgate {
 
-// Pointers to them and a null behind; valid as long as `texts` is.
+// Pointers to the texts and a null at the end. Valid as long as `texts` is.
 inline std::vector<char*> exec_array(std::vector<std::string>& texts) {
   std::vector<char*> out;
   out.reserve(texts.size() + 1);
@@ -19,8 +19,8 @@ inline std::vector<char*> exec_array(std::vector<std::string>& texts) {
   return out;
 }
 
-// These descriptors survive the next execve() for as long as this object lives: they are
-// close-on-exec again after it, should the execve() have failed.
+// While it lives, these descriptors survive an execve(). Afterwards, when execve() has failed, they
+// are close-on-exec again.
 class Inheritable {
  public:
   explicit Inheritable(std::vector<int> descriptors) : descriptors_(std::move(descriptors)) {

@@ -19,10 +19,10 @@ using SharedBoard = std::shared_ptr<ForeignScoreboard>;
 
 Error refused(const std::string& what) { return {Reason::internal, what}; }
 
-// Every descriptor of the handover, each to be taken once.
+// Owns every descriptor of the handover until it is taken.
 class Descriptors {
  public:
-  // Close-on-exec again at once: this process forks before long.
+  // Close-on-exec again, before this process forks.
   Result<void> own(int fd) {
     if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
       return refused("descriptor " + std::to_string(fd) +
@@ -62,7 +62,7 @@ Result<Listener> take_listener(const Handover::Listener& record, Descriptors& de
   return Listener::resume(std::move(fd), *configured, record.device, record.inode);
 }
 
-// A generation's listeners stand in the order of its configuration.
+// The listeners of a generation have the order of its configuration.
 bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listeners) {
   return std::equal(listen.begin(), listen.end(), listeners.begin(), listeners.end(),
                     [](const ListenConfig& entry, const auto& listener) {
@@ -70,7 +70,7 @@ bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listener
                     });
 }
 
-// The generation that serves, with its own listeners and nothing bound anew.
+// The generation that serves, with its own listeners: nothing is bound.
 Result<Generation> take_generation(const Handover& handover, const Listeners& listeners,
                                    const Listeners& from_manager) {
   LoadedConfig loaded = config_from(handover.settings, "the configuration in effect");
@@ -82,7 +82,7 @@ Result<Generation> take_generation(const Handover& handover, const Listeners& li
   if (!are_same(loaded.config.listen, listeners)) {
     return refused("the listeners are not those of the configuration in effect");
   }
-  // The certificates in use, and not what stands in their files by now.
+  // The certificates in use; their files may have changed.
   for (size_t i = 0; i < listeners.size(); ++i) {
     loaded.config.listen[i].tls = handover.listeners[i].tls;
   }
@@ -96,7 +96,7 @@ Result<Generation> take_generation(const Handover& handover, const Listeners& li
   return generation;
 }
 
-// The boards of the handover, mapped where their layout is not this program's.
+// The boards of the handover. Those with another layout than this program's are mapped.
 class Boards {
  public:
   static Result<Boards> take(const Handover& handover, Descriptors& descriptors) {
@@ -114,13 +114,13 @@ class Boards {
                     : Scoreboard::create(kSlots);
     if (!own) return own.error();
     out.own_.emplace(*std::move(own));
-    if (!same) out.foreign_.front()->hand_on_retired(out.own_->board());
+    if (!same) out.foreign_.front()->add_retired_to(out.own_->board());
     return out;
   }
 
   Scoreboard take_own() { return *std::move(own_); }
 
-  // A worker with its slot: its own, or a copy of the one of its home.
+  // The worker with its slot, or with a copy of the slot of its home.
   Result<WorkerProcess> place(const Handover::Worker& record) {
     const bool is_new = foreign_.front() != nullptr;
     const WorkerProcess::Identity identity{static_cast<pid_t>(record.pid), record.slot,
@@ -148,7 +148,7 @@ class Boards {
   Boards() = default;
 
   std::optional<Scoreboard> own_;
-  std::vector<SharedBoard> foreign_;  // by number; null where the layout is this program's
+  std::vector<SharedBoard> foreign_;  // by number; null for a board with this program's layout
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
-// What a Handover names, taken into this process: the descriptors and workers of the program that
-// ran here before, or, in a trial, copies of them. Taking changes nothing that others see. Runs in
-// the master, and in a trial.
+// Takes the descriptors and workers of a Handover into this process: those of the previous program
+// or, in a trial, copies of them. No other process sees an effect. Runs in the master, and in a
+// trial.
 #pragma once
 
 #include <vector>
@@ -18,17 +18,14 @@ namespace streamgate {
 struct Inheritance {
   UniqueFd lifeline_read;
   UniqueFd lifeline_write;
-  Listeners from_manager;  // those of the service manager
-  Generation generation;   // the one that serves, its listeners among it
-  Scoreboard scoreboard;   // that of the older program if the layout is the same, else a new one
+  Listeners from_manager;  // bound by the service manager
+  Generation generation;   // the one that serves, with its listeners
+  Scoreboard scoreboard;   // the previous program's if the layout is the same, otherwise a new one
   std::vector<WorkerProcess> workers;
 
-  // Owns every descriptor of the handover from here on, and closes them on failure. An error for
-  // what is not what the handover says, and for a configuration that this program cannot read.
+  // Takes ownership of every descriptor of the handover, and closes them on failure. Fails if a
+  // descriptor is not what the handover says, or if this program cannot read the configuration.
   static Result<Inheritance> take(const Handover& handover);
 };
-
-// The room of a scoreboard: several generations of many workers; a slot takes some 450 bytes.
-constexpr size_t kSlots = 512;
 
 }  // namespace streamgate

@@ -33,9 +33,9 @@ Result<FileIdentity> identify(const std::string& path) {
                       int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
-Result<void> look_at_program(const std::string& path) {
+Result<void> check_is_program(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  // Executable and not readable: execve() will tell.
+  // Executable but not readable: execve() will show.
   if (!file.valid() && errno == EACCES) return {};
   struct stat info {};
   if (!file.valid() || ::fstat(file.get(), &info) != 0) {
@@ -46,7 +46,7 @@ Result<void> look_at_program(const std::string& path) {
                           ::read(file.get(), start.data(), start.size()) == std::ssize(start) &&
                           std::string_view(start.data(), start.size()) == kMagic;
   if (is_program) return {};
-  return Error{Reason::internal, "is not a program (no ELF file)"};
+  return Error{Reason::internal, "is not a program (not an ELF file)"};
 }
 
 ProgramFile running_program_file() {
@@ -56,7 +56,7 @@ ProgramFile running_program_file() {
   if (length <= 0 || length == sizeof path) return out;
   out.path.assign(path, static_cast<size_t>(length));
   if (const auto identity = identify(kOwn)) out.identity = *identity;
-  // Replaced in the instant since the start; a file may be called so, too.
+  // The file was replaced before this call. If a file has exactly this name, it is no suffix.
   if (out.path.ends_with(kReplaced) && !identify(out.path)) {
     out.path.resize(out.path.size() - kReplaced.size());
   }

@@ -1,4 +1,5 @@
-// The program file that the master runs, and what stands at its path by now. In the master only.
+// The program file that the master runs, and the file that is at its path now. Runs in the master
+// only.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace streamgate {
 
-// Tells one version of a file from the next, as `make` does and a little more.
+// Identifies one version of a file by its inode, size and time of change.
 struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
@@ -21,16 +22,17 @@ struct FileIdentity {
 
 Result<FileIdentity> identify(const std::string& path);
 
-// Whether that may be a program: scripts and texts are not, even if the kernel would run them.
-Result<void> look_at_program(const std::string& path);
+// An error if the file is not an ELF file. Scripts are refused, even if the kernel would run them.
+Result<void> check_is_program(const std::string& path);
 
 struct ProgramFile {
-  std::string path;                      // real and absolute; empty: could not be told
-  std::optional<FileIdentity> identity;  // of the file that runs, whatever stands at `path` now
+  std::string path;                      // real and absolute; empty: unknown
+  std::optional<FileIdentity> identity;  // of the file that runs, not of the one at `path` now
 };
 
-// What this process runs. Its path is where it was started from: not argv[0], which may be relative
-// to another directory, and not `... (deleted)`, which it is after a replacement.
+// The program file of this process. The path is the one it was started from: not argv[0], which may
+// be relative to another directory, and without the ` (deleted)` that the kernel appends after a
+// replacement.
 ProgramFile running_program_file();
 
 }  // namespace streamgate

@@ -19,8 +19,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostOutputLines = 3;
-constexpr size_t kMostOutputBytes = 600;
+constexpr size_t kMaxOutputLines = 3;
+constexpr size_t kMaxOutputBytes = 600;
 
 Error failed(const char* what) {
   return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
@@ -31,8 +31,8 @@ struct Pipe {
   UniqueFd write_end;
 };
 
-// Neither end ever waits: the master must not, and a program that complains without end must not
-// hang with it.
+// Both ends are non-blocking: the master never waits, and a program that writes more than the pipe
+// holds does not hang.
 Result<Pipe> open_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe");
@@ -51,16 +51,16 @@ std::string read_available(int fd, size_t most) {
   return out;
 }
 
-// The first lines, as one.
+// The first lines of the output, joined to one.
 std::string summary_of(std::string_view output) {
   std::string out;
-  for (size_t lines = 0; lines < kMostOutputLines && !output.empty();) {
+  for (size_t lines = 0; lines < kMaxOutputLines && !output.empty();) {
     const std::string_view line = take_line(output);
     if (line.empty()) continue;
     if (++lines > 1) out += " | ";
     out += line;
   }
-  return out.substr(0, kMostOutputBytes);
+  return out.substr(0, kMaxOutputBytes);
 }
 
 [[noreturn]] void become_candidate(const Candidate& candidate, std::vector<int> descriptors,
@@ -93,31 +93,31 @@ Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Hando
   const pid_t master = ::getpid();
   const auto pid = fork_child([&]() -> int {
     ::setpgid(0, 0);
-    // A dead master's lifeline must not be held open by a trial.
+    // A trial that outlives the master would hold the lifeline of its workers open.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != master) return EXIT_FAILURE;
     become_candidate(candidate, descriptors_of(handover), state->get(), report->write_end.get(),
                      output->write_end.get());
   });
   if (!pid) return pid.error();
-  ::setpgid(*pid, *pid);  // whoever of us is first: kill() must find the group
+  ::setpgid(*pid, *pid);  // in both processes, so that kill() finds the group in any case
   return ProgramTrial(*pid, std::move(report->read_end), std::move(output->read_end));
 }
 
 void ProgramTrial::kill() const { ::kill(-pid_, SIGKILL); }
 
 TrialVerdict ProgramTrial::verdict(int wait_status) const {
-  kill();  // its worker, if it has left one behind
-  const auto said = parse_verdict(read_available(report_.get(), kMostVerdictBytes));
-  if (said && !said->is_ready()) {
-    return said->problems.empty() ? refusal(with_output(said->reason)) : *said;
+  kill();  // a worker that it may have left
+  const auto parsed = parse_verdict(read_available(report_.get(), kMaxVerdictBytes));
+  if (parsed && !parsed->is_ready()) {
+    return parsed->problems.empty() ? refusal(with_output(parsed->reason)) : *parsed;
   }
   const Ending ending{wait_status};
   if (!ending.is_exit(EXIT_SUCCESS)) {
     return refusal(with_output("ended with " + ending.kind() + " " + ending.value()));
   }
-  if (said) return *said;
-  return refusal(with_output("is not a Streamgate that can take over: it ended without a word"));
+  if (parsed) return *parsed;
+  return refusal(with_output("is not a Streamgate that can take over: it ended without a verdict"));
 }
 
 TrialVerdict ProgramTrial::verdict_of_late() const {

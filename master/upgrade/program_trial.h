@@ -1,7 +1,7 @@
-// The trial of a program file that is to replace the running one: it is run as a child that
+// The trial of a program file that is to replace the running one. The program runs as a child,
 // receives the Handover, takes everything over in its own process, reads the configuration and
-// brings one worker of its own to *ready*. Then it says so, and is gone. Whatever else it does is a
-// reason to refuse it. Runs in the master; master/upgrade/trial_run.h is the other end.
+// brings one worker of its own to *ready*. Then it reports that and exits. Any other behaviour
+// refuses it. Runs in the master; master/upgrade/trial_run.h is the other end.
 #pragma once
 
 #include <sys/types.h>
@@ -17,10 +17,10 @@
 
 namespace streamgate {
 
-// A program to be executed with the command line that the running one has.
+// A program file and the command line of the running program, with which it is executed.
 struct Candidate {
   std::string path;
-  std::vector<std::string> arguments;  // with the name of the program at their front
+  std::vector<std::string> arguments;  // argv, with the name of the program first
 };
 
 class ProgramTrial {
@@ -28,12 +28,12 @@ class ProgramTrial {
   static Result<ProgramTrial> start(const Candidate& candidate, const Handover& handover);
 
   pid_t pid() const { return pid_; }
-  // The program, its worker, and whatever else it has started.
+  // Kills the program, its worker, and every other process of its process group.
   void kill() const;
-  // To be called once the child has been reaped with this status. A program that says nothing is
-  // refused with how it ended and what it had to complain.
+  // Call it when waitpid() has returned the child's `wait_status`. A program without a verdict is
+  // refused; the reason has its exit status and its first lines of output.
   TrialVerdict verdict(int wait_status) const;
-  // The same for one that took too long and is still there.
+  // The verdict on a program that was killed because it took too long.
   TrialVerdict verdict_of_late() const;
 
  private:

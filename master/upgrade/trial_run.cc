@@ -21,6 +21,7 @@
 #include "master/config/listen.h"
 #include "master/process/child_process.h"
 #include "master/process/worker_process.h"
+#include "master/service/worker_entry.h"
 #include "master/upgrade/handover.h"
 #include "master/upgrade/inheritance.h"
 #include "master/upgrade/trial_verdict.h"
@@ -28,10 +29,10 @@
 namespace streamgate {
 namespace {
 
-constexpr int kLookMs = 10;
+constexpr int kPollMs = 10;
 
 TrialVerdict ready() { return {version(), {}, {}}; }
-// No fault of the program: the reload after the takeover, or of the old one, would say the same.
+// The program is not at fault: a reload with the old program would fail with the same problems.
 TrialVerdict wrong_config(std::vector<std::string> problems) {
   return {{}, "the configuration is wrong", std::move(problems)};
 }
@@ -43,47 +44,21 @@ int wait_for(pid_t pid) {
   return status;
 }
 
-// What the reload after the takeover will do first, in a process of its own as there. None: nothing
-// is wrong.
+// The check with which the reload after the takeover begins, in a child of its own as there. None
+// if nothing is wrong.
 std::optional<TrialVerdict> check_config(const Program& program, const Generation& generation) {
-  auto probe = Probe::start([&]() -> Result<void> {
-    if (generation.account) {
-      if (auto became = become(*generation.account); !became) return became;
-    }
-    return program.check_worker_config(generation.config);
-  });
+  auto probe =
+      Probe::start([&] { return check_as_worker(generation, program.check_worker_config); });
   if (!probe) return refusal(probe.error().detail);
   const int status = wait_for(probe->pid());
   const auto outcome = probe->outcome(status);
   if (outcome) return std::nullopt;
-  // A check that judges ends so; any other end is the program's own.
+  // A check that finds a problem exits with failure. Any other end is a fault of the program.
   if (!Ending{status}.is_exit(EXIT_FAILURE)) return refusal(outcome.error().detail);
   return wrong_config({outcome.error().detail});
 }
 
-int become_worker(const Program& program, const Generation& generation, Scoreboard& scoreboard,
-                  int lifeline) {
-  if (generation.account) {
-    if (const auto became = become(*generation.account); !became) {
-      log::error("worker.cannot_start", {{"reason", became.error().detail}});
-      return kExitCannotStart;
-    }
-  }
-  // A worker that hangs does not hear of our end by its lifeline. setuid() forgets it, so not
-  // before.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return program.run_worker({.config = generation.config,
-                             .listeners = generation.sockets,
-                             .ticket_key = generation.ticket_key,
-                             .slot_index = 0,
-                             .generation = generation.number,
-                             .slots = scoreboard.slots(),
-                             .service_stopping = &scoreboard.board().service_stopping,
-                             .board = &scoreboard.board(),
-                             .lifeline_fd = lifeline});
-}
-
-// The limit of time is the master's: it kills us and our worker.
+// Without a time limit: the master has one, and kills this process and its worker.
 TrialVerdict try_worker(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refusal(scoreboard.error().detail);
@@ -92,9 +67,15 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
   if (::pipe2(ends, O_CLOEXEC) != 0) return refusal("pipe");
   const UniqueFd lifeline(ends[0]);
   UniqueFd our_end(ends[1]);
+  const auto run_worker = [&](const Heritage& heritage) {
+    // A worker that hangs does not read its lifeline. Set after the change of user, because
+    // setuid() clears it.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return program.run_worker(heritage);
+  };
   const auto worker = fork_child([&] {
     our_end.reset();
-    return become_worker(program, generation, *scoreboard, lifeline.get());
+    return run_as_worker(generation, {*scoreboard, 0, lifeline.get()}, run_worker);
   });
   if (!worker) return refusal(worker.error().detail);
   while (true) {
@@ -104,21 +85,21 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
       return refusal("its worker ended with " + ending.kind() + " " + ending.value());
     }
     if (scoreboard->slots()[0].state.load() == WorkerState::ready) break;
-    ::poll(nullptr, 0, kLookMs);
+    ::poll(nullptr, 0, kPollMs);
   }
   ::kill(*worker, SIGKILL);
   wait_for(*worker);
   return ready();
 }
 
-// Addresses that the service manager has bound stand where `listen` is.
+// `from_manager`: bound by the service manager; if there are any, they replace `listen`.
 TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
   if (!loaded.ok()) return wrong_config(loaded.problems);
   if (!from_manager.empty()) {
     loaded.config.listen = listen_at(from_manager, loaded.config.listen);
   }
-  // Logs are opened by the takeover; until then a trial says what it has to say to the master.
+  // The takeover opens the logs. The trial's own output goes to the master.
   loaded.config.log = {.level = LogLevel::warn, .access = "off", .error = "stderr"};
   if (const auto opened = log::open(loaded.config.log); !opened) {
     return refusal(opened.error().detail);
@@ -137,14 +118,15 @@ TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>
 }
 
 TrialVerdict try_all(const Program& program, int state) {
-  const auto text = read_memory_file(state, kMostHandoverBytes);
+  const auto text = read_memory_file(state, kMaxHandoverBytes);
   if (!text) return refusal(text.error().detail);
   const auto handover = parse_handover(*text);
   if (!handover) return refusal(handover.error().detail);
-  if (handover->service.pid != ::getppid()) return refusal("the state is not of our parent");
+  if (handover->service.pid != ::getppid())
+    return refusal("the state is not that of the parent process");
   std::vector<SocketAddress> from_manager;
   {
-    // Gone again before a worker could hold any of it.
+    // Closed again before a worker is forked.
     const auto inheritance = Inheritance::take(*handover);
     if (!inheritance) return refusal(inheritance.error().detail);
     from_manager = addresses_of(inheritance->from_manager);
@@ -157,7 +139,7 @@ TrialVerdict try_all(const Program& program, int state) {
 int run_trial(const Program& program, const TrialOrder& order) {
   const UniqueFd state(order.state);
   const UniqueFd report(order.report);
-  // Again: execve() forgets it if the file has capabilities of its own.
+  // Set again: execve() clears it for a file with capabilities.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::fcntl(state.get(), F_SETFD, FD_CLOEXEC);
   ::fcntl(report.get(), F_SETFD, FD_CLOEXEC);

@@ -1,5 +1,5 @@
-// The new program's half of an upgrade's trial (master/upgrade/program_trial.h): `main` comes here
-// instead of serving. Runs in a child of the master that serves, and ends with it.
+// The new program's half of a trial (master/upgrade/program_trial.h): `main` calls it instead of
+// serving. Runs in a child of the serving master, and dies with it.
 #pragma once
 
 #include "master/program.h"
@@ -7,8 +7,8 @@
 
 namespace streamgate {
 
-// Takes the handover, lets go of it again, and brings one worker to *ready* on sockets that nobody
-// can find. The exit code of the process; the verdict has gone through the pipe before.
+// Takes the handover over, closes it again, and brings one worker to *ready* on sockets that nobody
+// can connect to. Writes the verdict to the pipe and returns the exit code of the process.
 int run_trial(const Program& program, const TrialOrder& order);
 
 }  // namespace streamgate

@@ -28,11 +28,11 @@ std::string print_verdict(const TrialVerdict& verdict) {
   if (verdict.is_ready()) {
     out += std::string(kReady) + one_line(verdict.version);
   } else {
-    out += std::string(kRefused) + one_line(verdict.reason.substr(0, kMostVerdictBytes / 4));
+    out += std::string(kRefused) + one_line(verdict.reason.substr(0, kMaxVerdictBytes / 4));
   }
   for (const std::string& problem : verdict.problems) {
     const std::string line = std::string(kProblem) + one_line(problem);
-    if (out.size() + line.size() + kEnd.size() + 1 > kMostVerdictBytes) break;
+    if (out.size() + line.size() + kEnd.size() + 1 > kMaxVerdictBytes) break;
     out += line;
   }
   return out + std::string(kEnd) + "\n";

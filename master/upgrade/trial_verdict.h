@@ -1,6 +1,6 @@
-// What a program file that is to replace the running one says of itself at the end of its trial
-// (master/upgrade/program_trial.h): that it can take over, or why not. As a text through a pipe;
-// its first line proves that a Streamgate speaks. Pure.
+// The verdict at the end of a trial (master/upgrade/program_trial.h): the program can take over, or
+// the reason why it cannot. A text in a pipe; its first line shows that it comes from a Streamgate.
+// Pure.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,17 @@ struct TrialVerdict {
   bool is_ready() const { return !version.empty(); }
 };
 
-// That of a program that cannot take over.
+// The verdict on a program that cannot take over.
 TrialVerdict refusal(std::string reason);
 
-// At most as long as a pipe holds, so that nobody has to read it while it is written.
-constexpr size_t kMostVerdictBytes = size_t{32} * 1024;
+// Less than the capacity of a pipe (64 KiB), so that the writer never waits for the reader.
+constexpr size_t kMaxVerdictBytes = size_t{32} * 1024;
 
 std::string print_verdict(const TrialVerdict& verdict);
-// None: that was no verdict, or only a part of one.
+// None if the text is not a complete verdict.
 std::optional<TrialVerdict> parse_verdict(std::string_view text);
 
-// For somebody who sees only one line; the log has every problem.
+// One line for readers who do not see the log: the first problem and the number of the others.
 std::string first_of(const std::vector<std::string>& problems);
 
 }  // namespace streamgate

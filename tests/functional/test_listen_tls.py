@@ -304,7 +304,7 @@ class Files(TlsTest):
         ]
 
     def test_check_names_the_file_and_the_reason(self):
-        self.assertEqual(self.check(), (0, "the configuration is right\n"))
+        self.assertEqual(self.check(), (0, "the configuration is valid\n"))
         for tls, file, words in self.faults():
             code, text = self.check(**tls)
             self.assertNotEqual(code, 0)

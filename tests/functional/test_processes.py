@@ -87,7 +87,7 @@ class Workers(ProxyTest):
         proxy.wait_for_event("worker.stuck", worker=str(before[0]))
         died = proxy.wait_for_event("worker.died", 15, worker=str(before[0]))
         self.assertEqual(
-            (died["signal"], died["hint"]), ("KILL", "it did not react to what came before")
+            (died["signal"], died["hint"]), ("KILL", "it did not react to earlier signals")
         )
         wait_until(lambda: len(set(proxy.workers()) - {before[0]}) == 2, what="a new worker")
         self.assertIn(before[1], proxy.workers())
@@ -419,7 +419,7 @@ class CommandLine(unittest.TestCase):
     def test_check_accepts_a_good_file(self):
         done = streamgate("--check", "-c", self.config("listen: 127.0.0.1:0\n"))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual((done.stdout, done.stderr), ("the configuration is right\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("the configuration is valid\n", ""))
 
     def test_a_wrong_command_line_is_a_usage_error(self):
         for words in (["--nonsense"], ["-s", "explode"], ["-c"], ["--check", "-s", "status"]):

@@ -1,5 +1,5 @@
-// Any bytes as a configuration file: no crash, no exception, and what is accepted survives being
-// printed and read again.
+// Parses any bytes as a configuration file: no crash, no exception. Printing an accepted one and
+// parsing it again gives an equal configuration.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -1,4 +1,5 @@
-// What one program hands over to the next: whatever is read prints to a text that reads the same.
+// Parses any bytes as a Handover. Printing an accepted one and parsing it again gives the same
+// text.
 #include <cstdint>
 #include <string>
 #include <string_view>

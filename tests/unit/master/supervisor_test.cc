@@ -1,5 +1,5 @@
-// Real masters, forked from the test, with fake workers inside it: what signals, deaths and reloads
-// do to processes.
+// Real masters, forked from the test, with fake workers: the effect of signals, deaths and reloads
+// on processes.
 #include "master/supervisor.h"
 
 #include <gtest/gtest.h>
@@ -24,14 +24,14 @@ namespace {
 
 enum class Manner { serves, cannot_start, crashes, hangs, ignores_drain };
 
-// What the test, its masters and their workers all see.
+// Shared memory of the test, its masters and their workers.
 struct Shared {
   std::atomic<Manner> manner{Manner::serves};  // of workers that start from now on
   std::atomic<bool> check_refuses{false};
   std::atomic<int> forks{0};
   std::atomic<int64_t> last_fork_ms{0};
   std::atomic<int> last_pid{0};
-  std::atomic<int> living{0};  // workers that serve and have not left by themselves
+  std::atomic<int> living{0};  // workers that serve; killed ones are subtracted by the test
   std::atomic<int> drained{0};
   std::atomic<int> left_at_once{0};
   std::atomic<int> orphaned{0};
@@ -72,7 +72,7 @@ int fake_worker(const Heritage& heritage) {
   ++board.forks;
   if (manner == Manner::cannot_start) return kExitCannotStart;
   if (manner == Manner::crashes) std::abort();
-  const sigset_t signals = master_signals();  // still blocked, as worker.h promises
+  const sigset_t signals = master_signals();  // still blocked; see child_process.h
   const UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC));
   slot.state = WorkerState::ready;
   ++board.living;
@@ -210,20 +210,20 @@ TEST_F(SupervisorTest, ReplacesAKilledWorkerAtOnce) {
   ASSERT_TRUE(wait_until([] { return shared().forks == 3; }));
   const int64_t gap = shared().last_fork_ms - killed;
   RecordProperty("death_to_fork_ms", static_cast<int>(gap));
-  // A release build takes a few milliseconds. A sanitizer build on a busy machine gets the time
-  // that tells "at once" from the first step of the back-off.
+  // A release build takes a few milliseconds. The limit is the first step of the back-off, so that
+  // a sanitizer build on a busy machine passes too.
   EXPECT_LT(gap, 1000);
   EXPECT_TRUE(wait_for("worker.ready", 3));
   EXPECT_EQ(1, lines_with("signal=KILL"));
   EXPECT_EQ(1, lines_with("replaced=\"at once\""));
 }
 
-TEST_F(SupervisorTest, APlaceThatKeepsDyingWaitsWhileTheOtherServes) {
+TEST_F(SupervisorTest, APlaceThatKeepsCrashingWaitsWhileTheOtherServes) {
   start_and_wait();
   shared().manner = Manner::crashes;
   kill_a_worker();
   ASSERT_TRUE(wait_for("replaced=\"in 1s\""));
-  EXPECT_EQ(5, shared().forks);  // two workers, and three that were replaced at once
+  EXPECT_EQ(5, shared().forks);  // two workers, and three successors at once
   EXPECT_TRUE(wait_for("replaced=\"in 2s\""));
   EXPECT_EQ(6, shared().forks);
   shared().manner = Manner::serves;
@@ -250,7 +250,7 @@ TEST_F(SupervisorTest, ReplacesAWorkerThatHangs) {
   EXPECT_EQ(1, lines_with("worker.stuck"));
 }
 
-TEST_F(SupervisorTest, NobodyIsKilledBecauseTheMasterWasSuspended) {
+TEST_F(SupervisorTest, NoWorkerIsKilledAfterTheMasterWasSuspended) {
   start_and_wait();
   const int group = shared().last_pid;
   ::kill(master_, SIGSTOP);
@@ -304,7 +304,7 @@ TEST_F(SupervisorTest, AWrongConfigurationChangesNothing) {
   EXPECT_EQ(0, shared().drained);
 }
 
-TEST_F(SupervisorTest, WhatOnlyAWorkerCanJudgeIsRefusedBeforeAnythingStarts) {
+TEST_F(SupervisorTest, AConfigurationThatFailsTheCheckOfTheWorkerStartsNothing) {
   start_and_wait();
   shared().check_refuses = true;
   ::kill(master_, SIGHUP);
@@ -316,7 +316,7 @@ TEST_F(SupervisorTest, WhatOnlyAWorkerCanJudgeIsRefusedBeforeAnythingStarts) {
   EXPECT_TRUE(wait_for("reload.done"));
 }
 
-TEST_F(SupervisorTest, AnAddressThatOverlapsALiveOneIsRefusedNamingBoth) {
+TEST_F(SupervisorTest, AnAddressThatOverlapsALiveOneFailsTheReloadAndNamesBoth) {
   start_and_wait();
   const std::string port = std::to_string(shared().port.load());
   write_config("", "'0.0.0.0:" + port + "'");
@@ -357,14 +357,14 @@ TEST_F(SupervisorTest, AFirstGenerationThatCannotStartEndsTheMaster) {
   EXPECT_EQ(1, lines_with("master.start_failed"));
 }
 
-TEST_F(SupervisorTest, AFirstConfigurationThatIsWrongEndsTheMaster) {
+TEST_F(SupervisorTest, AWrongFirstConfigurationEndsTheMaster) {
   write_config("bogus: 1\n");
   start();
   EXPECT_EQ(1, wait_for_exit());
   EXPECT_EQ(0, shared().forks);
 }
 
-TEST_F(SupervisorTest, TermCutsStreamsWhenTheStopTimeoutIsOver) {
+TEST_F(SupervisorTest, TermCutsStreamsAfterTheStopTimeout) {
   write_config("drain: {stop_timeout: 300ms}\n");
   shared().manner = Manner::ignores_drain;
   start_and_wait();
@@ -382,7 +382,7 @@ TEST_F(SupervisorTest, ASecondTermEndsTheWaiting) {
   EXPECT_EQ(2, shared().left_at_once);
 }
 
-TEST_F(SupervisorTest, DrainTimeoutBoundsTheOldGeneration) {
+TEST_F(SupervisorTest, DrainTimeoutLimitsTheOldGeneration) {
   write_config("drain: {timeout: 300ms}\n");
   shared().manner = Manner::ignores_drain;
   start_and_wait();
@@ -392,7 +392,7 @@ TEST_F(SupervisorTest, DrainTimeoutBoundsTheOldGeneration) {
   EXPECT_TRUE(wait_until([] { return shared().left_at_once == 2; }));
 }
 
-TEST_F(SupervisorTest, WorkersNoticeThatTheMasterIsGone) {
+TEST_F(SupervisorTest, WorkersNoticeTheEndOfTheMaster) {
   start_and_wait();
   ::kill(master_, SIGKILL);
   ::waitpid(master_, nullptr, 0);
@@ -431,7 +431,7 @@ TEST_F(SupervisorTest, DescriptorsDoNotGrowWithReloads) {
     ::kill(master_, SIGHUP);
     ASSERT_TRUE(wait_for("reload.done", i));
   }
-  // The status file is open now and then.
+  // The status file is open for a moment at each change.
   EXPECT_TRUE(wait_until([&] { return open_files() <= before; }));
 }
 

@@ -1,4 +1,4 @@
-// conf/streamgate.yaml is the manual of the configuration; this keeps it true.
+// conf/streamgate.yaml, the manual of the configuration, agrees with the code.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -16,7 +16,7 @@ std::string manual() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The number of the first line after `start` that holds this key at this depth; 0: none.
+// The offset of the first line from `start` on that holds this key at this depth; 0: none.
 size_t find_key(const std::string& text, const std::string& name, size_t depth, size_t start) {
   const std::string line = "\n" + std::string(2 * depth, ' ') + name + ":";
   const size_t found = text.find(line, start);
@@ -62,7 +62,9 @@ TEST(ConfigManual, ExplainsEveryKey) {
   }
 }
 
-TEST(ConfigManual, SaysThatAFinIsAnAbort) { EXPECT_NE(std::string::npos, manual().find("FIN")); }
+TEST(ConfigManual, ExplainsThatAFinIsAnAbort) {
+  EXPECT_NE(std::string::npos, manual().find("FIN"));
+}
 
 }  // namespace
 }  // namespace streamgate

@@ -11,8 +11,8 @@
 namespace streamgate {
 namespace {
 
-// A program that keeps everything elsewhere: its slots have 96 bytes, its numbers of states are
-// others, it has a counter that we do not know, and lacks most of ours.
+// The layout of a program with other offsets: its slots have 96 bytes, its states other numbers. It
+// has one counter that this program does not have, and lacks most of this program's.
 ScoreboardLayout foreign_layout() {
   ScoreboardLayout out;
   out.size = 1024;
@@ -52,7 +52,7 @@ struct Memory {
   char* bytes;
 };
 
-TEST(ForeignScoreboard, IsReadByNameWhereverThingsStand) {
+TEST(ForeignScoreboard, MirrorReadsValuesByNameAtAnyOffset) {
   Memory memory;
   const size_t slot_2 = 256 + 2 * 96;
   memory.put<int64_t>(slot_2 + 0, 1111);
@@ -64,7 +64,7 @@ TEST(ForeignScoreboard, IsReadByNameWhereverThingsStand) {
   const auto board = ForeignScoreboard::open(std::move(memory.file), foreign_layout());
   ASSERT_TRUE(board) << board.error().detail;
   Slot slot;
-  slot.counters[Counter::playlists_rewritten] = 77;  // of a worker that had the slot before
+  slot.counters[Counter::playlists_rewritten] = 77;  // of the worker that had the slot before
   board->mirror(2, slot);
   EXPECT_EQ(WorkerState::draining, slot.state.load());
   EXPECT_EQ(1111, slot.started_ms);
@@ -74,13 +74,13 @@ TEST(ForeignScoreboard, IsReadByNameWhereverThingsStand) {
   EXPECT_EQ(4'000'000'000'000U, slot.counters[Counter::bytes_to_clients]);
   EXPECT_EQ(0U, slot.counters[Counter::playlists_rewritten]);
   memory.put<uint64_t>(slot_2 + 72, 4'000'000'000'001);
-  memory.put<uint32_t>(slot_2 + 92, 1);  // a state that we do not know changes nothing
+  memory.put<uint32_t>(slot_2 + 92, 1);  // an unknown state changes nothing
   board->mirror(2, slot);
   EXPECT_EQ(4'000'000'000'001U, slot.counters[Counter::bytes_to_clients]);
   EXPECT_EQ(WorkerState::draining, slot.state.load());
 }
 
-TEST(ForeignScoreboard, HandsOnTheCountersOfWorkersThatAreGone) {
+TEST(ForeignScoreboard, AddsTheCountersOfWorkersThatHaveEnded) {
   Memory memory;
   memory.put<uint64_t>(40, 12);
   memory.put<uint64_t>(48, 13);
@@ -88,20 +88,20 @@ TEST(ForeignScoreboard, HandsOnTheCountersOfWorkersThatAreGone) {
   ASSERT_TRUE(board);
   Board own;
   count(own.retired, Counter::bytes_to_clients, 100);
-  board->hand_on_retired(own);
+  board->add_retired_to(own);
   EXPECT_EQ(112U, own.retired[Counter::bytes_to_clients]);
   EXPECT_EQ(0U, own.retired[Counter::exchanges_started]);
 }
 
-TEST(ForeignScoreboard, TellsItsWorkersThatTheServiceStops) {
+TEST(ForeignScoreboard, AnnounceStopSetsTheFlagThatItsWorkersRead) {
   Memory memory;
   auto board = ForeignScoreboard::open(std::move(memory.file), foreign_layout());
   ASSERT_TRUE(board);
-  board->say_service_stops();
+  board->announce_stop();
   EXPECT_EQ(1, memory.bytes[33]);
 }
 
-TEST(ForeignScoreboard, AWorkerWithoutABeatIsNotTakenForDead) {
+TEST(ForeignScoreboard, AMissingBeatCountsAsABeatNow) {
   Memory memory;
   ScoreboardLayout layout = foreign_layout();
   layout.offsets.erase("slot.beat_ms");
@@ -113,7 +113,7 @@ TEST(ForeignScoreboard, AWorkerWithoutABeatIsNotTakenForDead) {
   EXPECT_GE(slot.beat_ms, now);
 }
 
-TEST(ForeignScoreboard, RefusesALayoutThatCannotBe) {
+TEST(ForeignScoreboard, RefusesAnImpossibleLayout) {
   const auto is_refused = [](auto change) {
     Memory memory;
     ScoreboardLayout layout = foreign_layout();
@@ -126,14 +126,14 @@ TEST(ForeignScoreboard, RefusesALayoutThatCannotBe) {
   EXPECT_TRUE(is_refused([](auto& layout) { layout.slots = 9; }));
   EXPECT_TRUE(is_refused([](auto& layout) { layout.slot_size = SIZE_MAX; }));
   EXPECT_TRUE(is_refused([](auto& layout) { layout.first_slot = 260; }));
-  EXPECT_TRUE(is_refused([](auto& layout) { layout.size = 4096; }));  // more than the file has
+  EXPECT_TRUE(is_refused([](auto& layout) { layout.size = 4096; }));  // the file is smaller
   EXPECT_TRUE(is_refused([](auto& layout) { layout.offsets["slot.state"] = 96; }));
   EXPECT_TRUE(is_refused([](auto& layout) { layout.offsets["slot.state"] = SIZE_MAX; }));
   EXPECT_TRUE(is_refused([](auto& layout) { layout.offsets["slot.beat_ms"] = 92; }));
   EXPECT_TRUE(is_refused([](auto& layout) { layout.offsets["retired.songs_sung"] = 250; }));
 }
 
-TEST(ScoreboardLayout, OfThisProgramIsPossibleAndNamesEveryCounter) {
+TEST(ScoreboardLayout, TheOwnLayoutIsValidAndNamesEveryCounter) {
   const ScoreboardLayout layout = own_layout(3);
   EXPECT_TRUE(check_layout(layout));
   for (const CounterInfo& counter : kCounters) {

@@ -16,7 +16,7 @@ TEST(RespawnPolicy, AFewCrashesAreReplacedAtOnce) {
   EXPECT_EQ(1s, policy.delay_after(Death::crashed, 100ms));
 }
 
-TEST(RespawnPolicy, APlaceThatKeepsDyingWaitsLongerAndLonger) {
+TEST(RespawnPolicy, RepeatedCrashesDoubleTheDelayUpTo30Seconds) {
   RespawnPolicy policy;
   std::vector<long> seconds;
   for (int i = 0; i < 11; ++i) {
@@ -25,7 +25,7 @@ TEST(RespawnPolicy, APlaceThatKeepsDyingWaitsLongerAndLonger) {
   EXPECT_EQ((std::vector<long>{0, 0, 0, 1, 2, 4, 8, 16, 30, 30, 30}), seconds);
 }
 
-TEST(RespawnPolicy, ALongLifeForgivesEarlierDeaths) {
+TEST(RespawnPolicy, AWorkerOlderThanTenSecondsResetsTheDelay) {
   RespawnPolicy policy;
   for (int i = 0; i < 5; ++i) policy.delay_after(Death::crashed, 0ms);
   EXPECT_EQ(0ms, policy.delay_after(Death::crashed, 10s));
@@ -34,7 +34,7 @@ TEST(RespawnPolicy, ALongLifeForgivesEarlierDeaths) {
   EXPECT_EQ(1s, policy.delay_after(Death::crashed, 9s));
 }
 
-TEST(RespawnPolicy, WhoCouldNotStartIsNeverTriedAgainAtOnce) {
+TEST(RespawnPolicy, AWorkerThatCouldNotStartIsNeverReplacedAtOnce) {
   RespawnPolicy policy;
   EXPECT_EQ(1s, policy.delay_after(Death::could_not_start, 0ms));
   EXPECT_EQ(2s, policy.delay_after(Death::could_not_start, 0ms));

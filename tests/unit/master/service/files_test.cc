@@ -1,4 +1,4 @@
-// The service's files in a directory that others can write to, or that another service uses too.
+// The service's files in a directory that other users can write to, or that another service uses.
 #include "master/service/files.h"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ class ServiceFilesTest : public testing::Test {
   StatusFile status_;
 };
 
-TEST_F(ServiceFilesTest, APidFileHoldsThisProcessAndGoesWithIt) {
+TEST_F(ServiceFilesTest, APidFileHoldsTheProcessIdUntilItIsRemoved) {
   ASSERT_TRUE(pid_.move_to(pid_path_));
   EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
   ASSERT_TRUE(pid_.move_to(pid_path_ + "2"));
@@ -56,14 +56,14 @@ TEST_F(ServiceFilesTest, ALinkAtTheTemporaryNameIsNotWrittenThrough) {
   EXPECT_EQ(text_of(status_path(pid_path_)), "status");
 }
 
-TEST_F(ServiceFilesTest, WhatAKilledMasterLeftHalfWrittenIsReplaced) {
+TEST_F(ServiceFilesTest, ATemporaryFileOfAKilledMasterIsReplaced) {
   put(pid_path_ + ".new", "a longer text than the next one");
   ASSERT_TRUE(pid_.move_to(pid_path_));
   EXPECT_EQ(text_of(pid_path_), std::to_string(::getpid()) + "\n");
 }
 
-// As after `-s quit` and a new start, while the last streams of the old service run on.
-TEST_F(ServiceFilesTest, AServiceThatDrainsLeavesTheFilesOfItsSuccessorAlone) {
+// For example after `-s quit` and a new start, while the last streams of the old service run.
+TEST_F(ServiceFilesTest, ADrainingServiceLeavesTheFilesOfItsSuccessorAlone) {
   ASSERT_TRUE(pid_.move_to(pid_path_));
   ASSERT_TRUE(status_.write(pid_path_, "ours"));
   const std::string successor = std::to_string(::getppid());
@@ -77,7 +77,7 @@ TEST_F(ServiceFilesTest, AServiceThatDrainsLeavesTheFilesOfItsSuccessorAlone) {
   EXPECT_EQ(text_of(pid_path_), successor);
 }
 
-TEST_F(ServiceFilesTest, TheStatusMovesWithThePidFile) {
+TEST_F(ServiceFilesTest, TheStatusFileMovesWithThePidFile) {
   ASSERT_TRUE(pid_.move_to(pid_path_));
   ASSERT_TRUE(status_.write(pid_path_, "here"));
   ASSERT_TRUE(pid_.move_to(pid_path_ + "2"));
@@ -88,9 +88,9 @@ TEST_F(ServiceFilesTest, TheStatusMovesWithThePidFile) {
   EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "(none)");
 }
 
-// Only root changes owners, so there is nothing to give away without it.
-TEST_F(ServiceFilesTest, ALinkOfAnotherUserGivesNoFileAway) {
-  if (::geteuid() != 0) return;
+// Only root changes owners.
+TEST_F(ServiceFilesTest, TheOwnerOfAFileBehindALinkOfAnotherUserStays) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const Account account{"nobody", 65534, 65534};
   LogConfig config;
   config.access = folder_ + "/access.log";
@@ -100,7 +100,7 @@ TEST_F(ServiceFilesTest, ALinkOfAnotherUserGivesNoFileAway) {
   struct stat info {};
   ASSERT_EQ(0, ::stat(victim().c_str(), &info));
   EXPECT_EQ(info.st_uid, 0U);
-  // One of root's own leads where root wants it.
+  // A link of root is followed.
   ASSERT_EQ(0, ::lchown(config.access.c_str(), 0, 0));
   EXPECT_TRUE(open_log_files(config, account));
   ASSERT_EQ(0, ::stat(victim().c_str(), &info));

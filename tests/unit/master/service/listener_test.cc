@@ -44,7 +44,7 @@ class ListenerTest : public testing::Test {
   std::string path_;
 };
 
-TEST_F(ListenerTest, PortZeroBecomesThePortOfTheKernelsChoice) {
+TEST_F(ListenerTest, PortZeroBecomesThePortThatTheKernelChooses) {
   const auto listener = Listener::bind(address("127.0.0.1:0"));
   ASSERT_TRUE(listener);
   EXPECT_EQ(0, listener->configured().port());
@@ -87,7 +87,7 @@ TEST_F(ListenerTest, AStaleUnixSocketIsReplacedAndALiveOneIsNot) {
   EXPECT_NE(0, ::access(path_.c_str(), F_OK));
 }
 
-TEST_F(ListenerTest, AFileThatIsNoSocketIsLeftAlone) {
+TEST_F(ListenerTest, AFileThatIsNotASocketIsLeftAlone) {
   std::ofstream(path_) << "precious";
   const auto listener = Listener::bind(address("unix:" + path_));
   ASSERT_FALSE(listener);
@@ -115,7 +115,7 @@ TEST_F(ListenerTest, AnAddressThatStaysKeepsItsSocket) {
   EXPECT_EQ(path_, (*next)[1]->bound().path());
 }
 
-TEST_F(ListenerTest, AConflictWithOurselvesNamesBothAndBindsNothing) {
+TEST_F(ListenerTest, AnOverlapWithALiveListenerNamesBothAndBindsNothing) {
   const std::vector<SocketAddress> before = {address("127.0.0.1:0")};
   const auto live = bind_listeners(before, {});
   ASSERT_TRUE(live);
@@ -126,7 +126,7 @@ TEST_F(ListenerTest, AConflictWithOurselvesNamesBothAndBindsNothing) {
   ASSERT_FALSE(next);
   EXPECT_NE(std::string::npos, next.error().detail.find(wanted));
   EXPECT_NE(std::string::npos, next.error().detail.find(bound));
-  EXPECT_NE(0, ::access(path_.c_str(), F_OK)) << "the first of the new ones is undone";
+  EXPECT_NE(0, ::access(path_.c_str(), F_OK)) << "the first new listener is removed";
 }
 
 }  // namespace

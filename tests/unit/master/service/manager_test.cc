@@ -15,7 +15,7 @@
 namespace streamgate {
 namespace {
 
-// Receives what a manager would; `name` as NOTIFY_SOCKET spells it.
+// The socket of a manager; `name` has the form of NOTIFY_SOCKET.
 UniqueFd manager_at(const std::string& name) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -35,14 +35,14 @@ std::string received(const UniqueFd& manager) {
 
 std::string pid() { return std::to_string(::getpid()); }
 
-TEST(ServiceManager, WithoutOneNothingIsSaidAndNothingInherited) {
+TEST(ServiceManager, WithoutAManagerThereAreNoSocketsAndNoWatchdog) {
   const ServiceManager manager = ServiceManager::from_environment();
   manager.notify("READY=1");
   EXPECT_TRUE(manager.sockets().empty());
   EXPECT_EQ(std::nullopt, manager.watchdog_ms());
 }
 
-TEST(ServiceManager, TellsASocketFile) {
+TEST(ServiceManager, NotifiesASocketFile) {
   char folder[] = "/tmp/streamgate-test-XXXXXX";
   ASSERT_NE(nullptr, ::mkdtemp(folder));
   const std::string path = std::string(folder) + "/notify";
@@ -54,7 +54,7 @@ TEST(ServiceManager, TellsASocketFile) {
   ::rmdir(folder);
 }
 
-TEST(ServiceManager, TellsAnAbstractSocket) {
+TEST(ServiceManager, NotifiesAnAbstractSocket) {
   const std::string name = "@streamgate-test-" + pid();
   const UniqueFd end = manager_at(name);
   ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
@@ -62,12 +62,20 @@ TEST(ServiceManager, TellsAnAbstractSocket) {
   EXPECT_EQ("STOPPING=1", received(end));
 }
 
-TEST(ServiceManager, ANameTooLongForAnAddressIsLeftAlone) {
-  ::setenv("NOTIFY_SOCKET", ("/" + std::string(200, 'x')).c_str(), 1);
+TEST(ServiceManager, AnAddressThatIsTooLongIsNotTruncated) {
+  constexpr size_t kMaxName = sizeof sockaddr_un{}.sun_path - 1;
+  std::string name = "@streamgate-test-" + pid();
+  name.append(kMaxName - name.size(), 'x');
+  const UniqueFd end = manager_at(name);
+  ::setenv("NOTIFY_SOCKET", (name + "x").c_str(), 1);
   ServiceManager::from_environment().notify("READY=1");
+  EXPECT_EQ("nothing", received(end));
+  ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
+  ServiceManager::from_environment().notify("READY=1");
+  EXPECT_EQ("READY=1", received(end));
 }
 
-TEST(ServiceManager, LeavesNothingInTheEnvironment) {
+TEST(ServiceManager, RemovesItsVariablesFromTheEnvironment) {
   for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
                            "LISTEN_PID", "LISTEN_FDNAMES"}) {
     ::setenv(name, "1", 1);
@@ -77,17 +85,17 @@ TEST(ServiceManager, LeavesNothingInTheEnvironment) {
                            "LISTEN_PID", "LISTEN_FDNAMES"}) {
     EXPECT_EQ(nullptr, ::getenv(name)) << name;
   }
-  EXPECT_TRUE(manager.sockets().empty());          // LISTEN_PID was another process
-  EXPECT_EQ(std::nullopt, manager.watchdog_ms());  // and so was WATCHDOG_PID
+  EXPECT_TRUE(manager.sockets().empty());          // LISTEN_PID is another process
+  EXPECT_EQ(std::nullopt, manager.watchdog_ms());  // and so is WATCHDOG_PID
 }
 
-TEST(ServiceManager, TakesTheSocketsThatAreMeantForIt) {
+TEST(ServiceManager, TakesTheSocketsForItsProcess) {
   ::setenv("LISTEN_PID", pid().c_str(), 1);
   ::setenv("LISTEN_FDS", "2", 1);
   EXPECT_EQ((std::vector<int>{3, 4}), ServiceManager::from_environment().sockets());
 }
 
-TEST(ServiceManager, FeedsTheWatchdogTwiceInItsTime) {
+TEST(ServiceManager, TheWatchdogIntervalIsHalfOfItsTimeout) {
   ::setenv("WATCHDOG_USEC", "15000000", 1);
   ::setenv("WATCHDOG_PID", pid().c_str(), 1);
   EXPECT_EQ(7'500, ServiceManager::from_environment().watchdog_ms());

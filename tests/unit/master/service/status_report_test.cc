@@ -18,7 +18,7 @@ StatusReport example() {
   return report;
 }
 
-TEST(StatusReport, ReadsAsOneLinePerThing) {
+TEST(StatusReport, HasOneLineForTheMasterEachOutcomeAndEachWorker) {
   const std::string text = print_status(example());
   EXPECT_EQ(0U, text.find("master pid=42 version="));
   EXPECT_NE(std::string::npos, text.find("\nreload sequence=0 started_us=0 result=none\n"));
@@ -39,7 +39,7 @@ TEST(StatusReport, AReasonThatNeverOccurredIsLeftOut) {
   EXPECT_EQ(std::nullopt, status_value(text, "total", "failed_loop"));
 }
 
-TEST(StatusReport, AValueComesBackAsItWasPrinted) {
+TEST(StatusReport, StatusValueReturnsAPrintedValue) {
   const std::string text = print_status(example());
   EXPECT_EQ("42", status_value(text, "master", "pid"));
   EXPECT_EQ("127.0.0.1:8080,unix:/run/a b", status_value(text, "master", "addresses"));
@@ -47,7 +47,7 @@ TEST(StatusReport, AValueComesBackAsItWasPrinted) {
   EXPECT_EQ("43", status_value(text, "worker", "pid"));
 }
 
-TEST(StatusReport, TheReasonOfAFailureSurvivesQuotesAndEquals) {
+TEST(StatusReport, AReasonWithQuotesAndEqualSignsIsReadBack) {
   StatusReport report = example();
   report.reload.record(5, "c.yaml:2: a=\"b\\c\" sequence=7 is wrong");
   report.reload.record(6, report.reload.problem);
@@ -65,7 +65,7 @@ TEST(StatusReport, ASuccessHasNoReason) {
   EXPECT_EQ("", read.problem);
 }
 
-TEST(StatusReport, WhatIsNotThereIsNone) {
+TEST(StatusReport, AMissingLineOrKeyIsNone) {
   const std::string text = print_status(example());
   EXPECT_EQ(std::nullopt, status_value(text, "master", "colour"));
   EXPECT_EQ(std::nullopt, status_value(text, "rel", "sequence"));

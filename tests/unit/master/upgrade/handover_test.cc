@@ -38,7 +38,7 @@ Handover complete() {
   return out;
 }
 
-// As a text, because a Handover is compared nowhere else.
+// As a text, because Handover has no operator==.
 std::string through(const Handover& handover) {
   const auto parsed = parse_handover(print_handover(handover));
   return parsed ? print_handover(*parsed) : parsed.error().detail;
@@ -55,7 +55,7 @@ std::string refusal_of(const Handover& handover) {
   return parsed ? "none" : parsed.error().detail;
 }
 
-TEST(Handover, SaysEverythingToTheProgramThatReadsIt) {
+TEST(Handover, EveryValueIsReadBack) {
   const Handover before = complete();
   EXPECT_EQ(print_handover(before), through(before));
   const auto after = parse_handover(print_handover(before));
@@ -78,7 +78,7 @@ TEST(Handover, SaysEverythingToTheProgramThatReadsIt) {
   EXPECT_EQ(before.settings, after->settings);
 }
 
-TEST(Handover, LeavesOutWhatOnlyAnotherVersionOfTheProgramKnows) {
+TEST(Handover, UnknownRecordsAreIgnoredAndAbsentValuesHaveDefaults) {
   const std::string text = print_handover(complete());
   const std::string more =
       replaced(text, "\nservice ", "\nplugin name=x\n\nservice colour=red nonsense ");
@@ -90,7 +90,7 @@ TEST(Handover, LeavesOutWhatOnlyAnotherVersionOfTheProgramKnows) {
   EXPECT_EQ(std::nullopt, less->service.watchdog_ms);
 }
 
-TEST(Handover, RefusesAVersionThatItDoesNotKnow) {
+TEST(Handover, RefusesAnUnknownVersion) {
   const std::string text = print_handover(complete());
   const auto newer = parse_handover(replaced(text, "streamgate-state 1", "streamgate-state 2"));
   ASSERT_FALSE(newer);
@@ -100,7 +100,7 @@ TEST(Handover, RefusesAVersionThatItDoesNotKnow) {
   }
 }
 
-TEST(Handover, RefusesNumbersThatAreNoneOrCannotBe) {
+TEST(Handover, RefusesInvalidAndImpossibleNumbers) {
   const std::string text = print_handover(complete());
   for (const std::string number : {"", "x", "1x", "-1", "99999999999999999999", "1.5", "+1"}) {
     EXPECT_FALSE(parse_handover(
@@ -121,7 +121,7 @@ TEST(Handover, RefusesNumbersThatAreNoneOrCannotBe) {
   wrong.workers[1].board = 2;
   EXPECT_EQ("the state is wrong: worker board", refusal_of(wrong));
   wrong = complete();
-  wrong.workers[0].place = 2;  // a generation before may have had more
+  wrong.workers[0].place = 2;  // allowed only in an older generation
   EXPECT_EQ("the state is wrong: worker place", refusal_of(wrong));
   wrong = complete();
   wrong.workers[1].standing.order = WorkerProcess::Order::leave;
@@ -135,7 +135,7 @@ TEST(Handover, RefusesNumbersThatAreNoneOrCannotBe) {
   EXPECT_EQ("the layout of the scoreboard is impossible: its size", refusal_of(wrong));
 }
 
-TEST(Handover, RefusesAPartOfItself) {
+TEST(Handover, RefusesATruncatedText) {
   const std::string text = print_handover(complete());
   for (size_t size = 0; size < text.size() - 1; ++size) {
     EXPECT_FALSE(parse_handover(text.substr(0, size))) << size;

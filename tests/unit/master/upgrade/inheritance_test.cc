@@ -1,4 +1,4 @@
-// What a service hands over, taken within the test.
+// The Handover of a service, taken over in the process of the test.
 #include "master/upgrade/inheritance.h"
 
 #include <fcntl.h>
@@ -24,7 +24,7 @@ class InheritanceTest : public testing::Test {
   void SetUp() override {
     config_ = default_config();
     config_.listen = {{*SocketAddress::parse("127.0.0.1:0"), std::nullopt}};
-    // Somebody whom this process, which may be root, can become.
+    // An account that exists everywhere: the test may run as root.
     config_.user = "nobody";
     config_.cors.allow_origin = "https://a.example";
     auto bound = bind_listeners(std::vector{config_.listen[0].address}, {});
@@ -39,7 +39,7 @@ class InheritanceTest : public testing::Test {
     lifeline_[1].reset(ends[1]);
   }
 
-  // With descriptors of its own, as after an execve(); whoever takes it closes them.
+  // With duplicates of the descriptors, which Inheritance::take() closes.
   Handover handover() const {
     Handover out;
     out.service.pid = ::getpid();
@@ -68,7 +68,7 @@ std::string refusal_of(const Handover& handover) {
 
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
 
-TEST_F(InheritanceTest, TheGenerationThatServesGoesOnAsItWas) {
+TEST_F(InheritanceTest, TheServingGenerationIsTakenOverUnchanged) {
   Handover before = handover();
   before.workers.push_back({4711, 3, 5, 1, {}, 0, 0});
   const auto taken = Inheritance::take(before);
@@ -89,7 +89,7 @@ TEST_F(InheritanceTest, TheGenerationThatServesGoesOnAsItWas) {
   }
 }
 
-TEST_F(InheritanceTest, AScoreboardOfTheSameLayoutIsTheSameMemory) {
+TEST_F(InheritanceTest, AScoreboardWithTheSameLayoutIsShared) {
   scoreboard_->take();
   scoreboard_->slots()[0].counters[Counter::exchanges_started] = 8;
   Handover before = handover();
@@ -104,9 +104,9 @@ TEST_F(InheritanceTest, AScoreboardOfTheSameLayoutIsTheSameMemory) {
   EXPECT_EQ(1U, taken->scoreboard.take());
 }
 
-// Totals must not fall when the layout changes: not at once, not when the old worker works on, and
-// not when it leaves.
-TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeave) {
+// Totals must not fall when the layout changes: neither at once, nor while the old worker runs, nor
+// when it leaves.
+TEST_F(InheritanceTest, TotalsIncludeAScoreboardWithAnotherLayout) {
   const auto total_of_all = [](Scoreboard& board) {
     return total_of(Counter::bytes_to_clients, board.board(), board.slots());
   };
@@ -118,7 +118,7 @@ TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeav
   count(old.counters, Counter::bytes_to_clients, 50);
   old.state = WorkerState::ready;
   Handover before = handover();
-  before.boards[0].layout.states["dancing"] = 12;  // all that differs, and enough
+  before.boards[0].layout.states["dancing"] = 12;  // the only difference
   before.workers.push_back({4711, old_slot, 5, 0, {}, 0, 0});
   auto taken = Inheritance::take(before);
   ASSERT_TRUE(taken) << taken.error().detail;
@@ -135,7 +135,7 @@ TEST_F(InheritanceTest, AScoreboardOfAnotherLayoutIsCountedOnUntilItsWorkersLeav
   EXPECT_EQ(1057U, total_of_all(taken->scoreboard));
 }
 
-TEST_F(InheritanceTest, AWorkerKeepsItsHomeOverFurtherUpgrades) {
+TEST_F(InheritanceTest, AWorkerKeepsItsHomeInLaterUpgrades) {
   Scoreboard first = *Scoreboard::create(4);
   first.take();
   count(first.slots()[0].counters, Counter::bytes_to_clients, 3);
@@ -159,7 +159,7 @@ TEST_F(InheritanceTest, AWorkerKeepsItsHomeOverFurtherUpgrades) {
   }
 }
 
-TEST_F(InheritanceTest, WhatTheServiceManagerHasBoundStaysItsOwn) {
+TEST_F(InheritanceTest, SocketsOfTheServiceManagerAreMarkedAsItsOwn) {
   Handover before = handover();
   before.listeners[0].from_manager = true;
   before.listeners[0].configured.clear();
@@ -173,7 +173,7 @@ TEST_F(InheritanceTest, WhatTheServiceManagerHasBoundStaysItsOwn) {
   EXPECT_EQ(listeners_[0]->bound(), taken->generation.config.listen[0].address);
 }
 
-TEST_F(InheritanceTest, ACertificateInUseOutlivesItsFiles) {
+TEST_F(InheritanceTest, ACertificateInUseIsKeptWithoutItsFiles) {
   const ListenTls in_use{"/gone.pem", "/gone.key", "a chain", "a key"};
   for (const bool from_manager : {false, true}) {
     Handover before = handover();
@@ -193,7 +193,7 @@ TEST_F(InheritanceTest, ACertificateInUseOutlivesItsFiles) {
   }
 }
 
-TEST_F(InheritanceTest, AnUnknownSettingMattersOnlyIfItIsNotAtItsDefault) {
+TEST_F(InheritanceTest, AnUnknownSettingIsRefusedUnlessItIsAtItsDefault) {
   const auto with_colour = [this](bool is_default) {
     Handover out = handover();
     const auto hls = std::find_if(out.settings.begin(), out.settings.end(),
@@ -208,11 +208,11 @@ TEST_F(InheritanceTest, AnUnknownSettingMattersOnlyIfItIsNotAtItsDefault) {
             refusal_of(with_colour(false)).find("hls.colour: is not a known key"));
 }
 
-TEST_F(InheritanceTest, RefusesWhatIsNotWhatItSaysAndKeepsNothingOfIt) {
+TEST_F(InheritanceTest, RefusesWrongDescriptorsAndClosesAll) {
   Handover wrong = handover();
   ::close(wrong.listeners[0].fd);
   wrong.listeners[0].fd = ::dup(STDERR_FILENO);
-  EXPECT_NE(std::string::npos, refusal_of(wrong).find("no listening stream socket"));
+  EXPECT_NE(std::string::npos, refusal_of(wrong).find("not a listening stream socket"));
   EXPECT_FALSE(is_open(wrong.listeners[0].fd));
   EXPECT_FALSE(is_open(wrong.service.lifeline_write));
   EXPECT_FALSE(is_open(wrong.boards[0].fd));

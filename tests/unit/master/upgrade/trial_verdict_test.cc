@@ -5,32 +5,32 @@
 namespace streamgate {
 namespace {
 
-TEST(TrialVerdict, SaysThatAProgramCanTakeOver) {
-  const auto said = parse_verdict(print_verdict({"1.2.3", "", {}}));
-  ASSERT_TRUE(said);
-  EXPECT_TRUE(said->is_ready());
-  EXPECT_EQ("1.2.3", said->version);
+TEST(TrialVerdict, AReadyVerdictHasTheVersion) {
+  const auto parsed = parse_verdict(print_verdict({"1.2.3", "", {}}));
+  ASSERT_TRUE(parsed);
+  EXPECT_TRUE(parsed->is_ready());
+  EXPECT_EQ("1.2.3", parsed->version);
 }
 
-TEST(TrialVerdict, SaysWhyNotWithEveryProblemOnALineOfItsOwn) {
-  const auto said = parse_verdict(print_verdict({"", "two\nlines", {"c:1: a", "c:2: b\nc"}}));
-  ASSERT_TRUE(said);
-  EXPECT_FALSE(said->is_ready());
-  EXPECT_EQ("two lines", said->reason);
-  EXPECT_EQ((std::vector<std::string>{"c:1: a", "c:2: b c"}), said->problems);
-  EXPECT_EQ("c:1: a (and 1 more, see the log)", first_of(said->problems));
+TEST(TrialVerdict, ARefusalHasItsReasonAndEachProblemOnOneLine) {
+  const auto parsed = parse_verdict(print_verdict({"", "two\nlines", {"c:1: a", "c:2: b\nc"}}));
+  ASSERT_TRUE(parsed);
+  EXPECT_FALSE(parsed->is_ready());
+  EXPECT_EQ("two lines", parsed->reason);
+  EXPECT_EQ((std::vector<std::string>{"c:1: a", "c:2: b c"}), parsed->problems);
+  EXPECT_EQ("c:1: a (and 1 more, see the log)", first_of(parsed->problems));
 }
 
-TEST(TrialVerdict, FitsIntoAPipeHoweverMuchIsWrong) {
+TEST(TrialVerdict, AVerdictWithManyProblemsFitsIntoAPipe) {
   const std::vector<std::string> problems(1000, std::string(1000, 'x'));
   const std::string text = print_verdict({"", std::string(100'000, 'y'), problems});
-  EXPECT_LE(text.size(), kMostVerdictBytes);
-  const auto said = parse_verdict(text);
-  ASSERT_TRUE(said);
-  EXPECT_FALSE(said->problems.empty());
+  EXPECT_LE(text.size(), kMaxVerdictBytes);
+  const auto parsed = parse_verdict(text);
+  ASSERT_TRUE(parsed);
+  EXPECT_FALSE(parsed->problems.empty());
 }
 
-TEST(TrialVerdict, IsNotWhatAnotherProgramSays) {
+TEST(TrialVerdict, TheOutputOfAnotherProgramIsNotAVerdict) {
   const std::string good = print_verdict({"1.2.3", "", {}});
   for (size_t size = 0; size < good.size() - 1; ++size) {
     EXPECT_FALSE(parse_verdict(good.substr(0, size))) << size;

@@ -1,0 +1,39 @@
+#include "master/service/worker_entry.h"
+
+#include "common/log.h"
+#include "master/process/account.h"
+
+namespace streamgate {
+namespace {
+
+Result<void> change_user(const Generation& generation) {
+  return generation.account ? become(*generation.account) : Result<void>();
+}
+
+}  // namespace
+
+int run_as_worker(const Generation& generation, const WorkerSeat& seat,
+                  const std::function<int(const Heritage&)>& run_worker) {
+  if (const auto changed = change_user(generation); !changed) {
+    log::error("worker.cannot_start", {{"reason", changed.error().detail}});
+    return kExitCannotStart;
+  }
+  const Heritage heritage{.config = generation.config,
+                          .listeners = generation.sockets,
+                          .ticket_key = generation.ticket_key,
+                          .slot_index = seat.slot_index,
+                          .generation = generation.number,
+                          .slots = seat.scoreboard.slots(),
+                          .service_stopping = &seat.scoreboard.board().service_stopping,
+                          .board = &seat.scoreboard.board(),
+                          .lifeline_fd = seat.lifeline_fd};
+  return run_worker(heritage);
+}
+
+Result<void> check_as_worker(const Generation& generation,
+                             const std::function<Result<void>(const Config&)>& check) {
+  if (auto changed = change_user(generation); !changed) return changed;
+  return check(generation.config);
+}
+
+}  // namespace streamgate

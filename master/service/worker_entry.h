@@ -1,0 +1,30 @@
+// From fork() to the worker's own code: what a child does that is to become a worker, or to check a
+// configuration as a worker would. Runs in the child only.
+#pragma once
+
+#include <functional>
+
+#include "common/heritage.h"
+#include "common/result.h"
+#include "common/scoreboard.h"
+#include "master/service/generation.h"
+
+namespace streamgate {
+
+// The worker's place in the memory that the master shares with its workers, and its lifeline.
+struct WorkerSeat {
+  Scoreboard& scoreboard;
+  unsigned slot_index;
+  int lifeline_fd;
+};
+
+// Changes to the generation's user and calls `run_worker`. The Heritage is filled here and nowhere
+// else. Returns the exit code of the process: kExitCannotStart if the user cannot be changed.
+int run_as_worker(const Generation& generation, const WorkerSeat& seat,
+                  const std::function<int(const Heritage&)>& run_worker);
+
+// Changes to the generation's user and calls `check` with the generation's configuration.
+Result<void> check_as_worker(const Generation& generation,
+                             const std::function<Result<void>(const Config&)>& check);
+
+}  // namespace streamgate

@@ -1,0 +1,48 @@
+// The state of the service as others see it: the status file for people and `streamgate -s`, the
+// status line of the service manager, and the log. Everything is built from a const view. Runs in
+// the master.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "master/service/files.h"
+#include "master/service/generation.h"
+#include "master/service/manager.h"
+#include "master/service/status_report.h"
+#include "master/workers.h"
+
+namespace streamgate {
+
+struct ServiceView {
+  const Generation& generation;  // the one that serves
+  const Workers& workers;
+  std::string_view state;   // `starting`, `serving`, `reloading` or `stopping`
+  const std::string& held;  // why a wanted reload does not begin; empty: none is held
+  const Outcome& reload;
+  const Outcome& reopen;
+  int64_t started_ms;  // CLOCK_MONOTONIC
+};
+
+// One line for the service manager.
+std::string summary_of(const ServiceView& view);
+// The content of the status file.
+StatusReport report_of(const ServiceView& view);
+// The answer to SIGUSR2.
+void log_live_state(const ServiceView& view);
+
+// Writes the state when it has changed: once in each turn of the loop, at most.
+class StatusPublisher {
+ public:
+  void note_change() { changed_ = true; }
+  void publish(const ServiceView& view, const ServiceManager& manager, const std::string& pid_file);
+  void remove() { file_.remove(); }
+
+ private:
+  StatusFile file_;
+  bool changed_ = true;
+  bool failed_ = false;  // the last write, which has been logged
+};
+
+}  // namespace streamgate

@@ -1,0 +1,89 @@
+// The worker processes of every generation that still has some, with what the master shares with
+// them: the scoreboard and the lifeline. Every loop over the workers is here; which worker gets
+// which order, and when, is decided by Supervisor. Runs in the master, close_in_child() excepted.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "common/result.h"
+#include "common/scoreboard.h"
+#include "common/unique_fd.h"
+#include "master/process/worker_process.h"
+
+namespace streamgate {
+
+class Workers {
+ public:
+  // Workers inherit the read end. Only the master holds the write end, so that EOF tells a worker
+  // that the master has ended.
+  struct Lifeline {
+    UniqueFd read_end;
+    UniqueFd write_end;
+  };
+
+  // None yet, with a new scoreboard of kSlots slots and a new lifeline.
+  static Result<Workers> create();
+  // Those that the previous program of this process has started.
+  Workers(Scoreboard scoreboard, Lifeline lifeline, std::vector<WorkerProcess> workers);
+
+  // Forks a worker with a slot of its own. `body` runs in the child and returns its exit code.
+  Result<WorkerProcess::Identity> start(uint64_t generation, unsigned place,
+                                        const std::function<int(unsigned slot_index)>& body);
+  // Called in a child: closes the master's end of the lifeline and the scoreboards' files.
+  void close_in_child();
+
+  // A worker whose process has been waited for, taken off the list, its slot up to date. None if
+  // `pid` is not a worker. The slot stays readable until retire().
+  std::optional<WorkerProcess> remove(pid_t pid);
+  void retire(const WorkerProcess& removed) { scoreboard_.retire(removed.identity().slot_index); }
+
+  // Updates the slots of workers that write to the scoreboard of another program.
+  void mirror();
+  // Workers that have become ready since the last call.
+  std::vector<WorkerProcess::Identity> take_newly_ready();
+  // Workers that show no sign of life: no beat for `patience`, or not ready kReadyLimitMs after the
+  // fork. Workers that have been aborted or killed are left out. Valid until start() or remove().
+  std::vector<WorkerProcess*> stuck(int64_t now_ms, Milliseconds patience);
+
+  // Orders; see WorkerProcess.
+  void escalate(int64_t now_ms);
+  void drain_all(int64_t now_ms, std::optional<Milliseconds> limit);
+  void drain_all_except(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> limit);
+  void leave_all(int64_t now_ms, Milliseconds grace);
+  // Ends a generation that is not to serve. Ready workers may have clients already, so they drain;
+  // the others leave.
+  void withdraw(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> drain_limit);
+  void send_all(int signal_number) const;
+  // From now on workers of every program answer as those of a service that stops.
+  void announce_stop();
+
+  auto begin() const { return workers_.begin(); }
+  auto end() const { return workers_.end(); }
+  size_t size() const { return workers_.size(); }
+  bool empty() const { return workers_.empty(); }
+  size_t draining() const;  // and those with a heavier order
+  size_t ready(uint64_t generation) const;
+  size_t serving(uint64_t generation) const;  // ready, and without an order
+  bool any_awaited() const;                   // a worker without an order is not ready yet
+  bool any_beat_within(int64_t now_ms, Milliseconds limit) const;
+  std::optional<int64_t> next_deadline_ms() const;  // the earliest of their orders
+  // One counter over all workers, also those that have ended.
+  uint64_t total(Counter counter) const;
+
+  Scoreboard& scoreboard() { return scoreboard_; }
+  const Scoreboard& scoreboard() const { return scoreboard_; }
+  const Lifeline& lifeline() const { return lifeline_; }
+
+ private:
+  Scoreboard scoreboard_;
+  Lifeline lifeline_;
+  std::vector<WorkerProcess> workers_;
+};
+
+}  // namespace streamgate
