@@ -62,9 +62,19 @@ TEST(ServiceManager, TellsAnAbstractSocket) {
   EXPECT_EQ("STOPPING=1", received(end));
 }
 
-TEST(ServiceManager, ANameTooLongForAnAddressIsLeftAlone) {
-  ::setenv("NOTIFY_SOCKET", ("/" + std::string(200, 'x')).c_str(), 1);
+TEST(ServiceManager, SendsToTheLongestNameAndNeverToATruncatedOne) {
+  constexpr size_t kLongest = sizeof(sockaddr_un::sun_path) - 1;
+  std::string name = "@streamgate-test-" + pid();
+  name.resize(kLongest, 'x');
+  const UniqueFd longest = manager_at(name);
+  const UniqueFd one_more = manager_at(name + 'x');  // an abstract name needs no final NUL
+  ::setenv("NOTIFY_SOCKET", name.c_str(), 1);
   ServiceManager::from_environment().notify("READY=1");
+  EXPECT_EQ("READY=1", received(longest));
+  ::setenv("NOTIFY_SOCKET", (name + std::string(100, 'x')).c_str(), 1);
+  ServiceManager::from_environment().notify("STOPPING=1");
+  EXPECT_EQ("nothing", received(longest));
+  EXPECT_EQ("nothing", received(one_more));
 }
 
 TEST(ServiceManager, LeavesNothingInTheEnvironment) {
