@@ -284,17 +284,17 @@ class Refusals(ProxyTest):
 
     def test_a_smuggled_second_request_is_never_answered(self):
         inner = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-        for framing in (
-            b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % len(inner),
-            b"Content-Length: 1, 2\r\n",
-            b"Content-Length: 3\r\nContent-Length: 4\r\n",
-            b"Transfer-Encoding: xchunked\r\n",
-            b"Content-Length: +1\r\n",
+        for framing, status in (
+            (b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % len(inner), 400),
+            (b"Content-Length: 1, 2\r\n", 400),
+            (b"Content-Length: 3\r\nContent-Length: 4\r\n", 400),
+            (b"Transfer-Encoding: xchunked\r\n", 501),
+            (b"Content-Length: +1\r\n", 400),
         ):
             with self.proxy().connect() as client:
                 client.send(b"GET /health HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n" + inner)
                 response = client.read_response()
-                self.assertIn(response.status, (400, 413, 501), framing)
+                self.assertEqual(response.status, status, framing)
                 self.assertEqual(client.read_to_end(), b"", framing)
 
     def test_too_long_request_lines_and_heads_are_refused(self):

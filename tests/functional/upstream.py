@@ -61,7 +61,7 @@ class Answer:
         return self
 
 
-def status(code, headers=(), body=b"", reason="Whatever", length=True):
+def status(code, headers=(), body=b"", reason="Scripted", length=True):
     """An answer with its Content-Length, from parts."""
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
     if length and code not in (204, 304):
