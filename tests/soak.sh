@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The long form of the soak: 200 reloads and 20 upgrades under load and beside two paced streams of
-# 10 minutes. Takes the binary to test; without one, that of the dev preset. Upgrades alternate
-# between it and a second one, by default a copy.
+# The long form of the soak test: 200 reloads and 20 upgrades under load, with two paced streams of
+# 10 minutes. The binary defaults to that of the dev preset. Upgrades alternate between it and
+# PATH-OF-ANOTHER, by default a copy.
 #
 #   tests/soak.sh [PATH-OF-STREAMGATE [RELOADS [UPGRADES [SECONDS [PATH-OF-ANOTHER]]]]]
 set -euo pipefail

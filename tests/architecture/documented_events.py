@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Every event that a service logs as a warning or an error stands in the operator's table, and the
-table has no other: documented_events.py SOURCE_FOLDER."""
+"""Checks that the operator's table has exactly the events that are logged as warnings or errors.
+
+    documented_events.py SOURCE_FOLDER
+"""
 
 import pathlib
 import re

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Checks which file may include which: a file's folder decides. Also checks that no headers include
-each other in a circle, which modules may see a library, and the length of files.
+"""Checks the includes of each file by its folder, include cycles between headers, the modules that
+may include a library, and the length of files.
 
     include_directions.py [ROOT]     one line per violation; exit status 1 if there is any
     include_directions.py --self-test
@@ -13,8 +13,8 @@ from pathlib import Path
 
 MAX_LINES = 500
 
-# Each folder, and the folders below it that its files may include beside their own. A folder that is
-# not listed is an error. `master` and `worker` are the files that stand in these folders themselves.
+# Each folder, and the other folders that its files may include. A folder that is not listed is an
+# error. `master` and `worker` mean the files directly in these folders.
 FOLDERS = {
     "common": "",
     "master": "common master/config master/process master/service master/upgrade",
@@ -37,16 +37,15 @@ FOLDERS = {
     "worker/loop": "common",
 }
 
-# One file that may include one header outside its folder's list.
+# A file that may include one header outside its folder's list.
 CROSSINGS = {
-    # Everything is put together here.
+    # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
-    # A trial runs the same program value as the supervisor does; the header includes only common/.
+    # A trial runs the supervisor's Program; the header includes only common/.
     ("master/upgrade/trial_run.h", "master/program.h"),
 }
 
-# Inside worker/: what a file that stands in the folder itself may not be included by its neighbours
-# for. server is above exchange, worker above server.
+# Headers directly in worker/, and the only modules that may include them: worker is above server.
 TOP_OF_WORKER = {"worker/server": {"worker/worker"}, "worker/worker": {"master/main"}}
 
 # Library headers and the only modules (path without suffix, `*` for any ending) that may include them.
@@ -99,12 +98,12 @@ def check_ours(name, included):
         return None
     mine, theirs = folder_of(name), folder_of(included)
     if mine not in FOLDERS:
-        return f"{mine}/ has no place; give it one in {Path(__file__).name}"
+        return f"{mine}/ is not listed in {Path(__file__).name}"
     if theirs != mine and theirs not in FOLDERS[mine].split():
         return f"{mine}/ does not include {theirs}/"
     users = TOP_OF_WORKER.get(module_of(included))
     if users is not None and module_of(name) not in users | {module_of(included)}:
-        return f"only {', '.join(sorted(users))} may see it"
+        return f"only {', '.join(sorted(users))} may include it"
     return None
 
 
@@ -113,18 +112,18 @@ def check_library(name, included):
     module = module_of(name)
     for header, modules in WALLS.items():
         if re.match(header, included) and not any(matches(module, pattern) for pattern in modules):
-            return f"only {', '.join(sorted(modules))} may see it"
+            return f"only {', '.join(sorted(modules))} may include it"
     return None
 
 
-def circles(includes):
-    """Headers that include each other in a circle, each circle once, from {name: [included, ...]}."""
+def cycles(includes):
+    """Include cycles in {header: [included, ...]}, each cycle once."""
     found, done = [], set()
 
     def visit(name, path):
         if name in path:
-            circle = path[path.index(name) :]
-            found.append(f"{name}: includes itself by way of {', '.join(circle[1:] or [name])}")
+            cycle = path[path.index(name) :]
+            found.append(f"{name}: is in an include cycle with {', '.join(cycle[1:] or [name])}")
             return
         if name in done:
             return
@@ -144,20 +143,20 @@ def violations(root):
         text = path.read_text(encoding="utf-8")
         lines = text.count("\n")
         if lines > MAX_LINES:
-            found.append(f"{name}: {lines} lines; more than {MAX_LINES} is two files")
+            found.append(f"{name}: {lines} lines; the limit is {MAX_LINES}")
         if folder_of(name) not in FOLDERS:
-            found.append(f"{name}: its folder has no place; give it one in {Path(__file__).name}")
+            found.append(f"{name}: its folder is not listed in {Path(__file__).name}")
         for kind, included in INCLUDE.findall(text):
-            # Angle brackets do not make a header of ours a library's.
+            # Our own headers count as ours in angle brackets too.
             ours = kind == '"' or included.split("/")[0] in LAYERS
             complaint = (check_ours if ours else check_library)(name, included)
-            # A wall does not fall to quotes either.
+            # Library headers count in quotes too.
             complaint = complaint or check_library(name, included)
             if complaint:
                 found.append(f"{name}: includes {included}: {complaint}")
             if ours and name.endswith(".h"):
                 headers.setdefault(name, []).append(included)
-    return found + circles(headers)
+    return found + cycles(headers)
 
 
 PLANTED = {
@@ -208,7 +207,7 @@ ALLOWED = {
 
 
 def self_test():
-    """Plants one violation of each kind in a tree of its own and fails if one is not seen."""
+    """Plants one violation of each kind in a temporary tree; returns those not found."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, text in {**PLANTED, **ALLOWED}.items():
@@ -231,7 +230,7 @@ def main():
         if not sources(root):
             sys.exit(f"{root} holds no sources")
         found = violations(root)
-    print("\n".join(found) if found else "every include keeps its direction")
+    print("\n".join(found) if found else "no violations")
     sys.exit(1 if found else 0)
 
 

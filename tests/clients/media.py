@@ -1,5 +1,5 @@
-"""Makes the streams that the real players play: ten seconds of a test picture and a tone, in every
-shape a proxy meets. Takes some seconds; done once per build directory.
+"""Makes the streams for the real players: ten seconds of test video and a tone, in several
+containers. Takes some seconds; runs once per build directory.
 
     media.py FOLDER
 """
@@ -11,7 +11,7 @@ import sys
 
 SECONDS = 10
 FRAMES = SECONDS * 25
-DONE = "complete-2"  # the number changes with the recipe
+DONE = "complete-2"  # change the number with the streams
 
 VTT_HEAD = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0"
 
@@ -93,12 +93,12 @@ def write(path, text):
 
 
 def make_ts(root):
-    """ts/: MPEG-TS; also what the live window slides over."""
+    """ts/: MPEG-TS; the live window slides over it."""
     folder = subfolder(root, "ts")
     ffmpeg(
         *picture("320x180"),
-        # The encoder begins one frame early; later by as much, sound and picture begin together,
-        # and no player has a hole to step over.
+        # The AAC encoder begins one frame (1024 samples) early. This offset makes audio and video
+        # begin together, so that no player has to skip a gap.
         *("-itsoffset", f"{1024 / 44100:.6f}"),
         *tone(440),
         *VIDEO,
@@ -111,7 +111,7 @@ def make_ts(root):
 
 
 def make_encrypted(root, source):
-    """aes/: the same, AES-128 with a key file."""
+    """aes/: ts/ encrypted with AES-128 and a key file."""
     folder = subfolder(root, "aes")
     with open(os.path.join(folder, "key.bin"), "wb") as file:
         file.write(bytes(range(16)))
@@ -128,7 +128,7 @@ def make_encrypted(root, source):
 
 
 def make_multivariant(root):
-    """fmp4/: two pictures, two tones and subtitles, each a rendition of its own."""
+    """fmp4/: two video, two audio and one subtitle rendition."""
     for name, size in (("small", "320x180"), ("large", "480x270")):
         ffmpeg(
             *picture(size),
@@ -156,7 +156,7 @@ def make_multivariant(root):
 
 
 def make_file(root):
-    """movie.mp4: its index in front, and large enough that a seek is worth a new request."""
+    """movie.mp4: index first, and large enough that a seek makes a new request."""
     ffmpeg(
         *picture("640x360", 60),
         *tone(440, 60),

@@ -1,11 +1,11 @@
-"""The origin the real players never meet: serves a folder with byte ranges, and a live window that
-slides over one of its playlists.
+"""The origin behind the proxy: serves a folder with byte ranges, and a live window over one of its
+playlists.
 
-A request counts as the proxy's own only if it carries `X-Proxy-Proof`, which the players do not
-know they are sending: it is an `h_` parameter of the first URL, which the proxy hands to every
-child. Everything else is answered 403 and kept in `strays`.
+A request that came through the proxy has the field `X-Proxy-Proof`: the first URL has it as an `h_`
+parameter, and the proxy passes it on to every child. Any other request gets a 403 and is kept in
+`strays`.
 
-By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is ended.
+By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is stopped.
 """
 
 import mimetypes
@@ -45,7 +45,7 @@ class Origin:
         Handler.origin = origin
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        # A player that seeks leaves in mid-body, and the proxy with it: nothing to report.
+        # A player that seeks closes inside a body, and so does the proxy: not an error.
         self._server.handle_error = lambda *_: None
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -61,7 +61,7 @@ class Origin:
         self._server.server_close()
 
     def live_playlist(self, window=3):
-        """The ts/ playlist as a live one: a segment more every two seconds, then its end."""
+        """A live form of the ts/ playlist: a segment every two seconds, then EXT-X-ENDLIST."""
         with open(os.path.join(self.root, "ts", "index.m3u8"), encoding="utf-8") as file:
             segments = re.findall(r"#EXTINF:[^\n]*\n[^\n]+\n", file.read())
         with self._lock:
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self.wfile.write(body)
             except OSError:
-                self.close_connection = True  # a player that seeks leaves in mid-body
+                self.close_connection = True  # a player that seeks closes inside a body
 
     def log_message(self, *_):
         pass

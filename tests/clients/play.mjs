@@ -1,4 +1,4 @@
-// Opens a page in a headless Chromium, waits until its video has ended, prints its report as JSON.
+// Opens a page in a headless Chromium, waits for the end of its video, prints its report as JSON.
 //   node play.mjs CHROMIUM USER_DATA_DIR PAGE_URL SECONDS
 import {createRequire} from 'node:module';
 

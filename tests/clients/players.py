@@ -1,4 +1,4 @@
-"""What the tests of all players share: the media, an origin, and a proxy between the two."""
+"""The base of the tests with real players: media, an origin, and a proxy in front of it."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ MEDIA = os.path.join(BUILD, "media")
 
 
 class PlayerTest(ProxyTest):
-    # The guard opens the origins' address and nothing else.
+    # The only private address that the guard allows is the origins'.
     settings = {"workers": 2, "security": {"allow_private": ["127.0.0.1/32"]}}
 
     @classmethod
@@ -32,13 +32,13 @@ class PlayerTest(ProxyTest):
         return origin
 
     def watch_url(self, origin, path, route="/stream"):
-        """What a viewer pastes into the player."""
+        """The URL that a viewer gives the player."""
         self.last_proxy = self.proxy()
         return self.last_proxy.origin + stream_path(
             origin.url(path), route, **{"h_X-Proxy-Proof": origin.proof}
         )
 
-    def assert_only_the_proxy_was_there(self, origin):
+    def assert_all_requests_came_through_the_proxy(self, origin):
         self.assertEqual(origin.strays, [])
         self.assertTrue(origin.requests)
         self.assertEqual([r for r in origin.requests if r[2] not in (200, 206)], [])

@@ -1,4 +1,4 @@
-"""ffmpeg and ffprobe play everything through the proxy and get the packets that the disk has."""
+"""ffmpeg and ffprobe get the same packets through the proxy as from the files."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from players import MEDIA, PlayerTest, main
 
 
 def packets(source, *options):
-    """Every packet of every picture and tone, with time, size and checksum (ffmpeg's framecrc)."""
+    """Time, size and checksum of every packet (ffmpeg's framecrc), and the errors."""
     done = subprocess.run(
         [
             "ffmpeg",
@@ -44,27 +44,27 @@ def packets(source, *options):
 
 
 class Ffmpeg(PlayerTest):
-    def assert_plays_like_the_disk(self, path):
+    def assert_plays_like_the_file(self, path):
         origin = self.origin()
-        # From the disk ffmpeg wants to be told that a key may be called .bin.
+        # For local files ffmpeg does not allow the extension .bin of the key by default.
         any_name = ["-allowed_extensions", "ALL"] if path.endswith(".m3u8") else []
         expected, _ = packets(os.path.join(MEDIA, path.lstrip("/")), *any_name)
         played, errors = packets(self.watch_url(origin, path))
         self.assertGreater(len(expected), FRAMES)
         self.assertEqual(errors, "")
         self.assertEqual(played, expected)
-        self.assert_only_the_proxy_was_there(origin)
+        self.assert_all_requests_came_through_the_proxy(origin)
         return origin
 
-    def test_mpeg_ts(self):
-        self.assert_plays_like_the_disk("/ts/index.m3u8")
+    def test_mpeg_ts_plays_like_the_file(self):
+        self.assert_plays_like_the_file("/ts/index.m3u8")
 
-    def test_aes_128(self):
-        origin = self.assert_plays_like_the_disk("/aes/index.m3u8")
+    def test_aes_128_plays_like_the_file(self):
+        origin = self.assert_plays_like_the_file("/aes/index.m3u8")
         self.assertIn("/aes/key.bin", origin.paths())
 
-    def test_multivariant_fmp4_with_separate_tones(self):
-        origin = self.assert_plays_like_the_disk("/fmp4/master.m3u8")
+    def test_multivariant_fmp4_plays_like_the_file(self):
+        origin = self.assert_plays_like_the_file("/fmp4/master.m3u8")
         for name in ("small", "large", "low", "high"):
             self.assertIn(f"/fmp4/{name}/init.mp4", origin.paths())
 
@@ -74,12 +74,12 @@ class Ffmpeg(PlayerTest):
         expected, _ = packets(os.path.join(MEDIA, "ts", "index.m3u8"))
         self.assertEqual(len(played), len(expected))
         self.assertGreater(origin.paths().count("/live/index.m3u8"), 2)
-        self.assert_only_the_proxy_was_there(origin)
+        self.assert_all_requests_came_through_the_proxy(origin)
 
-    def test_a_file_plays_whole(self):
-        self.assert_plays_like_the_disk("/movie.mp4")
+    def test_an_mp4_file_plays_like_the_file(self):
+        self.assert_plays_like_the_file("/movie.mp4")
 
-    def test_seeking_in_a_file_asks_for_ranges_and_lands_where_it_should(self):
+    def test_a_seek_makes_a_range_request_and_gets_the_right_packets(self):
         origin = self.origin()
         seek = ["-ss", "50"]
         played, errors = packets(self.watch_url(origin, "/movie.mp4"), *seek)
@@ -92,19 +92,20 @@ class Ffmpeg(PlayerTest):
             if status == 206
         ]
         self.assertTrue(any(start > size // 2 for start in starts), origin.requests)
-        self.assert_only_the_proxy_was_there(origin)
+        self.assert_all_requests_came_through_the_proxy(origin)
 
-    def test_the_other_route_with_a_name_in_the_path(self):
+    def test_the_api_route_with_a_name_in_the_path_plays(self):
         origin = self.origin()
         played, errors = packets(
             self.watch_url(origin, "/ts/index.m3u8", "/api/proxy/stream/index.m3u8")
         )
         self.assertEqual(errors, "")
         self.assertGreater(len(played), FRAMES)
+        self.assert_all_requests_came_through_the_proxy(origin)
 
 
 class Ffprobe(PlayerTest):
-    def test_it_sees_the_same_duration_and_frames(self):
+    def test_duration_and_frame_count_are_those_of_the_file(self):
         origin = self.origin()
         done = subprocess.run(
             [
@@ -127,7 +128,7 @@ class Ffprobe(PlayerTest):
         video = next(s for s in found["streams"] if s["codec_type"] == "video")
         self.assertEqual(int(video["nb_read_frames"]), FRAMES)
         self.assertAlmostEqual(float(found["format"]["duration"]), SECONDS, delta=0.2)
-        self.assert_only_the_proxy_was_there(origin)
+        self.assert_all_requests_came_through_the_proxy(origin)
 
 
 if __name__ == "__main__":

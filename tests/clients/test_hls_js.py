@@ -1,4 +1,4 @@
-"""hls.js in Chromium, on a page of another origin, plays to the end without an error."""
+"""hls.js in Chromium, on a page of another origin, plays to the end without errors."""
 
 import json
 import os
@@ -16,7 +16,7 @@ INSTALLED = os.path.join(BUILD, "players")
 
 
 def install_players():
-    """npm ci into the build directory, unless exactly these versions are there."""
+    """Runs npm ci in the build directory, unless it has exactly these versions."""
     os.makedirs(INSTALLED, exist_ok=True)
     lock = os.path.join(HERE, "package-lock.json")
     stamp = os.path.join(INSTALLED, "node_modules", "installed-lock.json")
@@ -82,22 +82,22 @@ class HlsJs(PlayerTest):
         self.assertEqual(
             sorted(report["origins"]), sorted([self.site.base, self.last_proxy.origin])
         )
-        self.assert_only_the_proxy_was_there(origin)
+        self.assert_all_requests_came_through_the_proxy(origin)
         return report
 
-    def test_multivariant_with_tones_and_subtitles(self):
+    def test_multivariant_with_audio_and_subtitles_plays(self):
         origin = self.origin()
         report = self.play(origin, "/fmp4/master.m3u8")
         self.assertEqual((report["levels"], report["audioTracks"]), (2, 2))
         self.assertIn("line 0", report["cues"])
         self.assertIn("line 4", report["cues"])
 
-    def test_aes_128(self):
+    def test_aes_128_plays(self):
         origin = self.origin()
         self.play(origin, "/aes/index.m3u8")
         self.assertIn("/aes/key.bin", origin.paths())
 
-    def test_live(self):
+    def test_a_live_window_plays_to_its_end(self):
         origin = self.origin()
         self.play(origin, "/live/index.m3u8")
         self.assertGreater(origin.paths().count("/live/index.m3u8"), 2)

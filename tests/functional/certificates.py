@@ -30,8 +30,8 @@ class Authority:
         os.chmod(self.certificate, 0o644)
 
     def issue(self, *names, days=1):
-        """A server's SSLContext for these names (`IP:127.0.0.1` for an address); names asked for by
-        SNI are noted on each connection."""
+        """A server's SSLContext for these names (`IP:127.0.0.1` for an address). Its
+        `names_asked_for` has the SNI name of each connection, or None."""
         return server_context(*self.issue_files(*names, days=days))
 
     def issue_files(self, *names, days=1):
@@ -74,7 +74,7 @@ class Authority:
         return stem + ".pem", stem + ".key"
 
     def client_context(self):
-        """What a client needs that trusts this authority alone."""
+        """An SSLContext for a client that trusts only this authority."""
         return ssl.create_default_context(cafile=self.certificate)
 
     def self_signed(self, name):

@@ -1,4 +1,4 @@
-// A Streamgate whose workers break in the manner that the file $STREAMGATE_FAULT names.
+// A Streamgate whose workers fail as the file $STREAMGATE_FAULT says.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -20,7 +20,7 @@ std::string fault() {
 }  // namespace
 
 int run_worker(const Heritage& heritage) {
-  if (fault() == "freeze") {  // once it serves
+  if (fault() == "freeze") {  // after it reported ready
     heritage.slots[heritage.slot_index].state = WorkerState::ready;
     while (true) ::pause();
   }

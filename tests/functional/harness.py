@@ -1,13 +1,12 @@
-"""Starts the real binary with a configuration of the test's own and watches everything it says.
+"""Starts the real binary with a configuration of the test and reads its log.
 
     class RangeTest(ProxyTest):
         def test_...(self):
             up = self.upstream(ok(b"hello"))
             response = self.proxy().stream(up.url("/a"))
 
-One Proxy is kept per configuration and test class; at the end of the class it is stopped with
-SIGTERM and must leave with status 0 and without a word from a sanitizer. A test that fails prints
-the proxy's log.
+Tests of a class with the same configuration share one Proxy. SIGTERM stops it after the class; its
+exit status must be 0 and its log free of sanitizer reports. A failing test prints the proxy's log.
 """
 
 import contextlib
@@ -22,18 +21,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from urllib.parse import quote
 
 from http_client import TIMEOUT, Client
-from upstream import Upstream
+from upstream import Answer, Upstream
 
 BINARY = os.environ.get("STREAMGATE_BINARY", "")
 SANITIZER = re.compile(
     r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior|CHECK failed|terminate called"
 )
 MARKS = itertools.count(1)
+ALL_SKIPPED = 77  # exit status; ctest shows such a script as skipped (SKIP_RETURN_CODE)
 FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 
 
@@ -50,7 +51,7 @@ def wait_until(predicate, timeout=TIMEOUT, what="a condition"):
 
 
 def yaml(settings):
-    """A mapping as YAML: one line per top-level key, so that error messages can name lines."""
+    """A mapping as YAML, one line per top-level key: tests know the line of each problem."""
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
 
 
@@ -76,13 +77,26 @@ def parse_line(line):
     return entry
 
 
+def streamgate(*arguments, environment=None):
+    """Runs the program to its end; the result has `returncode`, `stdout` and `stderr`."""
+    return subprocess.run(
+        [BINARY, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+    )
+
+
 class Proxy:
     """A running streamgate. `settings` is laid over defaults that suit tests on loopback."""
 
     DEFAULTS = {
         "listen": "127.0.0.1:0",
         "workers": 1,
-        # A sanitizer cannot look for leaks in a process that has changed its user.
+        # LeakSanitizer does not work in a process that has changed its user.
         "user": pwd.getpwuid(os.geteuid()).pw_name,
         "drain": {"idle": "100ms", "stop_timeout": "5s"},
         "security": {"allow_private": ["127.0.0.0/8", "::1/128"]},
@@ -99,7 +113,7 @@ class Proxy:
         tls=None,
     ):
         self.tls = tls  # the SSLContext of clients, where the first listener speaks TLS
-        # Readable for the user that workers may become.
+        # Workers that change their user must be able to read it.
         self.folder = tempfile.mkdtemp(prefix="streamgate-test-")
         os.chmod(self.folder, 0o755)
         self.config_file = os.path.join(self.folder, "streamgate.yaml")
@@ -131,14 +145,14 @@ class Proxy:
         self.origin = f"{'https' if tls else 'http'}://{host}:{port}"
 
     def _is_ready(self):
-        has_left = self.process.poll() is not None  # asked first: its log is complete then
+        has_exited = self.process.poll() is not None  # first: after the exit the log is complete
         if any(e.get("event") == self._awaited for e in self.events()):
             return True
-        if has_left:
-            raise AssertionError("it has left")
+        if has_exited:
+            raise AssertionError("it has exited")
         return False
 
-    # What it says.
+    # Its log.
     def log(self):
         if self.kept_log is not None:
             return self.kept_log
@@ -155,7 +169,7 @@ class Proxy:
         return [entry for entry in self.events() if entry.get("event") == name]
 
     def access_log(self):
-        """The exchanges finished since this test was handed the proxy."""
+        """The exchanges that finished since the test took the proxy."""
         entries = [entry for entry in self.entries() if entry.get("event") == "access"]
         for i, entry in reversed(list(enumerate(entries))):
             if entry.get("route") == self._mark:
@@ -163,8 +177,8 @@ class Proxy:
         return [] if self._mark else entries
 
     def mark(self):
-        """Forgets the access log so far. Its lines are written late, so the place is marked in it
-        by a request of its own."""
+        """Excludes the lines so far from access_log(). Lines are written late, so a request to a
+        unique path marks the place."""
         self._mark = f"/mark-{next(MARKS)}"
         self.ask(self._mark)
 
@@ -183,7 +197,7 @@ class Proxy:
 
         return wait_until(find, timeout, f"the log event {event} {fields or ''}")
 
-    # What it does.
+    # Its answers.
     def connect(self, **options):
         return Client((self.host, self.port), **{"tls": self.tls, **options})
 
@@ -203,6 +217,13 @@ class Proxy:
 
     def stream(self, url, headers=(), method="GET", version="1.1", **parameters):
         return self.ask(stream_path(url, **parameters), headers, method, version)
+
+    def is_serving(self):
+        try:
+            response = self.ask("/health")
+            return response is not None and response.status == 200
+        except OSError:
+            return False
 
     # Its processes.
     def workers(self):
@@ -226,7 +247,7 @@ class Proxy:
         self.process.send_signal(number)
 
     def reload(self, settings):
-        """Lays `settings` over the present ones and sends HUP; returns at once."""
+        """Merges `settings` into the present ones and sends HUP; does not wait."""
         self.settings = {**self.settings, **settings}
         self.write_config(self.settings)
         self.send_signal(signal.SIGHUP)
@@ -237,7 +258,7 @@ class Proxy:
         self.stopped = True
 
     def stop(self, number=signal.SIGTERM, timeout=20):
-        """Stops it and returns its exit status; a negative one is a signal."""
+        """Stops the proxy and returns its exit status; a negative one is a signal."""
         if not self.stopped:
             self.stopped = True
             self.process.send_signal(number)
@@ -246,11 +267,11 @@ class Proxy:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f"still there {timeout} s after signal {number}") from None
+                raise AssertionError(f"still running {timeout} s after signal {number}") from None
         return self.process.returncode
 
-    def stop_and_judge(self):
-        """Stops it and fails on an exit status, a sanitizer's report or a worker's crash."""
+    def stop_and_check(self):
+        """Stops the proxy; fails on a sanitizer's report, a failed CHECK or an exit status."""
         code = self.stop()
         log = self.log()
         found = SANITIZER.search(log)
@@ -265,10 +286,10 @@ class Proxy:
 
 
 class ProxyTest(unittest.TestCase):
-    """Hands out proxies and upstreams, and takes them back."""
+    """Gives tests proxies and upstreams, and stops them at the end."""
 
     maxDiff = None
-    settings = {}  # of every proxy of the class
+    settings = {}  # defaults of every proxy of the class
 
     @classmethod
     def setUpClass(cls):
@@ -279,7 +300,7 @@ class ProxyTest(unittest.TestCase):
         failure = None
         for proxy in cls._proxies.values():
             try:
-                proxy.stop_and_judge()
+                proxy.stop_and_check()
             except AssertionError as error:
                 failure = error
             proxy.remove()
@@ -287,7 +308,7 @@ class ProxyTest(unittest.TestCase):
             raise failure
 
     def proxy(self, **settings):
-        """A proxy with these settings, shared with the class's other tests that want the same."""
+        """A proxy that all tests of the class with the same settings share."""
         merged = {**self.settings, **settings}
         key = json.dumps(merged, sort_keys=True)
         running = self._proxies.get(key)
@@ -299,12 +320,12 @@ class ProxyTest(unittest.TestCase):
         return running
 
     def own_proxy(self, settings=None, **options):
-        """A proxy for this test alone: it may be signalled, reloaded or broken."""
+        """A proxy for one test, which may signal, reload or kill it."""
         proxy = Proxy({**self.settings, **(settings or {})}, **options)
         self._used.append(proxy)
 
         def done():
-            proxy.stop_and_judge()
+            proxy.stop_and_check()
             proxy.remove()
 
         self.addCleanup(done)
@@ -314,6 +335,28 @@ class ProxyTest(unittest.TestCase):
         up = Upstream(script, **options)
         self.addCleanup(up.stop)
         return up
+
+    def stream_under_way(self, proxy):
+        """A client in the middle of a stream, and the event that lets the upstream finish it."""
+        gate = threading.Event()
+        up = self.upstream(
+            Answer(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst",
+                body=lambda: [b"later"],
+                wait=gate,
+            )
+        )
+        client = proxy.connect()
+        self.addCleanup(client.close)
+        client.request(stream_path(up.url("/a.ts")))
+        self.assertEqual(client.read_head().status, 200)
+        return client, gate
+
+    def finish_stream(self, client, gate):
+        """Lets the stream of `stream_under_way` finish, and checks that it is complete."""
+        gate.set()
+        rest = client.read_to_end()
+        self.assertEqual((rest, client.end), (b"firstlater", "fin"))
 
     def run(self, result=None):
         self._used = []
@@ -341,7 +384,7 @@ class ProxyTest(unittest.TestCase):
 
 
 def closed_port():
-    """A loopback port at which nobody listens: bound for an instant, so recently free."""
+    """A loopback port on which nothing listens: it was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -349,7 +392,7 @@ def closed_port():
 
 @contextlib.contextmanager
 def taken_address():
-    """A loopback address on which somebody else listens."""
+    """A loopback address on which another socket listens."""
     with socket.socket() as rival:
         rival.bind(("127.0.0.1", 0))
         rival.listen()
@@ -357,21 +400,23 @@ def taken_address():
 
 
 def wait_until_stopped(*answers):
-    """Waits until none of the upstream's answers has been able to send for a second; returns what
-    they had sent together."""
+    """Waits until no answer has sent a byte for a second; returns the bytes sent by all of them."""
     state = [-1, 0.0]
 
-    def rests():
+    def is_stopped():
         sent = sum(answer.sent for answer in answers)
         if sent != state[0]:
             state[:] = sent, time.monotonic()
         return time.monotonic() - state[1] > 1.0
 
-    wait_until(rests, 60, "the upstream to be stopped")
+    wait_until(is_stopped, 60, "the upstream to be stopped")
     return state[0]
 
 
 def main():
     if not BINARY or not os.access(BINARY, os.X_OK):
         sys.exit("set STREAMGATE_BINARY to the streamgate to test")
-    unittest.main(verbosity=2)
+    result = unittest.main(verbosity=2, exit=False).result
+    if result.wasSuccessful() and result.skipped and len(result.skipped) >= result.testsRun:
+        sys.exit(ALL_SKIPPED)
+    sys.exit(not result.wasSuccessful())

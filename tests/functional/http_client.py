@@ -1,6 +1,6 @@
-"""A client that says exactly what it saw: every byte, how the body was framed, how the end came.
+"""An HTTP client that reports every byte, the framing of the body, and how the connection ended.
 
-http.client forgives too much for judging a proxy; this one is strict and raises BadAnswer.
+http.client accepts malformed answers; this client raises BadAnswer.
 """
 
 import socket
@@ -9,7 +9,7 @@ import struct
 import time
 import zlib
 
-TIMEOUT = 10.0  # seconds; the longest any single read waits
+TIMEOUT = 10.0  # seconds; the limit of a single read
 
 
 class BadAnswer(Exception):
@@ -17,9 +17,8 @@ class BadAnswer(Exception):
 
 
 class Response:
-    """One answer. `complete` tells whether its framing was satisfied; `ended_by` is what followed:
-    None (nothing yet), "fin" or "reset"; with TLS, "fin" is a close_notify, and "cut" an end
-    without one."""
+    """One answer. `complete`: the body has the length that its framing gives. `ended_by`: None (not
+    ended), "fin" or "reset"; with TLS, "fin" is a close_notify and "cut" an end without one."""
 
     def __init__(self, head):
         lines = head.split(b"\r\n")
@@ -42,7 +41,7 @@ class Response:
         return [value for key, value in self.fields if key.lower() == name.lower()]
 
     def __getitem__(self, name):
-        """The value of the one field of that name, or None; two of them are an error."""
+        """The value of the only field of that name, or None; raises if there are several."""
         values = self.all(name)
         if len(values) > 1:
             raise BadAnswer(f"{len(values)} fields {name}")
@@ -58,7 +57,7 @@ class Response:
 
 
 class Client:
-    """One connection to the proxy. `tls` is an SSLContext, `session` one to be resumed."""
+    """One connection to the proxy. `tls` is an SSLContext, `session` a TLS session to resume."""
 
     def __init__(self, address, timeout=TIMEOUT, receive_buffer=None, tls=None, session=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -66,7 +65,11 @@ class Client:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
         if tls:
             self.socket = tls.wrap_socket(
                 self.socket,
@@ -87,7 +90,7 @@ class Client:
         self.socket.close()
 
     def reset(self):
-        """Leaves with an RST instead of a FIN."""
+        """Closes with an RST instead of a FIN."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -102,7 +105,7 @@ class Client:
                 if pause:
                     time.sleep(pause)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # refused before the last byte: what was answered is still to be read
+            pass  # the proxy closed before the last byte; its answer is still to be read
 
     def request(self, target, headers=(), method="GET", version="1.1"):
         """Sends a request head; `headers` is a dict or a list of pairs."""
@@ -133,7 +136,7 @@ class Client:
         return True
 
     def read_head(self):
-        """The next answer's head, interim answers skipped; None if the connection ended instead."""
+        """The next head that is not of an interim answer; None if the connection ended first."""
         while True:
             while b"\r\n\r\n" not in self.pending:
                 if not self.receive_more():
@@ -146,7 +149,7 @@ class Client:
                 return response
 
     def read_response(self, method="GET"):
-        """The next answer with its body, or None. A body cut short has complete == False."""
+        """The next answer with its body, or None. `complete` is False for a truncated body."""
         response = self.read_head()
         if response is None:
             return None
@@ -173,7 +176,7 @@ class Client:
         return response
 
     def read_to_end(self):
-        """Whatever else comes until the connection ends."""
+        """All bytes until the connection ends."""
         while self.receive_more():
             pass
         rest, self.pending = self.pending, b""

@@ -1,4 +1,4 @@
-"""Programs to replace the running one by: another version, and everything that is none."""
+"""Variants of the program, and files that replace it in tests of upgrades."""
 
 import os
 import shutil
@@ -7,13 +7,14 @@ import struct
 from harness import BINARY
 
 TESTS = os.path.join(os.path.dirname(BINARY), "tests")
-NEXT = os.path.join(TESTS, "streamgate_next")  # the same, but for its version
+NEXT = os.path.join(TESTS, "streamgate_next")  # the same with another version
 NEXT_VERSION = "99.0.0"
 FAULTY = os.path.join(TESTS, "streamgate_faulty")  # breaks as the file $STREAMGATE_FAULT says
+RECORDING = os.path.join(TESTS, "streamgate_recording")  # logs test.packet for each packet it sends
 
 
 def put(source, path):
-    """Replaces a program file as package managers do: never written while it runs."""
+    """Replaces a program file by a rename, as package managers do."""
     shutil.copy(source, path + ".new")
     os.replace(path + ".new", path)
 
@@ -31,19 +32,19 @@ def read(path):
 
 
 def patched(path, offset, data):
-    """A program with other bytes at one place of its ELF header."""
+    """The bytes of a program with `data` at `offset`."""
     program = bytearray(read(path))
     program[offset : offset + len(data)] = data
     return bytes(program)
 
 
 def with_another_scoreboard():
-    """The next version, with a counter that the running one does not have, and without another."""
+    """The next version with one counter added and one removed."""
     return read(NEXT).replace(b"resumes_done\0", b"resumes_gone\0")
 
 
 def broken_programs():
-    """Yields a name, the bytes, and what the refusal has to say (a regular expression)."""
+    """Yields a name, the bytes, and a regular expression for the reason of the refusal."""
     yield "text", b"not a program\n", "is not a program"
     yield "script", b"#!/bin/sh\nexit 0\n", "is not a program"
     yield "empty", b"", "is not a program"
@@ -55,7 +56,7 @@ def broken_programs():
         patched(BINARY, e_machine, struct.pack("<H", other)),
         "cannot be executed: Exec format error",
     )
-    # Not ours, in which a sanitizer would have a word to say.
+    # /bin/true, because a sanitizer in our own program would write a report.
     yield "crashing at once", patched("/bin/true", e_entry, bytes(8)), r"ended with signal \w+"
     yield (
         "without its library",

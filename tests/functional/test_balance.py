@@ -1,4 +1,4 @@
-"""How new connections are shared among the workers."""
+"""New connections are shared by the workers."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ def sockets_of(pid):
         try:
             count += os.readlink(os.path.join(folder, name)).startswith("socket:")
         except OSError:
-            pass  # closed meanwhile
+            pass  # closed since listdir()
     return count
 
 
@@ -31,7 +31,7 @@ class Balance(ProxyTest):
         return proxy, proxy.workers()
 
     def burst(self, proxy, count):
-        """Opens so many connections at once, then asks something on each."""
+        """Opens `count` connections, then sends a request on each."""
         clients = []
         for _ in range(count):
             client = socket.create_connection((proxy.host, proxy.port), 10)
@@ -43,7 +43,7 @@ class Balance(ProxyTest):
             self.assertTrue(client.recv(4096).startswith(b"HTTP/1.1 200 "))
         return clients
 
-    def test_a_burst_of_connections_is_shared(self):
+    def test_a_burst_of_connections_is_shared_by_two_workers(self):
         proxy, workers = self.two_workers()
         idle = [sockets_of(pid) for pid in workers]
         larger_shares = []
@@ -57,12 +57,12 @@ class Balance(ProxyTest):
             wait_until(lambda: [sockets_of(pid) for pid in workers] == idle)
         self.assertLessEqual(statistics.median(larger_shares), 0.6 * BURST, larger_shares)
 
-    def test_a_worker_whose_peer_hangs_takes_everything(self):
+    def test_a_worker_takes_every_connection_while_the_other_hangs(self):
         proxy, workers = self.two_workers()
         os.kill(workers[0], signal.SIGSTOP)
         self.addCleanup(os.kill, workers[0], signal.SIGCONT)
         started = time.monotonic()
-        # The first ones wake the worker that hangs too, but only the other accepts.
+        # The hanging worker is woken too, but only the other one accepts.
         self.burst(proxy, BURST)
         self.assertLess(time.monotonic() - started, 5)
 

@@ -1,4 +1,4 @@
-"""Workers that are killed, crash or hang under load: what is lost is theirs, and only that."""
+"""A worker that is killed, crashes or freezes under load loses its own streams and no others."""
 
 import os
 import signal
@@ -6,17 +6,17 @@ import threading
 import time
 from datetime import datetime
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import ProxyTest, main, wait_until
 from http_client import BadAnswer
 from upstream import Answer, ok
 
-STREAMS = 16  # more than one worker takes before it waits for the other
+STREAMS = 16  # more than one worker accepts before it pauses for the other
 PIECE = b"\x47" * 188
 PIECES = 300
 
 
 class Viewers:
-    """Streams that are under way, and clients that ask for something short without end."""
+    """Clients with long streams, and clients that repeat a short request until stop()."""
 
     def __init__(self, proxy, stream_url, short_url):
         self.proxy, self.stream_url, self.short_url = proxy, stream_url, short_url
@@ -59,8 +59,8 @@ def log_time(entry):
 
 
 class UnderLoad(ProxyTest):
-    def watch_it_lose(self, number, has_taken_effect):
-        """Sends the signal to one of two workers; judges who loses what, and when it is replaced."""
+    def check_the_loss(self, number, has_taken_effect):
+        """Sends the signal to one of two workers; checks the loss and the replacement."""
         up = self.upstream(
             {
                 "/stream.ts": Answer(
@@ -74,7 +74,7 @@ class UnderLoad(ProxyTest):
         self.addCleanup(self.go_on.set)
         proxy = self.own_proxy(
             {"workers": 2, "watchdog_timeout": "2s", "log": {"level": "debug"}},
-            # A sanitizer would write a report of a signal that this test has sent.
+            # Without this, a sanitizer reports the SIGSEGV that the test sends.
             environment={"ASAN_OPTIONS": "handle_segv=0"},
         )
         before = wait_until(lambda: len(proxy.workers()) == 2 and proxy.workers())
@@ -89,13 +89,13 @@ class UnderLoad(ProxyTest):
         wait_until(lambda: viewers.served > served + 50, what="the load to go on")
         self.go_on.set()
         viewers.stop()
-        # Of the streams, exactly those of that worker; it had short ones under way, too.
+        # Only streams of that worker are cut. It also lost short requests under way.
         cut = viewers.streams.count(False)
         self.assertEqual(len(viewers.streams), STREAMS)
         self.assertGreater(cut, 0)
         self.assertLess(cut, STREAMS)
         self.assertLessEqual(cut, int(died["exchanges_lost"]))
-        # Whoever asked after that was served; before, at most one for each client.
+        # Requests begun after the death are served. Before it, each client loses at most one.
         self.assertEqual([begun for begun in viewers.failed_at if begun > since], [])
         self.assertLessEqual(len(viewers.failed_at), 4)
         self.assertIn(before[1], proxy.workers())
@@ -106,23 +106,23 @@ class UnderLoad(ProxyTest):
         ]
         gap = log_time(replaced[0]) - log_time(died)
         print(f"{cut} of {STREAMS} streams cut, {1000 * gap:.0f} ms from death to fork", end=" ")
-        # 100 ms is the promise; a sanitizer's fork on a busy machine may take a little more.
+        # The goal is 100 ms. The limit leaves room for a fork under a sanitizer on a busy machine.
         self.assertLess(gap, 0.5)
 
     def pieces(self):
         for i in range(PIECES):
             if i == PIECES - 1:
-                self.go_on.wait(30)  # each stream outlives the death
+                self.go_on.wait(30)  # no stream ends before the death
             yield PIECE
 
-    def test_kill(self):
-        self.watch_it_lose(signal.SIGKILL, lambda pid: not os.path.exists(f"/proc/{pid}"))
+    def test_a_killed_worker_costs_only_its_own_streams(self):
+        self.check_the_loss(signal.SIGKILL, lambda pid: not os.path.exists(f"/proc/{pid}"))
 
-    def test_segmentation_fault(self):
-        self.watch_it_lose(signal.SIGSEGV, lambda pid: not os.path.exists(f"/proc/{pid}"))
+    def test_a_crashed_worker_costs_only_its_own_streams(self):
+        self.check_the_loss(signal.SIGSEGV, lambda pid: not os.path.exists(f"/proc/{pid}"))
 
-    def test_freeze(self):
-        self.watch_it_lose(
+    def test_a_frozen_worker_costs_only_its_own_streams(self):
+        self.check_the_loss(
             signal.SIGSTOP, lambda pid: not os.path.exists(f"/proc/{pid}") or is_stopped(pid)
         )
 

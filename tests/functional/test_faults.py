@@ -1,4 +1,4 @@
-"""Workers that are broken from the start: the master must not spend the machine on them."""
+"""Workers that fail at their start: the master limits the CPU time spent on retries."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from programs import FAULTY
 
 
 def cpu_seconds(pid):
-    """Of a process and of all its children that are gone."""
+    """CPU time of a process and of all its children that have ended."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
@@ -36,37 +36,37 @@ class BrokenWorkers(ProxyTest):
         with open(self.fault, "w", encoding="ascii") as file:
             file.write(name)
 
-    def test_workers_that_die_at_start_in_every_place_are_no_fork_bomb(self):
-        places = 4
-        proxy = self.start("crash", places)
+    def test_workers_that_die_at_start_are_retried_ever_more_slowly(self):
+        slots = 4
+        proxy = self.start("crash", slots)
         waits = lambda: [e for e in proxy.events_named("worker.died") if e["replaced"] != "at once"]
-        wait_until(lambda: len(waits()) >= places, 20)
+        wait_until(lambda: len(waits()) >= slots, 20)
         begun, before = time.monotonic(), cpu_seconds(proxy.process.pid)
         died = len(proxy.events_named("worker.died"))
-        # 1, 2 and 4 s after its first deaths each place tries again.
+        # Each slot retries 1, 2 and 4 s after its first deaths.
         proxy.wait_for_event("worker.died", 20, replaced="in 8s")
         elapsed = time.monotonic() - begun
         share = (cpu_seconds(proxy.process.pid) - before) / elapsed
         print(f"{100 * share:.1f} % of a core over {elapsed:.0f} s", end=" ")
         self.assertLess(share, 0.05)
         attempts = len(proxy.events_named("worker.died"))
-        self.assertLessEqual(attempts - died, 3 * places)
-        self.assertLessEqual(attempts, 8 * places)
+        self.assertLessEqual(attempts - died, 3 * slots)
+        self.assertLessEqual(attempts, 8 * slots)
         lines = [e for e in proxy.events() if e.get("event", "").startswith("worker.")]
         self.assertEqual({e["event"] for e in lines}, {"worker.died"}, "one line per attempt")
         self.assertEqual({e["status"] for e in proxy.events_named("worker.died")}, {"99"})
         self.assertIsNone(proxy.process.poll())
         self.assertEqual(proxy.stop(), 0)
 
-    def test_workers_that_cannot_start_end_the_start(self):
+    def test_a_start_whose_workers_cannot_start_fails(self):
         proxy = self.start("cannot_start", 4)
         self.assertEqual(proxy.process.wait(20), 1)
         self.assertLessEqual(len(proxy.events_named("worker.died")), 4)
         self.assertEqual(len(proxy.events_named("master.start_failed")), 1)
 
-    def test_a_generation_that_cannot_start_leaves_the_old_one_alone(self):
+    def test_a_generation_that_cannot_start_does_not_replace_the_old_one(self):
         proxy = self.start("freeze", 2, watchdog_timeout="60s")
-        self.addCleanup(proxy.stop, signal.SIGINT)  # those who freeze hear nothing else
+        self.addCleanup(proxy.stop, signal.SIGINT)  # frozen workers do not react to SIGTERM
         proxy.wait_for_event("master.ready")
         workers = proxy.workers()
         for count, (fault, reason) in enumerate(
@@ -91,9 +91,9 @@ class BrokenWorkers(ProxyTest):
                 failed = proxy.events_named("reload.failed")[-1]
                 self.assertIn(reason, failed["reason"])
                 self.assertEqual(failed["serving_generation"], "1")
-                wait_until(lambda: proxy.workers() == workers, what="the new ones to leave")
+                wait_until(lambda: proxy.workers() == workers, what="the new workers to exit")
 
-    def test_a_worker_that_freezes_is_ended_so_that_a_core_tells_where(self):
+    def test_a_frozen_worker_is_ended_with_sigabrt(self):
         proxy = self.start("freeze", 1, watchdog_timeout="2s")
         died = proxy.wait_for_event("worker.died", 20)
         self.assertEqual(died["signal"], "ABRT")
@@ -101,7 +101,7 @@ class BrokenWorkers(ProxyTest):
         self.assertEqual(stuck["worker"], died["worker"])
         wait_until(
             lambda: proxy.workers() and str(proxy.workers()[0]) != died["worker"],
-            what="its successor",
+            what="the replacement",
         )
 
 

@@ -1,4 +1,4 @@
-"""What may not be fetched is refused before a single packet goes there."""
+"""Forbidden and malformed targets are refused without a connection."""
 
 from harness import ProxyTest, main, stream_path
 from upstream import ok, redirect
@@ -7,7 +7,7 @@ from upstream import ok, redirect
 class Defaults(ProxyTest):
     settings = {"security": {"allow_private": False}}
 
-    def test_loopback_is_forbidden_and_hears_nothing(self):
+    def test_loopback_is_forbidden_and_gets_no_connection(self):
         up = self.upstream(ok(b"secret"))
         six = self.upstream(ok(b"secret"), host="::1")
         for url in (
@@ -61,7 +61,7 @@ class Defaults(ProxyTest):
             with self.subTest(host):
                 self.assert_error(self.proxy().stream(f"http://{host}:9/"), 403, "target_forbidden")
 
-    def test_numbers_that_pretend_to_be_names_are_a_bad_url(self):
+    def test_other_spellings_of_ipv4_addresses_are_a_bad_url(self):
         up = self.upstream(ok(b"secret"))
         for host in (
             "127.1",
@@ -120,7 +120,7 @@ class Defaults(ProxyTest):
 
 
 class Opened(ProxyTest):
-    def test_a_single_address_and_port_opens_that_and_no_more(self):
+    def test_allow_private_with_a_port_allows_that_port_only(self):
         up = self.upstream(ok(b"open"))
         other = self.upstream(ok(b"secret"))
         proxy = self.own_proxy({"security": {"allow_private": [f"127.0.0.1:{up.port}"]}})
@@ -131,7 +131,7 @@ class Opened(ProxyTest):
         self.assert_error(proxy.stream(up.url()), 403, "target_forbidden")
         self.assertEqual(other.connections, 0)
 
-    def test_deny_wins_over_everything(self):
+    def test_deny_wins_over_allow_private(self):
         up = self.upstream(ok(b"open"))
         proxy = self.own_proxy({"security": {"allow_private": True, "deny": ["127.0.0.1"]}})
         self.assert_error(proxy.stream(up.url()), 403, "target_forbidden")
@@ -155,7 +155,7 @@ class Ourselves(ProxyTest):
         ):
             self.assert_error(proxy.stream(url), 508, "loop")
 
-    def test_also_behind_a_wildcard_listener_and_a_redirect(self):
+    def test_our_address_is_a_loop_behind_a_wildcard_listener_and_a_redirect(self):
         proxy = self.own_proxy({"listen": "0.0.0.0:0"})
         proxy.host = "127.0.0.1"
         up = self.upstream(redirect(f"http://127.0.0.1:{proxy.port}/health"))

@@ -1,4 +1,4 @@
-"""Listeners with a certificate: everything that works in the clear, and the ends that only TLS has."""
+"""TLS listeners: requests, handshakes, close_notify, and the certificate files."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import unittest
 import warnings
 
 from certificates import Authority
@@ -43,7 +44,7 @@ class TlsTest(ProxyTest):
         return self.own_proxy({**self.listen(), **(settings or {})}, tls=self.trusting, **options)
 
     def copy(self, name, *sources):
-        """A file of the test's own with the text of others."""
+        """A new file with the contents of `sources`."""
         path = os.path.join(self.folder, name)
         with open(path, "wb") as out:
             for source in sources:
@@ -53,7 +54,7 @@ class TlsTest(ProxyTest):
 
 
 class Serving(TlsTest):
-    def test_bodies_of_every_framing(self):
+    def test_bodies_of_every_framing_are_relayed(self):
         up = self.upstream(
             {
                 "/length": ok(LARGE),
@@ -78,7 +79,7 @@ class Serving(TlsTest):
             (response.body, response.complete, response.ended_by), (b"body", True, "fin")
         )
 
-    def test_ranges(self):
+    def test_a_range_is_forwarded(self):
         def answer(request):
             self.assertEqual(request["Range"], "bytes=2-4")
             return Answer(
@@ -90,14 +91,14 @@ class Serving(TlsTest):
         response = self.tls_proxy().stream(up.url("/a.ts"), {"Range": "bytes=2-4"})
         self.assertEqual((response.status, response.body), (206, b"234"))
 
-    def test_children_of_a_playlist_are_asked_for_by_https(self):
+    def test_children_of_a_playlist_have_https_urls(self):
         up = self.upstream(playlist("#EXTM3U\n#EXTINF:4,\nsegment.ts\n"))
         proxy = self.tls_proxy()
         self.assertIn(f"\n{proxy.origin}/stream?url=", proxy.stream(up.url("/a.m3u8")).text)
         response = proxy.stream(up.url("/a.m3u8"), {"X-Forwarded-Proto": "http"})
         self.assertIn(f"\nhttp://{proxy.host}:{proxy.port}/stream?url=", response.text)
 
-    def test_keep_alive_and_pipelining(self):
+    def test_kept_connections_and_pipelined_requests_are_served(self):
         up = self.upstream(lambda request: ok(request.path.encode()))
         with self.tls_proxy().connect() as client:
             for i in range(3):
@@ -110,7 +111,7 @@ class Serving(TlsTest):
             for i in range(5):
                 self.assertEqual(client.read_response().body, f"/{i}".encode())
 
-    def test_one_byte_at_a_time(self):
+    def test_a_request_may_arrive_byte_by_byte(self):
         up = self.upstream(ok(b"body"))
         with self.tls_proxy().connect() as client:
             client.send_bytewise(
@@ -118,13 +119,13 @@ class Serving(TlsTest):
             )
             self.assertEqual(client.read_response().body, b"body")
 
-    def test_a_malformed_request_is_answered_and_ended_in_order(self):
+    def test_a_refused_request_is_answered_and_the_connection_ends_with_close_notify(self):
         with self.tls_proxy().connect() as client:
             client.send(b"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
             self.assertEqual(client.read_response().status, 405)
             self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
 
-    def test_both_kinds_of_listeners_side_by_side(self):
+    def test_a_plain_and_a_tls_listener_serve_together(self):
         listen = [self.listen()["listen"], "127.0.0.1:0"]
         proxy = self.own_proxy({"listen": listen}, tls=self.trusting)
         self.assertEqual(proxy.ask("/health").status, 200)
@@ -134,7 +135,7 @@ class Serving(TlsTest):
 
 
 class Handshakes(TlsTest):
-    def test_versions_and_protocols(self):
+    def test_tls_1_2_and_1_3_with_http_1_1_are_accepted_and_others_refused(self):
         proxy = self.tls_proxy()
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             context = self.authority.client_context()
@@ -182,7 +183,7 @@ class Handshakes(TlsTest):
                 self.assertEqual(client.read_to_end(), b"")
         self.assertLess(time.monotonic() - started, 5)
 
-    def test_a_client_that_shakes_hands_and_says_nothing_is_let_go_in_order(self):
+    def test_a_client_silent_after_the_handshake_gets_close_notify(self):
         proxy = self.tls_proxy({"client": {"header_timeout": "300ms"}})
         with proxy.connect() as client:
             self.assertEqual((client.read_to_end(), client.end), (b"", "fin"))
@@ -195,7 +196,7 @@ class Handshakes(TlsTest):
             self.assertEqual(client.read_to_end(), b"")
         self.assertEqual(proxy.ask("/health").status, 200)
 
-    def test_a_certificate_that_the_socket_does_not_take_at_once(self):
+    def test_a_handshake_larger_than_the_socket_buffer_completes(self):
         names = [f"name-{i}.of-a-rather-long-domain.test" for i in range(1500)]
         proxy = self.own_proxy(
             self.listen(*self.authority.issue_files("IP:127.0.0.1", *names)), tls=self.trusting
@@ -204,20 +205,22 @@ class Handshakes(TlsTest):
             client.request("/health")
             self.assertEqual(client.read_response().status, 200)
 
-    def test_noise_harms_nobody(self):
+    def test_bytes_that_are_not_tls_do_not_harm_the_worker(self):
         proxy = self.tls_proxy()
+        workers = wait_until(proxy.workers)
         for noise in (b"\0" * 100, b"\xff" * 5000, b"\x16\x03\x03\xff\xff" + b"a" * 70_000):
             with proxy.connect(tls=None) as client:
                 try:
                     client.send(noise)
                     client.read_to_end()
                 except (BrokenPipeError, ConnectionResetError):
-                    pass
+                    pass  # the proxy closed first
         self.assertEqual(proxy.ask("/health").status, 200)
+        self.assertEqual(proxy.workers(), workers)
 
 
 class Ends(TlsTest):
-    def test_a_body_that_was_cut_does_not_end_in_order(self):
+    def test_a_cut_body_ends_without_close_notify(self):
         for answer in (
             Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "close"),
             Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "close"),
@@ -227,7 +230,7 @@ class Ends(TlsTest):
             self.assertFalse(response is not None and response.complete)
             self.assertNotEqual(response.ended_by if response else "reset", "fin")
 
-    def test_a_client_that_stops_reading_is_cut_and_one_that_goes_on_gets_all(self):
+    def test_a_stalled_client_is_cut_and_a_slow_one_gets_the_whole_body(self):
         up = self.upstream(ok(LARGE * 4))
         proxy = self.tls_proxy({"client": {"write_stall_timeout": "1s"}})
         with proxy.connect(receive_buffer=4096) as client:
@@ -236,7 +239,7 @@ class Ends(TlsTest):
         proxy.mark()
         with proxy.connect(receive_buffer=4096) as client:
             client.request(stream_path(up.url("/a.ts")))
-            time.sleep(0.5)  # so that the relay comes to a stop
+            time.sleep(0.5)  # the relay fills every buffer and pauses
             self.assertEqual(client.read_response().body, LARGE * 4)
 
     def test_a_client_that_leaves_ends_its_exchange(self):
@@ -250,7 +253,7 @@ class Ends(TlsTest):
             getattr(client, leave)()
             self.assertEqual(proxy.wait_for_access()["reason"], "client_gone")
 
-    def test_a_stop_ends_idle_connections_in_order(self):
+    def test_a_stop_ends_idle_connections_with_close_notify(self):
         proxy = self.tls_proxy()
         with proxy.connect() as client:
             client.request("/health")
@@ -270,7 +273,7 @@ class Files(TlsTest):
         return done.returncode, done.stdout + done.stderr
 
     def faults(self):
-        """Settings that cannot work, with the words that must tell why."""
+        """Wrong settings, each with the file and the words that the error must have."""
         _, other_key = self.authority.issue_files("other.test")
         garbage = os.path.join(self.folder, "garbage.pem")
         with open(garbage, "w", encoding="ascii") as file:
@@ -324,7 +327,7 @@ class Files(TlsTest):
         )
         self.assertEqual(done.stdout.count("BEGIN CERTIFICATE"), 2)
 
-    def test_a_reload_takes_over_new_files_while_an_old_stream_goes_on(self):
+    def test_a_reload_loads_new_certificates_while_a_stream_goes_on(self):
         certificate, key = self.copy("live.pem", self.certificate), self.copy("live.key", self.key)
         renewed = threading.Event()
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf"
@@ -349,7 +352,7 @@ class Files(TlsTest):
             renewed.set()
             self.assertEqual(old.read_response().body, b"halfrest")
 
-    def test_a_reload_with_wrong_files_is_refused_and_the_old_ones_serve_on(self):
+    def test_a_reload_with_wrong_files_fails_and_the_old_ones_stay(self):
         proxy = self.tls_proxy()
         for tls, file, words in self.faults():
             seen = len(proxy.events_named("reload.failed"))
@@ -363,7 +366,7 @@ class Files(TlsTest):
             secret = file.read().split("\n")[1]
         self.assertNotIn(secret, proxy.log())
 
-    def test_a_start_with_a_wrong_key_says_so_and_fails(self):
+    def test_a_start_with_a_wrong_key_fails_and_names_the_key(self):
         path = os.path.join(self.folder, "start.yaml")
         _, other_key = self.authority.issue_files("another.test")
         with open(path, "w", encoding="utf-8") as file:
@@ -374,9 +377,8 @@ class Files(TlsTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(other_key + ": is not the key of", done.stderr)
 
-    def test_a_key_that_only_root_may_read_serves_workers_of_another_user(self):
-        if os.geteuid() != 0:
-            return  # nobody to change from
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_a_key_readable_by_root_only_works_with_workers_of_another_user(self):
         key = self.copy("root.key", self.key)
         os.chmod(key, 0o600)
         proxy = self.own_proxy(
@@ -389,7 +391,7 @@ class Files(TlsTest):
         proxy.wait_for_event("reload.done")
         self.assertEqual(proxy.ask("/health").status, 200)
 
-    def test_print_config_has_the_paths_and_nothing_of_the_files(self):
+    def test_print_config_prints_the_paths_and_not_the_files(self):
         path = os.path.join(self.folder, "print.yaml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(yaml(self.listen()))
@@ -406,7 +408,7 @@ class Files(TlsTest):
 
 
 class LargeAnswers(TlsTest):
-    def test_pieces_of_every_size_arrive_in_order(self):
+    def test_chunks_of_any_size_arrive_in_order(self):
         sizes = (1999, 2000, 16383, 16384, 16385, 40_000, 100_000)
         body = LARGE[:500_000]
         up = self.upstream({f"/{size}": chunked(body, size=size) for size in sizes})

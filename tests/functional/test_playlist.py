@@ -1,4 +1,4 @@
-"""Playlists over the wire: recognised, rewritten to come back through us, framed anew."""
+"""Playlists are detected, rewritten to point at the proxy, and framed anew."""
 
 import zlib
 from urllib.parse import parse_qs, quote, urlsplit
@@ -16,13 +16,13 @@ MEDIA = (
 
 
 def rewritten(origin, base):
-    """MEDIA as it must come out."""
+    """The text that the client must get for MEDIA."""
 
     def child(url, extra=""):
         return f"{origin}/stream?url={quote(url, safe='')}{extra}".encode()
 
-    # Players judge by the end of a URL: one that ends in the upstream's query is given one more
-    # parameter that ends in its extension.
+    # Some players look for a media extension at the end of a URL. If the upstream's query is at the
+    # end, sg_ext follows it.
     return (
         MEDIA.replace(b'"key.bin?k=1"', b'"' + child(base + "/p/key.bin?k=1") + b'"')
         .replace(b'"/init.mp4"', b'"' + child(base + "/init.mp4") + b'"')
@@ -55,16 +55,16 @@ class Rewriting(ProxyTest):
         "Accept-Ranges": "bytes",
     }
 
-    def test_every_uri_points_back_and_nothing_else_changes(self):
+    def test_every_uri_is_rewritten_and_nothing_else_changes(self):
         self.assert_rewritten(playlist(MEDIA, self.VALIDATORS))
 
-    def test_chunked_and_close_delimited_and_in_single_bytes(self):
+    def test_playlists_of_every_framing_are_rewritten(self):
         self.assert_rewritten(chunked(MEDIA, content_type="application/x-mpegurl"))
         self.assert_rewritten(b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpegurl\r\n\r\n" + MEDIA)
         self.assert_rewritten(playlist(MEDIA).bytewise())
         self.assert_rewritten(chunked(MEDIA, size=1).bytewise())
 
-    def test_bodies_that_are_compressed_although_identity_was_asked(self):
+    def test_gzip_and_deflate_playlists_are_rewritten(self):
         packer = zlib.compressobj(wbits=-15)
         raw_deflate = packer.compress(MEDIA) + packer.flush()
         for coding, body in (
@@ -84,18 +84,18 @@ class Rewriting(ProxyTest):
         up = self.upstream(playlist(b"\x1b?", {"Content-Encoding": "br"}))
         self.assert_error(self.proxy().stream(up.url("/p/i.m3u8")), 502, "unsupported_coding")
 
-    def test_broken_gzip_is_never_a_complete_answer(self):
+    def test_truncated_gzip_is_never_a_complete_answer(self):
         up = self.upstream(playlist(gzip(MEDIA * 50)[:-20], {"Content-Encoding": "gzip"}))
         response = self.proxy().stream(up.url("/p/i.m3u8"))
         self.assertTrue(
             response is None or response.status == 502 or not response.complete, response
         )
 
-    def test_recognised_by_its_first_bytes_whatever_type_and_name_say(self):
+    def test_the_first_bytes_win_over_type_and_name(self):
         for content_type in ("text/plain", "text/html", "video/mp2t", "application/octet-stream"):
             self.assert_rewritten(playlist(MEDIA, content_type=content_type), path="/p/x?y=z")
 
-    def test_a_name_that_lies_passes_through_untouched(self):
+    def test_media_named_m3u8_passes_through_unchanged(self):
         body = b"G@\x00" * 5000 + b"\nhttp://x/\n"
         up = self.upstream(ok(body, {"ETag": '"e"'}, "video/mp2t"))
         response = self.proxy().stream(up.url("/p/i.m3u8"))
@@ -104,7 +104,7 @@ class Rewriting(ProxyTest):
         )
         self.assertEqual(response["Content-Length"], str(len(body)))
 
-    def test_an_error_page_with_a_playlist_s_type_is_not_rewritten(self):
+    def test_an_error_page_with_a_playlist_type_is_not_rewritten(self):
         up = self.upstream(
             status(404, {"Content-Type": "application/vnd.apple.mpegurl"}, b"<html>\nnope\n")
         )
@@ -115,7 +115,7 @@ class Rewriting(ProxyTest):
             response = self.proxy().stream(self.upstream(answer).url("/p/i.m3u8"))
             self.assertEqual((response.status, response.body, response.complete), (200, b"", True))
 
-    def test_a_large_playlist_arrives_whole_in_bounded_memory(self):
+    def test_a_playlist_of_60000_segments_arrives_whole(self):
         text = b"#EXTM3U\n" + b"".join(
             b"#EXTINF:4,\nseg-%07d.ts?token=abcdefgh\n" % i for i in range(60_000)
         )
@@ -138,7 +138,7 @@ class RangesOfPlaylists(ProxyTest):
             body,
         )
 
-    def test_a_206_that_holds_everything_becomes_a_200(self):
+    def test_a_206_with_the_whole_playlist_becomes_a_200(self):
         size = len(MEDIA)
         up = self.upstream(self.partial(0, size - 1, size, MEDIA, "text/plain"))
         proxy = self.proxy()
@@ -147,7 +147,7 @@ class RangesOfPlaylists(ProxyTest):
         self.assertEqual(response.body, rewritten(proxy.origin, up.origin))
         self.assertEqual(len(up.requests), 1)
 
-    def test_an_upstream_that_knows_only_206_is_asked_twice_and_no_more(self):
+    def test_an_upstream_that_always_sends_206_is_asked_at_most_twice(self):
         part = {"Content-Type": "application/vnd.apple.mpegurl", "Content-Range": "bytes 0-22/*"}
         up = self.upstream(status(206, part, b"#EXTM3U\n#EXTINF:4,\na.ts\n"))
         for headers in ({"Range": "bytes=0-"}, {}):
@@ -159,7 +159,7 @@ class RangesOfPlaylists(ProxyTest):
             asked = [request["Range"] for request in up.requests[before:]]
             self.assertEqual(asked, ["bytes=0-", None] if headers else [None])
 
-    def test_a_206_that_does_not_is_fetched_again_without_range(self):
+    def test_a_206_with_a_part_of_the_playlist_is_fetched_again_without_range(self):
         size = len(MEDIA)
         up = self.upstream(
             lambda r: self.partial(0, 99, size, MEDIA[:100]) if r["Range"] else playlist(MEDIA)
@@ -174,7 +174,7 @@ class RangesOfPlaylists(ProxyTest):
 
 
 class HeadOfPlaylist(ProxyTest):
-    def test_it_has_no_length_because_the_length_is_not_known(self):
+    def test_a_head_of_a_playlist_has_no_content_length(self):
         up = self.upstream(
             Answer(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/x-mpegurl\r\nContent-Length: 99\r\n"
@@ -197,11 +197,11 @@ class WhereChildrenPoint(ProxyTest):
         self.assertEqual(response.status, 200, response)
         return response.text.split("\n")[2], quote(up.url("/p/seg.ts"), safe="")
 
-    def test_at_the_host_that_was_asked(self):
+    def test_children_point_at_the_host_of_the_request(self):
         child, url = self.child_of(self.proxy(), {"Host": "tv.example:8081"})
         self.assertEqual(child, f"http://tv.example:8081/stream?url={url}")
 
-    def test_at_what_a_trusted_proxy_forwards(self):
+    def test_children_point_at_the_origin_that_a_trusted_proxy_forwards(self):
         child, url = self.child_of(
             self.proxy(),
             {
@@ -212,30 +212,29 @@ class WhereChildrenPoint(ProxyTest):
         )
         self.assertEqual(child, f"https://tv.example/proxy/stream?url={url}")
 
-    def test_forwarded_fields_of_a_stranger_are_ignored(self):
+    def test_forwarded_fields_of_an_untrusted_client_are_ignored(self):
         proxy = self.proxy(trusted_proxies=["192.0.2.0/24"])
         child, url = self.child_of(
             proxy, {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
         )
         self.assertEqual(child, f"{proxy.origin}/stream?url={url}")
 
-    def test_forwarded_values_that_are_not_a_host_are_ignored(self):
-        for value in ("a/b", "a b", 'a"b', "a@b", "a,b\\"):
-            child, _ = self.child_of(
-                self.proxy(), {"X-Forwarded-Host": value, "X-Forwarded-Proto": "javascript"}
-            )
-            self.assertTrue(
-                child.startswith(self.proxy().origin + "/stream?url=") or value.startswith("a,"),
-                child,
-            )
+    def test_malformed_forwarded_values_are_ignored(self):
+        proxy = self.proxy()
+        for value in ("a/b", "a b", 'a"b', "a@b", "b\\,a"):
+            with self.subTest(value):
+                child, url = self.child_of(
+                    proxy, {"X-Forwarded-Host": value, "X-Forwarded-Proto": "javascript"}
+                )
+                self.assertEqual(child, f"{proxy.origin}/stream?url={url}")
 
-    def test_at_public_url(self):
+    def test_children_point_at_public_url(self):
         child, url = self.child_of(
             self.proxy(public_url="https://tv.example/sub"), {"X-Forwarded-Host": "other"}
         )
         self.assertEqual(child, f"https://tv.example/sub/stream?url={url}")
 
-    def test_relative_style_writes_paths(self):
+    def test_url_style_relative_writes_paths(self):
         proxy = self.proxy(hls={"url_style": "relative"})
         child, url = self.child_of(proxy, route="/api/proxy/stream")
         self.assertEqual(child, f"/api/proxy/stream?url={url}")
@@ -247,7 +246,7 @@ class WhereChildrenPoint(ProxyTest):
             line = client.read_response().text.split("\n")[2]
         self.assertEqual(line, f"/stream?url={quote(up.url('/p/seg.ts'), safe='')}")
 
-    def test_named_children_carry_their_file_s_name(self):
+    def test_child_urls_named_puts_the_file_name_into_the_path(self):
         proxy = self.proxy(hls={"child_urls": "named"})
         child, url = self.child_of(proxy)
         self.assertEqual(urlsplit(child).path, "/stream/seg.ts")
@@ -276,7 +275,7 @@ class WhereChildrenPoint(ProxyTest):
         self.assertNotIn("h_Authorization", query)
         self.assertNotIn("h_Cookie", query)
 
-    def test_the_same_playlist_twice_is_the_same_bytes(self):
+    def test_rewriting_is_deterministic(self):
         up = self.upstream(playlist(MEDIA))
         proxy = self.proxy()
         self.assertEqual(

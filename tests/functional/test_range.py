@@ -1,4 +1,4 @@
-"""Seeking: Range, If-Range and conditional fields go up; 206, 304 and 416 come back as they are."""
+"""Range and conditional fields are forwarded; 206, 304 and 416 come back unchanged."""
 
 from harness import ProxyTest, main, stream_path
 from upstream import Answer, ok, status
@@ -7,7 +7,7 @@ BODY = bytes(range(256)) * 40
 
 
 def ranges(request):
-    """An upstream that understands one byte range."""
+    """An upstream that supports a single byte range."""
     wanted = request["Range"]
     if not wanted:
         return ok(BODY, {"Accept-Ranges": "bytes", "ETag": '"v1"'})
@@ -64,7 +64,7 @@ class Ranges(ProxyTest):
         response = self.proxy().stream(up.url("/a.mp4"), {"Range": "bytes=5-"})
         self.assertEqual((response.status, response.body), (200, BODY))
 
-    def test_head_with_a_range(self):
+    def test_a_head_request_with_a_range_is_forwarded(self):
         up = self.upstream(
             Answer(b"HTTP/1.1 206 P\r\nContent-Range: bytes 0-9/99\r\nContent-Length: 10\r\n\r\n")
         )
@@ -104,7 +104,7 @@ class Conditionals(ProxyTest):
                 (response.status, response["ETag"], response["Cache-Control"]),
                 (304, '"v1"', "max-age=9"),
             )
-            client.request("/health")  # the connection goes on: nothing was mistaken for a body
+            client.request("/health")  # the connection is in sync: the 304 had no body
             self.assertEqual(client.read_response().status, 200)
 
 

@@ -1,4 +1,4 @@
-"""Redirects: followed, bounded, each hop judged like the first, and the last one is the base."""
+"""Redirects are followed up to a limit; the guard checks each hop; the last URL is the base."""
 
 from urllib.parse import quote
 
@@ -7,7 +7,7 @@ from upstream import ok, playlist, redirect, status
 
 
 class Following(ProxyTest):
-    def test_every_kind_is_followed(self):
+    def test_every_redirect_status_is_followed(self):
         for code in (301, 302, 303, 307, 308):
             up = self.upstream({"/a": redirect("/b?x=1", code), "/b": ok(b"there")})
             self.assertEqual(self.proxy().stream(up.url("/a")).body, b"there", code)
@@ -30,7 +30,7 @@ class Following(ProxyTest):
             }
             self.assertEqual(self.proxy().stream(up.url("/d/a?q=/x/")).body, b"there", location)
 
-    def test_head_stays_head(self):
+    def test_a_redirected_head_request_stays_head(self):
         up = self.upstream({"/a": redirect("/b", 303), "/b": ok(b"")})
         self.assertEqual(self.proxy().stream(up.url("/a"), method="HEAD").status, 200)
         self.assertEqual([request.method for request in up.requests], ["HEAD", "HEAD"])
@@ -85,14 +85,14 @@ class CrossOrigin(ProxyTest):
             [request[n] for n in ("Authorization", "Cookie", "X-Kept")], [None, None, "k"]
         )
 
-    def test_they_follow_on_the_same_origin(self):
+    def test_authorization_and_cookie_follow_on_the_same_origin(self):
         up = self.upstream({"/a": redirect("/b"), "/b": ok(b"x")})
         self.proxy().stream(up.url("/a"), **self.secrets)
         self.assertEqual(
             (up.requests[1]["Authorization"], up.requests[1]["Cookie"]), ("Bearer t", "s=1")
         )
 
-    def test_they_do_not_come_back_when_a_third_hop_returns_home(self):
+    def test_authorization_and_cookie_do_not_return_on_a_later_hop(self):
         up = self.upstream(None)
         other = self.upstream(redirect(up.url("/c")))
         up.script = {"/a": redirect(other.url("/b")), "/c": ok(b"x")}
@@ -110,7 +110,7 @@ class CrossOrigin(ProxyTest):
 
 
 class Refused(ProxyTest):
-    def test_to_a_private_address_that_is_not_open(self):
+    def test_a_redirect_to_a_private_address_is_forbidden(self):
         up = self.upstream(None)
         victim = self.upstream(ok(b"secret"), host="127.0.0.9")
         proxy = self.proxy(security={"allow_private": [f"127.0.0.1:{up.port}"]})
@@ -125,7 +125,7 @@ class Refused(ProxyTest):
             self.assert_error(proxy.stream(up.url("/a")), 403, "target_forbidden")
         self.assertEqual(victim.connections, 0)
 
-    def test_to_what_is_not_a_usable_http_url(self):
+    def test_a_redirect_to_an_unusable_url_is_a_bad_response(self):
         up = self.upstream(None)
         for location in (
             "file:///etc/passwd",
@@ -138,10 +138,10 @@ class Refused(ProxyTest):
             "http://0x7f000001/",
         ):
             up.script = redirect(location)
-            response = self.proxy().stream(up.url("/a"))
-            self.assertIn(response.status, (400, 403, 502), location)
-            self.assertIsNotNone(response["X-Streamgate-Error"], location)
-            self.assertEqual(up.targets()[-1], "/a")
+            with self.subTest(location):
+                up.requests.clear()
+                self.assert_error(self.proxy().stream(up.url("/a")), 502, "bad_response")
+                self.assertEqual(up.targets(), ["/a"])
 
 
 if __name__ == "__main__":

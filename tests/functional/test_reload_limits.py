@@ -1,4 +1,4 @@
-"""Every limit and file that a configuration names is taken over by a reload alone."""
+"""A reload applies every limit and every file of the configuration."""
 
 import os
 import signal
@@ -19,16 +19,16 @@ class TakenOver(ProxyTest):
         self.reloads = 0
 
     def take_over(self, settings):
-        """From here on only `settings`, over the defaults, count."""
+        """Reloads with `settings` over the defaults, and waits for the old workers to exit."""
         old = wait_until(self.proxy_.workers)
         self.proxy_.write_config({**self.base, **settings})
         self.proxy_.send_signal(signal.SIGHUP)
         self.reloads += 1
         wait_until(lambda: len(self.proxy_.events_named("reload.done")) == self.reloads)
-        wait_until(lambda: not set(old) & set(self.proxy_.workers()), what="the old to leave")
+        wait_until(lambda: not set(old) & set(self.proxy_.workers()), what="old workers to exit")
         self.proxy_.mark()
 
-    def judge(self, name, settings, probe, before, after):
+    def compare(self, name, settings, probe, before, after):
         with self.subTest(name):
             self.take_over({})
             self.assertEqual(probe(), before)
@@ -36,7 +36,7 @@ class TakenOver(ProxyTest):
             self.assertEqual(probe(), after)
 
     def reason(self, answer, receive_buffer=None, reads=True):
-        """Of the access-log line for one stream of `answer`, whatever the client sees of it."""
+        """The reason in the access-log line of one stream of `answer`."""
         up = self.upstream(answer)
         with self.proxy_.connect(receive_buffer=receive_buffer) as client:
             client.request(stream_path(up.url("/a.ts")))
@@ -44,7 +44,7 @@ class TakenOver(ProxyTest):
                 client.read_response()
             return self.proxy_.wait_for_access()["reason"]
 
-    def test_sizes_and_numbers(self):
+    def test_sizes_and_counts_take_effect(self):
         def rewritten():
             up = self.upstream(playlist("#EXTM3U\n" + LONG_URI + "\n"))
             return b"url=" in self.proxy_.stream(up.url("/a.m3u8")).body
@@ -72,17 +72,17 @@ class TakenOver(ProxyTest):
             return self.proxy_.ask("/health", {"X-Long": "x" * 3000}).status
 
         sizes = {"request_line": "1KiB", "request_head": "2KiB"}
-        self.judge("request_line", {"limits": sizes}, line, 200, 414)
-        self.judge("request_head", {"limits": sizes}, head, 200, 431)
-        self.judge("playlist_line", {"limits": {"playlist_line": "1KiB"}}, rewritten, True, False)
-        self.judge("connections", {"limits": {"connections": 1}}, beside_an_idle_client, 200, 503)
-        self.judge("max_redirects", {"upstream": {"max_redirects": 0}}, redirected, 200, 502)
+        self.compare("request_line", {"limits": sizes}, line, 200, 414)
+        self.compare("request_head", {"limits": sizes}, head, 200, 431)
+        self.compare("playlist_line", {"limits": {"playlist_line": "1KiB"}}, rewritten, True, False)
+        self.compare("connections", {"limits": {"connections": 1}}, beside_an_idle_client, 200, 503)
+        self.compare("max_redirects", {"upstream": {"max_redirects": 0}}, redirected, 200, 502)
         kept = {"upstream": {"keepalive_per_origin": 0}}
-        self.judge("keepalive_per_origin", kept, connections_of_two_requests, 1, 2)
+        self.compare("keepalive_per_origin", kept, connections_of_two_requests, 1, 2)
         kept = {"upstream": {"keepalive_per_worker": 0}}
-        self.judge("keepalive_per_worker", kept, connections_of_two_requests, 1, 2)
+        self.compare("keepalive_per_worker", kept, connections_of_two_requests, 1, 2)
 
-    def test_times_of_upstreams(self):
+    def test_upstream_timeouts_take_effect(self):
         for name, value, answer in (
             ("first_byte_timeout", "200ms", Answer(b"", "stall")),
             ("idle_timeout", "200ms", Answer(STALL, "stall")),
@@ -105,7 +105,7 @@ class TakenOver(ProxyTest):
             response = self.proxy_.stream(f"http://127.0.0.1:{full.getsockname()[1]}/a.ts")
             self.assert_error(response, 504, "connect_timeout")
 
-    def test_times_of_clients(self):
+    def test_client_timeouts_take_effect(self):
         with self.subTest("header_timeout"):
             self.take_over({"client": {"header_timeout": "200ms"}})
             with self.proxy_.connect() as client:
@@ -126,15 +126,15 @@ class TakenOver(ProxyTest):
                 endless = Answer(ENDLESS, body=self.without_end)
                 self.assertEqual(self.reason(endless, receive_buffer=4096, reads=False), name)
 
-    def test_the_watchdog(self):
+    def test_watchdog_timeout_takes_effect(self):
         self.take_over({"watchdog_timeout": "2s"})
         worker = wait_until(self.proxy_.workers)[0]
         os.kill(worker, signal.SIGSTOP)
         self.proxy_.wait_for_event("worker.stuck", 9, worker=str(worker))
-        wait_until(lambda: worker not in self.proxy_.workers(), what="its end")
+        wait_until(lambda: worker not in self.proxy_.workers(), what="the worker to end")
         self.assertEqual(self.proxy_.ask("/health").status, 200)
 
-    def test_log_files(self):
+    def test_log_files_take_effect(self):
         logs = {name: os.path.join(self.proxy_.folder, name) for name in ("access", "error")}
         self.proxy_.write_config({**self.base, "log": logs})
         self.proxy_.send_signal(signal.SIGHUP)

@@ -1,5 +1,4 @@
-"""A body that is cut goes on from another connection, or the client's connection breaks: never a
-wrong byte."""
+"""A cut body is resumed on another connection, or the client's connection breaks."""
 
 import random
 import time
@@ -13,8 +12,8 @@ OLD = {"Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT", "Date": "Mon, 07 Nov 19
 
 
 class Origin:
-    """Serves CONTENT with ranges; what goes wrong is decided for each connection by `cuts`: how
-    many bytes of the body it sends before it ends as `then` says (None: all)."""
+    """Serves CONTENT with ranges. `cuts` has, for each request, the number of body bytes before the
+    connection ends as `then` says (None: all)."""
 
     def __init__(self, cuts, then="close", validator=None, change=None):
         self.cuts = list(cuts)
@@ -59,7 +58,7 @@ class Resumes(ProxyTest):
         self.assertEqual(CONTENT[: len(response.body)], response.body)
         self.assertEqual(entry["reason"], reason)
 
-    def test_however_the_upstream_breaks(self):
+    def test_a_cut_body_is_resumed_after_a_close_a_reset_and_a_stall(self):
         for then in ("close", "reset", "stall"):
             for cut in (1, 65_537, 1_000_000, len(CONTENT) - 1):
                 with self.subTest(then=then, cut=cut):
@@ -67,7 +66,7 @@ class Resumes(ProxyTest):
                     self.assert_whole(response)
                     rest = up.requests[1]
                     begin = int(rest["Range"].removeprefix("bytes=").partition("-")[0])
-                    # A reset may have thrown away what had come.
+                    # A reset may discard bytes that were received.
                     self.assertTrue(begin == cut or (then == "reset" and begin < cut), begin)
                     self.assertEqual(rest["Range"], f"bytes={begin}-{len(CONTENT) - 1}")
                     self.assertEqual(rest["If-Range"], TAG)
@@ -75,7 +74,7 @@ class Resumes(ProxyTest):
                     self.assertEqual(entry["bytes"], str(len(CONTENT)))
                     self.assertEqual((entry["status"], entry["upstream_status"]), ("200", "200"))
 
-    def test_more_than_once(self):
+    def test_a_body_is_resumed_twice(self):
         response, up, entry = self.fetch(Origin([1_000_000, 1_000_000]))
         self.assert_whole(response)
         self.assertEqual(
@@ -84,13 +83,13 @@ class Resumes(ProxyTest):
         )
         self.assertEqual(entry["resumed"], "2")
 
-    def test_not_for_ever(self):
+    def test_a_body_is_resumed_at_most_twice(self):
         response, up, entry = self.fetch(Origin([500_000] * 9))
         self.assert_broken(response, entry)
         self.assertEqual(len(up.requests), 3)
         self.assertEqual(entry["bytes"], "1500000")
 
-    def test_a_range_that_the_client_asked_for(self):
+    def test_the_range_of_the_client_is_resumed(self):
         response, up, _ = self.fetch(
             Origin([300_000]), {"Range": "bytes=100000-1999999", "If-Range": TAG}
         )
@@ -98,19 +97,19 @@ class Resumes(ProxyTest):
         self.assert_whole(response, CONTENT[100_000:2_000_000])
         self.assertEqual(up.requests[1]["Range"], "bytes=400000-1999999")
 
-    def test_by_a_date_that_is_old_enough(self):
+    def test_an_old_last_modified_is_a_validator(self):
         response, up, _ = self.fetch(Origin([300_000], validator=OLD))
         self.assert_whole(response)
         self.assertEqual(up.requests[1]["If-Range"], OLD["Last-Modified"])
 
-    def test_not_without_a_strong_validator(self):
+    def test_without_a_strong_validator_nothing_is_resumed(self):
         for validator in ({"X": "y"}, {"ETag": 'W/"v1"'}, {"Last-Modified": OLD["Date"]}):
             with self.subTest(validator=validator):
                 response, up, entry = self.fetch(Origin([300_000], validator=validator))
                 self.assert_broken(response, entry)
                 self.assertEqual(len(up.requests), 1)
 
-    def test_an_answer_that_is_not_the_rest_is_not_believed(self):
+    def test_an_answer_other_than_the_missing_range_breaks_the_client_connection(self):
         def rest(fields, code=206, begin=300_000):
             return lambda *_: status(code, fields, CONTENT[begin:])
 
@@ -136,12 +135,12 @@ class Resumes(ProxyTest):
             with self.subTest(name):
                 response, up, entry = self.fetch(Origin([300_000], change=change))
                 self.assert_broken(response, entry)
-                # The reset may overtake the last of them on their way to the client.
+                # The log has the exact count: a reset may overtake the last bytes to the client.
                 self.assertEqual((entry["bytes"], len(up.requests)), ("300000", 2))
                 self.assertIn("not resumed", entry["detail"])
                 self.assertNotIn("resumed", entry)
 
-    def test_an_upstream_that_recovers_is_asked_again(self):
+    def test_a_failed_attempt_to_resume_is_retried(self):
         for name, first in {
             "overloaded": status(503),
             "silent": Answer(b"", "close"),
@@ -155,7 +154,7 @@ class Resumes(ProxyTest):
                 self.assert_whole(response)
                 self.assertEqual((len(up.requests), entry["resumed"]), (3, "1"))
 
-    def test_an_upstream_that_refuses_the_connection(self):
+    def test_a_refused_connection_breaks_the_client_connection(self):
         up = None
 
         def last_answer(_):
@@ -177,7 +176,7 @@ class Resumes(ProxyTest):
         self.assertTrue(response.status == 502 or not response.complete)
         self.assertEqual(len(up.requests), 1)
 
-    def test_while_the_client_does_not_read(self):
+    def test_a_body_is_resumed_while_the_client_does_not_read(self):
         proxy = self.proxy()
         proxy.mark()
         up = self.upstream(Origin([2_900_000, 50_000]))
@@ -187,7 +186,7 @@ class Resumes(ProxyTest):
             response = client.read_response()
         self.assert_whole(response)
 
-    def test_the_connection_that_brought_the_rest_is_used_again(self):
+    def test_the_connection_of_a_resumed_body_is_reused(self):
         origin = Origin([300_000])
         response, up, _ = self.fetch(origin)
         self.assert_whole(response)
@@ -198,7 +197,7 @@ class Resumes(ProxyTest):
 class Never(ProxyTest):
     settings = {"upstream": {"resume_attempts": 0}}
 
-    def test_where_the_operator_does_not_want_it(self):
+    def test_resume_attempts_0_turns_resuming_off(self):
         proxy = self.proxy()
         up = self.upstream(Origin([300_000]))
         response = proxy.stream(up.url("/a.ts"))

@@ -1,50 +1,28 @@
-"""Orders to the running service (`streamgate -s`), and its talk with a service manager."""
+"""Orders to the running service (`streamgate -s`), and the protocol of service managers."""
 
 import os
-import re
 import signal
 import socket
-import subprocess
 import tempfile
 import threading
-import unittest
 
-import test_processes  # as a module, so that its tests are not this file's as well
 from certificates import Authority
 from harness import (
-    BINARY,
-    SANITIZER,
     Proxy,
-    ProxyTest,
     closed_port,
     main,
     stream_path,
+    streamgate,
     taken_address,
     wait_until,
 )
 from http_client import Client
-from test_processes import streamgate
+from service import ActivatedServiceTest, ServiceManager, ServiceTest
 from upstream import Answer
 
 
-class Service(ProxyTest):
-    """A proxy with a pid file."""
-
-    def start(self, **settings):
-        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
-        self.addCleanup(folder.cleanup)
-        self.pid_file = os.path.join(folder.name, "pid")
-        proxy = self.own_proxy({"pid_file": self.pid_file, **settings})
-        proxy.wait_for_event("master.ready")
-        wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
-        return proxy
-
-    def order(self, proxy, what):
-        return streamgate("-c", proxy.config_file, "-s", what)
-
-
-class PidFiles(Service):
-    def test_a_second_service_does_not_take_the_file_of_a_running_one(self):
+class PidFiles(ServiceTest):
+    def test_a_start_does_not_take_the_pid_file_of_another_service(self):
         proxy = self.start()
         second = Proxy({"pid_file": self.pid_file}, awaited="master.start_failed")
         self.addCleanup(second.remove)
@@ -55,7 +33,7 @@ class PidFiles(Service):
         self.assertEqual(status.returncode, 0, status.stderr)
         self.assertIn(f"pid={proxy.process.pid} ", status.stdout)
 
-    def test_nor_does_a_reload(self):
+    def test_a_reload_does_not_take_the_pid_file_of_another_service(self):
         proxy, theirs = self.start(), self.pid_file
         other = self.start()
         other.reload({"pid_file": theirs})
@@ -65,7 +43,7 @@ class PidFiles(Service):
         )
         self.assertEqual(self.order(proxy, "status").returncode, 0)
 
-    def test_one_that_stops_leaves_it_to_the_next(self):
+    def test_a_draining_service_gives_its_pid_file_to_the_next(self):
         proxy = self.start()
         answer = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "stall")
         up = self.upstream(answer)
@@ -80,8 +58,8 @@ class PidFiles(Service):
             proxy.process.wait(10)
 
 
-class Orders(Service):
-    def test_status_of_a_master_that_does_not_answer_is_told_as_old(self):
+class Orders(ServiceTest):
+    def test_status_of_a_silent_master_is_reported_as_stale(self):
         proxy = self.start()
         proxy.send_signal(signal.SIGSTOP)
         status = self.order(proxy, "status")
@@ -90,7 +68,7 @@ class Orders(Service):
         self.assertIn("state=serving", status.stdout)
         self.assertIn("has not answered", status.stderr)
 
-    def test_a_file_that_cannot_be_read_is_the_reason_and_not_its_pid_file(self):
+    def test_an_unreadable_configuration_is_the_reported_reason(self):
         proxy = self.start()
         proxy.write_config("pid_file: [")
         done = self.order(proxy, "stop")
@@ -109,7 +87,7 @@ class Orders(Service):
         )
         self.assertEqual(self.order(proxy, "reload").stdout, "reload 2: ok\n")
 
-    def test_reload_of_a_wrong_file_fails_with_the_reason_and_the_service_serves_on(self):
+    def test_reload_of_a_wrong_file_fails_with_the_reason_and_changes_nothing(self):
         proxy = self.start()
         workers = proxy.workers()
         proxy.write_config({**proxy.settings, "workers": "many", "colour": "red"})
@@ -134,7 +112,7 @@ class Orders(Service):
         self.assertIn(f"cannot listen on {address}", done.stderr)
         self.assertEqual(proxy.ask("/health").status, 200)
 
-    def test_orders_of_several_reloads_at_once_each_see_their_own_file(self):
+    def test_concurrent_reload_orders_all_succeed(self):
         proxy = self.start()
         done = []
         threads = [
@@ -147,16 +125,16 @@ class Orders(Service):
             thread.join()
         self.assertEqual(done, [0] * 4)
 
-    def test_a_reload_that_changes_the_number_of_workers(self):
+    def test_a_reload_changes_the_number_of_workers(self):
         proxy = self.start()
         for workers in (3, 1):
             proxy.write_config({**proxy.settings, "workers": workers})
             self.assertEqual(self.order(proxy, "reload").returncode, 0)
             wait_until(lambda workers=workers: len(proxy.workers()) == workers)
 
-    def test_status_tells_workers_generations_ages_and_exchanges(self):
+    def test_status_prints_workers_generations_ages_and_exchanges(self):
         proxy = self.start()
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         self.assertEqual(self.order(proxy, "reload").returncode, 0)
         done = self.order(proxy, "status")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -168,8 +146,8 @@ class Orders(Service):
         self.assertRegex(done.stdout, r"worker pid=\d+ slot=\d+ generation=2 state=ready ")
         self.assertRegex(done.stdout, r"\nreload sequence=1 started_us=\d+ result=ok\n")
         self.assertRegex(done.stdout, r"\ntotal connections_accepted=[1-9]")
-        self.assertEqual(proxy.events_named("state.master"), [])  # that is what USR2 does
-        test_processes.Reload.finish(self, client, gate)
+        self.assertEqual(proxy.events_named("state.master"), [])  # USR2 logs it, not this order
+        self.finish_stream(client, gate)
 
     def test_reopen_opens_the_logs_again(self):
         proxy = self.start()
@@ -189,12 +167,12 @@ class Orders(Service):
             self.assertEqual(proxy.process.wait(5), 0)
             self.assertEqual(os.listdir(os.path.dirname(self.pid_file)), [])
 
-    def test_stop_works_although_the_file_is_wrong_elsewhere(self):
+    def test_stop_works_with_a_wrong_configuration(self):
         proxy = self.start()
         proxy.write_config({**proxy.settings, "colour": "red"})
         self.assertEqual(self.order(proxy, "stop").returncode, 0)
 
-    def test_a_stopped_service_and_a_left_over_pid_file_are_not_running(self):
+    def test_a_stale_pid_file_is_not_a_running_service(self):
         proxy = self.start()
         proxy.stop()
         for left in ("", str(proxy.process.pid), str(os.getpid()), "nonsense", "-1", "4294967297"):
@@ -205,7 +183,7 @@ class Orders(Service):
             self.assertEqual(done.returncode, 3, done)
             self.assertIn(self.pid_file, done.stderr)
 
-    def test_without_a_pid_file_there_is_nobody_to_tell(self):
+    def test_an_order_without_a_pid_file_fails(self):
         done = streamgate("-s", "reload")
         self.assertEqual(done.returncode, 1)
         self.assertIn("pid_file", done.stderr)
@@ -216,28 +194,7 @@ class Orders(Service):
         self.assertIn("reload", done.stderr)
 
 
-class Manager:
-    """What systemd is to a service: a socket that hears NAME=value lines."""
-
-    def __init__(self, name):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.settimeout(10)
-        self.socket.bind(name)
-        self.unread = []
-
-    def wait_for(self, line):
-        """Listens until `line` (a regular expression) is said; returns what came before it."""
-        before = []
-        while True:
-            if not self.unread:
-                self.unread = self.socket.recv(4096).decode().split("\n")
-            said = self.unread.pop(0)
-            if re.fullmatch(line, said):
-                return before
-            before.append(said)
-
-
-class Notify(Service):
+class Notify(ServiceTest):
     def start_under(self, manager, **environment):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
@@ -247,16 +204,16 @@ class Notify(Service):
             environment={"NOTIFY_SOCKET": manager, **environment},
         )
         self.addCleanup(proxy.remove)
-        self.addCleanup(proxy.stop_and_judge)
+        self.addCleanup(proxy.stop_and_check)
         return proxy
 
     def abstract_manager(self):
         name = f"streamgate-test-{os.getpid()}-{id(self)}"
-        manager = Manager("\0" + name)
+        manager = ServiceManager("\0" + name)
         self.addCleanup(manager.socket.close)
         return manager, "@" + name
 
-    def test_ready_reloading_and_stopping_are_told(self):
+    def test_ready_reloading_and_stopping_are_notified(self):
         manager, name = self.abstract_manager()
         proxy = self.start_under(name)
         manager.wait_for("READY=1")
@@ -282,17 +239,17 @@ class Notify(Service):
             manager.wait_for("WATCHDOG=1")
         proxy.stop()
 
-    def test_a_stop_that_takes_time_asks_for_it(self):
+    def test_a_long_stop_extends_its_timeout(self):
         manager, name = self.abstract_manager()
         proxy = self.start_under(name)
         manager.wait_for("READY=1")
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         proxy.send_signal(signal.SIGQUIT)
         manager.wait_for("STOPPING=1")
         manager.wait_for(r"EXTEND_TIMEOUT_USEC=\d+")
-        test_processes.Reload.finish(self, client, gate)
+        self.finish_stream(client, gate)
 
-    def test_a_start_that_fails_is_not_ready(self):
+    def test_a_failed_start_notifies_nothing(self):
         manager, name = self.abstract_manager()
         done = streamgate("-c", "/nonexistent", environment={"NOTIFY_SOCKET": name})
         self.assertEqual(done.returncode, 1)
@@ -300,48 +257,7 @@ class Notify(Service):
         self.assertRaises(BlockingIOError, manager.socket.recv, 1)
 
 
-class ActivatedService(ProxyTest):
-    """A proxy on a socket that the test has bound in the service manager's place."""
-
-    def start(self, listening, settings="", binary=BINARY, environment=None):
-        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
-        self.addCleanup(folder.cleanup)
-        self.config_file = os.path.join(folder.name, "c.yaml")
-        self.log_file = os.path.join(folder.name, "log")
-        user = subprocess.check_output(["id", "-un"], text=True).strip()
-        with open(self.config_file, "w", encoding="utf-8") as file:
-            file.write(f"workers: 1\nuser: {user}\npid_file: {folder.name}/pid\n{settings}")
-        # The shell's process becomes the service, so that LISTEN_PID is its own.
-        command = 'exec 3<&"$0"; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-        with open(self.log_file, "wb") as log:
-            process = subprocess.Popen(
-                ["bash", "-c", command, str(listening.fileno()), binary, "-c", self.config_file],
-                pass_fds=[listening.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **(environment or {})},
-            )
-        self.addCleanup(self.end, process)
-        return process
-
-    def end(self, process):
-        process.terminate()
-        process.wait(20)
-        self.assertNotRegex(self.log(), SANITIZER)
-
-    def log(self):
-        with open(self.log_file, encoding="utf-8") as file:
-            return file.read()
-
-    @staticmethod
-    def health(port):
-        with socket.create_connection(("127.0.0.1", port), 10) as client:
-            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            return client.makefile("rb").read()
-
-
-class Activation(ActivatedService):
+class Activation(ActivatedServiceTest):
     def test_inherited_sockets_replace_listen_and_outlive_reloads_and_the_service(self):
         unused = closed_port()
         with socket.socket() as listening:
@@ -356,7 +272,7 @@ class Activation(ActivatedService):
             self.assertRaises(OSError, self.health, unused)
             process.terminate()
             self.assertEqual(process.wait(20), 0)
-            # The queue is the manager's: a client waits for the next start instead of an error.
+            # The socket is still open in the manager, so a client waits for the next start.
             with socket.create_connection(("127.0.0.1", port), 10):
                 pass
 
@@ -376,7 +292,7 @@ class Activation(ActivatedService):
                 client.request("/health")
                 self.assertEqual(client.read_response().status, 200)
 
-    def test_what_is_no_listening_socket_is_refused(self):
+    def test_an_inherited_socket_that_does_not_listen_is_refused(self):
         with socket.socket() as idle:
             idle.bind(("127.0.0.1", 0))
             process = self.start(idle)

@@ -1,9 +1,9 @@
-"""Reloads and upgrades in a row under load: nothing may be lost, cut, counted backwards or left
-behind, over plain connections and over TLS.
+"""Repeated reloads and upgrades under load, over plain connections and over TLS: no request is
+lost, no stream is cut, no counter goes backwards, no descriptor leaks.
 
-STREAMGATE_SOAK_RELOADS (10) and STREAMGATE_SOAK_UPGRADES (2) say how many; the upgrades lie between
-the reloads, and all of them are spread over STREAMGATE_SOAK_SECONDS (0: as fast as they go), which
-is how long the paced streams last, too. tests/soak.sh runs the long form.
+STREAMGATE_SOAK_RELOADS (10) and STREAMGATE_SOAK_UPGRADES (2) are the numbers of steps. The upgrades
+are spread among the reloads, and all steps over STREAMGATE_SOAK_SECONDS (0: without a pause), which
+is also the length of the paced streams. tests/soak.sh runs the long form.
 """
 
 import hashlib
@@ -15,18 +15,17 @@ import threading
 import time
 
 from certificates import Authority
-from harness import BINARY, ProxyTest, main, stream_path, wait_until
+from harness import BINARY, ProxyTest, main, stream_path, streamgate, wait_until
 from http_client import Client
 from programs import NEXT, put
-from test_processes import streamgate
 from upstream import Answer, ok, playlist
 
 RELOADS = int(os.environ.get("STREAMGATE_SOAK_RELOADS", "10"))
 UPGRADES = int(os.environ.get("STREAMGATE_SOAK_UPGRADES", "2"))
 SECONDS = float(os.environ.get("STREAMGATE_SOAK_SECONDS", "0"))
-PROGRAMS = os.environ.get("STREAMGATE_SOAK_PROGRAMS", f"{NEXT}:{BINARY}").split(":")  # in turn
+PROGRAMS = os.environ.get("STREAMGATE_SOAK_PROGRAMS", f"{NEXT}:{BINARY}").split(":")  # alternating
 SEGMENT = bytes(range(256)) * 256
-SEGMENT_ANSWER = ok(SEGMENT).data  # one for all: the upstream keeps every answer it has given
+SEGMENT_ANSWER = ok(SEGMENT).data  # shared: the upstream keeps every answer
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n" + "".join(
     f"#EXTINF:4,\nsegment-{i}.ts\n" for i in range(50)
 )
@@ -34,7 +33,7 @@ BLOCK = hashlib.sha256(b"block").digest() * 32
 
 
 class Load:
-    """Clients that ask until told to stop, and what went wrong for them."""
+    """Clients that send requests until stop(), and their failures."""
 
     def __init__(self, up, doors):
         self.up, self.doors = up, doors
@@ -43,7 +42,7 @@ class Load:
         self.threads = []
 
     def start(self, client, *arguments):
-        """One for each door: an address, and the SSLContext of those who come by it."""
+        """Starts one client for each door: an address, and the SSLContext for it or None."""
 
         def guarded(door):
             try:
@@ -60,31 +59,31 @@ class Load:
         address, tls = door
         return Client(address, tls=tls)
 
-    def judge(self, name, response, path):
+    def check(self, name, response, path):
         good = response is not None and response.status == 200 and response.complete
         if not good or (path == "/segment.ts" and response.body != SEGMENT):
             self.failures.append((name, response))
         self.served += 1
 
     def keep_alive(self, door, pause):
-        """Connections are used until the proxy says that this was the last answer."""
+        """Uses each connection until an answer has Connection: close."""
         while not self.over.is_set():
             with self.connect(door) as client:
                 kept = True
                 while kept and not self.over.wait(pause):
                     client.request(stream_path(self.up.url("/segment.ts")))
                     response = client.read_response()
-                    self.judge("keep_alive", response, "/segment.ts")
+                    self.check("keep_alive", response, "/segment.ts")
                     kept = response is not None and response["Connection"] != "close"
 
     def new_connections(self, door, path):
         while not self.over.wait(0.005):
             with self.connect(door) as client:
                 client.request(stream_path(self.up.url(path)), [("Connection", "close")])
-                self.judge("new_connections", client.read_response(), path)
+                self.check("new_connections", client.read_response(), path)
 
     def paced(self, door, started):
-        """One stream over all of it; its bytes are compared with what was sent."""
+        """One stream for the whole test; its bytes are compared with those sent."""
         response = None
         with self.connect(door) as client:
             client.request(stream_path(self.up.url("/paced.ts")))
@@ -104,17 +103,19 @@ class Load:
         self.over.set()
         for thread in self.threads:
             thread.join(30)
+            if thread.is_alive():
+                self.failures.append(("stop", "a client did not end within 30 s"))
 
 
 def growth(pid):
-    """What must not grow in a process: its open files, and its memory in KiB."""
+    """The open files and the resident KiB of a process."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         resident = int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
     return len(os.listdir(f"/proc/{pid}/fd")), resident
 
 
 class ReloadsUnderLoad(ProxyTest):
-    segment = ok(SEGMENT)  # one for all: the upstream keeps what it has answered
+    segment = ok(SEGMENT)  # shared: the upstream keeps every answer
 
     def answer(self, request):
         if "playlist" in request.target:
@@ -154,11 +155,11 @@ class ReloadsUnderLoad(ProxyTest):
         self.reload()
         self.assertEqual(len(self.proxy_.events_named("upgrade.done")), number + 1)
 
-    def judge_growth(self, files, resident):
-        """Of the master, once it has settled."""
+    def check_growth(self, files, resident):
+        """Checks files and memory of the master after the old workers have exited."""
         proxy = self.proxy_
-        wait_until(lambda: len(proxy.workers()) == 2, 30, "the old workers to leave")
-        # The status file is open now and then.
+        wait_until(lambda: len(proxy.workers()) == 2, 30, "the old workers to exit")
+        # The master opens the status file from time to time.
         wait_until(lambda: growth(proxy.process.pid)[0] <= files, 5, f"no more than {files} files")
         now_resident = growth(proxy.process.pid)[1]
         print(f"{self.load.served} requests; master: {resident} -> {now_resident} KiB", end=" ")
@@ -200,7 +201,7 @@ class ReloadsUnderLoad(ProxyTest):
             else:
                 self.reload()
                 quiet += 1
-            # A program's first reloads fill its caches, and a new one begins with none.
+            # The first reloads of a program fill its caches, so growth counts from the third.
             if quiet == 3:
                 files_now, resident = growth(proxy.process.pid)
                 files = files or files_now
@@ -208,7 +209,7 @@ class ReloadsUnderLoad(ProxyTest):
         load.stop()
         self.assertEqual(load.failures, [])
         self.assertGreater(load.served, 10 * len(steps))
-        self.judge_growth(files, resident)
+        self.check_growth(files, resident)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""https upstreams: verified against the configured authority, by name, with SNI."""
+"""https upstreams: certificates are verified by authority and name; SNI is sent."""
 
 import os
 import tempfile
@@ -70,7 +70,7 @@ class Tls(ProxyTest):
         proxy = self.proxy(upstream={"tls": {"verify": False}})
         self.assertEqual(proxy.stream(up.url()).body, b"x")
 
-    def test_ipv6(self):
+    def test_ipv6_upstreams_are_served(self):
         up = self.serve(ok(b"six"), host="::1")
         self.assertEqual(self.trusting().stream(up.url()).body, b"six")
         plain = self.upstream(ok(b"six"), host="::1")
@@ -98,7 +98,7 @@ class Tls(ProxyTest):
         plain.script = redirect(up.url("/here"))
         self.assertEqual(self.trusting().stream(plain.url("/up")).body, b"tls")
 
-    def test_an_end_without_close_notify_is_judged_by_the_framing(self):
+    def test_an_end_without_close_notify_completes_only_framed_bodies(self):
         up = self.serve(Answer(ok(b"whole").data, then="drop"))
         self.assertEqual(self.trusting().stream(up.url()).body, b"whole")
         up.script = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then="drop")
@@ -113,7 +113,7 @@ class Tls(ProxyTest):
         )
         self.assertTrue(self.trusting().stream(up.url()).complete)
 
-    def test_a_plain_upstream_behind_an_https_url(self):
+    def test_a_plain_upstream_behind_an_https_url_is_a_tls_failure(self):
         up = self.upstream(ok(b"plain"), greeting=b"HTTP/1.1 400 Bad Request\r\n\r\nthis is plain")
         response = self.trusting().stream(up.url().replace("http:", "https:"))
         self.assert_error(response, 502, "tls_failed")

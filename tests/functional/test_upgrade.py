@@ -1,4 +1,4 @@
-"""Another program file where the running one was started from: SIGHUP replaces it, or says why not."""
+"""SIGHUP after the program file was replaced: the new program takes over or is refused."""
 
 import os
 import re
@@ -9,9 +9,7 @@ import tempfile
 import time
 import unittest
 
-import test_processes  # as modules, so that their tests are not this file's as well
-import test_service
-from harness import BINARY, Proxy, ProxyTest, main, taken_address, wait_until
+from harness import BINARY, Proxy, ProxyTest, main, streamgate, taken_address, wait_until
 from programs import (
     FAULTY,
     NEXT,
@@ -21,7 +19,7 @@ from programs import (
     put_bytes,
     with_another_scoreboard,
 )
-from test_processes import streamgate
+from service import ActivatedServiceTest, RepeatedRequests, ServiceManager
 from upstream import ok
 
 
@@ -33,7 +31,7 @@ THIS_VERSION = version_of(BINARY)
 
 
 class Upgrading(ProxyTest):
-    """A proxy that was started from a program file of its own."""
+    """A proxy that runs a copy of the program file."""
 
     def start(self, make=None, **settings):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
@@ -63,7 +61,7 @@ class Upgrading(ProxyTest):
         self.assertEqual((done.returncode, done.stdout), (0, f"reload {sequence}: ok\n"), done)
 
     def refusal(self, proxy):
-        """Why a reload failed."""
+        """The reason of a failed reload."""
         done = self.order(proxy, "reload")
         self.assertEqual((done.returncode, done.stdout), (1, ""), done)
         return done.stderr
@@ -82,10 +80,10 @@ class Upgrading(ProxyTest):
 
 
 class Takeover(Upgrading):
-    def test_the_new_program_goes_on_in_the_same_process_and_streams_finish_with_the_old(self):
+    def test_the_new_program_keeps_the_process_and_old_streams_finish(self):
         proxy = self.start()
         old = proxy.workers()
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         before = self.totals(proxy)
         put(NEXT, self.program)
         self.reload(proxy, 1)
@@ -99,29 +97,29 @@ class Takeover(Upgrading):
         self.assertEqual({n for n in before if after[n] < before[n]}, set(), "counted backwards")
         self.assertGreater(after["connections_accepted"], before["connections_accepted"])
         self.assertRegex(self.status(proxy), rf"worker pid={old[0]} slot=0 generation=1 .*draining")
-        test_processes.Reload.finish(self, client, gate)
-        wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to leave")
+        self.finish_stream(client, gate)
+        wait_until(lambda: old[0] not in proxy.workers(), what="the old worker to exit")
         put(BINARY, self.program)
         self.reload(proxy, 2)
         self.assertEqual(self.version(proxy), THIS_VERSION)
 
-    def test_three_upgrades_while_a_stream_of_the_first_program_drains(self):
+    def test_a_stream_survives_three_upgrades(self):
         proxy = self.start()
         first = proxy.workers()[0]
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         for sequence, program in enumerate((NEXT, BINARY, NEXT), 1):
             put(program, self.program)
             self.reload(proxy, sequence)
             self.assertIn(first, proxy.workers())
         self.assertEqual(len(proxy.events_named("upgrade.done")), 3)
-        test_processes.Reload.finish(self, client, gate)
-        wait_until(lambda: first not in proxy.workers(), what="the first worker to leave")
+        self.finish_stream(client, gate)
+        wait_until(lambda: first not in proxy.workers(), what="the first worker to exit")
         self.assertEqual(proxy.events_named("worker.died"), [])
 
-    def test_a_program_with_another_scoreboard_hears_the_workers_of_the_first(self):
+    def test_a_program_with_another_scoreboard_reads_that_of_old_workers(self):
         proxy = self.start(watchdog_timeout="2s")
         first = proxy.workers()[0]
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         files = len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
         before = self.totals(proxy)
         for sequence in (1, 2, 3):
@@ -137,33 +135,32 @@ class Takeover(Upgrading):
             backwards = {n for n in before if n in after and after[n] < before[n]}
             self.assertEqual(backwards, set(), "counted backwards")
             before = after
-        time.sleep(2.5)  # longer than the watchdog is patient with a worker that it cannot hear
+        time.sleep(2.5)  # longer than watchdog_timeout
         self.assertEqual(proxy.events_named("worker.stuck"), [])
-        test_processes.Reload.finish(self, client, gate)
-        wait_until(lambda: first not in proxy.workers(), what="the first worker to leave")
+        self.finish_stream(client, gate)
+        wait_until(lambda: first not in proxy.workers(), what="the first worker to exit")
         self.assertEqual(proxy.events_named("worker.died"), [])
         wait_until(lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd")) <= files, 5, "files")
 
-    def test_nothing_is_lost_and_no_descriptor_stays_over_several_upgrades(self):
+    def test_upgrades_lose_no_request_and_leak_no_descriptor(self):
         proxy = self.start(workers=2)
         up = self.upstream(lambda request: ok(b"x" * 1000))
-        load = test_processes.Asking(proxy, up.url())
+        load = RepeatedRequests(proxy, up.url())
         self.addCleanup(load.stop)
-        descriptors = []
+        descriptors = lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
         for sequence in range(1, 5):
             put(NEXT if sequence % 2 else BINARY, self.program)
             self.reload(proxy, sequence)
-            descriptors.append(lambda: len(os.listdir(f"/proc/{proxy.process.pid}/fd")))
             if sequence == 1:
-                wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to leave")
-                before = descriptors[0]()
+                wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to exit")
+                before = descriptors()
         load.stop()
         self.assertEqual(load.failures, [])
         self.assertGreater(load.served, 20)
-        wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to leave")
-        wait_until(lambda: descriptors[-1]() <= before, 5, f"no more than {before} descriptors")
+        wait_until(lambda: len(proxy.workers()) == 2, what="the old workers to exit")
+        wait_until(lambda: descriptors() <= before, 5, f"no more than {before} descriptors")
 
-    def test_a_plain_hangup_does_the_same(self):
+    def test_sighup_upgrades_too(self):
         proxy = self.start()
         put(NEXT, self.program)
         proxy.send_signal(signal.SIGHUP)
@@ -197,7 +194,7 @@ class Takeover(Upgrading):
                     proxy.stopped = True
                     self.assertFalse(os.path.exists(self.pid_file))
 
-    def test_workers_that_die_meanwhile_are_reaped_and_replaced(self):
+    def test_workers_that_die_during_an_upgrade_are_replaced(self):
         proxy = self.start(workers=2)
         victims = wait_until(lambda: len(proxy.workers()) == 2 and proxy.workers())
         put(NEXT, self.program)
@@ -216,7 +213,7 @@ class Takeover(Upgrading):
         )
         self.assertEqual(proxy.ask("/health").status, 200)
 
-    def test_a_unix_socket_stays_and_its_file_goes_at_the_end(self):
+    def test_a_unix_socket_survives_an_upgrade_and_is_removed_at_the_stop(self):
         with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:
             path = os.path.join(folder, "socket")
             proxy = self.start(listen=["127.0.0.1:0", f"unix:{path}"])
@@ -231,8 +228,8 @@ class Takeover(Upgrading):
             self.assertEqual(proxy.stop(), 0)
             self.assertFalse(os.path.exists(path))
 
-    def test_a_reload_that_fails_after_it_leaves_the_old_workers_serving(self):
-        """What the trial cannot see: an address that somebody else has taken."""
+    def test_a_reload_that_fails_after_an_upgrade_keeps_the_old_workers(self):
+        """The trial does not bind sockets, so an address in use is found after the upgrade."""
         proxy = self.start(cors={"allow_origin": "https://old.example"})
         old = proxy.workers()
         with taken_address() as address:
@@ -243,28 +240,27 @@ class Takeover(Upgrading):
         self.assertEqual(proxy.workers(), old)
         os.kill(old[0], signal.SIGKILL)
         wait_until(lambda: proxy.workers() not in ([], old), what="a new worker")
-        self.assertEqual(  # of the new program, and of the generation that the old one had
+        self.assertEqual(  # the replacement has the old generation's configuration
             proxy.ask("/health")["Access-Control-Allow-Origin"], "https://old.example"
         )
         proxy.write_config(proxy.settings)
         self.reload(proxy, 2)
 
-    # The kernel lets nobody else change users; tests/run.sh on a fresh machine runs as root.
-    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-    def test_workers_of_another_user_survive_it(self):
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_an_upgrade_keeps_the_configured_user(self):
         environment = {"ASAN_OPTIONS": "detect_leaks=0"}
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         self.program = os.path.join(folder.name, "streamgate")
         put(BINARY, self.program)
-        os.chmod(self.program, 0o700)  # the master's alone
+        os.chmod(self.program, 0o700)  # workers cannot execute it
         proxy = Proxy(
             {"user": "nobody", "pid_file": folder.name + "/pid"},
             environment=environment,
             binary=self.program,
         )
         self.addCleanup(proxy.remove)
-        self.addCleanup(proxy.stop_and_judge)
+        self.addCleanup(proxy.stop_and_check)
         put(NEXT, self.program)
         os.chmod(self.program, 0o700)
         self.reload(proxy, 1)
@@ -281,7 +277,7 @@ class Refusals(Upgrading):
         self.assertEqual(self.version(proxy), THIS_VERSION)
         self.assertIn(" result=failed reason=", self.status(proxy))
 
-    def test_what_is_no_program_for_this_machine_changes_nothing_and_the_reason_is_told(self):
+    def test_files_that_cannot_be_executed_are_refused_with_a_reason(self):
         proxy = self.start()
         workers = proxy.workers()
         for name, data, reason in broken_programs():
@@ -297,7 +293,7 @@ class Refusals(Upgrading):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
 
-    def test_a_program_whose_worker_breaks_is_refused(self):
+    def test_a_program_whose_worker_fails_is_refused(self):
         proxy = self.start()
         workers = proxy.workers()
         put(FAULTY, self.program)
@@ -323,25 +319,25 @@ class Refusals(Upgrading):
                 self.assert_nothing_changed(proxy, workers)
         self.assertEqual(len(self.running()), 1 + len(workers))
 
-    def test_a_master_that_is_killed_meanwhile_leaves_nobody_behind(self):
+    def test_no_process_survives_a_master_killed_during_a_trial(self):
         proxy = self.start(make=Proxy)
         self.addCleanup(proxy.remove)
         self.set_fault("hang")
         put(FAULTY, self.program)
         proxy.send_signal(signal.SIGHUP)
-        # The trial and its worker, beside the worker that serves.
+        # The master, its worker, the trial and the trial's worker.
         wait_until(lambda: len(self.running()) == 4, what="the trial")
         proxy.kill()
-        wait_until(lambda: self.running() == [], 5, "everybody to leave")
+        wait_until(lambda: self.running() == [], 5, "every process to exit")
 
     def running(self):
-        """Every process of this program file, whatever has become of the file."""
+        """The processes that were started from this program file, which may have been replaced."""
         found = subprocess.run(
             ["pgrep", "-f", self.program], capture_output=True, text=True, check=False
         )
         return found.stdout.split()
 
-    def test_a_wrong_configuration_is_not_the_program_s_fault(self):
+    def test_a_wrong_configuration_does_not_refuse_the_program(self):
         proxy = self.start()
         workers = proxy.workers()
         put(NEXT, self.program)
@@ -356,7 +352,7 @@ class Refusals(Upgrading):
         self.reload(proxy, 2)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
 
-    def test_neither_are_a_user_nor_a_certificate_that_are_none(self):
+    def test_an_unknown_user_or_a_wrong_certificate_does_not_refuse_the_program(self):
         proxy = self.start()
         workers = proxy.workers()
         put(NEXT, self.program)
@@ -382,16 +378,16 @@ class Refusals(Upgrading):
         self.assertEqual(self.version(proxy), THIS_VERSION)
 
 
-class Managed(test_service.ActivatedService):
-    """Under a service manager that binds the sockets and hears how it goes."""
+class Managed(ActivatedServiceTest):
+    """Under a service manager that binds the sockets and gets notifications."""
 
-    def test_its_sockets_and_its_ear_survive_an_upgrade(self):
+    def test_inherited_sockets_and_notify_socket_survive_an_upgrade(self):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         program = os.path.join(folder.name, "streamgate")
         put(BINARY, program)
         name = f"streamgate-test-{os.getpid()}-{id(self)}"
-        manager = test_service.Manager("\0" + name)
+        manager = ServiceManager("\0" + name)
         self.addCleanup(manager.socket.close)
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
@@ -412,27 +408,27 @@ class Managed(test_service.ActivatedService):
             process.terminate()
             self.assertEqual(process.wait(20), 0)
             with socket.create_connection(("127.0.0.1", port), 10):
-                pass  # the queue is still the manager's
+                pass  # the socket is still open in the manager
 
 
 class Holding(Upgrading):
     def test_a_reload_waits_while_too_many_workers_drain(self):
         proxy = self.start(drain={"idle": "100ms", "stop_timeout": "5s", "max_workers": 1})
-        client, gate = test_processes.Reload.stream_under_way(self, proxy)
+        client, gate = self.stream_under_way(proxy)
         self.reload(proxy, 1)
         proxy.send_signal(signal.SIGHUP)
         held = proxy.wait_for_event("reload.held")
         self.assertEqual((held["draining"], held["max_workers"]), ("1", "1"))
         self.assertIn("drain.max_workers: 1", self.status(proxy))
         self.assertIn(" state=serving ", self.status(proxy))
-        test_processes.Reload.finish(self, client, gate)
+        self.finish_stream(client, gate)
         wait_until(lambda: "reload sequence=2 " in self.status(proxy))
         self.assertNotIn("drain.max_workers", self.status(proxy))
         self.assertEqual(len(proxy.events_named("reload.held")), 1)
 
-    def test_an_upgrade_waits_too_and_a_stop_does_not(self):
+    def test_an_upgrade_waits_while_too_many_workers_drain_and_a_stop_does_not(self):
         proxy = self.start(drain={"idle": "100ms", "stop_timeout": "500ms", "max_workers": 1})
-        test_processes.Reload.stream_under_way(self, proxy)
+        self.stream_under_way(proxy)
         self.reload(proxy, 1)
         put(NEXT, self.program)
         proxy.send_signal(signal.SIGHUP)

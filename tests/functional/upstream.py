@@ -1,11 +1,11 @@
-"""An upstream that says and does exactly what a test writes down, byte for byte.
+"""An upstream that sends exactly the bytes of a test's script.
 
     up = Upstream(ok(b"hello"))                     the same answer to every request
-    up = Upstream([status(403), ok(b"hello")])      one after the other, the last one for ever
+    up = Upstream([status(403), ok(b"hello")])      one after the other, the last one repeated
     up = Upstream({"/a.m3u8": ..., "/b.ts": ...})   by path (404 for the others)
-    up = Upstream(lambda request: ...)              worked out from the request
+    up = Upstream(lambda request: ...)              computed from the request
 
-An answer is bytes, or an Answer that also says how they are written and what follows them. Every
+An answer is bytes, or an Answer that also has how they are sent and what follows them. Every
 request head is kept in `up.requests`, every connection counted in `up.connections`.
 
 By hand: `upstream.py --port 9000 --file clip.ts --slow 20000 --cut-after 1000000`.
@@ -42,14 +42,14 @@ class Request:
 class Answer:
     data: bytes = b""
     then: str = (
-        "keep"  # keep, close (politely), drop (no TLS close_notify), reset, stall (till left)
+        "keep"  # keep, close, drop (no TLS close_notify), reset, stall (until the peer closes)
     )
     piece: int = 0  # bytes per write; 0: all in one
     pause: float = 0.0  # seconds between two writes
-    delay: float = 0.0  # seconds before the first
+    delay: float = 0.0  # seconds before the first byte
     body: Optional[Callable] = None  # a generator function of more bytes
     wait: Optional[threading.Event] = None  # waited for between `data` and `body`
-    closed: threading.Event = field(default_factory=threading.Event)  # the peer has left
+    closed: threading.Event = field(default_factory=threading.Event)  # the peer has closed
     sent: int = 0  # bytes written so far
 
     def after(self, then):
@@ -61,7 +61,7 @@ class Answer:
         return self
 
 
-def status(code, headers=(), body=b"", reason="Whatever", length=True):
+def status(code, headers=(), body=b"", reason="Scripted", length=True):
     """An answer with its Content-Length, from parts."""
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
     if length and code not in (204, 304):
@@ -96,7 +96,7 @@ class Upstream:
     def __init__(self, script, host="127.0.0.1", tls=None, port=0, greeting=b""):
         self.script = script
         self.tls = tls
-        self.greeting = greeting  # said before being asked
+        self.greeting = greeting  # bytes sent before the first request
         self.requests = []
         self.connections = 0
         self.answers = []
@@ -123,7 +123,7 @@ class Upstream:
         return [request.target for request in self.requests]
 
     def stop_accepting(self):
-        """From now on connections are refused; those that are open go on."""
+        """Refuses new connections; open ones continue."""
         try:
             # A thread that sits in accept() keeps the port alive; shutdown wakes it.
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -198,7 +198,7 @@ class Upstream:
         return Answer(script, then="close") if isinstance(script, bytes) else script
 
     def _play(self, connection, answer):
-        """Writes one answer; False when the connection is over."""
+        """Sends one answer; returns False if it ends the connection."""
         try:
             if answer.delay:
                 time.sleep(answer.delay)
@@ -217,7 +217,7 @@ class Upstream:
         if answer.then == "keep":
             return True
         if answer.then == "stall":
-            self._wait_for_leave(connection, answer)
+            self._wait_for_close(connection, answer)
         if answer.then == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif isinstance(connection, ssl.SSLSocket) and answer.then == "close":
@@ -229,7 +229,7 @@ class Upstream:
         connection.sendall(data)
         answer.sent += len(data)
 
-    def _wait_for_leave(self, connection, answer):
+    def _wait_for_close(self, connection, answer):
         connection.settimeout(60)
         try:
             while connection.recv(65536):

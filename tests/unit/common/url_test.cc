@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "tests/unit/corpus_index.h"
 
 namespace streamgate {
 namespace {
@@ -316,34 +316,35 @@ TEST(Url, LimitsTheLengthsOfHostNamesAndLabels) {
   EXPECT_FALSE(is_refused("http://a_b-.test/"));
 }
 
-// The rows of a list of target URLs that break a rule of form; the others are the guard's affair.
-TEST(Url, KeepsTheFormRowsOfTheTargetCorpus) {
-  const char* corpora = std::getenv("STREAMGATE_CORPORA");
-  if (corpora == nullptr) return;
-  std::ifstream rows(std::string(corpora) + "/targets.tsv");
-  std::string row;
-  size_t count = 0;
-  while (std::getline(rows, row)) {
-    const size_t tab = row.find('\t');
-    const std::string url = row.substr(0, tab);
-    const bool is_allowed = row.compare(tab + 1, 6, "allow\t") == 0;
-    const bool breaks_form = row.find("parse failure") != row.npos ||
-                             row.find("legacy spelling") != row.npos ||
-                             row.find("scheme other") != row.npos;
-    if (!is_allowed && !breaks_form) continue;
-    std::string bytes;  // the list writes control bytes as \xHH
-    for (size_t i = 0; i < url.size(); ++i) {
-      if (url.compare(i, 2, "\\x") == 0 && i + 3 < url.size()) {
-        bytes.push_back(static_cast<char>(std::stoi(url.substr(i + 2, 2), nullptr, 16)));
-        i += 3;
-      } else {
-        bytes.push_back(url[i]);
-      }
-    }
-    ++count;
-    EXPECT_EQ(is_refused(bytes), breaks_form) << row;
+// The own corpus names the reason of each refusal: bad_url is about the form, every other one is
+// the target guard's.
+TEST(Url, RefusesTheMalformedTargetsOfTheOwnCorpus) {
+  size_t refused = 0;
+  size_t accepted = 0;
+  for (const auto& row : testing_corpus::read_targets(testing_corpus::kOwnCorpus)) {
+    const bool is_malformed = row.at("reason") == "bad_url";
+    ++(is_malformed ? refused : accepted);
+    EXPECT_EQ(is_refused(row.at("url")), is_malformed) << row.at("line");
   }
-  EXPECT_GT(count, 0u);
+  EXPECT_GT(refused, 0U);
+  EXPECT_GT(accepted, 0U);
+}
+
+// The external corpus tells by its column `why` which rows break a rule of form.
+TEST(Url, RefusesTheMalformedTargetsOfTheExternalCorpus) {
+  const std::string corpus = testing_corpus::external_corpus();
+  if (corpus.empty()) GTEST_SKIP() << testing_corpus::kNoExternalCorpus;
+  size_t checked = 0;
+  for (const auto& row : testing_corpus::read_targets(corpus)) {
+    const std::string& why = row.at("why");
+    const bool is_malformed = why.find("parse failure") != why.npos ||
+                              why.find("legacy spelling") != why.npos ||
+                              why.find("scheme other") != why.npos;
+    if (row.at("expected") != "allow" && !is_malformed) continue;
+    ++checked;
+    EXPECT_EQ(is_refused(row.at("url")), is_malformed) << row.at("line");
+  }
+  EXPECT_GT(checked, 0U);
 }
 
 }  // namespace

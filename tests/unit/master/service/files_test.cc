@@ -90,7 +90,7 @@ TEST_F(ServiceFilesTest, TheStatusFileMovesWithThePidFile) {
 
 // Only root changes owners.
 TEST_F(ServiceFilesTest, TheOwnerOfAFileBehindALinkOfAnotherUserStays) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can change the owner of a file";
   const Account account{"nobody", 65534, 65534};
   LogConfig config;
   config.access = folder_ + "/access.log";

@@ -2,11 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/unit/corpus_index.h"
 
 namespace streamgate {
 namespace {
@@ -226,44 +225,24 @@ bool is_refused(const std::string& text) {
   return literal && !guard.check_address(*url, SocketAddress(*literal, url->port));
 }
 
-// The corpus spells bytes that a line of text cannot hold: \r, \n, \t, \xHH.
-std::string unescape(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = std::string_view(text).substr(i);
-    const size_t escape = rest.size() > 1 && rest[0] == '\\'
-                              ? std::string_view("rntx").find(rest[1])
-                              : std::string_view::npos;
-    if (escape == std::string_view::npos) {
-      out.push_back(text[i]);
-    } else if (escape < 3) {
-      out.push_back("\r\n\t"[escape]);
-      i += 1;
-    } else {
-      out.push_back(static_cast<char>(std::strtol(text.substr(i + 2, 2).c_str(), nullptr, 16)));
-      i += 3;
-    }
+void check_targets(const std::string& corpus) {
+  int checked = 0;
+  for (const testing_corpus::Row& row : testing_corpus::read_targets(corpus)) {
+    if (row.at("expected") == "either") continue;
+    ++checked;
+    EXPECT_EQ(is_refused(row.at("url")), row.at("expected") == "block") << row.at("line");
   }
-  return out;
+  EXPECT_GT(checked, 0);
 }
 
-TEST(TargetGuard, JudgesTheLiteralTargetsOfTheCorpus) {
-  const char* corpora = std::getenv("STREAMGATE_CORPORA");
-  if (corpora == nullptr) return;
-  std::ifstream file(std::string(corpora) + "/targets.tsv");
-  std::string line;
-  std::getline(file, line);
-  int judged = 0;
-  while (std::getline(file, line)) {
-    std::vector<std::string> columns;
-    std::istringstream cells(line);
-    for (std::string cell; std::getline(cells, cell, '\t');) columns.push_back(cell);
-    if (columns.size() < 2 || (columns.size() > 5 && !columns[5].empty())) continue;
-    if (columns[1] == "either") continue;
-    ++judged;
-    EXPECT_EQ(is_refused(unescape(columns[0])), columns[1] == "block") << line;
-  }
-  EXPECT_GT(judged, 0);
+TEST(TargetGuard, AllowsAndRefusesTheTargetsOfTheOwnCorpus) {
+  check_targets(testing_corpus::kOwnCorpus);
+}
+
+TEST(TargetGuard, AllowsAndRefusesTheTargetsOfTheExternalCorpus) {
+  const std::string corpus = testing_corpus::external_corpus();
+  if (corpus.empty()) GTEST_SKIP() << testing_corpus::kNoExternalCorpus;
+  check_targets(corpus);
 }
 
 }  // namespace

@@ -1,24 +1,23 @@
-// Runs the rewriter over a folder of real playlists and compares it with a second, slow and plain
-// implementation of the same rules, and with the counts that the folder's index gives.
+// Compares the rewriter, for every playlist of a corpus, with a slow and plain second
+// implementation of the same rules, with the URI counts of the corpus' index, and with the expected
+// text where the corpus has one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/url.h"
+#include "tests/unit/corpus_index.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {
 namespace {
+
+using testing_corpus::Row;
 
 const std::string kBase = "https://origin.example/vod/title/main.m3u8?auth=a/b";
 const std::string kOwn = "http://localhost:8080/stream?url=";
@@ -162,7 +161,7 @@ std::string tag_of(const std::string& line, Outcome& outcome) {
     if (is_uri_of(tag, pieces[i + 1], pieces)) pieces[i + 3] = child_of(pieces[i + 3], outcome);
     if (tag != "#EXT-X-DATERANGE" || pieces[i + 1] != "X-ASSET-LIST") continue;
     ++outcome.withheld;
-    // No list of the kind begins with one, so a comma stands in front of it.
+    // X-ASSET-LIST is never the first attribute (ID is required), so a comma precedes it.
     EXPECT_EQ(pieces[i].back(), ',') << line;
     pieces[i].pop_back();
     if (pieces[i + 2].back() == '"') pieces[i + 4].erase(0, 1);
@@ -215,51 +214,35 @@ std::string rewrite_in_pieces(const std::string& text, size_t piece) {
   return std::string(out.text());
 }
 
-struct IndexRow {
-  std::string path;
-  int must = 0;
-  int should = 0;
-  int may = 0;
-};
+int count(const Row& row, const std::string& column) { return std::stoi(row.at(column)); }
 
-std::vector<IndexRow> read_index(const std::string& folder) {
-  std::vector<IndexRow> rows;
-  std::ifstream index(folder + "/INDEX.tsv");
-  std::string line;
-  std::getline(index, line);  // the names of the columns
-  while (std::getline(index, line)) {
-    std::vector<std::string> fields;
-    std::istringstream stream(line);
-    for (std::string field; std::getline(stream, field, '\t');) fields.push_back(field);
-    rows.push_back(
-        {fields.at(0), std::stoi(fields.at(3)), std::stoi(fields.at(4)), std::stoi(fields.at(5))});
-  }
-  return rows;
-}
-
-TEST(PlaylistCorpus, EveryPlaylistIsRewrittenAsThePlainImplementationSays) {
-  const char* corpora = std::getenv("STREAMGATE_CORPORA");
-  if (corpora == nullptr) return;
-  const std::string folder = std::string(corpora) + "/playlists";
-  const std::vector<IndexRow> rows = read_index(folder);
-  int uris = 0;
-  int withheld = 0;
-  for (const IndexRow& row : rows) {
-    std::ifstream file(folder + "/" + row.path, std::ios::binary);
-    ASSERT_TRUE(file) << row.path;
-    const std::string text((std::istreambuf_iterator<char>(file)), {});
+void check_playlists(const std::string& corpus) {
+  const std::vector<Row> rows = testing_corpus::read_index(corpus, "playlists");
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.at("path"));
+    const std::string& text = row.at("bytes");
     const Outcome plain = rewrite_plainly(text);
     for (const size_t piece : {text.size() + 1, size_t{1}, size_t{13}, size_t{1460}}) {
-      ASSERT_EQ(rewrite_in_pieces(text, piece), plain.text) << row.path << " by " << piece;
+      ASSERT_EQ(rewrite_in_pieces(text, piece), plain.text) << "in pieces of " << piece;
     }
-    EXPECT_GE(plain.rewritten + plain.withheld, row.must + row.should) << row.path;
-    EXPECT_LE(plain.rewritten, row.must + row.should + row.may) << row.path;
-    uris += plain.rewritten;
-    withheld += plain.withheld;
+    const int required = count(row, "uris_must") + count(row, "uris_should");
+    EXPECT_GE(plain.rewritten + plain.withheld, required);
+    EXPECT_LE(plain.rewritten, required + count(row, "uris_opt"));
+    if (const std::string expected = testing_corpus::cell(row, "rewritten"); !expected.empty()) {
+      EXPECT_EQ(plain.text, testing_corpus::read_file(corpus + "/playlists/" + expected));
+    }
   }
-  EXPECT_GT(rows.size(), 0u);
-  std::printf("%zu playlists, %d URIs rewritten, %d left out or left to variables\n", rows.size(),
-              uris, withheld);
+  EXPECT_GT(rows.size(), 0U);
+}
+
+TEST(PlaylistCorpus, OwnPlaylistsAreRewrittenAsTheIndexSays) {
+  check_playlists(testing_corpus::kOwnCorpus);
+}
+
+TEST(PlaylistCorpus, ExternalPlaylistsAreRewrittenAsThePlainImplementationSays) {
+  const std::string corpus = testing_corpus::external_corpus();
+  if (corpus.empty()) GTEST_SKIP() << testing_corpus::kNoExternalCorpus;
+  check_playlists(corpus);
 }
 
 }  // namespace
