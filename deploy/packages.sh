@@ -1,19 +1,19 @@
 # shellcheck shell=bash disable=SC2034
-# The Debian packages the scripts need, in one place, and how they are installed. Sourced, not run.
+# The Debian packages that the scripts need, and their installation. Sourced, not run.
 
-# What a release binary is built from.
+# To build a release binary.
 BUILD_PACKAGES=(cmake g++ libcli11-dev libevent-dev libevhtp-dev libssl-dev libyaml-cpp-dev
   ninja-build pkg-config zlib1g-dev)
-# What a release binary needs to run.
+# To run a release binary.
 RUN_PACKAGES=(libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7
   libevhtp0 libssl3 libyaml-cpp0.7 zlib1g)
-# What the quickstart shows: a real stream, served and fetched.
+# For the quickstart's demonstration.
 DEMO_PACKAGES=(curl ffmpeg python3)
-# What the tests use beside these, and what only the browser tests use.
+# In addition for the tests, and for the browser tests only.
 TEST_PACKAGES=(ffmpeg googletest libgtest-dev openssl python3)
 BROWSER_PACKAGES=(ca-certificates chromium nodejs npm)
 
-# Installs those of the named packages that are missing; asks apt only if there is one.
+# Installs the named packages that are missing. Calls apt only if there is one.
 install_packages() {
   local package missing=()
   for package in "$@"; do
@@ -24,21 +24,33 @@ install_packages() {
   local root=()
   if ((EUID != 0)); then
     command -v sudo >/dev/null || {
-      echo "These packages are missing and neither root nor sudo is at hand: ${missing[*]}" >&2
+      echo "These packages are missing, and installing them needs root or sudo: ${missing[*]}" >&2
       return 1
     }
     root=(sudo)
   fi
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
-    echo "apt-get update failed; trying with the package lists that are there." >&2
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null || {
+    echo "apt-get update failed; trying with the present package lists." >&2
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    -o Dpkg::Use-Pty=0 "${missing[@]}" | show_last_line || {
     echo "apt-get could not install: ${missing[*]}" >&2
     return 1
   }
 }
 
-# A package counts as there if Debian says so, or if its command comes from elsewhere.
+# On a terminal, shows the last line of its input in place; elsewhere, nothing.
+show_last_line() {
+  local line width
+  if [[ ! -t 2 ]]; then
+    cat >/dev/null
+    return
+  fi
+  width=$(tput cols 2>/dev/null) || width=80
+  while IFS= read -r line; do printf '\r\033[K%.*s' "$width" "$line" >&2; done
+  printf '\r\033[K' >&2
+}
+
+# A package is there if dpkg has it installed, or if its command comes from another source.
 package_is_there() {
   case $1 in
     nodejs) command -v node >/dev/null ;;

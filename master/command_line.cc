@@ -52,6 +52,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->type_name("ORDER")
         ->check(CLI::IsMember(&kOrders))
         ->excludes(check_flag);
+    bool foreground = false;
+    app.add_flag(
+           "--foreground-worker", foreground,
+           "For debugging: run one worker in this process, without a master, until INT, TERM\n"
+           "or QUIT")
+        ->excludes(check_flag);
     std::string trial;
     app.add_option(kTrialOption, trial)->group("");  // internal: not in the help
     app.set_version_flag("--version", std::string("streamgate ") + version());
@@ -62,6 +68,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kExitUsage;
     }
     if (!trial.empty()) take_trial(trial, out);
+    if (foreground) out.action = CommandLine::Action::foreground_worker;
     if (check) out.action = CommandLine::Action::check;
     if (const auto known = kOrders.find(order); known != kOrders.end()) {
       out.action = CommandLine::Action::control;

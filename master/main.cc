@@ -9,6 +9,7 @@
 #include "master/command_line.h"
 #include "master/config/loader.h"
 #include "master/config/tls_files.h"
+#include "master/foreground_worker.h"
 #include "master/process/account.h"
 #include "master/service/control.h"
 #include "master/service/files.h"
@@ -77,12 +78,14 @@ int run(int argc, char** argv) {
     case CommandLine::Action::control:
       return control_service(line.order, load_config(line.config_file, listen_addr));
     case CommandLine::Action::serve:
+    case CommandLine::Action::foreground_worker:
     case CommandLine::Action::trial:
       break;
   }
   Program program{line.config_file,    listen_addr,         run_worker,
                   check_worker_config, {argv, argv + argc}, take_state()};
   if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);
+  if (line.action == CommandLine::Action::foreground_worker) return run_foreground_worker(program);
   Supervisor supervisor(std::move(program));
   return supervisor.run();
 }

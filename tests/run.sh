@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds the ci preset and runs every test. --quick leaves out the
-# browsers, the replay of the fuzz corpora and the quickstart with its release build.
+# Installs the packages that the tests need, builds the ci preset and runs every test. --quick leaves
+# out the browsers, the replay of the fuzz corpora, the quickstart and the release build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh

@@ -1,4 +1,4 @@
-"""Does the same work through Streamgate and its peers, interleaved, and prints what it cost."""
+"""Does the same works through Streamgate and its peers, interleaved, and prints their cost."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ MIB = works.MIB
 
 
 class Failure(Exception):
-    """A sample could not be taken; what was measured before it still counts."""
+    """A sample could not be taken. Earlier samples remain valid."""
 
 
 def parse_options():
@@ -33,10 +33,11 @@ def parse_options():
     parser.add_argument("--repeat", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--quick", action="store_true", help="smaller and shorter: a smoke test")
     parser.add_argument("--workers", type=int, default=1, help="of each proxy (default 1)")
-    parser.add_argument("--viewers", type=int, help="slow or idle viewers; memory-4 takes four times as many (default 1000)")
+    parser.add_argument("--viewers", type=int,
+                        help="slow or idle viewers; memory-4: four times as many (default 1000)")
     parser.add_argument("--rate", type=int, default=2000, help="requests per second (default 2000)")
     parser.add_argument("--access-log", choices=("streamgate", "all", "none"), default="streamgate",
-                        help="who writes an access log to a file (default streamgate)")
+                        help="which servers write an access log to a file (default streamgate)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every sample too")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else works.DEFAULT
@@ -56,7 +57,7 @@ def parse_options():
     return options
 
 
-def name_what_is_missing(options):
+def check_requirements(options):
     missing = [f"{tool} (Debian package {package})" for tool, package in
                (("nginx", "nginx-light"), ("haproxy", "haproxy"), ("wrk", "wrk"),
                 ("openssl", "openssl"), ("c++", "g++"))
@@ -78,7 +79,7 @@ def build_load(directory):
 
 
 def check_answers(server):
-    """Every server must do the work before it is timed, and Streamgate must rewrite."""
+    """Checks that every server answers, and that Streamgate rewrites."""
     for file, tls in (("live.m3u8", False), ("64k.ts", False), ("live.m3u8", True)):
         url = f"http://127.0.0.1:{server.port}{server.target(file, tls)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -88,7 +89,7 @@ def check_answers(server):
 
 
 def measure_once(bench, work, server, is_first):
-    """One sample; what the server said and how it ended go with any failure."""
+    """One sample. A failure includes the server's output and exit status."""
     try:
         if is_first:
             work.warm_up(bench, server)
@@ -101,7 +102,7 @@ def measure_once(bench, work, server, is_first):
 
 
 def run_rounds(bench, samples):
-    """Fills {work: {server: [sample, ...]}}; a round does everything once, in a rotating order."""
+    """Fills {work: {server: [sample, ...]}}. A round does each work once, in a rotating order."""
     for index in range(bench.options.repeat):
         for work in bench.options.works:
             names = [name for name in work.servers if name in bench.servers]
@@ -164,7 +165,7 @@ def run(options, directory, samples):
 
 def main():
     options = parse_options()
-    name_what_is_missing(options)
+    check_requirements(options)
     begin = time.monotonic()
     samples, failure = {work.name: {} for work in options.works}, None
     with tempfile.TemporaryDirectory(prefix="streamgate-bench-") as directory:
@@ -176,7 +177,7 @@ def main():
     for work in options.works:
         if samples[work.name]:
             print(table(work, samples[work.name]))
-    print(f"{time.monotonic() - begin:.0f} s in all", file=sys.stderr)
+    print(f"{time.monotonic() - begin:.0f} s in total", file=sys.stderr)
     if options.json:
         options.json.write_text(json.dumps(samples, indent=1) + "\n")
     if failure:

@@ -1,5 +1,5 @@
-"""Counts with callgrind what one request costs Streamgate in user space: a number that another load
-on the machine does not change, and the functions it goes to."""
+"""Counts with callgrind the user-space instructions of one request to Streamgate, by function.
+Other load on the machine does not change the result."""
 
 import argparse
 import collections
@@ -16,8 +16,8 @@ import works
 
 HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = 8
-WARM_UP = 200  # requests; the first ones connect, resolve and grow buffers
-READ_LIMIT = 60.0  # seconds; callgrind is some fifty times slower
+WARM_UP = 200  # requests, because the first ones connect, resolve and grow buffers
+READ_LIMIT = 60.0  # seconds; callgrind is about fifty times slower
 
 
 def parse_options():
@@ -25,12 +25,13 @@ def parse_options():
     parser.add_argument("--streamgate", type=pathlib.Path, metavar="PATH",
                         default=HERE.parent.parent / "build/release/streamgate",
                         help="the release binary (default: build/release/streamgate)")
-    parser.add_argument("--file", default="live.m3u8", choices=("live.m3u8", "1k.ts", "64k.ts", "long.m3u8"),
-                        help="what is asked for (default live.m3u8)")
-    parser.add_argument("--requests", type=int, default=2000, help="that are counted (default 2000)")
-    parser.add_argument("--at-most", type=int, metavar="N", help="fail if a request costs more")
-    parser.add_argument("--top", type=int, default=25, help="functions to show (default 25)")
-    parser.add_argument("--inclusive", action="store_true", help="count what a function calls, too")
+    parser.add_argument("--file", default="live.m3u8",
+                        choices=("live.m3u8", "1k.ts", "64k.ts", "long.m3u8"),
+                        help="the requested file (default live.m3u8)")
+    parser.add_argument("--requests", type=int, default=2000, help="counted requests (default 2000)")
+    parser.add_argument("--at-most", type=int, metavar="N", help="fail if a request needs more")
+    parser.add_argument("--top", type=int, default=25, help="number of functions to show (default 25)")
+    parser.add_argument("--inclusive", action="store_true", help="count the callees of a function too")
     parser.add_argument("--profile", type=pathlib.Path, metavar="FILE",
                         help="keep the worker's profile, for callgrind_annotate or kcachegrind")
     parser.add_argument("--access-log", choices=("streamgate", "none"), default="streamgate",
@@ -44,7 +45,7 @@ def parse_options():
 
 
 def read_answer(connection):
-    """One response, of known length or in chunks, to its end."""
+    """Reads one response, of known length or chunked, to its end."""
     bytes_read = b""
     while b"\r\n\r\n" not in bytes_read:
         piece = connection.recv(65536)
@@ -68,7 +69,7 @@ def read_answer(connection):
 
 
 def read_chunks(connection, bytes_read):
-    """To the last chunk, which no playlist holds inside."""
+    """Reads to the last chunk; no playlist contains its bytes."""
     while not bytes_read.endswith(b"\r\n0\r\n\r\n"):
         piece = connection.recv(1 << 20)
         if not piece:
@@ -77,7 +78,7 @@ def read_chunks(connection, bytes_read):
 
 
 def ask(port, target, count):
-    """`count` requests in turns over a few keep-alive connections."""
+    """Sends `count` requests over a few keep-alive connections in rotation."""
     request = (f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n").encode()
     connections = [socket.create_connection(("127.0.0.1", port), READ_LIMIT)
                    for _ in range(CONNECTIONS)]
@@ -91,7 +92,7 @@ def ask(port, target, count):
 
 
 def profile(options, site, requests):
-    """Runs a fresh Streamgate under callgrind; returns its instructions and the worker's profile."""
+    """Runs a new Streamgate under callgrind. Returns its instructions and the worker's profile."""
     site.streamgate_prefix = ["valgrind", "--tool=callgrind", "-q", "--trace-children=yes",
                               "--callgrind-out-file=profile.%p"]
     server = site.start_streamgate(f"callgrind of {requests}")
@@ -119,13 +120,13 @@ def read_functions(path, inclusive):
 
 
 def allocations(few, many):
-    """How often one profile called the C library for memory more than the other."""
+    """The difference of two profiles in calls of the C library's allocator."""
     return count_allocations(many) - count_allocations(few)
 
 
 def count_allocations(path):
-    """A call is two lines, `cfn=(ID) NAME` and, perhaps after others, `calls=COUNT TARGET`; the name
-    stands only where its id is new."""
+    """A call is two lines, `cfn=(ID) NAME` and later `calls=COUNT TARGET`. The name is present only
+    at the first use of its id."""
     ids, count, callee = set(), 0, None
     for line in path.read_text().splitlines():
         named = re.match(r"c?fn=\((\d+)\)(?: (\S+))?", line)
@@ -160,7 +161,7 @@ def main():
         site = servers.Site(directory, options)
         origin = site.start_origin()
         try:
-            # The difference is what the requests cost: start and end are in both.
+            # Start and end are in both profiles, so the difference is the cost of the requests.
             few, few_path = profile(options, site, WARM_UP)
             many, path = profile(options, site, WARM_UP + options.requests)
             each = (many - few) / options.requests

@@ -1,4 +1,4 @@
-"""What a server costs: CPU-seconds and memory of all its processes, read from /proc."""
+"""CPU-seconds and memory of all processes of a server, read from /proc."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def stat_fields(pid):
-    """The fields of /proc/PID/stat after the command name, or None when the process is gone."""
+    """The fields of /proc/PID/stat after the command name, or None if the process has ended."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()
@@ -35,7 +35,7 @@ def family(root):
 
 
 def cpu_seconds(pids):
-    """(user, system) used so far; a process that has gone is an error, for its share is lost."""
+    """(user, system) used so far. Fails if a process has ended, because its share is lost."""
     user = system = 0
     for pid in pids:
         fields = stat_fields(pid)
@@ -47,7 +47,7 @@ def cpu_seconds(pids):
 
 
 def pipe_bytes(pid):
-    """Bytes that wait in the pipes of a process: kernel memory that no RSS shows."""
+    """Bytes in the pipes of a process. They are kernel memory, which RSS does not include."""
     seen, total = set(), 0
     for name in os.listdir(f"/proc/{pid}/fd"):
         path = f"/proc/{pid}/fd/{name}"
@@ -58,7 +58,7 @@ def pipe_bytes(pid):
             seen.add(target)
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
-            continue  # closed meanwhile
+            continue  # closed in the meantime
         try:
             total += struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
         finally:
@@ -67,7 +67,7 @@ def pipe_bytes(pid):
 
 
 def memory_bytes(pids):
-    """(resident, waiting in pipes) of the processes together."""
+    """(resident, in pipes): sums over the processes."""
     resident = piped = 0
     for pid in pids:
         with open(f"/proc/{pid}/statm") as file:
@@ -77,7 +77,7 @@ def memory_bytes(pids):
 
 
 def settled_memory(pids, limit=15.0):
-    """memory_bytes() once it has changed by less than 1 % for 1.5 s, or after `limit`."""
+    """memory_bytes(), as soon as it changes by less than 1 % in 1.5 s, or after `limit` seconds."""
     deadline = time.monotonic() + limit
     history = [memory_bytes(pids)]
     while time.monotonic() < deadline:
@@ -90,7 +90,7 @@ def settled_memory(pids, limit=15.0):
 
 
 class CpuMeter:
-    """Used as `with CpuMeter(pids) as meter: work()`; then meter.user, .system and .total."""
+    """`with CpuMeter(pids) as meter: work()` sets meter.user, .system and .total."""
 
     def __init__(self, pids):
         self.pids = pids

@@ -10,7 +10,7 @@ import urllib.parse
 
 import measure
 
-START_LIMIT = 10.0  # seconds until a server must answer
+START_LIMIT = 10.0  # seconds in which a server must answer
 STOP_LIMIT = 10.0
 
 NGINX = """\
@@ -93,11 +93,11 @@ def free_port():
 
 
 class Server:
-    """A server that was started by this run; stop() ends it and waits for it."""
+    """A server that this run has started. stop() ends it and waits for it."""
 
     def __init__(self, name, command, directory, port, target):
         self.name, self.command, self.directory, self.port = name, command, directory, port
-        self.target = target  # (file, tls) -> the request target that fetches it through here
+        self.target = target  # (file, tls) -> the request target
         self.log = open(directory / "output.log", "ab")
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=directory
@@ -113,7 +113,7 @@ class Server:
                 raise RuntimeError(f"{self.name} did not start:\n{self.output()}")
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
-                time.sleep(0.3)  # workers that are still being forked belong to the family
+                time.sleep(0.3)  # until all workers are forked
                 return
             except OSError:
                 time.sleep(0.02)
@@ -139,7 +139,7 @@ class Server:
 
 
 class Site:
-    """The files of one run: a directory per server, the origin's documents and certificate."""
+    """The files of one run: a directory for each server, the origin's documents and certificate."""
 
     def __init__(self, directory, options):
         self.directory = pathlib.Path(directory)
@@ -147,10 +147,10 @@ class Site:
         self.ports = {"origin": free_port(), "origin_tls": free_port()}
         os.chmod(directory, 0o755)  # a worker may run as another user
         self.count = 0
-        self.streamgate_prefix = []  # a tool that runs Streamgate, in its directory
+        self.streamgate_prefix = []  # the command line of a tool that runs Streamgate
 
     def make_directory(self, name):
-        self.count += 1  # a server that is started twice gets a fresh one
+        self.count += 1  # each start gets a new directory
         path = self.directory / f"{name.replace(' ', '-')}-{self.count}"
         path.mkdir()
         return path
@@ -246,7 +246,7 @@ class Site:
         return f"http://127.0.0.1:{self.ports['origin']}/{file}"
 
     def starters(self):
-        """Every proxy by name, in the order of the tables; the names are what works refer to."""
+        """Every proxy by name, in the order of the tables. Works refer to these names."""
         starters = {name: self.start_nginx for name in NGINX_PEERS}
         starters["haproxy splice"] = self.start_haproxy
         if self.options.streamgate:
@@ -259,7 +259,7 @@ def plain_target(file, tls):
 
 
 def make_certificate(directory):
-    """A throw-away certificate for 127.0.0.1, its own authority."""
+    """A temporary self-signed certificate for 127.0.0.1."""
     subprocess.run(
         [
             "openssl",
@@ -282,4 +282,4 @@ def make_certificate(directory):
         check=True,
         capture_output=True,
     )
-    ssl.create_default_context(cafile=f"{directory}/cert.pem")  # readable, or say so now
+    ssl.create_default_context(cafile=f"{directory}/cert.pem")  # fails here if it is unreadable

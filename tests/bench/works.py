@@ -1,7 +1,7 @@
-"""The work that every server does once per round, and what it cost.
+"""The works that every server does once per round.
 
-Each work names its servers, its unit, and which way is better; `measure(server)` does the work and
-returns the columns of one sample. The first column is the one that ratios are made of."""
+Each work has its servers, its unit, and the better direction. `measure(bench, server)` does the work
+and returns the columns of one sample. Ratios are computed from the first column."""
 
 import json
 import os
@@ -15,11 +15,11 @@ import measure
 
 GIB = 1 << 30
 MIB = 1 << 20
-RUN_LIMIT = 180.0  # seconds that one sample may take
+RUN_LIMIT = 180.0  # seconds for one sample
 
 
 class Bench:
-    """What the works share: the options, the load generator, the servers by name."""
+    """Used by all works: the options, the load generator, the servers by name."""
 
     def __init__(self, options, site, load, servers):
         self.options, self.site, self.load_path, self.servers = options, site, load, servers
@@ -33,7 +33,7 @@ class Bench:
         return json.loads(done.stdout)
 
     def wrk(self, server, file, connections, seconds):
-        """Requests that wrk got answered over keep-alive connections."""
+        """The number of answered requests of wrk over keep-alive connections."""
         url = f"http://127.0.0.1:{server.port}{server.target(file, False)}"
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url],
@@ -48,7 +48,7 @@ class Bench:
 
 
 class Bulk:
-    """Large bodies to a few readers who take all they can get."""
+    """Large bodies to a few readers at full speed."""
 
     unit, better, columns = "CPU-s per GiB", "lower", ("total", "user", "system")
     servers = ("nginx unbuffered", "nginx 64k", "haproxy splice", "streamgate")
@@ -76,7 +76,7 @@ class Bulk:
 
 
 class Requests:
-    """As many small requests as a saturated server answers, over keep-alive connections."""
+    """Small requests to a saturated server, over keep-alive connections."""
 
     unit, better = "requests per CPU-s", "higher"
     columns = ("per CPU-s", "user µs each", "system µs each")
@@ -95,7 +95,7 @@ class Requests:
 
 
 class Latency:
-    """What a viewer waits for a live playlist at a fixed rate; the origin itself is the zero."""
+    """A viewer's waiting time for a live playlist at a fixed rate. The origin alone is the baseline."""
 
     unit, better, columns = "µs, median answer", "lower", ("p50", "p90", "p99", "p99.9")
     servers = ("direct", "nginx fixed", "haproxy splice", "streamgate")
@@ -118,9 +118,9 @@ class Latency:
 
 
 class Memory:
-    """What each of many open connections holds: viewers who stopped reading a large body (`stall`)
-    or who have their answer and do not ask again yet (`idle`). A fresh server each time: memory that
-    an allocator kept from an earlier round would hide what this one costs."""
+    """Memory per open connection: viewers that stopped reading a large body (`stall`), or that have
+    their answer and send no further request (`idle`). Each sample starts a new server, because memory
+    that the allocator keeps from an earlier round would hide the cost of this one."""
 
     unit, better = "KiB per viewer", "lower"
     columns = ("total", "resident", "in pipes")
@@ -166,7 +166,7 @@ class Memory:
 
 
 class SystemCalls:
-    """System calls per live playlist in steady state, counted by strace; its name says which."""
+    """System calls per live playlist in steady state, counted by strace."""
 
     unit, better, columns = "system calls per request", "lower", ("calls",)
     servers = ("nginx fixed", "haproxy splice", "streamgate")
@@ -204,7 +204,7 @@ class SystemCalls:
                     if not re.search(r"^TracerPid:\t0$", file.read(), re.MULTILINE):
                         break
                 if time.monotonic() > deadline:
-                    raise RuntimeError("strace did not attach; does it have the right to?")
+                    raise RuntimeError("strace did not attach; is it permitted to?")
                 time.sleep(0.01)
 
     def warm_up(self, bench, server):
@@ -237,14 +237,14 @@ WORKS = (
     Memory("idle", "Memory per idle keep-alive connection", "idle", "live.m3u8"),
     SystemCalls("syscalls", "System calls per live playlist on keep-alive connections"),
 )
-DEFAULT = [work.name for work in WORKS if work.name != "syscalls"]  # which needs strace
+DEFAULT = [work.name for work in WORKS if work.name != "syscalls"]  # it needs strace
 
 
 def write_documents(root, bulk_bytes):
-    """The origin's files. Both `x` and `tls/x` name the same one."""
+    """The origin's files. `x` and `tls/x` are the same file."""
     root.mkdir()
     (root / "tls").symlink_to(".")
-    noise = os.urandom(MIB)  # no holes: pages of zeros would be cheaper to copy than real ones
+    noise = os.urandom(MIB)  # random, because pages of zeros are cheaper to copy
     with open(root / "bulk.ts", "wb") as file:
         for _ in range(bulk_bytes // MIB):
             file.write(noise)

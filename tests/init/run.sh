@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The init script and the logrotate file on a machine without systemd. It installs both, so it takes
-# a throw-away machine as given and runs as root:
+# Tests the init script and the logrotate file on a machine without systemd. It installs both, so run
+# it as root on a throw-away machine:
 #
 #   tests/init/run.sh PATH-OF-STREAMGATE
 # shellcheck disable=SC2317  # functions are called through `expect`
@@ -53,7 +53,7 @@ begin 'start'
 expect 0 "$service" start
 expect 0 serves
 expect 0 "$service" status
-expect 0 "$service" start # again: LSB says that this is no failure
+expect 0 "$service" start # LSB: starting a running service succeeds
 expect 0 [ "$(pgrep -c -P 1 -x streamgate)" = 1 ]
 expect 0 [ "$(stat -c %U /var/log/streamgate/access.log)" = nobody ]
 
@@ -65,7 +65,7 @@ expect 0 "$service" force-reload
 configure 'colour: red'
 expect 1 "$service" reload
 expect 1 "$service" configtest
-expect 6 "$service" restart # which leaves the running one alone
+expect 6 "$service" restart # the running service stays
 expect 0 serves 8081
 configure 'listen: 127.0.0.1:8082'
 
@@ -95,7 +95,7 @@ expect 0 serves 8082
 begin 'the master was killed'
 victim=$(cat /run/streamgate/streamgate.pid)
 kill -KILL "$victim"
-for _ in {1..50}; do # a dead process has no program, reaped or not
+for _ in {1..50}; do # a dead process has no /proc/PID/exe, reaped or not
   readlink "/proc/$victim/exe" >/dev/null || break
   sleep 0.1
 done
@@ -113,5 +113,5 @@ begin 'a start that fails'
 configure 'listen: 192.0.2.1:80'
 expect 1 "$service" start
 
-((failures == 0)) && echo 'All is well.'
+((failures == 0)) && echo 'All tests passed.'
 exit $((failures > 0))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What only a real systemd can prove: readiness, reloads, crashes, the watchdog, socket activation
-# and stops as `systemctl` sees them. It changes the machine it runs on (installs Streamgate as a
-# service, kills its processes), so it takes a booted throw-away machine as given and runs as root:
+# Tests that need a real systemd: readiness, reloads, crashes, the watchdog, socket activation and
+# stops as `systemctl` sees them. It installs Streamgate as a service and kills its processes, so run it
+# as root on a throw-away machine that systemd has booted:
 #
 #   tests/systemd/run.sh PATH-OF-STREAMGATE
 # shellcheck disable=SC2317  # functions are called through `expect`
@@ -22,14 +22,14 @@ begin() {
   step=$1
   echo "== $step"
 }
-# Says what was expected and goes on, so that one run shows everything.
+# Reports a failed expectation and continues, so that one run shows all failures.
 expect() { # WHAT COMMAND...
   local what=$1
   shift
   "$@" && return
   failures=$((failures + 1))
   echo "FAILED ($step): $what"
-  # Only words about a failure that has been counted; status of a stopped unit is not 0.
+  # For the report only: the exit status of `systemctl status` is not 0 for a stopped unit.
   systemctl --no-pager status streamgate.service || true
   journalctl --no-pager -n 20 -u streamgate.service || true
 }
@@ -52,7 +52,7 @@ configure() {
   printf '%s\n' 'pid_file: /run/streamgate/streamgate.pid' 'workers: 2' \
     'drain: {idle: 100ms, stop_timeout: 3s}' "$@" >"$config"
 }
-another() { # COMMAND OLD: the main process or a worker has been replaced
+another() { # COMMAND OLD: COMMAND prints another pid than OLD
   local now
   now=$($1) && [[ -n $now && $now != "$2" ]]
 }
@@ -90,7 +90,7 @@ before=$(main_pid)
 configure 'colour: red'
 if systemctl reload streamgate 2>/dev/null; then expect 'systemctl reload fails' false; fi
 expect 'the reason is in the status' says 'colour'
-expect 'it serves on' serves 8081
+expect 'it still serves' serves 8081
 expect 'it is active' is ActiveState active
 expect 'the same master' is MainPID "$before"
 configure 'listen: 127.0.0.1:8081'
@@ -99,7 +99,7 @@ expect 'a bare HUP reloads too' within 10 status_has 'reload sequence=3 .*result
 
 begin 'upgrade'
 before=$(main_pid)
-# Another file is another program, whatever stands in it.
+# A file with the same content counts as another program.
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 expect 'systemctl reload succeeds' systemctl reload streamgate
@@ -114,9 +114,9 @@ printf '#!/bin/sh\n' >/usr/local/sbin/streamgate.new
 chmod 755 /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 kill -HUP "$before"
-expect 'what is no program is refused' within 15 says 'is not a program'
+expect 'a file that is not a program is rejected' within 15 says 'is not a program'
 expect 'the same master' is MainPID "$before"
-expect 'it serves on' serves 8081
+expect 'it still serves' serves 8081
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 expect 'systemctl reload succeeds' systemctl reload streamgate
@@ -160,7 +160,7 @@ begin 'a start that cannot succeed'
 configure 'colour: red'
 if systemctl start streamgate 2>/dev/null; then expect 'systemctl start fails' false; fi
 systemctl stop streamgate
-# systemd may have forgotten the unit, and its failure, already.
+# Fails if systemd has already unloaded the unit.
 systemctl reset-failed streamgate 2>/dev/null || true
 
 begin 'socket activation'
@@ -170,7 +170,7 @@ expect 'a client starts the service and is served' serves 8080
 # The first worker serves before the last one is ready.
 expect 'it is active' within 10 is ActiveState active
 expect 'over IPv6 too' curl -s -o /dev/null --max-time 5 'http://[::1]:8080/health'
-expect 'listen does not count' silent 8085
+expect 'listen is ignored' silent 8085
 expect 'reload succeeds' systemctl reload streamgate
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
@@ -180,5 +180,5 @@ expect 'systemctl stop succeeds' systemctl stop streamgate
 expect 'the next client starts it again' serves 8080
 systemctl stop streamgate.socket streamgate.service
 
-((failures == 0)) && echo 'All is well.'
+((failures == 0)) && echo 'All tests passed.'
 exit $((failures > 0))

@@ -1,0 +1,76 @@
+#include "master/foreground_worker.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "common/log.h"
+#include "common/scoreboard.h"
+#include "common/unique_fd.h"
+#include "master/config/loader.h"
+#include "master/process/account.h"
+#include "master/service/files.h"
+#include "master/service/generation.h"
+
+namespace streamgate {
+namespace {
+
+int refuse(const std::string& reason) {
+  log::error("master.start_failed", {{"reason", reason}});
+  return EXIT_FAILURE;
+}
+
+int run_with(const Program& program, const Generation& generation) {
+  auto scoreboard = Scoreboard::create(1);
+  if (!scoreboard) return refuse(scoreboard.error().detail);
+  const auto slot = scoreboard->take();
+  int ends[2];
+  if (!slot || ::pipe2(ends, O_CLOEXEC) != 0) {
+    return refuse(std::string("pipe: ") + std::strerror(errno));
+  }
+  // The write end stays open in this process, so the worker never sees its master leave.
+  const UniqueFd lifeline(ends[0]);
+  const UniqueFd held(ends[1]);
+  if (generation.account) {
+    if (const auto became = become(*generation.account); !became) {
+      return refuse(became.error().detail);
+    }
+  }
+  return program.run_worker({.config = generation.config,
+                             .listeners = generation.sockets,
+                             .ticket_key = generation.ticket_key,
+                             .slot_index = *slot,
+                             .generation = generation.number,
+                             .slots = scoreboard->slots(),
+                             .service_stopping = &scoreboard->board().service_stopping,
+                             .board = &scoreboard->board(),
+                             .lifeline_fd = lifeline.get()});
+}
+
+}  // namespace
+
+int run_foreground_worker(const Program& program) {
+  LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
+  for (const std::string& problem : loaded.problems) {
+    log::error("config.problem", {{"problem", problem}});
+  }
+  if (!loaded.ok()) return refuse("the configuration is wrong");
+  loaded.config.workers = 1;
+  const auto account = find_account(loaded.config.user);
+  if (!account) return refuse(account.error().detail);
+  if (const auto opened = open_log_files(loaded.config.log, *account); !opened) {
+    return refuse(opened.error().detail);
+  }
+  const auto generation = Generation::prepare(1, std::move(loaded.config), {});
+  if (!generation) return refuse(generation.error().detail);
+  const int status = run_with(program, *generation);
+  generation->remove_files_not_in({});
+  return status;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,14 @@
+// `--foreground-worker`: one worker without a master, to run under a debugger or a profiler.
+#pragma once
+
+#include "master/program.h"
+
+namespace streamgate {
+
+// Binds the configuration's addresses, opens its logs, changes to its `user` and runs one worker in
+// this process until a signal stops it. Forks nothing, writes no pid file, cannot reload, and has
+// no watchdog, so a breakpoint may stop it for as long as it takes. Returns the process's exit
+// status.
+int run_foreground_worker(const Program& program);
+
+}  // namespace streamgate
