@@ -1,10 +1,11 @@
-// A child URL as the template for references that differ from its own in nothing but letters and
-// digits behind the directory, as nearly all segments of a long playlist do. Copying and patching a
-// child URL costs half of making one: 1.2 ms less for 20,000 segments.
-//
-// The template holds the whole child URL with its parameters, and a reference into another
-// directory does not match. It stays right as long as parameters depend on nothing but the
+// A child URL as the template for references that differ from its own only in letters and digits of
+// path and query, as nearly all segments of a long playlist do. Copying and patching child URLs
+// takes 0.5 ms for 20,000 segments; making them takes 0.9 ms, or 1.5 ms if each segment has its own
 // directory.
+//
+// The template copies the parameters too. That is right because they depend on nothing but the
+// host, which is fixed. Parameters that depend on the directory (a grant) need the directory to be
+// fixed as well; then the template still serves all segments of one directory.
 #pragma once
 
 #include <array>

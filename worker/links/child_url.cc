@@ -248,12 +248,11 @@ void ChildUrlWriter::learn(const Child& child, std::string_view text) {
   if (++run_ < kRunWorthATemplate) return;
   run_ = 0;
   template_.learn(child.reference, text, child.reference_at);
-  // The parameters may depend on host and directory, and our own URLs must not be encoded.
+  // The parameters depend on the host, and our own URLs must not be encoded.
   const size_t path_at =
       child.path.empty() ? size : static_cast<size_t>(child.path.data() - child.reference.data());
-  const size_t name_at = path_at + (child.path.rfind('/') + 1);  // npos + 1 is 0
   const bool may_be_ours = has_origin_ && http_prefix_size(child.reference) != 0;
-  template_.fix(0, may_be_ours ? std::max(name_at, name_at_ + 1) : name_at);
+  template_.fix(0, may_be_ours ? std::max(path_at, name_at_ + 1) : path_at);
   fix_extension(path_at + child.path.size(), child.reference);
   fix_extension(size, child.reference);
 }
