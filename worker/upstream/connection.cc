@@ -147,8 +147,7 @@ void UpstreamConnection::on_readable() {
   if (is_receiving() && !paused_) return receive();
   // Nothing may be read now, and the level-triggered event would fire again and again.
   stop_reading();
-  // Bytes after the response, or an end. TLS may have sent a ticket: the check of an idle
-  // connection tells.
+  // Bytes after the response, or an end. With TLS it may be a ticket; check_idle() finds out later.
   if (step_ == Step::complete && !socket_.is_tls()) clean_ = false;
 }
 
@@ -199,7 +198,7 @@ void UpstreamConnection::count_received(size_t bytes) {
   arm_deadline();
 }
 
-// Reads into the scratch buffer. Returns how many bytes, or nothing if no more may be read now.
+// Reads into the scratch buffer. Returns the number of bytes, or nullopt to stop reading for now.
 std::optional<size_t> UpstreamConnection::receive_some(size_t most) {
   const auto outcome = socket_.read(tools_.scratch, std::min(most, tools_.scratch.size()));
   const bool is_end = outcome.end != ReadEnd::full && outcome.end != ReadEnd::drained;

@@ -278,7 +278,7 @@ struct FilledPipe {
 };
 
 TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
-  // A Unix socket may take the content of one pipe whatever the size of its buffer, but not of two.
+  // A Unix socket with a small buffer may take the content of one pipe, but not of two.
   const std::array<FilledPipe, 2> pipes{FilledPipe(60'000), FilledPipe(60'000)};
   stream.send_head("H", {ClientFraming::Kind::length, 120'000}, true);
   ASSERT_TRUE(stream.can_splice());
