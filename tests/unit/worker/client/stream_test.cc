@@ -20,14 +20,14 @@ namespace {
 using std::chrono::milliseconds;
 using Flow = ClientStream::Flow;
 
-struct Owner final : ResponseOwner {
+struct Owner final : ClientStream::Owner {
   void on_response_sent() override { ++sent; }
   void on_response_broken() override { ++broken; }
   int sent = 0;
   int broken = 0;
 };
 
-struct Observer final : ClientObserver {
+struct Observer final : ClientStream::Observer {
   void on_client_drained() override { ++drained; }
   void on_client_gone(Reason reason) override { gone.push_back(reason); }
   int drained = 0;
