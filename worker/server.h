@@ -25,7 +25,7 @@ namespace streamgate {
 using Evhtp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
 
 // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
-class Server final : private GateObserver {
+class Server final : private ClientGate::Observer {
  public:
   // Called when the last connection of a draining server has closed.
   class Observer {
@@ -77,7 +77,7 @@ class Server final : private GateObserver {
   ExchangeEnvironment& environment_;
   std::span<Slot> all_slots_;
   Observer& observer_;
-  GateEnvironment gate_environment_;
+  ClientGate::Environment gate_environment_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;

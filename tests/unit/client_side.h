@@ -15,7 +15,7 @@
 
 namespace streamgate::testing_peers {
 
-class ClientSide : private ResponseOwner {
+class ClientSide : private ClientStream::Owner {
  public:
   // With a socket buffer that a few kilobytes fill.
   ClientSide() {
@@ -30,7 +30,7 @@ class ClientSide : private ResponseOwner {
   }
 
   // To be called once; `observer` may be null.
-  void begin(ClientObserver* observer) { stream.begin(head_, observer); }
+  void begin(ClientStream::Observer* observer) { stream.begin(head_, observer); }
 
   // What has arrived by now.
   std::string receive() {

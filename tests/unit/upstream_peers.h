@@ -1,5 +1,5 @@
 // Peers for upstream tests: a loopback server in the same event loop, whose connections are
-// scripted byte by byte, and a ResponseHandler that records its calls.
+// scripted byte by byte, and a UpstreamConnection::Observer that records its calls.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -166,7 +166,7 @@ class Blackhole {
   std::vector<UniqueFd> fillers_;
 };
 
-class Recorder final : public ResponseHandler {
+class Recorder final : public UpstreamConnection::Observer {
  public:
   void on_head(const ResponseHead& head) override {
     status = head.status;

@@ -46,7 +46,7 @@ void slim(evhtp_connection_t& connection) {
 
 }  // namespace
 
-ClientGate::ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
+ClientGate::ClientGate(Environment& environment, evhtp_connection_t* connection, Ssl ssl,
                        std::optional<Reason> refuse_with)
     : environment_(environment),
       connection_(connection),

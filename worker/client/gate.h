@@ -30,40 +30,38 @@ namespace streamgate {
 
 using EvhtpConnection = std::unique_ptr<evhtp_connection_t, Freer<evhtp_connection_free>>;
 
-class ClientGate;
-
-// Implemented by Server.
-class GateObserver {
+class ClientGate final : public Retirable, private ClientStream::Owner {
  public:
-  // gate.stream().head() is a well-formed request. Call gate.stream().set_observer(), then answer
-  // through gate.stream(); the answer may be complete before this call returns.
-  virtual void on_request(ClientGate& gate) = 0;
-  // The gate has refused a request and answers it itself; for the access log.
-  virtual void on_refused(const ClientGate& gate, const Error& error) = 0;
-  // The connection is gone: retire the gate.
-  virtual void on_gate_closed(ClientGate& gate) = 0;
+  // Implemented by Server.
+  class Observer {
+   public:
+    // gate.stream().head() is a well-formed request. Call gate.stream().set_observer(), then answer
+    // through gate.stream(); the answer may be complete before this call returns.
+    virtual void on_request(ClientGate& gate) = 0;
+    // The gate has refused a request and answers it itself; for the access log.
+    virtual void on_refused(const ClientGate& gate, const Error& error) = 0;
+    // The connection is gone: retire the gate.
+    virtual void on_gate_closed(ClientGate& gate) = 0;
 
- protected:
-  ~GateObserver() = default;
-};
+   protected:
+    ~Observer() = default;
+  };
 
-// Shared by all gates of a worker. Outlives them.
-struct GateEnvironment {
-  TimerWheel& wheel;
-  const ClientConfig& client;
-  const LimitsConfig& limits;
-  const CorsConfig& cors;
-  GateObserver& observer;
-  Counters& counters;
-  ClientIntakes intakes;
-};
+  // Shared by all gates of a worker. Outlives them.
+  struct Environment {
+    TimerWheel& wheel;
+    const ClientConfig& client;
+    const LimitsConfig& limits;
+    const CorsConfig& cors;
+    Observer& observer;
+    Counters& counters;
+    ClientIntakes intakes;
+  };
 
-class ClientGate final : public Retirable, private ResponseOwner {
- public:
   // Call it from evhtp's post-accept callback. The gate owns `connection` from then on, and removes
   // evhtp's callbacks, which would free it. `ssl` is ready for the handshake, or null for a plain
   // client. If `refuse_with` is set, every request of this connection is refused for that reason.
-  ClientGate(GateEnvironment& environment, evhtp_connection_t* connection, Ssl ssl,
+  ClientGate(Environment& environment, evhtp_connection_t* connection, Ssl ssl,
              std::optional<Reason> refuse_with);
   ~ClientGate() override;
 
@@ -101,7 +99,7 @@ class ClientGate final : public Retirable, private ResponseOwner {
   void watch_input();
   void disconnect();
 
-  GateEnvironment& environment_;
+  Environment& environment_;
   EvhtpConnection connection_;  // null once it is gone
   ClientSocket socket_;
   Phase phase_;

@@ -28,7 +28,7 @@ constexpr size_t kUsualRoom = size_t{64} * 1024;
 // 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
 constexpr size_t kMinReserve = 512;
 
-// EAGAIN from splice() is the socket's: the pipe holds the bytes.
+// If splice() fails with EAGAIN, the socket is full: the pipe holds the bytes.
 ClientSocket::Moved moved_of(ssize_t result) {
   if (result >= 0) return {static_cast<size_t>(result)};
   return {.gone = errno != EAGAIN && errno != EINTR};

@@ -28,8 +28,7 @@ class ClientSocket {
   };  // follows: the bytes may wait to share a packet with the next ones
   enum class Handshake { done, wants_read, wants_write, plain_http, failed };
 
-  // Makes room() true for the clients of a listening socket, whatever net.ipv4.tcp_notsent_lowat
-  // is.
+  // Makes room() right for the clients of a listening socket if net.ipv4.tcp_notsent_lowat is set.
   static void prepare_listener(int fd);
 
   // `ssl` is null for a plain client, else ready for the handshake.

@@ -35,7 +35,7 @@ std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
 
 }  // namespace
 
-ClientStream::ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config)
+ClientStream::ClientStream(Owner& owner, TimerWheel& wheel, const ClientConfig& config)
     : owner_(owner),
       config_(config),
       stall_deadline_(wheel, this, call<&ClientStream::on_stalled>),
@@ -48,7 +48,7 @@ void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAd
   peer_ = peer;
 }
 
-void ClientStream::begin(const RequestHead& head, ClientObserver* observer) {
+void ClientStream::begin(const RequestHead& head, Observer* observer) {
   if (peer_text_.empty()) peer_text_ = peer_.to_string();
   head_ = &head;
   observer_ = observer;
@@ -64,7 +64,7 @@ void ClientStream::lose(Reason reason) {
   if (writable_) writable_->remove();
   queue_.reset();
   socket_ = nullptr;
-  if (ClientObserver* observer = std::exchange(observer_, nullptr)) {
+  if (Observer* observer = std::exchange(observer_, nullptr)) {
     observer->on_client_gone(reason);
   }
 }
@@ -271,7 +271,7 @@ void ClientStream::on_rate_window_end() {
 }
 
 void ClientStream::give_up(Reason reason) {
-  ClientObserver* observer = std::exchange(observer_, nullptr);
+  Observer* observer = std::exchange(observer_, nullptr);
   if (observer != nullptr) observer->on_client_gone(reason);
   owner_.on_response_broken();
 }

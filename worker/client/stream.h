@@ -5,8 +5,8 @@
 //                   room() first, so that none are queued
 //   splice_from()   takes as many bytes as the socket does; the others stay in their pipe
 //
-// A member of ClientGate. An exchange holds a reference from GateObserver::on_request until it
-// calls finish() or abort(), or until on_client_gone().
+// A member of ClientGate. An exchange holds a reference from ClientGate::Observer::on_request until
+// it calls finish() or abort(), or until on_client_gone().
 #pragma once
 
 #include <event2/buffer.h>
@@ -30,40 +30,40 @@
 
 namespace streamgate {
 
-// Implemented by Exchange.
-class ClientObserver {
- public:
-  // After Flow::full: the socket takes bytes again, and nothing is queued.
-  virtual void on_client_drained() = 0;
-  // client_gone, client_stalled, client_too_slow, or stopping if the worker ends. Do not use the
-  // stream any more. Never called from inside one of the stream's own functions.
-  virtual void on_client_gone(Reason reason) = 0;
-
- protected:
-  ~ClientObserver() = default;
-};
-
-// Implemented by ClientGate: how a response ends.
-class ResponseOwner {
- public:
-  // The kernel has every byte of a complete response.
-  virtual void on_response_sent() = 0;
-  // The response is incomplete: reset the connection, so that it does not look complete.
-  virtual void on_response_broken() = 0;
-
- protected:
-  ~ResponseOwner() = default;
-};
-
 class ClientStream {
  public:
+  // Implemented by Exchange.
+  class Observer {
+   public:
+    // After Flow::full: the socket takes bytes again, and nothing is queued.
+    virtual void on_client_drained() = 0;
+    // client_gone, client_stalled, client_too_slow, or stopping if the worker ends. Do not use the
+    // stream any more. Never called from inside one of the stream's own functions.
+    virtual void on_client_gone(Reason reason) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
+  // Implemented by ClientGate: how a response ends.
+  class Owner {
+   public:
+    // The kernel has every byte of a complete response.
+    virtual void on_response_sent() = 0;
+    // The response is incomplete: reset the connection, so that it does not look complete.
+    virtual void on_response_broken() = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
   enum class Flow { open, full, gone };
 
-  ClientStream(ResponseOwner& owner, TimerWheel& wheel, const ClientConfig& config);
+  ClientStream(Owner& owner, TimerWheel& wheel, const ClientConfig& config);
 
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
-  void begin(const RequestHead& head, ClientObserver* observer);
+  void begin(const RequestHead& head, Observer* observer);
   void lose(Reason reason);  // the client is gone: tells the observer, and lets go of the socket
 
   // Valid until the response is finished.
@@ -75,7 +75,7 @@ class ClientStream {
   bool keeps_alive() const { return keep_alive_; }
   bool is_full() const { return full_; }  // from Flow::full to on_client_drained()
 
-  void set_observer(ClientObserver& observer) { observer_ = &observer; }
+  void set_observer(Observer& observer) { observer_ = &observer; }
 
   // The head waits for the first write(), flush() or finish(), so that it shares a packet with the
   // body. Body bytes are framed as `framing` says; with Kind::none they are dropped. `keep_alive`:
@@ -121,7 +121,7 @@ class ClientStream {
   void count_delivered();
   void give_up(Reason reason);
 
-  ResponseOwner& owner_;
+  Owner& owner_;
   const ClientConfig& config_;
   event_base* base_ = nullptr;
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
@@ -135,7 +135,7 @@ class ClientStream {
 
   // State of one response.
   const RequestHead* head_ = nullptr;
-  ClientObserver* observer_ = nullptr;
+  Observer* observer_ = nullptr;
   std::string held_head_;
   ClientFraming framing_;
   uint64_t body_bytes_ = 0;

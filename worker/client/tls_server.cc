@@ -100,7 +100,7 @@ Result<SslContext> make_server_context(const ListenTls& config, const TicketKey&
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_PRIORITIZE_CHACHA);
-  // A partial write continues from the queue of ClientStream, which is other memory.
+  // Allows a partial write to continue from another address: the queue of ClientStream.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   // Sessions are kept only in tickets, so that every worker can resume them.

@@ -48,7 +48,7 @@ size_t BodyRelay::room() {
   return room;
 }
 
-Pipe* BodyRelay::lend_pipe(uint64_t left) {
+Pipe* BodyRelay::borrow_pipe(uint64_t left) {
   if (left < kWorthSplicing || !gathered_.empty() || !client_.can_splice()) return nullptr;
   if (!pipe_) pipe_ = pipes_.borrow();
   return pipe_.get();

@@ -2,7 +2,7 @@
 // through memory. Nothing is taken from the upstream that the client's socket has no room for, so
 // that a viewer who stops reading leaves nothing here: no queue, and no pipe.
 //
-// The fetch reads by it (Fetch::relay_into): room() says how much, lend_pipe() where to.
+// The fetch reads by it (Fetch::relay_into): room() says how much, borrow_pipe() where to.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   void finish() override;
 
   size_t room() override;
-  Pipe* lend_pipe(uint64_t left) override;
+  Pipe* borrow_pipe(uint64_t left) override;
   void on_piped() override;
   uint64_t taken() const override { return taken_; }
 

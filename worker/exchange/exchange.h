@@ -31,7 +31,7 @@ namespace streamgate {
 class Exchange final : public Retirable,
                        private Fetch::Observer,
                        private BodyPath::Observer,
-                       private ClientObserver {
+                       private ClientStream::Observer {
  public:
   Exchange(ExchangeEnvironment& environment, ClientGate& gate);
   ~Exchange() override;

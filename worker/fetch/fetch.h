@@ -41,7 +41,7 @@ struct FetchEnvironment {
 
 class Fetch final : private Resolver::Observer,
                     private UpstreamPool::Observer,
-                    private ResponseHandler {
+                    private UpstreamConnection::Observer {
  public:
   // Takes the answer. Order: on_head, on_body any number of times, on_end; on_failed at any time
   // instead. After retry_without_range() it begins with on_head again. Each call may stop() the

@@ -1,4 +1,4 @@
-// Ownership of OpenSSL objects, and what both sides of TLS share: reading, writing and the
+// Ownership of OpenSSL objects, and the code that both sides of TLS share: reading, writing and the
 // handshake with OpenSSL's error codes as one outcome, errors as text, and the end of a connection.
 //
 // OpenSSL's headers are included here and in worker/upstream/{socket,tls} and
@@ -25,8 +25,8 @@ using TlsSession = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
 inline constexpr size_t kMaxRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 
 // done: the call succeeded. wants_read, wants_write: repeat it when the socket is ready for that.
-// closed: the peer sent close_notify. truncated: the connection ended without close_notify.
-// failed: anything else.
+// closed: the peer sent close_notify. truncated: the connection ended without close_notify. failed:
+// anything else.
 enum class TlsOutcome { done, wants_read, wants_write, closed, truncated, failed };
 struct TlsMoved {
   size_t bytes;  // 0 unless done

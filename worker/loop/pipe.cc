@@ -65,7 +65,7 @@ void Pipe::taken(size_t bytes) {
 }
 
 void ReturnPipe::operator()(Pipe* pipe) const noexcept {
-  pool->take_back(std::unique_ptr<Pipe>(pipe));
+  pool->give_back(std::unique_ptr<Pipe>(pipe));
 }
 
 PipePool::PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits& limits)
@@ -109,7 +109,7 @@ PipeLoan PipePool::borrow() {
   return {pipe.release(), {this}};
 }
 
-void PipePool::take_back(std::unique_ptr<Pipe> pipe) {
+void PipePool::give_back(std::unique_ptr<Pipe> pipe) {
   if (pipe->bytes() == 0) return idle_.push_back(std::move(pipe));
   // The pipe holds bytes of a stream that was cut, and is closed.
   --made_;

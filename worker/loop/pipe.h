@@ -72,7 +72,7 @@ class PipePool {
 
  private:
   friend struct ReturnPipe;
-  void take_back(std::unique_ptr<Pipe> pipe);
+  void give_back(std::unique_ptr<Pipe> pipe);
   size_t share() const;
 
   TimerWheel& wheel_;

@@ -34,7 +34,7 @@ class Deadline {
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  void arm(std::chrono::milliseconds from_now);  // replaces what was armed; 0 or less: cancels
+  void arm(std::chrono::milliseconds from_now);  // replaces an earlier time; 0 or less: cancels
   void cancel();
   bool armed() const { return armed_; }
 

@@ -46,7 +46,7 @@ void UpstreamConnection::end_loan() {
   CHECK(is_on_loan());
   ++loan_;
   step_ = Step::idle;
-  handler_ = nullptr;
+  observer_ = nullptr;
   sink_ = nullptr;
   request_.clear();
   sent_ = 0;
@@ -64,7 +64,7 @@ void UpstreamConnection::close() {
   const bool polite = step_ == Step::idle || step_ == Step::complete;
   ++loan_;
   step_ = Step::closed;
-  handler_ = nullptr;
+  observer_ = nullptr;
   sink_ = nullptr;
   deadline_.cancel();
   rate_.reset();
@@ -76,11 +76,10 @@ void UpstreamConnection::close() {
 
 // --- the request ---
 
-void UpstreamConnection::send_request(std::string request, Method method,
-                                      ResponseHandler& handler) {
+void UpstreamConnection::send_request(std::string request, Method method, Observer& observer) {
   CHECK(step_ == Step::on_loan);
   step_ = Step::awaiting_head;
-  handler_ = &handler;
+  observer_ = &observer;
   request_ = std::move(request);
   sent_ = 0;
   clean_ = false;
@@ -147,8 +146,7 @@ void UpstreamConnection::on_readable() {
   if (is_receiving() && !paused_) return receive();
   // Nothing may be read now, and the level-triggered event would fire again and again.
   stop_reading();
-  // Bytes after the response, or an end. TLS may have sent a ticket: the check of an idle
-  // connection tells.
+  // Bytes after the response, or an end. With TLS it may be a ticket; check_idle() finds out later.
   if (step_ == Step::complete && !socket_.is_tls()) clean_ = false;
 }
 
@@ -189,7 +187,7 @@ size_t UpstreamConnection::bytes_to_read() {
 Pipe* UpstreamConnection::pipe_for_body() {
   if (sink_ == nullptr || !socket_.can_splice()) return nullptr;
   const uint64_t body_left = parser_.raw_body_left();
-  return body_left == 0 ? nullptr : sink_->lend_pipe(body_left);
+  return body_left == 0 ? nullptr : sink_->borrow_pipe(body_left);
 }
 
 void UpstreamConnection::count_received(size_t bytes) {
@@ -199,7 +197,7 @@ void UpstreamConnection::count_received(size_t bytes) {
   arm_deadline();
 }
 
-// Reads into the scratch buffer. Returns how many bytes, or nothing if no more may be read now.
+// Reads into the scratch buffer. Returns the number of bytes, or nullopt to stop reading for now.
 std::optional<size_t> UpstreamConnection::receive_some(size_t most) {
   const auto outcome = socket_.read(tools_.scratch, std::min(most, tools_.scratch.size()));
   const bool is_end = outcome.end != ReadEnd::full && outcome.end != ReadEnd::drained;
@@ -245,13 +243,13 @@ UpstreamConnection::GoOn UpstreamConnection::feed(std::string_view bytes) {
       return GoOn::no;
     }
     if (item->kind == ResponseParser::ItemKind::need_more) {
-      handler_->on_read_done();
+      observer_->on_read_done();
       return loan_ == loan && !paused_ ? GoOn::yes : GoOn::no;
     }
     if (hand_on(*item, bytes) == GoOn::no || loan_ != loan) return GoOn::no;
   }
   hold(bytes);
-  handler_->on_read_done();
+  observer_->on_read_done();
   return GoOn::no;
 }
 
@@ -262,10 +260,10 @@ UpstreamConnection::GoOn UpstreamConnection::hand_on(const ResponseParser::Item&
     case ResponseParser::ItemKind::head:
       step_ = Step::relaying_body;
       arm_deadline();
-      handler_->on_head(parser_.head());
+      observer_->on_head(parser_.head());
       return GoOn::yes;
     case ResponseParser::ItemKind::body:
-      handler_->on_body(item.body);
+      observer_->on_body(item.body);
       return GoOn::yes;
     case ResponseParser::ItemKind::end:
       complete(rest.empty() && !pending_end_);
@@ -284,7 +282,7 @@ void UpstreamConnection::hold(std::string_view bytes) {
 UpstreamConnection::GoOn UpstreamConnection::feed_held() {
   if (!holding_) return GoOn::yes;
   holding_ = false;
-  // Moved out first: the handler may end the loan, or pause again and so fill held_ anew.
+  // Moved out first: the observer may end the loan, or pause again and so fill held_ anew.
   const std::string bytes = std::exchange(held_, {});
   return feed(bytes);
 }
@@ -309,19 +307,19 @@ void UpstreamConnection::complete(bool clean) {
   deadline_.cancel();
   rate_.stop();
   clean_ = clean && parser_.head().keep_alive && is_request_sent() && !socket_.has_unread();
-  handler_->on_end();
+  observer_->on_end();
 }
 
 void UpstreamConnection::fail(Error error) {
-  using Retry = ResponseHandler::Retry;
+  using Retry = Observer::Retry;
   const bool never_answered =
       reused_ && parser_.untouched() && error.reason == Reason::bad_response;
   step_ = Step::broken;
   deadline_.cancel();
   rate_.stop();
   stop_reading();
-  handler_->on_upstream_error(std::move(error),
-                              never_answered ? Retry::on_fresh_connection : Retry::no);
+  observer_->on_upstream_error(std::move(error),
+                               never_answered ? Retry::on_fresh_connection : Retry::no);
 }
 
 void UpstreamConnection::on_deadline() {

@@ -1,7 +1,7 @@
 // One connection to an origin: a socket, one request at a time, the response through ResponseParser
-// to a ResponseHandler. Not a bufferevent, because libevent 2.1 reads at most 4 KiB at a time: it
-// reads into the worker's scratch buffer instead. A body that is relayed unchanged is read only as
-// far as its BodySink has room, and goes through a pipe where that is possible.
+// to its Observer. Not a bufferevent, because libevent 2.1 reads at most 4 KiB at a time: it reads
+// into the worker's scratch buffer instead. A body that is relayed unchanged is read only as far as
+// its BodySink has room, and goes through a pipe where that is possible.
 //
 // Owned by UpstreamPool; an exchange borrows it between acquire() and give_back().
 #pragma once
@@ -27,27 +27,7 @@
 
 namespace streamgate {
 
-// Receives one response; implemented by Exchange. Order of calls: on_head once, on_body any number
-// of times, then on_end or on_upstream_error; on_read_done after all the pieces of one read, unless
-// on_end came with them. No call comes after on_end, on_upstream_error or the end of the loan. Any
-// of these calls may end the loan.
-class ResponseHandler {
- public:
-  virtual void on_head(const ResponseHead& head) = 0;
-  // `bytes` is only valid during the call.
-  virtual void on_body(std::string_view bytes) = 0;
-  virtual void on_read_done() = 0;
-  virtual void on_end() = 0;
-  // on_fresh_connection: the connection had served a request before and ended before the first byte
-  // of this response.
-  enum class Retry { no, on_fresh_connection };
-  virtual void on_upstream_error(Error error, Retry retry) = 0;
-
- protected:
-  ~ResponseHandler() = default;
-};
-
-// Takes a body that is relayed unchanged, at the speed of its client. Implemented by Exchange.
+// Takes a body that is relayed unchanged, at the speed of its client. Implemented by BodyRelay.
 class BodySink {
  public:
   // How many bytes the sink takes now without queueing any. 0: nothing is read until resume(), and
@@ -56,8 +36,8 @@ class BodySink {
   // An empty pipe for some of the `left` bytes of the body that are still to come (UINT64_MAX:
   // until close). Null: the bytes come through memory and on_body(). The pipe is used before this
   // call's caller returns to the event loop, or not at all.
-  virtual Pipe* lend_pipe(uint64_t left) = 0;
-  // The pipe of lend_pipe() holds bytes of the body. If it is not empty on return, the sink has
+  virtual Pipe* borrow_pipe(uint64_t left) = 0;
+  // The pipe of borrow_pipe() holds bytes of the body. If it is not empty on return, the sink has
   // paused the connection and keeps the pipe.
   virtual void on_piped() = 0;
 
@@ -67,6 +47,26 @@ class BodySink {
 
 class UpstreamConnection : public Retirable {
  public:
+  // Receives one response; implemented by Fetch. Order of calls: on_head once, on_body any number
+  // of times, then on_end or on_upstream_error; on_read_done after all the pieces of one read,
+  // unless on_end came with them. No call comes after on_end, on_upstream_error or the end of the
+  // loan. Any of these calls may end the loan.
+  class Observer {
+   public:
+    virtual void on_head(const ResponseHead& head) = 0;
+    // `bytes` is only valid during the call.
+    virtual void on_body(std::string_view bytes) = 0;
+    virtual void on_read_done() = 0;
+    virtual void on_end() = 0;
+    // on_fresh_connection: the connection had served a request before and ended before the first
+    // byte of this response.
+    enum class Retry { no, on_fresh_connection };
+    virtual void on_upstream_error(Error error, Retry retry) = 0;
+
+   protected:
+    ~Observer() = default;
+  };
+
   // Shared by all connections of a worker. Outlives them.
   struct Tools {
     event_base* base;
@@ -90,9 +90,9 @@ class UpstreamConnection : public Retirable {
   UpstreamConnection(const Tools& tools, Keeper& keeper, UpstreamSocket socket);
   ~UpstreamConnection() override;
 
-  // Sends a complete request head; the response goes to `handler` until the loan ends. Once per
+  // Sends a complete request head; the response goes to `observer` until the loan ends. Once per
   // loan.
-  void send_request(std::string request, Method method, ResponseHandler& handler);
+  void send_request(std::string request, Method method, Observer& observer);
 
   // Back-pressure. While paused, nothing is read and no timeout runs. Bytes that were read before
   // (one read at most) are kept and handed on after resume(), from the event loop. Either call may
@@ -162,7 +162,7 @@ class UpstreamConnection : public Retirable {
   Step step_ = Step::idle;
   uint64_t loan_ =
       0;  // counts loans, so that the caller of a callback sees that its loan has ended
-  ResponseHandler* handler_ = nullptr;
+  Observer* observer_ = nullptr;
   BodySink* sink_ = nullptr;
   ResponseParser parser_;
   std::string request_;

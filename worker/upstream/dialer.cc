@@ -136,7 +136,7 @@ bool Dialer::is_any_leg_open() const {
   return std::any_of(legs_.begin(), legs_.end(), [](const auto& leg) { return leg->fd.valid(); });
 }
 
-// The last failure is reported, but `overloaded` is kept whatever fails later.
+// The last failure is reported, but a later failure does not replace `overloaded`.
 void Dialer::note(Error error) {
   if (!error_ || error_->reason != Reason::overloaded) error_ = std::move(error);
 }

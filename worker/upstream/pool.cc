@@ -88,7 +88,7 @@ struct Pooled final : UpstreamConnection {
 
 }  // namespace
 
-// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, so nobody deletes it as a base
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, never deleted as a base
 struct UpstreamPool::State final : private UpstreamConnection::Keeper {
   State(event_base* base, TimerWheel& timer_wheel, Reaper& its_reaper,
         const UpstreamConfig& its_config, Counters& its_counters)

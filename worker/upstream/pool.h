@@ -62,8 +62,8 @@ class UpstreamPool {
 
   // Ends the loan. Closes the connection if its response is not complete, if it cannot serve
   // another request, or with Reuse::no; the reaper destroys it. Else keeps it idle: at most
-  // keepalive_per_origin for each origin and keepalive_per_worker in all. Beyond that the one that
-  // has been idle for the longest time is closed.
+  // keepalive_per_origin for each origin and keepalive_per_worker in all. Beyond that the longest
+  // idle connection is closed.
   void give_back(UpstreamConnection& connection, Reuse reuse);
 
   // For draining: closes the idle connections and keeps none from now on.

@@ -295,10 +295,10 @@ void Entry::forget_questions() {
 DnsBase make_dns_base(event_base* base, Milliseconds timeout, const std::string& resolv_conf) {
   DnsBase dns(evdns_base_new(base, 0));
   CHECK(dns);
-  // Each family is asked five times within the timeout, so that one dead name server of several
-  // costs a fifth of it. An answer to an earlier question counts, so a slow server has the whole
-  // time. max-inflight is above its default of 64: names that no server answers must not delay
-  // others.
+  // Each family is asked at least five times within the timeout, so that one dead name server of
+  // several costs a fifth of it at most (1 s by default). An answer to an earlier question counts,
+  // so a slow server has the whole time. max-inflight is above its default of 64: names that no
+  // server answers must not delay others.
   const auto each = std::clamp(timeout / 5, Milliseconds{50}, Milliseconds{2000});
   const auto attempts = std::clamp<int64_t>((timeout + each - Milliseconds{1}) / each, 5, 255);
   evdns_base_set_option(dns.get(), "timeout", seconds_of(each).c_str());

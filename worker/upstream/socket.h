@@ -36,7 +36,7 @@ class UpstreamSocket {
   UpstreamSocket() = default;  // not open
   explicit UpstreamSocket(UniqueFd fd) : fd_(std::move(fd)) {}
   UpstreamSocket(UpstreamSocket&&) noexcept = default;
-  UpstreamSocket& operator=(UpstreamSocket&& other) noexcept;  // closes what it held
+  UpstreamSocket& operator=(UpstreamSocket&& other) noexcept;  // closes its old socket
   ~UpstreamSocket() { close(TlsGoodbye::abrupt); }
 
   int fd() const { return fd_.get(); }
@@ -83,7 +83,7 @@ class UpstreamSocket {
 
   UniqueFd fd_;
   Ssl ssl_;               // null: plain
-  bool drained_ = false;  // the last read found the end of what the socket held
+  bool drained_ = false;  // the last read left nothing in the socket
 };
 
 }  // namespace streamgate

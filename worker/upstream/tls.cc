@@ -42,7 +42,7 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   if (!context) return tls_error("no TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION);
-  // A partial write continues from wherever the rest of the request head then is.
+  // Allows a partial write to continue from another address: the request head may have moved.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context.get(), 1);

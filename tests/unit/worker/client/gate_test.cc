@@ -72,7 +72,9 @@ class Client {
 };
 
 // Gates on connections that evhtp has accepted, as Server makes them.
-class ClientGateTest : public testing::Test, protected GateObserver, protected ClientObserver {
+class ClientGateTest : public testing::Test,
+                       protected ClientGate::Observer,
+                       protected ClientStream::Observer {
  protected:
   using Htp = std::unique_ptr<evhtp_t, Freer<evhtp_free>>;
 
@@ -159,7 +161,8 @@ class ClientGateTest : public testing::Test, protected GateObserver, protected C
   LimitsConfig limits;
   CorsConfig cors;
   Counters counters;
-  GateEnvironment environment{wheel, config, limits, cors, *this, counters, ClientIntakes(limits)};
+  ClientGate::Environment environment{
+      wheel, config, limits, cors, *this, counters, ClientIntakes(limits)};
   Htp htp{evhtp_new(base.get(), nullptr)};
   SocketAddress address;
   std::optional<Reason> refuse_with;

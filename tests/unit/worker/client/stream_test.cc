@@ -20,14 +20,14 @@ namespace {
 using std::chrono::milliseconds;
 using Flow = ClientStream::Flow;
 
-struct Owner final : ResponseOwner {
+struct Owner final : ClientStream::Owner {
   void on_response_sent() override { ++sent; }
   void on_response_broken() override { ++broken; }
   int sent = 0;
   int broken = 0;
 };
 
-struct Observer final : ClientObserver {
+struct Observer final : ClientStream::Observer {
   void on_client_drained() override { ++drained; }
   void on_client_gone(Reason reason) override { gone.push_back(reason); }
   int drained = 0;
@@ -278,7 +278,7 @@ struct FilledPipe {
 };
 
 TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
-  // A Unix socket may take the content of one pipe whatever the size of its buffer, but not of two.
+  // A Unix socket with a small buffer may take the content of one pipe, but not of two.
   const std::array<FilledPipe, 2> pipes{FilledPipe(60'000), FilledPipe(60'000)};
   stream.send_head("H", {ClientFraming::Kind::length, 120'000}, true);
   ASSERT_TRUE(stream.can_splice());

@@ -95,22 +95,22 @@ TEST_F(BodyRelayTest, AFullSocketPausesAndItsRoomIsNone) {
 
 TEST_F(BodyRelayTest, LongPlainBodiesGoThroughAPipe) {
   begin_plain();
-  Pipe* pipe = relay->lend_pipe(kLongBody);
+  Pipe* pipe = relay->borrow_pipe(kLongBody);
   ASSERT_NE(pipe, nullptr);
   fill(*pipe, "spliced");
   EXPECT_EQ(client.receive(), "HEAD\r\n\r\nspliced");
   EXPECT_EQ(relay->taken(), 7U);
-  EXPECT_EQ(relay->lend_pipe(1024), nullptr);  // a short rest is copied
+  EXPECT_EQ(relay->borrow_pipe(1024), nullptr);  // a short rest is copied
 }
 
 TEST_F(BodyRelayTest, ChunkedBodiesGetNoPipe) {
   begin({ClientFraming::Kind::chunked, 0}, BodyRelay::Pieces::gathered);
-  EXPECT_EQ(relay->lend_pipe(kLongBody), nullptr);
+  EXPECT_EQ(relay->borrow_pipe(kLongBody), nullptr);
 }
 
 TEST_F(BodyRelayTest, BytesLeftInThePipeFollowWhenTheClientDrains) {
   begin_plain();
-  Pipe* pipe = relay->lend_pipe(kLongBody);
+  Pipe* pipe = relay->borrow_pipe(kLongBody);
   ASSERT_NE(pipe, nullptr);
   while (client.stream.write(std::string(512, 'x')) == BodyPath::Flow::open) continue;
   const uint64_t written = client.stream.body_bytes_sent();

@@ -9,7 +9,7 @@
 
 namespace streamgate::testing_peers {
 
-class PathRecorder final : public BodyPath::Observer, public ClientObserver {
+class PathRecorder final : public BodyPath::Observer, public ClientStream::Observer {
  public:
   explicit PathRecorder(ClientSide& client) : client_(client) { client.begin(this); }
 

@@ -38,7 +38,7 @@ class RecordingObserver final : public Fetch::Observer, public Fetch::Sink {
   }
 
   size_t room() override { return size_t{64} * 1024; }
-  Pipe* lend_pipe(uint64_t) override { return nullptr; }
+  Pipe* borrow_pipe(uint64_t) override { return nullptr; }
   void on_piped() override { FAIL() << "no pipe was lent"; }
   uint64_t taken() const override { return body.size(); }
 
@@ -301,7 +301,8 @@ TEST_F(FetchTest, NothingComesAfterStop) {
   observer.when_head = [this] { fetch->stop(); };
   start();
   asked().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-  ASSERT_TRUE(until([&] { return asked().has_ended; }));  // an incomplete answer ends its connection
+  ASSERT_TRUE(
+      until([&] { return asked().has_ended; }));  // an incomplete answer ends its connection
   EXPECT_EQ(observer.log, "head ");
   fetch->stop();
   EXPECT_EQ(fetch->step(), Fetch::Step::finished);

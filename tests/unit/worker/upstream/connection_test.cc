@@ -77,7 +77,7 @@ TEST_F(UpstreamConnectionTest, ABodyShorterThanItsLengthIsTruncated) {
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.log, "head body error ");
   EXPECT_EQ(recorder.reason(), Reason::truncated_body);
-  EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
+  EXPECT_EQ(recorder.retry, UpstreamConnection::Observer::Retry::no);
 }
 
 TEST_F(UpstreamConnectionTest, AResetInsideABodyWithoutLengthIsTruncated) {
@@ -111,7 +111,7 @@ TEST_F(UpstreamConnectionTest, AReusedConnectionThatEndsBeforeAByteAllowsARetry)
   ask(second);
   peer().close();
   ASSERT_TRUE(until([&] { return second.is_over(); }));
-  EXPECT_EQ(second.retry, ResponseHandler::Retry::on_fresh_connection);
+  EXPECT_EQ(second.retry, UpstreamConnection::Observer::Retry::on_fresh_connection);
 }
 
 TEST_F(UpstreamConnectionTest, AReusedConnectionThatIsResetAllowsARetry) {
@@ -123,7 +123,7 @@ TEST_F(UpstreamConnectionTest, AReusedConnectionThatIsResetAllowsARetry) {
   peer().reset();
   connection->send_request(kRequest, Method::get, second);
   ASSERT_TRUE(until([&] { return second.is_over(); }));
-  EXPECT_EQ(second.retry, ResponseHandler::Retry::on_fresh_connection);
+  EXPECT_EQ(second.retry, UpstreamConnection::Observer::Retry::on_fresh_connection);
 }
 
 TEST_F(UpstreamConnectionTest, AReusedConnectionThatEndsAfterAByteAllowsNoRetry) {
@@ -135,7 +135,7 @@ TEST_F(UpstreamConnectionTest, AReusedConnectionThatEndsAfterAByteAllowsNoRetry)
   peer().send("HTT");
   peer().close();
   ASSERT_TRUE(until([&] { return second.is_over(); }));
-  EXPECT_EQ(second.retry, ResponseHandler::Retry::no);
+  EXPECT_EQ(second.retry, UpstreamConnection::Observer::Retry::no);
 }
 
 TEST_F(UpstreamConnectionTest, AFreshConnectionThatEndsBeforeAByteAllowsNoRetry) {
@@ -143,7 +143,7 @@ TEST_F(UpstreamConnectionTest, AFreshConnectionThatEndsBeforeAByteAllowsNoRetry)
   peer().close();
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.reason(), Reason::bad_response);
-  EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
+  EXPECT_EQ(recorder.retry, UpstreamConnection::Observer::Retry::no);
 }
 
 TEST_F(UpstreamConnectionTest, BytesAfterTheResponseMakeTheConnectionUnfit) {
@@ -233,7 +233,7 @@ TEST_F(UpstreamConnectionTest, AnIncompleteHeadRunsIntoTheFirstByteTimeout) {
   peer().send("HTTP/1.1 200 OK\r\n");
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
   EXPECT_EQ(recorder.reason(), Reason::first_byte_timeout);
-  EXPECT_EQ(recorder.retry, ResponseHandler::Retry::no);
+  EXPECT_EQ(recorder.retry, UpstreamConnection::Observer::Retry::no);
 }
 
 TEST_F(UpstreamConnectionTest, BytesOfAHeadDoNotExtendItsTimeout) {

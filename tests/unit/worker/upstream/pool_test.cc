@@ -206,7 +206,7 @@ TEST_F(UpstreamPoolTest, AStaleConnectionCanBeReplacedByAFreshOne) {
   Recorder recorder;
   stale->send_request(kRequest, Method::get, recorder);
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
-  ASSERT_EQ(recorder.retry, ResponseHandler::Retry::on_fresh_connection);
+  ASSERT_EQ(recorder.retry, UpstreamConnection::Observer::Retry::on_fresh_connection);
   pool->give_back(*stale, Reuse::allowed);
   UpstreamConnection* fresh = get(url_of("a.test"), {server.address()}, Freshness::fresh_only);
   ASSERT_TRUE(until([&] { return server.peers.size() == 2; }));

@@ -27,7 +27,7 @@ class Client final : public BodySink {
     if (room_left == 0) connection->pause();
     return room_left;
   }
-  Pipe* lend_pipe(uint64_t left) override {
+  Pipe* borrow_pipe(uint64_t left) override {
     least_left = std::min(least_left, left);
     return pipe.get();
   }
