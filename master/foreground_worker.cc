@@ -1,6 +1,7 @@
 #include "master/foreground_worker.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@
 #include "common/unique_fd.h"
 #include "master/config/loader.h"
 #include "master/process/account.h"
+#include "master/process/child_process.h"
 #include "master/service/files.h"
 #include "master/service/generation.h"
 
@@ -55,6 +57,10 @@ int run_with(const Program& program, const Generation& generation) {
 }  // namespace
 
 int run_foreground_worker(const Program& program) {
+  // The worker unblocks them when its handlers are in place; an early signal must not end it
+  // before.
+  const sigset_t signals = master_signals();
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
