@@ -5,7 +5,6 @@
 
 #include <cerrno>
 
-#include "common/file.h"
 #include "common/system_error.h"
 
 namespace streamgate {
@@ -32,10 +31,6 @@ Result<UniqueFd> make_memory_file(const char* name, std::string_view text) {
     text.remove_prefix(static_cast<size_t>(written));
   }
   return file;
-}
-
-Result<std::string> read_memory_file(int file, size_t most_bytes) {
-  return read_file(file, most_bytes);
 }
 
 }  // namespace streamgate

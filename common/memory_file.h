@@ -1,8 +1,6 @@
 // An anonymous file in memory, which a program hands over to the program that replaces it.
 #pragma once
 
-#include <cstddef>
-#include <string>
 #include <string_view>
 
 #include "common/result.h"
@@ -14,8 +12,5 @@ namespace streamgate {
 Result<UniqueFd> make_memory_file(const char* name);
 // The same, with `text` as its content.
 Result<UniqueFd> make_memory_file(const char* name, std::string_view text);
-
-// read_file() (common/file.h) of a memory file.
-Result<std::string> read_memory_file(int file, size_t most_bytes);
 
 }  // namespace streamgate

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/memory_file.h"
 #include "common/system_error.h"
 

@@ -13,7 +13,6 @@
 #include <span>
 #include <string_view>
 
-#include "common/clock.h"
 #include "common/counters.h"
 #include "common/result.h"
 #include "common/unique_fd.h"

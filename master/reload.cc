@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/clock.h"
 #include "master/service/files.h"
 #include "master/service/limits.h"
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "master/config/listen.h"

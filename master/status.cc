@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 namespace streamgate {

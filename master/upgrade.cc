@@ -9,6 +9,8 @@
 #include <cstring>
 #include <vector>
 
+#include "common/clock.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/memory_file.h"
 #include "common/version.h"
@@ -165,7 +167,7 @@ Handover make_handover(Handover::Service service, const Generation& generation,
 }
 
 Result<Handover> receive_handover(UniqueFd state) {
-  const auto text = read_memory_file(state.get(), kMaxHandoverBytes);
+  const auto text = read_file(state.get(), kMaxHandoverBytes);
   if (!text) {
     return Error{Reason::internal, std::string(kStateVariable) + ": " + text.error().detail};
   }

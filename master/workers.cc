@@ -1,14 +1,10 @@
 #include "master/workers.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
+#include "common/pipe_pair.h"
 #include "master/process/child_process.h"
 #include "master/process/scoreboard_layout.h"
 #include "master/service/limits.h"
@@ -26,11 +22,9 @@ size_t count_of(const std::vector<WorkerProcess>& workers, Predicate predicate) 
 }  // namespace
 
 Result<Workers> Workers::create() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) {
-    return Error{Reason::internal, std::string("pipe: ") + std::strerror(errno)};
-  }
-  Lifeline lifeline{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  auto ends = make_pipe();
+  if (!ends) return ends.error();
+  Lifeline lifeline{std::move(ends->read_end), std::move(ends->write_end)};
   auto scoreboard = Scoreboard::create(kSlots);
   if (!scoreboard) return scoreboard.error();
   return Workers(*std::move(scoreboard), std::move(lifeline), {});

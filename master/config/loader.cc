@@ -1,20 +1,16 @@
 #include "master/config/loader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <exception>
 #include <set>
 #include <sstream>
 #include <utility>
 
+#include "common/file.h"
 #include "common/result.h"
-#include "common/unique_fd.h"
 #include "master/config/node.h"
 #include "master/config/table.h"
 
@@ -25,27 +21,6 @@ constexpr size_t kMaxFileBytes = size_t{1024} * 1024;
 // Far more than the keys need. They limit a file that refers to itself through an alias.
 constexpr int kMaxDepth = 8;
 constexpr size_t kMaxNodes = 20'000;
-
-Result<std::string> read_text_file(const std::string& path) {
-  const auto failed = [&](const char* what) { return Error{Reason::internal, path + ": " + what}; };
-  // Non-blocking: a FIFO with that name must not hang a running master.
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!file.valid()) return failed(std::strerror(errno));
-  struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return failed(std::strerror(errno));
-  if (!S_ISREG(info.st_mode)) return failed("is not a regular file");
-  if (static_cast<uint64_t>(info.st_size) > kMaxFileBytes) return failed("is larger than 1MiB");
-  std::string text;
-  char chunk[16384];
-  while (text.size() <= kMaxFileBytes) {
-    const ssize_t got = ::read(file.get(), chunk, sizeof chunk);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(std::strerror(errno));
-    if (got == 0) return text;
-    text.append(chunk, static_cast<size_t>(got));
-  }
-  return failed("is larger than 1MiB");
-}
 
 // The YAML library misreads these bytes, for example as the end of the file.
 std::optional<ConfigProblem> find_binary_byte(std::string_view text) {
@@ -268,7 +243,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
 
 LoadedConfig load_config(const std::string& path, const std::optional<std::string>& listen_addr) {
   if (path.empty()) return parse_config("", "built-in defaults", listen_addr);
-  const auto text = read_text_file(path);
+  const auto text = read_file(path, kMaxFileBytes);
   if (text) return parse_config(*text, path, listen_addr);
   LoadedConfig loaded;
   loaded.problems.push_back(text.error().detail);

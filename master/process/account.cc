@@ -5,9 +5,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <vector>
+
+#include "common/system_error.h"
 
 namespace streamgate {
 
@@ -29,8 +30,7 @@ Result<void> become(const Account& account) {
   if (::initgroups(account.name.c_str(), account.gid) != 0 ||
       ::setresgid(account.gid, account.gid, account.gid) != 0 ||
       ::setresuid(account.uid, account.uid, account.uid) != 0) {
-    return Error{Reason::internal,
-                 "cannot become user " + account.name + ": " + std::strerror(errno)};
+    return system_error("cannot become user " + account.name);
   }
   // setresuid() clears the flag, and without it a crash dumps no core.
   ::prctl(PR_SET_DUMPABLE, 1);

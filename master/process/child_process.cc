@@ -1,15 +1,15 @@
 #include "master/process/child_process.h"
 
-#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
+
+#include "common/pipe_pair.h"
+#include "common/system_error.h"
 
 namespace streamgate {
 namespace {
@@ -18,10 +18,6 @@ constexpr int kMasterSignals[] = {SIGHUP, SIGQUIT, SIGTERM, SIGINT, SIGUSR1, SIG
 constexpr int kExitRefused = 1;
 // Less than the capacity of a pipe, so that the child never waits for the reader.
 constexpr size_t kMaxReportBytes = 4000;
-
-Error failed(const char* what) {
-  return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
-}
 
 }  // namespace
 
@@ -39,17 +35,17 @@ void restore_default_handlers() {
 Result<pid_t> fork_child(const std::function<int()>& body) {
   std::fflush(nullptr);  // otherwise the child would write the buffered bytes a second time
   const pid_t pid = ::fork();
-  if (pid < 0) return failed("fork");
+  if (pid < 0) return system_error("fork");
   if (pid > 0) return pid;
   restore_default_handlers();
   std::exit(body());
 }
 
 Result<Probe> Probe::start(const std::function<Result<void>()>& body) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return failed("pipe");
-  UniqueFd report(ends[0]);
-  const UniqueFd answer(ends[1]);
+  auto ends = make_pipe();
+  if (!ends) return ends.error();
+  UniqueFd report = std::move(ends->read_end);
+  const UniqueFd answer = std::move(ends->write_end);
   auto pid = fork_child([&] {
     const auto verdict = body();
     if (verdict) return EXIT_SUCCESS;

@@ -4,17 +4,19 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "common/check.h"
+#include "common/clock.h"
+#include "common/system_error.h"
 
 namespace streamgate {
 namespace {
 
+constexpr char kCannotMap[] = "cannot map the scoreboard of the previous program";
+
 Error failed(const std::string& why) {
-  return {Reason::internal, "cannot map the scoreboard of the previous program: " + why};
+  return {Reason::internal, std::string(kCannotMap) + ": " + why};
 }
 
 }  // namespace
@@ -22,10 +24,10 @@ Error failed(const std::string& why) {
 Result<ForeignScoreboard> ForeignScoreboard::open(UniqueFd file, ScoreboardLayout layout) {
   if (const auto checked = check_layout(layout); !checked) return checked.error();
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return failed(std::strerror(errno));
+  if (::fstat(file.get(), &info) != 0) return system_error(kCannotMap);
   if (std::cmp_less(info.st_size, layout.size)) return failed("it is too small");
   void* memory = ::mmap(nullptr, layout.size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return failed(std::strerror(errno));
+  if (memory == MAP_FAILED) return system_error(kCannotMap);
   return ForeignScoreboard(std::move(file), std::move(layout), static_cast<char*>(memory));
 }
 

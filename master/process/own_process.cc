@@ -6,10 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <string>
 
+#include "common/system_error.h"
 #include "master/process/child_process.h"
 
 namespace streamgate {
@@ -36,7 +35,7 @@ Result<UniqueFd> watch_signals() {
   ::signal(SIGPIPE, SIG_IGN);  // a write to a closed pipe fails with EPIPE instead
   UniqueFd out(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (out.valid()) return out;
-  return Error{Reason::internal, std::string("signalfd: ") + std::strerror(errno)};
+  return system_error("signalfd");
 }
 
 signalfd_siginfo wait_for_signal(const UniqueFd& signal_fd, int limit_ms) {

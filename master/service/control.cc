@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "common/clock.h"
 #include "common/scoreboard.h"
 #include "master/service/limits.h"
 #include "master/service/running_service.h"

@@ -5,23 +5,21 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 
+#include "common/file.h"
 #include "common/log.h"
+#include "common/system_error.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
 namespace {
 
 Error failed(const std::string& what, const std::string& path) {
-  return {Reason::internal, what + " " + path + ": " + std::strerror(errno)};
+  return system_error(what + " " + path);
 }
 
 Result<void> create_log_file(const std::string& path, const std::optional<Account>& account) {
@@ -59,7 +57,7 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
 }
 
 std::optional<pid_t> named_by(const std::string& pid_file) {
-  const auto text = read_small_file(pid_file);
+  const auto text = read_file(pid_file, kMaxSmallFileBytes);
   return text ? pid_in(*text) : std::nullopt;
 }
 
@@ -117,12 +115,6 @@ std::string status_path(const std::string& pid_file) {
   return pid_file.empty() ? std::string() : pid_file + ".status";
 }
 
-Result<std::string> read_small_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return failed("cannot read", path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 std::optional<pid_t> pid_in(const std::string& text) {
   pid_t pid = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), pid);
@@ -134,7 +126,7 @@ std::optional<pid_t> pid_in(const std::string& text) {
 uint64_t start_ticks_of(pid_t pid) {
   constexpr int kStartTime = 22;  // proc(5); the second field, a name, may contain any byte
   constexpr int kFirstBehindName = 3;
-  const auto stat = read_small_file("/proc/" + std::to_string(pid) + "/stat");
+  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", kMaxSmallFileBytes);
   if (!stat) return 0;
   std::istringstream fields(stat->substr(std::min(stat->rfind(')') + 1, stat->size())));
   std::string field;

@@ -48,8 +48,8 @@ std::string status_path(const std::string& pid_file);
 // service manager may create them just before the start. In any process.
 std::vector<std::string> missing_directories(const Config& config);
 
-// The whole of a small file; an error if it cannot be read. In any process.
-Result<std::string> read_small_file(const std::string& path);
+// For read_file() of a pid file, a status file or a file of /proc.
+constexpr size_t kMaxSmallFileBytes = size_t{1024} * 1024;
 
 // The start time of a process, in clock ticks since the boot. Together with the process id it
 // identifies the process. execve() keeps it. 0 if there is no such process. In any process.

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <optional>
 
+#include "common/clock.h"
+#include "common/file.h"
 #include "common/scoreboard.h"
 #include "master/service/files.h"
 
@@ -23,21 +25,21 @@ constexpr int kPollMs = 20;
 // A pid file outlives a killed master, and another process may have the id by now. The status file
 // holds the start time of the master. Without a status file the process must have our name.
 bool is_the_service(pid_t pid, const std::string& pid_file) {
-  const auto status = read_small_file(status_path(pid_file));
+  const auto status = read_file(status_path(pid_file), kMaxSmallFileBytes);
   const auto written = status ? status_value(*status, "master", "start_ticks") : std::nullopt;
   if (written && status_value(*status, "master", "pid") == std::to_string(pid)) {
     return *written == std::to_string(start_ticks_of(pid));
   }
-  const auto name = read_small_file("/proc/" + std::to_string(pid) + "/comm");
-  const auto own_name = read_small_file("/proc/self/comm");
+  const auto name = read_file("/proc/" + std::to_string(pid) + "/comm", kMaxSmallFileBytes);
+  const auto own_name = read_file("/proc/self/comm", kMaxSmallFileBytes);
   return name && own_name && *name == *own_name;
 }
 
 }  // namespace
 
 Result<RunningService> RunningService::find(const std::string& pid_file) {
-  const auto text = read_small_file(pid_file);
-  if (!text) return Error{Reason::internal, "not running: " + text.error().detail};
+  const auto text = read_file(pid_file, kMaxSmallFileBytes);
+  if (!text) return Error{Reason::internal, "not running: cannot read " + text.error().detail};
   const auto pid = pid_in(*text);
   if (!pid) return Error{Reason::internal, pid_file + ": is not a pid file"};
   UniqueFd process(::pidfd_open(*pid, 0));
@@ -69,7 +71,7 @@ bool RunningService::has_left(int wait_ms) const {
 }
 
 std::string RunningService::status() const {
-  auto text = read_small_file(status_path(pid_file_));
+  auto text = read_file(status_path(pid_file_), kMaxSmallFileBytes);
   if (!text || status_value(*text, "master", "pid") != std::to_string(pid_)) return {};
   return *std::move(text);
 }

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "common/system_error.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
@@ -27,7 +28,7 @@ constexpr std::string_view kReplaced = " (deleted)";
 Result<FileIdentity> identify(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    return Error{Reason::internal, path + ": " + std::strerror(errno)};
+    return system_error(path);
   }
   return FileIdentity{info.st_dev, info.st_ino, info.st_size,
                       int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};

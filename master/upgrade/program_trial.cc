@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "common/memory_file.h"
+#include "common/pipe_pair.h"
+#include "common/system_error.h"
 #include "master/process/child_process.h"
 #include "master/service/text_lines.h"
 #include "master/upgrade/inheritable.h"
@@ -21,23 +23,6 @@ namespace {
 
 constexpr size_t kMaxOutputLines = 3;
 constexpr size_t kMaxOutputBytes = 600;
-
-Error failed(const char* what) {
-  return {Reason::internal, std::string(what) + ": " + std::strerror(errno)};
-}
-
-struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
-};
-
-// Both ends are non-blocking: the master never waits, and a program that writes more than the pipe
-// holds does not hang.
-Result<Pipe> open_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed("pipe");
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
 
 std::string read_available(int fd, size_t most) {
   std::string out(most, '\0');
@@ -86,9 +71,11 @@ std::string summary_of(std::string_view output) {
 Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Handover& handover) {
   auto state = make_memory_file("streamgate-state", print_handover(handover));
   if (!state) return state.error();
-  auto report = open_pipe();
+  // Both ends are non-blocking: the master never waits, and a program that writes more than the
+  // pipe holds does not hang.
+  auto report = make_pipe(O_NONBLOCK);
   if (!report) return report.error();
-  auto output = open_pipe();
+  auto output = make_pipe(O_NONBLOCK);
   if (!output) return output.error();
   const pid_t master = ::getpid();
   const auto pid = fork_child([&]() -> int {

@@ -15,8 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "common/file.h"
 #include "common/log.h"
 #include "common/memory_file.h"
+#include "common/pipe_pair.h"
 #include "common/version.h"
 #include "master/config/listen.h"
 #include "master/process/child_process.h"
@@ -63,10 +65,10 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refusal(scoreboard.error().detail);
   scoreboard->take();
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return refusal("pipe");
-  const UniqueFd lifeline(ends[0]);
-  UniqueFd our_end(ends[1]);
+  auto ends = make_pipe();
+  if (!ends) return refusal(ends.error().detail);
+  const UniqueFd lifeline = std::move(ends->read_end);
+  UniqueFd our_end = std::move(ends->write_end);
   const auto run_worker = [&](const Heritage& heritage) {
     // A worker that hangs does not read its lifeline. Set after the change of user, because
     // setuid() clears it.
@@ -118,7 +120,7 @@ TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>
 }
 
 TrialVerdict try_all(const Program& program, int state) {
-  const auto text = read_memory_file(state, kMaxHandoverBytes);
+  const auto text = read_file(state, kMaxHandoverBytes);
   if (!text) return refusal(text.error().detail);
   const auto handover = parse_handover(*text);
   if (!handover) return refusal(handover.error().detail);

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
+
 namespace streamgate {
 namespace {
 

@@ -19,6 +19,8 @@
 #include <new>
 #include <string>
 
+#include "common/clock.h"
+
 namespace streamgate {
 namespace {
 

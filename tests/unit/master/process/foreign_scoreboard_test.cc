@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/memory_file.h"
 
 namespace streamgate {

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <string>
 
+#include "common/file.h"
+
 namespace streamgate {
 namespace {
 
@@ -27,7 +29,7 @@ class ServiceFilesTest : public testing::Test {
   std::string victim() const { return folder_ + "/victim"; }
   static void put(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
   static std::string text_of(const std::string& path) {
-    const auto text = read_small_file(path);
+    const auto text = read_file(path, kMaxSmallFileBytes);
     return text ? *text : "(none)";
   }
 
