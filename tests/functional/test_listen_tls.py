@@ -297,7 +297,7 @@ class Files(TlsTest):
         damaged = self.copy("damaged.pem", self.certificate, garbage)
         return [
             ({"certificate": missing}, missing, "No such file"),
-            ({"key": self.folder}, self.folder, "not a file"),
+            ({"key": self.folder}, self.folder, "not a regular file"),
             ({"certificate": garbage}, garbage, "certificate"),
             ({"certificate": self.key}, self.key, "holds no certificate"),
             ({"certificate": damaged}, damaged, "chain"),
