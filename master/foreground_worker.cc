@@ -18,6 +18,7 @@
 #include "master/process/child_process.h"
 #include "master/service/files.h"
 #include "master/service/generation.h"
+#include "master/service/worker_entry.h"
 
 namespace streamgate {
 namespace {
@@ -35,23 +36,10 @@ int run_with(const Program& program, const Generation& generation) {
   if (!slot || ::pipe2(ends, O_CLOEXEC) != 0) {
     return refuse(std::string("pipe: ") + std::strerror(errno));
   }
-  // The write end stays open in this process, so the worker never sees its master leave.
+  // This process holds the write end, so the worker never reads EOF.
   const UniqueFd lifeline(ends[0]);
   const UniqueFd held(ends[1]);
-  if (generation.account) {
-    if (const auto became = become(*generation.account); !became) {
-      return refuse(became.error().detail);
-    }
-  }
-  return program.run_worker({.config = generation.config,
-                             .listeners = generation.sockets,
-                             .ticket_key = generation.ticket_key,
-                             .slot_index = *slot,
-                             .generation = generation.number,
-                             .slots = scoreboard->slots(),
-                             .service_stopping = &scoreboard->board().service_stopping,
-                             .board = &scoreboard->board(),
-                             .lifeline_fd = lifeline.get()});
+  return run_as_worker(generation, {*scoreboard, *slot, lifeline.get()}, program.run_worker);
 }
 
 }  // namespace

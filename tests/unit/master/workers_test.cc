@@ -56,10 +56,15 @@ class WorkersTest : public testing::Test {
     return *started;
   }
 
-  // The signal that ended the worker or that it waited for; takes it off the list.
+  // The signal that ended the worker or that it waited for; SIGKILL if none came within 5 s. Takes
+  // the worker off the list.
   int last_signal_of(const WorkerProcess::Identity& worker) {
     int status = 0;
-    ::waitpid(worker.pid, &status, 0);
+    const int64_t end = monotonic_ms() + 5'000;
+    while (::waitpid(worker.pid, &status, WNOHANG) == 0) {
+      if (monotonic_ms() >= end) ::kill(worker.pid, SIGKILL);
+      ::poll(nullptr, 0, 1);
+    }
     const auto removed = workers_.remove(worker.pid);
     EXPECT_TRUE(removed);
     if (removed) workers_.retire(*removed);
