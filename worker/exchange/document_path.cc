@@ -74,6 +74,7 @@ void DocumentPath::finish() {
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
   // The stream queues what the socket does not take: at most the output of one read.
   if (send() == Flow::gone) return report(Flow::gone);
+  bodies_.give_back(std::move(body_));  // now, for the next document of this turn of the loop
   observer_.on_path_sent();
 }
 

@@ -5,8 +5,6 @@
 
 #include "common/check.h"
 #include "common/log.h"
-#include "worker/exchange/body_relay.h"
-#include "worker/exchange/document_path.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/own_response.h"
@@ -136,7 +134,7 @@ void Exchange::on_head(const ResponseHead& head) {
 }
 
 void Exchange::on_body(std::string_view bytes) {
-  if (!path_) {
+  if (path_ == nullptr) {
     const auto kind = sniffer_->add(bytes);
     if (!kind || !decide(*kind)) return;
   }
@@ -144,12 +142,12 @@ void Exchange::on_body(std::string_view bytes) {
 }
 
 void Exchange::on_read_done() {
-  if (path_) path_->flush();
+  if (path_ != nullptr) path_->flush();
 }
 
 void Exchange::on_end() {
   if (sniffer_ && !decide(sniffer_->end())) return;
-  if (path_) return path_->finish();
+  if (path_ != nullptr) return path_->finish();
   finish({}, {}, End::complete);
 }
 
@@ -179,11 +177,11 @@ bool Exchange::decide(DocumentKind kind) {
 
 void Exchange::begin_relay() {
   const bool is_chunked = head_->framing == Framing::chunked;
-  auto relay = std::make_unique<BodyRelay>(
+  auto& relay = ways_.emplace<BodyRelay>(
       gate_->stream(), environment_.pipes, static_cast<BodyPath::Observer&>(*this),
       is_chunked ? BodyRelay::Pieces::gathered : BodyRelay::Pieces::as_they_come);
-  fetch_->relay_into(*relay);
-  path_ = std::move(relay);
+  path_ = &relay;
+  fetch_->relay_into(relay);
   send_relayed_head(head_->framing == Framing::length
                         ? ClientFraming{ClientFraming::Kind::length, head_->content_length}
                         : framing_for_unknown_length(),
@@ -197,7 +195,7 @@ void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
   body->begin(kind, coding);
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
-  path_ = std::make_unique<DocumentPath>(
+  path_ = &ways_.emplace<DocumentPath>(
       gate_->stream(), environment_.document_bodies, std::move(body), counters,
       static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
 }
@@ -262,7 +260,7 @@ void Exchange::on_path_sent() { finish({}, {}, End::complete); }
 void Exchange::on_path_failed(const Error& error) { fail(error); }
 
 void Exchange::on_client_drained() {
-  if (path_) path_->on_client_drained();
+  if (path_ != nullptr) path_->on_client_drained();
 }
 
 void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_gone); }

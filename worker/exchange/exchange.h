@@ -14,14 +14,16 @@
 // The client's and the upstream's side meet only here.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "worker/client/gate.h"
 #include "worker/documents/sniffer.h"
 #include "worker/exchange/body_path.h"
+#include "worker/exchange/body_relay.h"
+#include "worker/exchange/document_path.h"
 #include "worker/exchange/environment.h"
 #include "worker/fetch/fetch.h"
 #include "worker/links/stream_request.h"
@@ -99,7 +101,8 @@ class Exchange final : public Retirable,
   std::optional<Fetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
-  std::unique_ptr<BodyPath> path_;      // null: undecided, or there is no body
+  BodyPath* path_ = nullptr;            // the one in ways_; null: undecided, or there is no body
+  std::variant<std::monostate, BodyRelay, DocumentPath> ways_;  // in place: saves an allocation
   bool is_playlist_ = false;
   int client_status_ = 0;  // 0: no head has been written yet
   uint64_t body_bytes_ = 0;

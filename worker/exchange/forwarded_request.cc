@@ -17,15 +17,13 @@ constexpr std::array<std::string_view, 6> kForwarded = {
 class Forwarder {
  public:
   Forwarder(const RequestHead& client, FetchRequest& request)
-      : client_(client),
-        request_(request),
-        connection_names_fields_(find_field(client.fields, "Connection").has_value()) {}
+      : client_(client), request_(request), may_be_named_(connection_names_fields(client.fields)) {}
 
   void forward(std::string_view name) {
     bool found = false;
     for (const HeaderField& field : client_.fields) {
       if (!ascii::iequals(field.name, name) || (found && !may_repeat(name))) continue;
-      if (connection_names_fields_ && is_for_this_hop(client_.fields, name)) return;
+      if (may_be_named_ && is_for_this_hop(client_.fields, name)) return;
       request_.forwarded.push_back({name, std::string(field.value)});
       found = true;
     }
@@ -37,7 +35,7 @@ class Forwarder {
  private:
   const RequestHead& client_;
   FetchRequest& request_;
-  const bool connection_names_fields_;
+  const bool may_be_named_;
 };
 
 }  // namespace

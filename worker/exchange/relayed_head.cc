@@ -53,12 +53,12 @@ size_t relayed_field(std::string_view name) {
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   std::array<bool, kRelayedFields.size()> seen{};
   const HeaderFields& fields = response.upstream.fields;
-  const bool connection_names_fields = find_field(fields, "Connection").has_value();
+  const bool may_be_named = connection_names_fields(fields);
   for (const auto& [name, value] : fields) {
     const size_t index = relayed_field(name);
     if (index == kRelayedFields.size()) continue;
     if (response.is_playlist && kRelayedFields[index].describes_bytes) continue;
-    if (connection_names_fields && is_for_this_hop(fields, name)) continue;
+    if (may_be_named && is_for_this_hop(fields, name)) continue;
     if (seen[index] && !may_repeat(name)) continue;
     seen[index] = true;
     head.field(name, value);

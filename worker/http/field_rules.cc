@@ -14,6 +14,13 @@ constexpr std::array<std::string_view, 4> kListFields = {"Accept", "Accept-Langu
 
 }  // namespace
 
+bool connection_names_fields(const HeaderFields& fields) {
+  return std::any_of(fields.begin(), fields.end(), [](const HeaderField& field) {
+    return ascii::iequals(field.name, "Connection") && !ascii::iequals(field.value, "keep-alive") &&
+           !ascii::iequals(field.value, "close");
+  });
+}
+
 bool is_for_this_hop(const HeaderFields& fields, std::string_view name) {
   bool named = false;
   for (const HeaderField& field : fields) {

@@ -8,6 +8,10 @@
 
 namespace streamgate {
 
+// Whether Connection may name a field: it has another value than `keep-alive` or `close`. Asked
+// once for a head, it saves asking is_for_this_hop() for each field.
+bool connection_names_fields(const HeaderFields& fields);
+
 // Whether Connection names that field: it is for the next hop only (RFC 9110 7.6.1).
 bool is_for_this_hop(const HeaderFields& fields, std::string_view name);
 
