@@ -1,23 +1,20 @@
 #include "master/foreground_worker.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "common/log.h"
+#include "common/pipe_pair.h"
 #include "common/scoreboard.h"
-#include "common/unique_fd.h"
 #include "master/config/loader.h"
 #include "master/process/account.h"
 #include "master/process/child_process.h"
 #include "master/service/files.h"
 #include "master/service/generation.h"
+#include "master/service/worker_entry.h"
 
 namespace streamgate {
 namespace {
@@ -31,34 +28,17 @@ int run_with(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refuse(scoreboard.error().detail);
   const auto slot = scoreboard->take();
-  int ends[2];
-  if (!slot || ::pipe2(ends, O_CLOEXEC) != 0) {
-    return refuse(std::string("pipe: ") + std::strerror(errno));
-  }
   // The write end stays open in this process, so the worker never sees its master leave.
-  const UniqueFd lifeline(ends[0]);
-  const UniqueFd held(ends[1]);
-  if (generation.account) {
-    if (const auto became = become(*generation.account); !became) {
-      return refuse(became.error().detail);
-    }
-  }
-  return program.run_worker({.config = generation.config,
-                             .listeners = generation.sockets,
-                             .ticket_key = generation.ticket_key,
-                             .slot_index = *slot,
-                             .generation = generation.number,
-                             .slots = scoreboard->slots(),
-                             .service_stopping = &scoreboard->board().service_stopping,
-                             .board = &scoreboard->board(),
-                             .lifeline_fd = lifeline.get()});
+  const auto lifeline = make_pipe();
+  if (!lifeline) return refuse(lifeline.error().detail);
+  return run_as_worker(generation, {*scoreboard, *slot, lifeline->read_end.get()},
+                       program.run_worker);
 }
 
 }  // namespace
 
 int run_foreground_worker(const Program& program) {
-  // The worker unblocks them when its handlers are in place; an early signal must not end it
-  // before.
+  // The worker unblocks them after it has installed its handlers. Until then a signal waits.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
