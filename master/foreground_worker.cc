@@ -38,7 +38,9 @@ int run_with(const Program& program, const Generation& generation) {
 }  // namespace
 
 int run_foreground_worker(const Program& program) {
-  // The worker unblocks them after it has installed its handlers. Until then a signal waits.
+  // A shell's background job ignores INT, and a signal that is ignored cannot wait.
+  restore_default_handlers();
+  // Signals wait until the worker has installed its handlers and unblocks them.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
