@@ -78,12 +78,12 @@ say "Installing the packages that the build and the demonstration need"
 install_packages "${BUILD_PACKAGES[@]}" "${DEMO_PACKAGES[@]}" ||
   fail "the packages could not be installed; see above."
 
-say "Building (one to two minutes on two cores)"
+say "Building (about a minute on two cores)"
 cmake --preset quickstart >"$work/configure.log" 2>&1 || {
   cat "$work/configure.log" >&2
   fail "CMake could not configure the build; see above."
 }
-# On a terminal ninja shows one line of progress; the default status has no time in it.
+# ninja shows its progress: finished/total steps, seconds.
 NINJA_STATUS='[%f/%t, %es] ' cmake --build --preset quickstart || fail "the build failed; see above."
 binary=build/quickstart/streamgate
 "$binary" --version

@@ -1,18 +1,14 @@
 #include "master/foreground_worker.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "common/log.h"
+#include "common/pipe_pair.h"
 #include "common/scoreboard.h"
-#include "common/unique_fd.h"
 #include "master/config/loader.h"
 #include "master/process/account.h"
 #include "master/process/child_process.h"
@@ -32,21 +28,20 @@ int run_with(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refuse(scoreboard.error().detail);
   const auto slot = scoreboard->take();
-  int ends[2];
-  if (!slot || ::pipe2(ends, O_CLOEXEC) != 0) {
-    return refuse(std::string("pipe: ") + std::strerror(errno));
-  }
-  // This process holds the write end, so the worker never reads EOF.
-  const UniqueFd lifeline(ends[0]);
-  const UniqueFd held(ends[1]);
-  return run_as_worker(generation, {*scoreboard, *slot, lifeline.get()}, program.run_worker);
+  if (!slot) return refuse("the scoreboard has no slot");
+  // The write end stays open in this process, so the worker never sees its master leave.
+  const auto lifeline = make_pipe();
+  if (!lifeline) return refuse(lifeline.error().detail);
+  return run_as_worker(generation, {*scoreboard, *slot, lifeline->read_end.get()},
+                       program.run_worker);
 }
 
 }  // namespace
 
 int run_foreground_worker(const Program& program) {
-  // The worker unblocks them when its handlers are in place; an early signal must not end it
-  // before.
+  // A shell's background job ignores INT, and a signal that is ignored cannot wait.
+  restore_default_handlers();
+  // Signals wait until the worker has installed its handlers and unblocks them.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);

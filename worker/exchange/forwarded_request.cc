@@ -14,40 +14,31 @@ namespace {
 constexpr std::array<std::string_view, 6> kForwarded = {
     "Accept", "Accept-Language", "Range", "If-Range", "If-None-Match", "If-Modified-Since"};
 
-class Forwarder {
- public:
-  Forwarder(const RequestHead& client, FetchRequest& request)
-      : client_(client), request_(request), may_be_named_(connection_names_fields(client.fields)) {}
+bool is_client(const HeaderPolicy& policy) { return policy.kind == HeaderPolicy::Kind::client; }
 
-  void forward(std::string_view name) {
-    bool found = false;
-    for (const HeaderField& field : client_.fields) {
-      if (!ascii::iequals(field.name, name) || (found && !may_repeat(name))) continue;
-      if (may_be_named_ && is_for_this_hop(client_.fields, name)) return;
-      request_.forwarded.push_back({name, std::string(field.value)});
-      found = true;
-    }
+// The canonical spelling of a field that is forwarded; empty for any other.
+std::string_view forwarded_name(std::string_view name, const UpstreamConfig& config) {
+  for (const std::string_view forwarded : kForwarded) {
+    if (ascii::iequals(name, forwarded)) return forwarded;
   }
-  void forward_by_policy(std::string_view name, const HeaderPolicy& policy) {
-    if (policy.kind == HeaderPolicy::Kind::client) forward(name);
-  }
-
- private:
-  const RequestHead& client_;
-  FetchRequest& request_;
-  const bool may_be_named_;
-};
+  if (is_client(config.user_agent) && ascii::iequals(name, "User-Agent")) return "User-Agent";
+  if (is_client(config.referer) && ascii::iequals(name, "Referer")) return "Referer";
+  if (is_client(config.origin) && ascii::iequals(name, "Origin")) return "Origin";
+  return {};
+}
 
 }  // namespace
 
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config) {
   FetchRequest request{client.method, std::move(url), link.referer, link.headers};
-  Forwarder forwarder(client, request);
-  for (const std::string_view name : kForwarded) forwarder.forward(name);
-  forwarder.forward_by_policy("User-Agent", config.user_agent);
-  forwarder.forward_by_policy("Referer", config.referer);
-  forwarder.forward_by_policy("Origin", config.origin);
+  const bool may_be_named = connection_names_fields(client.fields);
+  for (const HeaderField& field : client.fields) {
+    const std::string_view name = forwarded_name(field.name, config);
+    if (name.empty() || (request.has_forwarded(name) && !may_repeat(name))) continue;
+    if (may_be_named && is_for_this_hop(client.fields, name)) continue;
+    request.forwarded.push_back({name, std::string(field.value)});
+  }
   return request;
 }
 
