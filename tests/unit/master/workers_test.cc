@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/clock.h"
 #include "master/process/child_process.h"
 #include "master/service/limits.h"
 
