@@ -172,6 +172,19 @@ class RangesOfPlaylists(ProxyTest):
         self.assertEqual([request["Range"] for request in up.requests], ["bytes=0-99", None])
         self.assertIsNone(up.requests[1]["If-Range"])
 
+    def test_a_part_that_is_too_short_to_decide_is_fetched_again_too(self):
+        """Only the end of such a body decides that it belongs to a playlist."""
+        size = len(MEDIA)
+        up = self.upstream(
+            lambda r: self.partial(0, 1, size, MEDIA[:2]) if r["Range"] else playlist(MEDIA)
+        )
+        proxy = self.proxy()
+        response = proxy.stream(up.url("/p/x.m3u8"), {"Range": "bytes=0-1"})
+        self.assertEqual(
+            (response.status, response.body), (200, rewritten(proxy.origin, up.origin))
+        )
+        self.assertEqual([request["Range"] for request in up.requests], ["bytes=0-1", None])
+
 
 class HeadOfPlaylist(ProxyTest):
     def test_a_head_of_a_playlist_has_no_content_length(self):

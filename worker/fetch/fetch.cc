@@ -191,7 +191,8 @@ void Fetch::on_read_done() { observer_.on_read_done(); }
 
 void Fetch::on_end() {
   observer_.on_end();
-  if (step_ != Step::finished) stop();
+  // The observer may have stopped the fetch, or begun it anew without a range.
+  if (step_ == Step::read_body) stop();
 }
 
 void Fetch::on_upstream_error(Error error, Retry retry) {

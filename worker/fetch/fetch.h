@@ -85,7 +85,7 @@ class Fetch final : private Resolver::Observer,
 
   // From on_head() on: the body is read as `sink` has room for it. `sink` outlives the fetch.
   void relay_into(Sink& sink);
-  // From on_head() or on_body() on: asks once more, without Range and If-Range.
+  // From on_head(), on_body() or on_end(): requests once more, without Range and If-Range.
   void retry_without_range();
   // Back-pressure: while paused nothing is read and no time limit of the upstream runs.
   void pause();

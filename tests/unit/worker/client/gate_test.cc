@@ -99,6 +99,7 @@ class ClientGateTest : public testing::Test,
     EXPECT_TRUE(until([&] { return gates.empty() && open_descriptors() == descriptors; }));
     reaper.reap();
     EXPECT_EQ(closed, accepted);
+    evhtp_unbind_socket(htp.get());
     htp.reset();
   }
 

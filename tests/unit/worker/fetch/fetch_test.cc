@@ -248,7 +248,20 @@ TEST_F(FetchTest, RetryWithoutRangeBeginsWithAHeadAgain) {
   EXPECT_EQ(observer.body, "xy");
 }
 
-TEST_F(FetchTest, TheRestOfACutBodyIsAskedFor) {
+TEST_F(FetchTest, RetryWithoutRangeWorksAtTheEndOfTheBodyToo) {
+  FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
+  request.forwarded = {{"Range", "bytes=0-0"}};
+  observer.when_end = [this] {
+    if (fetch->asked_for_range()) fetch->retry_without_range();
+  };
+  start(std::move(request));
+  asked().send("HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx");
+  asked(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
+  ASSERT_TRUE(until([&] { return observer.log == "head body end head body end "; }));
+  EXPECT_EQ(observer.body, "xxy");
+}
+
+TEST_F(FetchTest, TheRestOfACutBodyIsRequested) {
   relay_when_head_comes();
   start();
   asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
