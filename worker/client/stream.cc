@@ -246,8 +246,8 @@ void ClientStream::abort() {
   owner_.on_response_broken();
 }
 
-// A stall is a time without acknowledged bytes. The bytes that the socket takes are no measure:
-// while a slow client empties a large socket buffer, the socket takes none for a long time.
+// A stall is a time without acknowledged bytes. Bytes that the socket takes are not counted: while
+// a slow client empties a large socket buffer, the socket takes none for a long time.
 void ClientStream::on_stalled() {
   if (!full_) return;
   const int64_t delivered_now = delivered();

@@ -64,7 +64,7 @@ class ClientStream {
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   void begin(const RequestHead& head, Observer* observer);
-  void lose(Reason reason);  // the client is gone: tells the observer, and lets go of the socket
+  void lose(Reason reason);  // the client is gone: notifies the observer, releases the socket
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
@@ -128,7 +128,7 @@ class ClientStream {
   SocketAddress peer_;
   std::string peer_text_;
   std::unique_ptr<MemberEvent> writable_;  // made when the socket is first full
-  Buffer queue_;                    // bytes that a write left over; they go before all others
+  Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
   int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
   int64_t delivered_counted_ = 0;   // acknowledged bytes that rate_ has counted
