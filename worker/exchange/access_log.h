@@ -30,7 +30,7 @@ struct AccessRecord {
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   int upstream_status = 0;
   unsigned attempts = 0;  // requests sent upstream
-  unsigned resumed = 0;   // how often a cut body was continued
+  unsigned resumed = 0;   // how often a truncated body was resumed
   bool reused_connection = false;
   bool playlist = false;
 };
@@ -54,7 +54,7 @@ class AccessLog {
   Counters& counters_;
   UniqueFd file_;  // invalid: stderr
   std::string pending_;
-  TextBuffer line_;  // this and the next are kept for their memory
+  TextBuffer line_;  // a member, like redacted_, to reuse its memory
   std::string redacted_;
   Deadline flush_deadline_;
 };
