@@ -88,8 +88,8 @@ void Fetch::on_resolved(const std::vector<IpAddress>& addresses) {
   addresses_.clear();
   for (const IpAddress& address : addresses) {
     const SocketAddress candidate(address, request_.url.port);
-    // One forbidden address refuses the name: an answer that mixes public and private addresses is
-    // an attempt to get past the guard.
+    // If one address is forbidden, the name is refused: a DNS answer that mixes public and private
+    // addresses is an attempt to bypass the guard.
     if (auto allowed = environment_.guard.check_address(request_.url, candidate); !allowed) {
       return fail(allowed.error());
     }
@@ -149,7 +149,9 @@ void Fetch::on_head(const ResponseHead& head) {
       return follow_redirect(*location);
     }
   }
-  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
+  if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
+    return retry_without_referer();
+  }
   enter(Step::read_body);
   observer_.on_head(head);
 }
@@ -170,8 +172,8 @@ void Fetch::follow_redirect(std::string_view location) {
   resolve();
 }
 
-// Whether the requests of this fetch carry a Referer or an Origin at all.
-bool Fetch::names_itself() const {
+// Whether the requests of this fetch may have a Referer or an Origin.
+bool Fetch::may_send_referer_or_origin() const {
   const UpstreamConfig& config = environment_.config;
   return request_.referer || config.referer.kind != HeaderPolicy::Kind::none ||
          config.origin.kind != HeaderPolicy::Kind::none;
@@ -202,7 +204,7 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
   ask_for_rest_or_fail(error);
 }
 
-// --- the rest of a body that was cut ---
+// --- the missing bytes of a truncated body ---
 
 Fetch::Rest::Rest(Fetch& fetch, Resumption what, Error why)
     : wanted(std::move(what)),
@@ -213,7 +215,7 @@ Fetch::Rest::Rest(Fetch& fetch, Resumption what, Error why)
 
 void Fetch::ask_for_rest_or_fail(const Error& error) {
   if (sink_ == nullptr) return fail(error);
-  // The bytes that came before the cut are the observer's.
+  // Lets the observer send the bytes that came before the truncation.
   observer_.on_read_done();
   if (step_ == Step::finished) return;
   if (!rest_) {
@@ -244,8 +246,8 @@ void Fetch::ask_for_rest() {
 }
 
 void Fetch::continue_body(const ResponseHead& head) {
-  // A server error may be over at the next attempt. Any other answer that is not the rest stays
-  // one.
+  // A server error may be temporary, so it is retried. Any other answer that does not have the
+  // missing bytes is final.
   if (head.status >= 500) {
     return ask_for_rest_or_fail({Reason::bad_response, "status " + std::to_string(head.status)});
   }
@@ -261,7 +263,7 @@ void Fetch::continue_body(const ResponseHead& head) {
 // --- the end ---
 
 void Fetch::fail(const Error& error) {
-  const Error last = error;  // may be a part of what stop() gives back
+  const Error last = error;  // a copy: stop() may free the owner of `error`
   stop();
   observer_.on_failed(last);
 }
