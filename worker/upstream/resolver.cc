@@ -135,7 +135,7 @@ class Entry {
   bool is_expired() const {
     return step_ != Step::asking && wheel_.now_ms() >= expires_ms_ && !delivering_;
   }
-  // Nothing refers to it.
+  // No lookup, question or delivery refers to the entry.
   bool is_free() const {
     return step_ != Step::asking && waiters_.empty() && !delivering_ && !is_being_asked();
   }
