@@ -1,5 +1,5 @@
-// A fetch against upstreams that answer byte by byte what a test says. The observer writes down
-// what it gets.
+// Tests a fetch against upstreams whose answers are scripted byte by byte. The observer records its
+// calls.
 #include "worker/fetch/fetch.h"
 
 #include <gtest/gtest.h>
@@ -180,7 +180,7 @@ TEST_F(FetchTest, RedirectsHaveALimit) {
   EXPECT_EQ(observer.failure->reason, Reason::too_many_redirects);
 }
 
-TEST_F(FetchTest, ARedirectWithoutLocationIsTheAnswer) {
+TEST_F(FetchTest, ARedirectWithoutLocationIsPassedOn) {
   start();
   asked().send("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
@@ -210,7 +210,7 @@ TEST_F(FetchTest, TheGuardIsAskedAgainForEachRedirect) {
   EXPECT_TRUE(forbidden.peers.empty());
 }
 
-TEST_F(FetchTest, A403IsAskedOnceMoreWithoutRefererAndOrigin) {
+TEST_F(FetchTest, A403IsRetriedOnceWithoutRefererAndOrigin) {
   start();
   asked().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
   asked(1).send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
@@ -232,7 +232,7 @@ TEST_F(FetchTest, A403IsFinalIfNoRefererAndNoOriginWasSent) {
   EXPECT_EQ(fetch->attempts(), 1U);
 }
 
-TEST_F(FetchTest, RetryWithoutRangeBeginsWithAHeadAgain) {
+TEST_F(FetchTest, RetryWithoutRangeReportsANewHead) {
   FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
   request.forwarded = {{"Range", "bytes=0-0"}};
   observer.when_head = [this] {
@@ -248,7 +248,7 @@ TEST_F(FetchTest, RetryWithoutRangeBeginsWithAHeadAgain) {
   EXPECT_EQ(observer.body, "xy");
 }
 
-TEST_F(FetchTest, TheRestOfACutBodyIsAskedFor) {
+TEST_F(FetchTest, TheMissingBytesOfATruncatedBodyAreRequested) {
   relay_when_head_comes();
   start();
   asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
@@ -265,7 +265,7 @@ TEST_F(FetchTest, TheRestOfACutBodyIsAskedFor) {
   EXPECT_EQ(counters[Counter::resumes_done].load(), 1U);
 }
 
-TEST_F(FetchTest, ARestOfAnotherVersionIsRefused) {
+TEST_F(FetchTest, MissingBytesOfAnotherVersionAreRefused) {
   relay_when_head_comes();
   start();
   asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
@@ -297,7 +297,7 @@ TEST_F(FetchTest, ARefusedConnectionFails) {
   EXPECT_EQ(observer.failure->reason, Reason::connect_failed);
 }
 
-TEST_F(FetchTest, NothingComesAfterStop) {
+TEST_F(FetchTest, NoCallFollowsStop) {
   observer.when_head = [this] { fetch->stop(); };
   start();
   asked().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
@@ -308,7 +308,7 @@ TEST_F(FetchTest, NothingComesAfterStop) {
   EXPECT_EQ(fetch->step(), Fetch::Step::finished);
 }
 
-TEST_F(FetchTest, StopEndsAConnectThatIsUnderWay) {
+TEST_F(FetchTest, StopCancelsAPendingConnect) {
   const Blackhole hole;
   start("http://127.0.0.1:" + std::to_string(hole.address().port()) + "/");
   EXPECT_EQ(fetch->step(), Fetch::Step::connect);
