@@ -21,7 +21,7 @@ constexpr size_t kReadBytes = size_t{16} * 1024;
 constexpr size_t kMaxBufferedBytes = size_t{64} * 1024;  // of pipelined requests
 
 // An idle client costs at most 4 KiB: its gate, and evhtp's connection without the parts that
-// slim() frees.
+// free_unused_parts() frees.
 static_assert(sizeof(ClientGate) <= 1024);
 
 // The address from accept(). evhtp does not keep its length.
@@ -38,7 +38,7 @@ SocketAddress peer_of(const evhtp_connection_t& connection) {
 
 // Frees evhtp's parser (8 KiB) and resume event, which are three quarters of an idle connection and
 // never used. evhtp_connection_free() accepts a connection without them.
-void slim(evhtp_connection_t& connection) {
+void free_unused_parts(evhtp_connection_t& connection) {
   std::free(connection.parser);
   connection.parser = nullptr;
   event_free(connection.resume_ev);
@@ -58,7 +58,7 @@ ClientGate::ClientGate(Environment& environment, evhtp_connection_t* connection,
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
       deadline_(environment.wheel, this, call<&ClientGate::on_deadline>) {
-  slim(*connection);
+  free_unused_parts(*connection);
   stream_.attach(connection->evbase, socket_, peer_of(*connection));
   // Before evhtp's event is removed, so that the socket stays registered with epoll.
   watch_input();

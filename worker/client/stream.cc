@@ -125,7 +125,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   if (!full_) moved = socket_->write(parts, more);
   if (moved.gone) return Flow::gone;
   taken_ += moved.bytes;
-  if (moved.bytes < length) queue_rest(parts, moved.bytes);
+  if (moved.bytes < length) queue_unsent(parts, moved.bytes);
   if (!head_sent_) {
     head_sent_ = true;
     held_head_ = std::string();
@@ -134,7 +134,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   return full_ ? Flow::full : Flow::open;
 }
 
-void ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
+void ClientStream::queue_unsent(std::span<const iovec> parts, size_t sent) {
   if (!queue_) queue_.reset(evbuffer_new());
   CHECK(queue_);
   for (const iovec& piece : parts) {

@@ -109,7 +109,7 @@ class ClientStream {
   Flow send_end();
   Flow write_extents(std::span<const iovec> extents);
   Flow send_parts(std::span<const iovec> parts, ClientSocket::More more = ClientSocket::More::no);
-  void queue_rest(std::span<const iovec> parts, size_t sent);
+  void queue_unsent(std::span<const iovec> parts, size_t sent);
   bool send_queue();
   Flow wait();
   void on_writable();
