@@ -104,13 +104,13 @@ class Fetch final : private Resolver::Observer,
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
   unsigned attempts() const { return attempts_; }           // requests that were sent
-  unsigned resumed() const { return rest_ ? rest_->resumed : 0; }
+  unsigned resumed() const { return truncated_ ? truncated_->resumed : 0; }
   bool reused_connection() const { return reused_connection_; }  // by the last attempt
 
  private:
   // The state of a truncated body. Every later head answers a request for the missing bytes.
-  struct Rest {
-    Rest(Fetch& fetch, Resumption what, Error why);
+  struct TruncatedBody {
+    TruncatedBody(Fetch& fetch, Resumption what, Error why);
 
     Resumption wanted;
     Error cause;  // why the body was truncated the first time
@@ -139,9 +139,9 @@ class Fetch final : private Resolver::Observer,
   void on_end() override;
   void on_upstream_error(Error error, Retry retry) override;
 
-  void ask_for_rest_or_fail(const Error& error);
-  bool may_ask_for_rest() const;
-  void ask_for_rest();
+  void request_missing_bytes_or_fail(const Error& error);
+  bool may_request_missing_bytes() const;
+  void request_missing_bytes();
   void continue_body(const ResponseHead& head);
 
   void fail(const Error& error);
@@ -162,7 +162,7 @@ class Fetch final : private Resolver::Observer,
   bool reused_connection_ = false;
   const ResponseHead* head_ = nullptr;  // the connection's; null without one
   Sink* sink_ = nullptr;                // set: the body is relayed unchanged
-  std::unique_ptr<Rest> rest_;
+  std::unique_ptr<TruncatedBody> truncated_;
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool
