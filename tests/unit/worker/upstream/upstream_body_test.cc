@@ -23,7 +23,7 @@ constexpr size_t kPlenty = size_t{1} << 30U;
 class Client final : public BodySink {
  public:
   size_t room() override {
-    ++asked;
+    ++room_calls;
     if (room_left == 0) connection->pause();
     return room_left;
   }
@@ -55,7 +55,7 @@ class Client final : public BodySink {
   size_t room_left = kPlenty;
   uint64_t least_left = std::numeric_limits<uint64_t>::max();
   size_t piped = 0;
-  int asked = 0;
+  int room_calls = 0;
   std::string body;
 };
 
@@ -109,9 +109,9 @@ TEST_P(UpstreamBodyTest, ABodyIsReadOnlyAsFarAsTheSinkHasRoom) {
   ASSERT_TRUE(until([&] { return client.room_left == 0; }));
   settle(base.get());
   EXPECT_EQ(10'000U, client.body.size());
-  const int asked = client.asked;
+  const int calls = client.room_calls;
   settle(base.get());
-  EXPECT_EQ(asked, client.asked);  // no polling during the pause
+  EXPECT_EQ(calls, client.room_calls);  // no polling during the pause
   for (size_t room = 1; !recorder.is_over(); room = room * 2 + 1) {
     client.give_room(room);
     ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
@@ -156,7 +156,7 @@ TEST_P(UpstreamBodyTest, BytesAfterTheBodyMakeTheConnectionUnfit) {
   client.room_left = 0;
   settle(base.get());
   peer().send(content + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
-  ASSERT_TRUE(until([&] { return client.asked > 0; }));
+  ASSERT_TRUE(until([&] { return client.room_calls > 0; }));
   while (!recorder.is_over()) {
     client.give_room(std::min<size_t>(content.size() - client.body.size(), 70'000));
     ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
