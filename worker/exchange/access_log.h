@@ -44,7 +44,9 @@ class AccessLog {
 
   // Opens the file, or opens it again after a rotation. On failure the old file stays open.
   Result<void> open();
+  // Copies the record. While more than 256 KiB wait to be written, the line is dropped and counted.
   void write(const AccessRecord& record);
+  // Writes the lines that the file takes without blocking, and tries the others again later.
   void flush();
 
  private:
