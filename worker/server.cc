@@ -22,7 +22,7 @@ namespace {
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kAcceptLogInterval{10'000};
-constexpr std::chrono::milliseconds kLookElsewhere{100};
+constexpr std::chrono::milliseconds kReadOtherWorkersEvery{100};
 
 }  // namespace
 
@@ -41,8 +41,8 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         ClientIntakes(environment.config.limits)},
       accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
       balance_(all_slots, environment.slot),
-      rested_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
-  CHECK(rested_);
+      balance_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
+  CHECK(balance_pause_end_);
   // glibc's calloc does not use the thread's cache. If libevent is given malloc explicitly, it
   // calls malloc and memset instead of calloc. evhtp_set_mem_functions does not help: evhtp
   // compares its argument with malloc and goes on with calloc.
@@ -82,8 +82,8 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
     ssl = make_server_tls(*listener.tls, static_cast<int>(connection->sock));
     if (!ssl) return EVHTP_RES_ERROR;  // evhtp closes it
   }
-  const int on =
-      1;  // small answers leave at once; for a Unix socket this fails and does not matter
+  // Small answers leave at once. For a Unix socket the call fails, without consequence.
+  const int on = 1;
   ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   Slot& slot = server.environment_.slot;
   count(slot.counters, Counter::connections_accepted);
@@ -98,7 +98,7 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   if (server.draining_) gate->drain(server.environment_.config.drain.idle);
   ClientGate* key = gate.get();
   server.gates_.emplace(key, std::move(gate));
-  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) server.rest();
+  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) server.pause_for_balance();
   return EVHTP_RES_OK;
 }
 
@@ -122,29 +122,31 @@ void Server::on_gate_closed(ClientGate& gate) {
   environment_.reaper.retire(std::move(it->second));
   gates_.erase(it);
   count_down(environment_.slot.connections_now);
-  if (resting_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
+  if (pausing_for_balance_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
 }
 
 // The limit holds over all workers. The scoreboard has hundreds of slots, so the counts of the
-// other workers are read a few times a second and not for each connection.
+// other workers are read every 100 ms and not for each connection.
 bool Server::over_limit() {
   const int64_t now_ms = environment_.wheel.now_ms();
-  if (now_ms - looked_elsewhere_ms_ >= kLookElsewhere.count()) {
-    looked_elsewhere_ms_ = now_ms;
-    elsewhere_ = 0;
+  if (now_ms - other_workers_read_ms_ >= kReadOtherWorkersEvery.count()) {
+    other_workers_read_ms_ = now_ms;
+    connections_elsewhere_ = 0;
     for (const Slot& slot : all_slots_) {
       if (&slot != &environment_.slot) {
-        elsewhere_ += slot.connections_now.load(std::memory_order_relaxed);
+        connections_elsewhere_ += slot.connections_now.load(std::memory_order_relaxed);
       }
     }
   }
-  return elsewhere_ + environment_.slot.connections_now.load(std::memory_order_relaxed) >
+  return connections_elsewhere_ +
+             environment_.slot.connections_now.load(std::memory_order_relaxed) >
          environment_.config.limits.connections;
 }
 
 void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
-  // The argument of evhtp's listeners is the evhtp_t, which leads to ours.
+  // evhtp passes its evhtp_t as the argument; our Listener is the argument of its post-accept
+  // callback.
   const void* ours = static_cast<evhtp_t*>(htp)->defaults.post_accept_cbarg;
   Server& server = static_cast<const Listener*>(ours)->server;
   if (server.accept_again_.armed()) return;
@@ -161,11 +163,11 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
 }
 
 // Disabling the listener also ends libevent's accept loop, which is running when this is called.
-void Server::rest() {
+void Server::pause_for_balance() {
   pause_accepting();
-  resting_ = true;
+  pausing_for_balance_ = true;
   const timeval moment{0, std::chrono::microseconds(AcceptBalance::kPause).count()};
-  event_add(rested_.get(), &moment);
+  event_add(balance_pause_end_.get(), &moment);
 }
 
 void Server::pause_accepting() {
@@ -173,8 +175,8 @@ void Server::pause_accepting() {
 }
 
 void Server::resume_accepting() {
-  if (resting_) event_del(rested_.get());
-  resting_ = false;
+  if (pausing_for_balance_) event_del(balance_pause_end_.get());
+  pausing_for_balance_ = false;
   if (accept_again_.armed()) return;
   for (auto& listener : listeners_) evconnlistener_enable(listener->htp->server);
 }
@@ -190,8 +192,8 @@ void Server::drain() {
 // Closes the sockets only: the connections that are left still use their evhtp_t.
 void Server::stop_listening() {
   accept_again_.cancel();
-  event_del(rested_.get());
-  resting_ = false;
+  event_del(balance_pause_end_.get());
+  pausing_for_balance_ = false;
   for (auto& listener : listeners_) evhtp_unbind_socket(listener->htp.get());
 }
 

@@ -66,7 +66,7 @@ class Server final : private ClientGate::Observer {
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* argument);
   static void on_accept_error(evconnlistener* listener, void* htp);
-  void rest();
+  void pause_for_balance();
   void pause_accepting();
   void resume_accepting();
   void stop_listening();
@@ -81,13 +81,13 @@ class Server final : private ClientGate::Observer {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
   bool draining_ = false;
-  uint64_t elsewhere_ = 0;  // connections of all other workers at the last look
+  uint64_t connections_elsewhere_ = 0;  // of all other workers, at other_workers_read_ms_
   std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
-  int64_t looked_elsewhere_ms_ = 0;                  // CLOCK_MONOTONIC
+  int64_t other_workers_read_ms_ = 0;                // CLOCK_MONOTONIC
   Deadline accept_again_;                            // after the process ran out of descriptors
   AcceptBalance balance_;
-  bool resting_ = false;
-  Event rested_;  // a timer of its own: a rest is shorter than the wheel's tick
+  bool pausing_for_balance_ = false;
+  Event balance_pause_end_;  // not in the wheel: the pause is shorter than its tick
 };
 
 }  // namespace streamgate

@@ -33,8 +33,8 @@ constexpr int kKeptHeapBytes = 4 * 1024 * 1024;
 // Larger blocks are mapped one by one. glibc adapts this limit by itself unless it is set.
 constexpr int kMappedBytes = 1024 * 1024;
 
-// The addresses at which this service can be reached. A wildcard stands for those of all
-// interfaces.
+// The addresses at which this service can be reached. A wildcard is replaced by the addresses of
+// all interfaces.
 std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners) {
   std::vector<SocketAddress> own;
   ifaddrs* interfaces = nullptr;
@@ -154,8 +154,10 @@ class Worker final : private Server::Observer {
   }
 
   void on_master_gone() {
-    log::error("master.gone", {{"exchanges", slot_.exchanges_now.load()},
-                               {"hint", "this worker takes no more clients and ends its streams"}});
+    log::error(
+        "master.gone",
+        {{"exchanges", slot_.exchanges_now.load()},
+         {"hint", "this worker accepts no more clients and exits when its streams have ended"}});
     drain();
   }
 

@@ -1,4 +1,4 @@
-// The worker process as the master sees it.
+// The worker process: its main function and the check of its configuration.
 #pragma once
 
 #include "common/config.h"
@@ -13,8 +13,7 @@ namespace streamgate {
 int run_worker(const Heritage& heritage);
 
 // Checks the parts of a configuration that need OpenSSL: CA files, certificates and keys. Runs in
-// the
-// `--check` process or in a forked probe, never in the master itself. tls_failed if a file is
+// the `--check` process or in a forked probe, never in the master itself. tls_failed if a file is
 // wrong.
 Result<void> check_worker_config(const Config& config);
 

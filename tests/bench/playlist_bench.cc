@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kReadBytes = size_t{256} * 1024;  // the most that one read of an upstream brings
+constexpr size_t kReadBytes = size_t{256} * 1024;  // the largest read from an upstream
 
 DocumentSetting setting_of_a_request() {
   DocumentSetting setting;

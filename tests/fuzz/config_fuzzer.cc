@@ -1,5 +1,5 @@
-// Parses any bytes as a configuration file: no crash, no exception. Printing an accepted one and
-// parsing it again gives an equal configuration.
+// Parses any bytes as a configuration file: no crash, no exception. An accepted configuration is
+// printed and parsed again, with an equal configuration as the result.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -1,5 +1,5 @@
-// Parses any bytes as a Handover. Printing an accepted one and parsing it again gives the same
-// text.
+// Parses any bytes as a Handover. An accepted handover is printed and parsed again, with the same
+// text as the result.
 #include <cstdint>
 #include <string>
 #include <string_view>

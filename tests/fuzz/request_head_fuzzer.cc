@@ -1,5 +1,5 @@
 // The outcome of a request head must not depend on how the network splits its bytes, and an
-// accepted head must keep the promises of request_head_parser.h.
+// accepted head must keep the guarantees of request_head_parser.h.
 #include <cstdint>
 #include <string>
 #include <string_view>

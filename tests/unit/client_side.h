@@ -1,5 +1,5 @@
-// The client's side of tests that send to one: a ClientStream on one end of a socket pair, and what
-// the client at the other end receives.
+// A client for tests: a ClientStream on one end of a socket pair, and the bytes that arrive at the
+// other end.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace streamgate::testing_peers {
 
 class ClientSide : private ClientStream::Owner {
  public:
-  // With a socket buffer that a few kilobytes fill.
+  // A few kilobytes fill the socket buffer.
   ClientSide() {
     int fds[2];
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
@@ -29,17 +29,17 @@ class ClientSide : private ClientStream::Owner {
     stream.attach(base.get(), *socket_, {});
   }
 
-  // To be called once; `observer` may be null.
+  // Call it once; `observer` may be null.
   void begin(ClientStream::Observer* observer) { stream.begin(head_, observer); }
 
-  // What has arrived by now.
+  // Returns the bytes that have arrived, without waiting.
   std::string receive() {
     std::string out(size_t{1} << 20U, '\0');
     const ssize_t size = ::recv(theirs_.get(), out.data(), out.size(), 0);
     out.resize(size > 0 ? static_cast<size_t>(size) : 0);
     return out;
   }
-  // Receives until `size` bytes have come, or nothing more comes.
+  // Receives until `size` bytes have arrived, or no more arrive.
   std::string receive(size_t size) {
     std::string out;
     for (int idle = 0; out.size() < size && idle < 20; ++idle) {

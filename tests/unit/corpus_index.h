@@ -19,7 +19,7 @@ namespace streamgate::testing_corpus {
 inline const std::string kOwnCorpus = STREAMGATE_SOURCE_DIR "/tests/corpus";
 constexpr const char* kNoExternalCorpus = "STREAMGATE_CORPORA does not name a folder";
 
-// Empty if there is none.
+// The folder of the external corpus; empty if there is none.
 inline std::string external_corpus() {
   const char* folder = std::getenv("STREAMGATE_CORPORA");
   return folder == nullptr ? "" : folder;

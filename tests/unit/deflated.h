@@ -1,4 +1,4 @@
-// What an upstream would send that compresses its answers.
+// Compresses a body as an upstream with a Content-Encoding does.
 #pragma once
 
 #include <gtest/gtest.h>

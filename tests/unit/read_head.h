@@ -1,4 +1,4 @@
-// A message head for tests: they look up fields by name, in any order.
+// Parses a message head for tests, which look up fields by name.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -9,7 +9,8 @@ namespace {
 constexpr unsigned kAcceptsBetweenPauses = 4;
 constexpr uint64_t kMaxAhead = 4;
 constexpr int64_t kReadPeersEveryMs = 100;  // the scoreboard has hundreds of slots
-// A worker beats each second. A worker whose beat is late hangs and accepts nothing.
+// Each worker updates its heartbeat every second. A worker with a late heartbeat hangs and accepts
+// nothing.
 constexpr int64_t kLateBeatMs = 2'500;
 
 }  // namespace

@@ -5,8 +5,8 @@
 // time.
 //
 // Pausing never idles the machine. A worker that is alone or behind does not pause. A pause ends as
-// soon as the worker is level again: where each connection is one short request, waiting for its
-// end costs two thirds of the throughput. A worker whose peers do not accept still takes thousands
+// soon as the worker is level again: with one short request per connection, waiting for the full 1
+// ms costs two thirds of the throughput. A worker whose peers do not accept still takes thousands
 // of connections a second.
 //
 // Only reads shared memory. One per worker.
@@ -42,7 +42,7 @@ class AcceptBalance {
   const Slot& own_;
   unsigned taken_ = 0;  // connections since the last decision
   int64_t peers_read_ms_ = 0;
-  std::vector<const Slot*> peers_;  // that accept too, as of peers_read_ms_
+  std::vector<const Slot*> peers_;  // workers that accept too, at peers_read_ms_
 };
 
 }  // namespace streamgate

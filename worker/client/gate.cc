@@ -20,7 +20,8 @@ constexpr size_t kMaxLingeredBytes = size_t{64} * 1024;
 constexpr size_t kReadBytes = size_t{16} * 1024;
 constexpr size_t kMaxBufferedBytes = size_t{64} * 1024;  // of pipelined requests
 
-// An idle client costs at most 4 KiB: its gate and the rest of evhtp's connection.
+// An idle client costs at most 4 KiB: its gate, and evhtp's connection without the parts that
+// free_unused_parts() frees.
 static_assert(sizeof(ClientGate) <= 1024);
 
 // The address from accept(). evhtp does not keep its length.
@@ -37,7 +38,7 @@ SocketAddress peer_of(const evhtp_connection_t& connection) {
 
 // Frees evhtp's parser (8 KiB) and resume event, which are three quarters of an idle connection and
 // never used. evhtp_connection_free() accepts a connection without them.
-void slim(evhtp_connection_t& connection) {
+void free_unused_parts(evhtp_connection_t& connection) {
   std::free(connection.parser);
   connection.parser = nullptr;
   event_free(connection.resume_ev);
@@ -57,7 +58,7 @@ ClientGate::ClientGate(Environment& environment, evhtp_connection_t* connection,
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
       deadline_(environment.wheel, this, call<&ClientGate::on_deadline>) {
-  slim(*connection);
+  free_unused_parts(*connection);
   stream_.attach(connection->evbase, socket_, peer_of(*connection));
   // Before evhtp's event is removed, so that the socket stays registered with epoll.
   watch_input();
@@ -95,7 +96,7 @@ bool ClientGate::shake_hands() {
     case ClientSocket::Handshake::plain_http:
       intake_ = environment_.intakes.borrow();
       phase_ = Phase::reading_head;
-      refuse({Reason::bad_request, "plain HTTP where TLS is spoken"});
+      refuse({Reason::bad_request, "plain HTTP on a TLS listener"});
       return false;
     case ClientSocket::Handshake::failed:
       if (log::enabled(LogLevel::debug)) {
@@ -108,7 +109,7 @@ bool ClientGate::shake_hands() {
   return false;
 }
 
-// TLS must write before it can read on or end.
+// TLS must write before it can continue reading or end.
 void ClientGate::wait_to_write() {
   if (!writable_) {
     writable_ = std::make_unique<MemberEvent>(connection_->evbase, socket_.fd(), EV_WRITE,
@@ -138,7 +139,7 @@ void ClientGate::read_input() {
   }
   std::array<char, kReadBytes> bytes;
   const ClientSocket::Moved received = socket_.read(bytes);
-  // FIN or an error. A client that closes its sending side has left (README.md says so).
+  // FIN or an error. A client that closes its sending side counts as gone (README.md).
   if (received.gone) return disconnect();
   if (received.wants_write) return wait_to_write();
   if (received.bytes == 0) return;
@@ -246,7 +247,7 @@ void ClientGate::close() {
   disconnect();
 }
 
-// Tells an exchange that is still answering before the intake and the connection go.
+// Notifies an exchange that is still answering, then frees the intake and the connection.
 void ClientGate::disconnect() {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::reading_head) socket_.say_goodbye();

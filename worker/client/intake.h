@@ -45,7 +45,7 @@ class ClientIntakes {
 
  private:
   static constexpr size_t kMaxSpare = 64;
-  static constexpr size_t kMaxSpareBytes = size_t{8} * 1024;  // of each
+  static constexpr size_t kMaxSpareBytes = size_t{8} * 1024;  // of one intake
 
   const LimitsConfig& limits_;
   std::vector<std::unique_ptr<ClientIntake>> spare_;

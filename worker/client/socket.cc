@@ -99,14 +99,14 @@ class Pieces {
 
 }  // namespace
 
-// With a limit for unsent bytes a socket takes less than its buffer has room for. Accepted sockets
-// inherit the option; Unix sockets have no such limit.
+// A socket with a limit for unsent bytes takes fewer bytes than its buffer has room for. Accepted
+// sockets inherit the option; Unix sockets have no such limit.
 void ClientSocket::prepare_listener(int fd) {
   const int no_limit = -1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &no_limit, sizeof no_limit);
 }
 
-// Abrupt: an end in order has been announced by shut_writing() or say_goodbye().
+// Abrupt: shut_writing() or say_goodbye() has already sent close_notify if the end is in order.
 ClientSocket::~ClientSocket() { close_tls(std::move(ssl_), TlsGoodbye::abrupt); }
 
 ClientSocket::Handshake ClientSocket::shake_hands() {

@@ -1,5 +1,5 @@
-// A client's socket, or TLS on one. Its users do not know which: both say "wait" and "gone" in the
-// same way.
+// A client's socket, plain or with TLS. Its users do not know which: both report "wait" and "gone"
+// in the same way.
 //
 // A member of ClientGate; ClientStream writes to it. The descriptor belongs to evhtp, which closes
 // it. worker/upstream/socket.h is its counterpart for upstreams.
@@ -28,7 +28,8 @@ class ClientSocket {
   };  // follows: the bytes may wait to share a packet with the next ones
   enum class Handshake { done, wants_read, wants_write, plain_http, failed };
 
-  // Makes room() right for the clients of a listening socket if net.ipv4.tcp_notsent_lowat is set.
+  // Call it for each listening socket. Keeps room() correct for its clients if
+  // net.ipv4.tcp_notsent_lowat is set.
   static void prepare_listener(int fd);
 
   // `ssl` is null for a plain client, else ready for the handshake.

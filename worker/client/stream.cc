@@ -125,7 +125,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   if (!full_) moved = socket_->write(parts, more);
   if (moved.gone) return Flow::gone;
   taken_ += moved.bytes;
-  if (moved.bytes < length) queue_rest(parts, moved.bytes);
+  if (moved.bytes < length) queue_unsent(parts, moved.bytes);
   if (!head_sent_) {
     head_sent_ = true;
     held_head_ = std::string();
@@ -134,7 +134,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   return full_ ? Flow::full : Flow::open;
 }
 
-void ClientStream::queue_rest(std::span<const iovec> parts, size_t sent) {
+void ClientStream::queue_unsent(std::span<const iovec> parts, size_t sent) {
   if (!queue_) queue_.reset(evbuffer_new());
   CHECK(queue_);
   for (const iovec& piece : parts) {
@@ -246,8 +246,8 @@ void ClientStream::abort() {
   owner_.on_response_broken();
 }
 
-// A stall is a time without acknowledged bytes. The bytes that the socket takes are no measure:
-// while a slow client empties a large socket buffer, the socket takes none for a long time.
+// A stall is a time without acknowledged bytes. Bytes that the socket takes are not counted: while
+// a slow client empties a large socket buffer, the socket takes none for a long time.
 void ClientStream::on_stalled() {
   if (!full_) return;
   const int64_t delivered_now = delivered();

@@ -64,7 +64,7 @@ class ClientStream {
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   void begin(const RequestHead& head, Observer* observer);
-  void lose(Reason reason);  // the client is gone: tells the observer, and lets go of the socket
+  void lose(Reason reason);  // the client is gone: notifies the observer, releases the socket
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
@@ -109,7 +109,7 @@ class ClientStream {
   Flow send_end();
   Flow write_extents(std::span<const iovec> extents);
   Flow send_parts(std::span<const iovec> parts, ClientSocket::More more = ClientSocket::More::no);
-  void queue_rest(std::span<const iovec> parts, size_t sent);
+  void queue_unsent(std::span<const iovec> parts, size_t sent);
   bool send_queue();
   Flow wait();
   void on_writable();
@@ -128,7 +128,7 @@ class ClientStream {
   SocketAddress peer_;
   std::string peer_text_;
   std::unique_ptr<MemberEvent> writable_;  // made when the socket is first full
-  Buffer queue_;                    // bytes that a write left over; they go before all others
+  Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
   int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
   int64_t delivered_counted_ = 0;   // acknowledged bytes that rate_ has counted

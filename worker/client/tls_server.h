@@ -1,6 +1,6 @@
-// How TLS for clients is set up, for listeners with a certificate: TLS 1.2 or later, no
-// renegotiation, no compression, ALPN http/1.1, and session tickets that every worker of a
-// generation accepts. The connection itself is ClientSocket's.
+// Sets up TLS for the clients of listeners with a certificate: TLS 1.2 or later, no renegotiation,
+// no compression, ALPN http/1.1, and session tickets that every worker of a generation accepts.
+// ClientSocket runs the connections.
 //
 // One context per listener and worker.
 #pragma once

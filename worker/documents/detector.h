@@ -13,7 +13,7 @@ namespace streamgate {
 constexpr size_t kSniffBytes = 1024;
 
 // The kind that an answer claims by its content type (parameters are ignored) or by the extension
-// of its path, both in any letter case. Of an answer without a body nothing else is known.
+// of its path, both in any letter case. An answer without a body has no other sign of its kind.
 DocumentKind claimed_kind(std::string_view content_type, std::string_view path);
 
 // `first_bytes` is the beginning of the body, without its content coding. `complete` says that no

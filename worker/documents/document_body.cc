@@ -8,8 +8,8 @@
 namespace streamgate {
 namespace {
 
-// The inflated size of one read of coded bytes. Real playlists shrink to between a tenth and a
-// fiftieth; a thousandth is an attack on memory.
+// The inflated size of one read of coded bytes. Compression makes real playlists 10 to 50 times
+// smaller; a factor of 1,000 is an attack on memory.
 constexpr size_t kMaxInflatedBytes = size_t{16} * 1024 * 1024;
 
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
@@ -54,7 +54,8 @@ Result<void> DocumentBody::inflate(std::string_view bytes) {
     if (inflated <= kMaxInflatedBytes) rewriter_->write(plain, output_);
   });
   if (written && inflated > kMaxInflatedBytes) {
-    return Error{Reason::bad_response, "a compressed document inflates too far"};
+    return Error{Reason::bad_response,
+                 "a compressed document exceeds the size limit when inflated"};
   }
   return written;
 }
@@ -69,7 +70,7 @@ Result<void> DocumentBody::finish() {
 
 Result<void> DocumentBody::check_growth() const {
   if (!rewriter_->has_grown_too_far()) return {};
-  return Error{Reason::bad_response, "a rewritten document grows too far"};
+  return Error{Reason::bad_response, "a rewritten document exceeds the size limit"};
 }
 
 bool DocumentBody::shrink() {

@@ -18,14 +18,14 @@ namespace streamgate {
 
 class DocumentBody {
  public:
-  // To be filled in before begin() and left unchanged until finish(). It still holds the values of
-  // the document before.
+  // Fill it in completely before begin(); do not change it until finish(). It still holds the
+  // values of the previous document.
   DocumentSetting& setting() { return setting_; }
   // First call for each document. `kind` is not none; `coding` is identity, gzip or deflate.
   void begin(DocumentKind kind, ContentCoding coding);
 
   // Takes bytes as the upstream sent them. The rewritten text is in output(). bad_response if the
-  // bytes are not what the coding says or grow out of proportion; output() must not be sent then.
+  // bytes do not match the coding or exceed a size limit; output() must not be sent then.
   Result<void> write(std::string_view bytes);
   // The upstream's body is complete. truncated_body if a coded body lacks its end.
   Result<void> finish();

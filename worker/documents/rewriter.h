@@ -24,7 +24,7 @@ class DocumentRewriter {
   virtual void finish(BlockBuffer& out) = 0;
 
   // True if `out` held more than 64 MiB when another link had to be written. Rewriting has stopped
-  // then and the document must be given up. Links grow by the parameters of their request, so a
+  // then, and the output must not be sent. Each link contains the parameters of the request, so a
   // short document could otherwise take all memory.
   virtual bool has_grown_too_far() const = 0;
   // Lines of this document that passed through unchanged because they exceed longest_line.

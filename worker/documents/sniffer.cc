@@ -30,13 +30,15 @@ std::optional<DocumentKind> BodySniffer::detect(std::string_view bytes, bool com
     if (bytes.size() == 1 && bytes[0] == '\x1f' && !complete) return std::nullopt;
     if (looks_gzipped(bytes)) coding_ = ContentCoding::gzip;
   }
-  // Nothing can be read in an unknown coding. The exchange refuses a document in it.
+  // A body in an unknown coding cannot be read. The exchange refuses it if it claims to be a
+  // document.
   if (coding_ == ContentCoding::unknown) return claimed;
   if (coding_ != ContentCoding::identity) return detect_coded(bytes, complete);
   return detect_kind(content_type_, path_, bytes, complete);
 }
 
-// Only new bytes are inflated: a body in single bytes must not be inflated again for each one.
+// Inflates only new bytes. A body that arrives in single bytes must not be inflated from its
+// beginning for each one.
 std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bool complete) {
   if (!inflater_) inflater_.emplace(coding_);
   const auto result = inflater_->write(bytes.substr(inflated_), [&](std::string_view piece) {

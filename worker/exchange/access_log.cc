@@ -17,7 +17,7 @@ constexpr size_t kMostPendingBytes = size_t{256} * 1024;
 constexpr size_t kFlushBytes = size_t{32} * 1024;
 constexpr std::chrono::milliseconds kFlushInterval{100};
 
-// `key` with its blank and its `=`.
+// `key` includes the blank before it and the `=` behind it.
 void append(TextBuffer& line, std::string_view key, std::string_view value) {
   line.append(key);
   if (log::needs_quotes(value)) return line.append(log::quote(value));

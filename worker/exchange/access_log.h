@@ -30,7 +30,7 @@ struct AccessRecord {
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   int upstream_status = 0;
   unsigned attempts = 0;  // requests sent upstream
-  unsigned resumed = 0;   // how often a cut body was continued
+  unsigned resumed = 0;   // how often a truncated body was resumed
   bool reused_connection = false;
   bool playlist = false;
 };
@@ -44,7 +44,9 @@ class AccessLog {
 
   // Opens the file, or opens it again after a rotation. On failure the old file stays open.
   Result<void> open();
+  // Copies the record. While more than 256 KiB wait to be written, the line is dropped and counted.
   void write(const AccessRecord& record);
+  // Writes the lines that the file takes without blocking, and tries the others again later.
   void flush();
 
  private:
@@ -54,7 +56,7 @@ class AccessLog {
   Counters& counters_;
   UniqueFd file_;  // invalid: stderr
   std::string pending_;
-  TextBuffer line_;  // this and the next are kept for their memory
+  TextBuffer line_;  // a member, like redacted_, to reuse its memory
   std::string redacted_;
   Deadline flush_deadline_;
 };

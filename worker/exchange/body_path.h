@@ -1,5 +1,6 @@
-// The way of one response body from its fetch to the client. There are two: BodyRelay takes it over
-// unchanged, DocumentPath rewrites it. The exchange picks one when it knows what the body is.
+// The path of one response body from its fetch to the client. There are two: BodyRelay relays the
+// body unchanged, DocumentPath rewrites it. The exchange chooses one when it knows the kind of the
+// body.
 #pragma once
 
 #include <string_view>
@@ -14,16 +15,17 @@ class BodyPath {
  public:
   using Flow = ClientStream::Flow;
 
-  // Implemented by the exchange. Each call may end the exchange; the path is still alive when it
-  // returns, and does no more then.
+  // Implemented by the exchange. Each call may end the exchange. The path is still alive when the
+  // call returns, but must not do anything more.
   class Observer {
    public:
-    // The head is due: nothing of the body may go to the client before it. Called once.
+    // Called once by DocumentPath: send the client's head before any byte of the body. The head of
+    // a BodyRelay has been sent before.
     virtual void on_path_head(const ClientFraming& framing) = 0;
-    // full: the client takes no more, so the fetch has to pause. open: it takes bytes again. gone:
-    // the client has left.
+    // full: the client takes no more bytes, so the fetch must pause. open: the client takes bytes
+    // again. gone: the client has left.
     virtual void on_path_flow(Flow flow) = 0;
-    // After finish(): every byte is with the client's stream.
+    // After finish(): the client's stream has every byte.
     virtual void on_path_sent() = 0;
     // The body cannot be rewritten.
     virtual void on_path_failed(const Error& error) = 0;
@@ -34,11 +36,11 @@ class BodyPath {
 
   virtual ~BodyPath() = default;
 
-  // Takes a piece of the body; what cannot go on yet is kept.
+  // Takes a piece of the body. Bytes that cannot be sent yet are kept.
   virtual void write(std::string_view bytes) = 0;
-  // The pieces of one read have all been written: sends what was gathered of them.
+  // Call it after the last piece of each read. Sends the gathered bytes.
   virtual void flush() = 0;
-  // To be called when the client's stream says so.
+  // Call it from ClientStream::Observer::on_client_drained().
   virtual void on_client_drained() = 0;
   // The body is complete. on_path_sent() follows, at once or after on_client_drained().
   virtual void finish() = 0;

@@ -1,8 +1,9 @@
-// The path of a body that goes through unchanged: through a pipe where the kernel can move it, else
-// through memory. Nothing is taken from the upstream that the client's socket has no room for, so
-// that a viewer who stops reading leaves nothing here: no queue, and no pipe.
+// The path of a body that is relayed unchanged: through a pipe if the kernel can move the bytes,
+// else through memory. The upstream is read only as far as the client's socket has room, so a
+// viewer who stops reading leaves neither a queue nor a pipe here.
 //
-// The fetch reads by it (Fetch::relay_into): room() says how much, borrow_pipe() where to.
+// The upstream connection asks it before each read (Fetch::relay_into): room() limits the size,
+// borrow_pipe() gives the destination.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ namespace streamgate {
 
 class BodyRelay final : public BodyPath, public Fetch::Sink {
  public:
-  // Chunks that are small leave together; pieces of other bodies leave as they come.
+  // gathered: small chunks are sent together at the end of a read. as_they_come: each piece is sent
+  // at once.
   enum class Pieces { as_they_come, gathered };
 
   // All three outlive the relay. The client's head has been sent.
@@ -48,7 +50,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   PipeLoan pipe_;  // holds bytes only while the client does not take them
   std::string gathered_;
   uint64_t taken_ = 0;
-  bool finished_ = false;  // by the upstream
+  bool finished_ = false;  // finish() was called
 };
 
 }  // namespace streamgate

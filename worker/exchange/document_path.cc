@@ -49,7 +49,7 @@ void DocumentPath::on_client_drained() {
 
 // Rewrites until the client is full. The rest of the input waits for on_client_drained().
 Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view bytes) {
-  // Asked once for the output that is gathered, not for each small chunk.
+  // room() is called once for the gathered output, not for each small chunk.
   if (body_->output().size() == 0) {
     send_at_ = std::clamp(head_sent_ ? client_.room() : 0, kSendBytes, kMaxSendBytes);
   }
@@ -72,7 +72,7 @@ void DocumentPath::finish() {
   if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
   count(counters_, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
-  // The stream queues what the socket does not take: at most the output of one read.
+  // The stream queues the bytes that the socket does not take: at most the output of one read.
   if (send() == Flow::gone) return report(Flow::gone);
   bodies_.give_back(std::move(body_));  // now, for the next document of this turn of the loop
   observer_.on_path_sent();

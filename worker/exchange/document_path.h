@@ -1,6 +1,6 @@
 // The path of a body that is a document: inflated, rewritten, gathered, and sent as the client
-// takes it. Not read by room, because nobody knows what a document grows to: what the client does
-// not take waits here as it came, at most one read.
+// takes it. Reads are not limited by the client's room, because the rewritten size is unknown.
+// Input that cannot be rewritten yet waits here in its original form, at most one read.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ namespace streamgate {
 
 class DocumentPath final : public BodyPath {
  public:
-  // `body` has begun. `unknown_length`: the framing of a document that is sent before its end is
-  // known. References outlive the path.
+  // `body`: begin() has been called. `unknown_length`: the framing if sending starts before the
+  // length of the document is known. References outlive the path.
   DocumentPath(ClientStream& client, DocumentBodies& bodies, std::unique_ptr<DocumentBody> body,
                Counters& counters, Observer& observer, const ClientFraming& unknown_length);
   ~DocumentPath() override;
@@ -40,7 +40,7 @@ class DocumentPath final : public BodyPath {
   Observer& observer_;
   const ClientFraming unknown_length_;
   bool head_sent_ = false;
-  std::string unrewritten_;  // while the client takes no more
+  std::string unrewritten_;  // input that waits while the client is full
   size_t send_at_ = 0;       // bytes of output
 };
 

@@ -1,4 +1,4 @@
-// What all exchanges of a worker share. Built by Worker; outlives all exchanges.
+// The objects that all exchanges of a worker share. Built by Worker; outlives all exchanges.
 #pragma once
 
 #include <atomic>

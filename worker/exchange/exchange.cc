@@ -29,7 +29,7 @@ std::string_view token_of(Method method) {
 }
 
 bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
-  if (!peer.is_ip()) return true;  // a Unix socket: its permissions say who may open it
+  if (!peer.is_ip()) return true;  // a Unix socket: its permissions decide who connects
   for (const IpRange& range : trusted) {
     if (range.contains(peer.ip())) return true;
   }
@@ -153,7 +153,8 @@ void Exchange::on_end() {
 
 void Exchange::on_failed(const Error& error) { fail(error); }
 
-// Chooses the path and writes what was held back until then. False if this attempt is over.
+// Chooses the path and writes the bytes that the sniffer held back. False if the body is requested
+// again without a range, or if the exchange has ended.
 bool Exchange::decide(DocumentKind kind) {
   if (kind != DocumentKind::none) {
     if (head_->status == 206 && fetch_->asked_for_range() && !is_complete_range(*head_)) {
@@ -177,7 +178,7 @@ bool Exchange::decide(DocumentKind kind) {
 
 void Exchange::begin_relay() {
   const bool is_chunked = head_->framing == Framing::chunked;
-  auto& relay = ways_.emplace<BodyRelay>(
+  auto& relay = path_storage_.emplace<BodyRelay>(
       gate_->stream(), environment_.pipes, static_cast<BodyPath::Observer&>(*this),
       is_chunked ? BodyRelay::Pieces::gathered : BodyRelay::Pieces::as_they_come);
   path_ = &relay;
@@ -195,7 +196,7 @@ void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
   body->begin(kind, coding);
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
-  path_ = &ways_.emplace<DocumentPath>(
+  path_ = &path_storage_.emplace<DocumentPath>(
       gate_->stream(), environment_.document_bodies, std::move(body), counters,
       static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
 }
@@ -211,7 +212,7 @@ void Exchange::fill_in(DocumentSetting& setting) const {
     setting.proxy_origin = path_of(setting.proxy_origin);
   }
   setting.route_path = request_->route_path;
-  // After a redirect elsewhere, nothing there is of the origin that was asked.
+  // After a redirect to another origin, no child lies on the origin that the client asked for.
   setting.same_origin_parameters.clear();
   append_query_form(request_->link, fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same,
                     setting.same_origin_parameters);
@@ -237,7 +238,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
 }
 
 ClientFraming Exchange::framing_for_unknown_length() const {
-  // An HTTP/1.0 client knows no chunks: its body ends with the connection.
+  // An HTTP/1.0 client cannot read chunks, so its body ends with the connection.
   if (client_head_.minor_version == 0) return {ClientFraming::Kind::until_close, 0};
   return {ClientFraming::Kind::chunked, 0};
 }
@@ -272,7 +273,8 @@ void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // the head has been sent, so the status cannot change
     return finish(error.reason, error.detail, End::broken);
   }
-  // Error answers have no `Connection: keep-alive`, without which an HTTP/1.0 client closes.
+  // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
+  // do not have.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   send_own(
       status_for(error.reason),

@@ -2,11 +2,11 @@
 //
 //   admit -> fetch -> relay_body -> finished
 //
-// admit parses the request and answers what needs no upstream. fetch lasts until the client's head
-// is written: the upstream's half (worker/fetch/fetch.h) resolves, connects, follows redirects and
-// hands over the head that counts; the first bytes of the body decide which BodyPath it takes.
-// relay_body lasts until the client's stream has everything. Every step that fails calls fail(),
-// which ends in finish(): each exchange finishes exactly once, with one access-log line.
+// admit parses the request and answers requests that need no upstream. fetch lasts until the
+// client's head is written: the upstream's half (worker/fetch/fetch.h) resolves, connects, follows
+// redirects and reports the final head; the first bytes of the body decide which BodyPath it takes.
+// relay_body lasts until the client's stream has the whole body. Every step that fails calls
+// fail(), which ends in finish(): each exchange finishes exactly once, with one access-log line.
 //
 // Lifetime: ExchangeList owns it. finish() stops the fetch, leaves the client's stream and retires
 // the exchange through the Reaper, so no callback ever finds it destroyed.
@@ -40,7 +40,7 @@ class Exchange final : public Retirable,
 
   void start();
 
-  // For the operator's log of what is going on: step, age, bytes.
+  // Logs step, age and bytes, for the operator's list of live exchanges.
   void log_state() const;
 
  private:
@@ -79,7 +79,8 @@ class Exchange final : public Retirable,
 
   // finished
   void fail(const Error& error);
-  // How the client's side ends: in order, by a reset, or it ended by itself.
+  // How the client's side ends. complete: in order. broken: by a reset. client_gone: it has already
+  // ended.
   enum class End { complete, broken, client_gone };
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void count_end(std::optional<Reason> failure) const;
@@ -92,7 +93,7 @@ class Exchange final : public Retirable,
   ClientGate* gate_;                // the client's; null once its response is finished
   const RequestHead& client_head_;  // the gate's; valid while gate_ is set
   const Method method_;
-  const std::string route_;  // the path that was asked, for the log
+  const std::string route_;  // the requested path, for the log
   const int64_t started_ms_;
   size_t list_index_ = 0;  // ExchangeList's
   Step step_ = Step::admit;
@@ -101,8 +102,8 @@ class Exchange final : public Retirable,
   std::optional<Fetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
-  BodyPath* path_ = nullptr;            // the one in ways_; null: undecided, or there is no body
-  std::variant<std::monostate, BodyRelay, DocumentPath> ways_;  // in place: saves an allocation
+  BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
+  std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   bool is_playlist_ = false;
   int client_status_ = 0;  // 0: no head has been written yet
   uint64_t body_bytes_ = 0;

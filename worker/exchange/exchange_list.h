@@ -17,8 +17,9 @@ class ExchangeList {
   ExchangeList(const ExchangeList&) = delete;
   ExchangeList& operator=(const ExchangeList&) = delete;
 
+  // The reference is valid until remove().
   Exchange& add(std::unique_ptr<Exchange> exchange);
-  // For the reaper. O(1).
+  // Returns the exchange for the reaper. O(1).
   std::unique_ptr<Retirable> remove(Exchange& exchange);
   void log_all() const;
 

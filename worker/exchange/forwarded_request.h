@@ -1,4 +1,4 @@
-// From a client's request to the request for the upstream.
+// Makes the request for the upstream from a client's request.
 #pragma once
 
 #include "common/config.h"
@@ -8,9 +8,10 @@
 
 namespace streamgate {
 
-// `url` with the link's referer and headers; of the client's fields Range, If-Range, If-None-Match,
-// If-Modified-Since, Accept and Accept-Language, and User-Agent, Referer and Origin where the
-// configuration says `client`. Fields that Connection names stay behind (RFC 9110 7.6.1).
+// `url` with the link's referer and headers. The client's fields Range, If-Range, If-None-Match,
+// If-Modified-Since, Accept and Accept-Language are forwarded, and User-Agent, Referer and Origin
+// where the configuration says `client`. Fields that Connection names are not forwarded (RFC 9110
+// 7.6.1).
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config);
 

@@ -71,8 +71,8 @@ bool is_segment(std::string_view path) {
       [&](std::string_view extension) { return ascii::iends_with(path, extension); });
 }
 
-// Only if the upstream said nothing about caching. For a segment its Expires counts; for a playlist
-// it does not, because the rewritten text is not the text that it was set for.
+// Only if the upstream sent no caching field. The upstream's Expires counts for a segment, but not
+// for a playlist: it was set for the text before rewriting.
 void write_default_caching(const RelayedResponse& response, int status, HeadWriter& head) {
   const HeaderFields& fields = response.upstream.fields;
   if (status != 200 && status != 206) return;
@@ -94,7 +94,7 @@ void write_sandbox(const RelayedResponse& response, HeadWriter& head) {
   }
 }
 
-// RFC 9112 6.3. The answer to a HEAD, or a 304, tells the length of the body that it does not have.
+// RFC 9112 6.3. An answer to HEAD and a 304 have the Content-Length of the body that is not sent.
 void write_framing(const RelayedResponse& response, int status, HeadWriter& head) {
   switch (response.framing.kind) {
     case ClientFraming::Kind::length:
@@ -114,8 +114,8 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors) {
   // A 206 that held the whole playlist is sent as a 200.
-  const bool whole_again = response.is_playlist && response.upstream.status == 206;
-  const int status = whole_again ? 200 : response.upstream.status;
+  const bool was_partial = response.is_playlist && response.upstream.status == 206;
+  const int status = was_partial ? 200 : response.upstream.status;
   HeadWriter head(kUsualResponseBytes);
   head.status_line(status);
   if (response.is_playlist) head.field("Content-Type", kPlaylistType);

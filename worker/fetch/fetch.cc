@@ -13,7 +13,7 @@ namespace {
 
 // Delay before the next attempt if the last one brought no byte; multiplied by the number of
 // attempts.
-constexpr std::chrono::milliseconds kRestBackoff{500};
+constexpr std::chrono::milliseconds kResumeBackoff{500};
 
 // Statuses whose Location names another place of the same resource (RFC 9110 15.4).
 bool is_redirect(int status) {
@@ -68,7 +68,7 @@ void Fetch::stop() {
   if (step_ != Step::finished) enter(Step::finished);
   lookup_.reset();
   attempt_.reset();
-  if (rest_) rest_->backoff.cancel();
+  if (truncated_) truncated_->backoff.cancel();
   release(UpstreamPool::Reuse::allowed);
 }
 
@@ -88,8 +88,8 @@ void Fetch::on_resolved(const std::vector<IpAddress>& addresses) {
   addresses_.clear();
   for (const IpAddress& address : addresses) {
     const SocketAddress candidate(address, request_.url.port);
-    // One forbidden address refuses the name: an answer that mixes public and private addresses is
-    // an attempt to get past the guard.
+    // If one address is forbidden, the name is refused: a DNS answer that mixes public and private
+    // addresses is an attempt to bypass the guard.
     if (auto allowed = environment_.guard.check_address(request_.url, candidate); !allowed) {
       return fail(allowed.error());
     }
@@ -120,7 +120,7 @@ void Fetch::on_connected(UpstreamConnection& connection) {
 
 void Fetch::on_connect_failed(Error error) {
   attempt_.reset();
-  ask_for_rest_or_fail(error);
+  request_missing_bytes_or_fail(error);
 }
 
 // --- await_head ---
@@ -131,10 +131,10 @@ void Fetch::send_request() {
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
   std::string range;
-  if (rest_) {
-    range = rest_->wanted.range(sink_->taken());
+  if (truncated_) {
+    range = truncated_->wanted.range(sink_->taken());
     attempt.rest_range = range;
-    attempt.rest_validator = rest_->wanted.validator();
+    attempt.rest_validator = truncated_->wanted.validator();
   }
   connection_->send_request(write_upstream_request(attempt, request_, environment_.config),
                             request_.method, *this);
@@ -142,14 +142,16 @@ void Fetch::send_request() {
 
 void Fetch::on_head(const ResponseHead& head) {
   head_ = &head;
-  if (rest_) return continue_body(head);
+  if (truncated_) return continue_body(head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
     if (const auto location = find_field(head.fields, "Location")) {
       return follow_redirect(*location);
     }
   }
-  if (head.status == 403 && send_referer_ && names_itself()) return retry_without_referer();
+  if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
+    return retry_without_referer();
+  }
   enter(Step::read_body);
   observer_.on_head(head);
 }
@@ -170,8 +172,8 @@ void Fetch::follow_redirect(std::string_view location) {
   resolve();
 }
 
-// Whether the requests of this fetch carry a Referer or an Origin at all.
-bool Fetch::names_itself() const {
+// Whether the requests of this fetch may have a Referer or an Origin.
+bool Fetch::may_send_referer_or_origin() const {
   const UpstreamConfig& config = environment_.config;
   return request_.referer || config.referer.kind != HeaderPolicy::Kind::none ||
          config.origin.kind != HeaderPolicy::Kind::none;
@@ -200,61 +202,62 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
     release(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
-  ask_for_rest_or_fail(error);
+  request_missing_bytes_or_fail(error);
 }
 
-// --- the rest of a body that was cut ---
+// --- the missing bytes of a truncated body ---
 
-Fetch::Rest::Rest(Fetch& fetch, Resumption what, Error why)
+Fetch::TruncatedBody::TruncatedBody(Fetch& fetch, Resumption what, Error why)
     : wanted(std::move(what)),
       cause(std::move(why)),
       backoff(fetch.environment_.wheel, &fetch, [](void* self) {
         static_cast<Fetch*>(self)->connect(UpstreamPool::Freshness::fresh_only);
       }) {}
 
-void Fetch::ask_for_rest_or_fail(const Error& error) {
+void Fetch::request_missing_bytes_or_fail(const Error& error) {
   if (sink_ == nullptr) return fail(error);
-  // The bytes that came before the cut are the observer's.
+  // Lets the observer send the bytes that came before the truncation.
   observer_.on_read_done();
   if (step_ == Step::finished) return;
-  if (!rest_) {
+  if (!truncated_) {
     auto wanted = Resumption::of(*head_);
     if (!wanted) return fail(error);
-    rest_ = std::make_unique<Rest>(*this, std::move(*wanted), error);
+    truncated_ = std::make_unique<TruncatedBody>(*this, std::move(*wanted), error);
   }
-  if (may_ask_for_rest()) return ask_for_rest();
-  const Error& cause = rest_->cause;
-  if (rest_->tried == 0) return fail(cause);
+  if (may_request_missing_bytes()) return request_missing_bytes();
+  const Error& cause = truncated_->cause;
+  if (truncated_->tried == 0) return fail(cause);
   std::string detail = cause.detail + "; not resumed: " + std::string(token_of(error.reason));
   if (!error.detail.empty()) detail += ", " + error.detail;
   fail({cause.reason, std::move(detail)});
 }
 
-bool Fetch::may_ask_for_rest() const {
-  return rest_->tried < environment_.config.resume_attempts &&
-         !rest_->wanted.is_complete(sink_->taken());
+bool Fetch::may_request_missing_bytes() const {
+  return truncated_->tried < environment_.config.resume_attempts &&
+         !truncated_->wanted.is_complete(sink_->taken());
 }
 
-void Fetch::ask_for_rest() {
+void Fetch::request_missing_bytes() {
   release(UpstreamPool::Reuse::no);
   enter(Step::connect);
   count(environment_.counters, Counter::resumes_tried);
-  const bool has_moved = std::exchange(rest_->taken, sink_->taken()) != sink_->taken();
-  if (rest_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
-  rest_->backoff.arm(kRestBackoff * rest_->tried);
+  const bool has_moved = std::exchange(truncated_->taken, sink_->taken()) != sink_->taken();
+  if (truncated_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
+  truncated_->backoff.arm(kResumeBackoff * truncated_->tried);
 }
 
 void Fetch::continue_body(const ResponseHead& head) {
-  // A server error may be over at the next attempt. Any other answer that is not the rest stays
-  // one.
+  // A server error may be temporary, so it is retried. Any other answer that does not have the
+  // missing bytes is final.
   if (head.status >= 500) {
-    return ask_for_rest_or_fail({Reason::bad_response, "status " + std::to_string(head.status)});
+    return request_missing_bytes_or_fail(
+        {Reason::bad_response, "status " + std::to_string(head.status)});
   }
-  if (auto is_rest = rest_->wanted.check(head, sink_->taken()); !is_rest) {
-    return fail(is_rest.error());
+  if (auto checked = truncated_->wanted.check(head, sink_->taken()); !checked) {
+    return fail(checked.error());
   }
   count(environment_.counters, Counter::resumes_done);
-  ++rest_->resumed;
+  ++truncated_->resumed;
   enter(Step::read_body);
   connection_->relay_into(*sink_);
 }
@@ -262,7 +265,7 @@ void Fetch::continue_body(const ResponseHead& head) {
 // --- the end ---
 
 void Fetch::fail(const Error& error) {
-  const Error last = error;  // may be a part of what stop() gives back
+  const Error last = error;  // a copy: stop() may free the owner of `error`
   stop();
   observer_.on_failed(last);
 }

@@ -1,15 +1,17 @@
-// The answer of an upstream to one request. A fetch resolves the name, asks the guard about it,
-// connects, sends the request, follows redirects, asks again after a 403, and asks for the rest of
-// a body that was cut. It knows no client: an observer takes the answer.
+// The answer of an upstream to one request. A fetch resolves the name, checks the name and its
+// addresses with the guard, connects, sends the request, follows redirects, retries after a 403,
+// and requests the missing bytes of a truncated body. It knows no client: an observer takes the
+// answer.
 //
 //   start -> resolve -> connect -> await_head -> read_body -> finished
 //
-// The methods stand below, and in fetch.cc, in that order. A redirect goes back to resolve. These
+// The methods are declared and defined in that order. A redirect goes back to resolve. Four cases
 // go back to connect: a pooled connection that was dead, a second try without Referer and Origin
-// after a 403 (RFC 9110 15.5.4), a playlist to be asked for as a whole, and the rest of a body.
+// after a 403 (RFC 9110 15.5.4), a playlist that is requested as a whole, and the missing bytes of
+// a body.
 //
-// Runs in a worker. The owner keeps it alive until the callback that ended it has returned, which
-// the reaper sees to.
+// Runs in a worker. The owner keeps it alive until the callback that ended it has returned
+// (Reaper).
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,7 @@
 
 namespace streamgate {
 
-// What all fetches of a worker share. Outlives them.
+// The objects that all fetches of a worker share. Outlives them.
 struct FetchEnvironment {
   const UpstreamConfig& config;
   const TargetGuard& guard;
@@ -43,17 +45,18 @@ class Fetch final : private Resolver::Observer,
                     private UpstreamPool::Observer,
                     private UpstreamConnection::Observer {
  public:
-  // Takes the answer. Order: on_head, on_body any number of times, on_end; on_failed at any time
-  // instead. After retry_without_range() it begins with on_head again. Each call may stop() the
-  // fetch; after that, on_end or on_failed nothing more comes. start() may call on_failed.
+  // Takes the answer. Order: on_head, on_body any number of times, on_end. on_failed may come at
+  // any time instead. After retry_without_range() the order begins again with on_head. Each call
+  // may stop() the fetch. No call follows stop(), on_end or on_failed. start() may call on_failed.
   class Observer {
    public:
-    // The answer that counts: not a redirect that is followed, nor a 403 that is asked again. Valid
-    // until the fetch ends or is asked without a range.
+    // The final head. A redirect that is followed and a 403 that is retried are not reported.
+    // `head` is valid until the fetch ends or retry_without_range() is called.
     virtual void on_head(const ResponseHead& head) = 0;
     // `bytes` is valid during the call only.
     virtual void on_body(std::string_view bytes) = 0;
-    // All pieces of one read have come; also called before the rest of a cut body is asked for.
+    // After the last piece of each read, and before the missing bytes of a truncated body are
+    // requested.
     virtual void on_read_done() = 0;
     virtual void on_end() = 0;
     virtual void on_failed(const Error& error) = 0;
@@ -62,11 +65,11 @@ class Fetch final : private Resolver::Observer,
     ~Observer() = default;
   };
 
-  // Takes a body that is relayed unchanged, and only such a body is resumed after a cut.
+  // Takes a body that is relayed unchanged. Only such a body is resumed after a truncation.
   class Sink : public BodySink {
    public:
-    // Bytes of the body that have been taken, by way of pipes and of on_body(): the rest that is
-    // asked for begins behind them.
+    // Bytes of the body that the sink has taken from pipes and from on_body(). The missing bytes
+    // begin at this offset.
     virtual uint64_t taken() const = 0;
 
    protected:
@@ -83,9 +86,10 @@ class Fetch final : private Resolver::Observer,
 
   void start();
 
-  // From on_head() on: the body is read as `sink` has room for it. `sink` outlives the fetch.
+  // Allowed from on_head() on. The body is then read as far as `sink` has room. `sink` outlives the
+  // fetch.
   void relay_into(Sink& sink);
-  // From on_head(), on_body() or on_end(): requests once more, without Range and If-Range.
+  // Allowed from on_head() to on_end(). Repeats the request without Range and If-Range.
   void retry_without_range();
   // Back-pressure: while paused nothing is read and no time limit of the upstream runs.
   void pause();
@@ -100,16 +104,16 @@ class Fetch final : private Resolver::Observer,
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
   unsigned attempts() const { return attempts_; }           // requests that were sent
-  unsigned resumed() const { return rest_ ? rest_->resumed : 0; }
+  unsigned resumed() const { return truncated_ ? truncated_->resumed : 0; }
   bool reused_connection() const { return reused_connection_; }  // by the last attempt
 
  private:
-  // A body that was cut, from then on: every head that comes is that of its rest.
-  struct Rest {
-    Rest(Fetch& fetch, Resumption what, Error why);
+  // The state of a truncated body. Every later head answers a request for the missing bytes.
+  struct TruncatedBody {
+    TruncatedBody(Fetch& fetch, Resumption what, Error why);
 
     Resumption wanted;
-    Error cause;  // why the body was cut first
+    Error cause;  // why the body was truncated the first time
     unsigned tried = 0;
     unsigned resumed = 0;
     uint64_t taken = 0;  // of the body, at the last try
@@ -127,7 +131,7 @@ class Fetch final : private Resolver::Observer,
   void send_request();
   void on_head(const ResponseHead& head) override;
   void follow_redirect(std::string_view location);
-  bool names_itself() const;
+  bool may_send_referer_or_origin() const;
   void retry_without_referer();
 
   void on_body(std::string_view bytes) override;
@@ -135,9 +139,9 @@ class Fetch final : private Resolver::Observer,
   void on_end() override;
   void on_upstream_error(Error error, Retry retry) override;
 
-  void ask_for_rest_or_fail(const Error& error);
-  bool may_ask_for_rest() const;
-  void ask_for_rest();
+  void request_missing_bytes_or_fail(const Error& error);
+  bool may_request_missing_bytes() const;
+  void request_missing_bytes();
   void continue_body(const ResponseHead& head);
 
   void fail(const Error& error);
@@ -158,7 +162,7 @@ class Fetch final : private Resolver::Observer,
   bool reused_connection_ = false;
   const ResponseHead* head_ = nullptr;  // the connection's; null without one
   Sink* sink_ = nullptr;                // set: the body is relayed unchanged
-  std::unique_ptr<Rest> rest_;
+  std::unique_ptr<TruncatedBody> truncated_;
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool

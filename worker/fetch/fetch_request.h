@@ -22,7 +22,7 @@ struct ForwardedField {
 struct FetchRequest {
   Method method = Method::get;  // get or head
   HttpUrl url;
-  // The Referer to send; the Origin follows it. None: both as the configuration says.
+  // The Referer to send; the Origin is derived from it. None: both as the configuration says.
   std::optional<std::string> referer = std::nullopt;
   // Fields that replace all others of their name. Authorization and Cookie go only to the origin of
   // `url`.

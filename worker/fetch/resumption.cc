@@ -92,15 +92,17 @@ Result<void> Resumption::check(const ResponseHead& head, uint64_t taken) const {
   if (head.status != 206) return refused("status " + std::to_string(head.status));
   const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
   if (!range || range->first != first_ + taken || range->last != last_ || range->whole != whole_) {
-    return refused("another range");
+    return refused("different range");
   }
   if (head.framing != Framing::length || head.content_length != last_ - range->first + 1) {
-    return refused("another length");
+    return refused("different length");
   }
   if (field_or_empty(head.fields, by_date_ ? "Last-Modified" : "ETag") != validator_) {
-    return refused("it has changed");
+    return refused("different validator");
   }
-  if (field_or_empty(head.fields, "Content-Encoding") != coding_) return refused("another coding");
+  if (field_or_empty(head.fields, "Content-Encoding") != coding_) {
+    return refused("different coding");
+  }
   return {};
 }
 

@@ -1,6 +1,6 @@
-// The rest of a body whose connection broke in the middle. The missing bytes are requested with
-// Range and If-Range (RFC 9110 13.1.5, 14.2). The answer is accepted only if its head says that it
-// holds exactly these bytes of exactly the same representation.
+// Resumes a body whose connection broke. The missing bytes are requested with Range and If-Range
+// (RFC 9110 13.1.5, 14.2). The answer is accepted only if its head says that it holds exactly these
+// bytes of the same representation.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,9 @@ namespace streamgate {
 
 class Resumption {
  public:
-  // From the head of the broken response. None if its rest cannot be requested: no length, no
-  // strong validator, or a 206 that is not one range of a whole of known length.
+  // From the head of the broken response. nullopt if the missing bytes cannot be requested: no
+  // length, no strong validator, or a 206 that is not one range of a representation of known
+  // length.
   static std::optional<Resumption> of(const ResponseHead& head);
 
   // `taken`: bytes of the body that were received.
@@ -24,19 +25,20 @@ class Resumption {
   std::string range(uint64_t taken) const;  // the Range field
   const std::string& validator() const { return validator_; }
 
-  // truncated_body if `head` is not the head of the rest; the detail says why.
+  // truncated_body if `head` does not announce exactly the missing bytes; the detail gives the
+  // reason.
   Result<void> check(const ResponseHead& head, uint64_t taken) const;
 
  private:
-  uint64_t first_ = 0;  // offset in the whole of the body's first byte
-  uint64_t last_ = 0;   // and of its last byte
+  uint64_t first_ = 0;  // offset of the body's first byte in the representation
+  uint64_t last_ = 0;   // offset of its last byte
   uint64_t whole_ = 0;
   bool by_date_ = false;   // the validator is a Last-Modified, not an ETag
   std::string validator_;  // as it was sent
   std::string coding_;     // Content-Encoding
 };
 
-// One byte range of a whole of known length: `bytes 0-99/1000` (RFC 9110 14.4).
+// One byte range of a representation of known length: `bytes 0-99/1000` (RFC 9110 14.4).
 struct ContentRange {
   uint64_t first;
   uint64_t last;

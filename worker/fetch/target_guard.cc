@@ -81,7 +81,7 @@ bool is_v4_mapped(const IpAddress& address) {
 }
 
 // Addresses that no configuration can open: those that are not unicast, and v4-mapped ones, which
-// would bypass the rules about the IPv4 address inside. The kernel takes 0.0.0.0 and :: as this
+// would bypass the rules about the IPv4 address inside. The kernel connects 0.0.0.0 and :: to this
 // machine.
 bool is_never_a_target(const IpAddress& address) {
   if (address.is_v4) return address.bytes[0] == 0 || address.bytes[0] >= 224;
@@ -133,7 +133,7 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
   for (const TargetPattern& pattern : config_.deny) {
     if (pattern.matches_host(url.host, url.port)) return forbidden("denied: " + url.authority());
   }
-  if (is_literal(url)) return {};  // the address decides, the exclusive allow list included
+  if (is_literal(url)) return {};  // check_address() decides, also about the allow list
   const bool named =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
         return pattern.kind != TargetPattern::Kind::any_host &&

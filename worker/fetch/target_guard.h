@@ -25,19 +25,18 @@ class TargetGuard {
   TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses);
 
   // target_forbidden if the name alone decides. Names that mean this machine (localhost,
-  // *.localhost,
-  // *.local, *.internal, *.localdomain, single labels) are refused unless all private targets are
-  // allowed, or the name itself is in `allow`, or a private range is open (then the address
-  // decides).
+  // *.localhost, *.local, *.internal, *.localdomain, single labels) are refused unless all private
+  // targets are allowed, or the name itself is in `allow`, or a private range is open (then the
+  // address decides).
   Result<void> check_name(const HttpUrl& url) const;
 
   // target_forbidden or loop. `url` is the one whose name was resolved to `address`. Requires
   // address.is_ip().
   //
-  // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the
-  // IPv6 forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
-  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses cannot
-  // be opened.
+  // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the IPv6
+  // forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
+  // inside to be public or open too. Unspecified, multicast and v4-mapped addresses cannot be
+  // opened.
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
 
  private:

@@ -11,15 +11,15 @@
 
 namespace streamgate {
 
-// What differs between the attempts of one fetch.
+// The differences between the attempts of one fetch.
 struct UpstreamAttempt {
   const HttpUrl& url;                   // of this hop
   bool send_referer_and_origin = true;  // false: the second try after a 403
   bool send_range = true;     // false: the whole of a playlist that was asked for by Range
   bool cross_origin = false;  // a redirect left the origin: no Authorization, no Cookie
-  // Not empty: only the rest of a body, in place of the client's Range and conditions.
+  // Not empty: the Range of the missing bytes. Replaces the client's Range and conditions.
   std::string_view rest_range = {};
-  std::string_view rest_validator = {};  // its If-Range
+  std::string_view rest_validator = {};  // the If-Range of rest_range
 };
 
 // Request line, Host, the forwarded fields of the client, the configured User-Agent, Referer and

@@ -8,11 +8,11 @@
 
 namespace streamgate {
 
-// Whether Connection may name a field: it has another value than `keep-alive` or `close`. Asked
-// once for a head, it saves asking is_for_this_hop() for each field.
+// Whether Connection may name a field: it has another value than `keep-alive` or `close`. If false
+// for a head, is_for_this_hop() is false for each of its fields.
 bool connection_names_fields(const HeaderFields& fields);
 
-// Whether Connection names that field: it is for the next hop only (RFC 9110 7.6.1).
+// Whether Connection names that field: the field must not be forwarded (RFC 9110 7.6.1).
 bool is_for_this_hop(const HeaderFields& fields, std::string_view name);
 
 // Whether a field of that name is a list that may be sent in several lines (RFC 9110 5.3). Of other

@@ -10,8 +10,8 @@ bool is_between(char c, unsigned least, unsigned most) {
   return byte >= least && byte <= most;
 }
 
-// The bytes of the UTF-8 character of more than one byte that `text` begins with (RFC 3629 4: no
-// overlong form, no surrogate, nothing above U+10FFFF); 0 if it begins with none.
+// The size in bytes of the multi-byte UTF-8 character at the beginning of `text` (RFC 3629 4: no
+// overlong form, no surrogate, nothing above U+10FFFF). 0 if there is none.
 size_t multibyte_size(std::string_view text) {
   const char lead = text.front();
   const size_t size = is_between(lead, 0xc2, 0xdf)   ? 2

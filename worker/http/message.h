@@ -37,7 +37,7 @@ struct RequestHead {
   std::string_view target;  // origin-form: path and query as sent; `*` only for OPTIONS
   int minor_version = 1;    // HTTP/1.x
   bool keep_alive = true;   // asked for by version and Connection
-  HeaderFields fields;      // Host included; never any framing
+  HeaderFields fields;      // including Host; without the fields of framing
 };
 
 // How the end of a body is marked (RFC 9112 6.3).

@@ -25,8 +25,9 @@ struct OwnResponse {
 };
 std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
 
-// The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. Of the error's
-// texts only `client_detail` is in it. `Connection: close` unless keep_alive.
+// The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. The body
+// contains `client_detail` of the error, but no other text of it. `Connection: close` unless
+// keep_alive.
 std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
                                  const CorsConfig& cors);
 

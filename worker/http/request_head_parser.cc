@@ -229,7 +229,7 @@ Result<void> RequestHeadParser::check_field(std::string_view name, std::string_v
   return {};
 }
 
-// Digits, once. A number too large for an integer is a body like any other: not accepted.
+// Digits, once. A number too large for an integer also announces a body, which is not accepted.
 Result<void> RequestHeadParser::check_content_length(std::string_view value) {
   if (body_announced_) return bad_request("repeated Content-Length");
   if (value.empty() || !std::all_of(value.begin(), value.end(), ascii::is_digit)) {

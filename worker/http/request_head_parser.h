@@ -23,10 +23,10 @@ class RequestHeadParser {
   explicit RequestHeadParser(const LimitsConfig& limits) : limits_(limits) {}
 
   // `received` is all bytes since the end of the last request; each call must extend the bytes of
-  // the call before (they may have moved in memory). Returns the size of the head in bytes, 0 as
-  // long as it is incomplete, or why it is refused, at the first byte that shows it; the reason has
-  // a 4xx or 5xx status. At most two CRLF before the request line are skipped. After a size or a
-  // refusal, call reset().
+  // the call before (they may have moved in memory). Returns the size of the head in bytes, or 0
+  // while the head is incomplete. A head is refused at the first byte that makes it invalid, with a
+  // Reason that has a 4xx or 5xx status. At most two CRLF before the request line are skipped.
+  // After a size or a refusal, call reset().
   Result<size_t> parse(std::string_view received);
 
   // Valid after parse() returned a size, as long as those bytes stay where they are.

@@ -54,8 +54,8 @@ class ResponseParser {
   // No byte of this response has been seen yet.
   bool untouched() const { return untouched_; }
 
-  // Body bytes that may be taken directly from the socket, past the parser: the rest of a
-  // Content-Length, or UINT64_MAX until close; 0 in every other state. skip_body() accounts for
+  // Body bytes that may be taken directly from the socket, past the parser: the remaining bytes of
+  // a Content-Length, or UINT64_MAX until close; 0 in every other state. skip_body() accounts for
   // them.
   uint64_t raw_body_left() const;
   void skip_body(uint64_t bytes);

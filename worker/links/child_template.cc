@@ -52,8 +52,8 @@ bool ChildTemplate::append(std::string_view reference, BlockBuffer& out) {
   return true;
 }
 
-// The template is patched too, because neighbouring references differ least. After false it is
-// still the child URL of a reference: one with some of the bytes of each.
+// The template is patched too, because neighbouring references differ least. After false the
+// template is still a valid child URL, of a reference that has some bytes of each of the two.
 bool ChildTemplate::patch_word(const char* word, size_t at, char* copy) {
   for (uint64_t changed = word_at(word) ^ word_at(reference_.data() + at); changed != 0;) {
     const auto bit = static_cast<size_t>(std::countr_zero(changed)) & ~size_t{7};

@@ -30,7 +30,7 @@ class ChildUrlWriter {
  private:
   struct Child;
 
-  // The `&sg_ext=.ts` that was needed last.
+  // The extension parameter that was needed last, such as `&sg_ext=.ts`.
   struct Extension {
     static constexpr size_t kDotAt = 8;
 

@@ -1,4 +1,4 @@
-// The facts by which the links of one document are rewritten.
+// The settings for rewriting the links of one document.
 #pragma once
 
 #include <cstddef>

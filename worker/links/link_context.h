@@ -30,9 +30,9 @@ Result<void> take_link_parameter(std::string_view name, std::string_view raw_val
 // Where the child of a link lies, compared with the origin that the link was written for.
 enum class ChildOrigin { same, other };
 
-// Appends the query form, for behind `url=..`: `&referer=..&h_X=..`, the headers in the order in
-// which they were given, so that the same link always has the same text. Authorization and Cookie
-// are left out for another origin.
+// Appends the query form, which follows `url=..`: `&referer=..&h_X=..`. The headers keep the order
+// in which they were given, so that the same link always has the same text. Authorization and
+// Cookie are left out for another origin.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
 }  // namespace streamgate

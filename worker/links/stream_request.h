@@ -18,8 +18,8 @@ namespace streamgate {
 
 enum class Route { stream, health, none };
 
-// stream for `/stream` and `/api/proxy/stream`, each with or without one more segment; health for
-// `/health`. Whole paths are compared: `/streamX` is none.
+// Route::stream for `/stream` and `/api/proxy/stream`, each with or without one more segment;
+// Route::health for `/health`. Whole paths are compared: `/streamX` is Route::none.
 Route route_of(std::string_view target);
 
 struct StreamRequest {

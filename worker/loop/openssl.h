@@ -44,8 +44,8 @@ std::string take_tls_errors();
 // Reason::tls_failed with `what` and OpenSSL's error queue as detail. Empties the queue.
 Error tls_error(std::string what);
 
-// Frees `ssl`. Polite: sends close_notify first, in one attempt that does not block. The session
-// can be resumed after both.
+// Frees `ssl`. polite: sends close_notify first, in one attempt that does not block. The session
+// can be resumed after either.
 enum class TlsGoodbye { polite, abrupt };
 void close_tls(Ssl ssl, TlsGoodbye goodbye);
 

@@ -111,7 +111,7 @@ PipeLoan PipePool::borrow() {
 
 void PipePool::give_back(std::unique_ptr<Pipe> pipe) {
   if (pipe->bytes() == 0) return idle_.push_back(std::move(pipe));
-  // The pipe holds bytes of a stream that was cut, and is closed.
+  // The pipe still holds bytes of a broken stream, so it is closed.
   --made_;
   made_bytes_ -= pipe->capacity();
 }

@@ -62,7 +62,7 @@ class PipePool {
   // `slots`: the scoreboard, whose live workers share the limit.
   PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits& limits);
 
-  // Half of what the kernel allows the user of this process.
+  // Half of the bytes in pipes that the kernel allows the user of this process.
   static Limits system_limits();
 
   // An empty pipe, or null if there is none: copy instead.

@@ -42,7 +42,8 @@ class RateWatch {
     bytes_ = 0;
   }
 
-  // For the end of a window. The next window begins, stopped.
+  // Call it at the end of a window: whether its average was below min_rate. The next window begins,
+  // stopped.
   bool is_too_slow() {
     const bool slow = bytes_ < min_rate_ * static_cast<uint64_t>(window_.count()) / 1000;
     reset();

@@ -146,7 +146,8 @@ void UpstreamConnection::on_readable() {
   if (is_receiving() && !paused_) return receive();
   // Nothing may be read now, and the level-triggered event would fire again and again.
   stop_reading();
-  // Bytes after the response, or an end. With TLS it may be a ticket; check_idle() finds out later.
+  // Bytes or an end have followed the response. With TLS the bytes may be a ticket, so check_idle()
+  // reads them later.
   if (step_ == Step::complete && !socket_.is_tls()) clean_ = false;
 }
 

@@ -33,9 +33,9 @@ class BodySink {
   // How many bytes the sink takes now without queueing any. 0: nothing is read until resume(), and
   // the sink has arranged that resume() is called.
   virtual size_t room() = 0;
-  // An empty pipe for some of the `left` bytes of the body that are still to come (UINT64_MAX:
-  // until close). Null: the bytes come through memory and on_body(). The pipe is used before this
-  // call's caller returns to the event loop, or not at all.
+  // Returns an empty pipe for some of the `left` remaining bytes of the body (UINT64_MAX: until
+  // close). Null: the bytes go through memory and on_body(). The connection uses the pipe before it
+  // returns to the event loop, or not at all.
   virtual Pipe* borrow_pipe(uint64_t left) = 0;
   // The pipe of borrow_pipe() holds bytes of the body. If it is not empty on return, the sink has
   // paused the connection and keeps the pipe.
@@ -48,9 +48,9 @@ class BodySink {
 class UpstreamConnection : public Retirable {
  public:
   // Receives one response; implemented by Fetch. Order of calls: on_head once, on_body any number
-  // of times, then on_end or on_upstream_error; on_read_done after all the pieces of one read,
-  // unless on_end came with them. No call comes after on_end, on_upstream_error or the end of the
-  // loan. Any of these calls may end the loan.
+  // of times, then on_end or on_upstream_error. on_read_done follows the last piece of each read,
+  // unless on_end came with it. No call follows on_end, on_upstream_error or the end of the loan.
+  // Any of these calls may end the loan.
   class Observer {
    public:
     virtual void on_head(const ResponseHead& head) = 0;

@@ -30,7 +30,7 @@ class HostsFile {
   explicit HostsFile(std::string path) : path_(std::move(path)) {}
 
   // All addresses of `name` (lower case) in the order of the file, or nullptr. Valid until the next
-  // call. A file that cannot be read counts as empty.
+  // call. A file that cannot be read counts as empty. `now_ms`: CLOCK_MONOTONIC.
   const std::vector<IpAddress>* find(std::string_view name, int64_t now_ms);
 
  private:

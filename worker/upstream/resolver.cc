@@ -135,7 +135,7 @@ class Entry {
   bool is_expired() const {
     return step_ != Step::asking && wheel_.now_ms() >= expires_ms_ && !delivering_;
   }
-  // Nothing refers to it.
+  // No lookup, question or delivery refers to the entry.
   bool is_free() const {
     return step_ != Step::asking && waiters_.empty() && !delivering_ && !is_being_asked();
   }
@@ -151,7 +151,7 @@ class Entry {
   void take_answer(Family family, int result, std::vector<IpAddress> addresses, int ttl);
   Answer& answer_of(Family family) { return answers_[family == Family::v6 ? 0 : 1]; }
   bool is_being_asked() const { return answers_[0].question || answers_[1].question; }
-  void know();
+  void store_addresses();
   void fail_by_answers();
   void deliver();
   void forget_questions();
@@ -215,14 +215,14 @@ void Entry::take_answer(Family family, int result, std::vector<IpAddress> found,
   event_del(timer_.get());
   deadline_.cancel();
   if (any) {
-    know();
+    store_addresses();
   } else if (step_ == Step::asking) {
     fail_by_answers();
   }
   deliver();
 }
 
-void Entry::know() {
+void Entry::store_addresses() {
   step_ = Step::known;
   addresses_ = interleave(answers_[0].addresses, answers_[1].addresses);
   expires_ms_ = wheel_.now_ms() + std::clamp(ttl_ms_, kMinTtlMs, kMaxTtlMs);
@@ -256,7 +256,7 @@ void Entry::fail_by_answers() {
 // The resolution delay is over without an answer of the other family, or a failure is to be
 // reported.
 void Entry::on_timer() {
-  if (step_ == Step::asking) know();
+  if (step_ == Step::asking) store_addresses();
   deadline_.cancel();
   deliver();
 }

@@ -12,8 +12,8 @@
 namespace streamgate {
 namespace {
 
-// OpenSSL reads ahead only while the receiver has room for all that may have been read: the rest
-// would stay in OpenSSL's buffers.
+// OpenSSL reads ahead only while the receiver has room for all bytes that may have been read. Other
+// bytes would stay in OpenSSL's buffers.
 constexpr size_t kReadAheadRoom = size_t{256} * 1024;
 
 bool is_not_ready(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
@@ -58,7 +58,7 @@ TlsSession UpstreamSocket::session() const {
 size_t UpstreamSocket::prepare_read(size_t room) {
   if (!ssl_ || room == 0) return room;
   SSL_set_read_ahead(ssl_.get(), room >= kReadAheadRoom ? 1 : 0);
-  // read() may add the rest of a record.
+  // read() may add the remaining bytes of a record.
   return std::max(kMaxRecordBytes, room - std::min(room, kMaxRecordBytes));
 }
 

@@ -1,8 +1,8 @@
-// A connected, non-blocking socket to an upstream, or TLS on one. Its users do not know which: only
-// this class asks. Owns the descriptor and the SSL.
+// A connected, non-blocking socket to an upstream, plain or with TLS. Only this class knows which.
+// Owns the descriptor and the SSL.
 //
-// Made by Dialer, which shakes hands; then a member of UpstreamConnection. worker/client/socket.h
-// is its counterpart for clients.
+// Made by Dialer, which completes the handshake; then a member of UpstreamConnection.
+// worker/client/socket.h is its counterpart for clients.
 #pragma once
 
 #include <cstddef>
@@ -54,11 +54,11 @@ class UpstreamSocket {
   // the handshake, so ask after a response.
   TlsSession session() const;
 
-  // Returns how many bytes to ask read() for when the receiver has `room` for so many, and sets how
-  // far OpenSSL reads ahead.
+  // Returns the number of bytes to request from read() if the receiver has room for `room` bytes,
+  // and sets how far OpenSSL reads ahead.
   size_t prepare_read(size_t room);
-  // Reads at most `most` bytes to the beginning of `space`. TLS goes on to the end of the record as
-  // far as `space` reaches, so that OpenSSL keeps no bytes that no event would announce.
+  // Reads at most `most` bytes to the beginning of `space`. With TLS, continues to the end of the
+  // record as far as `space` reaches: bytes that stay in OpenSSL make no event.
   ReadOutcome read(std::span<char> space, size_t most);
   // Moves at most `most` bytes into a pipe that is empty. Requires can_splice().
   ReadOutcome splice_into(Pipe& pipe, size_t most);

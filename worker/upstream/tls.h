@@ -1,5 +1,5 @@
-// How TLS to upstreams is set up: TLS 1.2 or later, certificates verified by default, SNI for
-// names, sessions resumed per origin. The connection itself is UpstreamSocket's.
+// Sets up TLS to upstreams: TLS 1.2 or later, certificates verified by default, SNI for names,
+// sessions resumed per origin. UpstreamSocket runs the connections.
 //
 // One context and one TlsSessions per worker.
 #pragma once

@@ -33,7 +33,7 @@ class AcceptBalanceTest : public testing::Test {
   AcceptBalance balance{slots, slots[0]};
 };
 
-TEST_F(AcceptBalanceTest, AWorkerThatIsFarAheadPausesAfterEachFour) {
+TEST_F(AcceptBalanceTest, AWorkerThatIsFarAheadPausesAfterEveryFourConnections) {
   EXPECT_EQ(pauses(4), 0);  // four ahead is allowed
   EXPECT_EQ(pauses(3), 0);
   EXPECT_EQ(pauses(1), 1);
@@ -52,7 +52,7 @@ TEST_F(AcceptBalanceTest, AWorkerThatIsBehindDoesNotPause) {
   EXPECT_EQ(pauses(900), 0);
 }
 
-TEST_F(AcceptBalanceTest, TheLeastLoadedWorkerCounts) {
+TEST_F(AcceptBalanceTest, AWorkerIsComparedWithTheLeastLoadedOne) {
   slots[1].connections_now = 1'000;
   EXPECT_EQ(pauses(40), 9);
 }
@@ -69,7 +69,7 @@ TEST_F(AcceptBalanceTest, AHungWorkerDoesNotCount) {
   EXPECT_EQ(pauses(100), 0);
 }
 
-TEST_F(AcceptBalanceTest, AWorkerThatDrainsIsNoticedAtOnceAndANewOneWithinASecond) {
+TEST_F(AcceptBalanceTest, ADrainingWorkerIsIgnoredAtOnceAndANewOneCountsWithinASecond) {
   slots[2].state = WorkerState::vacant;
   EXPECT_GT(pauses(100), 0);
   slots[1].state = WorkerState::draining;

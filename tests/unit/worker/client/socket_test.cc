@@ -35,7 +35,7 @@ struct Connection {
   UniqueFd accepted;
 };
 
-// Writes as much as there is room for until there is none. Returns how many bytes.
+// Writes until the socket has no room. Returns the number of bytes.
 size_t fill(ClientSocket& socket) {
   size_t all = 0;
   while (const size_t room = socket.room()) {
@@ -57,7 +57,8 @@ TEST(ClientSocketTest, TakesAsMuchAsItsRoomDespiteALimitOfUnsentBytes) {
   EXPECT_GT(fill(socket), size_t{kFew});
 }
 
-// A test cannot use up the TCP memory of the system, but it can make the buffer as small.
+// A test cannot use up the TCP memory of the system, but it can make the send buffer as small as
+// the kernel would.
 TEST(ClientSocketTest, HasNoMoreRoomThanTheSmallestBuffer) {
   constexpr size_t kGranted = 4096;
   const Connection connection(SOL_SOCKET, SO_SNDBUF, 1);

@@ -41,13 +41,13 @@ TEST(DocumentDetector, NeedsMoreBytesWhileTheHeaderIsPossible) {
   EXPECT_EQ(of_bytes("#EXTM3"), std::nullopt);
 }
 
-TEST(DocumentDetector, DecidesOnceItHasSniffBytes) {
+TEST(DocumentDetector, DecidesAfterKSniffBytes) {
   EXPECT_EQ(of_bytes(std::string(kSniffBytes - 1, '\n')), std::nullopt);
   EXPECT_EQ(of_bytes(std::string(kSniffBytes, '\n')), DocumentKind::none);
   EXPECT_EQ(claimed(std::string(kSniffBytes, 'G'), false), DocumentKind::hls);
 }
 
-TEST(DocumentDetector, TextThatClaimsToBeAPlaylistIsOne) {
+TEST(DocumentDetector, TextThatClaimsToBeAPlaylistIsAPlaylist) {
   EXPECT_EQ(claimed("#EXTINF:10,\na.ts\n", false), DocumentKind::hls);
   EXPECT_EQ(claimed("http://h/a.mp3\n"), DocumentKind::hls);
   EXPECT_EQ(claimed("Gemini/01.ts\n"), DocumentKind::hls);
@@ -57,7 +57,7 @@ TEST(DocumentDetector, TextThatClaimsToBeAPlaylistIsOne) {
   EXPECT_EQ(detect_kind("text/plain", "/x", "#EXTINF:1,\na.ts", true), DocumentKind::none);
 }
 
-TEST(DocumentDetector, OtherBytesThatClaimToBeAPlaylistAreNone) {
+TEST(DocumentDetector, OtherBytesThatClaimToBeAPlaylistAreNoPlaylist) {
   for (const std::string& body :
        {"<html>"s, "{\"error\":1}"s, " <!doctype"s, "\x47\x40\x00\x10\x00"s, "GAA1\x07\x10"s,
         "\0\0\0\x18"s + "ftypmp42", "\x1f\x8b\x08"s, "ID3\x04\0"s, "RIFF\x24\x08\0\0"s, "\xff\xfb"s,

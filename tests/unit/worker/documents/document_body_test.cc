@@ -51,7 +51,7 @@ TEST(DocumentBody, TruncatedCodedBodyFails) {
   EXPECT_EQ(ended.error().reason, Reason::truncated_body);
 }
 
-TEST(DocumentBody, BodyThatInflatesTooFarFails) {
+TEST(DocumentBody, BodyThatInflatesBeyondTheLimitFails) {
   const std::string bomb =
       deflated("#EXTM3U\n" + std::string(size_t{64} << 20U, 'a'), kGzipWrapped);
   DocumentBody body;
@@ -61,7 +61,7 @@ TEST(DocumentBody, BodyThatInflatesTooFarFails) {
   EXPECT_EQ(written.error().reason, Reason::bad_response);
 }
 
-TEST(DocumentBody, DocumentWhoseReferencesGrowTooFarFails) {
+TEST(DocumentBody, DocumentWhoseReferencesGrowBeyondTheLimitFails) {
   std::string lines = "#EXTM3U\n";
   for (int i = 0; i < 64 * 1024; ++i) lines += "a\n";
   std::string one_line = "#EXT-X-OTHER:X=1";
@@ -80,7 +80,7 @@ TEST(DocumentBody, DocumentWhoseReferencesGrowTooFarFails) {
   }
 }
 
-// Each half is a document that is given up at a different place.
+// Each element is a document that stays unfinished at a different place.
 TEST(DocumentBodies, ReusedBodyShowsNothingOfThePreviousDocument) {
   DocumentBodies bodies;
   const std::string gzipped = deflated(kPlain, kGzipWrapped);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kPlaylist = "#EXTM3U\n#EXTINF:1,\na.ts\n";
 
-// The kind of a body that arrives in pieces of `step` bytes. Checks what was held until then.
+// The kind of a body that arrives in pieces of `step` bytes. Checks the bytes that were held until
+// then.
 DocumentKind kind_of(BodySniffer& sniffer, std::string_view body, size_t step) {
   for (size_t at = 0; at < body.size(); at += step) {
     const auto kind = sniffer.add(body.substr(at, step));
@@ -79,8 +80,7 @@ TEST(BodySniffer, EmptyBodyIsNoDocument) {
   EXPECT_EQ(sniffer.end(), DocumentKind::none);
 }
 
-// 64 KiB of gzip header in single bytes inflate to nothing, so each byte is a call that decides
-// nothing.
+// 64 KiB of a gzip header inflate to no text, so no single byte decides the kind before the limit.
 TEST(BodySniffer, CodedBodyInSingleBytesIsInflatedOnce) {
   std::string body("\x1f\x8b\x08\x08\0\0\0\0\0\0", 10);  // FNAME follows
   body += std::string(BodySniffer::kMaxHeldBytes, 'n');

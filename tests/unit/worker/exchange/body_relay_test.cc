@@ -18,7 +18,7 @@ constexpr uint64_t kLongBody = uint64_t{1} << 30U;
 
 class BodyRelayTest : public testing::Test {
  protected:
-  // As the exchange does: the head first, then the relay.
+  // Sends the head before the relay begins, as the exchange does.
   BodyRelay& begin(const ClientFraming& framing, BodyRelay::Pieces pieces) {
     client.stream.send_head("HEAD\r\n\r\n", framing, true);
     relay.emplace(client.stream, pipes, observer, pieces);
@@ -28,7 +28,7 @@ class BodyRelayTest : public testing::Test {
   BodyRelay& begin_plain() {
     return begin({ClientFraming::Kind::length, kLongBody}, BodyRelay::Pieces::as_they_come);
   }
-  // What the connection does with a pipe that was lent: fills it and says so.
+  // Fills a borrowed pipe and calls on_piped(), as UpstreamConnection does.
   void fill(Pipe& pipe, const std::string& bytes) {
     std::array<int, 2> fds{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()), 0);
@@ -46,7 +46,7 @@ class BodyRelayTest : public testing::Test {
   std::optional<BodyRelay> relay;
 };
 
-TEST_F(BodyRelayTest, PiecesOfAPlainBodyLeaveAsTheyCome) {
+TEST_F(BodyRelayTest, PiecesOfAPlainBodyAreSentAtOnce) {
   begin_plain();
   relay->write("first");
   EXPECT_EQ(client.receive(), "HEAD\r\n\r\nfirst");
@@ -55,7 +55,7 @@ TEST_F(BodyRelayTest, PiecesOfAPlainBodyLeaveAsTheyCome) {
   EXPECT_EQ(relay->taken(), 11U);
 }
 
-TEST_F(BodyRelayTest, SmallChunksLeaveTogether) {
+TEST_F(BodyRelayTest, SmallChunksAreSentTogether) {
   begin({ClientFraming::Kind::chunked, 0}, BodyRelay::Pieces::gathered);
   relay->write("ab");
   relay->write("cd");
@@ -73,7 +73,7 @@ TEST_F(BodyRelayTest, ALargeChunkFollowsTheSmallOnesBeforeIt) {
   EXPECT_EQ(client.receive(), "HEAD\r\n\r\nab" + large);
 }
 
-TEST_F(BodyRelayTest, GatheredBytesHaveABound) {
+TEST_F(BodyRelayTest, GatheredBytesAreSentAt16KiB) {
   begin({ClientFraming::Kind::until_close, 0}, BodyRelay::Pieces::gathered);
   const std::string piece(1024, 'x');
   for (int i = 0; i < 15; ++i) relay->write(piece);
@@ -82,7 +82,7 @@ TEST_F(BodyRelayTest, GatheredBytesHaveABound) {
   EXPECT_NE(client.receive(), "");
 }
 
-TEST_F(BodyRelayTest, AFullSocketPausesAndItsRoomIsNone) {
+TEST_F(BodyRelayTest, AFullSocketPausesUntilTheClientReads) {
   begin_plain();
   while (relay->room() > 0) relay->write(std::string(1024, 'x'));
   EXPECT_GE(observer.filled, 1);
@@ -100,7 +100,7 @@ TEST_F(BodyRelayTest, LongPlainBodiesGoThroughAPipe) {
   fill(*pipe, "spliced");
   EXPECT_EQ(client.receive(), "HEAD\r\n\r\nspliced");
   EXPECT_EQ(relay->taken(), 7U);
-  EXPECT_EQ(relay->borrow_pipe(1024), nullptr);  // a short rest is copied
+  EXPECT_EQ(relay->borrow_pipe(1024), nullptr);  // few remaining bytes are copied
 }
 
 TEST_F(BodyRelayTest, ChunkedBodiesGetNoPipe) {

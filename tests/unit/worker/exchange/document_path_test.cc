@@ -30,7 +30,8 @@ class DocumentPathTest : public testing::Test {
     observer.path = &*path;
     return *path;
   }
-  // A media playlist of that many segments, and what it becomes.
+  // A media playlist of that many segments. `before_name` precedes each file name: the expected
+  // links have a prefix.
   static std::string playlist(size_t segments, std::string_view before_name) {
     std::string out = "#EXTM3U\n";
     for (size_t i = 0; i < segments; ++i) {
@@ -46,7 +47,7 @@ class DocumentPathTest : public testing::Test {
   std::optional<DocumentPath> path;
 };
 
-TEST_F(DocumentPathTest, AShortDocumentLeavesAtItsEndWithItsLength) {
+TEST_F(DocumentPathTest, AShortDocumentIsSentAtItsEndWithContentLength) {
   begin();
   path->write("#EXTM3U\na.t");
   path->write("s\n");
@@ -60,7 +61,7 @@ TEST_F(DocumentPathTest, AShortDocumentLeavesAtItsEndWithItsLength) {
   EXPECT_EQ(observer.sent, 1);
 }
 
-TEST_F(DocumentPathTest, TheEndOfAReadSendsWhatIsReady) {
+TEST_F(DocumentPathTest, TheEndOfAReadSendsTheRewrittenText) {
   begin();
   path->write("#EXTM3U\na.ts\n");
   path->flush();

@@ -28,7 +28,7 @@ std::string forwarded(const HeaderFields& client, const UpstreamConfig& config =
   return out;
 }
 
-TEST(ForwardedRequestTest, UrlMethodRefererAndHeadersAreTheLinks) {
+TEST(ForwardedRequestTest, UrlRefererAndHeadersComeFromTheLinkAndTheMethodFromTheClient) {
   const FetchRequest request = request_of({});
   EXPECT_EQ(request.method, Method::head);
   EXPECT_EQ(request.url.to_string(), "http://up.example/v/a.m3u8");
@@ -57,11 +57,11 @@ TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
             "If-Modified-Since=x Accept=video/* Accept-Language=de");
 }
 
-TEST(ForwardedRequestTest, OfAFieldThatIsNotAListTheFirstCounts) {
+TEST(ForwardedRequestTest, OnlyTheFirstOfARepeatedFieldThatIsNotAListIsForwarded) {
   EXPECT_EQ(forwarded({{"Range", "bytes=0-"}, {"Range", "bytes=1-"}}), "Range=bytes=0-");
 }
 
-TEST(ForwardedRequestTest, FieldsThatConnectionNamesStayBehind) {
+TEST(ForwardedRequestTest, FieldsThatConnectionNamesAreNotForwarded) {
   EXPECT_EQ(forwarded({{"Range", "bytes=0-"}, {"Accept", "a"}, {"Connection", "close, RANGE"}}),
             "Accept=a");
 }

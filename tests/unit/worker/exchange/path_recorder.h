@@ -1,4 +1,4 @@
-// Writes down what a BodyPath reports, and sends the head it asks for.
+// Records the reports of a BodyPath, and sends the head when the path requires it.
 #pragma once
 
 #include <optional>
@@ -30,7 +30,7 @@ class PathRecorder final : public BodyPath::Observer, public ClientStream::Obser
   }
   void on_client_gone(Reason /*reason*/) override { gone = true; }
 
-  BodyPath* path = nullptr;  // drained with the client
+  BodyPath* path = nullptr;  // gets on_client_drained()
   std::optional<ClientFraming> head;
   int opened = 0;
   int filled = 0;

@@ -116,7 +116,7 @@ TEST(RelayedHeadTest, APlaylistHasOurTypeAndNoValidators) {
   EXPECT_EQ(head["Date"], "d");
 }
 
-TEST(RelayedHeadTest, DefaultCachingAppliesOnlyIfTheUpstreamSaidNothing) {
+TEST(RelayedHeadTest, DefaultCachingAppliesOnlyWithoutACachingFieldOfTheUpstream) {
   const auto caching = [](int status, const std::string& path, HeaderFields fields = {},
                           bool playlist = false) {
     return relayed({.status = status,
@@ -152,7 +152,7 @@ TEST(RelayedHeadTest, FramingFollowsTheClientsVersion) {
   EXPECT_EQ(head["Transfer-Encoding"] + head["Content-Length"] + head["Connection"], "--close");
 }
 
-TEST(RelayedHeadTest, HeadAnd304TellTheLengthOfTheBodyTheyDoNotHave) {
+TEST(RelayedHeadTest, AnswersToHeadAnd304HaveTheContentLengthOfTheOmittedBody) {
   using Kind = ClientFraming::Kind;
   const auto length = [](int status, bool playlist) {
     const ReadHead head = relayed({.status = status,

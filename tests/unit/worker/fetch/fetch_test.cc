@@ -1,5 +1,5 @@
-// A fetch against upstreams that answer byte by byte what a test says. The observer writes down
-// what it gets.
+// Tests a fetch against upstreams whose answers are scripted byte by byte. The observer records its
+// calls.
 #include "worker/fetch/fetch.h"
 
 #include <gtest/gtest.h>
@@ -71,12 +71,14 @@ class FetchTest : public testing::Test {
   Fetch& start() { return start(host_of(server) + "/a?b=c"); }
 
   // Waits until the server has got its `index`-th connection and a request on it.
-  Peer& asked(StubServer& from, size_t index, size_t requests = 1) {
+  Peer& await_request(StubServer& from, size_t index, size_t requests = 1) {
     EXPECT_TRUE(until(
         [&] { return from.peers.size() > index && from.peer(index).requests() >= requests; }));
     return from.peer(index);
   }
-  Peer& asked(size_t index = 0, size_t requests = 1) { return asked(server, index, requests); }
+  Peer& await_request(size_t index = 0, size_t requests = 1) {
+    return await_request(server, index, requests);
+  }
   bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
   bool is_over() {
     return until([&] { return observer.is_over(); });
@@ -102,9 +104,9 @@ class FetchTest : public testing::Test {
 
 TEST_F(FetchTest, HeadBodyAndEndComeInThisOrder) {
   start();
-  asked().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  await_request().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
   ASSERT_TRUE(is_over());
-  EXPECT_TRUE(asked().received.starts_with("GET /a?b=c HTTP/1.1\r\n"));
+  EXPECT_TRUE(await_request().received.starts_with("GET /a?b=c HTTP/1.1\r\n"));
   EXPECT_EQ(observer.log, "head body end ");
   EXPECT_EQ(observer.status, 200);
   EXPECT_EQ(observer.body, "hello");
@@ -118,7 +120,7 @@ TEST_F(FetchTest, TheConnectionOfACompleteAnswerServesTheNextFetch) {
   for (size_t i = 1; i <= 2; ++i) {
     observer = {};
     start();
-    asked(0, i).send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    await_request(0, i).send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     ASSERT_TRUE(is_over());
     EXPECT_EQ(fetch->reused_connection(), i == 2);
   }
@@ -127,12 +129,12 @@ TEST_F(FetchTest, TheConnectionOfACompleteAnswerServesTheNextFetch) {
 
 TEST_F(FetchTest, ADeadPooledConnectionIsReplacedByAFreshOne) {
   start();
-  asked().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  await_request().send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   observer = {};
   start();
-  asked(0, 2).reset();
-  asked(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  await_request(0, 2).reset();
+  await_request(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.log, "head body end ");
   EXPECT_EQ(fetch->attempts(), 2U);
@@ -144,13 +146,13 @@ TEST_F(FetchTest, ARedirectToAnotherOriginLosesTheSecretHeaders) {
   FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
   request.headers = {{"Cookie", "secret"}, {"X-Key", "k"}};
   start(std::move(request));
-  asked().send("HTTP/1.1 302 Found\r\nLocation: " + host_of(other) +
-               "/b\r\nContent-Length: 0\r\n\r\n");
-  asked(other, 0).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  await_request().send("HTTP/1.1 302 Found\r\nLocation: " + host_of(other) +
+                       "/b\r\nContent-Length: 0\r\n\r\n");
+  await_request(other, 0).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   ASSERT_TRUE(is_over());
-  EXPECT_NE(asked().received.find("Cookie: secret"), std::string::npos);
-  EXPECT_EQ(asked(other, 0).received.find("Cookie"), std::string::npos);
-  EXPECT_NE(asked(other, 0).received.find("X-Key: k"), std::string::npos);
+  EXPECT_NE(await_request().received.find("Cookie: secret"), std::string::npos);
+  EXPECT_EQ(await_request(other, 0).received.find("Cookie"), std::string::npos);
+  EXPECT_NE(await_request(other, 0).received.find("X-Key: k"), std::string::npos);
   EXPECT_EQ(observer.log, "head body end ");
   EXPECT_TRUE(fetch->left_origin());
   EXPECT_EQ(fetch->url().to_string(), host_of(other) + "/b");
@@ -161,11 +163,12 @@ TEST_F(FetchTest, ARedirectOnTheSameOriginKeepsTheSecretHeaders) {
   FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a/b").value()};
   request.headers = {{"Cookie", "secret"}};
   start(std::move(request));
-  asked().send("HTTP/1.1 307 Temporary Redirect\r\nLocation: ../c\r\nContent-Length: 0\r\n\r\n");
-  asked(1).send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  await_request().send(
+      "HTTP/1.1 307 Temporary Redirect\r\nLocation: ../c\r\nContent-Length: 0\r\n\r\n");
+  await_request(1).send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
-  EXPECT_TRUE(asked(1).received.starts_with("GET /c HTTP/1.1\r\n"));
-  EXPECT_NE(asked(1).received.find("Cookie: secret"), std::string::npos);
+  EXPECT_TRUE(await_request(1).received.starts_with("GET /c HTTP/1.1\r\n"));
+  EXPECT_NE(await_request(1).received.find("Cookie: secret"), std::string::npos);
   EXPECT_FALSE(fetch->left_origin());
 }
 
@@ -173,16 +176,16 @@ TEST_F(FetchTest, RedirectsHaveALimit) {
   config.max_redirects = 1;
   start();
   for (size_t hop = 0; hop < 2; ++hop) {
-    asked(hop).send("HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n");
+    await_request(hop).send("HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n");
   }
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.log, "failed ");
   EXPECT_EQ(observer.failure->reason, Reason::too_many_redirects);
 }
 
-TEST_F(FetchTest, ARedirectWithoutLocationIsTheAnswer) {
+TEST_F(FetchTest, ARedirectWithoutLocationIsPassedOn) {
   start();
-  asked().send("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
+  await_request().send("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.status, 302);
 }
@@ -202,22 +205,23 @@ TEST_F(FetchTest, TheGuardIsAskedAgainForEachRedirect) {
   security.allow_all_private = false;
   security.allow_private = {IpRange::parse("127.0.0.1").value()};
   start();
-  asked().send("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:" +
-               std::to_string(forbidden.address().port()) + "/\r\nContent-Length: 0\r\n\r\n");
+  await_request().send("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.2:" +
+                       std::to_string(forbidden.address().port()) +
+                       "/\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.failure->reason, Reason::target_forbidden);
   settle(base.get());
   EXPECT_TRUE(forbidden.peers.empty());
 }
 
-TEST_F(FetchTest, A403IsAskedOnceMoreWithoutRefererAndOrigin) {
+TEST_F(FetchTest, A403IsRetriedOnceWithoutRefererAndOrigin) {
   start();
-  asked().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
-  asked(1).send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+  await_request().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+  await_request(1).send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
-  EXPECT_NE(asked(0).received.find("Referer: "), std::string::npos);
-  EXPECT_EQ(asked(1).received.find("Referer: "), std::string::npos);
-  EXPECT_EQ(asked(1).received.find("Origin: "), std::string::npos);
+  EXPECT_NE(await_request(0).received.find("Referer: "), std::string::npos);
+  EXPECT_EQ(await_request(1).received.find("Referer: "), std::string::npos);
+  EXPECT_EQ(await_request(1).received.find("Origin: "), std::string::npos);
   EXPECT_EQ(observer.log, "head end ");
   EXPECT_EQ(observer.status, 403);
   EXPECT_EQ(fetch->attempts(), 2U);
@@ -226,24 +230,24 @@ TEST_F(FetchTest, A403IsAskedOnceMoreWithoutRefererAndOrigin) {
 TEST_F(FetchTest, A403IsFinalIfNoRefererAndNoOriginWasSent) {
   config.referer = config.origin = {HeaderPolicy::Kind::none, {}};
   start();
-  asked().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+  await_request().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.status, 403);
   EXPECT_EQ(fetch->attempts(), 1U);
 }
 
-TEST_F(FetchTest, RetryWithoutRangeBeginsWithAHeadAgain) {
+TEST_F(FetchTest, RetryWithoutRangeReportsANewHead) {
   FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
   request.forwarded = {{"Range", "bytes=0-0"}};
   observer.when_head = [this] {
     if (fetch->asked_for_range()) fetch->retry_without_range();
   };
   start(std::move(request));
-  asked().send("HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx");
-  asked(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
+  await_request().send("HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx");
+  await_request(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
   ASSERT_TRUE(is_over());
-  EXPECT_NE(asked(0).received.find("Range: bytes=0-0"), std::string::npos);
-  EXPECT_EQ(asked(1).received.find("Range"), std::string::npos);
+  EXPECT_NE(await_request(0).received.find("Range: bytes=0-0"), std::string::npos);
+  EXPECT_EQ(await_request(1).received.find("Range"), std::string::npos);
   EXPECT_EQ(observer.log, "head head body end ");
   EXPECT_EQ(observer.body, "xy");
 }
@@ -255,20 +259,21 @@ TEST_F(FetchTest, RetryWithoutRangeWorksAtTheEndOfTheBodyToo) {
     if (fetch->asked_for_range()) fetch->retry_without_range();
   };
   start(std::move(request));
-  asked().send("HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx");
-  asked(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
+  await_request().send("HTTP/1.1 206 Partial Content\r\nContent-Length: 1\r\n\r\nx");
+  await_request(1).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nxy");
   ASSERT_TRUE(until([&] { return observer.log == "head body end head body end "; }));
   EXPECT_EQ(observer.body, "xxy");
 }
 
-TEST_F(FetchTest, TheRestOfACutBodyIsRequested) {
+TEST_F(FetchTest, TheMissingBytesOfATruncatedBodyAreRequested) {
   relay_when_head_comes();
   start();
-  asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
+  await_request().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
   ASSERT_TRUE(until([&] { return observer.body.size() == 5; }));
-  asked().close();
-  EXPECT_NE(asked(1).received.find("Range: bytes=5-9\r\nIf-Range: \"v\"\r\n"), std::string::npos);
-  asked(1).send(
+  await_request().close();
+  EXPECT_NE(await_request(1).received.find("Range: bytes=5-9\r\nIf-Range: \"v\"\r\n"),
+            std::string::npos);
+  await_request(1).send(
       "HTTP/1.1 206 Partial Content\r\nETag: \"v\"\r\nContent-Range: bytes 5-9/10\r\n"
       "Content-Length: 5\r\n\r\nworld");
   ASSERT_TRUE(is_over());
@@ -278,13 +283,13 @@ TEST_F(FetchTest, TheRestOfACutBodyIsRequested) {
   EXPECT_EQ(counters[Counter::resumes_done].load(), 1U);
 }
 
-TEST_F(FetchTest, ARestOfAnotherVersionIsRefused) {
+TEST_F(FetchTest, MissingBytesOfAnotherVersionAreRefused) {
   relay_when_head_comes();
   start();
-  asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
+  await_request().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
   ASSERT_TRUE(until([&] { return observer.body.size() == 5; }));
-  asked().close();
-  asked(1).send(
+  await_request().close();
+  await_request(1).send(
       "HTTP/1.1 206 Partial Content\r\nETag: \"w\"\r\nContent-Range: bytes 5-9/10\r\n"
       "Content-Length: 5\r\n\r\nWORLD");
   ASSERT_TRUE(is_over());
@@ -295,9 +300,9 @@ TEST_F(FetchTest, ARestOfAnotherVersionIsRefused) {
 
 TEST_F(FetchTest, ABodyWithoutASinkIsNotResumed) {
   start();
-  asked().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
+  await_request().send("HTTP/1.1 200 OK\r\nETag: \"v\"\r\nContent-Length: 10\r\n\r\nhello");
   ASSERT_TRUE(until([&] { return observer.body.size() == 5; }));
-  asked().close();
+  await_request().close();
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.failure->reason, Reason::truncated_body);
   EXPECT_EQ(fetch->attempts(), 1U);
@@ -310,18 +315,18 @@ TEST_F(FetchTest, ARefusedConnectionFails) {
   EXPECT_EQ(observer.failure->reason, Reason::connect_failed);
 }
 
-TEST_F(FetchTest, NothingComesAfterStop) {
+TEST_F(FetchTest, NoCallFollowsStop) {
   observer.when_head = [this] { fetch->stop(); };
   start();
-  asked().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-  ASSERT_TRUE(
-      until([&] { return asked().has_ended; }));  // an incomplete answer ends its connection
+  await_request().send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  ASSERT_TRUE(until(
+      [&] { return await_request().has_ended; }));  // an incomplete answer ends its connection
   EXPECT_EQ(observer.log, "head ");
   fetch->stop();
   EXPECT_EQ(fetch->step(), Fetch::Step::finished);
 }
 
-TEST_F(FetchTest, StopEndsAConnectThatIsUnderWay) {
+TEST_F(FetchTest, StopCancelsAPendingConnect) {
   const Blackhole hole;
   start("http://127.0.0.1:" + std::to_string(hole.address().port()) + "/");
   EXPECT_EQ(fetch->step(), Fetch::Step::connect);
@@ -332,7 +337,7 @@ TEST_F(FetchTest, StopEndsAConnectThatIsUnderWay) {
 
 TEST_F(FetchTest, NothingIsReadWhilePaused) {
   start();
-  Peer& peer = asked();
+  Peer& peer = await_request();
   peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
   ASSERT_TRUE(until([&] { return observer.body == "hello"; }));
   fetch->pause();

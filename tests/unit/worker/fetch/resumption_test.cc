@@ -20,7 +20,7 @@ ResponseHead head_of(int status, uint64_t length, Fields fields) {
 
 const Fields kTagged = {{"ETag", "\"v1\""}};
 
-TEST(Resumption, RequestsTheMissingBytesOfAWhole) {
+TEST(Resumption, RequestsTheMissingBytesOfAFullBody) {
   const auto rest = Resumption::of(head_of(200, 1000, kTagged));
   ASSERT_TRUE(rest);
   EXPECT_EQ("bytes=0-999", rest->range(0));
@@ -54,7 +54,7 @@ TEST(Resumption, NeedsAStrongValidator) {
   EXPECT_FALSE(Resumption::of(head_of(200, 1000, {{"ETag", "W/\"v1\""}, modified, later})));
 }
 
-TEST(Resumption, NeedsAKnownLengthAndPlace) {
+TEST(Resumption, NeedsAKnownLengthAndOffset) {
   ResponseHead chunked = head_of(200, 0, kTagged);
   chunked.framing = Framing::chunked;
   EXPECT_FALSE(Resumption::of(chunked));
@@ -66,9 +66,9 @@ TEST(Resumption, NeedsAKnownLengthAndPlace) {
   }
 }
 
-class Rest : public testing::Test {
+class ResumptionCheck : public testing::Test {
  protected:
-  bool is_rest(const ResponseHead& head) {
+  bool is_accepted(const ResponseHead& head) {
     return Resumption::of(first)->check(head, 400).has_value();
   }
   static ResponseHead answer(std::string_view range, uint64_t length, std::string_view tag) {
@@ -78,42 +78,43 @@ class Rest : public testing::Test {
   ResponseHead first = head_of(200, 1000, kTagged);
 };
 
-TEST_F(Rest, TheMissingBytesOfTheSameRepresentationAreAccepted) {
-  EXPECT_TRUE(is_rest(answer("bytes 400-999/1000", 600, "\"v1\"")));
+TEST_F(ResumptionCheck, TheMissingBytesOfTheSameRepresentationAreAccepted) {
+  EXPECT_TRUE(is_accepted(answer("bytes 400-999/1000", 600, "\"v1\"")));
 }
 
-TEST_F(Rest, EveryOtherAnswerIsRefused) {
-  EXPECT_FALSE(is_rest(answer("bytes 399-999/1000", 601, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 401-999/1000", 599, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-998/1000", 599, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-999/1001", 600, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-999/*", 600, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 601, "\"v1\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 600, "\"v2\"")));
-  EXPECT_FALSE(is_rest(answer("bytes 400-999/1000", 600, "W/\"v1\"")));
-  EXPECT_FALSE(is_rest(head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}})));
-  EXPECT_FALSE(is_rest(head_of(200, 1000, kTagged)));
-  EXPECT_FALSE(is_rest(head_of(200, 600, {{"Content-Range", "bytes 400-999/1000"}, kTagged[0]})));
+TEST_F(ResumptionCheck, EveryOtherAnswerIsRefused) {
+  EXPECT_FALSE(is_accepted(answer("bytes 399-999/1000", 601, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 401-999/1000", 599, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-998/1000", 599, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-999/1001", 600, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-999/*", 600, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-999/1000", 601, "\"v1\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-999/1000", 600, "\"v2\"")));
+  EXPECT_FALSE(is_accepted(answer("bytes 400-999/1000", 600, "W/\"v1\"")));
+  EXPECT_FALSE(is_accepted(head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}})));
+  EXPECT_FALSE(is_accepted(head_of(200, 1000, kTagged)));
+  EXPECT_FALSE(
+      is_accepted(head_of(200, 600, {{"Content-Range", "bytes 400-999/1000"}, kTagged[0]})));
   ResponseHead coded = answer("bytes 400-999/1000", 600, "\"v1\"");
   coded.fields.push_back({"Content-Encoding", "gzip"});
-  EXPECT_FALSE(is_rest(coded));
+  EXPECT_FALSE(is_accepted(coded));
   ResponseHead chunked = answer("bytes 400-999/1000", 600, "\"v1\"");
   chunked.framing = Framing::chunked;
-  EXPECT_FALSE(is_rest(chunked));
+  EXPECT_FALSE(is_accepted(chunked));
 }
 
-TEST_F(Rest, ADateThatWasTheValidatorMustComeBack) {
+TEST_F(ResumptionCheck, ALastModifiedValidatorMustBeRepeated) {
   const HeaderField modified{"Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"};
   first = head_of(200, 1000, {modified, {"Date", "Mon, 07 Nov 1994 08:49:37 GMT"}});
   ResponseHead again = head_of(206, 600, {{"Content-Range", "bytes 400-999/1000"}});
-  EXPECT_FALSE(is_rest(again));
+  EXPECT_FALSE(is_accepted(again));
   again.fields.push_back(modified);
-  EXPECT_TRUE(is_rest(again));
+  EXPECT_TRUE(is_accepted(again));
   again.fields.back().value = "Sun, 06 Nov 1994 08:49:38 GMT";
-  EXPECT_FALSE(is_rest(again));
+  EXPECT_FALSE(is_accepted(again));
 }
 
-TEST(HttpDate, OnlyTheFixedFormIsParsed) {
+TEST(HttpDate, OnlyImfFixdateIsParsed) {
   EXPECT_EQ(784'111'777, parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"));
   EXPECT_EQ(std::nullopt, parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT"));
   EXPECT_EQ(std::nullopt, parse_http_date("Sun, 06 Nov 1994 08:49:37 CET"));

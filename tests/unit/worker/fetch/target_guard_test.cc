@@ -202,8 +202,8 @@ TEST(TargetGuard, OurOwnAddressIsALoopAlsoIfPrivateTargetsAreAllowed) {
   const TargetGuard guard(config, {at("127.0.0.1", 8080), at("198.51.100.7", 8080), at("::1", 8080),
                                    *SocketAddress::parse("unix:/run/x")});
   const auto reason_for = [&](const std::string& address, uint16_t port) {
-    const auto verdict = guard.check_address(url_of("a.test", port), at(address, port));
-    return verdict ? Reason::internal : verdict.error().reason;
+    const auto checked = guard.check_address(url_of("a.test", port), at(address, port));
+    return checked ? Reason::internal : checked.error().reason;
   };
   EXPECT_EQ(reason_for("127.0.0.1", 8080), Reason::loop);
   EXPECT_EQ(reason_for("127.9.9.9", 8080), Reason::loop);
@@ -214,8 +214,8 @@ TEST(TargetGuard, OurOwnAddressIsALoopAlsoIfPrivateTargetsAreAllowed) {
   EXPECT_EQ(reason_for("::ffff:127.0.0.1", 8080), Reason::target_forbidden);
 }
 
-// What the whole of the guard says about a URL that needs no DNS; a name is taken to resolve to a
-// public address.
+// Whether the guard refuses a URL, without DNS: a name counts as one that resolves to a public
+// address.
 bool is_refused(const std::string& text) {
   const SecurityConfig config;
   const TargetGuard guard(config, {});

@@ -64,7 +64,7 @@ TEST(UpstreamRequestTest, IfRangeIsNotSentWithoutRange) {
   EXPECT_EQ(with.head()["If-Range"], "-");
 }
 
-TEST(UpstreamRequestTest, TheRestOfABodyReplacesRangeAndConditions) {
+TEST(UpstreamRequestTest, TheRangeOfMissingBytesReplacesRangeAndConditions) {
   FetchRequest request = Case().request;
   request.forwarded = {{"Range", "bytes=0-1"}, {"If-None-Match", "\"a\""}};
   UpstreamAttempt attempt{request.url};

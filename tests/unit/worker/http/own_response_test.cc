@@ -25,7 +25,7 @@ TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
             "resolved.\",\"status\":502}\n");
 }
 
-TEST(OwnResponseTest, ErrorBodyHasTheDetailForTheClientAndNotTheOneForTheLog) {
+TEST(OwnResponseTest, ErrorBodyHasTheClientDetailButNotTheLogDetail) {
   const Error url = Error::for_client(Reason::bad_url, "userinfo is not allowed");
   EXPECT_EQ(read_head(write_error_response(url, false, true, {})).body,
             R"({"error":"bad_url","message":"The url parameter is missing or not a usable http(s) )"

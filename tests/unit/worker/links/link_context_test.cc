@@ -52,7 +52,7 @@ const std::vector<Parameter> kParameters = {{"h_X-A", "1%262"},
                                             {"referer", "http%3A%2F%2Fr%2F%3Fa+b"},
                                             {"h_X&B", "%22+x"}};
 
-TEST(LinkContext, NamesItsParameters) {
+TEST(LinkContext, RecognisesItsParameters) {
   for (const char* name : {"referer", "h_X", "h_"}) EXPECT_TRUE(is_link_parameter(name)) << name;
   for (const char* name : {"", "url", "Referer", "referer2", "h", "H_X", "sg_k", "_HLS_msn"}) {
     EXPECT_FALSE(is_link_parameter(name)) << name;

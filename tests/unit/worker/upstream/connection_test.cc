@@ -189,7 +189,7 @@ TEST_F(UpstreamConnectionTest, APauseStopsTheBodyAndLosesNothing) {
   EXPECT_LE(seen, 64U * 1024);  // the first read is a small one
   settle(base.get());
   EXPECT_EQ(recorder.body.size(), seen);
-  EXPECT_GT(peer().unsent(), 0U);  // the rest waits in the kernel
+  EXPECT_GT(peer().unsent(), 0U);  // the other bytes wait in the kernel
   while (!recorder.is_over()) {
     const size_t before = recorder.body.size();
     connection->resume();

@@ -130,7 +130,7 @@ TEST_F(DialerTest, ALackOfDescriptorsIsOverloaded) {
   expect_failure(Reason::overloaded);
 }
 
-TEST_F(DialerTest, CancellingClosesEverythingWithoutACall) {
+TEST_F(DialerTest, CancellingClosesEverythingAndCallsNoObserver) {
   const Blackhole blackhole;
   Dialer dialer(tools, url, {blackhole.address(), server.address()}, waiting);
   dialer.start();

@@ -256,7 +256,7 @@ TEST_F(UpstreamPoolTest, ReportsARefusedConnection) {
   EXPECT_EQ(last_error->reason, Reason::connect_failed);
 }
 
-TEST_F(UpstreamPoolTest, TheEndOfThePoolClosesItsConnections) {
+TEST_F(UpstreamPoolTest, DestroyingThePoolClosesItsConnections) {
   make_pool();
   exchange_first();
   get_from(server);  // on loan

@@ -303,7 +303,7 @@ TEST_F(ResolverTest, StartsWithoutAUsableResolvConf) {
   EXPECT_EQ(resolve("192.0.2.1"), Texts{"192.0.2.1"});
 }
 
-TEST_F(ResolverTest, ANameThatIsNoDnsNameFails) {
+TEST_F(ResolverTest, AnInvalidDnsNameFails) {
   EXPECT_EQ(resolve(std::string(64, 'x') + ".test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
 }

@@ -112,7 +112,7 @@ TEST_F(UpstreamPlainSocketTest, SplicesIntoAPipe) {
   EXPECT_EQ(socket.splice_into(*pipe, 100).end, ReadEnd::closed);
 }
 
-TEST_F(UpstreamPlainSocketTest, AsksForAsMuchAsThereIsRoomFor) {
+TEST_F(UpstreamPlainSocketTest, PrepareReadReturnsTheRoom) {
   for (const size_t room : {0, 1, 100'000, 1'000'000}) EXPECT_EQ(socket.prepare_read(room), room);
 }
 
@@ -184,7 +184,7 @@ class UpstreamTlsSocketTest : public UpstreamSocketTest {
   Ssl server;
 };
 
-TEST_F(UpstreamTlsSocketTest, WaitsForTheServerInItsHandshake) {
+TEST_F(UpstreamTlsSocketTest, HandshakeWaitsForTheServer) {
   start_tls();
   EXPECT_EQ(socket.shake_hands(), Handshake::wants_read);
   EXPECT_EQ(shake_hands(), Handshake::done);
@@ -192,7 +192,7 @@ TEST_F(UpstreamTlsSocketTest, WaitsForTheServerInItsHandshake) {
   EXPECT_FALSE(socket.can_splice());
 }
 
-TEST_F(UpstreamTlsSocketTest, NamesTheFaultOfTheCertificate) {
+TEST_F(UpstreamTlsSocketTest, HandshakeErrorNamesTheFaultOfTheCertificate) {
   client_context.reset(SSL_CTX_new(TLS_client_method()));  // trusts nothing
   start_tls();
   EXPECT_EQ(shake_hands(), Handshake::failed);
@@ -200,14 +200,14 @@ TEST_F(UpstreamTlsSocketTest, NamesTheFaultOfTheCertificate) {
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
-TEST_F(UpstreamTlsSocketTest, NamesOpenSslsErrorIfThePeerDoesNotSpeakTls) {
+TEST_F(UpstreamTlsSocketTest, HandshakeErrorIsOpenSslsIfThePeerDoesNotSpeakTls) {
   start_tls();
   send("HTTP/1.1 400 Bad Request\r\n\r\n");
   EXPECT_EQ(socket.shake_hands(), Handshake::failed);
   EXPECT_NE(socket.take_handshake_error().find("wrong version number"), std::string::npos);
 }
 
-TEST_F(UpstreamTlsSocketTest, SaysThatTheConnectionEndedInItsHandshake) {
+TEST_F(UpstreamTlsSocketTest, HandshakeErrorIsNotEmptyIfTheConnectionEnds) {
   start_tls();
   EXPECT_EQ(socket.shake_hands(), Handshake::wants_read);
   upstream.reset();
@@ -225,7 +225,7 @@ TEST_F(UpstreamTlsSocketTest, ReadsToTheEndOfARecordIfThereIsSpace) {
   expect_read(10, "", ReadEnd::drained);
 }
 
-TEST_F(UpstreamTlsSocketTest, KnowsOfBytesThatOpenSslKept) {
+TEST_F(UpstreamTlsSocketTest, ReportsBytesThatOpenSslBuffers) {
   connect();
   send_tls(std::string(1000, 'a'));
   space.resize(400);
@@ -251,14 +251,14 @@ TEST_F(UpstreamTlsSocketTest, ReadsAheadOnlyIfThereIsMuchRoom) {
   }
 }
 
-TEST_F(UpstreamTlsSocketTest, LeavesRoomForTheRestOfARecord) {
+TEST_F(UpstreamTlsSocketTest, PrepareReadReservesRoomForOneRecord) {
   connect();
   EXPECT_EQ(socket.prepare_read(0), 0U);
   EXPECT_EQ(socket.prepare_read(1), kMaxRecordBytes);
   EXPECT_EQ(socket.prepare_read(100'000), 100'000 - kMaxRecordBytes);
 }
 
-TEST_F(UpstreamTlsSocketTest, TellsACloseNotifyFromATruncation) {
+TEST_F(UpstreamTlsSocketTest, ReportsACloseNotifyAsClosed) {
   connect();
   send_tls("last");
   SSL_shutdown(server.get());
@@ -273,13 +273,13 @@ TEST_F(UpstreamTlsSocketTest, ReportsAnEndWithoutCloseNotifyAsTruncated) {
   expect_read(100, "last", ReadEnd::truncated);
 }
 
-TEST_F(UpstreamTlsSocketTest, ReportsWhatIsNotTlsAsFailed) {
+TEST_F(UpstreamTlsSocketTest, ReportsBytesThatAreNotTlsAsFailed) {
   connect();
   send("this is no TLS record");
   expect_read(100, "", ReadEnd::failed);
 }
 
-TEST_F(UpstreamTlsSocketTest, KnowsTicketsFromData) {
+TEST_F(UpstreamTlsSocketTest, DistinguishesTicketsFromData) {
   connect();
   EXPECT_TRUE(socket.reads_only_tls_messages());  // TLS 1.3 sends tickets after the handshake
   EXPECT_TRUE(socket.session());
@@ -287,13 +287,13 @@ TEST_F(UpstreamTlsSocketTest, KnowsTicketsFromData) {
   EXPECT_FALSE(socket.reads_only_tls_messages());
 }
 
-TEST_F(UpstreamTlsSocketTest, KnowsTicketsFromAnEnd) {
+TEST_F(UpstreamTlsSocketTest, DistinguishesTicketsFromAnEnd) {
   connect();
   SSL_shutdown(server.get());
   EXPECT_FALSE(socket.reads_only_tls_messages());
 }
 
-TEST_F(UpstreamTlsSocketTest, WritesWhatTheServerReads) {
+TEST_F(UpstreamTlsSocketTest, WrittenBytesReachTheServer) {
   connect();
   EXPECT_EQ(socket.write("hello").bytes, 5U);
   std::array<char, 10> bytes;

@@ -1,5 +1,5 @@
-// How UpstreamConnection reads a body that is relayed unchanged: into pipes, only as far as the
-// sink has room, and how it detects a body that is too slow.
+// Tests how UpstreamConnection reads a body that is relayed unchanged: into a pipe or through
+// memory, only as far as the sink has room, and not slower than the minimum rate.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -23,7 +23,7 @@ constexpr size_t kPlenty = size_t{1} << 30U;
 class Client final : public BodySink {
  public:
   size_t room() override {
-    ++asked;
+    ++room_calls;
     if (room_left == 0) connection->pause();
     return room_left;
   }
@@ -55,7 +55,7 @@ class Client final : public BodySink {
   size_t room_left = kPlenty;
   uint64_t least_left = std::numeric_limits<uint64_t>::max();
   size_t piped = 0;
-  int asked = 0;
+  int room_calls = 0;
   std::string body;
 };
 
@@ -85,7 +85,7 @@ class UpstreamBodyTest : public testing::TestWithParam<bool>, protected Connecti
 INSTANTIATE_TEST_SUITE_P(Ways, UpstreamBodyTest, testing::Bool(),
                          [](const auto& piped) { return piped.param ? "piped" : "copied"; });
 
-TEST_P(UpstreamBodyTest, IsCompleteAndTheConnectionCanBeKept) {
+TEST_P(UpstreamBodyTest, ACompleteBodyLeavesTheConnectionReusable) {
   connect();
   peer().send(head(content.size()) + content);
   ASSERT_TRUE(until([&] { return recorder.is_over(); }));
@@ -99,7 +99,7 @@ TEST_P(UpstreamBodyTest, IsCompleteAndTheConnectionCanBeKept) {
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsTheSinkHasRoom) {
+TEST_P(UpstreamBodyTest, ABodyIsReadOnlyAsFarAsTheSinkHasRoom) {
   config.idle_timeout = Milliseconds{5'000};
   connect();
   peer().send(head(content.size()));
@@ -109,9 +109,9 @@ TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsTheSinkHasRoom) {
   ASSERT_TRUE(until([&] { return client.room_left == 0; }));
   settle(base.get());
   EXPECT_EQ(10'000U, client.body.size());
-  const int asked = client.asked;
+  const int calls = client.room_calls;
   settle(base.get());
-  EXPECT_EQ(asked, client.asked);  // no polling during the pause
+  EXPECT_EQ(calls, client.room_calls);  // no polling during the pause
   for (size_t room = 1; !recorder.is_over(); room = room * 2 + 1) {
     client.give_room(room);
     ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
@@ -120,7 +120,7 @@ TEST_P(UpstreamBodyTest, IsReadOnlyAsFarAsTheSinkHasRoom) {
   EXPECT_TRUE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, ThatEndsEarlyIsPassedOnAndTruncated) {
+TEST_P(UpstreamBodyTest, ABodyThatEndsEarlyIsPassedOnAndTruncated) {
   connect();
   peer().send(head(content.size()) + content.substr(0, 1'000'000));
   peer().close();
@@ -129,7 +129,7 @@ TEST_P(UpstreamBodyTest, ThatEndsEarlyIsPassedOnAndTruncated) {
   EXPECT_EQ(1'000'000U, client.body.size());
 }
 
-TEST_P(UpstreamBodyTest, ThatIsResetIsTruncated) {
+TEST_P(UpstreamBodyTest, ABodyThatIsResetIsTruncated) {
   connect();
   peer().send(head(content.size()) + content.substr(0, 300'000));
   ASSERT_TRUE(until([&] { return client.body.size() == 300'000; }));
@@ -138,7 +138,7 @@ TEST_P(UpstreamBodyTest, ThatIsResetIsTruncated) {
   EXPECT_EQ(recorder.reason(), Reason::truncated_body);
 }
 
-TEST_P(UpstreamBodyTest, WithoutLengthEndsWithTheConnection) {
+TEST_P(UpstreamBodyTest, ABodyWithoutLengthEndsWithTheConnection) {
   connect();
   peer().send("HTTP/1.1 200 OK\r\n\r\n" + content);
   peer().close();
@@ -149,14 +149,14 @@ TEST_P(UpstreamBodyTest, WithoutLengthEndsWithTheConnection) {
 }
 
 // Bytes after the response would be read as the answer to the next request.
-TEST_P(UpstreamBodyTest, FollowedByBytesMakesTheConnectionUnfit) {
+TEST_P(UpstreamBodyTest, BytesAfterTheBodyMakeTheConnectionUnfit) {
   connect();
   peer().send(head(content.size()));
   ASSERT_TRUE(until([&] { return recorder.status == 200; }));
   client.room_left = 0;
   settle(base.get());
   peer().send(content + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
-  ASSERT_TRUE(until([&] { return client.asked > 0; }));
+  ASSERT_TRUE(until([&] { return client.room_calls > 0; }));
   while (!recorder.is_over()) {
     client.give_room(std::min<size_t>(content.size() - client.body.size(), 70'000));
     ASSERT_TRUE(until([&] { return client.room_left == 0 || recorder.is_over(); }));
@@ -166,7 +166,7 @@ TEST_P(UpstreamBodyTest, FollowedByBytesMakesTheConnectionUnfit) {
   EXPECT_FALSE(connection->can_be_kept());
 }
 
-TEST_P(UpstreamBodyTest, ThatStopsIsIdleExceptDuringAPause) {
+TEST_P(UpstreamBodyTest, ABodyThatStopsRunsIntoTheIdleTimeoutExceptDuringAPause) {
   connect();
   peer().send(head(content.size()));
   ASSERT_TRUE(until([&] { return recorder.status == 200; }));
@@ -181,7 +181,7 @@ TEST_P(UpstreamBodyTest, ThatStopsIsIdleExceptDuringAPause) {
   EXPECT_EQ(2000U, client.body.size());
 }
 
-TEST_P(UpstreamBodyTest, BelowTheMinimumRateIsTooSlow) {
+TEST_P(UpstreamBodyTest, ABodyBelowTheMinimumRateIsTooSlow) {
   config.idle_timeout = Milliseconds{5'000};
   config.min_rate = 10'000;
   config.min_rate_window = Milliseconds{400};

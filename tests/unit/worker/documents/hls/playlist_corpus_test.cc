@@ -235,11 +235,11 @@ void check_playlists(const std::string& corpus) {
   EXPECT_GT(rows.size(), 0U);
 }
 
-TEST(PlaylistCorpus, OwnPlaylistsAreRewrittenAsTheIndexSays) {
+TEST(PlaylistCorpus, OwnPlaylistsMatchTheIndexAndThePlainImplementation) {
   check_playlists(testing_corpus::kOwnCorpus);
 }
 
-TEST(PlaylistCorpus, ExternalPlaylistsAreRewrittenAsThePlainImplementationSays) {
+TEST(PlaylistCorpus, ExternalPlaylistsMatchTheIndexAndThePlainImplementation) {
   const std::string corpus = testing_corpus::external_corpus();
   if (corpus.empty()) GTEST_SKIP() << testing_corpus::kNoExternalCorpus;
   check_playlists(corpus);
