@@ -49,7 +49,7 @@ struct Handover {
 
   struct Listener {
     int fd = -1;
-    std::string configured;  // empty if from_manager: the bound address counts
+    std::string configured;  // empty if from_manager: the bound address is used
     uint64_t device = 0;     // with inode: the file of a Unix socket
     uint64_t inode = 0;
     bool from_manager = false;  // bound by the service manager
@@ -90,7 +90,7 @@ struct Handover {
   std::vector<ConfigSetting> settings;  // of that generation
 };
 
-// Every descriptor in it; one that is in it twice is listed twice.
+// Every descriptor in the handover. A descriptor that occurs twice is listed twice.
 std::vector<int> descriptors_of(const Handover& handover);
 
 std::string print_handover(const Handover& handover);
