@@ -1,4 +1,4 @@
-// The walk of a reload, with a real check, real sockets and real children in place of workers.
+// The steps of a reload, with a real check, real sockets and real children in place of workers.
 #include "master/reload.h"
 
 #include <gtest/gtest.h>
@@ -127,7 +127,7 @@ TEST_F(ReloadTest, AFailedCheckBindsAndStartsNothing) {
   EXPECT_TRUE(master_.workers.empty());
 }
 
-TEST_F(ReloadTest, AnAddressThatCannotBeBoundFailsIt) {
+TEST_F(ReloadTest, FailsIfAnAddressCannotBeBound) {
   Reload reload = begin();
   const auto rival = Listener::bind(config().listen[0].address);
   ASSERT_TRUE(rival);
@@ -137,7 +137,7 @@ TEST_F(ReloadTest, AnAddressThatCannotBeBoundFailsIt) {
   EXPECT_TRUE(master_.workers.empty());
 }
 
-TEST_F(ReloadTest, AWorkerThatCannotBeForkedFailsIt) {
+TEST_F(ReloadTest, FailsIfAWorkerCannotBeForked) {
   master_.cannot_fork = 1;
   Reload reload = begin();
   wait_for_check(reload);
