@@ -1,5 +1,6 @@
-// The benchmark's load generator: it downloads in bulk, asks at a fixed rate, or asks and then
-// stops reading or asking, always over loopback, and prints one line of JSON about what came back.
+// The benchmark's load generator: downloads in bulk, sends requests at a fixed rate, or holds
+// connections whose client has stopped reading or sending. Always over loopback. Prints one line of
+// JSON with the result.
 //
 //   load bulk PORT TARGET CONNECTIONS REQUESTS
 //     each connection downloads TARGET REQUESTS times
@@ -10,8 +11,8 @@
 //   load idle PORT TARGET CONNECTIONS
 //     reads each response, then keeps its connection open until EOF on its standard input
 //
-// An answer that is not a complete 200 ends the program with a message and status 1: a benchmark of
-// failures must not pass for one of work.
+// An answer that is not a complete 200 ends the program with a message and status 1, because failed
+// requests must not count in the result.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -42,7 +43,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kScratchBytes = size_t{1024} * 1024;
 constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
-constexpr size_t kMaxConnections = 4'000;  // beyond it the rate is not held, and that is an error
+constexpr size_t kMaxConnections = 4'000;  // an error beyond it: the server cannot hold the rate
 
 [[noreturn]] void die(const char* what) {
   std::fprintf(stderr, "load: %s (%s)\n", what, std::strerror(errno));
@@ -72,8 +73,8 @@ void send_all(int fd, std::string_view bytes) {
     die("send");
 }
 
-// Follows one response: where its head ends, how its body is framed, when it is complete. Bytes of
-// a chunked body are only looked at for the last chunk, which is enough for well-formed answers.
+// Parses one response: the end of its head, the framing of its body, and its end. In a chunked body
+// it only searches for the last chunk, which is enough for well-formed answers.
 class Response {
  public:
   // Takes the next bytes; true when the response is complete with them.
@@ -140,8 +141,7 @@ class Response {
 
 // --- bulk ---
 
-// Downloads once; the body is dropped in the kernel (MSG_TRUNC), so the reader costs next to
-// nothing.
+// Downloads once. The kernel discards the body (MSG_TRUNC), so the reader uses little CPU time.
 uint64_t download(int fd, const Job& job, std::vector<char>& scratch) {
   send_all(fd, job.request);
   Response response;
@@ -212,8 +212,8 @@ struct Connection {
   std::unique_ptr<Response> response;  // null: idle
 };
 
-// An open loop: request i is due at start + i/rate whatever became of the ones before it, on an
-// idle connection or a new one, and a late answer counts all its lateness (no coordinated
+// An open loop: request i is due at start + i/rate, independent of the earlier requests, on an idle
+// connection or a new one. The latency of a late request includes its lateness (no coordinated
 // omission).
 class RateLoad {
  public:
@@ -253,7 +253,7 @@ class RateLoad {
 
  private:
   Connection* open() {
-    if (connections_.size() == kMaxConnections) die("the rate is beyond the server");
+    if (connections_.size() == kMaxConnections) die("the server cannot hold the rate");
     Connection& connection = connections_.emplace_back();
     connection.fd = connect_to(job_.port);
     epoll_event event{};
@@ -284,7 +284,7 @@ class RateLoad {
   void receive(Connection& connection) {
     const ssize_t n = recv(connection.fd, scratch_.data(), scratch_.size(), MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0 || !connection.response) die("a connection ended or spoke unasked");
+    if (n <= 0 || !connection.response) die("a connection ended or sent bytes without a request");
     if (!connection.response->feed({scratch_.data(), static_cast<size_t>(n)})) return;
     const std::chrono::duration<double, std::micro> took = Clock::now() - connection.planned;
     micros_.push_back(took.count());
@@ -303,7 +303,7 @@ class RateLoad {
 };
 
 int run_rate(const Job& job, unsigned per_second, unsigned seconds) {
-  prctl(PR_SET_TIMERSLACK, 1);  // else every planned moment is up to 50 us late
+  prctl(PR_SET_TIMERSLACK, 1);  // otherwise every request is up to 50 us late
   RateLoad load(job, per_second, seconds);
   load.run();
   load.print();
