@@ -89,7 +89,7 @@ class Supervisor final : private Reload::Forker {
   Program program_;
   ProgramFile program_file_;
   UniqueFd signal_fd_;
-  std::optional<Workers> workers_;       // set by start() or take_over(), and so is current_
+  std::optional<Workers> workers_;       // set, with current_, by start() or take_over()
   std::unique_ptr<Generation> current_;  // the generation that serves
   std::optional<Upgrade> upgrade_;       // never at the same time as reload_
   std::optional<Reload> reload_;

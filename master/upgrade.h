@@ -63,7 +63,7 @@ class Upgrade {
   int64_t deadline_ms_;
 };
 
-// The Handover of the service: `service` is filled by the caller, and so are the outcomes.
+// The Handover of the service. The caller fills `service` and the outcomes.
 // `from_manager`: those of the generation's listeners that the service manager has bound.
 Handover make_handover(Handover::Service service, const Generation& generation,
                        const Listeners& from_manager, const Workers& workers);

@@ -36,7 +36,7 @@ struct Handover {
     std::string program;  // real path of the program file
     std::string version;  // of the program that wrote this
     std::string pid_file;
-    std::string notify_socket;  // of the service manager, and so is watchdog_ms
+    std::string notify_socket;  // with watchdog_ms: of the service manager
     std::optional<int64_t> watchdog_ms;
     int64_t started_ms = 0;         // CLOCK_MONOTONIC, like all times
     int64_t reload_started_us = 0;  // of the reload that has begun with this upgrade
