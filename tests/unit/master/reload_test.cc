@@ -83,7 +83,7 @@ class ReloadTest : public testing::Test {
   Reload::Progress advance(Reload& reload) {
     return reload.advance(master_, live_, master_.workers);
   }
-  // The check is the only child that has not been waited for, or the first one of them.
+  // waitpid() returns the check, because no other child has ended yet.
   static void wait_for_check(Reload& reload) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, 0);
