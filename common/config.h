@@ -37,9 +37,9 @@ struct ListenConfig {
 };
 
 struct DrainConfig {
-  Milliseconds timeout{0};            // 0: as long as streams run
+  Milliseconds timeout{0};            // 0: no limit
   Milliseconds idle{5'000};           // how long an idle connection may still send a request
-  Milliseconds stop_timeout{25'000};  // the bound for TERM
+  Milliseconds stop_timeout{25'000};  // the limit for TERM
   unsigned max_workers = 0;           // a reload waits while this many drain; 0: 8 for each worker
 
   bool operator==(const DrainConfig&) const = default;

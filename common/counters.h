@@ -16,7 +16,7 @@
 
 namespace streamgate {
 
-// Rows: name and help text. A macro for the reason that STREAMGATE_REASONS gives.
+// Rows: name and help text. A macro, as STREAMGATE_REASONS is (common/reason.h).
 // clang-format off
 #define STREAMGATE_COUNTERS(ROW)                                                                  \
   ROW(connections_accepted, "Client connections accepted.")                                       \

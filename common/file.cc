@@ -24,7 +24,7 @@ std::string size_text(size_t bytes) {
 
 }  // namespace
 
-// In pieces, not by the size of stat: that is 0 for files of /proc, and may change meanwhile.
+// Reads in pieces. The size in stat() is 0 for files of /proc, and may change during the read.
 Result<std::string> read_start(int fd, size_t max_bytes) {
   std::string text;
   std::array<char, size_t{16} * 1024> piece;
@@ -49,7 +49,7 @@ Result<std::string> read_file(int fd, size_t max_bytes) {
 }
 
 Result<std::string> read_file(const std::string& path, size_t max_bytes) {
-  // Opening a FIFO would otherwise wait for its writer.
+  // Without O_NONBLOCK, opening a FIFO waits for a writer.
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return problem(path + ": " + std::strerror(errno));
   auto text = read_file(file.get(), max_bytes);

@@ -1,4 +1,4 @@
-// Everything that a worker is given across fork(). A value that must cross becomes a field here.
+// Everything that a worker receives across fork(): a value that the worker needs is a field here.
 // The master fills it, the worker reads it. Each process closes its own copies of the descriptors.
 #pragma once
 
@@ -20,8 +20,8 @@ struct ListenSocket {
   std::optional<ListenTls> tls;  // with the files' contents; none: plain
 };
 
-// Encrypts the session tickets of TLS clients, which may come back to any worker: a name, and a key
-// each for HMAC and AES. Random, one per generation.
+// Encrypts the session tickets of TLS clients: a name, and one key each for HMAC and AES. Random.
+// All workers of a generation share it, because a client may present its ticket to any of them.
 using TicketKey = std::array<unsigned char, 80>;
 
 struct Heritage {

@@ -10,8 +10,8 @@ namespace streamgate {
 
 namespace {
 
-// Four decimal numbers without leading zeros, as inet_pton accepts them. Not inet_pton itself: it
-// needs a NUL-terminated copy, and this runs for the host of every URL.
+// Four decimal numbers without leading zeros, as inet_pton accepts them. inet_pton itself needs a
+// NUL-terminated copy, and this function runs for the host of every URL.
 std::optional<IpAddress> parse_v4(std::string_view text) {
   IpAddress address;
   size_t at = 0;

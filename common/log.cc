@@ -14,7 +14,7 @@
 namespace streamgate::log {
 namespace {
 
-// The only mutable global of the program: every function may log without being given a log.
+// The only mutable global of the program, so that a function needs no parameter to log.
 struct Sink {
   UniqueFd file;  // not valid: stderr
   LogLevel level = LogLevel::info;

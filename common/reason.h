@@ -1,5 +1,5 @@
-// Why an exchange, or a step of one, failed: the only table from a failure to its token, HTTP
-// status, sentence and counter (common/counters.h).
+// The reasons of failed exchanges and their steps. The only table that maps a reason to its token,
+// HTTP status, sentence and counter (common/counters.h).
 #pragma once
 
 #include <cstddef>
@@ -25,10 +25,10 @@ namespace streamgate {
   ROW(request_timeout, 408, "The request head did not arrive in time.")                    \
   ROW(body_not_accepted, 413, "Requests with a body are not accepted.")                    \
   ROW(uri_too_long, 414, "The request line is too long.")                                  \
-  ROW(expectation_failed, 417, "Only Expect: 100-continue is known.")                      \
+  ROW(expectation_failed, 417, "Only Expect: 100-continue is supported.")                  \
   ROW(header_too_large, 431, "The request head is too large.")                             \
   ROW(not_implemented, 501, "This method or transfer coding is not implemented.")          \
-  ROW(version_not_supported, 505, "Only HTTP/1.0 and HTTP/1.1 are spoken here.")           \
+  ROW(version_not_supported, 505, "Only HTTP/1.0 and HTTP/1.1 are supported.")             \
   ROW(target_forbidden, 403, "This target is not allowed.")                                \
   ROW(loop, 508, "The target is this proxy itself.")                                       \
   ROW(client_gone, 499, "The client left.")                                                \
@@ -42,7 +42,7 @@ namespace streamgate {
   ROW(tls_failed, 502, "The TLS handshake with the upstream failed.")                      \
   ROW(first_byte_timeout, 504, "The upstream did not answer in time.")                     \
   ROW(bad_response, 502, "The upstream gave no valid HTTP answer.")                        \
-  ROW(unsupported_coding, 502, "The playlist's content coding is not known.")              \
+  ROW(unsupported_coding, 502, "The playlist's content coding is not supported.")          \
   ROW(too_many_redirects, 502, "The upstream redirected too often.")                       \
   ROW(truncated_body, 502, "The upstream's answer ended too early.")                       \
   ROW(idle_timeout, 504, "The upstream stopped sending.")                                  \

@@ -45,7 +45,7 @@ std::string_view name_of(WorkerState state) {
 }
 
 uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots) {
-  // Bounded: a master that is killed while it moves counters leaves the number odd.
+  // A limit, because a master that is killed while it moves counters leaves the number odd.
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const uint32_t before = board.retirements.load(std::memory_order_acquire);

@@ -150,7 +150,7 @@ const char* find_host_problem(const std::string& host) {
     }
     if (!ascii::is_digit(c)) label_is_number = false;
     if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '-' && c != '_') {
-      return "the host has a byte that no host name has";
+      return "the host has a byte that is not allowed in a host name";
     }
   }
   if (host.size() == label_start) return "the host has an empty label";
@@ -199,7 +199,7 @@ Result<void> parse_authority(std::string_view authority, HttpUrl& url) {
     url.port = *port;
   }
   if (is_bracketed) {
-    if (bracket + 1 != authority.size()) return bad_url("junk after the bracket of the host");
+    if (bracket + 1 != authority.size()) return bad_url("only a port may follow the bracket");
     std::optional<std::string> address = canonical_ipv6(authority.substr(1, bracket - 1));
     if (!address) return bad_url("the bracketed host is not an IPv6 address");
     url.host = *std::move(address);

@@ -39,9 +39,10 @@ int run_with(const Program& program, const Generation& generation) {
 }  // namespace
 
 int run_foreground_worker(const Program& program) {
-  // A shell's background job ignores INT, and a signal that is ignored cannot wait.
+  // A shell's background job ignores INT. The kernel discards an ignored signal instead of keeping
+  // it pending.
   restore_default_handlers();
-  // Signals wait until the worker has installed its handlers and unblocks them.
+  // Blocked signals stay pending until the worker has installed its handlers and unblocks them.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   LoadedConfig loaded = load_config(program.config_file, program.listen_addr);

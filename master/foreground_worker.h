@@ -6,9 +6,8 @@
 namespace streamgate {
 
 // Binds the configuration's addresses, opens its logs, changes to its `user` and runs one worker in
-// this process until a signal stops it. Forks nothing, writes no pid file, cannot reload, and has
-// no watchdog, so a breakpoint may stop it for as long as it takes. Returns the process's exit
-// status.
+// this process until a signal stops it. There is no fork, no pid file, no reload and no watchdog,
+// so a breakpoint may stop the process for any time. Returns the process's exit status.
 int run_foreground_worker(const Program& program);
 
 }  // namespace streamgate

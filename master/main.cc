@@ -31,7 +31,7 @@ void complain(const std::string& problem) {
   std::fprintf(stderr, "streamgate: %s\n", problem.c_str());
 }
 
-// `--check`: every check that needs no start.
+// `--check`: every check that is possible without a start of the service.
 int check(LoadedConfig loaded) {
   if (loaded.ok()) {
     if (const auto account = find_account(loaded.config.user); !account) {

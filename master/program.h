@@ -1,5 +1,5 @@
 // The program as `main` puts it together: its configuration, its command line, and two functions of
-// the worker. The master knows nothing else of a worker.
+// the worker. The master calls no other function of the worker.
 #pragma once
 
 #include <functional>

@@ -53,7 +53,7 @@ Reload::Progress Reload::advance(Forker& forker, const Listeners& live, const Wo
 }
 
 Result<void> Reload::start_generation(Forker& forker, const Listeners& live) {
-  // Only now: clients that connect before the configuration is accepted would wait in vain.
+  // Binds only after the check: if the reload fails, no client waits on an address without workers.
   if (auto bound = generation_->bind(live); !bound) return bound;
   auto opened = open_log_files(generation_->config.log, generation_->account);
   if (!opened) return opened;

@@ -1,4 +1,4 @@
-// A reload in progress: the walk of a SIGHUP, in its order.
+// A reload in progress. Its steps after a SIGHUP, in this order:
 //
 //   outline     user, certificates and places of the new generation; nothing is bound yet
 //   check       a child runs the worker's own check of the configuration, in kProbeLimitMs
@@ -9,8 +9,8 @@
 //
 // begin() takes the first two steps. advance(), called once in each turn of the Supervisor's loop,
 // takes the others when they are due. After `done` the Supervisor commits: the new generation
-// replaces the old one, which drains. After `failed` it calls undo(), and the old generation has
-// not noticed anything. Runs in the master.
+// replaces the old one, which drains. After `failed` it calls undo(), and the old generation
+// continues unchanged. Runs in the master.
 #pragma once
 
 #include <sys/types.h>

@@ -158,7 +158,7 @@ int Supervisor::stop_all_workers() {
     reload_failed("the service stops", "");
   }
   if (reload_) abandon_reload("the service stops");
-  // Workers still hold the sockets; the queue ends when the last of them closes its own.
+  // Workers still hold the sockets. New clients are refused when the last worker has closed them.
   current_->remove_files_not_in({});
   current_->listeners.clear();
   from_manager_.clear();

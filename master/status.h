@@ -1,6 +1,5 @@
-// The state of the service as others see it: the status file for people and `streamgate -s`, the
-// status line of the service manager, and the log. Everything is built from a const view. Runs in
-// the master.
+// Reports the state of the service: the status file for people and `streamgate -s`, the status line
+// of the service manager, and the log. Everything is built from a const view. Runs in the master.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +15,7 @@
 namespace streamgate {
 
 struct ServiceView {
-  const Generation& generation;  // the one that serves
+  const Generation& generation;  // the serving generation
   const Workers& workers;
   std::string_view state;   // `starting`, `serving`, `reloading` or `stopping`
   const std::string& held;  // why a wanted reload does not begin; empty: none is held

@@ -156,8 +156,8 @@ void Supervisor::kill_stuck_workers() {
   }
 }
 
-// The manager restarts the service when this stops: when the loop hangs, or no worker has a beat.
-// A stop extends the manager's own time limit, which is shorter than drain.timeout may be.
+// The reports end if the loop hangs or no worker has a beat; then the manager restarts the service.
+// A stop extends the manager's own time limit, because drain.timeout may be longer.
 void Supervisor::feed_watchdog() {
   const int64_t now = monotonic_ms();
   const int64_t interval = manager_.watchdog_ms().value_or(kStoppingNewsMs);

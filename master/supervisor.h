@@ -1,7 +1,7 @@
-// The master process: keeps the workers of the configuration running and obeys signals. `run` is
-// the table of contents: in each turn it reaps, checks the workers, advances what SIGHUP has begun,
-// and waits for one signal. reload.h and upgrade.h have the walks of a SIGHUP, workers.h the loops
-// over workers; this class decides.
+// The master process: keeps the workers of the configuration running and handles signals. Each turn
+// of run() reaps children, checks the workers, advances the reload or the upgrade that SIGHUP has
+// started, and waits for one signal. reload.h and upgrade.h have the steps of a SIGHUP, workers.h
+// the loops over workers, and this class the decisions.
 //
 // It has no threads and never touches a client, an upstream, TLS or DNS: these do not survive
 // fork(). All signals are blocked and read from a signalfd. Runs in the master, except
@@ -89,7 +89,7 @@ class Supervisor final : private Reload::Forker {
   Program program_;
   ProgramFile program_file_;
   UniqueFd signal_fd_;
-  std::optional<Workers> workers_;       // set by start() or take_over(), and so is current_
+  std::optional<Workers> workers_;       // set, with current_, by start() or take_over()
   std::unique_ptr<Generation> current_;  // the generation that serves
   std::optional<Upgrade> upgrade_;       // never at the same time as reload_
   std::optional<Reload> reload_;

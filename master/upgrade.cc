@@ -174,7 +174,7 @@ Result<Handover> receive_handover(UniqueFd state) {
   auto handover = parse_handover(*text);
   if (!handover) return handover;
   if (handover->service.pid != ::getpid()) {
-    return Error{Reason::internal, "the state is of another process"};
+    return Error{Reason::internal, "the state belongs to another process"};
   }
   return handover;
 }

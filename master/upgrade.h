@@ -1,10 +1,10 @@
-// An upgrade in progress: the walk of a SIGHUP when another program file is at the path that the
+// An upgrade in progress: the steps after a SIGHUP if another program file is at the path that the
 // service was started from.
 //
-//   find         is the file at that path another one than the running program?
+//   find         the file at that path must differ from the running program
 //   trial        the file runs as a child and brings one worker of its own to ready, in
 //                kTrialLimitMs (master/upgrade/program_trial.h)
-//   find again   the file must still be the one that was tried
+//   find again   the file must not have changed since the trial
 //   execute      execve() in this process, with the Handover in a memory file
 //   take over    in the new program: Supervisor::take_over(), which goes on with the reload
 //
@@ -45,7 +45,7 @@ class Upgrade {
   bool on_child_exit(pid_t pid, int wait_status);
   // None while the trial runs. At its deadline the trial is killed and the program refused.
   std::optional<TrialVerdict> verdict() const;
-  // Whether the file at the path is still the one that was tried.
+  // Whether the file at the path has not changed since the trial.
   bool is_file_unchanged() const;
   // Replaces the program of this process. Returns, with the refusal, only if that fails.
   TrialVerdict execute(const Handover& handover, const std::string& to_version) const;
@@ -63,7 +63,7 @@ class Upgrade {
   int64_t deadline_ms_;
 };
 
-// The Handover of the service: `service` is filled by the caller, and so are the outcomes.
+// The Handover of the service. The caller fills `service` and the outcomes.
 // `from_manager`: those of the generation's listeners that the service manager has bound.
 Handover make_handover(Handover::Service service, const Generation& generation,
                        const Listeners& from_manager, const Workers& workers);

@@ -1,6 +1,6 @@
-// The worker processes of every generation that still has some, with what the master shares with
-// them: the scoreboard and the lifeline. Every loop over the workers is here; which worker gets
-// which order, and when, is decided by Supervisor. Runs in the master, close_in_child() excepted.
+// The worker processes of all generations, and the scoreboard and the lifeline that the master
+// shares with them. Every loop over the workers is here. Supervisor decides which worker gets which
+// order, and when. Runs in the master, except close_in_child().
 #pragma once
 
 #include <sys/types.h>
@@ -29,7 +29,7 @@ class Workers {
 
   // None yet, with a new scoreboard of kSlots slots and a new lifeline.
   static Result<Workers> create();
-  // Those that the previous program of this process has started.
+  // The workers that the previous program of this process has started.
   Workers(Scoreboard scoreboard, Lifeline lifeline, std::vector<WorkerProcess> workers);
 
   // Forks a worker with a slot of its own. `body` runs in the child and returns its exit code.
@@ -38,8 +38,8 @@ class Workers {
   // Called in a child: closes the master's end of the lifeline and the scoreboards' files.
   void close_in_child();
 
-  // A worker whose process has been waited for, taken off the list, its slot up to date. None if
-  // `pid` is not a worker. The slot stays readable until retire().
+  // Takes a worker off the list after waitpid() has returned `pid`, and updates its slot. The slot
+  // stays readable until retire(). None if `pid` is not a worker.
   std::optional<WorkerProcess> remove(pid_t pid);
   void retire(const WorkerProcess& removed) { scoreboard_.retire(removed.identity().slot_index); }
 
@@ -47,7 +47,7 @@ class Workers {
   void mirror();
   // Workers that have become ready since the last call.
   std::vector<WorkerProcess::Identity> take_newly_ready();
-  // Workers that show no sign of life: no beat for `patience`, or not ready kReadyLimitMs after the
+  // Workers that do not respond: no beat for `patience`, or not ready kReadyLimitMs after the
   // fork. Workers that have been aborted or killed are left out. Valid until start() or remove().
   std::vector<WorkerProcess*> stuck(int64_t now_ms, Milliseconds patience);
 
@@ -60,14 +60,14 @@ class Workers {
   // the others leave.
   void withdraw(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> drain_limit);
   void send_all(int signal_number) const;
-  // From now on workers of every program answer as those of a service that stops.
+  // Tells the workers of every program that the whole service stops: their /health answers 503.
   void announce_stop();
 
   auto begin() const { return workers_.begin(); }
   auto end() const { return workers_.end(); }
   size_t size() const { return workers_.size(); }
   bool empty() const { return workers_.empty(); }
-  size_t draining() const;  // and those with a heavier order
+  size_t draining() const;  // and those with a stronger order
   size_t ready(uint64_t generation) const;
   size_t serving(uint64_t generation) const;  // ready, and without an order
   bool any_awaited() const;                   // a worker without an order is not ready yet

@@ -9,10 +9,12 @@
 
 namespace streamgate {
 
-// Its row of the table. It reads and prints the paths of certificate and key, not the files.
+// The row of `listen` in the table of keys. It reads and prints the paths of certificate and key,
+// not the files.
 ConfigKey listen_key();
 
-// Adds a problem if there is no address, and for each two that overlap. `line`: of the key.
+// Adds a problem if there is no address, and one for each pair of addresses that overlap. `line`:
+// of the key.
 void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems);
 

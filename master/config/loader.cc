@@ -139,7 +139,7 @@ class Applier {
   void apply(const ConfigNode& section, const std::string& prefix) {
     for (const ConfigNode& item : section.items) {
       const std::string path = prefix + item.key;
-      // `a.b: x` would set the key b of section a past the check for keys that are set twice.
+      // `a.b: x` would set key b of section a and escape the check for repeated keys.
       if (item.key.find('.') != std::string::npos) {
         report_unknown(item, path);
       } else if (const ConfigKey* key = find_config_key(path)) {

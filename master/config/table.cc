@@ -25,7 +25,7 @@ void refuse(const ConfigNode& node, std::string_view path, std::string_view sent
   problems.push_back({node.line, std::string(path) + ": " + std::string(sentence)});
 }
 
-// Whether the node is a scalar; adds a problem if not. A key without a value is not its default.
+// Whether the node is a scalar; adds a problem if not. A key without a value is a problem too.
 bool is_scalar(const ConfigNode& node, std::string_view path, ConfigProblems& problems) {
   if (node.kind == ConfigNode::Kind::scalar) return true;
   const bool is_null = node.kind == ConfigNode::Kind::null;

@@ -30,7 +30,7 @@ class ForeignScoreboard {
   void mirror(unsigned index, Slot& slot) const;
   // Adds the counters of its workers that have ended to the retired ones of `board`.
   void add_retired_to(Board& board) const;
-  // From now on its workers answer as those of a service that stops.
+  // Tells its workers that the whole service stops: their /health answers 503.
   void announce_stop();
 
  private:

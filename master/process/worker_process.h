@@ -1,5 +1,5 @@
-// One worker as the master sees it: its process, its slot, and the last order that it has been
-// given. Runs in the master.
+// One worker in the master's view: its process, its slot, and the last order that the master has
+// sent to it. Runs in the master.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +17,7 @@ namespace streamgate {
 
 class WorkerProcess {
  public:
-  // The orders, each heavier than the one before. A lighter order never follows a heavier one.
+  // The orders, from the weakest to the strongest. A weaker order never follows a stronger one.
   enum class Order { serve, drain, leave, abort, kill };
 
   struct Identity {
@@ -27,7 +27,7 @@ class WorkerProcess {
     unsigned place;  // index in the places of its generation; a successor gets the same
   };
 
-  // Its progress; a program that takes over goes on from here.
+  // The state of the worker's orders. A program that takes over continues from it.
   struct Standing {
     Order order = Order::serve;
     std::optional<int64_t> deadline_ms;  // of the order
@@ -55,7 +55,7 @@ class WorkerProcess {
   bool is_starting() const;
   bool is_ready() const;
   int64_t age_ms(int64_t now_ms) const;
-  // Since its last beat; never negative.
+  // The time since the worker's last beat; never negative.
   int64_t silence_ms(int64_t now_ms) const;
 
   // True until became_ready() has returned true, unless the worker has an order.
@@ -71,7 +71,7 @@ class WorkerProcess {
   // SIGABRT, so that a core dump shows where it hangs, and SIGKILL after 2 s.
   void abort(int64_t now_ms);
 
-  // Gives the next heavier order if the deadline of the last one has passed.
+  // Sends the next stronger order if the deadline of the last one has passed.
   void escalate(int64_t now_ms);
   std::optional<int64_t> deadline_ms() const { return standing_.deadline_ms; }
 

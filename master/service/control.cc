@@ -18,8 +18,8 @@ namespace streamgate {
 namespace {
 
 constexpr int kPollMs = 20;
-// A reload that runs already ends first. Then ours has its trial, its check and its start; 5 s are
-// a reserve.
+// A reload in progress ends first. Then the ordered reload has its trial, its check and its start.
+// 5 s are a reserve.
 constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLimitMs) + 5'000;
 constexpr int64_t kAnswerLimitMs = 5'000;  // until the master has written a file
 constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master

@@ -40,8 +40,8 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   return {};
 }
 
-// Renamed into place, so that nobody reads a part of it. O_EXCL: the temporary name may be a link
-// that another user has made for a master that runs as root.
+// Writes a temporary file and renames it, so that no reader sees a partial file. O_EXCL, because
+// another user may have put a link at the temporary name to make a root master overwrite a file.
 Result<void> replace_file(const std::string& path, const std::string& text) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());

@@ -41,7 +41,8 @@ class PidFile {
 // The process id in the text of a pid file; none if there is no valid one. In any process.
 std::optional<pid_t> pid_in(const std::string& text);
 
-// The path of the status file that belongs to a pid file; empty if that is. In any process.
+// The path of the status file that belongs to `pid_file`; empty if `pid_file` is empty. In any
+// process.
 std::string status_path(const std::string& pid_file);
 
 // The missing directories that this configuration writes to, each with its key. This is no error: a

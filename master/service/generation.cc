@@ -40,7 +40,7 @@ Result<Generation> Generation::outline(uint64_t number, Config config) {
   out.config = std::move(config);
   out.account = *account;
   if (!fill_random(out.ticket_key))
-    return Error{Reason::internal, "the kernel gives no random bytes"};
+    return Error{Reason::internal, "cannot get random bytes from the kernel"};
   constexpr unsigned kMaxByDefault = 128;  // the maximum of `workers`
   const unsigned wanted = out.config.workers;
   out.places.resize(wanted > 0 ? wanted : std::min(usable_cores(), kMaxByDefault));

@@ -20,8 +20,8 @@ namespace {
 
 // The kernel limits it to net.core.somaxconn.
 constexpr int kBacklog = 4096;
-// Everybody who can reach the directory may connect, as to a TCP port: a front server runs as a
-// user of its own.
+// Every user who can reach the directory may connect, as to a TCP port. A reverse proxy usually
+// runs as another user.
 constexpr mode_t kUnixSocketMode = 0666;
 
 Error failed(const SocketAddress& address, const std::string& what) {

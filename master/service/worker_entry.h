@@ -1,5 +1,5 @@
-// From fork() to the worker's own code: what a child does that is to become a worker, or to check a
-// configuration as a worker would. Runs in the child only.
+// The code between fork() and the worker's own code, in a child that becomes a worker and in a
+// child that checks a configuration as a worker does. Runs in the child only.
 #pragma once
 
 #include <functional>

@@ -36,7 +36,7 @@ struct Handover {
     std::string program;  // real path of the program file
     std::string version;  // of the program that wrote this
     std::string pid_file;
-    std::string notify_socket;  // of the service manager, and so is watchdog_ms
+    std::string notify_socket;  // with watchdog_ms: of the service manager
     std::optional<int64_t> watchdog_ms;
     int64_t started_ms = 0;         // CLOCK_MONOTONIC, like all times
     int64_t reload_started_us = 0;  // of the reload that has begun with this upgrade
@@ -49,7 +49,7 @@ struct Handover {
 
   struct Listener {
     int fd = -1;
-    std::string configured;  // empty if from_manager: the bound address counts
+    std::string configured;  // empty if from_manager: the bound address is used
     uint64_t device = 0;     // with inode: the file of a Unix socket
     uint64_t inode = 0;
     bool from_manager = false;  // bound by the service manager
@@ -90,7 +90,7 @@ struct Handover {
   std::vector<ConfigSetting> settings;  // of that generation
 };
 
-// Every descriptor in it; one that is in it twice is listed twice.
+// Every descriptor in the handover. A descriptor that occurs twice is listed twice.
 std::vector<int> descriptors_of(const Handover& handover);
 
 std::string print_handover(const Handover& handover);

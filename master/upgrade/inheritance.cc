@@ -70,7 +70,7 @@ bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listener
                     });
 }
 
-// The generation that serves, with its own listeners: nothing is bound.
+// The serving generation, with its inherited listeners. Binds no socket.
 Result<Generation> take_generation(const Handover& handover, const Listeners& listeners,
                                    const Listeners& from_manager) {
   LoadedConfig loaded = config_from(handover.settings, "the configuration in effect");

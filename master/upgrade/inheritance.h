@@ -19,7 +19,7 @@ struct Inheritance {
   UniqueFd lifeline_read;
   UniqueFd lifeline_write;
   Listeners from_manager;  // bound by the service manager
-  Generation generation;   // the one that serves, with its listeners
+  Generation generation;   // the serving generation, with its listeners
   Scoreboard scoreboard;   // the previous program's if the layout is the same, otherwise a new one
   std::vector<WorkerProcess> workers;
 

@@ -36,7 +36,7 @@ Result<FileIdentity> identify(const std::string& path) {
 
 Result<void> check_is_program(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  // Executable but not readable: execve() will show.
+  // The file may be executable although it is not readable. Then execve() decides.
   if (!file.valid() && errno == EACCES) return {};
   struct stat info {};
   if (!file.valid() || ::fstat(file.get(), &info) != 0) {
@@ -57,7 +57,8 @@ ProgramFile running_program_file() {
   if (length <= 0 || length == sizeof path) return out;
   out.path.assign(path, static_cast<size_t>(length));
   if (const auto identity = identify(kOwn)) out.identity = *identity;
-  // The file was replaced before this call. If a file has exactly this name, it is no suffix.
+  // The kernel appends the suffix if the file was replaced before this call. If a file with the
+  // whole name exists, the suffix is part of the name.
   if (out.path.ends_with(kReplaced) && !identify(out.path)) {
     out.path.resize(out.path.size() - kReplaced.size());
   }

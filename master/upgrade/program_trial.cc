@@ -94,7 +94,7 @@ Result<ProgramTrial> ProgramTrial::start(const Candidate& candidate, const Hando
 void ProgramTrial::kill() const { ::kill(-pid_, SIGKILL); }
 
 TrialVerdict ProgramTrial::verdict(int wait_status) const {
-  kill();  // a worker that it may have left
+  kill();  // the trial's worker may still run
   const auto parsed = parse_verdict(read_available(report_.get(), kMaxVerdictBytes));
   if (parsed && !parsed->is_ready()) {
     return parsed->problems.empty() ? refusal(with_output(parsed->reason)) : *parsed;

@@ -1,7 +1,8 @@
 // The trial of a program file that is to replace the running one. The program runs as a child,
 // receives the Handover, takes everything over in its own process, reads the configuration and
-// brings one worker of its own to *ready*. Then it reports that and exits. Any other behaviour
-// refuses it. Runs in the master; master/upgrade/trial_run.h is the other end.
+// brings one worker of its own to *ready*. Then it reports that and exits. After any other
+// behaviour the program is refused. Runs in the master; master/upgrade/trial_run.h is the other
+// end.
 #pragma once
 
 #include <sys/types.h>

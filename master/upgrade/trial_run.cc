@@ -46,8 +46,8 @@ int wait_for(pid_t pid) {
   return status;
 }
 
-// The check with which the reload after the takeover begins, in a child of its own as there. None
-// if nothing is wrong.
+// Runs the check with which the reload after the takeover begins, in a child as the reload does.
+// None if the check succeeds.
 std::optional<TrialVerdict> check_config(const Program& program, const Generation& generation) {
   auto probe =
       Probe::start([&] { return check_as_worker(generation, program.check_worker_config); });
@@ -60,7 +60,7 @@ std::optional<TrialVerdict> check_config(const Program& program, const Generatio
   return wrong_config({outcome.error().detail});
 }
 
-// Without a time limit: the master has one, and kills this process and its worker.
+// Has no time limit: the master has one, and kills this process and its worker after it.
 TrialVerdict try_worker(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refusal(scoreboard.error().detail);

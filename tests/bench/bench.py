@@ -1,4 +1,4 @@
-"""Does the same works through Streamgate and its peers, interleaved, and prints their cost."""
+"""Runs the same workloads through Streamgate and its peers, interleaved, and prints their cost."""
 
 import argparse
 import json
@@ -102,7 +102,7 @@ def measure_once(bench, work, server, is_first):
 
 
 def run_rounds(bench, samples):
-    """Fills {work: {server: [sample, ...]}}. A round does each work once, in a rotating order."""
+    """Fills {work: {server: [sample, ...]}}. A round runs each workload once, in rotating order."""
     for index in range(bench.options.repeat):
         for work in bench.options.works:
             names = [name for name in work.servers if name in bench.servers]

@@ -1,5 +1,6 @@
-// The benchmark's load generator. It downloads in bulk, sends requests at a fixed rate, or holds
-// connections stalled or idle, always over loopback, and prints its result as one line of JSON.
+// The benchmark's load generator: downloads in bulk, sends requests at a fixed rate, or holds
+// connections whose client has stopped reading or sending. Always over loopback. Prints one line of
+// JSON with the result.
 //
 //   load bulk PORT TARGET CONNECTIONS REQUESTS
 //     each connection downloads TARGET REQUESTS times
@@ -10,8 +11,8 @@
 //   load idle PORT TARGET CONNECTIONS
 //     reads each response, then keeps its connection open until EOF on its standard input
 //
-// An answer that is not a complete 200 ends the program with a message and status 1, so that
-// failures are not measured as served requests.
+// An answer that is not a complete 200 ends the program with a message and status 1, because failed
+// requests must not count in the result.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -42,7 +43,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kScratchBytes = size_t{1024} * 1024;
 constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
-constexpr size_t kMaxConnections = 4'000;  // more means that the rate is not sustained: an error
+constexpr size_t kMaxConnections = 4'000;  // an error beyond it: the server cannot hold the rate
 
 [[noreturn]] void die(const char* what) {
   std::fprintf(stderr, "load: %s (%s)\n", what, std::strerror(errno));
@@ -72,8 +73,8 @@ void send_all(int fd, std::string_view bytes) {
     die("send");
 }
 
-// Follows one response: the end of its head, the framing of its body, its completion. Bytes of a
-// chunked body are only searched for the last chunk, which is enough for well-formed answers.
+// Parses one response: the end of its head, the framing of its body, and its end. In a chunked body
+// it only searches for the last chunk, which is enough for well-formed answers.
 class Response {
  public:
   // Takes the next bytes; true when the response is complete with them.
@@ -97,9 +98,9 @@ class Response {
   uint64_t remaining() const { return remaining_; }  // of a body of known length
   bool known_length() const { return !chunked_; }
 
-  // For bytes of a body of known length that the kernel discarded. True when the body is complete.
+  // Bytes that were discarded unseen, of a body of known length; true when it is complete.
   bool skip(uint64_t bytes) {
-    if (bytes > remaining_) die("the body is longer than its Content-Length");
+    if (bytes > remaining_) die("more body than its length says");
     remaining_ -= bytes;
     return remaining_ == 0;
   }
@@ -118,7 +119,7 @@ class Response {
     }
     constexpr std::string_view kName = "\r\ncontent-length: ";
     const size_t at = head_.find(kName);
-    if (at == std::string::npos) die("an answer without Content-Length");
+    if (at == std::string::npos) die("an answer of unknown length");
     const char* first = head_.data() + at + kName.size();
     std::from_chars(first, head_.data() + head_.size(), remaining_);
   }
@@ -140,8 +141,7 @@ class Response {
 
 // --- bulk ---
 
-// Downloads once; the body is dropped in the kernel (MSG_TRUNC), so the reader costs next to
-// nothing.
+// Downloads once. The kernel discards the body (MSG_TRUNC), so the reader uses little CPU time.
 uint64_t download(int fd, const Job& job, std::vector<char>& scratch) {
   send_all(fd, job.request);
   Response response;
@@ -212,9 +212,9 @@ struct Connection {
   std::unique_ptr<Response> response;  // null: idle
 };
 
-// An open loop: request i is due at start + i/rate, even if earlier requests are not answered yet.
-// It uses an idle connection or a new one. The latency of a late answer counts from its planned
-// moment (no coordinated omission).
+// An open loop: request i is due at start + i/rate, independent of the earlier requests, on an idle
+// connection or a new one. The latency of a late request includes its lateness (no coordinated
+// omission).
 class RateLoad {
  public:
   RateLoad(const Job& job, unsigned per_second, unsigned seconds)
@@ -253,7 +253,7 @@ class RateLoad {
 
  private:
   Connection* open() {
-    if (connections_.size() == kMaxConnections) die("the server does not sustain the rate");
+    if (connections_.size() == kMaxConnections) die("the server cannot hold the rate");
     Connection& connection = connections_.emplace_back();
     connection.fd = connect_to(job_.port);
     epoll_event event{};
@@ -284,7 +284,7 @@ class RateLoad {
   void receive(Connection& connection) {
     const ssize_t n = recv(connection.fd, scratch_.data(), scratch_.size(), MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0 || !connection.response) die("a connection ended, or sent bytes without a request");
+    if (n <= 0 || !connection.response) die("a connection ended or sent bytes without a request");
     if (!connection.response->feed({scratch_.data(), static_cast<size_t>(n)})) return;
     const std::chrono::duration<double, std::micro> took = Clock::now() - connection.planned;
     micros_.push_back(took.count());
@@ -303,7 +303,7 @@ class RateLoad {
 };
 
 int run_rate(const Job& job, unsigned per_second, unsigned seconds) {
-  prctl(PR_SET_TIMERSLACK, 1);  // else every planned moment is up to 50 us late
+  prctl(PR_SET_TIMERSLACK, 1);  // otherwise every request is up to 50 us late
   RateLoad load(job, per_second, seconds);
   load.run();
   load.print();

@@ -246,7 +246,7 @@ class Site:
         return f"http://127.0.0.1:{self.ports['origin']}/{file}"
 
     def starters(self):
-        """Every proxy by name, in the order of the tables. Works refer to these names."""
+        """Every proxy by name, in the order of the tables. Workloads refer to these names."""
         starters = {name: self.start_nginx for name in NGINX_PEERS}
         starters["haproxy splice"] = self.start_haproxy
         if self.options.streamgate:

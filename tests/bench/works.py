@@ -1,6 +1,6 @@
-"""The works that every server does once per round.
+"""The workloads that every server runs once per round.
 
-Each work has its servers, its unit, and the better direction. `measure(bench, server)` does the work
+Each workload has its servers, its unit, and the better direction. `measure(bench, server)` runs it
 and returns the columns of one sample. Ratios are computed from the first column."""
 
 import json
@@ -19,7 +19,7 @@ RUN_LIMIT = 180.0  # seconds for one sample
 
 
 class Bench:
-    """Used by all works: the options, the load generator, the servers by name."""
+    """Used by all workloads: the options, the load generator, the servers by name."""
 
     def __init__(self, options, site, load, servers):
         self.options, self.site, self.load_path, self.servers = options, site, load, servers

@@ -45,7 +45,7 @@ class Origin:
         Handler.origin = origin
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        # A player that seeks closes inside a body, and so does the proxy: not an error.
+        # Not an error: a player that seeks closes inside a body, and then the proxy does.
         self._server.handle_error = lambda *_: None
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

@@ -91,7 +91,7 @@ def streamgate(*arguments, environment=None):
 
 
 class Proxy:
-    """A running streamgate. `settings` is laid over defaults that suit tests on loopback."""
+    """A running streamgate. `settings` override defaults that suit tests on loopback."""
 
     DEFAULTS = {
         "listen": "127.0.0.1:0",
@@ -149,7 +149,7 @@ class Proxy:
         if any(e.get("event") == self._awaited for e in self.events()):
             return True
         if has_exited:
-            raise AssertionError("it has exited")
+            raise AssertionError("the proxy has exited")
         return False
 
     # Its log.

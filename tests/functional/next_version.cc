@@ -1,4 +1,4 @@
-// A Streamgate of another version, for tests that replace one by the other.
+// A Streamgate with another version number, for tests of upgrades.
 #include "common/version.h"
 
 namespace streamgate {

@@ -36,7 +36,7 @@ class BrokenWorkers(ProxyTest):
         with open(self.fault, "w", encoding="ascii") as file:
             file.write(name)
 
-    def test_workers_that_die_at_start_are_retried_ever_more_slowly(self):
+    def test_workers_that_die_at_start_are_replaced_after_growing_delays(self):
         slots = 4
         proxy = self.start("crash", slots)
         waits = lambda: [e for e in proxy.events_named("worker.died") if e["replaced"] != "at once"]

@@ -133,7 +133,7 @@ class Connections(ProxyTest):
             self.assertEqual(client.read_to_end(), b"")
             self.assertEqual(client.end, "fin")
 
-    def test_http_1_0_closes_unless_it_asks_to_keep(self):
+    def test_an_http_1_0_connection_is_closed_unless_it_asks_for_keep_alive(self):
         up = self.upstream(ok(b"one"))
         with self.proxy().connect() as client:
             client.request(stream_path(up.url()), version="1.0")

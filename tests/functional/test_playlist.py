@@ -266,7 +266,7 @@ class WhereChildrenPoint(ProxyTest):
         self.assertIn(f"url={url}", child)
         self.assertEqual(proxy.ask(child.removeprefix(proxy.origin)).status, 200)
 
-    def test_referer_and_h_parameters_are_carried_to_children(self):
+    def test_children_inherit_referer_and_h_parameters(self):
         child, url = self.child_of(
             self.proxy(), referer="http://site.example/", **{"h_X-Token": "a b", "h_Cookie": "c=1"}
         )
@@ -277,7 +277,7 @@ class WhereChildrenPoint(ProxyTest):
         )
         self.assertTrue(child.split("?")[1].startswith("url=" + url))
 
-    def test_authorization_and_cookie_are_not_carried_to_another_origin(self):
+    def test_children_on_another_origin_do_not_inherit_authorization_and_cookie(self):
         child, _ = self.child_of(
             self.proxy(),
             line="http://other.example/s.ts",

@@ -29,7 +29,7 @@ def ranges(request):
 
 
 class Ranges(ProxyTest):
-    def test_a_range_is_forwarded_and_the_206_comes_back_whole(self):
+    def test_a_range_is_forwarded_and_the_206_is_relayed(self):
         up = self.upstream(ranges)
         response = self.proxy().stream(up.url("/a.mp4"), {"Range": "bytes=100-199"})
         self.assertEqual((response.status, response.body), (206, BODY[100:200]))
@@ -52,7 +52,7 @@ class Ranges(ProxyTest):
         self.assertEqual((response.status, response.body), (206, body))
         self.assertEqual(response["Content-Type"], "multipart/byteranges; boundary=b")
 
-    def test_a_416_comes_back_with_its_content_range(self):
+    def test_a_416_is_relayed_with_its_content_range(self):
         up = self.upstream(ranges)
         response = self.proxy().stream(up.url("/a.mp4"), {"Range": "bytes=999999-"})
         self.assertEqual(
@@ -95,7 +95,7 @@ class Conditionals(ProxyTest):
         for name, value in fields.items():
             self.assertEqual(up.requests[0][name], value)
 
-    def test_a_304_has_no_body_and_keeps_its_fields(self):
+    def test_a_304_is_relayed_with_its_fields_and_without_a_body(self):
         up = self.upstream(status(304, {"ETag": '"v1"', "Cache-Control": "max-age=9"}))
         with self.proxy().connect() as client:
             client.request(stream_path(up.url("/a.ts")), {"If-None-Match": '"v1"'})

@@ -44,7 +44,7 @@ class Following(ProxyTest):
             f"{proxy.origin}/stream?url={quote(cdn.url('/live/9/seg.ts'), safe='')}", text
         )
 
-    def test_a_redirect_without_location_comes_back_as_it_is(self):
+    def test_a_redirect_without_location_is_relayed_unchanged(self):
         up = self.upstream(status(302, {}, b"where?"))
         response = self.proxy().stream(up.url("/a"))
         self.assertEqual((response.status, response.body), (302, b"where?"))

@@ -12,7 +12,7 @@ STALL = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
 ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
 
 
-class TakenOver(ProxyTest):
+class TakesEffect(ProxyTest):
     def setUp(self):
         self.proxy_ = self.own_proxy()
         self.base = dict(self.proxy_.settings)

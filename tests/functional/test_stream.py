@@ -36,7 +36,7 @@ class Routes(ProxyTest):
             with self.subTest(route):
                 self.assertEqual(proxy.ask(stream_path(up.url(), route)).body, b"hello")
 
-    def test_a_rewritten_playlist_points_back_at_the_path_that_was_asked_without_the_name(self):
+    def test_links_of_a_playlist_have_the_requested_path_without_its_name(self):
         up = self.upstream(playlist("#EXTM3U\n#EXTINF:1,\na.ts\n"))
         proxy = self.proxy()
         for asked, expected in (
@@ -67,7 +67,7 @@ class Routes(ProxyTest):
         head = self.proxy().ask("/health", method="HEAD")
         self.assertEqual((head.status, head.body), (200, b""))
 
-    def test_every_upstream_status_comes_back_as_it_is(self):
+    def test_every_upstream_status_is_relayed_unchanged(self):
         proxy = self.proxy()
         for code in (201, 404, 410, 429, 500, 503):
             up = self.upstream(
@@ -324,14 +324,14 @@ class UpstreamRequest(ProxyTest):
         self.assert_error(self.proxy().stream(up.url(), referer="javascript:x"), 400, "bad_request")
         self.assertEqual(up.connections, 0)
 
-    def test_a_403_is_asked_once_more_without_referer_and_origin(self):
+    def test_a_403_is_retried_once_without_referer_and_origin(self):
         up = self.upstream([status(403, {}, b"no"), ok(b"yes")])
         self.assertEqual(self.proxy().stream(up.url("/a")).body, b"yes")
         first, second = up.requests
         self.assertIsNotNone(first["Referer"])
         self.assertEqual((second["Referer"], second["Origin"]), (None, None))
 
-    def test_a_403_that_stays_is_passed_on_after_two_attempts(self):
+    def test_a_second_403_is_relayed(self):
         up = self.upstream(status(403, {}, b"no"))
         response = self.proxy().stream(up.url("/a"))
         self.assertEqual((response.status, response.body, len(up.requests)), (403, b"no", 2))

@@ -167,7 +167,7 @@ class Takeover(Upgrading):
         proxy.wait_for_event("reload.done")
         self.assertEqual(self.version(proxy), NEXT_VERSION)
 
-    def test_many_hangups_end_in_one_working_generation(self):
+    def test_after_many_sighups_one_generation_serves(self):
         proxy = self.start()
         put(NEXT, self.program)
         for _ in range(100):

@@ -242,7 +242,7 @@ class Upstream:
 def main():
     parser = argparse.ArgumentParser(description="An upstream to try the proxy by hand.")
     parser.add_argument("--port", type=int, default=9000)
-    parser.add_argument("--file", required=True, help="what to answer with")
+    parser.add_argument("--file", required=True, help="the file to send")
     parser.add_argument("--type", default="video/mp2t", help="its content type")
     parser.add_argument("--slow", type=int, default=0, help="bytes per second")
     parser.add_argument("--cut-after", type=int, default=0, help="reset after that many bytes")

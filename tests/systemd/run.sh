@@ -67,35 +67,35 @@ install -m 644 deploy/streamgate.service deploy/streamgate.socket /etc/systemd/s
 systemctl daemon-reload
 exposure=$(systemd-analyze security --no-pager streamgate.service | sed -n 's/.*level for .*: \([0-9.]*\) .*/\1/p')
 echo "exposure: $exposure"
-expect 'an exposure below 2.0' [ "${exposure%.*}" -lt 2 ]
+expect 'the exposure is below 2.0' [ "${exposure%.*}" -lt 2 ]
 
 begin 'start with the configuration of deploy/'
 expect 'systemctl start succeeds' systemctl start streamgate
-expect 'it is active' is ActiveState active
-expect 'it serves' serves
-expect 'the status line' says 'serving, generation 1:'
+expect 'the unit is active' is ActiveState active
+expect 'the service answers' serves
+expect 'the status line names the generation' says 'serving, generation 1:'
 expect 'the log file is written' [ -s /var/log/streamgate/error.log ]
 expect 'the workers are not root' [ "$(ps -o uid= -p "$(workers | head -n 1)")" -gt 0 ]
 
-begin 'reload, good'
+begin 'reload of a valid configuration'
 configure 'listen: 127.0.0.1:8081'
 expect 'systemctl reload succeeds' systemctl reload streamgate
 expect 'the new address serves' serves 8081
-expect 'the old one does not' within 5 silent 8080
-expect 'the status line' says 'last reload ok'
-expect 'it is active' is ActiveState active
+expect 'the old address does not serve' within 5 silent 8080
+expect 'the status line has the outcome' says 'last reload ok'
+expect 'the unit is active' is ActiveState active
 
-begin 'reload, bad'
+begin 'reload of an invalid configuration'
 before=$(main_pid)
 configure 'colour: red'
 if systemctl reload streamgate 2>/dev/null; then expect 'systemctl reload fails' false; fi
 expect 'the reason is in the status' says 'colour'
-expect 'it still serves' serves 8081
-expect 'it is active' is ActiveState active
-expect 'the same master' is MainPID "$before"
+expect 'the service still answers' serves 8081
+expect 'the unit is active' is ActiveState active
+expect 'the master is the same process' is MainPID "$before"
 configure 'listen: 127.0.0.1:8081'
 kill -HUP "$before"
-expect 'a bare HUP reloads too' within 10 status_has 'reload sequence=3 .*result=ok'
+expect 'a HUP without systemctl reloads too' within 10 status_has 'reload sequence=3 .*result=ok'
 
 begin 'upgrade'
 before=$(main_pid)
@@ -103,20 +103,20 @@ before=$(main_pid)
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 expect 'systemctl reload succeeds' systemctl reload streamgate
-expect 'another program runs' within 5 logged upgrade.done
-expect 'the same master' is MainPID "$before"
-expect 'it runs the new file' [ "/proc/$before/exe" -ef /usr/local/sbin/streamgate ]
-expect 'it is active' is ActiveState active
-expect 'the status line' says 'last reload ok'
-expect 'it serves' serves 8081
-expect 'no restart of the service' is NRestarts 0
+expect 'the new program runs' within 5 logged upgrade.done
+expect 'the master is the same process' is MainPID "$before"
+expect 'the master runs the new file' [ "/proc/$before/exe" -ef /usr/local/sbin/streamgate ]
+expect 'the unit is active' is ActiveState active
+expect 'the status line has the outcome' says 'last reload ok'
+expect 'the service answers' serves 8081
+expect 'systemd has not restarted the service' is NRestarts 0
 printf '#!/bin/sh\n' >/usr/local/sbin/streamgate.new
 chmod 755 /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 kill -HUP "$before"
 expect 'a file that is not a program is rejected' within 15 says 'is not a program'
-expect 'the same master' is MainPID "$before"
-expect 'it still serves' serves 8081
+expect 'the master is the same process' is MainPID "$before"
+expect 'the service still answers' serves 8081
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 expect 'systemctl reload succeeds' systemctl reload streamgate
@@ -130,30 +130,30 @@ begin 'a worker crashes'
 victim=$(workers | head -n 1)
 kill -SEGV "$victim"
 first_worker_gone() { ! kill -0 "$victim" 2>/dev/null && two_workers; }
-expect 'it is replaced' within 5 first_worker_gone
-expect 'it serves' serves 80
-expect 'no restart of the service' is NRestarts 0
+expect 'the worker is replaced' within 5 first_worker_gone
+expect 'the service answers' serves 80
+expect 'systemd has not restarted the service' is NRestarts 0
 
-begin 'the master hangs: the watchdog restarts it'
+begin 'the master hangs: the watchdog restarts the service'
 before=$(main_pid)
 kill -STOP "$before"
-expect 'another master' within 40 another main_pid "$before"
-expect 'it serves' within 10 serves 80
-expect 'one restart' is NRestarts 1
+expect 'a new master runs' within 40 another main_pid "$before"
+expect 'the service answers' within 10 serves 80
+expect 'systemd has restarted the service once' is NRestarts 1
 
 begin 'the master is killed'
 before=$(main_pid)
 kill -KILL "$before"
-expect 'another master' within 10 another main_pid "$before"
-expect 'it serves' within 10 serves 80
-expect 'two workers' within 10 two_workers
+expect 'a new master runs' within 10 another main_pid "$before"
+expect 'the service answers' within 10 serves 80
+expect 'two workers run' within 10 two_workers
 only_the_new_ones() { (($(pgrep -c -x streamgate) == 3)); }
-expect 'no worker of the old one' within 10 only_the_new_ones
+expect 'the workers of the old master have exited' within 10 only_the_new_ones
 
 begin 'stop'
 expect 'systemctl stop succeeds' systemctl stop streamgate
-expect 'it is inactive, not failed' is ActiveState inactive
-expect 'nothing is left running' [ -z "$(pgrep -x streamgate)" ]
+expect 'the unit is inactive, not failed' is ActiveState inactive
+expect 'no process is left' [ -z "$(pgrep -x streamgate)" ]
 expect 'no file is left' [ ! -e /run/streamgate ]
 
 begin 'a start that cannot succeed'
@@ -168,16 +168,16 @@ configure 'listen: 127.0.0.1:8085'
 expect 'the sockets are bound' systemctl start streamgate.socket
 expect 'a client starts the service and is served' serves 8080
 # The first worker serves before the last one is ready.
-expect 'it is active' within 10 is ActiveState active
-expect 'over IPv6 too' curl -s -o /dev/null --max-time 5 'http://[::1]:8080/health'
+expect 'the unit is active' within 10 is ActiveState active
+expect 'the service answers over IPv6' curl -s -o /dev/null --max-time 5 'http://[::1]:8080/health'
 expect 'listen is ignored' silent 8085
 expect 'reload succeeds' systemctl reload streamgate
 install -m 755 "$binary" /usr/local/sbin/streamgate.new
 mv /usr/local/sbin/streamgate.new /usr/local/sbin/streamgate
 expect 'an upgrade succeeds' systemctl reload streamgate
-expect 'it serves' serves 8080
+expect 'the service answers' serves 8080
 expect 'systemctl stop succeeds' systemctl stop streamgate
-expect 'the next client starts it again' serves 8080
+expect 'the next client starts the service again' serves 8080
 systemctl stop streamgate.socket streamgate.service
 
 ((failures == 0)) && echo 'All tests passed.'

@@ -47,7 +47,7 @@ TEST(ReadFile, DoesNotWaitForTheWriterOfAFifo) {
   EXPECT_EQ(path + ": is not a regular file", text.error().detail);
 }
 
-TEST(ReadFile, OfADescriptorStartsAtTheBeginningWhateverItsOffset) {
+TEST(ReadFile, OfADescriptorIgnoresAndKeepsItsOffset) {
   const auto file = make_memory_file("test", "abcdef");
   ASSERT_TRUE(file);
   ASSERT_EQ(6, ::lseek(file->get(), 0, SEEK_CUR));

@@ -75,7 +75,7 @@ TEST(Reason, MessagesAreSentencesAndStatusesAreErrors) {
   }
 }
 
-TEST(Reason, ReadmeHasTheStatusOfEachThatAClientCanSee) {
+TEST(Reason, ReadmeHasTheStatusOfEachReasonThatClientsSee) {
   std::map<std::string, std::string> expected;
   for (const ReasonInfo& info : kReasons) {
     if (info.status == kNeverSent) continue;
@@ -85,7 +85,7 @@ TEST(Reason, ReadmeHasTheStatusOfEachThatAClientCanSee) {
 }
 
 // The paragraph on the access log's `reason` explains the reasons that no client sees.
-TEST(Reason, OperationsExplainsEachThatNoClientSees) {
+TEST(Reason, OperationsExplainsEachReasonThatNoClientSees) {
   std::ifstream file(STREAMGATE_SOURCE_DIR "/deploy/OPERATIONS.md");
   std::string row;
   while (std::getline(file, row) && !row.starts_with("| `reason` |")) {

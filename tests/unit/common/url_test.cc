@@ -316,8 +316,8 @@ TEST(Url, LimitsTheLengthsOfHostNamesAndLabels) {
   EXPECT_FALSE(is_refused("http://a_b-.test/"));
 }
 
-// The own corpus names the reason of each refusal: bad_url is about the form, every other one is
-// the target guard's.
+// tests/corpus has the reason of each refusal: bad_url for an invalid form, and every other reason
+// for a refusal by the target guard.
 TEST(Url, RefusesTheMalformedTargetsOfTheOwnCorpus) {
   size_t refused = 0;
   size_t accepted = 0;
@@ -330,7 +330,7 @@ TEST(Url, RefusesTheMalformedTargetsOfTheOwnCorpus) {
   EXPECT_GT(accepted, 0U);
 }
 
-// The external corpus tells by its column `why` which rows break a rule of form.
+// In an external corpus the column `why` marks the rows that break a rule of form.
 TEST(Url, RefusesTheMalformedTargetsOfTheExternalCorpus) {
   const std::string corpus = testing_corpus::external_corpus();
   if (corpus.empty()) GTEST_SKIP() << testing_corpus::kNoExternalCorpus;

@@ -1,4 +1,4 @@
-// The walk of a reload, with a real check, real sockets and real children in place of workers.
+// The steps of a reload, with a real check, real sockets and real children in place of workers.
 #include "master/reload.h"
 
 #include <gtest/gtest.h>
@@ -83,7 +83,7 @@ class ReloadTest : public testing::Test {
   Reload::Progress advance(Reload& reload) {
     return reload.advance(master_, live_, master_.workers);
   }
-  // The check is the only child that has not been waited for, or the first one of them.
+  // waitpid() returns the check, because no other child has ended yet.
   static void wait_for_check(Reload& reload) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, 0);
@@ -127,7 +127,7 @@ TEST_F(ReloadTest, AFailedCheckBindsAndStartsNothing) {
   EXPECT_TRUE(master_.workers.empty());
 }
 
-TEST_F(ReloadTest, AnAddressThatCannotBeBoundFailsIt) {
+TEST_F(ReloadTest, FailsIfAnAddressCannotBeBound) {
   Reload reload = begin();
   const auto rival = Listener::bind(config().listen[0].address);
   ASSERT_TRUE(rival);
@@ -137,7 +137,7 @@ TEST_F(ReloadTest, AnAddressThatCannotBeBoundFailsIt) {
   EXPECT_TRUE(master_.workers.empty());
 }
 
-TEST_F(ReloadTest, AWorkerThatCannotBeForkedFailsIt) {
+TEST_F(ReloadTest, FailsIfAWorkerCannotBeForked) {
   master_.cannot_fork = 1;
   Reload reload = begin();
   wait_for_check(reload);

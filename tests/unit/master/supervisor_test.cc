@@ -341,7 +341,7 @@ TEST_F(SupervisorTest, ANewGenerationThatCannotStartIsRolledBack) {
   EXPECT_TRUE(wait_until([] { return shared().drained == 2 && shared().living == 2; }));
 }
 
-TEST_F(SupervisorTest, ManyHangupsEndInOneWorkingGeneration) {
+TEST_F(SupervisorTest, AfterManySighupsOneGenerationServes) {
   start_and_wait();
   for (int i = 0; i < 100; ++i) ::kill(master_, SIGHUP);
   ASSERT_TRUE(wait_for("reload.done"));
@@ -375,7 +375,7 @@ TEST_F(SupervisorTest, TermCutsStreamsAfterTheStopTimeout) {
   EXPECT_EQ(2, shared().left_at_once);
 }
 
-TEST_F(SupervisorTest, ASecondTermEndsTheWaiting) {
+TEST_F(SupervisorTest, ASecondTermStopsAtOnce) {
   shared().manner = Manner::ignores_drain;
   start_and_wait();
   ::kill(master_, SIGTERM);
@@ -394,7 +394,7 @@ TEST_F(SupervisorTest, DrainTimeoutLimitsTheOldGeneration) {
   EXPECT_TRUE(wait_until([] { return shared().left_at_once == 2; }));
 }
 
-TEST_F(SupervisorTest, WorkersNoticeTheEndOfTheMaster) {
+TEST_F(SupervisorTest, WorkersExitWhenTheMasterDies) {
   start_and_wait();
   ::kill(master_, SIGKILL);
   ::waitpid(master_, nullptr, 0);

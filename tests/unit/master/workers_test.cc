@@ -186,7 +186,7 @@ TEST_F(WorkersTest, WithdrawDrainsReadyWorkersAndEndsTheOthers) {
   EXPECT_FALSE(has_been_signalled(serving));
 }
 
-TEST_F(WorkersTest, TheNextDeadlineIsTheEarliestAndEscalateObeysIt) {
+TEST_F(WorkersTest, EscalateSendsAnOrderOnlyAtTheEarliestDeadline) {
   const auto patient = start(1);
   const auto hasty = start(2);
   EXPECT_EQ(std::nullopt, workers_.next_deadline_ms());
@@ -200,7 +200,7 @@ TEST_F(WorkersTest, TheNextDeadlineIsTheEarliestAndEscalateObeysIt) {
   }());
   workers_.escalate(199);
   EXPECT_EQ(200, workers_.next_deadline_ms());
-  workers_.escalate(200);  // SIGINT to the one; its next deadline is later than the other's
+  workers_.escalate(200);  // SIGINT to `hasty`, whose next deadline is later than that of `patient`
   EXPECT_EQ(500, workers_.next_deadline_ms());
   EXPECT_EQ(SIGQUIT, last_signal_of(patient));
 }

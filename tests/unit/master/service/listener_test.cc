@@ -61,7 +61,7 @@ TEST_F(ListenerTest, AnIpv6SocketTakesNoIpv4Clients) {
   EXPECT_EQ(1, option(listener->fd(), IPPROTO_IPV6, IPV6_V6ONLY));
 }
 
-TEST_F(ListenerTest, ATakenAddressIsAnErrorThatNamesIt) {
+TEST_F(ListenerTest, AnAddressInUseIsAnErrorThatNamesTheAddress) {
   const auto first = Listener::bind(address("127.0.0.1:0"));
   const auto second = Listener::bind(first->bound());
   ASSERT_FALSE(second);
@@ -115,7 +115,7 @@ TEST_F(ListenerTest, AnAddressThatStaysKeepsItsSocket) {
   EXPECT_EQ(path_, (*next)[1]->bound().path());
 }
 
-TEST_F(ListenerTest, AnOverlapWithALiveListenerNamesBothAndBindsNothing) {
+TEST_F(ListenerTest, AnOverlapWithALiveListenerNamesBothAddressesAndBindsNothing) {
   const std::vector<SocketAddress> before = {address("127.0.0.1:0")};
   const auto live = bind_listeners(before, {});
   ASSERT_TRUE(live);

@@ -86,7 +86,7 @@ TEST(ServiceManager, RemovesItsVariablesFromTheEnvironment) {
     EXPECT_EQ(nullptr, ::getenv(name)) << name;
   }
   EXPECT_TRUE(manager.sockets().empty());          // LISTEN_PID is another process
-  EXPECT_EQ(std::nullopt, manager.watchdog_ms());  // and so is WATCHDOG_PID
+  EXPECT_EQ(std::nullopt, manager.watchdog_ms());  // and WATCHDOG_PID too
 }
 
 TEST(ServiceManager, TakesTheSocketsForItsProcess) {
