@@ -12,6 +12,7 @@
 #include "master/config/loader.h"
 #include "master/process/account.h"
 #include "master/process/child_process.h"
+#include "master/process/own_process.h"
 #include "master/service/files.h"
 #include "master/service/generation.h"
 #include "master/service/worker_entry.h"
@@ -42,6 +43,8 @@ int run_foreground_worker(const Program& program) {
   // A shell's background job ignores INT. The kernel discards an ignored signal instead of keeping
   // it pending.
   restore_default_handlers();
+  open_standard_descriptors();
+  raise_descriptor_limit();
   // Blocked signals stay pending until the worker has installed its handlers and unblocks them.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
