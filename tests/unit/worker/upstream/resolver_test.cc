@@ -322,7 +322,11 @@ TEST_F(ResolverTest, HoldsAtMost1024Names) {
   ASSERT_TRUE(until([&] { return many.front()->calls == 1; }));
   EXPECT_EQ(many.front()->reason(), Reason::dns_timeout);
   dns->zones["late.test"] = {{"1.1.1.1"}, {}};
-  EXPECT_EQ(resolve("late.test"), Texts{"1.1.1.1"});  // replaces an old entry
+  // Replaces an old entry. On a busy machine the stub may still be answering the 1,024 names when
+  // the timeout of the first attempt ends.
+  Texts late;
+  for (int attempt = 0; attempt < 10 && late.empty(); ++attempt) late = resolve("late.test");
+  EXPECT_EQ(late, Texts{"1.1.1.1"});
 }
 
 }  // namespace
