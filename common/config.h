@@ -87,6 +87,7 @@ struct UpstreamConfig {
   HeaderPolicy user_agent{HeaderPolicy::Kind::browser, {}};
   HeaderPolicy referer{HeaderPolicy::Kind::target, {}};
   HeaderPolicy origin{HeaderPolicy::Kind::target, {}};
+  bool send_via = false;  // Via: 1.1 streamgate
   TlsConfig tls;
 
   bool operator==(const UpstreamConfig&) const = default;
@@ -141,6 +142,7 @@ struct Config {
   std::string user = "nobody";           // used when started as root
   std::string pid_file;                  // empty: none
   std::string public_url;                // no slash at the end; empty: from the request
+  std::string loop_id;                   // a token for CDN-Loop; empty: derived by the worker
   std::vector<IpRange> trusted_proxies;  // filled with loopback and private by default_config()
   Milliseconds watchdog_timeout{10'000};
   DrainConfig drain;

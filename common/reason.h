@@ -30,7 +30,7 @@ namespace streamgate {
   ROW(not_implemented, 501, "This method or transfer coding is not implemented.")          \
   ROW(version_not_supported, 505, "Only HTTP/1.0 and HTTP/1.1 are supported.")             \
   ROW(target_forbidden, 403, "This target is not allowed.")                                \
-  ROW(loop, 508, "The target is this proxy itself.")                                       \
+  ROW(loop, 508, "The request leads back to this proxy.")                                  \
   ROW(client_gone, 499, "The client left.")                                                \
   ROW(client_stalled, 499, "The client stopped reading.")                                  \
   ROW(client_too_slow, 499, "The client read too slowly.")                                 \

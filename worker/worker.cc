@@ -15,6 +15,7 @@
 #include "worker/client/tls_server.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
+#include "worker/fetch/loop_mark.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/pipe.h"
 #include "worker/server.h"
@@ -56,6 +57,11 @@ std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners
   return own;
 }
 
+LoopMark loop_mark(const Heritage& heritage) {
+  const std::string& id = heritage.config.loop_id;
+  return LoopMark(id.empty() ? derive_loop_id(machine_identity(), heritage.listeners) : id);
+}
+
 void keep_heap() {
 #ifdef __GLIBC__
   ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
@@ -88,10 +94,13 @@ class Worker final : private Server::Observer {
         resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
         pipes_(wheel_, heritage.slots, PipePool::system_limits()),
-        guard_(heritage.config.security, own_addresses(heritage.listeners)),
+        guard_(heritage.config.security,
+               {own_addresses(heritage.listeners), heritage.config.public_url}),
+        loop_mark_(loop_mark(heritage)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     {heritage.config.upstream, guard_, *resolver_, pool_, wheel_, slot_.counters},
+                     {heritage.config.upstream, guard_, loop_mark_, *resolver_, pool_, wheel_,
+                      slot_.counters},
                      pipes_,
                      wheel_,
                      reaper_,
@@ -195,6 +204,7 @@ class Worker final : private Server::Observer {
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;
+  LoopMark loop_mark_;
   AccessLog access_log_;
   ExchangeEnvironment environment_;
   Server server_;

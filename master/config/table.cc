@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr unsigned kMaxWorkers = 128;  // four generations fit the scoreboard (kSlots)
 constexpr unsigned kMaxDraining = 256;
+constexpr size_t kMaxLoopIdBytes = 64;
 constexpr Milliseconds kHour = 1h;
 constexpr size_t kMaxMinRate = size_t{1024} * 1024 * 1024;  // bytes per second
 
@@ -192,6 +193,18 @@ Result<std::string> parse_word_of_text(std::string_view text) {
   return Error{Reason::bad_request, "needs a value"};
 }
 
+// A token of RFC 9110 5.6.2.
+Result<std::string> parse_loop_id(std::string_view text) {
+  const bool is_token = std::all_of(text.begin(), text.end(), [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+  if (is_token && text.size() <= kMaxLoopIdBytes) return std::string(text);
+  return Error{Reason::bad_request,
+               "'" + std::string(text) +
+                   "' is not a token of at most 64 bytes: write letters, digits, - . and _"};
+}
+
 Result<unsigned> parse_workers(std::string_view text) {
   if (text == "auto") return 0U;
   return within(1U, kMaxWorkers, parse_unsigned, print_number)(text);
@@ -268,6 +281,7 @@ std::vector<ConfigKey> general_keys() {
       scalar(FIELD(user), parse_word_of_text, print_text),
       optional_text(FIELD(pid_file), parse_path),
       optional_text(FIELD(public_url), parse_public_url),
+      optional_text(FIELD(loop_id), parse_loop_id),
       list(FIELD(trusted_proxies), parse_proxies, print_ranges),
       duration(FIELD(watchdog_timeout), 2s, kHour),
       duration(FIELD(drain.timeout), 0s, 7 * 24h),
@@ -298,6 +312,7 @@ std::vector<ConfigKey> upstream_keys() {
       policy(FIELD(upstream.user_agent), PolicyHeader::user_agent),
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
+      boolean(FIELD(upstream.send_via)),
       boolean(FIELD(upstream.tls.verify)),
       optional_text(FIELD(upstream.tls.ca_file), parse_path),
       patterns(FIELD(upstream.tls.insecure_hosts)),

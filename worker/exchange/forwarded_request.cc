@@ -27,6 +27,15 @@ std::string_view forwarded_name(std::string_view name, const UpstreamConfig& con
   return {};
 }
 
+void append_line(std::string_view line, std::string& list) {
+  if (!list.empty()) list += ", ";
+  list += line;
+}
+
+void keep_end(size_t most, std::string& text) {
+  if (text.size() > most) text.erase(0, text.size() - most);
+}
+
 }  // namespace
 
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
@@ -34,11 +43,16 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
   FetchRequest request{client.method, std::move(url), link.referer, link.headers};
   const bool may_be_named = connection_names_fields(client.fields);
   for (const HeaderField& field : client.fields) {
+    if (ascii::iequals(field.name, "CDN-Loop")) {
+      append_line(field.value, request.cdn_loop);
+      continue;
+    }
     const std::string_view name = forwarded_name(field.name, config);
     if (name.empty() || (request.has_forwarded(name) && !may_repeat(name))) continue;
     if (may_be_named && is_for_this_hop(client.fields, name)) continue;
     request.forwarded.push_back({name, std::string(field.value)});
   }
+  keep_end(FetchRequest::kMaxCdnLoopBytes, request.cdn_loop);
   return request;
 }
 

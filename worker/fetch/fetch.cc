@@ -43,7 +43,14 @@ Fetch::Fetch(FetchEnvironment& environment, FetchRequest request, Observer& obse
 
 Fetch::~Fetch() { stop(); }
 
-void Fetch::start() { resolve(); }
+void Fetch::start() {
+  if (!request_.cdn_loop.empty()) {
+    auto marked = environment_.loop_mark.append_to(request_.cdn_loop);
+    if (!marked) return fail(marked.error());
+    request_.cdn_loop = *std::move(marked);
+  }
+  resolve();
+}
 
 void Fetch::relay_into(Sink& sink) {
   sink_ = &sink;
@@ -130,6 +137,7 @@ void Fetch::send_request() {
   ++attempts_;
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
+  attempt.cdn_loop = request_.cdn_loop.empty() ? environment_.loop_mark.own() : request_.cdn_loop;
   std::string range;
   if (truncated_) {
     range = truncated_->wanted.range(sink_->taken());

@@ -23,6 +23,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "worker/fetch/fetch_request.h"
+#include "worker/fetch/loop_mark.h"
 #include "worker/fetch/resumption.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/timer_wheel.h"
@@ -35,6 +36,7 @@ namespace streamgate {
 struct FetchEnvironment {
   const UpstreamConfig& config;
   const TargetGuard& guard;
+  const LoopMark& loop_mark;
   Resolver& resolver;
   UpstreamPool& pool;
   TimerWheel& wheel;
@@ -149,7 +151,7 @@ class Fetch final : private Resolver::Observer,
   void enter(Step step);
 
   FetchEnvironment& environment_;
-  FetchRequest request_;  // its url follows the redirects
+  FetchRequest request_;  // its url follows the redirects, its cdn_loop gets our mark
   Observer& observer_;
   Step step_ = Step::resolve;
   std::vector<SocketAddress> addresses_;  // of this hop, checked by the guard

@@ -29,6 +29,10 @@ struct FetchRequest {
   std::vector<std::pair<std::string, std::string>> headers = {};
   // Range, conditions and negotiation, in the client's order.
   std::vector<ForwardedField> forwarded = {};
+  // The client's CDN-Loop (RFC 8586), its lines joined; the last kMaxCdnLoopBytes of it: each hop
+  // appends its mark, so those of a loop stand at the end. Empty: none came.
+  static constexpr size_t kMaxCdnLoopBytes = size_t{4} * 1024;
+  std::string cdn_loop = {};
 
   bool has_forwarded(std::string_view name) const {
     for (const ForwardedField& field : forwarded) {

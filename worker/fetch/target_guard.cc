@@ -126,10 +126,18 @@ bool is_public_address(const IpAddress& address) {
   return address.is_v4 ? is_public_v4(v4_number(address.bytes.data())) : is_public_v6(address);
 }
 
-TargetGuard::TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses)
-    : config_(config), own_addresses_(std::move(own_addresses)) {}
+TargetGuard::TargetGuard(const SecurityConfig& config, const OwnPlaces& own)
+    : config_(config), own_addresses_(own.addresses) {
+  if (const auto url = parse_http_url(own.public_url)) {
+    public_host_ = url->host;
+    public_port_ = url->port;
+  }
+}
 
 Result<void> TargetGuard::check_name(const HttpUrl& url) const {
+  if (url.port == public_port_ && url.host == public_host_) {
+    return Error{Reason::loop, "host and port of public_url: " + url.authority()};
+  }
   for (const TargetPattern& pattern : config_.deny) {
     if (pattern.matches_host(url.host, url.port)) return forbidden("denied: " + url.authority());
   }

@@ -4,6 +4,9 @@
 // Teredo, ISATAP.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config.h"
@@ -18,16 +21,22 @@ namespace streamgate {
 // security.allow_private.
 bool is_public_address(const IpAddress& address);
 
+// Where this service is reached.
+struct OwnPlaces {
+  // The addresses it listens on; in place of a wildcard the machine's addresses.
+  std::vector<SocketAddress> addresses = {};
+  std::string_view public_url = {};  // Config::public_url
+};
+
 class TargetGuard {
  public:
-  // `own_addresses`: the addresses this service listens on, wildcards expanded to the machine's
-  // addresses. `config` outlives the guard.
-  TargetGuard(const SecurityConfig& config, std::vector<SocketAddress> own_addresses);
+  // `config` outlives the guard.
+  TargetGuard(const SecurityConfig& config, const OwnPlaces& own);
 
-  // target_forbidden if the name alone decides. Names that mean this machine (localhost,
-  // *.localhost, *.local, *.internal, *.localdomain, single labels) are refused unless all private
-  // targets are allowed, or the name itself is in `allow`, or a private range is open (then the
-  // address decides).
+  // loop for the host and port of the public URL. target_forbidden if the name alone decides.
+  // Names that mean this machine (localhost, *.localhost, *.local, *.internal, *.localdomain,
+  // single labels) are refused unless all private targets are allowed, or the name itself is in
+  // `allow`, or a private range is open (then the address decides).
   Result<void> check_name(const HttpUrl& url) const;
 
   // target_forbidden or loop. `url` is the one whose name was resolved to `address`. Requires
@@ -46,6 +55,8 @@ class TargetGuard {
 
   const SecurityConfig& config_;
   std::vector<SocketAddress> own_addresses_;
+  std::string public_host_;
+  uint16_t public_port_ = 0;  // 0: no public URL
 };
 
 }  // namespace streamgate

@@ -37,6 +37,8 @@ class UpstreamRequestWriter {
     for (const auto& [name, value] : request_.headers) {
       if (is_sent(name)) head_.field(name, value);
     }
+    if (!attempt_.cdn_loop.empty()) head_.field("CDN-Loop", attempt_.cdn_loop);
+    if (config_.send_via) head_.field("Via", "1.1 streamgate");
     return std::move(head_).finish();
   }
 

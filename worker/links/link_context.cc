@@ -16,15 +16,19 @@ constexpr std::string_view kHeaderPrefix = "h_";
 constexpr size_t kMaxHeaders = 32;
 
 // The proxy itself decides on these: routing, framing, the connection, and the conditions and
-// ranges, which are the client's (RFC 9110 7.6.1).
-constexpr std::array<std::string_view, 12> kRefusedHeaders = {
-    "Host",    "Content-Length", "Transfer-Encoding", "TE",
-    "Trailer", "Connection",     "Upgrade",           "Keep-Alive",
-    "Expect",  "Range",          "Accept-Encoding",   "HTTP2-Settings"};
+// ranges, which are the client's (RFC 9110 7.6.1); and on the fields that record the path of a
+// request, because a forged CDN-Loop would hide a loop.
+constexpr std::array<std::string_view, 15> kRefusedHeaders = {
+    "Host",      "Content-Length",  "Transfer-Encoding", "TE",
+    "Trailer",   "Connection",      "Upgrade",           "Keep-Alive",
+    "Expect",    "Range",           "CDN-Loop",          "Via",
+    "Forwarded", "Accept-Encoding", "HTTP2-Settings"};
+constexpr std::array<std::string_view, 3> kRefusedPrefixes = {"Proxy-", "If-", "X-Forwarded-"};
 
 bool is_refused_header(std::string_view name) {
-  if (ascii::istarts_with(name, "Proxy-") || ascii::istarts_with(name, "If-")) return true;
-  return std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
+  return std::any_of(kRefusedPrefixes.begin(), kRefusedPrefixes.end(),
+                     [&](std::string_view prefix) { return ascii::istarts_with(name, prefix); }) ||
+         std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
                      [&](std::string_view refused) { return ascii::iequals(refused, name); });
 }
 

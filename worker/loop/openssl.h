@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
 #include "worker/loop/event.h"
@@ -48,5 +49,8 @@ Error tls_error(std::string what);
 // can be resumed after either.
 enum class TlsGoodbye { polite, abrupt };
 void close_tls(Ssl ssl, TlsGoodbye goodbye);
+
+// HMAC-SHA256 (RFC 2104) as 64 lower-case hexadecimal digits.
+std::string hmac_sha256(std::string_view key, std::string_view text);
 
 }  // namespace streamgate

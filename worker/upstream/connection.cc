@@ -336,8 +336,13 @@ void UpstreamConnection::on_rate_window_end() {
 
 // --- idle ---
 
+bool UpstreamConnection::can_be_lent() {
+  CHECK(step_ == Step::idle);
+  return socket_.is_quiet();
+}
+
 void UpstreamConnection::check_idle() {
-  if (socket_.reads_only_tls_messages()) return;
+  if (can_be_lent()) return;
   stop_reading();
   keeper_.on_idle_ended(*this);
 }

@@ -105,7 +105,10 @@ class UpstreamConnection : public Retirable {
 
   bool reused() const { return reused_; }  // has served a request before this loan
 
-  // For the pool. close() ends everything but the object itself, which the caller retires.
+  // For the pool. can_be_lent(): an idle connection has neither ended nor received bytes; a system
+  // call, because the event loop reports only what came before its turn began. close() ends
+  // everything but the object itself, which the caller retires.
+  bool can_be_lent();
   void begin_loan();
   void end_loan();
   void close();

@@ -214,12 +214,19 @@ void UpstreamPool::stop_keeping() {
 Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
                                        const std::vector<SocketAddress>& addresses) {
   for (const SocketAddress& address : addresses) {
-    const auto origin = origins.find(origin_of(url, address));
-    if (origin == origins.end() || origin->second.idle.empty()) continue;
-    // The most recently used one, so that the others can expire.
-    Pooled& connection = *origin->second.idle.front();
-    unpark(connection);
-    return &connection;
+    const OriginView view = origin_of(url, address);
+    // Found anew after each discard(), which erases an origin with its last connection.
+    for (auto origin = origins.find(view); origin != origins.end() && !origin->second.idle.empty();
+         origin = origins.find(view)) {
+      // The most recently used one, so that the others can expire.
+      Pooled& connection = *origin->second.idle.front();
+      if (connection.can_be_lent()) {
+        unpark(connection);
+        return &connection;
+      }
+      // Its bytes would be taken for the answer to the next request.
+      discard(connection);
+    }
   }
   return nullptr;
 }

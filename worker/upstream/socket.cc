@@ -121,9 +121,9 @@ bool UpstreamSocket::has_unread() const {
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK) >= 0;  // 0: the end
 }
 
-bool UpstreamSocket::reads_only_tls_messages() {
-  if (!ssl_) return false;
+bool UpstreamSocket::is_quiet() {
   char byte;
+  if (!ssl_) return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && is_not_ready(errno);
   const ReadOutcome outcome = read_records({&byte, 1}, 1);
   return outcome.bytes == 0 && outcome.end == ReadEnd::drained;
 }

@@ -68,10 +68,9 @@ class UpstreamSocket {
   // More has arrived than was read: bytes, or for a plain socket its end. Makes a system call only
   // if the last read did not drain the socket.
   bool has_unread() const;
-  // Processes the messages of TLS itself (tickets, key updates) on a readable socket that expects
-  // no data. True: nothing else has come. False: data, an end or an error, and always for a plain
-  // socket.
-  bool reads_only_tls_messages();
+  // For a socket that expects no data: false if data, an end or an error has come. Processes the
+  // messages of TLS itself (tickets, key updates), which do not count. One system call.
+  bool is_quiet();
 
   Written write(std::string_view bytes);
 

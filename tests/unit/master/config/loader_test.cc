@@ -229,6 +229,17 @@ TEST(ConfigLoader, PublicUrlsLoseTrailingSlashes) {
   }
 }
 
+TEST(ConfigLoader, ALoopIdIsATokenOfAtMost64Bytes) {
+  EXPECT_EQ("", good("loop_id:").loop_id);
+  EXPECT_EQ("edge-1.example", good("loop_id: edge-1.example").loop_id);
+  const std::string longest(64, 'x');
+  EXPECT_EQ(longest, good("loop_id: " + longest).loop_id);
+  expect_problem("loop_id: " + longest + "x", "is not a token of at most 64 bytes");
+  for (const char* bad : {"'a b'", "'a;b'", "'a,b'", "a=b", "'a\"b'", "\"a\\r\\nb\"", "\u00fc"}) {
+    expect_problem(std::string("loop_id: ") + bad, "is not a token of at most 64 bytes");
+  }
+}
+
 TEST(ConfigLoader, PathsAreAbsolute) {
   expect_problem("pid_file: a/b", "is not an absolute path");
   expect_problem("log: { access: stdout }", "neither stderr, off nor an absolute path");

@@ -57,6 +57,20 @@ TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
             "If-Modified-Since=x Accept=video/* Accept-Language=de");
 }
 
+TEST(ForwardedRequestTest, TakesAllLinesOfCdnLoopAlsoIfConnectionNamesIt) {
+  EXPECT_EQ(request_of({}).cdn_loop, "");
+  EXPECT_EQ(
+      request_of({{"Connection", "cdn-loop"}, {"CDN-Loop", "a;b=c"}, {"cdn-loop", "d"}}).cdn_loop,
+      "a;b=c, d");
+}
+
+TEST(ForwardedRequestTest, TakesTheEndOfATooLongCdnLoop) {
+  const std::string many(2 * FetchRequest::kMaxCdnLoopBytes, 'x');
+  const std::string taken = request_of({{"CDN-Loop", many}, {"CDN-Loop", "last"}}).cdn_loop;
+  EXPECT_EQ(taken.size(), FetchRequest::kMaxCdnLoopBytes);
+  EXPECT_TRUE(taken.ends_with("x, last"));
+}
+
 TEST(ForwardedRequestTest, OnlyTheFirstOfARepeatedFieldThatIsNotAListIsForwarded) {
   EXPECT_EQ(forwarded({{"Range", "bytes=0-"}, {"Range", "bytes=1-"}}), "Range=bytes=0-");
 }

@@ -96,11 +96,37 @@ class FetchTest : public testing::Test {
   TargetGuard guard{security, {}};
   Resolver resolver{base.get(), wheel, config};
   UpstreamPool pool{base.get(), wheel, reaper, config, counters};
-  FetchEnvironment environment{config, guard, resolver, pool, wheel, counters};
+  LoopMark loop_mark{"own"};
+  FetchEnvironment environment{config, guard, loop_mark, resolver, pool, wheel, counters};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;
 };
+
+TEST_F(FetchTest, EveryRequestCarriesOurLoopMark) {
+  FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
+  request.cdn_loop = "cdn";
+  start(request);
+  await_request().send("HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_NE(await_request().received.find("\r\nCDN-Loop: cdn, own;by=streamgate\r\n"),
+            std::string::npos);
+  const std::string& redirected = await_request(1).received;
+  EXPECT_NE(redirected.find("\r\nCDN-Loop: cdn, own;by=streamgate\r\n"), std::string::npos);
+  fetch->stop();
+  start();
+  EXPECT_NE(await_request(2).received.find("\r\nCDN-Loop: own;by=streamgate\r\n"),
+            std::string::npos);
+}
+
+TEST_F(FetchTest, ARequestWithOurLoopMarkFailsBeforeItIsSent) {
+  FetchRequest request{Method::get, parse_http_url(host_of(server) + "/a").value()};
+  request.cdn_loop = "own;by=streamgate";
+  start(request);
+  ASSERT_TRUE(observer.failure.has_value());
+  EXPECT_EQ(observer.failure->reason, Reason::loop);
+  settle(base.get());
+  EXPECT_TRUE(server.peers.empty());
+}
 
 TEST_F(FetchTest, HeadBodyAndEndComeInThisOrder) {
   start();

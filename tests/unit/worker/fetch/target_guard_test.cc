@@ -199,8 +199,8 @@ TEST(TargetGuard, DenyWinsOverAllow) {
 TEST(TargetGuard, OurOwnAddressIsALoopAlsoIfPrivateTargetsAreAllowed) {
   SecurityConfig config;
   config.allow_all_private = true;
-  const TargetGuard guard(config, {at("127.0.0.1", 8080), at("198.51.100.7", 8080), at("::1", 8080),
-                                   *SocketAddress::parse("unix:/run/x")});
+  const TargetGuard guard(config, {{at("127.0.0.1", 8080), at("198.51.100.7", 8080),
+                                    at("::1", 8080), *SocketAddress::parse("unix:/run/x")}});
   const auto reason_for = [&](const std::string& address, uint16_t port) {
     const auto checked = guard.check_address(url_of("a.test", port), at(address, port));
     return checked ? Reason::internal : checked.error().reason;
@@ -212,6 +212,24 @@ TEST(TargetGuard, OurOwnAddressIsALoopAlsoIfPrivateTargetsAreAllowed) {
   EXPECT_EQ(reason_for("127.0.0.1", 8081), Reason::internal);  // allowed
   EXPECT_EQ(reason_for("198.51.100.8", 8080), Reason::internal);
   EXPECT_EQ(reason_for("::ffff:127.0.0.1", 8080), Reason::target_forbidden);
+}
+
+TEST(TargetGuard, HostAndPortOfThePublicUrlAreALoop) {
+  SecurityConfig config;
+  config.allow_all_private = true;
+  const auto is_loop = [&](std::string_view public_url, const std::string& target) {
+    const TargetGuard guard(config, {{}, public_url});
+    const auto checked = guard.check_name(parse_http_url(target).value());
+    return !checked && checked.error().reason == Reason::loop;
+  };
+  EXPECT_TRUE(is_loop("https://tv.example/sub", "https://TV.example./v.m3u8"));
+  EXPECT_TRUE(is_loop("https://tv.example/sub", "http://tv.example:443/"));
+  EXPECT_FALSE(is_loop("https://tv.example/sub", "http://tv.example/"));  // port 80
+  EXPECT_FALSE(is_loop("https://tv.example/sub", "https://a.tv.example/"));
+  EXPECT_TRUE(is_loop("http://tv.example:8080", "http://tv.example:8080/"));
+  EXPECT_FALSE(is_loop("http://tv.example:8080", "http://tv.example/"));
+  EXPECT_TRUE(is_loop("http://[2001:0::1]", "http://[2001::1]:80/"));
+  EXPECT_FALSE(is_loop("", "http://tv.example/"));
 }
 
 // Whether the guard refuses a URL, without DNS: a name counts as one that resolves to a public

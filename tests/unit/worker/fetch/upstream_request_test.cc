@@ -39,6 +39,18 @@ TEST(UpstreamRequestTest, DefaultFieldsAreThoseOfABrowserOnTheUpstreamsSite) {
   EXPECT_EQ(with.head().first_line, "HEAD /v/a.m3u8?k=1 HTTP/1.1");
 }
 
+TEST(UpstreamRequestTest, CdnLoopIsSentAndViaIfItIsConfigured) {
+  Case with;
+  UpstreamAttempt attempt{with.request.url};
+  attempt.cdn_loop = "a, b;by=streamgate";
+  ReadHead head = read_head(write_upstream_request(attempt, with.request, with.config));
+  EXPECT_EQ(head["CDN-Loop"], "a, b;by=streamgate");
+  EXPECT_EQ(head["Via"], "-");
+  with.config.send_via = true;
+  head = read_head(write_upstream_request(attempt, with.request, with.config));
+  EXPECT_EQ(head["Via"], "1.1 streamgate");
+}
+
 TEST(UpstreamRequestTest, ForwardedFieldsAreSent) {
   Case with;
   with.request.forwarded = {{"Accept", "video/*"},        {"Accept-Language", "de"},

@@ -142,10 +142,30 @@ TEST(StreamRequestTest, AcceptsAQueryFromAFormEncoder) {
 }
 
 TEST(StreamRequestTest, RefusesHeadersOfTheProxyAndMoreThan32) {
-  for (const char* name :
-       {"Host", "host", "Content-Length", "Transfer-Encoding", "TE", "Trailer", "Connection",
-        "Upgrade", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Expect", "Range",
-        "If-Range", "If-None-Match", "If-Modified-Since", "if-match", "Accept-Encoding"}) {
+  for (const char* name : {"Host",
+                           "host",
+                           "Content-Length",
+                           "Transfer-Encoding",
+                           "TE",
+                           "Trailer",
+                           "Connection",
+                           "Upgrade",
+                           "Keep-Alive",
+                           "Proxy-Authorization",
+                           "Proxy-Connection",
+                           "Expect",
+                           "Range",
+                           "If-Range",
+                           "If-None-Match",
+                           "If-Modified-Since",
+                           "if-match",
+                           "Accept-Encoding",
+                           "CDN-Loop",
+                           "cdn-loop",
+                           "Via",
+                           "Forwarded",
+                           "X-Forwarded-For",
+                           "x-forwarded-anything"}) {
     EXPECT_EQ(headers_of("h_" + std::string(name) + "=x"), "bad_request") << name;
   }
   std::string many = "h_X=0";

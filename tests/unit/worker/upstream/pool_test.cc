@@ -137,6 +137,41 @@ TEST_F(UpstreamPoolTest, DropsAnIdleConnectionThatTheUpstreamCloses) {
   pool->give_back(*next, Reuse::no);
 }
 
+// The event loop does not run between the upstream's bytes and the loan.
+TEST_F(UpstreamPoolTest, BytesThatCameSinceTheLastTurnOfTheLoopPreventALoan) {
+  make_pool();
+  exchange_first();
+  server.peer(0).send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+  UpstreamConnection* next = get_from(server);
+  ASSERT_NE(next, nullptr);
+  EXPECT_FALSE(next->reused());
+  exchange(*next, server.peer(1));
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
+  EXPECT_EQ(counters[Counter::upstream_connections_reused].load(), 0U);
+}
+
+TEST_F(UpstreamPoolTest, AnEndSinceTheLastTurnOfTheLoopPreventsALoan) {
+  make_pool();
+  exchange_first();
+  server.peer(0).close();
+  UpstreamConnection* next = get_from(server);
+  ASSERT_NE(next, nullptr);
+  EXPECT_FALSE(next->reused());
+  pool->give_back(*next, Reuse::no);
+}
+
+TEST_F(UpstreamPoolTest, LendsTheNextIdleConnectionInPlaceOfAnUnfitOne) {
+  make_pool();
+  UpstreamConnection* fit = get_from(server);
+  UpstreamConnection* unfit = get_from(server);
+  exchange(*fit, server.peer(0));
+  exchange(*unfit, server.peer(1));
+  server.peer(1).send("x");
+  ASSERT_EQ(get_from(server), fit);
+  pool->give_back(*fit, Reuse::no);
+  EXPECT_TRUE(until([&] { return server.peer(1).has_ended; }));
+}
+
 TEST_F(UpstreamPoolTest, ConnectsOnlyToTheGivenAddresses) {
   make_pool();
   StubServer other(base.get());
@@ -372,6 +407,40 @@ TEST_F(UpstreamPoolTlsTest, BytesThatOpenSslReadAheadMakeTheConnectionUnfit) {
   connection = get_tls();
   ASSERT_NE(connection, nullptr);
   EXPECT_FALSE(connection->reused());
+}
+
+// As for plain connections, the event loop does not run between the last bytes and the loan.
+TEST_F(UpstreamPoolTlsTest, ATicketDoesNotPreventALoanButDataDoes) {
+  for (const bool is_ticket : {true, false}) {
+    std::atomic<bool> is_idle{false};
+    std::atomic<bool> is_written{false};
+    serve(2, [&](SSL* ssl, int) {
+      read_request(ssl);
+      write_all(ssl, kEmpty);
+      while (!is_idle) std::this_thread::yield();
+      if (is_ticket) {
+        SSL_new_session_ticket(ssl);
+        SSL_do_handshake(ssl);
+      } else {
+        write_all(ssl, kEmpty);
+      }
+      is_written = true;
+      read_request(ssl);
+    });
+    UpstreamConnection* connection = get_tls();
+    ASSERT_NE(connection, nullptr);
+    Recorder recorder;
+    ask(connection, recorder);
+    pool->give_back(*connection, Reuse::allowed);
+    is_idle = true;
+    while (!is_written) std::this_thread::yield();
+    connection = get_tls();
+    ASSERT_NE(connection, nullptr);
+    EXPECT_EQ(connection->reused(), is_ticket);
+    pool->give_back(*connection, Reuse::no);
+    pool.reset();
+    tls_server.reset();
+  }
 }
 
 TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {

@@ -128,9 +128,18 @@ TEST_F(UpstreamPlainSocketTest, WritesUntilTheSocketIsFullAndThenUntilThePeerIsG
   EXPECT_TRUE(socket.write(much).is_broken);
 }
 
-TEST_F(UpstreamPlainSocketTest, HasNoTlsMessagesAndNoSession) {
+TEST_F(UpstreamPlainSocketTest, IsQuietUntilBytesOrAnEndCome) {
+  EXPECT_TRUE(socket.is_quiet());
+  send("x");
+  EXPECT_FALSE(socket.is_quiet());
+  expect_read(100, "x", ReadEnd::drained);
+  EXPECT_TRUE(socket.is_quiet());
+  upstream.reset();
+  EXPECT_FALSE(socket.is_quiet());
+}
+
+TEST_F(UpstreamPlainSocketTest, HasNoSession) {
   EXPECT_FALSE(socket.is_tls());
-  EXPECT_FALSE(socket.reads_only_tls_messages());
   EXPECT_FALSE(socket.session());
 }
 
@@ -281,16 +290,16 @@ TEST_F(UpstreamTlsSocketTest, ReportsBytesThatAreNotTlsAsFailed) {
 
 TEST_F(UpstreamTlsSocketTest, DistinguishesTicketsFromData) {
   connect();
-  EXPECT_TRUE(socket.reads_only_tls_messages());  // TLS 1.3 sends tickets after the handshake
+  EXPECT_TRUE(socket.is_quiet());  // TLS 1.3 sends tickets after the handshake
   EXPECT_TRUE(socket.session());
   send_tls("data");
-  EXPECT_FALSE(socket.reads_only_tls_messages());
+  EXPECT_FALSE(socket.is_quiet());
 }
 
 TEST_F(UpstreamTlsSocketTest, DistinguishesTicketsFromAnEnd) {
   connect();
   SSL_shutdown(server.get());
-  EXPECT_FALSE(socket.reads_only_tls_messages());
+  EXPECT_FALSE(socket.is_quiet());
 }
 
 TEST_F(UpstreamTlsSocketTest, WrittenBytesReachTheServer) {
