@@ -65,6 +65,7 @@ int Supervisor::run() {
     begin_wanted_reload();  // after SIGHUP
     spawn_missing_workers();
     status_.publish(view(), manager_, pid_file_.path());
+    log::report_dropped();
     handle(wait_for_signal(signal_fd_, wait_limit_ms()));
   }
   return stop_all_workers();
