@@ -233,6 +233,7 @@ int Supervisor::wait_limit_ms() const {
   return static_cast<int>(std::max<int64_t>(0, wake - now));
 }
 
+      status_.note_change();  // `-s reload` sees that the status file is written
 void Supervisor::handle(const signalfd_siginfo& signal) {
   switch (static_cast<int>(signal.ssi_signo)) {
     case SIGHUP:
