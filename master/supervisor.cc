@@ -308,7 +308,23 @@ bool Supervisor::is_held() {
   if (reason != held_reason_) status_.note_change();
   held_reason_ = std::move(reason);
   if (held_reason_.empty()) return false;
-  if (is_new) log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  if (is_new) {
+    held_since_ms_ = monotonic_ms();
+    log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  }
+// A held reload that has waited for drain.patience ends the oldest generation. If it is held after
+// that, the next one follows.
+void Supervisor::end_oldest_streams() {
+  const int64_t now = monotonic_ms();
+  const Milliseconds patience = current_->config.drain.patience;
+  if (patience.count() == 0 || now - held_since_ms_ < patience.count()) return;
+  const auto oldest = workers_->oldest_draining();
+  if (!oldest) return;
+  log::warn("drain.patience_ended", {{"generation", *oldest}, {"draining", workers_->draining()}});
+  workers_->leave_generation(*oldest, now, kLeaveGrace);
+}
+
+  end_oldest_streams();
   return true;
 }
 
