@@ -111,13 +111,9 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
 // Returns the delay after which spawn_missing_workers() fills the place again.
 Milliseconds Supervisor::vacate_place(const WorkerProcess& worker, const Ending& ending) {
   const int64_t now = monotonic_ms();
-  Generation::Place& place = current_->places[worker.identity().place];
   const auto death = ending.is_exit(kExitCannotStart) ? RespawnPolicy::Death::could_not_start
                                                       : RespawnPolicy::Death::crashed;
-  const Milliseconds delay = place.policy.delay_after(death, Milliseconds(worker.age_ms(now)));
-  place.taken = false;
-  place.not_before_ms = now + delay.count();
-  return delay;
+  return current_->vacate(worker.identity().place, death, Milliseconds(worker.age_ms(now)), now);
 }
 
 void Supervisor::announce_ready_workers() {
@@ -233,11 +229,11 @@ int Supervisor::wait_limit_ms() const {
   return static_cast<int>(std::max<int64_t>(0, wake - now));
 }
 
-      status_.note_change();  // `-s reload` sees that the status file is written
 void Supervisor::handle(const signalfd_siginfo& signal) {
   switch (static_cast<int>(signal.ssi_signo)) {
     case SIGHUP:
       reload_wanted_ = true;
+      status_.note_change();  // `-s reload` sees that the status file is written
       return;
     case SIGQUIT:
       return stop(Stop::graceful);
@@ -312,6 +308,10 @@ bool Supervisor::is_held() {
     held_since_ms_ = monotonic_ms();
     log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
   }
+  end_oldest_streams();
+  return true;
+}
+
 // A held reload that has waited for drain.patience ends the oldest generation. If it is held after
 // that, the next one follows.
 void Supervisor::end_oldest_streams() {
@@ -322,10 +322,6 @@ void Supervisor::end_oldest_streams() {
   if (!oldest) return;
   log::warn("drain.patience_ended", {{"generation", *oldest}, {"draining", workers_->draining()}});
   workers_->leave_generation(*oldest, now, kLeaveGrace);
-}
-
-  end_oldest_streams();
-  return true;
 }
 
 bool Supervisor::begin_upgrade() {
