@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/log_sink.h"
+
 namespace streamgate {
 
 void check_failed(const char* condition, const char* file, int line) {
@@ -14,7 +16,7 @@ void check_failed(const char* condition, const char* file, int line) {
   if (length > 0) {
     const auto size =
         static_cast<size_t>(length) < sizeof text ? static_cast<size_t>(length) : sizeof text - 1;
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text, size);
+    LogSink::inherited(STDERR_FILENO).write({text, size});
   }
   std::abort();
 }

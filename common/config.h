@@ -41,6 +41,7 @@ struct DrainConfig {
   Milliseconds idle{5'000};           // how long an idle connection may still send a request
   Milliseconds stop_timeout{25'000};  // the limit for TERM
   unsigned max_workers = 0;           // a reload waits while this many drain; 0: 8 for each worker
+  Milliseconds patience{600'000};     // the bound for that wait; 0: none
 
   bool operator==(const DrainConfig&) const = default;
 };

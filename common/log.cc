@@ -1,28 +1,32 @@
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <optional>
 
-#include "common/system_error.h"
-#include "common/unique_fd.h"
+#include "common/ascii.h"
+#include "common/log_sink.h"
 
 namespace streamgate::log {
 namespace {
 
 // The only mutable global of the program, so that a function needs no parameter to log.
-struct Sink {
-  UniqueFd file;  // not valid: stderr
+struct EventLog {
+  std::optional<LogSink> file;  // none: stderr
   LogLevel level = LogLevel::info;
+  uint64_t dropped = 0;  // lines that the sink refused, not reported yet
+  pid_t dropped_by = 0;
+
+  LogSink& sink() { return file ? *file : LogSink::standard_error(); }
 };
 
-Sink& sink() {
-  static Sink the_sink;
-  return the_sink;
+EventLog& the_log() {
+  static EventLog log;
+  return log;
 }
 
 // The bytes that need no quotes.
@@ -47,8 +51,7 @@ std::string_view name_of(LogLevel level) {
   return "?";
 }
 
-void write_line(LogLevel level, std::string_view event, Fields fields) {
-  if (!enabled(level)) return;
+std::string line_of(LogLevel level, std::string_view event, Fields fields) {
   std::string line;
   line.reserve(256);
   line += time_text();
@@ -65,28 +68,120 @@ void write_line(LogLevel level, std::string_view event, Fields fields) {
     line += quote(field.value);
   }
   line += '\n';
-  const int fd = sink().file.valid() ? sink().file.get() : STDERR_FILENO;
-  [[maybe_unused]] const ssize_t written = ::write(fd, line.data(), line.size());
+  return line;
+}
+
+void write_line(LogLevel level, std::string_view event, Fields fields) {
+  if (!enabled(level)) return;
+  report_dropped();
+  EventLog& log = the_log();
+  if (log.dropped == 0 && log.sink().write(line_of(level, event, fields)) > 0) return;
+  ++log.dropped;
+  log.dropped_by = ::getpid();
+}
+
+// Removes the text before the first of `ends` from `rest` and returns it.
+std::string_view take_until(std::string_view& rest, std::string_view ends) {
+  const std::string_view out = rest.substr(0, rest.find_first_of(ends));
+  rest.remove_prefix(out.size());
+  return out;
+}
+
+// `name=*`, or `*` if there is no name. A token may look like a name: without a value, with the
+// padding of base64, or longer than names are.
+void append_redacted_pair(std::string_view pair, std::string& out) {
+  constexpr size_t kMaxNameBytes = 32;
+  if (pair.empty()) return;
+  const std::string_view name = pair.substr(0, pair.find('='));
+  const bool is_name = name.size() < pair.size() && !name.empty() && name.size() <= kMaxNameBytes &&
+                       !pair.ends_with("==") && std::all_of(name.begin(), name.end(), [](char c) {
+                         return ascii::is_alpha(c) || ascii::is_digit(c) || c == '_' || c == '-' ||
+                                c == '.' || c == '[' || c == ']';
+                       });
+  if (is_name) {
+    out += name;
+    out += '=';
+  }
+  out += '*';
+}
+
+// Pairs, separated by `separator`.
+void append_redacted_pairs(std::string_view pairs, char separator, std::string& out) {
+  while (true) {
+    append_redacted_pair(take_until(pairs, {&separator, 1}), out);
+    if (pairs.empty()) return;
+    out += separator;
+    pairs.remove_prefix(1);
+  }
+}
+
+// Without its userinfo. A `@` behind the host is data.
+void append_redacted_authority(std::string_view authority, std::string& out) {
+  const size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) {
+    out += authority;
+  } else {
+    out += '*';
+    out += authority.substr(at);
+  }
+}
+
+// `; ` is no path parameter: the value may be a sentence with a URL in it.
+void append_redacted_segment(std::string_view segment, std::string& out) {
+  size_t start = segment.find(';');
+  while (segment.substr(std::min(start, segment.size())).starts_with("; ")) {
+    start = segment.find(';', start + 1);
+  }
+  out += segment.substr(0, start);
+  if (start < segment.size()) append_redacted_pairs(segment.substr(start), ';', out);
+}
+
+// The scheme, the host and the path. A path may hold another URL.
+void append_redacted_path(std::string_view path, std::string& out) {
+  for (bool is_first = true; !path.empty(); is_first = false) {
+    const std::string_view segment = take_until(path, "/");
+    append_redacted_segment(segment, out);
+    const bool is_scheme = segment.ends_with(':') || (is_first && segment.empty());
+    if (is_scheme && path.starts_with("//")) {
+      out += "//";
+      path.remove_prefix(2);
+      append_redacted_authority(take_until(path, "/"), out);
+    } else if (!path.empty()) {
+      out += '/';
+      path.remove_prefix(1);
+    }
+  }
 }
 
 }  // namespace
 
 Result<void> open(const LogConfig& config) {
-  UniqueFd file;
+  LogSink::standard_error();  // before a fork: a worker may not be allowed to open it again
+  std::optional<LogSink> file;
   if (config.error != "stderr") {
-    file.reset(::open(config.error.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
-    if (!file.valid()) {
-      return system_error("cannot open the log " + config.error);
-    }
+    auto opened = LogSink::open(config.error);
+    if (!opened) return opened.error();
+    file = *std::move(opened);
   }
-  sink().file = std::move(file);
-  sink().level = config.level;
+  the_log().file = std::move(file);
+  the_log().level = config.level;
   return {};
 }
 
-bool enabled(LogLevel level) { return level >= sink().level; }
+void report_dropped() {
+  EventLog& log = the_log();
+  if (log.dropped == 0) return;
+  if (log.dropped_by != ::getpid()) {  // a forked child: its parent reports them
+    log.dropped = 0;
+    return;
+  }
+  const Fields fields = {{"log", "events"}, {"count", log.dropped}};
+  if (log.sink().write(line_of(LogLevel::warn, "log.dropped", fields)) > 0) log.dropped = 0;
+}
 
-bool goes_to_stderr() { return !sink().file.valid(); }
+bool enabled(LogLevel level) { return level >= the_log().level; }
+
+bool goes_to_stderr() { return !the_log().file; }
 
 void debug(std::string_view event, Fields fields) { write_line(LogLevel::debug, event, fields); }
 void info(std::string_view event, Fields fields) { write_line(LogLevel::info, event, fields); }
@@ -127,34 +222,13 @@ std::string quote(std::string_view value) {
 }
 
 void append_redacted(std::string_view url, std::string& out) {
-  const size_t query = url.find('?');
-  std::string_view head = url.substr(0, query);
-  const size_t slashes = head.find("://");
-  if (slashes != std::string_view::npos) {
-    const size_t start = slashes + 3;
-    const size_t slash = head.find('/', start);
-    const size_t at = head.substr(0, slash).rfind('@');
-    if (at != std::string_view::npos && at >= start) {
-      out += head.substr(0, start);
-      out += "*@";
-      head = head.substr(at + 1);
-    }
+  append_redacted_path(take_until(url, "?#"), out);
+  if (url.starts_with('?')) {
+    out += '?';
+    url.remove_prefix(1);
+    append_redacted_pairs(take_until(url, "#"), '&', out);
   }
-  out += head;
-  if (query == std::string_view::npos) return;
-  bool in_value = false;
-  for (const char c : url.substr(query)) {
-    if (c == '&' || c == '?') {
-      in_value = false;
-      out += c;
-    } else if (!in_value) {
-      out += c;
-      if (c == '=') {
-        in_value = true;
-        out += '*';
-      }
-    }
-  }
+  if (!url.empty()) out += "#*";
 }
 
 std::string redact(std::string_view url) {

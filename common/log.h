@@ -3,7 +3,9 @@
 // recovered, or an upstream failed; info, processes start and end, the configuration changes;
 // debug, the steps of exchanges.
 //
-// One log per process. The master opens it; workers inherit the descriptor across fork.
+// One log per process. The master opens it; workers inherit the descriptor across fork. Logging
+// never waits: a line that the log does not take at once is dropped and counted. As soon as the log
+// takes lines again, `log.dropped count=N` is the next one.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +39,10 @@ Result<void> open(const LogConfig& config);
 bool enabled(LogLevel level);
 bool goes_to_stderr();
 
+// Logs `log.dropped` if lines have been dropped and the log takes lines again. Every line does that
+// first; a process that logs rarely calls this once a second.
+void report_dropped();
+
 void debug(std::string_view event, Fields fields = {});
 void info(std::string_view event, Fields fields = {});
 void warn(std::string_view event, Fields fields = {});
@@ -48,7 +54,9 @@ std::string quote(std::string_view value);
 void append_quoted(std::string_view value, std::string& out);
 bool needs_quotes(std::string_view value);
 
-// A URL without its secrets: `*` replaces the userinfo and the values of the query.
+// A URL without its secrets. `*` replaces the userinfo, the values of the query and of path
+// parameters, query text and parameters without a `=`, and the fragment. Also for a text with one
+// URL in it.
 std::string redact(std::string_view url);
 void append_redacted(std::string_view url, std::string& out);
 

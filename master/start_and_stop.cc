@@ -1,10 +1,10 @@
 // The Supervisor's start, fresh or from the program that it replaces, and its stop.
-#include <cstdio>
 #include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/log_sink.h"
 #include "common/version.h"
 #include "master/config/listen.h"
 #include "master/process/account.h"
@@ -32,7 +32,7 @@ Result<Listeners> adopt_sockets(const std::vector<int>& sockets) {
 // To the log, and to the terminal if the log is elsewhere.
 void report_failed_start(const std::string& reason) {
   log::error("master.start_failed", {{"reason", reason}});
-  if (!log::goes_to_stderr()) std::fprintf(stderr, "streamgate: %s\n", reason.c_str());
+  if (!log::goes_to_stderr()) LogSink::standard_error().write("streamgate: " + reason + "\n");
 }
 
 }  // namespace
@@ -169,6 +169,7 @@ int Supervisor::stop_all_workers() {
     reap_exited_children();
     kill_stuck_workers();
     status_.publish(view(), manager_, pid_file_.path());
+    log::report_dropped();
     feed_watchdog();
     if (!workers_->empty()) handle(wait_for_signal(signal_fd_, wait_limit_ms()));
   }

@@ -65,6 +65,7 @@ int Supervisor::run() {
     begin_wanted_reload();  // after SIGHUP
     spawn_missing_workers();
     status_.publish(view(), manager_, pid_file_.path());
+    log::report_dropped();
     handle(wait_for_signal(signal_fd_, wait_limit_ms()));
   }
   return stop_all_workers();
@@ -110,13 +111,9 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
 // Returns the delay after which spawn_missing_workers() fills the place again.
 Milliseconds Supervisor::vacate_place(const WorkerProcess& worker, const Ending& ending) {
   const int64_t now = monotonic_ms();
-  Generation::Place& place = current_->places[worker.identity().place];
   const auto death = ending.is_exit(kExitCannotStart) ? RespawnPolicy::Death::could_not_start
                                                       : RespawnPolicy::Death::crashed;
-  const Milliseconds delay = place.policy.delay_after(death, Milliseconds(worker.age_ms(now)));
-  place.taken = false;
-  place.not_before_ms = now + delay.count();
-  return delay;
+  return current_->vacate(worker.identity().place, death, Milliseconds(worker.age_ms(now)), now);
 }
 
 void Supervisor::announce_ready_workers() {
@@ -236,6 +233,7 @@ void Supervisor::handle(const signalfd_siginfo& signal) {
   switch (static_cast<int>(signal.ssi_signo)) {
     case SIGHUP:
       reload_wanted_ = true;
+      status_.note_change();  // `-s reload` sees that the status file is written
       return;
     case SIGQUIT:
       return stop(Stop::graceful);
@@ -306,8 +304,24 @@ bool Supervisor::is_held() {
   if (reason != held_reason_) status_.note_change();
   held_reason_ = std::move(reason);
   if (held_reason_.empty()) return false;
-  if (is_new) log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  if (is_new) {
+    held_since_ms_ = monotonic_ms();
+    log::warn("reload.held", {{"draining", draining}, {"max_workers", limit}});
+  }
+  end_oldest_streams();
   return true;
+}
+
+// A held reload that has waited for drain.patience ends the oldest generation. If it is held after
+// that, the next one follows.
+void Supervisor::end_oldest_streams() {
+  const int64_t now = monotonic_ms();
+  const Milliseconds patience = current_->config.drain.patience;
+  if (patience.count() == 0 || now - held_since_ms_ < patience.count()) return;
+  const auto oldest = workers_->oldest_draining();
+  if (!oldest) return;
+  log::warn("drain.patience_ended", {{"generation", *oldest}, {"draining", workers_->draining()}});
+  workers_->leave_generation(*oldest, now, kLeaveGrace);
 }
 
 bool Supervisor::begin_upgrade() {

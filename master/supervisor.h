@@ -73,6 +73,7 @@ class Supervisor final : private Reload::Forker {
   int wait_limit_ms() const;
   bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
   bool is_held();
+  void end_oldest_streams();
   bool begin_upgrade();  // true: it goes on, or has failed; no reload in this program
   void upgrade_refused(const TrialVerdict& verdict);
   Handover handover() const;
@@ -106,6 +107,7 @@ class Supervisor final : private Reload::Forker {
   Stop stop_ = Stop::no;
   int exit_code_ = 0;
   int64_t started_ms_ = 0;  // these are CLOCK_MONOTONIC
+  int64_t held_since_ms_ = 0;
   int64_t reload_started_us_ = 0;
   int64_t watchdog_fed_ms_ = 0;
   int64_t last_turn_ms_ = 0;

@@ -123,6 +123,12 @@ void Workers::withdraw(uint64_t generation, int64_t now_ms,
   }
 }
 
+void Workers::leave_generation(uint64_t generation, int64_t now_ms, Milliseconds grace) {
+  for (WorkerProcess& worker : workers_) {
+    if (worker.identity().generation == generation) worker.leave(now_ms, grace);
+  }
+}
+
 void Workers::send_all(int signal_number) const {
   for (const WorkerProcess& worker : workers_) worker.send(signal_number);
 }
@@ -136,6 +142,16 @@ void Workers::announce_stop() {
 
 size_t Workers::draining() const {
   return count_of(workers_, [](const auto& worker) { return worker.order() != Order::serve; });
+}
+
+std::optional<uint64_t> Workers::oldest_draining() const {
+  std::optional<uint64_t> oldest;
+  for (const WorkerProcess& worker : workers_) {
+    if (worker.order() > Order::drain) return std::nullopt;
+    if (worker.order() == Order::serve) continue;
+    oldest = std::min(oldest.value_or(UINT64_MAX), worker.identity().generation);
+  }
+  return oldest;
 }
 
 size_t Workers::ready(uint64_t generation) const {

@@ -59,6 +59,7 @@ class Workers {
   // Ends a generation that is not to serve. Ready workers may have clients already, so they drain;
   // the others leave.
   void withdraw(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> drain_limit);
+  void leave_generation(uint64_t generation, int64_t now_ms, Milliseconds grace);
   void send_all(int signal_number) const;
   // Tells the workers of every program that the whole service stops: their /health answers 503.
   void announce_stop();
@@ -68,6 +69,8 @@ class Workers {
   size_t size() const { return workers_.size(); }
   bool empty() const { return workers_.empty(); }
   size_t draining() const;  // and those with a stronger order
+  // The oldest generation with a worker that drains; none while a worker has a stronger order.
+  std::optional<uint64_t> oldest_draining() const;
   size_t ready(uint64_t generation) const;
   size_t serving(uint64_t generation) const;  // ready, and without an order
   bool any_awaited() const;                   // a worker without an order is not ready yet

@@ -193,7 +193,10 @@ class Worker final : private Server::Observer {
 
   void log_live_state() { environment_.exchanges.log_all(); }
 
-  void beat() { slot_.beat_ms.store(monotonic_ms(), std::memory_order_relaxed); }
+  void beat() {
+    slot_.beat_ms.store(monotonic_ms(), std::memory_order_relaxed);
+    log::report_dropped();
+  }
 
   const Heritage& heritage_;
   Slot& slot_;  // shared memory; the master reads it

@@ -288,6 +288,7 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(drain.idle), 0s, kHour),
       duration(FIELD(drain.stop_timeout), 0s, kHour),
       scalar(FIELD(drain.max_workers), parse_draining, print_or_auto),
+      duration(FIELD(drain.patience), 0s, 7 * 24h),
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),

@@ -6,13 +6,17 @@
 
 namespace streamgate {
 
+// From the death of the last worker to the next attempt: nobody serves meanwhile.
+constexpr std::chrono::milliseconds kMaxDelayWithoutWorkers{1'000};
+
 class RespawnPolicy {
  public:
   enum class Death { crashed, could_not_start };
 
   // A few crashes are accidents (a bad stream, an operator's kill): the place is filled at once.
-  // When a place keeps losing workers younger than 10 s, it waits 1, 2, 4 ... 30 s. It waits from
-  // the first time if a worker could not start, because another try at once would fail as well.
+  // When a place keeps losing workers younger than 10 s, it waits 1, 2, 4 ... 30 s while other
+  // places have workers. It waits from the first time if a worker could not start, because another
+  // try at once would fail as well.
   std::chrono::milliseconds delay_after(Death death, std::chrono::milliseconds age) {
     using namespace std::chrono_literals;
     constexpr auto kYoung = 10s;           // below this age a death counts

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/clock.h"
+#include "common/log_sink.h"
 #include "common/scoreboard.h"
 #include "master/service/limits.h"
 #include "master/service/running_service.h"
@@ -24,8 +25,9 @@ constexpr int64_t kReloadLimitMs = 2 * (kTrialLimitMs + kProbeLimitMs + kReadyLi
 constexpr int64_t kAnswerLimitMs = 5'000;  // until the master has written a file
 constexpr int64_t kLeaveLimitMs = 15'000;  // from the end of the drain to the end of the master
 
+// The exit code must not wait for the reader of stderr.
 int complain(const std::string& what, int exit_code = kExitOrderFailed) {
-  std::fprintf(stderr, "streamgate: %s\n", what.c_str());
+  LogSink::standard_error().write("streamgate: " + what + "\n");
   return exit_code;
 }
 
@@ -35,12 +37,23 @@ std::string not_answered(const RunningService& service) {
   return held ? "has not begun: " + *held : "the service has not answered in time";
 }
 
+bool await_fresh_status(const RunningService& service, int64_t sent_us, int64_t limit_ms) {
+  const auto fresh = service.await(limit_ms, [&]() -> std::optional<Outcome> {
+    return service.has_written_since(sent_us) ? std::optional(Outcome{}) : std::nullopt;
+  });
+  return fresh.has_value();
+}
+
 // `reload` and `reopen`: waits for the outcome of a run that began after the signal.
 int order_and_wait(const RunningService& service, int signal_number, const std::string& line,
                    int64_t limit_ms) {
   const int64_t sent_us = monotonic_us();
   if (const auto sent = service.send(signal_number, 0); !sent) {
     return complain(sent.error().detail);
+  }
+  // The master writes its status at once, whatever becomes of the order.
+  if (!await_fresh_status(service, sent_us, kAnswerLimitMs) && !service.has_left(0)) {
+    return complain(line + ": the service has not written its status; its log has the outcome");
   }
   const auto outcome = service.await(limit_ms, [&]() -> std::optional<Outcome> {
     Outcome latest = status_outcome(service.status(), line);
@@ -73,11 +86,7 @@ int show_status(const RunningService& service) {
   const int64_t sent_us = monotonic_us();
   // A user who may read the file but not signal the master sees the last version.
   const bool asked = static_cast<bool>(service.send(SIGUSR2, kWriteStatusOnly));
-  const auto fresh = service.await(asked ? kAnswerLimitMs : 0, [&]() -> std::optional<Outcome> {
-    const auto written = status_value(service.status(), "master", "written_us");
-    if (!written || std::strtoll(written->c_str(), nullptr, 10) < sent_us) return std::nullopt;
-    return Outcome{};
-  });
+  const bool fresh = await_fresh_status(service, sent_us, asked ? kAnswerLimitMs : 0);
   const std::string text = service.status();
   if (text.empty()) return complain("status: " + not_answered(service));
   std::fputs(text.c_str(), stdout);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -12,11 +13,15 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "common/log_sink.h"
 #include "common/system_error.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
 namespace {
+
+// More workers and counters make the next status longer than this one.
+constexpr size_t kSpareStatusBytes = size_t{8} * 1024;
 
 Error failed(const std::string& what, const std::string& path) {
   return system_error(what + " " + path);
@@ -28,8 +33,14 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   struct stat named {};
   const bool is_link = ::lstat(path.c_str(), &named) == 0 && S_ISLNK(named.st_mode);
   const int follow = !account || (is_link && named.st_uid == 0) ? 0 : O_NOFOLLOW;
+  // O_NONBLOCK: a FIFO without a reader must not block the master. It fails with ENXIO here.
   const UniqueFd file(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | follow, 0640));
+      ::open(path.c_str(),
+             O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | follow, 0640));
+  if (!file.valid() && errno == ENXIO) {
+    const auto sink = LogSink::open(path);
+    return sink ? Result<void>() : sink.error();
+  }
   if (!file.valid()) return failed("cannot open the log", path);
   if (!account) return {};
   struct stat info {};
@@ -40,20 +51,36 @@ Result<void> create_log_file(const std::string& path, const std::optional<Accoun
   return {};
 }
 
+bool write_whole(int fd, const std::string& text) {
+  return ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+}
+
 // Writes a temporary file and renames it, so that no reader sees a partial file. O_EXCL, because
 // another user may have put a link at the temporary name to make a root master overwrite a file.
-Result<void> replace_file(const std::string& path, const std::string& text) {
+// `room` bytes of the disk are reserved for write_in_place(), where the file system can.
+Result<void> replace_file(const std::string& path, const std::string& text, size_t room) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
   const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!file.valid()) return failed("cannot write", fresh);
-  const ssize_t written = ::write(file.get(), text.data(), text.size());
-  if (written == static_cast<ssize_t>(text.size()) && ::rename(fresh.c_str(), path.c_str()) == 0) {
-    return {};
-  }
+  if (room > 0) ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(room));
+  if (write_whole(file.get(), text) && ::rename(fresh.c_str(), path.c_str()) == 0) return {};
   const Error error = failed("cannot write", path);
   ::unlink(fresh.c_str());
   return error;
+}
+
+// For a full disk: writes to the blocks that the file has. A shorter text is filled up with blanks,
+// because truncating the file would give blocks back. Only a file that is ours alone: a master that
+// runs as root must not write to another file through a link.
+bool write_in_place(const std::string& path, std::string text) {
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info {};
+  if (!file.valid() || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  if (info.st_uid != ::geteuid() || info.st_nlink != 1) return false;
+  const auto size = static_cast<size_t>(info.st_size);
+  if (text.size() < size) text.insert(text.size() - 1, size - text.size(), ' ');
+  return write_whole(file.get(), text);
 }
 
 std::optional<pid_t> named_by(const std::string& pid_file) {
@@ -80,9 +107,9 @@ Result<void> open_log_files(const LogConfig& config, const std::optional<Account
 }
 
 Result<void> PidFile::move_to(const std::string& path) {
-  if (!path.empty()) {
+  if (!path.empty() && !(path == path_ && named_by(path) == ::getpid())) {
     const std::string text = std::to_string(::getpid()) + "\n";
-    if (auto written = replace_file(path, text); !written) return written;
+    if (auto written = replace_file(path, text, 0); !written) return written;
   }
   if (path != path_) remove();
   path_ = path;
@@ -138,7 +165,12 @@ Result<void> StatusFile::write(const std::string& pid_file, const std::string& t
   if (pid_file != pid_file_) remove();
   pid_file_ = pid_file;
   if (pid_file.empty() || names_another(pid_file)) return {};
-  return replace_file(status_path(pid_file), text);
+  const std::string path = status_path(pid_file);
+  const size_t room = 2 * text.size() + kSpareStatusBytes;
+  if (auto written = replace_file(path, text, room); written) return written;
+  if (write_in_place(path, text)) return {};
+  ::unlink(path.c_str());  // out of date. Its blocks may be enough for the new one
+  return replace_file(path, text, 0);
 }
 
 void StatusFile::remove() {

@@ -66,6 +66,8 @@ class StatusFile {
   StatusFile& operator=(const StatusFile&) = delete;
 
   // Replaces the file of this pid file (empty: none). Removes the old one if the path has changed.
+  // On a full disk it is written in place; a reader can then see a part of `text`, which ends with
+  // a line break. On failure there is no file.
   Result<void> write(const std::string& pid_file, const std::string& text);
   void remove();
 

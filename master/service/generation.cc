@@ -59,6 +59,20 @@ Result<void> Generation::bind(const Listeners& live) {
   return {};
 }
 
+Milliseconds Generation::vacate(unsigned place, RespawnPolicy::Death death, Milliseconds age,
+                                int64_t now_ms) {
+  Place& vacated = places[place];
+  vacated.taken = false;
+  vacated.not_before_ms = now_ms + vacated.policy.delay_after(death, age).count();
+  if (std::none_of(places.begin(), places.end(), [](const Place& each) { return each.taken; })) {
+    const auto next = std::min_element(
+        places.begin(), places.end(),
+        [](const Place& a, const Place& b) { return a.not_before_ms < b.not_before_ms; });
+    next->not_before_ms = std::min(next->not_before_ms, now_ms + kMaxDelayWithoutWorkers.count());
+  }
+  return Milliseconds(vacated.not_before_ms - now_ms);
+}
+
 std::string Generation::addresses() const {
   std::string out;
   for (const ListenSocket& socket : sockets) {

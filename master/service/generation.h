@@ -39,6 +39,10 @@ struct Generation {
   static Result<Generation> outline(uint64_t number, Config config);
   Result<void> bind(const Listeners& live);
 
+  // Empties the place of a dead worker. Returns the delay until a successor may be started. If that
+  // was the last worker, one of the places is filled within 1 s, whatever its own delay is.
+  Milliseconds vacate(unsigned place, RespawnPolicy::Death death, Milliseconds age, int64_t now_ms);
+
   std::string addresses() const;  // for the log
   // Removes the Unix socket files of the listeners that are not in `other`.
   void remove_files_not_in(const Listeners& other) const;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -72,8 +73,14 @@ bool RunningService::has_left(int wait_ms) const {
 
 std::string RunningService::status() const {
   auto text = read_file(status_path(pid_file_), kMaxSmallFileBytes);
-  if (!text || status_value(*text, "master", "pid") != std::to_string(pid_)) return {};
+  if (!text || !is_whole_status(*text)) return {};
+  if (status_value(*text, "master", "pid") != std::to_string(pid_)) return {};
   return *std::move(text);
+}
+
+bool RunningService::has_written_since(int64_t time_us) const {
+  const auto written = status_value(status(), "master", "written_us");
+  return written && std::strtoll(written->c_str(), nullptr, 10) >= time_us;
 }
 
 std::optional<Outcome> RunningService::await(

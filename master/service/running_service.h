@@ -35,8 +35,11 @@ class RunningService {
                                const std::function<std::optional<Outcome>()>& answer) const;
   // Waits at most `wait_ms` for the end of the process. Returns whether it has ended.
   bool has_left(int wait_ms) const;
-  // The content of the status file; empty if another service has written it.
+  // The content of the status file; empty if there is none, if another service has written it, or
+  // if it is being written.
   std::string status() const;
+  // Whether the status file is from `time_us` (CLOCK_MONOTONIC) or later.
+  bool has_written_since(int64_t time_us) const;
 
  private:
   RunningService(pid_t pid, UniqueFd process, std::string pid_file)

@@ -120,7 +120,14 @@ std::string print_status(const StatusReport& report) {
     if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
     add(out, kCounters[i].name, report.totals[i]);
   }
+  out += "\nend";
+  add(out, "written_us", report.written_us);
   return out + "\n";
+}
+
+bool is_whole_status(std::string_view text) {
+  const auto written = status_value(text, "master", "written_us");
+  return written && text.ends_with('\n') && status_value(text, "end", "written_us") == written;
 }
 
 std::optional<std::string> status_value(std::string_view text, std::string_view line,

@@ -52,6 +52,10 @@ struct StatusReport {
 
 std::string print_status(const StatusReport& report);
 
+// Whether the text is whole: its last line, `end`, has the `written_us` of the first. On a full
+// disk the file is written in place.
+bool is_whole_status(std::string_view text);
+
 // The value of `key` in the first line whose name is `line`; none if there is none.
 std::optional<std::string> status_value(std::string_view text, std::string_view line,
                                         std::string_view key);

@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 import unittest
+from datetime import datetime
 from urllib.parse import quote
 
 from http_client import TIMEOUT, Client
@@ -75,6 +76,11 @@ def parse_line(line):
             else value
         )
     return entry
+
+
+def log_time(entry):
+    """The time of a log line, in seconds."""
+    return datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
 
 
 def streamgate(*arguments, environment=None):

@@ -46,8 +46,14 @@ class ServiceTest(ProxyTest):
         self.pid_file = os.path.join(folder.name, "pid")
         proxy = self.own_proxy({"pid_file": self.pid_file, **settings})
         proxy.wait_for_event("master.ready")
-        wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
+        wait_until(self.is_ready_in_the_status_file, what="the status file")
         return proxy
+
+    def is_ready_in_the_status_file(self):
+        if not os.path.exists(self.pid_file + ".status"):
+            return False
+        with open(self.pid_file + ".status", encoding="ascii") as file:
+            return " state=starting " not in file.read()
 
     def order(self, proxy, order):
         return streamgate("-c", proxy.config_file, "-s", order)

@@ -4,9 +4,8 @@ import os
 import signal
 import threading
 import time
-from datetime import datetime
 
-from harness import ProxyTest, main, wait_until
+from harness import ProxyTest, log_time, main, wait_until
 from http_client import BadAnswer
 from upstream import Answer, ok
 
@@ -52,10 +51,6 @@ class Viewers:
 def is_stopped(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         return file.read().rpartition(")")[2].split()[0] == "T"
-
-
-def log_time(entry):
-    return datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
 
 
 class UnderLoad(ProxyTest):

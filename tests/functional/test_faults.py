@@ -5,7 +5,7 @@ import signal
 import tempfile
 import time
 
-from harness import Proxy, ProxyTest, main, wait_until
+from harness import Proxy, ProxyTest, log_time, main, wait_until
 from programs import FAULTY
 
 
@@ -36,27 +36,51 @@ class BrokenWorkers(ProxyTest):
         with open(self.fault, "w", encoding="ascii") as file:
             file.write(name)
 
-    def test_workers_that_die_at_start_are_replaced_after_growing_delays(self):
+    def test_workers_that_die_at_start_are_retried_once_a_second(self):
         slots = 4
         proxy = self.start("crash", slots)
-        waits = lambda: [e for e in proxy.events_named("worker.died") if e["replaced"] != "at once"]
-        wait_until(lambda: len(waits()) >= slots, 20)
+        # Each slot has failed several times, and none serves.
+        wait_until(lambda: len(proxy.events_named("worker.died")) >= 6 * slots, 40)
         begun, before = time.monotonic(), cpu_seconds(proxy.process.pid)
-        died = len(proxy.events_named("worker.died"))
-        # Each slot retries 1, 2 and 4 s after its first deaths.
-        proxy.wait_for_event("worker.died", 20, replaced="in 8s")
+        first = len(proxy.events_named("worker.died"))
+        time.sleep(8)
+        died = proxy.events_named("worker.died")[first - 1 :]
         elapsed = time.monotonic() - begun
         share = (cpu_seconds(proxy.process.pid) - before) / elapsed
         print(f"{100 * share:.1f} % of a core over {elapsed:.0f} s", end=" ")
         self.assertLess(share, 0.05)
-        attempts = len(proxy.events_named("worker.died"))
-        self.assertLessEqual(attempts - died, 3 * slots)
-        self.assertLessEqual(attempts, 8 * slots)
+        times = [log_time(entry) for entry in died]
+        gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+        self.assertLessEqual(max(gaps), 1.5, gaps)
+        self.assertLessEqual(len(gaps), 8 + 2 * slots)
         lines = [e for e in proxy.events() if e.get("event", "").startswith("worker.")]
         self.assertEqual({e["event"] for e in lines}, {"worker.died"}, "one line per attempt")
         self.assertEqual({e["status"] for e in proxy.events_named("worker.died")}, {"99"})
         self.assertIsNone(proxy.process.poll())
         self.assertEqual(proxy.stop(), 0)
+
+    def test_the_only_worker_is_replaced_within_a_second_however_often_it_dies(self):
+        proxy = self.start("freeze", 1, watchdog_timeout="60s")
+        self.addCleanup(proxy.stop, signal.SIGINT)
+        proxy.wait_for_event("master.ready")
+        for _ in range(7):
+            worker = wait_until(proxy.workers)[0]
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: worker not in proxy.workers(), what="the death")
+            begun = time.monotonic()
+            wait_until(proxy.workers, 1.5, "the next worker")
+            self.assertLess(time.monotonic() - begun, 1.5)
+
+    def test_a_place_waits_longer_while_another_serves(self):
+        proxy = self.start("freeze", 2, watchdog_timeout="60s")
+        self.addCleanup(proxy.stop, signal.SIGINT)
+        proxy.wait_for_event("master.ready")
+        stays = proxy.workers()[0]
+        for _ in range(5):
+            worker = wait_until(lambda: [w for w in proxy.workers() if w != stays], 5)[0]
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: worker not in proxy.workers(), what="the death")
+        proxy.wait_for_event("worker.died", replaced="in 2s")
 
     def test_a_start_whose_workers_cannot_start_fails(self):
         proxy = self.start("cannot_start", 4)

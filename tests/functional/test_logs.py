@@ -100,6 +100,25 @@ class Secrets(ProxyTest):
         self.assertNotIn("SECRET", proxy.log())
         self.assertTrue(proxy.access_log()[0]["upstream"].endswith("/b.ts?next=*"))
 
+    def test_text_without_a_name_path_parameters_and_fragments_are_masked(self):
+        up = self.upstream(lambda request: ok(b"x"))
+        proxy = self.proxy()
+        for target, masked in (
+            ("/a.ts?SECRET", "/a.ts?*"),
+            ("/a.ts?a=1?SECRET", "/a.ts?a=*"),
+            ("/a.ts?SECRET?a=1", "/a.ts?*"),
+            ("/a;token=SECRET/b.ts;SECRET", "/a;token=*/b.ts;*"),
+            ("/a.ts#SECRET", "/a.ts"),
+        ):
+            with self.subTest(target):
+                proxy.mark()
+                proxy.stream(up.url(target))
+                logged = proxy.wait_for_access()["upstream"]
+                self.assertIn(logged, (up.url(masked), up.url(masked) + "#*"))
+        proxy.ask("/nothing;token=SECRET")
+        wait_until(lambda: "route=\"/nothing;token=*\"" in proxy.log())
+        self.assertNotIn("SECRET", proxy.log())
+
     def test_request_data_cannot_forge_a_field(self):
         proxy = self.proxy()
         up = self.upstream(ok(b"x"))

@@ -9,7 +9,16 @@ import tempfile
 import time
 import unittest
 
-from harness import BINARY, Proxy, ProxyTest, main, streamgate, taken_address, wait_until
+from harness import (
+    BINARY,
+    Proxy,
+    ProxyTest,
+    log_time,
+    main,
+    streamgate,
+    taken_address,
+    wait_until,
+)
 from programs import (
     FAULTY,
     NEXT,
@@ -425,6 +434,46 @@ class Holding(Upgrading):
         wait_until(lambda: "reload sequence=2 " in self.status(proxy))
         self.assertNotIn("drain.max_workers", self.status(proxy))
         self.assertEqual(len(proxy.events_named("reload.held")), 1)
+
+    def test_a_held_reload_ends_the_oldest_streams_after_the_patience(self):
+        proxy = self.start(
+            drain={
+                "idle": "100ms",
+                "timeout": "0s",
+                "stop_timeout": "5s",
+                "max_workers": 2,
+                "patience": "2s",
+            }
+        )
+        oldest, _ = self.stream_under_way(proxy)
+        self.reload(proxy, 1)
+        younger, gate = self.stream_under_way(proxy)
+        self.reload(proxy, 2)
+        proxy.send_signal(signal.SIGHUP)
+        held = proxy.wait_for_event("reload.held")
+        wait_until(lambda: "reload sequence=3 " in self.status(proxy))
+        ended = proxy.wait_for_event("drain.patience_ended")
+        self.assertEqual((ended["generation"], ended["draining"]), ("1", "2"))
+        waited = log_time(ended) - log_time(held)
+        self.assertGreaterEqual(waited, 1.9)
+        self.assertLess(waited, 5)
+        self.assertEqual((oldest.read_to_end(), oldest.end), (b"first", "reset"))
+        wait_until(lambda: any(e["reason"] == "stopping" for e in proxy.access_log()))
+        self.assertEqual(len(proxy.events_named("drain.patience_ended")), 1)
+        self.finish_stream(younger, gate)
+
+    def test_without_patience_a_held_reload_ends_no_stream(self):
+        proxy = self.start(
+            drain={"idle": "100ms", "stop_timeout": "5s", "max_workers": 1, "patience": "0s"}
+        )
+        client, gate = self.stream_under_way(proxy)
+        self.reload(proxy, 1)
+        proxy.send_signal(signal.SIGHUP)
+        proxy.wait_for_event("reload.held")
+        time.sleep(2.5)
+        self.assertEqual(len(proxy.events_named("drain.patience_ended")), 0)
+        self.finish_stream(client, gate)
+        wait_until(lambda: "reload sequence=2 " in self.status(proxy))
 
     def test_an_upgrade_waits_while_too_many_workers_drain_and_a_stop_does_not(self):
         proxy = self.start(drain={"idle": "100ms", "stop_timeout": "500ms", "max_workers": 1})

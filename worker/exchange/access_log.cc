@@ -1,14 +1,8 @@
 #include "worker/exchange/access_log.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <charconv>
 
 #include "common/log.h"
-#include "common/system_error.h"
 
 namespace streamgate {
 namespace {
@@ -31,11 +25,6 @@ void append(TextBuffer& line, std::string_view key, int64_t value) {
   line.advance_to(std::to_chars(digits, digits + kMostDigits, value).ptr);
 }
 
-bool can_write(int fd) {
-  pollfd entry{fd, POLLOUT, 0};
-  return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
-}
-
 }  // namespace
 
 AccessLog::AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters)
@@ -45,24 +34,30 @@ AccessLog::~AccessLog() { flush(); }
 
 Result<void> AccessLog::open() {
   if (config_.access == "stderr" || config_.access == "off") return {};
-  UniqueFd file(::open(config_.access.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
-  if (!file.valid()) {
-    return system_error("cannot open the log " + config_.access);
-  }
+  auto file = LogSink::open(config_.access);
+  if (!file) return file.error();
   flush();
-  file_ = std::move(file);
+  file_ = *std::move(file);
   return {};
 }
 
 void AccessLog::write(const AccessRecord& record) {
   if (config_.access == "off") return;
-  if (pending_.size() > kMostPendingBytes) return count(counters_, Counter::access_lines_dropped);
+  if (pending_.size() > kMostPendingBytes) {
+    ++dropped_;
+    return count(counters_, Counter::access_lines_dropped);
+  }
   line_.clear();
   line_.append(log::time_text());
   line_.append(" access");
   append(line_, " client=", record.client);
   append(line_, " method=", record.method);
-  append(line_, " route=", record.route);
+  // Only a target that is no path of ours has something to hide.
+  if (record.route.find_first_of(";@#") == std::string_view::npos) {
+    append(line_, " route=", record.route);
+  } else {
+    append_redacted(" route=", record.route);
+  }
   append(line_, " status=", record.status);
   append(line_, " reason=", record.reason);
   append(line_, " bytes=", static_cast<int64_t>(record.body_bytes));
@@ -89,18 +84,12 @@ void AccessLog::append_redacted(std::string_view key, std::string_view value) {
 }
 
 void AccessLog::flush() {
-  const int fd = file_.valid() ? file_.get() : STDERR_FILENO;
-  while (!pending_.empty() && can_write(fd)) {
-    // A pipe that polls writable takes PIPE_BUF bytes without blocking. Only whole lines are
-    // written, so that lines of several workers do not mix.
-    size_t size = std::min<size_t>(pending_.size(), file_.valid() ? pending_.size() : 4096);
-    const size_t line_end = pending_.rfind('\n', size - 1);
-    if (line_end != std::string::npos) size = line_end + 1;
-    const ssize_t written = ::write(fd, pending_.data(), size);
-    if (written <= 0) break;
-    pending_.erase(0, static_cast<size_t>(written));
-  }
-  if (!pending_.empty()) flush_deadline_.arm(kFlushInterval);
+  LogSink& sink = file_ ? *file_ : LogSink::standard_error();
+  pending_.erase(0, sink.write(pending_));
+  if (!pending_.empty()) return flush_deadline_.arm(kFlushInterval);
+  if (dropped_ == 0) return;
+  log::warn("log.dropped", {{"log", "access"}, {"count", dropped_}});
+  dropped_ = 0;
 }
 
 }  // namespace streamgate

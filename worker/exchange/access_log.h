@@ -1,18 +1,21 @@
 // The access log: one line for each finished exchange and each refused request. Lines are gathered
-// and written a few times a second, so a request costs no system call for its line. If the reader
-// of a pipe does not keep up, lines are dropped and counted; the worker does not wait.
+// and written a few times a second, so a request costs no system call for its line. The worker
+// never waits for the log. If the log takes nothing, up to 256 KiB are kept and further lines are
+// dropped and counted. After the kept lines have been written, the event `log.dropped` has the
+// count.
 //
 // One per worker. The worker opens the file itself; stderr is inherited.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/config.h"
+#include "common/log_sink.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
-#include "common/unique_fd.h"
 #include "worker/loop/text_buffer.h"
 #include "worker/loop/timer_wheel.h"
 
@@ -54,9 +57,10 @@ class AccessLog {
 
   const LogConfig& config_;
   Counters& counters_;
-  UniqueFd file_;  // invalid: stderr
+  std::optional<LogSink> file_;  // none: stderr
   std::string pending_;
-  TextBuffer line_;  // a member, like redacted_, to reuse its memory
+  uint64_t dropped_ = 0;  // not reported yet
+  TextBuffer line_;       // a member, like redacted_, to reuse its memory
   std::string redacted_;
   Deadline flush_deadline_;
 };

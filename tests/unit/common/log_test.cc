@@ -1,12 +1,19 @@
 #include "common/log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/unique_fd.h"
 
 namespace streamgate {
 namespace {
@@ -24,15 +31,54 @@ TEST(LogQuote, BlanksQuotesAndControlBytesAreQuotedOrEscaped) {
   EXPECT_EQ("\"a\\x0ab\\x0d\\x00\\x7f\\xc3\"", log::quote(std::string("a\nb\r\0\x7f\xc3", 7)));
 }
 
-TEST(LogRedact, ReplacesUserinfoAndQueryValues) {
-  EXPECT_EQ("http://h/p?token=*&x=*", log::redact("http://h/p?token=abc&x=1"));
-  EXPECT_EQ("https://*@h/p", log::redact("https://user:pass@h/p"));
-  EXPECT_EQ("http://*@h/p?a=*", log::redact("http://a@b@h/p?a=@"));
-  EXPECT_EQ("http://h/@p", log::redact("http://h/@p"));
-  EXPECT_EQ("http://h/p", log::redact("http://h/p"));
-  EXPECT_EQ("/p?a=*&b&c=*", log::redact("/p?a=1&b&c="));
-  EXPECT_EQ("http://h/?a=*", log::redact("http://h/?a=b=c"));
-  EXPECT_EQ("", log::redact(""));
+TEST(LogRedact, MasksEverySecretOfAUrl) {
+  const std::pair<const char*, const char*> table[] = {
+      {"", ""},
+      {"http://h/p", "http://h/p"},
+      {"http://[::1]:80/p", "http://[::1]:80/p"},
+      // userinfo
+      {"https://user:pass@h/p", "https://*@h/p"},
+      {"http://TOKEN@h", "http://*@h"},
+      {"http://a@b@h/p?a=@", "http://*@h/p?a=*"},
+      {"http://us;er:pass@h/p", "http://*@h/p"},
+      {"//user:pass@h/p", "//*@h/p"},
+      {"http://proxy/http://user:pass@h/p", "http://proxy/http://*@h/p"},
+      {"http://h/@p", "http://h/@p"},
+      {"/a//b@c", "/a//b@c"},
+      // query
+      {"http://h/p?token=abc&x=1", "http://h/p?token=*&x=*"},
+      {"http://h/p?TOKEN", "http://h/p?*"},
+      {"http://h/p?TOKEN&a=1&TOKEN", "http://h/p?*&a=*&*"},
+      {"/p?a=1&b&c=", "/p?a=*&*&c=*"},
+      {"http://h/?a=b=c", "http://h/?a=*"},
+      {"http://h/?=TOKEN", "http://h/?*"},
+      {"http://h/?VE9LRU4==", "http://h/?*"},
+      {"http://h/?0123456789012345678901234567890123=", "http://h/?*"},
+      {"http://h/?a/b=1", "http://h/?*"},
+      {"http://h/p?", "http://h/p?"},
+      {"http://h/p?a=1&&b=2", "http://h/p?a=*&&b=*"},
+      {"http://h/p?u=http://x:y@z/", "http://h/p?u=*"},
+      // a second `?`
+      {"http://h/p?a=1?TOKEN", "http://h/p?a=*"},
+      {"http://h/p?TOKEN?TOKEN", "http://h/p?*"},
+      {"http://h/p?TOKEN?a=1", "http://h/p?*"},
+      {"http://h/p?a=1?b=2&c=3", "http://h/p?a=*&c=*"},
+      {"http://h/p?a=1?TOKEN=x?y", "http://h/p?a=*"},
+      // path parameters
+      {"http://h/p;token=abc/q;TOKEN?a=1", "http://h/p;token=*/q;*?a=*"},
+      {"http://h/p;a=1;TOKEN;b=2", "http://h/p;a=*;*;b=*"},
+      {"seg.ts;token=abc", "seg.ts;token=*"},
+      {"http://h/p;", "http://h/p;"},
+      // fragment
+      {"http://h/p#TOKEN", "http://h/p#*"},
+      {"http://h/p?a=1#TOKEN&b=2?c", "http://h/p?a=*#*"},
+      {"http://h/p;a=1#TOKEN", "http://h/p;a=*#*"},
+      {"http://h#TOKEN@x", "http://h#*"},
+      // a sentence
+      {"truncated; not resumed: http://h/p;k=v", "truncated; not resumed: http://h/p;k=*"},
+      {"cannot connect to http://user:pass@h/p", "cannot connect to http://*@h/p"},
+  };
+  for (const auto& [url, expected] : table) EXPECT_EQ(expected, log::redact(url)) << url;
 }
 
 TEST(Log, AnEventIsOneLineOfTheConfiguredFile) {
@@ -51,6 +97,47 @@ TEST(Log, AnEventIsOneLineOfTheConfiguredFile) {
   EXPECT_EQ(
       " warn some.event pid=" + std::to_string(::getpid()) + " text=\"two\\x0alines\" number=7\n",
       all.substr(24));
+}
+
+TEST(Log, DroppedLinesAreCountedAndReportedOnce) {
+  char path[] = "/tmp/streamgate-test-XXXXXX";
+  ::close(::mkstemp(path));
+  ::unlink(path);
+  ASSERT_EQ(0, ::mkfifo(path, 0600));
+  ASSERT_TRUE(log::open({LogLevel::info, "off", path}));
+  const UniqueFd reader(::open(path, O_RDONLY | O_NONBLOCK));
+  const auto read_all = [&] {
+    std::string out(size_t{1024} * 1024, '\0');
+    const ssize_t got = ::read(reader.get(), out.data(), out.size());
+    out.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    return out;
+  };
+  const auto count_of = [](const std::string& text, std::string_view word) {
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  constexpr size_t kEvents = 2'000;
+  // Shorter than the report, which therefore does not fit into the rest of the pipe.
+  for (size_t i = 0; i < kEvents; ++i) log::info("some.event");
+  log::report_dropped();
+  const std::string first = read_all();
+  EXPECT_EQ(first.find("log.dropped"), std::string::npos);
+  log::info("later.event");
+  const std::string second = read_all();
+  log::report_dropped();
+  EXPECT_EQ(read_all(), "");
+  ASSERT_TRUE(log::open({}));
+  ::unlink(path);
+  EXPECT_EQ(first.back(), '\n');
+  const size_t dropped = kEvents - count_of(first, "some.event");
+  EXPECT_GT(dropped, 0U);
+  EXPECT_EQ(count_of(second, "\n"), 2U);
+  EXPECT_NE(second.find(" warn log.dropped pid=" + std::to_string(::getpid()) +
+                        " log=events count=" + std::to_string(dropped) + "\n"),
+            std::string::npos)
+      << second;
+  EXPECT_LT(second.find("log.dropped"), second.find("later.event"));
 }
 
 TEST(Log, AFailedOpenKeepsThePreviousLog) {

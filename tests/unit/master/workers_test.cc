@@ -273,5 +273,26 @@ TEST_F(WorkersTest, WorkersOfAnotherProgramAreMirroredAndSeeTheStop) {
   EXPECT_EQ(9U, workers.remove(4711)->slot().counters[Counter::bytes_to_clients]);
 }
 
+TEST_F(WorkersTest, TheOldestDrainingGenerationLeavesFirstAndAlone) {
+  const auto newest = start(4);
+  EXPECT_EQ(workers_.oldest_draining(), std::nullopt);
+  const auto younger = start(3);
+  const auto oldest = start(2);
+  workers_.drain_all_except(4, 1'000, std::nullopt);
+  EXPECT_EQ(workers_.oldest_draining(), 2U);
+  workers_.leave_generation(2, 1'000, kSecond);
+  EXPECT_EQ(workers_.oldest_draining(), std::nullopt);
+  for (const WorkerProcess& worker : workers_) {
+    const auto expected =
+        worker.identity().generation == newest.generation    ? WorkerProcess::Order::serve
+        : worker.identity().generation == younger.generation ? WorkerProcess::Order::drain
+                                                             : WorkerProcess::Order::leave;
+    EXPECT_EQ(expected, worker.order());
+  }
+  ::waitpid(oldest.pid, nullptr, 0);
+  workers_.remove(oldest.pid);
+  EXPECT_EQ(workers_.oldest_draining(), 3U);
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -90,6 +90,46 @@ TEST_F(ServiceFilesTest, TheStatusFileMovesWithThePidFile) {
   EXPECT_EQ(text_of(status_path(pid_path_ + "2")), "(none)");
 }
 
+TEST_F(ServiceFilesTest, APidFileThatIsRightIsNotWrittenAgain) {
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  struct stat before {};
+  struct stat after {};
+  ASSERT_EQ(0, ::stat(pid_path_.c_str(), &before));
+  ASSERT_TRUE(pid_.move_to(pid_path_));
+  ASSERT_EQ(0, ::stat(pid_path_.c_str(), &after));
+  EXPECT_EQ(before.st_ino, after.st_ino);
+}
+
+// The directory at the temporary name keeps the new file from being created, as a full disk does.
+class StatusInPlaceTest : public ServiceFilesTest {
+ protected:
+  void SetUp() override {
+    ServiceFilesTest::SetUp();
+    ASSERT_TRUE(pid_.move_to(pid_path_));
+    ASSERT_TRUE(status_.write(pid_path_, "a long status\n"));
+    std::filesystem::create_directories(status_path(pid_path_) + ".new/occupied");
+  }
+};
+
+TEST_F(StatusInPlaceTest, AShorterStatusIsFilledUpWithBlanks) {
+  ASSERT_TRUE(status_.write(pid_path_, "short\n"));
+  EXPECT_EQ(text_of(status_path(pid_path_)), "short        \n");
+  ASSERT_TRUE(status_.write(pid_path_, "a longer status than before\n"));
+  EXPECT_EQ(text_of(status_path(pid_path_)), "a longer status than before\n");
+}
+
+TEST_F(StatusInPlaceTest, NothingIsWrittenThroughALinkAndNoOldStatusStays) {
+  const std::string path = status_path(pid_path_);
+  ASSERT_EQ(0, ::unlink(path.c_str()));
+  ASSERT_EQ(0, ::symlink(victim().c_str(), path.c_str()));
+  EXPECT_FALSE(status_.write(pid_path_, "status\n"));
+  EXPECT_EQ(text_of(path), "(none)");
+  ASSERT_EQ(0, ::link(victim().c_str(), path.c_str()));
+  EXPECT_FALSE(status_.write(pid_path_, "status\n"));
+  EXPECT_EQ(text_of(path), "(none)");
+  EXPECT_EQ(text_of(victim()), "precious");
+}
+
 // Only root changes owners.
 TEST_F(ServiceFilesTest, TheOwnerOfAFileBehindALinkOfAnotherUserStays) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can change the owner of a file";

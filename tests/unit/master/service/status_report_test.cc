@@ -65,6 +65,23 @@ TEST(StatusReport, ASuccessHasNoReason) {
   EXPECT_EQ("", read.problem);
 }
 
+TEST(StatusReport, OnlyAWholeTextIsAStatus) {
+  StatusReport report = example();
+  const std::string older = print_status(report);
+  ++report.written_us;
+  const std::string newer = print_status(report);
+  EXPECT_TRUE(is_whole_status(newer));
+  EXPECT_TRUE(is_whole_status(newer.substr(0, newer.size() - 1) + "   \n"));
+  for (size_t size = 0; size < newer.size(); ++size) {
+    EXPECT_FALSE(is_whole_status(newer.substr(0, size))) << size;
+  }
+  // One text over another of the same length, written up to some byte.
+  ASSERT_EQ(newer.size(), older.size());
+  const size_t middle = newer.size() / 2;
+  EXPECT_FALSE(is_whole_status(newer.substr(0, middle) + older.substr(middle)));
+  EXPECT_FALSE(is_whole_status(older.substr(0, middle) + newer.substr(middle)));
+}
+
 TEST(StatusReport, AMissingLineOrKeyIsNone) {
   const std::string text = print_status(example());
   EXPECT_EQ(std::nullopt, status_value(text, "master", "colour"));

@@ -1,13 +1,17 @@
 #include "worker/exchange/access_log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
+#include "common/log.h"
+#include "common/unique_fd.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {
@@ -94,6 +98,37 @@ TEST_F(AccessLogTest, AFileThatCannotBeOpenedIsAnError) {
   AccessLog log(config, wheel, counters);
   EXPECT_FALSE(log.open());
   config.access = "/tmp/streamgate-access-none";
+}
+
+TEST_F(AccessLogTest, AReaderThatIsLateCostsLinesThatAreCountedOnce) {
+  ::unlink(config.access.c_str());
+  ASSERT_EQ(::mkfifo(config.access.c_str(), 0600), 0);
+  AccessLog access_log(config, wheel, counters);
+  ASSERT_TRUE(access_log.open());
+  const UniqueFd reader(::open(config.access.c_str(), O_RDONLY | O_NONBLOCK));
+  constexpr size_t kRecords = 5'000;
+  for (size_t i = 0; i < kRecords; ++i) access_log.write(record());
+  const std::string events_path = config.access + ".events";
+  ASSERT_TRUE(log::open({LogLevel::info, "off", events_path}));
+  std::string got;
+  std::string piece(size_t{64} * 1024, '\0');
+  for (ssize_t size = 0; (size = ::read(reader.get(), piece.data(), piece.size())) > 0;) {
+    got.append(piece, 0, static_cast<size_t>(size));
+    access_log.flush();
+  }
+  access_log.flush();
+  ASSERT_TRUE(log::open({}));
+  std::ifstream file(events_path);
+  const std::string events{std::istreambuf_iterator<char>(file), {}};
+  ::unlink(events_path.c_str());
+  const auto lines = static_cast<size_t>(std::count(got.begin(), got.end(), '\n'));
+  const uint64_t dropped = counters[Counter::access_lines_dropped].load();
+  EXPECT_GT(dropped, 0U);
+  EXPECT_EQ(lines + dropped, kRecords);
+  EXPECT_EQ(got.back(), '\n');
+  const std::string expected = " log=access count=" + std::to_string(dropped) + "\n";
+  EXPECT_NE(events.find(expected), std::string::npos) << events;
+  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 1);
 }
 
 TEST_F(AccessLogTest, OffWritesNothing) {

@@ -1,0 +1,59 @@
+// Where log lines go: a file, or the stderr that this process has inherited. A write never waits
+// for a reader: a sink that takes nothing now refuses the line, and the caller counts it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "common/unique_fd.h"
+
+namespace streamgate {
+
+class LogSink {
+ public:
+  // The stderr of this process and of the children that it forks later. One for all logs that go
+  // there, so that a line that was cut by one of them is completed before the line of another.
+  static LogSink& standard_error();
+  // A descriptor that other processes may share. It stays as it is, and must stay open.
+  static LogSink inherited(int fd) { return LogSink(fd); }
+  // Opens or creates the file. A FIFO without a reader keeps the lines that fit into it.
+  static Result<LogSink> open(const std::string& path);
+
+  LogSink(const LogSink&) = delete;
+  LogSink& operator=(const LogSink&) = delete;
+  LogSink(LogSink&&) noexcept = default;
+  LogSink& operator=(LogSink&&) noexcept = default;
+
+  // Writes complete lines from the start of `lines`, as many as the sink takes now, and returns
+  // their bytes. If a full disk cuts a line, its part is removed from a file that open() has
+  // opened. Elsewhere the rest of a line that was cut goes first next time.
+  size_t write(std::string_view lines);
+  int fd() const { return fd_; }
+
+ private:
+  enum class Kind {
+    file,           // write() does not wait for a reader
+    non_blocking,   // neither does write() here
+    socket,         // send() with MSG_DONTWAIT
+    blocking_pipe,  // splice() with SPLICE_F_NONBLOCK
+    blocking_device
+  };
+
+  explicit LogSink(UniqueFd own);
+  explicit LogSink(int inherited);
+  bool take_back(size_t bytes) const;
+  bool finish_cut_line();
+  bool continues_here() const;
+  long put(std::string_view piece) const;
+
+  UniqueFd own_;  // not valid: the descriptor is inherited
+  int fd_;
+  Kind kind_;
+  std::string cut_;       // the rest of a line of which a part has been written
+  int cut_by_ = 0;        // the process that wrote the part
+  long size_at_cut_ = 0;  // of a file
+};
+
+}  // namespace streamgate
