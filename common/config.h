@@ -103,6 +103,7 @@ struct HlsConfig {
 
 struct CorsConfig {
   std::string allow_origin = "*";
+  bool private_network = false;  // pages of public sites may reach us on a private address
 
   bool operator==(const CorsConfig&) const = default;
 };

@@ -315,6 +315,7 @@ std::vector<ConfigKey> service_keys() {
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
       scalar(FIELD(cors.allow_origin), parse_origin, print_text),
+      boolean(FIELD(cors.private_network)),
       allow_private(),
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
