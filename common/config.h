@@ -113,6 +113,7 @@ struct SecurityConfig {
   std::vector<IpRange> allow_private;  // allow_private: [..]
   std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
+  std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
 
   bool operator==(const SecurityConfig&) const = default;
 };
