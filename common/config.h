@@ -105,6 +105,7 @@ struct HlsConfig {
 
 struct CorsConfig {
   std::string allow_origin = "*";
+  bool private_network = false;  // pages of public sites may reach us on a private address
 
   bool operator==(const CorsConfig&) const = default;
 };
@@ -114,6 +115,7 @@ struct SecurityConfig {
   std::vector<IpRange> allow_private;  // allow_private: [..]
   std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
+  std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
 
   bool operator==(const SecurityConfig&) const = default;
 };

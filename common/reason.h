@@ -30,6 +30,8 @@ namespace streamgate {
   ROW(not_implemented, 501, "This method or transfer coding is not implemented.")          \
   ROW(version_not_supported, 505, "Only HTTP/1.0 and HTTP/1.1 are supported.")             \
   ROW(target_forbidden, 403, "This target is not allowed.")                                \
+  ROW(port_forbidden, 403, "Targets on this port are not allowed.")                        \
+  ROW(script_forbidden, 403, "Nothing from an upstream may run as a script here.")         \
   ROW(loop, 508, "The request leads back to this proxy.")                                  \
   ROW(client_gone, 499, "The client left.")                                                \
   ROW(client_stalled, 499, "The client stopped reading.")                                  \

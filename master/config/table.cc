@@ -254,6 +254,18 @@ Result<std::string> parse_origin(std::string_view text) {
                "'" + std::string(text) + "' is neither * nor an origin (https://example.com)"};
 }
 
+Result<std::vector<uint16_t>> parse_port_item(std::string_view text) {
+  const auto port = within(1U, 65'535U, parse_unsigned, print_number)(text);
+  if (!port) return port.error();
+  return std::vector<uint16_t>{static_cast<uint16_t>(*port)};
+}
+
+std::vector<std::string> print_ports(const std::vector<uint16_t>& ports) {
+  std::vector<std::string> out;
+  for (const uint16_t port : ports) out.push_back(std::to_string(port));
+  return out;
+}
+
 std::string print_text(const std::string& text) { return yaml_text(text); }
 
 // The value of allow_private is a word or a list, stored in two fields.
@@ -331,9 +343,11 @@ std::vector<ConfigKey> service_keys() {
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
       scalar(FIELD(cors.allow_origin), parse_origin, print_text),
+      boolean(FIELD(cors.private_network)),
       allow_private(),
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
+      list(FIELD(security.ports), parse_port_item, print_ports),
       size(FIELD(limits.request_line), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),

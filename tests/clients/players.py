@@ -1,20 +1,55 @@
 """The base of the tests with real players: media, an origin, and a proxy in front of it."""
 
+import fcntl
 import os
+import shutil
+import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "functional"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "functional"))
 
 import media  # noqa: E402
 from harness import ProxyTest, main, stream_path  # noqa: E402
 from origin import Origin  # noqa: E402
 
-__all__ = ["BUILD", "MEDIA", "PlayerTest", "main"]
+__all__ = ["BUILD", "HERE", "INSTALLED", "MEDIA", "PlayerTest", "install_players", "main"]
 
-BUILD = os.environ.get("STREAMGATE_BUILD") or os.path.join(
-    os.path.dirname(os.path.abspath(__file__)), "node_modules", ".build"
-)
+BUILD = os.environ.get("STREAMGATE_BUILD") or os.path.join(HERE, "node_modules", ".build")
 MEDIA = os.path.join(BUILD, "media")
+INSTALLED = os.path.join(BUILD, "players")
+
+
+def install_players():
+    """Runs npm ci in the build directory, unless it has exactly these versions."""
+    os.makedirs(INSTALLED, exist_ok=True)
+    with open(os.path.join(INSTALLED, "lock"), "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two tests may run at the same time
+        install_players_alone()
+
+
+def install_players_alone():
+    lock = os.path.join(HERE, "package-lock.json")
+    stamp = os.path.join(INSTALLED, "node_modules", "installed-lock.json")
+    with open(lock, encoding="utf-8") as file:
+        wanted = file.read()
+    if os.path.exists(stamp):
+        with open(stamp, encoding="utf-8") as file:
+            if file.read() == wanted:
+                return
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(HERE, name), INSTALLED)
+    done = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=INSTALLED,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError("npm ci failed:\n" + done.stdout + done.stderr)
+    shutil.copy(lock, stamp)
 
 
 class PlayerTest(ProxyTest):

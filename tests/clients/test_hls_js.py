@@ -9,36 +9,7 @@ from urllib.parse import quote
 
 from media import SECONDS
 from origin import Origin
-from players import BUILD, PlayerTest, main
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-INSTALLED = os.path.join(BUILD, "players")
-
-
-def install_players():
-    """Runs npm ci in the build directory, unless it has exactly these versions."""
-    os.makedirs(INSTALLED, exist_ok=True)
-    lock = os.path.join(HERE, "package-lock.json")
-    stamp = os.path.join(INSTALLED, "node_modules", "installed-lock.json")
-    with open(lock, encoding="utf-8") as file:
-        wanted = file.read()
-    if os.path.exists(stamp):
-        with open(stamp, encoding="utf-8") as file:
-            if file.read() == wanted:
-                return
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, name), INSTALLED)
-    done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=INSTALLED,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    if done.returncode:
-        raise AssertionError("npm ci failed:\n" + done.stdout + done.stderr)
-    shutil.copy(lock, stamp)
+from players import HERE, INSTALLED, PlayerTest, install_players, main
 
 
 class HlsJs(PlayerTest):

@@ -97,6 +97,8 @@ Result<SslContext> make_server_context(const ListenTls& config, const TicketKey&
   SslContext context(SSL_CTX_new(TLS_server_method()));
   if (!context) return refused(config.certificate, "no TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  // TLS 1.3 has nothing else.
+  CHECK(SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20") == 1);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE |
                                          SSL_OP_PRIORITIZE_CHACHA);

@@ -1,6 +1,6 @@
-// Sets up TLS for the clients of listeners with a certificate: TLS 1.2 or later, no renegotiation,
-// no compression, ALPN http/1.1, and session tickets that every worker of a generation accepts.
-// ClientSocket runs the connections.
+// Sets up TLS for the clients of listeners with a certificate: TLS 1.2 (ECDHE with AEAD only) or
+// later, no renegotiation, no compression, ALPN http/1.1, and session tickets that every worker of
+// a generation accepts. ClientSocket runs the connections.
 //
 // One context per listener and worker.
 #pragma once

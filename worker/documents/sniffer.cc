@@ -1,9 +1,12 @@
 #include "worker/documents/sniffer.h"
 
+#include "worker/documents/media_sniffer.h"
+
 namespace streamgate {
 
-BodySniffer::BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding)
-    : content_type_(content_type), path_(path), coding_(coding) {}
+BodySniffer::BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding,
+                         Media media)
+    : content_type_(content_type), path_(path), coding_(coding), media_(media) {}
 
 std::optional<DocumentKind> BodySniffer::add(std::string_view bytes) {
   // The first piece nearly always decides: then nothing is copied.
@@ -34,7 +37,16 @@ std::optional<DocumentKind> BodySniffer::detect(std::string_view bytes, bool com
   // document.
   if (coding_ == ContentCoding::unknown) return claimed;
   if (coding_ != ContentCoding::identity) return detect_coded(bytes, complete);
-  return detect_kind(content_type_, path_, bytes, complete);
+  return detect_plain(bytes, complete);
+}
+
+std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bool complete) {
+  const auto kind = detect_kind(content_type_, path_, bytes, complete);
+  if (media_ == Media::ignored || kind != DocumentKind::none) return kind;
+  const auto type = sniff_media_type(bytes, complete);
+  if (!type) return std::nullopt;
+  media_type_ = *type;
+  return kind;
 }
 
 // Inflates only new bytes. A body that arrives in single bytes must not be inflated from its
@@ -47,7 +59,7 @@ std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bo
   inflated_ = bytes.size();
   if (plain_.empty() && result && !complete) return std::nullopt;
   if (plain_.empty()) return DocumentKind::none;
-  return detect_kind(content_type_, path_, plain_, complete || !result);
+  return detect_plain(plain_, complete || !result);
 }
 
 }  // namespace streamgate

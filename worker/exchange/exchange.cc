@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
+#include "worker/http/fetch_metadata.h"
 #include "worker/http/own_response.h"
 #include "worker/links/public_origin.h"
 #include "worker/pages/health.h"
@@ -82,6 +83,7 @@ void Exchange::start() {
 // --- admit ---
 
 void Exchange::admit() {
+  if (would_run_answer(client_head_.fields)) return fail({Reason::script_forbidden, {}});
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
@@ -129,8 +131,9 @@ void Exchange::on_head(const ResponseHead& head) {
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
   }
   if (!successful) return begin_relay();
-  sniffer_.emplace(type, path,
-                   parse_content_coding(field_or_empty(head.fields, "Content-Encoding")));
+  sniffer_.emplace(
+      type, path, parse_content_coding(field_or_empty(head.fields, "Content-Encoding")),
+      may_correct_type(head) ? BodySniffer::Media::wanted : BodySniffer::Media::ignored);
 }
 
 void Exchange::on_body(std::string_view bytes) {
@@ -169,6 +172,7 @@ bool Exchange::decide(DocumentKind kind) {
     }
     begin_document(kind, sniffer_->coding());
   } else {
+    media_type_ = sniffer_->media_type();
     begin_relay();
   }
   if (!sniffer_->held().empty()) path_->write(sniffer_->held());
@@ -231,6 +235,8 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;
+  response.media_type = media_type_;
+  response.client_fields = &client_head_.fields;
   // A playlist is sent as a whole, also if it came as a 206.
   client_status_ = is_playlist ? 200 : head_->status;
   gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,

@@ -105,7 +105,8 @@ class Exchange final : public Retirable,
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   bool is_playlist_ = false;
-  int client_status_ = 0;  // 0: no head has been written yet
+  std::string_view media_type_;  // that the first bytes show; static
+  int client_status_ = 0;        // 0: no head has been written yet
   uint64_t body_bytes_ = 0;
 };
 

@@ -5,14 +5,17 @@
 #include <utility>
 
 #include "common/check.h"
+#include "worker/documents/media_sniffer.h"
+#include "worker/http/fetch_metadata.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/head_writer.h"
+#include "worker/http/media_type.h"
 
 namespace streamgate {
 namespace {
 
 // Below 1 KiB: the C library's allocator serves such blocks from the thread's cache.
-constexpr size_t kUsualResponseBytes = 960;
+constexpr size_t kUsualResponseBytes = 1000;
 
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 constexpr std::string_view kSegmentCaching = "public, max-age=86400, immutable";
@@ -26,9 +29,8 @@ struct RelayedField {
 };
 
 // No other field is relayed: no hop-by-hop field, no Set-Cookie, no Location. Content-Length is
-// written from the framing.
-constexpr std::array<RelayedField, 12> kRelayedFields = {{
-    {"Content-Type", true},
+// written from the framing, Content-Type by write_type.
+constexpr std::array<RelayedField, 11> kRelayedFields = {{
     {"Content-Range", true},
     {"Content-Encoding", true},
     {"ETag", true},
@@ -42,6 +44,9 @@ constexpr std::array<RelayedField, 12> kRelayedFields = {{
     {"Retry-After", false},
 }};
 
+constexpr size_t kDate = 7;
+static_assert(kRelayedFields[kDate].name == "Date");
+
 // The index in kRelayedFields, or its size if the field is not relayed.
 size_t relayed_field(std::string_view name) {
   for (size_t i = 0; i < kRelayedFields.size(); ++i) {
@@ -50,10 +55,60 @@ size_t relayed_field(std::string_view name) {
   return kRelayedFields.size();
 }
 
+bool begins_at_first_byte(const ResponseHead& upstream) {
+  return upstream.status != 206 ||
+         ascii::istarts_with(field_or_empty(upstream.fields, "Content-Range"), "bytes 0-");
+}
+
+// A browser whose first part was declared as media plays a later part only if it is declared so
+// too: Opaque Response Blocking in Chromium 156 drops octet-stream then. Any media type will do.
+std::string_view unnamed_part_type(const RelayedResponse& response) {
+  if (response.client_fields != nullptr) {
+    const MediaElement element = media_element_of(*response.client_fields);
+    if (element == MediaElement::video) return "video/mp4";
+    if (element == MediaElement::audio) return "audio/mpeg";
+  }
+  return "application/octet-stream";
+}
+
+// The type by the name, for a response whose first bytes are not seen: a HEAD, or a part.
+std::string_view type_by_name(const RelayedResponse& response, TypeClass declared) {
+  if (declared == TypeClass::media) return {};
+  const ResponseHead& upstream = response.upstream;
+  const bool is_part = !begins_at_first_byte(upstream);
+  const bool is_head = response.framing.kind == ClientFraming::Kind::none;
+  if (!(is_part || (is_head && upstream.status == 200))) return {};
+  const std::string_view type = media_type_of_name(response.upstream_path);
+  if (!type.empty() || !is_part || declared == TypeClass::other) return type;
+  return unnamed_part_type(response);
+}
+
+void write_type(const RelayedResponse& response, HeadWriter& head) {
+  if (response.is_playlist) return head.field("Content-Type", kPlaylistType);
+  if (!response.media_type.empty()) return head.field("Content-Type", response.media_type);
+  const HeaderFields& fields = response.upstream.fields;
+  // A 304 would put the declared type in place of the corrected one in a cache (RFC 9111 3.2).
+  if (response.upstream.status == 304) return;
+  if (const auto media = plain_media_type(fields)) return head.field("Content-Type", *media);
+  const MediaType type = extract_media_type(fields);
+  const TypeClass declared = declared_class(fields, type);
+  const std::string_view by_name = type_by_name(response, declared);
+  if (!by_name.empty()) return head.field("Content-Type", by_name);
+  if (declared == TypeClass::active) {
+    return head.field("Content-Type",
+                      "text/plain" + std::string(type.is_plain ? type.parameters : ""));
+  }
+  // Of several values only the one that counts is sent, so that every client reads the same.
+  if (!type.value.empty()) head.field("Content-Type", type.value);
+}
+
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   std::array<bool, kRelayedFields.size()> seen{};
   const HeaderFields& fields = response.upstream.fields;
   const bool may_be_named = connection_names_fields(fields);
+  if (response.is_playlist || !may_be_named || !is_for_this_hop(fields, "Content-Type")) {
+    write_type(response, head);
+  }
   for (const auto& [name, value] : fields) {
     const size_t index = relayed_field(name);
     if (index == kRelayedFields.size()) continue;
@@ -63,6 +118,8 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
     seen[index] = true;
     head.field(name, value);
   }
+  // RFC 9110 6.6.1: a recipient with a clock adds it.
+  if (!seen[kDate]) head.field("Date", http_date());
 }
 
 bool is_segment(std::string_view path) {
@@ -84,15 +141,11 @@ void write_default_caching(const RelayedResponse& response, int status, HeadWrit
   }
 }
 
-// Without a sandbox the scripts of a relayed document would run in our origin.
-void write_sandbox(const RelayedResponse& response, HeadWriter& head) {
-  const auto type = find_field(response.upstream.fields, "Content-Type");
-  if (!type || response.is_playlist) return;
-  const std::string_view essence = ascii::trim(type->substr(0, type->find(';')));
-  if (ascii::iequals(essence, "text/html") || ascii::iends_with(essence, "xml")) {
-    head.field("Content-Security-Policy", "sandbox");
-  }
-}
+// Without a sandbox the scripts of a relayed document would run in our origin. The browser's own
+// pages for an image or a video need what is allowed here.
+constexpr std::string_view kSandbox =
+    "Content-Security-Policy: sandbox; default-src 'none'; img-src 'self'; media-src 'self'; "
+    "style-src 'unsafe-inline'\r\n";
 
 // RFC 9112 6.3. An answer to HEAD and a 304 have the Content-Length of the body that is not sent.
 void write_framing(const RelayedResponse& response, int status, HeadWriter& head) {
@@ -112,18 +165,24 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 
 }  // namespace
 
+bool may_correct_type(const ResponseHead& upstream) {
+  if (plain_media_type(upstream.fields)) return false;
+  const MediaType type = extract_media_type(upstream.fields);
+  return declared_class(upstream.fields, type) != TypeClass::media &&
+         begins_at_first_byte(upstream);
+}
+
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors) {
   // A 206 that held the whole playlist is sent as a 200.
   const bool was_partial = response.is_playlist && response.upstream.status == 206;
   const int status = was_partial ? 200 : response.upstream.status;
   HeadWriter head(kUsualResponseBytes);
   head.status_line(status);
-  if (response.is_playlist) head.field("Content-Type", kPlaylistType);
   write_relayed_fields(response, head);
   write_default_caching(response, status, head);
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
-  write_sandbox(response, head);
+  if (!response.is_playlist) head.raw_lines(kSandbox);
   head.cors(cors);
   const bool ends_by_close = response.framing.kind == ClientFraming::Kind::until_close;
   head.connection(response.keep_alive && !ends_by_close, response.client_minor_version);

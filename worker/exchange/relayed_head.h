@@ -1,5 +1,6 @@
 // Writes the head of an upstream's response for the client. The head is built anew from an
-// allow-list of header fields, so that nothing can be smuggled through.
+// allow-list of header fields, so that nothing can be smuggled through. No response can run or show
+// as a page of ours: active types become text/plain, and every response but HLS has a sandbox.
 #pragma once
 
 #include <string>
@@ -12,12 +13,21 @@ namespace streamgate {
 
 struct RelayedResponse {
   const ResponseHead& upstream;
-  std::string_view upstream_path;  // decides the default Cache-Control of segments
+  std::string_view upstream_path;  // decides the default Cache-Control of segments; see media_type
   bool is_playlist = false;        // rewritten: our type and cache fields, no validators
   ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;
+  // The type that the first bytes of the body show; replaces the declared one. Empty: none known.
+  // Where no first bytes are seen, the extension of upstream_path takes its place.
+  std::string_view media_type = {};
+  // The fields of the client's request; they tell whether a media element plays the answer.
+  const HeaderFields* client_fields = nullptr;
 };
+
+// Whether the first bytes of a successful response's body may correct its declared type: it is not
+// declared as media, and the body begins at byte 0.
+bool may_correct_type(const ResponseHead& upstream);
 
 // The response head for the client, with CORS, cache fields and framing.
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors);

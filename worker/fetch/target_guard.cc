@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "worker/fetch/bad_ports.h"
+
 namespace streamgate {
 namespace {
 
@@ -151,7 +153,7 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
   if (!named && !private_names_open && means_this_machine(url.host)) {
     return forbidden("a name of this machine or site: " + url.host);
   }
-  if (config_.allow.empty() || is_allowed_by_name(url)) return {};
+  if (config_.allow.empty() || is_allowed_by_name(url)) return check_port(url.port);
   // A range in the list may still allow the addresses of the name.
   const bool address_may_decide =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
@@ -176,9 +178,15 @@ Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress&
         [&](const TargetPattern& pattern) { return pattern.matches_address(ip, port); });
     if (!in_range) return forbidden("not in the allow list: " + address.to_string());
   }
-  if (is_public_address(ip) || is_opened(ip, port)) return {};
+  if (is_public_address(ip) || is_opened(ip, port)) return check_port(port);
   return forbidden("not a public address: " + address.to_string() +
                    " (security.allow_private would open it)");
+}
+
+Result<void> TargetGuard::check_port(uint16_t port) const {
+  if (!is_bad_port(port)) return {};
+  if (std::find(config_.ports.begin(), config_.ports.end(), port) != config_.ports.end()) return {};
+  return Error{Reason::port_forbidden, std::to_string(port) + " (security.ports would allow it)"};
 }
 
 bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {

@@ -33,14 +33,15 @@ class TargetGuard {
   // `config` outlives the guard.
   TargetGuard(const SecurityConfig& config, const OwnPlaces& own);
 
-  // loop for the host and port of the public URL. target_forbidden if the name alone decides.
-  // Names that mean this machine (localhost, *.localhost, *.local, *.internal, *.localdomain,
-  // single labels) are refused unless all private targets are allowed, or the name itself is in
-  // `allow`, or a private range is open (then the address decides).
+  // loop for the host and port of the public URL. target_forbidden if the name alone decides,
+  // port_forbidden if only the port does. Names that mean this machine (localhost, *.localhost,
+  // *.local, *.internal, *.localdomain, single labels) are refused unless all private targets are
+  // allowed, or the name itself is in `allow`, or a private range is open (then the address
+  // decides).
   Result<void> check_name(const HttpUrl& url) const;
 
-  // target_forbidden or loop. `url` is the one whose name was resolved to `address`. Requires
-  // address.is_ip().
+  // target_forbidden, loop, or for a port that browsers refuse port_forbidden. `url` is the one
+  // whose name was resolved to `address`. Requires address.is_ip().
   //
   // A range in allow_private opens exactly its own addresses: 127.0.0.0/8 does not open the IPv6
   // forms that embed 127.0.0.1, and an opened NAT64 or 6to4 block still needs the IPv4 address
@@ -49,6 +50,8 @@ class TargetGuard {
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
 
  private:
+  // port_forbidden for a port that browsers refuse, unless security.ports has it.
+  Result<void> check_port(uint16_t port) const;
   bool is_allowed_by_name(const HttpUrl& url) const;
   bool is_own(const SocketAddress& address) const;
   bool is_opened(const IpAddress& address, uint16_t port) const;

@@ -82,9 +82,10 @@ std::string write_preflight_response(const RequestHead& client, bool keep_alive,
   head.field("Access-Control-Allow-Headers", allowed_headers(client));
   head.raw_lines("Access-Control-Max-Age: 86400\r\n");
   const auto private_network = find_field(client.fields, "Access-Control-Request-Private-Network");
-  if (private_network && ascii::iequals(*private_network, "true")) {
+  if (cors.private_network && private_network && ascii::iequals(*private_network, "true")) {
     head.raw_lines("Access-Control-Allow-Private-Network: true\r\n");
   }
+  head.field("Date", http_date());
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   head.cors(cors);
   head.connection(keep_alive, client.minor_version);

@@ -32,7 +32,8 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
                                  const CorsConfig& cors);
 
 // The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, the requested
-// headers that are tokens, exposed headers, max age.
+// headers that are tokens, exposed headers, max age; a private network if it is asked for and
+// `cors` allows it.
 std::string write_preflight_response(const RequestHead& client, bool keep_alive,
                                      const CorsConfig& cors);
 

@@ -25,8 +25,19 @@ std::string_view first_element(const HeaderFields& fields, std::string_view name
   return ascii::trim(list.substr(0, list.find(',')));
 }
 
+// Whether a segment of the path is `.` or `..`, which clients resolve (RFC 3986 5.2.4).
+bool has_dot_segment(std::string_view path) {
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const std::string_view segment = path.substr(0, path.find('/'));
+    if (segment == "." || segment == "..") return true;
+    path.remove_prefix(segment.size());
+  }
+  return false;
+}
+
 // Removes slashes at the end. Returns an empty text if `text` is not a plain path: `//` would begin
-// an authority.
+// an authority, and `/..` would leave the prefix.
 std::string_view plain_prefix(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
@@ -34,7 +45,7 @@ std::string_view plain_prefix(std::string_view text) {
            std::string_view("-._~/").find(c) != std::string_view::npos;
   });
   const bool plain = safe && text.starts_with('/') && text.size() <= kMaxPrefixBytes &&
-                     text.find("//") == std::string_view::npos;
+                     text.find("//") == std::string_view::npos && !has_dot_segment(text);
   return plain ? text : std::string_view();
 }
 

@@ -212,6 +212,15 @@ TEST(ConfigLoader, PrivateTargetsAreAllowedByWordOrList) {
   EXPECT_TRUE(good("trusted_proxies: []").trusted_proxies.empty());
 }
 
+TEST(ConfigLoader, PortsAreNumbersOfAList) {
+  EXPECT_EQ((std::vector<uint16_t>{6667, 22}),
+            good("security: { ports: [6667, 22] }").security.ports);
+  EXPECT_EQ(std::vector<uint16_t>{22}, good("security: { ports: 22 }").security.ports);
+  for (const char* bad : {"0", "65536", "ssh", "-1"}) {
+    expect_problem(std::string("security: { ports: [") + bad + "] }", "security.ports");
+  }
+}
+
 TEST(ConfigLoader, InvalidHeaderPoliciesAreProblems) {
   expect_problem("upstream: { user_agent: target }", "is not allowed here");
   expect_problem("upstream: { referer: browser }", "is not allowed here");

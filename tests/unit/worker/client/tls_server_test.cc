@@ -106,6 +106,21 @@ TEST_F(TlsServerTest, BytesGoBothWays) {
   EXPECT_EQ(got, "headbody");  // in one record
 }
 
+TEST_F(TlsServerTest, SuitesOfTls12AreEcdheWithAead) {
+  const auto context = make_server_context(files_of(TlsIdentity("DNS:a.test")), {});
+  ASSERT_TRUE(context);
+  const STACK_OF(SSL_CIPHER)* suites = SSL_CTX_get_ciphers(context->get());
+  int count = 0;
+  for (int i = 0; i < sk_SSL_CIPHER_num(suites); ++i) {
+    const SSL_CIPHER* suite = sk_SSL_CIPHER_value(suites, i);
+    if (std::string_view(SSL_CIPHER_get_version(suite)) == "TLSv1.3") continue;
+    ++count;
+    EXPECT_EQ(SSL_CIPHER_get_kx_nid(suite), NID_kx_ecdhe) << SSL_CIPHER_get_name(suite);
+    EXPECT_EQ(SSL_CIPHER_is_aead(suite), 1) << SSL_CIPHER_get_name(suite);
+  }
+  EXPECT_EQ(count, 6);  // AES-128, AES-256 and ChaCha20, each for RSA and ECDSA
+}
+
 TEST_F(TlsServerTest, AHandshakeWaitsForASocketThatIsFull) {
   std::string names = "DNS:a.test";
   for (int i = 0; i < 1000; ++i) names += ",DNS:" + std::to_string(i) + ".name.test";

@@ -26,14 +26,15 @@ DocumentKind kind_of(BodySniffer& sniffer, std::string_view body, size_t step) {
 }
 
 TEST(BodySniffer, FirstByteOfMediaDecidesAndNothingIsHeld) {
-  BodySniffer sniffer("video/mp2t", "/seg.ts", ContentCoding::identity);
+  BodySniffer sniffer("video/mp2t", "/seg.ts", ContentCoding::identity,
+                      BodySniffer::Media::ignored);
   EXPECT_EQ(sniffer.add("\x47"), DocumentKind::none);
   EXPECT_TRUE(sniffer.held().empty());
 }
 
 TEST(BodySniffer, FindsAPlaylistOfAnyTypeAtEverySplit) {
   for (size_t step = 1; step <= kPlaylist.size(); ++step) {
-    BodySniffer sniffer("video/mp2t", "/x", ContentCoding::identity);
+    BodySniffer sniffer("video/mp2t", "/x", ContentCoding::identity, BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::identity);
   }
@@ -42,7 +43,7 @@ TEST(BodySniffer, FindsAPlaylistOfAnyTypeAtEverySplit) {
 TEST(BodySniffer, FindsACompressedPlaylistAtEverySplit) {
   const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (size_t step = 1; step <= body.size(); ++step) {
-    BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
+    BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip, BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
   }
@@ -51,32 +52,38 @@ TEST(BodySniffer, FindsACompressedPlaylistAtEverySplit) {
 TEST(BodySniffer, FindsUndeclaredGzipOnlyIfAPlaylistIsClaimed) {
   const std::string body = deflated(kPlaylist, kGzipWrapped);
   for (const size_t step : {size_t{1}, size_t{2}, body.size()}) {
-    BodySniffer sniffer("application/x-mpegurl", "/x", ContentCoding::identity);
+    BodySniffer sniffer("application/x-mpegurl", "/x", ContentCoding::identity,
+                        BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
     EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
   }
-  BodySniffer elsewhere("application/octet-stream", "/x.gz", ContentCoding::identity);
+  BodySniffer elsewhere("application/octet-stream", "/x.gz", ContentCoding::identity,
+                        BodySniffer::Media::ignored);
   EXPECT_EQ(kind_of(elsewhere, body, body.size()), DocumentKind::none);
 }
 
 TEST(BodySniffer, CompressedMediaAndBrokenCodingsAreNoDocument) {
-  BodySniffer media("application/octet-stream", "/x.bin", ContentCoding::gzip);
+  BodySniffer media("application/octet-stream", "/x.bin", ContentCoding::gzip,
+                    BodySniffer::Media::ignored);
   EXPECT_EQ(kind_of(media, deflated("plain bytes of no playlist", kGzipWrapped), 7),
             DocumentKind::none);
-  BodySniffer broken("application/octet-stream", "/x.bin", ContentCoding::gzip);
+  BodySniffer broken("application/octet-stream", "/x.bin", ContentCoding::gzip,
+                     BodySniffer::Media::ignored);
   EXPECT_EQ(kind_of(broken, "this is not gzip at all", 100), DocumentKind::none);
 }
 
 TEST(BodySniffer, UnknownCodingIsADocumentOnlyIfOneIsClaimed) {
-  BodySniffer claimed("application/vnd.apple.mpegurl", "/x", ContentCoding::unknown);
+  BodySniffer claimed("application/vnd.apple.mpegurl", "/x", ContentCoding::unknown,
+                      BodySniffer::Media::ignored);
   EXPECT_EQ(claimed.add("\x1b"), DocumentKind::hls);
   EXPECT_EQ(claimed.coding(), ContentCoding::unknown);
-  BodySniffer other("video/mp4", "/x.mp4", ContentCoding::unknown);
+  BodySniffer other("video/mp4", "/x.mp4", ContentCoding::unknown, BodySniffer::Media::ignored);
   EXPECT_EQ(other.add("\x1b"), DocumentKind::none);
 }
 
 TEST(BodySniffer, EmptyBodyIsNoDocument) {
-  BodySniffer sniffer("application/vnd.apple.mpegurl", "/x.m3u8", ContentCoding::identity);
+  BodySniffer sniffer("application/vnd.apple.mpegurl", "/x.m3u8", ContentCoding::identity,
+                      BodySniffer::Media::ignored);
   EXPECT_EQ(sniffer.end(), DocumentKind::none);
 }
 
@@ -84,7 +91,7 @@ TEST(BodySniffer, EmptyBodyIsNoDocument) {
 TEST(BodySniffer, CodedBodyInSingleBytesIsInflatedOnce) {
   std::string body("\x1f\x8b\x08\x08\0\0\0\0\0\0", 10);  // FNAME follows
   body += std::string(BodySniffer::kMaxHeldBytes, 'n');
-  BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip);
+  BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip, BodySniffer::Media::ignored);
   const std::clock_t begin = std::clock();
   size_t fed = 0;
   while (sniffer.add(std::string_view(body).substr(fed, 1)) == std::nullopt) ++fed;
@@ -93,12 +100,41 @@ TEST(BodySniffer, CodedBodyInSingleBytesIsInflatedOnce) {
 }
 
 TEST(BodySniffer, HoldsNoMoreThanTheLimit) {
-  BodySniffer sniffer("text/plain", "/x", ContentCoding::identity);
+  BodySniffer sniffer("text/plain", "/x", ContentCoding::identity, BodySniffer::Media::ignored);
   const std::string blanks(BodySniffer::kMaxHeldBytes / 4, '\n');
   std::optional<DocumentKind> kind;
   for (int i = 0; i < 8 && !kind; ++i) kind = sniffer.add(blanks);
   EXPECT_EQ(kind, DocumentKind::none);
   EXPECT_LE(sniffer.held().size(), BodySniffer::kMaxHeldBytes);
+}
+
+TEST(BodySniffer, FindsMediaAtEverySplitIfWanted) {
+  const std::string body = "RIFF\x01\x02\x03\x04WAVEfmt 0123456789";
+  for (size_t step = 1; step <= body.size(); ++step) {
+    BodySniffer sniffer("text/plain", "/x", ContentCoding::identity, BodySniffer::Media::wanted);
+    EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::none) << step;
+    EXPECT_EQ(sniffer.media_type(), "audio/wav") << step;
+  }
+  BodySniffer ignoring("text/plain", "/x", ContentCoding::identity, BodySniffer::Media::ignored);
+  EXPECT_EQ(ignoring.add(body.substr(0, 1)), DocumentKind::none);
+  EXPECT_EQ(ignoring.media_type(), "");
+}
+
+TEST(BodySniffer, FindsMediaInsideACoding) {
+  const std::string body = deflated("RIFF\x01\x02\x03\x04WAVEfmt 0123456789", kGzipWrapped);
+  for (size_t step = 1; step <= body.size(); ++step) {
+    BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip, BodySniffer::Media::wanted);
+    EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::none) << step;
+    EXPECT_EQ(sniffer.media_type(), "audio/wav") << step;
+  }
+}
+
+TEST(BodySniffer, FindsAPlaylistIfMediaIsWanted) {
+  BodySniffer sniffer("text/plain", "/x", ContentCoding::identity, BodySniffer::Media::wanted);
+  EXPECT_EQ(kind_of(sniffer, kPlaylist, 1), DocumentKind::hls);
+  BodySniffer text("text/plain", "/x", ContentCoding::identity, BodySniffer::Media::wanted);
+  EXPECT_EQ(kind_of(text, "RIFF", 1), DocumentKind::none);  // ends before it is decided
+  EXPECT_EQ(text.media_type(), "");
 }
 
 }  // namespace

@@ -21,6 +21,8 @@ struct RelayCase {
   int client_minor_version = 1;
   std::optional<uint64_t> declared_length{};
   std::string allow_origin = "*";
+  std::string_view media_type{};
+  HeaderFields client_fields{};
 };
 
 ReadHead relayed(const RelayCase& with) {
@@ -30,8 +32,9 @@ ReadHead relayed(const RelayCase& with) {
   upstream.declared_length = with.declared_length;
   CorsConfig cors;
   cors.allow_origin = with.allow_origin;
-  const RelayedResponse response{upstream,     with.path,       with.is_playlist,
-                                 with.framing, with.keep_alive, with.client_minor_version};
+  const RelayedResponse response{upstream,        with.path,          with.is_playlist,
+                                 with.framing,    with.keep_alive,    with.client_minor_version,
+                                 with.media_type, &with.client_fields};
   return read_head(write_relayed_head(response, cors));
 }
 
@@ -81,7 +84,7 @@ TEST(RelayedHeadTest, OnlyFieldsOfTheAllowListAreRelayed) {
   for (const auto& [name, value] : wanted) EXPECT_EQ(head[name], value) << name;
   for (const char* name :
        {"Location", "Set-Cookie", "Connection", "Keep-Alive", "Trailer", "Upgrade", "Server",
-        "Content-Length", "Content-Security-Policy", "Access-Control-Allow-Credentials"}) {
+        "Content-Length", "Access-Control-Allow-Credentials"}) {
     EXPECT_EQ(head[name], "-") << name;
   }
 }
@@ -93,13 +96,13 @@ TEST(RelayedHeadTest, FieldsThatConnectionNamesAreDropped) {
   EXPECT_EQ(head["Age"], "1");
 }
 
-TEST(RelayedHeadTest, ControlBytesAndASecondContentTypeAreDropped) {
+TEST(RelayedHeadTest, ControlBytesAndAllButTheLastContentTypeAreDropped) {
   const ReadHead head = relayed({.fields = {{"Content-Type", "a/b"},
                                             {"Content-Type", "c/d"},
                                             {"ETag",
                                              "a\x01"
                                              "b"}}});
-  EXPECT_EQ(head["Content-Type"], "a/b");
+  EXPECT_EQ(head["Content-Type"], "c/d");
   EXPECT_EQ(head["ETag"], "-");
 }
 
@@ -182,15 +185,115 @@ TEST(RelayedHeadTest, CorsFieldsAreSent) {
   EXPECT_EQ(head["Vary"], "Origin");
 }
 
-TEST(RelayedHeadTest, DocumentsThatCouldRunScriptsAreSandboxed) {
-  const auto policy = [](const char* type) {
-    return relayed({.fields = {{"Content-Type", type}}})["Content-Security-Policy"];
-  };
-  for (const char* type :
-       {"text/html", "TEXT/HTML; charset=x", "image/svg+xml", "application/xml"}) {
-    EXPECT_EQ(policy(type), "sandbox") << type;
+TEST(RelayedHeadTest, EveryResponseButAPlaylistIsSandboxed) {
+  for (const char* type : {"text/html", "image/svg+xml", "video/mp2t", "application/json"}) {
+    for (const int status : {200, 206, 304, 404}) {
+      const ReadHead head = relayed({.status = status, .fields = {{"Content-Type", type}}});
+      EXPECT_EQ(head["Content-Security-Policy"],
+                "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src "
+                "'unsafe-inline'")
+          << type;
+      EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
+    }
   }
-  EXPECT_EQ(policy("video/mp2t"), "-");
+  EXPECT_EQ(relayed({.is_playlist = true})["Content-Security-Policy"], "-");
+}
+
+TEST(RelayedHeadTest, ActiveTypesAreSentAsPlainText) {
+  const auto sent = [](const char* type) {
+    return relayed({.fields = {{"Content-Type", type}}})["Content-Type"];
+  };
+  EXPECT_EQ(sent("text/html"), "text/plain");
+  EXPECT_EQ(sent("Text/HTML; charset=utf-8"), "text/plain; charset=utf-8");
+  EXPECT_EQ(sent("text/plain, text/html; charset=x"), "text/plain");
+  EXPECT_EQ(sent("text/xsl"), "text/plain");
+  EXPECT_EQ(sent("text/css"), "text/plain");
+  EXPECT_EQ(sent("text/javascript"), "text/plain");
+  for (const char* type : {"image/svg+xml", "text/xml", "application/xml", "application/json",
+                           "multipart/x-mixed-replace; boundary=\"a,b\"", "video", "video/mp2t"}) {
+    EXPECT_EQ(sent(type), type);
+  }
+  EXPECT_EQ(sent("text/html, image/png"), "image/png");
+  EXPECT_EQ(relayed({})["Content-Type"], "-");
+  EXPECT_EQ(relayed({.status = 404, .fields = {{"Content-Type", "text/html"}}})["Content-Type"],
+            "text/plain");
+}
+
+TEST(RelayedHeadTest, TypeOfTheFirstBytesReplacesTheDeclaredOne) {
+  for (const HeaderFields& fields : {HeaderFields{}, {{"Content-Type", "text/html; charset=x"}}}) {
+    EXPECT_EQ(relayed({.fields = fields, .media_type = "video/mp2t"})["Content-Type"],
+              "video/mp2t");
+  }
+}
+
+std::string type_of_part(const char* range, const char* type, const char* path) {
+  return relayed({.status = 206,
+                  .fields = {{"Content-Type", type}, {"Content-Range", range}},
+                  .path = path})["Content-Type"];
+}
+
+TEST(RelayedHeadTest, ALaterPartHasTheTypeOfItsName) {
+  for (const char* type : {"text/html", "text/plain", "application/octet-stream", "x/y"}) {
+    EXPECT_EQ(type_of_part("bytes 5-9/10", type, "/a.mp4"), "video/mp4") << type;
+  }
+  EXPECT_EQ(type_of_part("bytes 5-9/10", "text/html", "/a"), "application/octet-stream");
+  EXPECT_EQ(type_of_part("bytes 5-9/10", "text/plain", "/a.html"), "application/octet-stream");
+  EXPECT_EQ(type_of_part("bytes 5-9/10", "application/json", "/a"), "application/json");
+  EXPECT_EQ(type_of_part("bytes 5-9/10", "video/mp2t", "/a.mp4"), "video/mp2t");
+  EXPECT_EQ(type_of_part("bytes 0-9/10", "text/html", "/a.mp4"), "text/plain");
+}
+
+TEST(RelayedHeadTest, ALaterUnnamedPartForAMediaElementIsMedia) {
+  const auto sent = [](const char* destination, const char* path) {
+    return relayed({.status = 206,
+                    .fields = {{"Content-Range", "bytes 5-9/10"}},
+                    .path = path,
+                    .client_fields = {{"Sec-Fetch-Dest", destination}}})["Content-Type"];
+  };
+  EXPECT_EQ(sent("video", "/a"), "video/mp4");
+  EXPECT_EQ(sent("audio", "/a"), "audio/mpeg");
+  EXPECT_EQ(sent("empty", "/a"), "application/octet-stream");
+  EXPECT_EQ(sent("audio", "/a.ts"), "video/mp2t");
+}
+
+TEST(RelayedHeadTest, AHeadHasTheTypeOfItsNameAndA304None) {
+  const auto head = [](int status, const char* type, const char* path) {
+    return relayed({.status = status,
+                    .fields = {{"Content-Type", type}},
+                    .path = path,
+                    .framing = {ClientFraming::Kind::none, 0}})["Content-Type"];
+  };
+  EXPECT_EQ(head(200, "text/html", "/a.ts"), "video/mp2t");
+  EXPECT_EQ(head(200, "text/html", "/a"), "text/plain");
+  EXPECT_EQ(head(200, "application/octet-stream", "/a"), "application/octet-stream");
+  EXPECT_EQ(head(404, "text/html", "/a.ts"), "text/plain");
+  EXPECT_EQ(head(304, "text/html", "/a.ts"), "-");
+}
+
+TEST(RelayedHeadTest, TypeMayBeCorrectedIfItIsNotMediaAndTheBodyBeginsAtByte0) {
+  const auto may = [](int status, const char* type, const char* range) {
+    ResponseHead head;
+    head.status = status;
+    head.fields = {{"Content-Type", type}, {"Content-Range", range}};
+    return may_correct_type(head);
+  };
+  EXPECT_TRUE(may(200, "text/plain", ""));
+  EXPECT_TRUE(may(200, "application/json", ""));
+  EXPECT_TRUE(may(206, "text/plain", "bytes 0-1/2"));
+  EXPECT_TRUE(may(206, "text/plain", "Bytes 0-1/*"));
+  EXPECT_FALSE(may(206, "text/plain", "bytes 1-1/2"));
+  EXPECT_FALSE(may(206, "text/plain", "bytes 09-1/2"));
+  EXPECT_FALSE(may(206, "text/plain", ""));
+  EXPECT_FALSE(may(200, "video/mp2t", ""));
+  EXPECT_TRUE(may_correct_type(ResponseHead{}));
+}
+
+TEST(RelayedHeadTest, DateIsAddedIfTheUpstreamSentNone) {
+  for (const bool playlist : {false, true}) {
+    EXPECT_EQ(relayed({.is_playlist = playlist})["Date"], http_date());
+    EXPECT_EQ(relayed({.fields = {{"Date", "d"}}, .is_playlist = playlist})["Date"], "d");
+  }
+  EXPECT_EQ(relayed({.fields = {{"Date", "d"}, {"Connection", "date"}}})["Date"], http_date());
 }
 
 TEST(RelayedHeadTest, EveryStatusHasAReasonPhrase) {

@@ -263,5 +263,40 @@ TEST(TargetGuard, AllowsAndRefusesTheTargetsOfTheExternalCorpus) {
   check_targets(corpus);
 }
 
+TEST(TargetGuard, PortsThatBrowsersRefuseNeedTheListOfPorts) {
+  for (const int number : {1, 22, 25, 6000, 6667, 10080}) {
+    const auto port = static_cast<uint16_t>(number);
+    const auto refused = TargetGuard({}, {}).check_name(url_of("a.test", port));
+    ASSERT_FALSE(refused) << port;
+    EXPECT_EQ(refused.error().reason, Reason::port_forbidden);
+    const auto literal =
+        TargetGuard({}, {}).check_address(url_of("1.2.3.4", port), at("1.2.3.4", port));
+    ASSERT_FALSE(literal) << port;
+    EXPECT_EQ(literal.error().reason, Reason::port_forbidden);
+
+    SecurityConfig config;
+    config.allow_all_private = true;
+    config.allow = {pattern("a.test:" + std::to_string(port)), pattern("127.0.0.1")};
+    EXPECT_FALSE(allows_name(config, "a.test", port));
+    EXPECT_FALSE(allows_address(config, "127.0.0.1", port));
+    config.ports = {8080};
+    EXPECT_FALSE(allows_name(config, "a.test", port));
+    config.ports = {port};
+    EXPECT_TRUE(allows_name(config, "a.test", port));
+    EXPECT_TRUE(allows_address(config, "127.0.0.1", port));
+    config.deny = {pattern("a.test")};
+    EXPECT_FALSE(allows_name(config, "a.test", port));
+  }
+  for (const int port : {80, 443, 8080, 6001, 6664, 65535}) {
+    EXPECT_TRUE(allows_name({}, "a.test", static_cast<uint16_t>(port))) << port;
+  }
+}
+
+TEST(TargetGuard, AForbiddenTargetIsNamedBeforeItsPort) {
+  const auto refused = TargetGuard({}, {}).check_address(url_of("10.0.0.1", 9), at("10.0.0.1", 9));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::target_forbidden);
+}
+
 }  // namespace
 }  // namespace streamgate

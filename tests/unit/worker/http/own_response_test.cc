@@ -98,7 +98,8 @@ TEST(OwnResponseTest, PreflightAllowsTheRequestedHeadersThatAreTokens) {
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
   EXPECT_EQ(head["Access-Control-Allow-Methods"], "GET, HEAD, OPTIONS");
   EXPECT_EQ(head["Access-Control-Allow-Headers"], "range, x-a");
-  EXPECT_EQ(head["Access-Control-Allow-Private-Network"], "true");
+  EXPECT_EQ(head["Access-Control-Allow-Private-Network"], "-");
+  EXPECT_NE(head["Date"], "-");
   EXPECT_EQ(head["Access-Control-Max-Age"], "86400");
   EXPECT_EQ(head["Content-Length"] + head["Transfer-Encoding"] + head["Connection"], "---");
   EXPECT_EQ(head.body, "");
@@ -109,6 +110,20 @@ TEST(OwnResponseTest, PreflightAllowsTheRequestedHeadersThatAreTokens) {
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "http://p");
   EXPECT_EQ(head["Vary"], "Origin");
   EXPECT_EQ(head["Connection"], "close");
+}
+
+TEST(OwnResponseTest, PrivateNetworkIsAllowedOnlyIfConfiguredAndAskedFor) {
+  const auto allowed = [](bool configured, const char* asked) {
+    RequestHead client;
+    client.fields = {{"Access-Control-Request-Private-Network", asked}};
+    CorsConfig cors;
+    cors.private_network = configured;
+    return read_head(
+        write_preflight_response(client, true, cors))["Access-Control-Allow-Private-Network"];
+  };
+  EXPECT_EQ(allowed(true, "true"), "true");
+  EXPECT_EQ(allowed(true, "false"), "-");
+  EXPECT_EQ(allowed(false, "true"), "-");
 }
 
 }  // namespace

@@ -31,10 +31,12 @@ TEST(PublicOriginTest, IgnoresForwardedValuesThatAreNotPlain) {
   EXPECT_EQ(origin("X-Forwarded-Host", "[::1]:8443"), "http://[::1]:8443");
   for (const char* scheme : {"", "ftp", "javascript", "https:"})
     EXPECT_EQ(origin("X-Forwarded-Proto", scheme), "http://h");
-  for (const char* prefix : {"", "/", "proxy", "//evil", "/a//b", "/a?b", "/a b", "/a\"", "/%2e"}) {
+  for (const char* prefix : {"", "/", "proxy", "//evil", "/a//b", "/a?b", "/a b", "/a\"", "/%2e",
+                             "/../x", "/x/..", "/a/./b", "/.", "/a/../b/"}) {
     EXPECT_EQ(origin("X-Forwarded-Prefix", prefix), "http://h") << prefix;
   }
   EXPECT_EQ(origin("X-Forwarded-Prefix", "/a/b.c"), "http://h/a/b.c");
+  EXPECT_EQ(origin("X-Forwarded-Prefix", "/.a/..b/c../..."), "http://h/.a/..b/c../...");
   RequestHead client;
   client.fields = {{"Host", "h=\"x"}};
   EXPECT_EQ(public_origin(client, "http", true, ""), "");
