@@ -24,7 +24,7 @@ from harness import (
 )
 from http_client import Client
 
-PROMPT = 3  # seconds; each step takes a fraction of one, and a process that blocks takes for ever
+PROMPT = 10  # seconds; a process that waits for its log would never answer
 # One line of the access log with 3 KB.
 LONG_REQUEST = stream_path(f"http://127.0.0.1:{closed_port()}/" + "x" * 3000)
 
