@@ -82,7 +82,9 @@ void write_line(LogLevel level, std::string_view event, Fields fields) {
 
 // Removes the text before the first of `ends` from `rest` and returns it.
 std::string_view take_until(std::string_view& rest, std::string_view ends) {
-  const std::string_view out = rest.substr(0, rest.find_first_of(ends));
+  // find_first_of() calls memchr() for each byte.
+  const size_t end = ends.size() == 1 ? rest.find(ends.front()) : rest.find_first_of(ends);
+  const std::string_view out = rest.substr(0, end);
   rest.remove_prefix(out.size());
   return out;
 }
@@ -138,6 +140,10 @@ void append_redacted_segment(std::string_view segment, std::string& out) {
 
 // The scheme, the host and the path. A path may hold another URL.
 void append_redacted_path(std::string_view path, std::string& out) {
+  if (ascii::find_any<';', '@'>(path) == path.npos) {  // nothing to mask, as nearly always
+    out += path;
+    return;
+  }
   for (bool is_first = true; !path.empty(); is_first = false) {
     const std::string_view segment = take_until(path, "/");
     append_redacted_segment(segment, out);
@@ -222,7 +228,9 @@ std::string quote(std::string_view value) {
 }
 
 void append_redacted(std::string_view url, std::string& out) {
-  append_redacted_path(take_until(url, "?#"), out);
+  const size_t path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());
+  append_redacted_path(url.substr(0, path_end), out);
+  url.remove_prefix(path_end);
   if (url.starts_with('?')) {
     out += '?';
     url.remove_prefix(1);
