@@ -18,6 +18,7 @@
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/pipe.h"
+#include "worker/loop/work_queue.h"
 #include "worker/server.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
@@ -27,6 +28,14 @@ namespace streamgate {
 namespace {
 
 constexpr timeval kBeatInterval{1, 0};
+
+// Priorities of events: the beat, signals and the lifeline; then clients, upstreams and timers,
+// which is libevent's default; then the WorkQueue.
+constexpr int kPriorities = 3;
+constexpr int kFirstPriority = 0;
+constexpr int kUsualPriority = 1;
+// After this time the loop looks for events of a higher priority.
+constexpr timeval kMaxDispatch{0, 4'000};
 // Free memory that malloc keeps at the end of its heap. By default it returns everything above 128
 // KiB to the kernel: the output of a long playlist was then returned and faulted in again for each
 // send.
@@ -91,6 +100,7 @@ class Worker final : private Server::Observer {
         base_(make_base()),
         wheel_(base_.get()),
         reaper_(base_.get()),
+        work_(base_.get()),
         resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
         pipes_(wheel_, heritage.slots, PipePool::system_limits()),
@@ -102,6 +112,7 @@ class Worker final : private Server::Observer {
                      {heritage.config.upstream, guard_, loop_mark_, *resolver_, pool_, wheel_,
                       slot_.counters},
                      pipes_,
+                     work_,
                      wheel_,
                      reaper_,
                      access_log_,
@@ -117,8 +128,10 @@ class Worker final : private Server::Observer {
     watch_signals();
     lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
                               callback<&Worker::on_master_gone>, this));
+    event_priority_set(lifeline_.get(), kFirstPriority);
     event_add(lifeline_.get(), nullptr);
     beat_.reset(event_new(base_.get(), -1, EV_PERSIST, callback<&Worker::beat>, this));
+    event_priority_set(beat_.get(), kFirstPriority);
     event_add(beat_.get(), &kBeatInterval);
     beat();
     return {};
@@ -136,8 +149,12 @@ class Worker final : private Server::Observer {
 
  private:
   static EventBase make_base() {
-    EventBase base(event_base_new());
-    CHECK(base);
+    const EventConfig config(event_config_new());
+    CHECK(config);
+    // Busy clients and upstreams let the beat and the signals pass every few milliseconds.
+    event_config_set_max_dispatch_interval(config.get(), &kMaxDispatch, -1, kUsualPriority);
+    EventBase base(event_base_new_with_config(config.get()));
+    CHECK(base && event_base_priority_init(base.get(), kPriorities) == 0);
     return base;
   }
 
@@ -152,6 +169,7 @@ class Worker final : private Server::Observer {
     for (size_t i = 0; i < handlers.size(); ++i) {
       signals_[i].reset(event_new(base_.get(), handlers[i].first, EV_SIGNAL | EV_PERSIST,
                                   handlers[i].second, this));
+      event_priority_set(signals_[i].get(), kFirstPriority);
       event_add(signals_[i].get(), nullptr);
     }
     // A terminal that closes sends HUP to the whole process group; only the master reloads.
@@ -203,6 +221,7 @@ class Worker final : private Server::Observer {
   EventBase base_;
   TimerWheel wheel_;
   Reaper reaper_;
+  WorkQueue work_;
   std::optional<Resolver> resolver_;
   UpstreamPool pool_;
   PipePool pipes_;

@@ -2,6 +2,7 @@
 // Append-only, so that numbers stay comparable between revisions.
 #include <benchmark/benchmark.h>
 
+#include <cstdint>
 #include <string>
 
 #include "common/url.h"
@@ -45,7 +46,7 @@ void rewrite_all(benchmark::State& state, const std::string& text, const Documen
     out.clear();
     rewriter.begin(setting);
     for (size_t at = 0; at < text.size(); at += kReadBytes) {
-      rewriter.write(std::string_view(text).substr(at, kReadBytes), out);
+      rewriter.write(std::string_view(text).substr(at, kReadBytes), out, SIZE_MAX);
     }
     rewriter.finish(out);
     benchmark::DoNotOptimize(out.size());

@@ -116,7 +116,7 @@ void rewrite_playlist(benchmark::State& state) {
     out.clear();
     rewriter.begin(kContext);
     for (size_t at = 0; at < text.size(); at += kPiece) {
-      rewriter.write(std::string_view(text).substr(at, kPiece), out);
+      rewriter.write(std::string_view(text).substr(at, kPiece), out, SIZE_MAX);
     }
     rewriter.finish(out);
   }

@@ -27,7 +27,7 @@ Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std:
   BlockBuffer out;
   rewriter.begin(setting);
   for (size_t at = 0; at < text.size(); at += chunk) {
-    rewriter.write(text.substr(at, chunk), out);
+    rewriter.write(text.substr(at, chunk), out, SIZE_MAX);
   }
   rewriter.finish(out);
   return {std::string(out.text()), rewriter.lines_too_long()};
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   PlaylistRewriter rewriter;
   const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
   CHECK(rewrite(rewriter, setting, text, chunk) == whole);
-  rewriter.write(text, *std::make_unique<BlockBuffer>());  // left unfinished
+  rewriter.write(text, *std::make_unique<BlockBuffer>(), SIZE_MAX);  // left unfinished
   CHECK(rewrite(rewriter, setting, text, 1) == whole);
 
   check_each_alone(setting, text);

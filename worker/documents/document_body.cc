@@ -8,9 +8,9 @@
 namespace streamgate {
 namespace {
 
-// The inflated size of one read of coded bytes. Compression makes real playlists 10 to 50 times
-// smaller; a factor of 1,000 is an attack on memory.
-constexpr size_t kMaxInflatedBytes = size_t{16} * 1024 * 1024;
+// Inflated text that one write() rewrites at most: coded bytes may inflate to a thousand times
+// their size, and no call may take long.
+constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
 constexpr size_t kMaxIdle = 4;
@@ -30,6 +30,7 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
 void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
   CHECK(coding != ContentCoding::unknown);
   inflater_.reset();
+  plain_ = {};
   if (coding != ContentCoding::identity) inflater_.emplace(coding);
   output_.clear();
   if (kind_ != kind) rewriter_ = make_rewriter(kind);
@@ -38,26 +39,38 @@ void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
   rewriter_->begin(setting_);
 }
 
-Result<void> DocumentBody::write(std::string_view bytes) {
+Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t max_output) {
+  Result<Written> written = Written{};
   if (inflater_) {
-    if (auto inflated = inflate(bytes); !inflated) return inflated;
+    written = write_coded(bytes, max_output);
   } else {
-    rewriter_->write(bytes, output_);
+    const size_t taken = rewriter_->write(bytes, output_, max_output);
+    written = Written{taken, taken};
   }
-  return check_growth();
+  if (auto grown = check_growth(); !grown) return grown.error();
+  return written;
 }
 
-Result<void> DocumentBody::inflate(std::string_view bytes) {
-  size_t inflated = 0;
-  auto written = inflater_->write(bytes, [&](std::string_view plain) {
-    inflated += plain.size();
-    if (inflated <= kMaxInflatedBytes) rewriter_->write(plain, output_);
-  });
-  if (written && inflated > kMaxInflatedBytes) {
-    return Error{Reason::bad_response,
-                 "a compressed document exceeds the size limit when inflated"};
+Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, size_t max_output) {
+  std::string_view left = bytes;
+  Written written{};
+  while (written.plain < kMaxPlainBytes && output_.size() < max_output) {
+    if (plain_.empty()) {
+      const auto piece = inflater_->next(left);
+      if (!piece) return piece.error();
+      plain_ = *piece;
+      if (plain_.empty()) break;
+    }
+    const size_t taken = rewriter_->write(plain_, output_, max_output);
+    plain_.remove_prefix(taken);
+    written.plain += taken;
   }
+  written.taken = bytes.size() - left.size();
   return written;
+}
+
+bool DocumentBody::has_pending() const {
+  return !plain_.empty() || (inflater_ && inflater_->may_have_more());
 }
 
 Result<void> DocumentBody::finish() {
@@ -75,6 +88,7 @@ Result<void> DocumentBody::check_growth() const {
 
 bool DocumentBody::shrink() {
   inflater_.reset();
+  plain_ = {};
   output_.clear();
   return rewriter_ == nullptr || rewriter_->memory_bytes() <= kMaxKeptBytes;
 }

@@ -24,10 +24,20 @@ class DocumentBody {
   // First call for each document. `kind` is not none; `coding` is identity, gzip or deflate.
   void begin(DocumentKind kind, ContentCoding coding);
 
-  // Takes bytes as the upstream sent them. The rewritten text is in output(). bad_response if the
-  // bytes do not match the coding or exceed a size limit; output() must not be sent then.
-  Result<void> write(std::string_view bytes);
-  // The upstream's body is complete. truncated_body if a coded body lacks its end.
+  // What one write() did.
+  struct Written {
+    size_t taken;  // of the bytes that were offered; offer the others again
+    size_t plain;  // bytes that were rewritten
+  };
+  // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
+  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of inflated text.
+  // bad_response if the bytes are not what the coding says or the links of a line grow too far;
+  // output() must not be sent then.
+  Result<Written> write(std::string_view bytes, size_t max_output);
+  // Inflated text waits to be rewritten: call write() again, if need be with no bytes.
+  bool has_pending() const;
+  // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
+  // its end.
   Result<void> finish();
 
   BlockBuffer& output() { return output_; }
@@ -38,11 +48,12 @@ class DocumentBody {
   bool shrink();
 
  private:
-  Result<void> inflate(std::string_view bytes);
+  Result<Written> write_coded(std::string_view bytes, size_t max_output);
   Result<void> check_growth() const;
 
   DocumentSetting setting_;
   std::optional<Inflater> inflater_;
+  std::string_view plain_;  // the inflater's; not rewritten yet
   BlockBuffer output_;
   DocumentKind kind_ = DocumentKind::none;      // of rewriter_
   std::unique_ptr<DocumentRewriter> rewriter_;  // kept for the next document of its kind

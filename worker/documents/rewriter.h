@@ -18,14 +18,15 @@ class DocumentRewriter {
 
   // First call for each document. `setting` stays unchanged until the document ends.
   virtual void begin(const DocumentSetting& setting) = 0;
-  // Appends to `out` the text that is final by now.
-  virtual void write(std::string_view bytes, BlockBuffer& out) = 0;
+  // Appends to `out` the text that is final by now. Stops behind the line with which `out` reaches
+  // `max_output` bytes, and returns how many bytes it took.
+  virtual size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) = 0;
   // The upstream's body is complete.
   virtual void finish(BlockBuffer& out) = 0;
 
-  // True if `out` held more than 64 MiB when another link had to be written. Rewriting has stopped
-  // then, and the output must not be sent. Each link contains the parameters of the request, so a
-  // short document could otherwise take all memory.
+  // True if the links of one line grew to more than 256 KiB. Rewriting has stopped then and the
+  // document must be given up. Links grow by the parameters of their request, so a line of many
+  // short links could otherwise take all memory.
   virtual bool has_grown_too_far() const = 0;
   // Lines of this document that passed through unchanged because they exceed longest_line.
   virtual uint64_t lines_too_long() const = 0;

@@ -53,13 +53,17 @@ std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bo
 // beginning for each one.
 std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bool complete) {
   if (!inflater_) inflater_.emplace(coding_);
-  const auto result = inflater_->write(bytes.substr(inflated_), [&](std::string_view piece) {
-    plain_.append(piece.substr(0, kSniffBytes - plain_.size()));
-  });
-  inflated_ = bytes.size();
-  if (plain_.empty() && result && !complete) return std::nullopt;
-  if (plain_.empty()) return DocumentKind::none;
-  return detect_plain(plain_, complete || !result);
+  std::string_view left = bytes.substr(inflated_);
+  bool is_final = complete;
+  while (plain_.size() < kSniffBytes) {
+    const auto piece = inflater_->next(left);
+    if (!piece) is_final = true;
+    if (!piece || piece->empty()) break;
+    plain_.append(piece->substr(0, kSniffBytes - plain_.size()));
+  }
+  inflated_ = bytes.size() - left.size();
+  if (plain_.empty()) return is_final ? std::optional(DocumentKind::none) : std::nullopt;
+  return detect_plain(plain_, is_final);
 }
 
 }  // namespace streamgate

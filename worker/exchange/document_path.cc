@@ -12,69 +12,99 @@ namespace {
 constexpr size_t kSendBytes = size_t{64} * 1024;
 constexpr size_t kMaxSendBytes = size_t{256} * 1024;
 
-// Input that is rewritten at a time. References grow several times, and all output has to be sent
-// or queued, so a piece must be small.
+// Input that is offered at a time.
 constexpr size_t kPieceBytes = size_t{4} * 1024;
+
+// Bytes read and written by the rewriter before others have their turn: about a millisecond.
+constexpr size_t kSliceBytes = size_t{512} * 1024;
 
 }  // namespace
 
-DocumentPath::DocumentPath(ClientStream& client, DocumentBodies& bodies,
-                           std::unique_ptr<DocumentBody> body, Counters& counters,
-                           Observer& observer, const ClientFraming& unknown_length)
+DocumentPath::DocumentPath(ClientStream& client, const Tools& tools,
+                           std::unique_ptr<DocumentBody> body, Observer& observer,
+                           const ClientFraming& unknown_length)
     : client_(client),
-      bodies_(bodies),
+      tools_(tools),
       body_(std::move(body)),
-      counters_(counters),
       observer_(observer),
-      unknown_length_(unknown_length) {}
+      unknown_length_(unknown_length),
+      next_slice_(tools.work, this, call<&DocumentPath::go_on>) {}
 
-DocumentPath::~DocumentPath() { bodies_.give_back(std::move(body_)); }
+DocumentPath::~DocumentPath() { tools_.bodies.give_back(std::move(body_)); }
 
 void DocumentPath::write(std::string_view bytes) {
-  if (client_.is_full()) {
-    unrewritten_ += bytes;
+  if (is_waiting()) {
+    input_ += bytes;
     return;
   }
-  report(rewrite(bytes));
+  proceed(bytes);
 }
 
 void DocumentPath::flush() {
-  if (body_->output().size() > 0) report(send());
+  if (is_waiting() || body_->output().size() == 0) return;
+  if (const Flow flow = send(); flow != Flow::open) report(flow);
 }
 
-void DocumentPath::on_client_drained() {
-  if (unrewritten_.empty()) return report(Flow::open);
-  report(rewrite(std::exchange(unrewritten_, {})));
+void DocumentPath::on_client_drained() { go_on(); }
+
+void DocumentPath::finish() {
+  is_ended_ = true;
+  if (!is_waiting()) complete();
 }
 
-// Rewrites until the client is full. The rest of the input waits for on_client_drained().
-Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view bytes) {
-  // room() is called once for the gathered output, not for each small chunk.
-  if (body_->output().size() == 0) {
+// When the client takes bytes again, or the next slice is due.
+void DocumentPath::go_on() {
+  next_slice_.cancel();
+  if (client_.is_full()) return;  // on_client_drained() follows
+  const std::string input = std::exchange(input_, {});
+  if (!proceed(input)) return;
+  if (is_ended_) return complete();
+  // The read that brought the input is over.
+  if (body_->output().size() > 0 && send() == Flow::gone) return report(Flow::gone);
+  report(client_.is_full() ? Flow::full : Flow::open);
+}
+
+// False if it stopped before the end of the input, or the document has failed: that was reported.
+bool DocumentPath::proceed(std::string_view input) {
+  const Result<Flow> flow = rewrite(input);
+  input_ = input;
+  if (flow && *flow == Flow::open) return true;
+  report(flow);
+  return false;
+}
+
+// Removes from `input` what was rewritten. full: the client is, or the slice is over.
+Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
+  BlockBuffer& output = body_->output();
+  // Asked once for the output that is gathered, not for each small chunk.
+  if (output.size() == 0) {
     send_at_ = std::clamp(head_sent_ ? client_.room() : 0, kSendBytes, kMaxSendBytes);
   }
-  while (!bytes.empty() && !client_.is_full()) {
-    const std::string_view piece = bytes.substr(0, kPieceBytes);
-    bytes.remove_prefix(piece.size());
-    if (auto written = body_->write(piece); !written) return written.error();
-    if (body_->output().size() >= send_at_ && send() == Flow::gone) return Flow::gone;
+  size_t work = 0;
+  while (!input.empty() || body_->has_pending()) {
+    if (client_.is_full()) return Flow::full;
+    if (work >= kSliceBytes) {
+      next_slice_.schedule();
+      return Flow::full;
+    }
+    const size_t output_before = output.size();
+    const auto written = body_->write(input.substr(0, kPieceBytes), send_at_);
+    if (!written) return written.error();
+    input.remove_prefix(written->taken);
+    work += written->plain + output.size() - output_before;
+    if (output.size() >= send_at_ && send() == Flow::gone) return Flow::gone;
   }
-  unrewritten_ = bytes;
   // room() may have found the client full, although nothing was sent.
   return client_.is_full() ? Flow::full : Flow::open;
 }
 
-void DocumentPath::finish() {
-  // Input can wait here only if the sniffer held it back, so it is short.
-  if (auto written = body_->write(unrewritten_); !written) {
-    return observer_.on_path_failed(written.error());
-  }
+void DocumentPath::complete() {
   if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
-  count(counters_, Counter::playlist_lines_too_long, body_->lines_too_long());
+  count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
-  // The stream queues the bytes that the socket does not take: at most the output of one read.
+  // The stream queues what the socket does not take.
   if (send() == Flow::gone) return report(Flow::gone);
-  bodies_.give_back(std::move(body_));  // now, for the next document of this turn of the loop
+  tools_.bodies.give_back(std::move(body_));  // now, for the next document of this turn of the loop
   observer_.on_path_sent();
 }
 

@@ -1,6 +1,8 @@
 // The path of a body that is a document: inflated, rewritten, gathered, and sent as the client
-// takes it. Reads are not limited by the client's room, because the rewritten size is unknown.
-// Input that cannot be rewritten yet waits here in its original form, at most one read.
+// takes it. It is not read by room, because its rewritten size is unknown. Rewriting stops while
+// the client is full, and after a slice of work, until the loop has served the others; the input
+// waits here as it came from the upstream, at most one read. The output for one client is at most
+// 256 KiB and one line.
 #pragma once
 
 #include <memory>
@@ -11,15 +13,23 @@
 #include "worker/client/stream.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/body_path.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
 class DocumentPath final : public BodyPath {
  public:
-  // `body`: begin() has been called. `unknown_length`: the framing if sending starts before the
-  // length of the document is known. References outlive the path.
-  DocumentPath(ClientStream& client, DocumentBodies& bodies, std::unique_ptr<DocumentBody> body,
-               Counters& counters, Observer& observer, const ClientFraming& unknown_length);
+  // What all documents of a worker share. Outlives the path.
+  struct Tools {
+    DocumentBodies& bodies;
+    WorkQueue& work;
+    Counters& counters;
+  };
+
+  // `body` has begun. `unknown_length`: the framing of a document that is sent before its end is
+  // known. `client` and `observer` outlive the path.
+  DocumentPath(ClientStream& client, const Tools& tools, std::unique_ptr<DocumentBody> body,
+               Observer& observer, const ClientFraming& unknown_length);
   ~DocumentPath() override;
 
   void write(std::string_view bytes) override;
@@ -28,20 +38,25 @@ class DocumentPath final : public BodyPath {
   void finish() override;
 
  private:
-  Result<Flow> rewrite(std::string_view bytes);
+  bool is_waiting() const { return client_.is_full() || next_slice_.is_scheduled(); }
+  void go_on();
+  bool proceed(std::string_view input);
+  Result<Flow> rewrite(std::string_view& input);
+  void complete();
   Flow send();
   void send_head(const ClientFraming& framing);
   void report(const Result<Flow>& flow);
 
   ClientStream& client_;
-  DocumentBodies& bodies_;
+  const Tools tools_;
   std::unique_ptr<DocumentBody> body_;  // borrowed
-  Counters& counters_;
   Observer& observer_;
   const ClientFraming unknown_length_;
   bool head_sent_ = false;
-  std::string unrewritten_;  // input that waits while the client is full
-  size_t send_at_ = 0;       // bytes of output
+  bool is_ended_ = false;  // finish() was called
+  std::string input_;      // not taken yet, while the client is full or the next slice is due
+  size_t send_at_ = 0;     // bytes of output
+  WorkQueue::Task next_slice_;
 };
 
 }  // namespace streamgate

@@ -13,6 +13,7 @@
 #include "worker/loop/pipe.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
@@ -20,6 +21,7 @@ struct ExchangeEnvironment {
   const Config& config;
   FetchEnvironment fetches;
   PipePool& pipes;
+  WorkQueue& work;
   TimerWheel& wheel;
   Reaper& reaper;
   AccessLog& access_log;

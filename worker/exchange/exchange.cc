@@ -201,8 +201,9 @@ void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
   path_ = &path_storage_.emplace<DocumentPath>(
-      gate_->stream(), environment_.document_bodies, std::move(body), counters,
-      static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
+      gate_->stream(),
+      DocumentPath::Tools{environment_.document_bodies, environment_.work, counters},
+      std::move(body), static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
 }
 
 void Exchange::fill_in(DocumentSetting& setting) const {

@@ -13,7 +13,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{64} * 1024;
+constexpr size_t kPieceBytes = size_t{32} * 1024;
 constexpr int kGzipWindow = MAX_WBITS + 16;  // zlib's code for the gzip wrapping
 constexpr int kZlibWindow = MAX_WBITS;
 constexpr int kRawWindow = -MAX_WBITS;
@@ -62,67 +62,77 @@ struct Inflater::State {
     step = Step::body;
   }
 
-  // Chooses the wrapping by the first bytes: `deflate` is zlib-wrapped (RFC 9110 8.4.1.2), but some
-  // servers send it raw. False: more bytes are needed.
-  bool choose_wrapping() {
-    if (coding == ContentCoding::gzip) {
-      open(kGzipWindow);
-      return true;
-    }
-    if (head.size() < 2) return false;
-    const auto first = static_cast<unsigned char>(head[0]);
-    const auto second = static_cast<unsigned char>(head[1]);
-    open(is_zlib_header(first, second) ? kZlibWindow : kRawWindow);
-    return true;
-  }
-
-  Result<void> inflate_all(std::string_view bytes, const Sink& sink);
-  Result<void> inflate_member(std::string_view& bytes, const Sink& sink);
+  Result<void> begin(std::string_view& bytes);
+  Result<std::string_view> next(std::string_view& bytes);
+  Result<std::string_view> inflate_piece(std::string_view& bytes);
 
   const ContentCoding coding;
   Step step = Step::header;
   std::string head;  // at most one byte: the first of a deflate body
   z_stream stream{};
   bool is_open = false;
+  bool may_have_more = false;
   std::array<char, kPieceBytes> piece;
 };
 
-Result<void> Inflater::State::inflate_all(std::string_view bytes, const Sink& sink) {
-  while (!bytes.empty()) {
-    if (step == Step::between) {
+// Chooses the wrapping by the first bytes: `deflate` is zlib-wrapped (RFC 9110 8.4.1.2), but some
+// servers send it raw. Takes the only byte of `bytes` if a second one is needed.
+Result<void> Inflater::State::begin(std::string_view& bytes) {
+  if (bytes.empty()) return {};
+  if (coding == ContentCoding::gzip) {
+    open(kGzipWindow);
+    return {};
+  }
+  if (head.empty() && bytes.size() == 1) {
+    head = bytes;
+    bytes = {};
+    return {};
+  }
+  const auto first = static_cast<unsigned char>(head.empty() ? bytes[0] : head[0]);
+  const auto second = static_cast<unsigned char>(head.empty() ? bytes[1] : bytes[0]);
+  open(is_zlib_header(first, second) ? kZlibWindow : kRawWindow);
+  if (head.empty()) return {};
+  std::string_view one = head;  // a single byte inflates to nothing yet
+  const auto inflated = inflate_piece(one);
+  return inflated ? Result<void>() : Result<void>(inflated.error());
+}
+
+Result<std::string_view> Inflater::State::next(std::string_view& bytes) {
+  if (step == Step::header) {
+    if (auto begun = begin(bytes); !begun) return begun.error();
+  }
+  while (!bytes.empty() || may_have_more) {
+    if (step == Step::between && !bytes.empty()) {
       // RFC 1952 2.2: members follow each other. Other trailing bytes are padding (gzip(1)).
       const bool is_member = static_cast<unsigned char>(bytes.front()) == kGzipMagic;
       if (is_member) CHECK(inflateReset(&stream) == Z_OK);
       step = is_member ? Step::body : Step::end;
     }
-    if (step == Step::end) return {};
-    if (Result<void> inflated = inflate_member(bytes, sink); !inflated) return inflated;
+    if (step == Step::end) bytes = {};
+    if (step != Step::body) break;
+    if (auto inflated = inflate_piece(bytes); !inflated || !inflated->empty()) return inflated;
   }
-  return {};
+  return std::string_view();
 }
 
-// Inflates up to the end of the bytes or of the member, and removes what it consumed from `bytes`.
-Result<void> Inflater::State::inflate_member(std::string_view& bytes, const Sink& sink) {
+// Inflates until the piece is full, the member ends or more bytes are needed.
+Result<std::string_view> Inflater::State::inflate_piece(std::string_view& bytes) {
   constexpr size_t kMaxInput = std::numeric_limits<uInt>::max();
   const std::string_view portion = bytes.substr(0, kMaxInput);
   // zlib never writes through next_in; its interface is older than const.
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(portion.data()));
   stream.avail_in = static_cast<uInt>(portion.size());
-  int status = Z_OK;
-  do {
-    stream.next_out = reinterpret_cast<Bytef*>(piece.data());
-    stream.avail_out = static_cast<uInt>(piece.size());
-    status = inflate(&stream, Z_NO_FLUSH);
-    const size_t size = piece.size() - stream.avail_out;
-    if (size > 0) sink({piece.data(), size});
-    // Z_BUF_ERROR is no failure: zlib needs more input.
-    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
-      return bad_data(stream.msg != nullptr ? stream.msg : "the body does not match its coding");
-    }
-  } while (status == Z_OK && (stream.avail_in > 0 || stream.avail_out == 0));
+  stream.next_out = reinterpret_cast<Bytef*>(piece.data());
+  stream.avail_out = static_cast<uInt>(piece.size());
+  const int status = inflate(&stream, Z_NO_FLUSH);
+  // Z_BUF_ERROR is no failure: zlib needs more input.
+  if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) {
+    return bad_data(stream.msg != nullptr ? stream.msg : "the body does not match its coding");
+  }
   bytes.remove_prefix(portion.size() - stream.avail_in);
+  may_have_more = status == Z_OK && stream.avail_out == 0;
   if (status == Z_STREAM_END) step = coding == ContentCoding::gzip ? Step::between : Step::end;
-  return {};
+  return std::string_view(piece.data(), piece.size() - stream.avail_out);
 }
 
 Inflater::Inflater(ContentCoding coding) : state_(std::make_unique<State>(coding)) {
@@ -131,18 +141,9 @@ Inflater::Inflater(ContentCoding coding) : state_(std::make_unique<State>(coding
 
 Inflater::~Inflater() = default;
 
-Result<void> Inflater::write(std::string_view bytes, const Sink& sink) {
-  if (bytes.empty()) return {};
-  if (state_->step != State::Step::header) return state_->inflate_all(bytes, sink);
-  const bool is_joined = !state_->head.empty();
-  state_->head.append(bytes.substr(0, 2));
-  if (!state_->choose_wrapping()) return {};
-  if (is_joined) {
-    const std::string first(state_->head, 0, 1);
-    if (Result<void> inflated = state_->inflate_all(first, sink); !inflated) return inflated;
-  }
-  return state_->inflate_all(bytes, sink);
-}
+Result<std::string_view> Inflater::next(std::string_view& bytes) { return state_->next(bytes); }
+
+bool Inflater::may_have_more() const { return state_->may_have_more; }
 
 Result<void> Inflater::finish() {
   if (state_->step == State::Step::between || state_->step == State::Step::end) return {};

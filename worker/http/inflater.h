@@ -2,7 +2,6 @@
 // that ignore `Accept-Encoding: identity`. `deflate` may be zlib-wrapped or raw: servers send both.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -23,10 +22,12 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Calls `sink` with pieces of at most 64 KiB, so that a small body that inflates to a huge one is
-  // never in memory as a whole. bad_response if the data does not match the coding.
-  using Sink = std::function<void(std::string_view)>;
-  Result<void> write(std::string_view bytes, const Sink& sink);
+  // Inflates one piece of at most 32 KiB, which is valid until the next call, and removes the bytes
+  // that went into it from `bytes`. Empty: more bytes are needed, or the coded stream has ended and
+  // all bytes behind it were removed. bad_response if the data does not match the coding.
+  Result<std::string_view> next(std::string_view& bytes);
+  // The last piece filled the buffer, so next() may have more even without bytes.
+  bool may_have_more() const;
   // truncated_body if the coded stream has not ended.
   Result<void> finish();
 

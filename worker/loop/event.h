@@ -17,6 +17,7 @@ struct Freer {
   }
 };
 
+using EventConfig = std::unique_ptr<event_config, Freer<event_config_free>>;
 using EventBase = std::unique_ptr<event_base, Freer<event_base_free>>;
 using Event = std::unique_ptr<event, Freer<event_free>>;
 using Buffer = std::unique_ptr<evbuffer, Freer<evbuffer_free>>;

@@ -22,7 +22,7 @@ bool is_tag(std::string_view line) {
   return line.size() >= 4 && std::memcmp(line.data(), "#EXT", 4) == 0;
 }
 
-constexpr size_t kMaxOutputBytes = size_t{64} * 1024 * 1024;
+constexpr size_t kMaxLineGrowth = size_t{256} * 1024;  // bytes that the links of one line become
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -92,6 +92,7 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
       is_first_line_ = false;
     } else {
       rewrite_line(whole, copy);
+      is_output_full_ = out.size() >= max_output_;
     }
     if (drop_line_) {
       copy.leave_out(line, line_end + 1);
@@ -99,6 +100,7 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
       drop_line_ = false;
     }
     line = line_end + 1;
+    if (is_output_full_) break;
   }
   copy.copy_until(line);
   return static_cast<size_t>(line - text.data());
@@ -120,6 +122,7 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   }
   line = trimmed(line);
   if (line.empty()) return;
+  line_growth_ = 0;
   if (line.front() != '#') return replace(line, copy);
   if (is_tag(line)) rewrite_tag(line.substr(1), copy);
 }
@@ -204,18 +207,25 @@ void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& co
 void PlaylistRewriter::replace(std::string_view reference, PatchedCopy& copy) {
   reference = trimmed(reference);  // as players do; the blanks are kept
   if (reference.empty()) return;
-  if (copy.out().size() > kMaxOutputBytes) has_grown_too_far_ = true;
   if (has_grown_too_far_) return;
   copy.copy_until(reference.data());
+  const size_t before = copy.out().size();
   if (!children_.append(reference, copy.out())) return;
   copy.leave_out_until(reference.data() + reference.size());
+  line_growth_ += copy.out().size() - before;
+  has_grown_too_far_ = line_growth_ > kMaxLineGrowth;
 }
 
-void PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out) {
+size_t PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
+  const size_t size = bytes.size();
+  max_output_ = max_output;
+  is_output_full_ = false;
   bytes = continue_line(bytes, out);
-  if (bytes.empty()) return;
+  if (bytes.empty() || is_output_full_) return size - bytes.size();
   bytes.remove_prefix(rewrite_whole_lines(bytes, out));
+  if (is_output_full_) return size - bytes.size();
   keep(bytes, out);
+  return size;
 }
 
 // Completes the line that an earlier write began. Returns the bytes behind it.

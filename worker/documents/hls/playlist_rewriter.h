@@ -15,7 +15,7 @@ class PlaylistRewriter final : public DocumentRewriter {
  public:
   void begin(const DocumentSetting& setting) override;
   // Writes the lines that are complete by now.
-  void write(std::string_view bytes, BlockBuffer& out) override;
+  size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
   // Writes the last line if it has no newline; none is added.
   void finish(BlockBuffer& out) override;
 
@@ -43,6 +43,9 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
+  size_t max_output_ = 0;        // of the present write()
+  bool is_output_full_ = false;  // it was reached
+  size_t line_growth_ = 0;       // bytes of the links in the present line
   bool has_grown_too_far_ = false;
 };
 

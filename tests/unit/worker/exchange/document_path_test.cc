@@ -25,8 +25,8 @@ class DocumentPathTest : public testing::Test {
     body->setting().route_path = "/stream";
     body->setting().longest_line = 1024;
     body->begin(DocumentKind::hls, coding);
-    path.emplace(client.stream, bodies, std::move(body), counters, observer,
-                 ClientFraming{ClientFraming::Kind::until_close, 0});
+    path.emplace(client.stream, DocumentPath::Tools{bodies, work, counters}, std::move(body),
+                 observer, ClientFraming{ClientFraming::Kind::until_close, 0});
     observer.path = &*path;
     return *path;
   }
@@ -44,6 +44,7 @@ class DocumentPathTest : public testing::Test {
   PathRecorder observer{client};
   Counters counters;
   DocumentBodies bodies;
+  WorkQueue work{client.base.get()};
   std::optional<DocumentPath> path;
 };
 
@@ -129,6 +130,37 @@ TEST_F(DocumentPathTest, AClientThatLeftIsReported) {
   path->finish();
   EXPECT_TRUE(observer.gone);
   EXPECT_EQ(observer.sent, 0);
+}
+
+TEST_F(DocumentPathTest, ABombFillsOnlyTheBoundOfAClientThatDoesNotRead) {
+  std::string lines = "#EXTM3U\n";
+  for (int i = 0; i < 300'000; ++i) lines += "a\n";
+  begin(ContentCoding::gzip);
+  path->write(deflated(lines, kGzipWrapped));
+  path->finish();
+  for (int i = 0; i < 100; ++i) event_base_loop(client.base.get(), EVLOOP_NONBLOCK);
+  EXPECT_GE(observer.filled, 1);
+  EXPECT_LT(client.stream.body_bytes_sent(), size_t{300} * 1024);
+  EXPECT_EQ(observer.sent, 0);
+
+  const size_t whole = 8 + 8 + 300'000 * (kUrlStart.size() + 2);
+  EXPECT_EQ(client.receive(whole).size(), whole);
+  EXPECT_EQ(observer.sent, 1);
+}
+
+TEST_F(DocumentPathTest, LongWorkIsDoneInSlices) {
+  std::string lines = "#EXTM3U\n";
+  while (lines.size() < size_t{2} * 1024 * 1024)
+    lines += "#EXT-X-CONTENT-STEERING:SERVER-URI=\"x\"\n";
+  begin();
+  path->write(lines + "a.ts\n");
+  EXPECT_EQ(observer.filled, 1);  // pauses the upstream, although the client has room
+  EXPECT_EQ(observer.opened, 0);
+  path->finish();
+  EXPECT_EQ(observer.sent, 0);
+  const std::string text = "#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n";
+  EXPECT_EQ(client.receive(text.size() + 8), "HEAD\r\n\r\n" + text);
+  EXPECT_EQ(observer.sent, 1);
 }
 
 }  // namespace

@@ -19,14 +19,17 @@ struct Outcome {
 Outcome inflate_in_pieces(ContentCoding coding, std::string_view bytes, size_t piece_size) {
   Inflater inflater(coding);
   Outcome outcome;
-  const auto sink = [&outcome](std::string_view piece) {
-    outcome.longest_piece = std::max(outcome.longest_piece, piece.size());
-    outcome.text.append(piece);
-  };
-  for (; !bytes.empty(); bytes.remove_prefix(std::min(piece_size, bytes.size()))) {
-    if (const Result<void> result = inflater.write(bytes.substr(0, piece_size), sink); !result) {
-      outcome.failure = result.error().reason;
-      return outcome;
+  while (!bytes.empty()) {
+    std::string_view left = bytes.substr(0, piece_size);
+    bytes.remove_prefix(left.size());
+    while (!left.empty() || inflater.may_have_more()) {
+      const auto piece = inflater.next(left);
+      if (!piece) {
+        outcome.failure = piece.error().reason;
+        return outcome;
+      }
+      outcome.longest_piece = std::max(outcome.longest_piece, piece->size());
+      outcome.text.append(*piece);
     }
   }
   if (const Result<void> result = inflater.finish(); !result) {

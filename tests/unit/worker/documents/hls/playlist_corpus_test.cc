@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -208,7 +209,7 @@ std::string rewrite_in_pieces(const std::string& text, size_t piece) {
   PlaylistRewriter rewriter;
   rewriter.begin(context);
   for (size_t at = 0; at < text.size(); at += piece) {
-    rewriter.write(std::string_view(text).substr(at, piece), out);
+    rewriter.write(std::string_view(text).substr(at, piece), out, SIZE_MAX);
   }
   rewriter.finish(out);
   return std::string(out.text());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,8 @@
 
 namespace streamgate {
 namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
 using namespace std::string_literals;
 
@@ -42,7 +45,8 @@ std::string rewrite_in_pieces(const DocumentSetting& setting, std::string_view t
   BlockBuffer out;
   PlaylistRewriter rewriter;
   rewriter.begin(setting);
-  for (size_t at = 0; at < text.size(); at += size) rewriter.write(text.substr(at, size), out);
+  for (size_t at = 0; at < text.size(); at += size)
+    rewriter.write(text.substr(at, size), out, kNoLimit);
   rewriter.finish(out);
   return std::string(out.text());
 }
@@ -51,8 +55,8 @@ std::string rewrite_in_two(const DocumentSetting& setting, std::string_view text
   BlockBuffer out;
   PlaylistRewriter rewriter;
   rewriter.begin(setting);
-  rewriter.write(text.substr(0, split), out);
-  rewriter.write(text.substr(split), out);
+  rewriter.write(text.substr(0, split), out, kNoLimit);
+  rewriter.write(text.substr(split), out, kNoLimit);
   rewriter.finish(out);
   return std::string(out.text());
 }
@@ -435,8 +439,8 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
     BlockBuffer out;
     PlaylistRewriter rewriter;
     rewriter.begin(setting);
-    rewriter.write(std::string_view(text).substr(0, split), out);
-    rewriter.write(std::string_view(text).substr(split), out);
+    rewriter.write(std::string_view(text).substr(0, split), out, kNoLimit);
+    rewriter.write(std::string_view(text).substr(split), out, kNoLimit);
     rewriter.finish(out);
     EXPECT_EQ(rewriter.lines_too_long(), 3u) << split;
   }
@@ -449,11 +453,11 @@ TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
   PlaylistRewriter rewriter;
   rewriter.begin(setting);
   const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
-  rewriter.write(line, out);
+  rewriter.write(line, out, kNoLimit);
   EXPECT_EQ(out.size(), 0u);
   size_t written = line.size();
   for (; written < 1000 * 1000; written += 1000) {
-    rewriter.write(std::string(1000, 'x'), out);
+    rewriter.write(std::string(1000, 'x'), out, kNoLimit);
     EXPECT_EQ(out.size(), written + 1000);
   }
 }
@@ -473,6 +477,37 @@ TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
   EXPECT_EQ(rewrite_in_two(kSetting, text, text.size()), expected);
   EXPECT_EQ(rewrite_in_pieces(kSetting, text, 4096), expected);
   EXPECT_EQ(rewrite_in_pieces(kSetting, text, 100), expected);
+}
+
+TEST(PlaylistRewriter, StopsBehindTheLineThatFillsTheOutput) {
+  const std::string text = "a.ts\nb.ts\nc.ts\nunfinished";
+  PlaylistRewriter rewriter;
+  rewriter.begin(kSetting);
+  std::string rewritten;
+  size_t at = 0;
+  for (int calls = 0; at < text.size(); ++calls) {
+    ASSERT_LT(calls, 4);
+    BlockBuffer out;
+    at += rewriter.write(std::string_view(text).substr(at), out, 1);
+    rewritten += out.text();
+    EXPECT_LE(out.size(), sibling("a.ts").size() + 1);
+  }
+  BlockBuffer out;
+  rewriter.finish(out);
+  rewritten += out.text();
+  EXPECT_EQ(rewritten, sibling("a.ts") + "\n" + sibling("b.ts") + "\n" + sibling("c.ts") + "\n" +
+                           sibling("unfinished"));
+}
+
+TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
+  std::string line = "#EXT-X-MAP:";
+  for (int i = 0; i < 10'000; ++i) line += "URI=\"a\",";
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(kSetting);
+  rewriter.write(line + "\n", out, kNoLimit);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+  EXPECT_LT(out.size(), size_t{512} * 1024);
 }
 
 }  // namespace
