@@ -302,8 +302,18 @@ class FullDisk(FullLogTest):
 
     def test_an_order_does_not_wait_for_a_status_that_cannot_be_written(self):
         service = self.start(subprocess.DEVNULL)
-        os.unlink(service.settings["pid_file"] + ".status")
-        os.makedirs(service.settings["pid_file"] + ".status/occupied")
+        status = service.settings["pid_file"] + ".status"
+
+        def occupy():
+            """A folder that is not empty cannot be replaced by a file. The master may still write."""
+            try:
+                os.unlink(status)
+                os.makedirs(status + "/occupied")
+            except OSError:
+                return False
+            return True
+
+        wait_until(occupy, what="a folder in place of the status file")
         begun = time.monotonic()
         done = service.order("reload")
         self.assertLess(time.monotonic() - begun, 10)
