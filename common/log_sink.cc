@@ -32,7 +32,7 @@ UniqueFd reopen_non_blocking(int fd) {
 }
 
 // One buffer moves from a pipe of our own: all of it, or nothing. The flag makes splice() not wait
-// for room, whatever the flags of `fd` are.
+// for room, independent of the flags of `fd`.
 ssize_t splice_whole(int fd, std::string_view piece) {
   const auto own = make_pipe(O_NONBLOCK);
   if (!own) return -1;

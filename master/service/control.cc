@@ -51,7 +51,7 @@ int order_and_wait(const RunningService& service, int signal_number, const std::
   if (const auto sent = service.send(signal_number, 0); !sent) {
     return complain(sent.error().detail);
   }
-  // The master writes its status at once, whatever becomes of the order.
+  // The master writes its status at once, whether or not the order succeeds.
   if (!await_fresh_status(service, sent_us, kAnswerLimitMs) && !service.has_left(0)) {
     return complain(line + ": the service has not written its status; its log has the outcome");
   }

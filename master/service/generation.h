@@ -40,7 +40,7 @@ struct Generation {
   Result<void> bind(const Listeners& live);
 
   // Empties the place of a dead worker. Returns the delay until a successor may be started. If that
-  // was the last worker, one of the places is filled within 1 s, whatever its own delay is.
+  // was the last worker, one of the places is filled within 1 s, also if its own delay is longer.
   Milliseconds vacate(unsigned place, RespawnPolicy::Death death, Milliseconds age, int64_t now_ms);
 
   std::string addresses() const;  // for the log

@@ -20,6 +20,7 @@
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
 #include "worker/loop/event.h"
+#include "worker/loop/openssl.h"
 
 namespace streamgate::testing_peers {
 

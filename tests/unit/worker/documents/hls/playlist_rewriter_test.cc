@@ -479,36 +479,5 @@ TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
   EXPECT_EQ(rewrite_in_pieces(kSetting, text, 100), expected);
 }
 
-TEST(PlaylistRewriter, StopsBehindTheLineThatFillsTheOutput) {
-  const std::string text = "a.ts\nb.ts\nc.ts\nunfinished";
-  PlaylistRewriter rewriter;
-  rewriter.begin(kSetting);
-  std::string rewritten;
-  size_t at = 0;
-  for (int calls = 0; at < text.size(); ++calls) {
-    ASSERT_LT(calls, 4);
-    BlockBuffer out;
-    at += rewriter.write(std::string_view(text).substr(at), out, 1);
-    rewritten += out.text();
-    EXPECT_LE(out.size(), sibling("a.ts").size() + 1);
-  }
-  BlockBuffer out;
-  rewriter.finish(out);
-  rewritten += out.text();
-  EXPECT_EQ(rewritten, sibling("a.ts") + "\n" + sibling("b.ts") + "\n" + sibling("c.ts") + "\n" +
-                           sibling("unfinished"));
-}
-
-TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
-  std::string line = "#EXT-X-MAP:";
-  for (int i = 0; i < 10'000; ++i) line += "URI=\"a\",";
-  BlockBuffer out;
-  PlaylistRewriter rewriter;
-  rewriter.begin(kSetting);
-  rewriter.write(line + "\n", out, kNoLimit);
-  EXPECT_TRUE(rewriter.has_grown_too_far());
-  EXPECT_LT(out.size(), size_t{512} * 1024);
-}
-
 }  // namespace
 }  // namespace streamgate

@@ -1,0 +1,60 @@
+// The bounds of PlaylistRewriter: of one write(), and of the links of one line.
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+
+#include "worker/documents/hls/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
+
+const DocumentSetting& setting() {
+  static const DocumentSetting one = [] {
+    DocumentSetting out;
+    out.base_url = "https://up.example/a/index.m3u8";
+    out.route_path = "/stream";
+    return out;
+  }();
+  return one;
+}
+
+std::string sibling(const std::string& name) {
+  return "/stream?url=https%3A%2F%2Fup.example%2Fa%2F" + name;
+}
+
+TEST(PlaylistRewriter, StopsBehindTheLineThatFillsTheOutput) {
+  const std::string text = "a.ts\nb.ts\nc.ts\nunfinished";
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting());
+  std::string rewritten;
+  size_t at = 0;
+  for (int calls = 0; at < text.size(); ++calls) {
+    ASSERT_LT(calls, 4);
+    BlockBuffer out;
+    at += rewriter.write(std::string_view(text).substr(at), out, 1);
+    rewritten += out.text();
+    EXPECT_LE(out.size(), sibling("a.ts").size() + 1);
+  }
+  BlockBuffer out;
+  rewriter.finish(out);
+  rewritten += out.text();
+  EXPECT_EQ(rewritten, sibling("a.ts") + "\n" + sibling("b.ts") + "\n" + sibling("c.ts") + "\n" +
+                           sibling("unfinished"));
+}
+
+TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
+  std::string line = "#EXT-X-MAP:";
+  for (int i = 0; i < 10'000; ++i) line += "URI=\"a\",";
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting());
+  rewriter.write(line + "\n", out, kNoLimit);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+  EXPECT_LT(out.size(), size_t{512} * 1024);
+}
+
+}  // namespace
+}  // namespace streamgate
