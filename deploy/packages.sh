@@ -11,7 +11,7 @@ RUN_PACKAGES=(libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-o
 DEMO_PACKAGES=(curl ffmpeg python3)
 # In addition for the tests, and for the browser tests only.
 TEST_PACKAGES=(ffmpeg googletest libgtest-dev openssl python3)
-BROWSER_PACKAGES=(ca-certificates chromium nodejs npm)
+BROWSER_PACKAGES=(ca-certificates chromium firefox-esr nodejs npm)
 
 # Installs the named packages that are missing. Calls apt only if there is one.
 install_packages() {

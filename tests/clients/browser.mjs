@@ -1,23 +1,12 @@
 // Loads what an upstream sends through the proxy in every way that could run it, or plays it, in a
-// headless Chromium. Prints a report as JSON.
-//   node browser.mjs CHROMIUM USER_DATA_DIR ORDER
-import {readFile} from 'node:fs/promises';
-import {createRequire} from 'node:module';
+// headless browser. Prints a report as JSON.
+//   node browser.mjs BROWSER PROGRAM FOLDER ORDER
+// BROWSER: chromium or firefox. FOLDER: for its profile and its downloads.
+import {launch} from './launch_browser.mjs';
 
-// The players are installed in the working directory, not beside this file.
-const {chromium} = createRequire(process.cwd() + '/')('playwright-core');
-const [executablePath, userDataDir, orderText] = process.argv.slice(2);
+const [name, program, folder, orderText] = process.argv.slice(2);
 const order = JSON.parse(orderText);
-
-const browser = await chromium.launchPersistentContext(userDataDir, {
-  executablePath,
-  headless: true,
-  args: [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    '--autoplay-policy=no-user-gesture-required', '--host-resolver-rules=MAP proxy.test 127.0.0.1',
-  ],
-});
+const browser = await launch(name, program, folder);
 
 const through = (origin) => (path) =>
   `${origin}/stream?url=${encodeURIComponent(order.upstream + path)}`;
@@ -139,20 +128,10 @@ async function show(url) {
     return (video?.readyState ?? 0) >= 2 || (picture?.naturalWidth ?? 0) > 0;
   });
   const deadline = Date.now() + 10000;
-  while (!(await isShown()) && Date.now() < deadline) await page.waitForTimeout(50);
+  while (!(await isShown()) && Date.now() < deadline) await browser.pause(50);
   const shown = await isShown();
   await page.close();
   return shown ? 'works' : 'not shown';
-}
-
-async function download(url) {
-  const page = await browser.newPage();
-  const started = page.waitForEvent('download');
-  await page.goto(url).catch(() => {});
-  const file = await started;
-  const text = await readFile(await file.path(), 'utf8');
-  await page.close();
-  return {name: file.suggestedFilename(), text};
 }
 
 async function playOrder() {
@@ -171,7 +150,7 @@ async function playOrder() {
   report.insecureSeeks = named(order.seeks, await page.evaluate(seekAll, insecure));
   report.cues = await page.evaluate(readCues, url(order.track));
   report.shown = named(order.shown, await Promise.all(order.shown.map((path) => show(url(path)))));
-  report.download = await download(url('/download'));
+  report.download = await browser.download(url('/download'));
   return report;
 }
 

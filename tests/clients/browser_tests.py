@@ -1,4 +1,5 @@
-"""Chromium runs nothing of an upstream in the proxy's origin, and still plays its media."""
+"""The tests of test_chromium.py and test_firefox.py: the browser runs nothing of an upstream in the
+proxy's origin, and still plays its media."""
 
 import json
 import os
@@ -9,7 +10,7 @@ import tempfile
 from urllib.parse import quote
 
 from media import ffmpeg, tone
-from players import BUILD, HERE, INSTALLED, MEDIA, PlayerTest, install_players, main
+from players import BUILD, HERE, INSTALLED, MEDIA, install_players
 from upstream import status
 
 SAMPLES = os.path.join(BUILD, "samples")
@@ -102,7 +103,9 @@ def read_sample(name):
         return file.read()
 
 
-class Browser(PlayerTest):
+class BrowserTests:
+    """The tests of `browser`, whose program is `program`."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -177,19 +180,21 @@ class Browser(PlayerTest):
             **order,
             "upstream": self.up.origin,
             "proxy": self.last_proxy.origin,
-            # Not a secure context: Chromium sends no Sec-Fetch-Dest there.
+            # Not a secure context: browsers send no Sec-Fetch-Dest there.
             "insecure": f"http://proxy.test:{port}",
         }
-        chromium = shutil.which("chromium") or "chromium"
+        program = shutil.which(self.program) or self.program
         with tempfile.TemporaryDirectory(
-            prefix="streamgate-chromium-", ignore_cleanup_errors=True
-        ) as profile:
+            prefix="streamgate-browser-", ignore_cleanup_errors=True
+        ) as folder:
+            script = os.path.join(HERE, "browser.mjs")
             done = subprocess.run(
-                ["node", os.path.join(HERE, "browser.mjs"), chromium, profile, json.dumps(order)],
+                ["node", script, self.browser, program, folder, json.dumps(order)],
                 cwd=INSTALLED,
+                env={**os.environ, "HOME": folder},
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=280,
                 check=False,
             )
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -250,7 +255,3 @@ class Browser(PlayerTest):
         self.assertEqual({p: "works" for p in shown}, report["shown"])
         self.assertEqual(report["cues"], ["line 0"])
         self.assertEqual(report["download"], {"name": "kept.html", "text": "<p>kept</p>"})
-
-
-if __name__ == "__main__":
-    main()
