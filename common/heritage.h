@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -30,10 +29,9 @@ struct Heritage {
   const TicketKey& ticket_key;
   unsigned slot_index = 0;
   uint64_t generation = 0;
-  std::span<Slot> slots;  // the whole scoreboard: for limits that hold over all workers
-  const std::atomic<bool>* service_stopping = nullptr;  // shared memory: the whole service stops
-  const Board* board = nullptr;                         // with `slots`: for total_of()
-  int lifeline_fd = -1;  // read end; EOF means the master is gone: drain and exit
+  ScoreboardView scoreboard;  // read-only memory: for limits that hold over all workers
+  Column& column;             // the worker's own; the only shared memory that it can write
+  int lifeline_fd = -1;       // read end; EOF means the master is gone: drain and exit
 };
 
 // Exit codes of a worker that the master tells apart.

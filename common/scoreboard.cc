@@ -1,9 +1,11 @@
 #include "common/scoreboard.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -18,22 +20,59 @@ namespace {
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free, "shared between processes");
 
+// Only root and the master's user may open the file again, and only to read it.
+constexpr mode_t kFileMode = 0400;
+
 Error cannot_map() { return system_error("cannot map the scoreboard"); }
 
-uint64_t sum(Counter counter, const Board& board, std::span<const Slot> slots) {
-  uint64_t total = board.retired[counter].load(std::memory_order_relaxed);
-  for (const Slot& slot : slots) {
-    total += slot.counters[counter].load(std::memory_order_relaxed);
+uint64_t sum(Counter counter, const ScoreboardView& scoreboard) {
+  uint64_t total = scoreboard.board.retired[counter].load(std::memory_order_relaxed);
+  for (size_t i = 0; i < scoreboard.slot_count(); ++i) {
+    if (!scoreboard.is_live(i)) continue;
+    total += scoreboard.columns[i].slot.counters[counter].load(std::memory_order_relaxed);
   }
   return total;
+}
+
+size_t whole_pages(size_t bytes) {
+  return (bytes + kScoreboardPage - 1) / kScoreboardPage * kScoreboardPage;
+}
+
+// An address range that is aligned to kScoreboardPage, reserved without memory. Null on failure.
+char* reserve(size_t size) {
+  const size_t room = size + kScoreboardPage;
+  void* memory =
+      ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  char* start = static_cast<char*>(memory);
+  const size_t before =
+      whole_pages(reinterpret_cast<uintptr_t>(start)) - reinterpret_cast<uintptr_t>(start);
+  if (before > 0) ::munmap(start, before);
+  ::munmap(start + before + size, kScoreboardPage - before);
+  return start + before;
+}
+
+// Replaces the pages at `start` by those of the file. Not in core dumps: dumping a page that nobody
+// has used would allocate it.
+bool map_at(char* start, size_t size, int protection, int file, size_t offset) {
+  if (size == 0) return true;
+  void* mapped =
+      ::mmap(start, size, protection, MAP_SHARED | MAP_FIXED, file, static_cast<off_t>(offset));
+  if (mapped == MAP_FAILED) return false;
+  ::madvise(start, size, MADV_DONTDUMP);
+  return true;
+}
+
+// Gives the pages back to the kernel, which makes them zero.
+void clear(Column& column) {
+  if (::madvise(&column, sizeof column, MADV_REMOVE) == 0) return;
+  std::memset(static_cast<void*>(&column), 0, sizeof column);
 }
 
 }  // namespace
 
 std::string_view name_of(WorkerState state) {
   switch (state) {
-    case WorkerState::vacant:
-      return "vacant";
     case WorkerState::starting:
       return "starting";
     case WorkerState::ready:
@@ -44,32 +83,36 @@ std::string_view name_of(WorkerState state) {
   return "?";
 }
 
-uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots) {
+uint64_t total_of(Counter counter, const ScoreboardView& scoreboard) {
   // A limit, because a master that is killed while it moves counters leaves the number odd.
   constexpr int kAttempts = 1000;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const uint32_t before = board.retirements.load(std::memory_order_acquire);
-    const uint64_t total = sum(counter, board, slots);
+    const uint32_t before = scoreboard.board.retirements.load(std::memory_order_acquire);
+    const uint64_t total = sum(counter, scoreboard);
     std::atomic_thread_fence(std::memory_order_acquire);
-    const uint32_t after = board.retirements.load(std::memory_order_relaxed);
+    const uint32_t after = scoreboard.board.retirements.load(std::memory_order_relaxed);
     if (before == after && before % 2 == 0) return total;
   }
-  return sum(counter, board, slots);
+  return sum(counter, scoreboard);
 }
 
-size_t scoreboard_size(size_t slot_count) { return sizeof(Board) + slot_count * sizeof(Slot); }
+size_t columns_offset(size_t slot_count) {
+  return whole_pages(kAssignmentsOffset + slot_count * sizeof(Assignment));
+}
+
+size_t scoreboard_size(size_t slot_count) {
+  return columns_offset(slot_count) + slot_count * sizeof(Column);
+}
 
 Result<Scoreboard> Scoreboard::create(size_t slot_count) {
   auto file = make_memory_file("streamgate-scoreboard");
   if (!file) return file.error();
-  if (::ftruncate(file->get(), static_cast<off_t>(scoreboard_size(slot_count))) != 0) {
+  if (::ftruncate(file->get(), static_cast<off_t>(scoreboard_size(slot_count))) != 0 ||
+      ::fchmod(file->get(), kFileMode) != 0) {
     return cannot_map();
   }
-  auto scoreboard = adopt(*std::move(file), slot_count);
-  if (!scoreboard) return scoreboard;
-  new (scoreboard->board_) Board;
-  for (Slot& slot : scoreboard->slots()) new (&slot) Slot;
-  return scoreboard;
+  // The kernel's zeros are the initial state of every part.
+  return adopt(*std::move(file), slot_count);
 }
 
 Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
@@ -79,33 +122,40 @@ Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
   if (std::cmp_less(info.st_size, size)) {
     return Error{Reason::internal, "the scoreboard is smaller than its slots"};
   }
-  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) return cannot_map();
+  char* memory = reserve(size);
+  if (memory == nullptr) return cannot_map();
+  if (!map_at(memory, size, PROT_READ | PROT_WRITE, file.get(), 0)) {
+    const Error error = cannot_map();
+    ::munmap(memory, size);
+    return error;
+  }
   return Scoreboard(std::move(file), memory, slot_count);
 }
 
-Scoreboard::Scoreboard(UniqueFd file, void* memory, size_t slot_count)
+Scoreboard::Scoreboard(UniqueFd file, char* memory, size_t slot_count)
     : file_(std::move(file)),
-      board_(static_cast<Board*>(memory)),
-      slots_(reinterpret_cast<Slot*>(board_ + 1)),
+      board_(reinterpret_cast<Board*>(memory)),
+      assignments_(reinterpret_cast<Assignment*>(memory + kAssignmentsOffset)),
+      columns_(reinterpret_cast<Column*>(memory + columns_offset(slot_count))),
       slot_count_(slot_count) {}
 
 Scoreboard::Scoreboard(Scoreboard&& other) noexcept
     : file_(std::move(other.file_)),
       board_(std::exchange(other.board_, nullptr)),
-      slots_(std::exchange(other.slots_, nullptr)),
+      assignments_(std::exchange(other.assignments_, nullptr)),
+      columns_(std::exchange(other.columns_, nullptr)),
       slot_count_(std::exchange(other.slot_count_, 0)) {}
 
 Scoreboard::~Scoreboard() {
   if (board_) ::munmap(board_, scoreboard_size(slot_count_));
 }
 
-std::optional<unsigned> Scoreboard::take() {
+std::optional<unsigned> Scoreboard::take(uint64_t generation) {
+  CHECK(generation != 0);
   for (unsigned i = 0; i < slot_count_; ++i) {
-    if (slots_[i].state.load() != WorkerState::vacant) continue;
-    slots_[i].beat_ms = monotonic_ms();
-    slots_[i].started_ms = monotonic_ms();
-    slots_[i].state = WorkerState::starting;
+    if (view().is_live(i)) continue;
+    columns_[i].slot.beat_ms = monotonic_ms();
+    assignments_[i].generation = generation;
     return i;
   }
   return std::nullopt;
@@ -113,19 +163,30 @@ std::optional<unsigned> Scoreboard::take() {
 
 void Scoreboard::retire(unsigned index) {
   CHECK(index < slot_count_);
-  Slot& slot = slots_[index];
   board_->retirements.fetch_add(1);
   for (const CounterInfo& info : kCounters) {
-    std::atomic<uint64_t>& counter = slot.counters[info.counter];
-    count(board_->retired, info.counter, counter.load());
-    counter = 0;
+    count(board_->retired, info.counter, columns_[index].slot.counters[info.counter].load());
   }
+  assignments_[index].generation = 0;
+  clear(columns_[index]);
   board_->retirements.fetch_add(1);
-  slot.connections_now = 0;
-  slot.exchanges_now = 0;
-  slot.pid = 0;
-  slot.generation = 0;
-  slot.state = WorkerState::vacant;
+}
+
+Result<void> Scoreboard::confine(unsigned index) {
+  CHECK(index < slot_count_);
+  const std::string path = "/proc/self/fd/" + std::to_string(file_.get());
+  const UniqueFd read_only(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!read_only.valid()) return system_error("cannot open the scoreboard to read it: " + path);
+  char* start = reinterpret_cast<char*>(board_);
+  const size_t own = columns_offset(slot_count_) + index * sizeof(Column);
+  const size_t next = own + sizeof(Column);
+  const size_t end = scoreboard_size(slot_count_);
+  if (!map_at(start, own, PROT_READ, read_only.get(), 0) ||
+      !map_at(start + next, end - next, PROT_READ, read_only.get(), next)) {
+    return cannot_map();
+  }
+  file_.reset();
+  return {};
 }
 
 }  // namespace streamgate

@@ -1,9 +1,15 @@
-// The state of every worker, in shared memory that outlives the workers: one cache-line aligned
-// slot for each worker process. The master maps it before the first fork, and only the master
-// assigns slots. A worker writes to its own slot only. Counters grow; `*_now` are gauges.
+// The state of every worker, in shared memory that outlives the workers. Three parts:
 //
-// When a worker is gone, its slot is used again. The slot's counters are first added to the retired
-// ones, so that total_of(), the sum of both, never falls.
+//   Board        the service as a whole; only the master writes it
+//   Assignment   one for each slot: whether a worker has it; only the master writes it
+//   Column       one for each slot: written by the worker that has the slot, and by nobody else
+//
+// Everybody reads everything. A worker has the whole mapping read-only, except its own column
+// (Scoreboard::confine). The kernel holds to that even if the worker is compromised.
+//
+// The master maps the scoreboard before the first fork, and only the master assigns slots. When a
+// worker is gone, its counters are added to the retired ones and its column is cleared, so that
+// total_of(), the sum of both, never falls.
 #pragma once
 
 #include <atomic>
@@ -19,39 +25,64 @@
 
 namespace streamgate {
 
-enum class WorkerState : uint32_t { vacant, starting, ready, draining };
+enum class WorkerState : uint32_t { starting, ready, draining };
 
-// `vacant`, `starting`, ...
+// `starting`, `ready`, `draining`; `?` for a number that is none of them.
 std::string_view name_of(WorkerState state);
 
+// What the master reads of a worker. All zero for a worker that has just been started.
 struct alignas(64) Slot {
-  // The master writes vacant and starting, the worker the other states.
-  std::atomic<WorkerState> state{WorkerState::vacant};
+  std::atomic<WorkerState> state{WorkerState::starting};
   std::atomic<int64_t> beat_ms{0};  // CLOCK_MONOTONIC, written each second by the worker
   std::atomic<uint64_t> connections_now{0};
   std::atomic<uint64_t> exchanges_now{0};
   Counters counters;
-  // Written by the master when it assigns the slot.
-  std::atomic<int32_t> pid{0};
-  std::atomic<uint64_t> generation{0};
-  std::atomic<int64_t> started_ms{0};  // CLOCK_MONOTONIC
 };
 
-// The state of the service as a whole. Only the master writes it.
-struct alignas(64) Board {
+// A multiple of every page size of the supported machines (4, 16 and 64 KiB), so that each part has
+// pages of its own. Pages that nobody has written or read take no memory.
+constexpr size_t kScoreboardPage = size_t{64} * 1024;
+
+// The tables of one worker. A table is a member whose initial state is all zero: the master clears
+// a dead worker's column without knowing what is in it.
+struct alignas(kScoreboardPage) Column {
+  Slot slot;
+};
+
+struct Assignment {
+  std::atomic<uint64_t> generation{0};  // of the worker; 0: no worker has the slot
+};
+
+// The state of the service as a whole.
+struct alignas(kScoreboardPage) Board {
   std::atomic<bool> service_stopping{false};
   std::atomic<uint32_t> retirements{0};  // odd while a slot's counters are being moved
   Counters retired;                      // of all workers that are gone
 };
 
-// One counter over all workers, living and gone. May be called by any process.
-uint64_t total_of(Counter counter, const Board& board, std::span<const Slot> slots);
+// The scoreboard as every process may read it. `assignments` and `columns` have the slot's number
+// as their index. Readers skip columns that no worker has: they are zero, and there are hundreds.
+struct ScoreboardView {
+  const Board& board;
+  std::span<const Assignment> assignments;
+  std::span<const Column> columns;
 
-// Bytes of a mapping with that many slots: a Board, then the slots.
+  size_t slot_count() const { return columns.size(); }
+  bool is_live(size_t index) const {
+    return assignments[index].generation.load(std::memory_order_relaxed) != 0;
+  }
+};
+
+// One counter over all workers, living and gone. May be called by any process.
+uint64_t total_of(Counter counter, const ScoreboardView& scoreboard);
+
+// Where the parts stand in a mapping with that many slots; the Board stands at 0.
+constexpr size_t kAssignmentsOffset = sizeof(Board);
+size_t columns_offset(size_t slot_count);
 size_t scoreboard_size(size_t slot_count);
 
 // The mapping of a memory file that holds the scoreboard. The master makes it; a forked worker
-// inherits it and never unmaps it.
+// inherits it, calls confine(), and never unmaps it.
 class Scoreboard {
  public:
   static Result<Scoreboard> create(size_t slot_count);
@@ -64,24 +95,34 @@ class Scoreboard {
 
   Board& board() { return *board_; }
   const Board& board() const { return *board_; }
-  std::span<Slot> slots() { return {slots_, slot_count_}; }
-  std::span<const Slot> slots() const { return {slots_, slot_count_}; }
+  Column& column(size_t index) { return columns_[index]; }
+  const Column& column(size_t index) const { return columns_[index]; }
+  ScoreboardView view() const {
+    return {*board_, {assignments_, slot_count_}, {columns_, slot_count_}};
+  }
   size_t slot_count() const { return slot_count_; }
-  // Close-on-exec. Only a program that takes over needs it, so a worker may close it.
+  // Close-on-exec, for a program that takes over; -1 after confine().
   int file() const { return file_.get(); }
-  void close_file() { file_.reset(); }
 
-  // The lowest vacant slot, now `starting` with its beat set to now; none if all are taken.
-  std::optional<unsigned> take();
-  // Adds the slot's counters to the retired ones and makes it vacant. Its worker must be gone.
+  // The lowest vacant slot, now of a worker of that generation (not 0), with its beat set to now;
+  // none if all are taken.
+  std::optional<unsigned> take(uint64_t generation);
+  // Adds the slot's counters to the retired ones, clears its column and makes it vacant. Its worker
+  // must be gone.
   void retire(unsigned index);
 
+  // Called in the worker process, while it still has the master's user: everything but this slot's
+  // column becomes read-only at the same addresses, and the file is closed. The pages are mapped
+  // again through a descriptor that was opened read-only, so that mprotect() cannot undo it.
+  Result<void> confine(unsigned index);
+
  private:
-  Scoreboard(UniqueFd file, void* memory, size_t slot_count);
+  Scoreboard(UniqueFd file, char* memory, size_t slot_count);
 
   UniqueFd file_;
   Board* board_;  // owned: the start of the mapping
-  Slot* slots_;   // the rest of the mapping
+  Assignment* assignments_;
+  Column* columns_;
   size_t slot_count_;
 };
 

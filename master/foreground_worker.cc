@@ -28,7 +28,7 @@ int refuse(const std::string& reason) {
 int run_with(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refuse(scoreboard.error().detail);
-  const auto slot = scoreboard->take();
+  const auto slot = scoreboard->take(generation.number);
   if (!slot) return refuse("the scoreboard has no slot");
   // The write end stays open in this process, so the worker never sees its master leave.
   const auto lifeline = make_pipe();

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/pipe_pair.h"
 #include "master/process/child_process.h"
 #include "master/process/scoreboard_layout.h"
@@ -37,25 +38,21 @@ Workers::Workers(Scoreboard scoreboard, Lifeline lifeline, std::vector<WorkerPro
 
 Result<WorkerProcess::Identity> Workers::start(
     uint64_t generation, unsigned place, const std::function<int(unsigned slot_index)>& body) {
-  const auto slot_index = scoreboard_.take();
+  const auto slot_index = scoreboard_.take(generation);
   if (!slot_index) return Error{Reason::internal, "too many workers are still draining"};
   const auto pid = fork_child([&] { return body(*slot_index); });
   if (!pid) {
     scoreboard_.retire(*slot_index);
     return pid.error();
   }
-  Slot& slot = scoreboard_.slots()[*slot_index];
-  slot.pid = *pid;
-  slot.generation = generation;
   const WorkerProcess::Identity identity{*pid, *slot_index, generation, place};
-  workers_.emplace_back(identity, slot);
+  workers_.emplace_back(identity, scoreboard_.column(*slot_index).slot, monotonic_ms());
   return identity;
 }
 
 void Workers::close_in_child() {
   lifeline_.write_end.reset();
   workers_.clear();  // with the scoreboards of other programs
-  scoreboard_.close_file();
 }
 
 std::optional<WorkerProcess> Workers::remove(pid_t pid) {
@@ -186,8 +183,6 @@ std::optional<int64_t> Workers::next_deadline_ms() const {
   return earliest;
 }
 
-uint64_t Workers::total(Counter counter) const {
-  return total_of(counter, scoreboard_.board(), scoreboard_.slots());
-}
+uint64_t Workers::total(Counter counter) const { return total_of(counter, scoreboard_.view()); }
 
 }  // namespace streamgate

@@ -35,7 +35,8 @@ class Workers {
   // Forks a worker with a slot of its own. `body` runs in the child and returns its exit code.
   Result<WorkerProcess::Identity> start(uint64_t generation, unsigned place,
                                         const std::function<int(unsigned slot_index)>& body);
-  // Called in a child: closes the master's end of the lifeline and the scoreboards' files.
+  // Called in a child: closes the master's end of the lifeline and the scoreboards of other
+  // programs. A worker also calls Scoreboard::confine().
   void close_in_child();
 
   // Takes a worker off the list after waitpid() has returned `pid`, and updates its slot. The slot

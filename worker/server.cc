@@ -26,11 +26,11 @@ constexpr std::chrono::milliseconds kReadOtherWorkersEvery{100};
 
 }  // namespace
 
-Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slot> all_slots,
+Server::Server(event_base* base, ExchangeEnvironment& environment, const ScoreboardView& scoreboard,
                Observer& observer)
     : base_(base),
       environment_(environment),
-      all_slots_(all_slots),
+      scoreboard_(scoreboard),
       observer_(observer),
       gate_environment_{environment.wheel,
                         environment.config.client,
@@ -40,7 +40,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, std::span<Slo
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
       accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
-      balance_(all_slots, environment.slot),
+      balance_(scoreboard, environment.slot),
       balance_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(balance_pause_end_);
   // glibc's calloc does not use the thread's cache. If libevent is given malloc explicitly, it
@@ -133,8 +133,9 @@ bool Server::over_limit() {
   if (now_ms - other_workers_read_ms_ >= kReadOtherWorkersEvery.count()) {
     other_workers_read_ms_ = now_ms;
     connections_elsewhere_ = 0;
-    for (const Slot& slot : all_slots_) {
-      if (&slot != &environment_.slot) {
+    for (size_t i = 0; i < scoreboard_.slot_count(); ++i) {
+      const Slot& slot = scoreboard_.columns[i].slot;
+      if (scoreboard_.is_live(i) && &slot != &environment_.slot) {
         connections_elsewhere_ += slot.connections_now.load(std::memory_order_relaxed);
       }
     }

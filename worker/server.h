@@ -36,7 +36,7 @@ class Server final : private ClientGate::Observer {
     ~Observer() = default;
   };
 
-  Server(event_base* base, ExchangeEnvironment& environment, std::span<Slot> all_slots,
+  Server(event_base* base, ExchangeEnvironment& environment, const ScoreboardView& scoreboard,
          Observer& observer);
   ~Server();
   Server(const Server&) = delete;
@@ -75,7 +75,7 @@ class Server final : private ClientGate::Observer {
 
   event_base* base_;
   ExchangeEnvironment& environment_;
-  std::span<Slot> all_slots_;
+  ScoreboardView scoreboard_;
   Observer& observer_;
   ClientGate::Environment gate_environment_;
   std::vector<std::unique_ptr<Listener>> listeners_;

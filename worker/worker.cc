@@ -96,14 +96,14 @@ class Worker final : private Server::Observer {
  public:
   explicit Worker(const Heritage& heritage)
       : heritage_(heritage),
-        slot_(heritage.slots[heritage.slot_index]),
+        slot_(heritage.column.slot),
         base_(make_base()),
         wheel_(base_.get()),
         reaper_(base_.get()),
         work_(base_.get()),
         resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
-        pipes_(wheel_, heritage.slots, PipePool::system_limits()),
+        pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
         loop_mark_(loop_mark(heritage)),
@@ -117,8 +117,8 @@ class Worker final : private Server::Observer {
                      reaper_,
                      access_log_,
                      slot_,
-                     *heritage.service_stopping},
-        server_(base_.get(), environment_, heritage.slots, *this) {}
+                     heritage.scoreboard.board.service_stopping},
+        server_(base_.get(), environment_, heritage.scoreboard, *this) {}
 
   Result<void> start() {
     if (auto opened = access_log_.open(); !opened) return opened;

@@ -48,13 +48,20 @@ T ForeignScoreboard::read(const char* base, const std::string& name, T otherwise
   return __atomic_load_n(reinterpret_cast<const T*>(base + found->second), __ATOMIC_RELAXED);
 }
 
-void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
+const char* ForeignScoreboard::slot_at(unsigned index) const {
   CHECK(index < layout_.slots);
-  const char* base = memory_ + layout_.first_slot + index * layout_.slot_size;
+  return memory_ + layout_.first_slot + index * layout_.slot_size;
+}
+
+int64_t ForeignScoreboard::started_ms(unsigned index, int64_t otherwise) const {
+  return read<int64_t>(slot_at(index), "slot.started_ms", otherwise);
+}
+
+void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
+  const char* base = slot_at(index);
   slot.beat_ms = read<int64_t>(base, "slot.beat_ms", monotonic_ms());
   slot.connections_now = read<uint64_t>(base, "slot.connections_now", 0);
   slot.exchanges_now = read<uint64_t>(base, "slot.exchanges_now", 0);
-  slot.started_ms = read<int64_t>(base, "slot.started_ms", slot.started_ms);
   for (const CounterInfo& info : kCounters) {
     slot.counters[info.counter] = read<uint64_t>(base, "worker." + std::string(info.name), 0);
   }

@@ -28,6 +28,9 @@ class ForeignScoreboard {
   // Copies its slot `index` into `slot`, name by name. A counter that only one of the two programs
   // has is left out.
   void mirror(unsigned index, Slot& slot) const;
+  // When the worker in slot `index` was started (CLOCK_MONOTONIC); `otherwise` if the scoreboard
+  // does not say it.
+  int64_t started_ms(unsigned index, int64_t otherwise) const;
   // Adds the counters of its workers that have ended to the retired ones of `board`.
   void add_retired_to(Board& board) const;
   // Tells its workers that the whole service stops: their /health answers 503.
@@ -37,6 +40,7 @@ class ForeignScoreboard {
   ForeignScoreboard(UniqueFd file, ScoreboardLayout layout, char* memory)
       : file_(std::move(file)), layout_(std::move(layout)), memory_(memory) {}
 
+  const char* slot_at(unsigned index) const;
   // The value called `name` in the part that starts at `base`; `otherwise` if the layout has none.
   template <class T>
   T read(const char* base, const std::string& name, T otherwise) const;

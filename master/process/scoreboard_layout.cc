@@ -9,6 +9,9 @@ namespace {
 
 constexpr size_t kMaxSlots = size_t{1} << 20;
 constexpr size_t kMaxSlotBytes = size_t{1} << 20;
+// Programs that know this limit refuse a larger slot, and with it the handover.
+static_assert(sizeof(Column) <= kMaxSlotBytes);
+constexpr size_t kSlotOffset = offsetof(Column, slot);
 
 size_t offset_of(Counter counter) {
   static const Counters kAny;
@@ -31,23 +34,23 @@ ScoreboardLayout own_layout(size_t slots) {
   ScoreboardLayout out;
   out.size = scoreboard_size(slots);
   out.slots = slots;
-  out.first_slot = sizeof(Board);
-  out.slot_size = sizeof(Slot);
+  out.first_slot = columns_offset(slots);
+  out.slot_size = sizeof(Column);
   out.offsets = {{"board.service_stopping", offsetof(Board, service_stopping)},
-                 {"slot.state", offsetof(Slot, state)},
-                 {"slot.beat_ms", offsetof(Slot, beat_ms)},
-                 {"slot.connections_now", offsetof(Slot, connections_now)},
-                 {"slot.exchanges_now", offsetof(Slot, exchanges_now)},
-                 {"slot.pid", offsetof(Slot, pid)},
-                 {"slot.generation", offsetof(Slot, generation)},
-                 {"slot.started_ms", offsetof(Slot, started_ms)}};
+                 {"assignment.generation", kAssignmentsOffset + offsetof(Assignment, generation)},
+                 {"assignment.next", kAssignmentsOffset + sizeof(Assignment)},
+                 {"slot.state", kSlotOffset + offsetof(Slot, state)},
+                 {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
+                 {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
+                 {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)}};
   for (const CounterInfo& info : kCounters) {
     const size_t offset = offset_of(info.counter);
-    out.offsets["worker." + std::string(info.name)] = offsetof(Slot, counters) + offset;
+    out.offsets["worker." + std::string(info.name)] =
+        kSlotOffset + offsetof(Slot, counters) + offset;
     out.offsets["retired." + std::string(info.name)] = offsetof(Board, retired) + offset;
   }
   for (const WorkerState state :
-       {WorkerState::vacant, WorkerState::starting, WorkerState::ready, WorkerState::draining}) {
+       {WorkerState::starting, WorkerState::ready, WorkerState::draining}) {
     out.states.emplace(name_of(state), static_cast<uint32_t>(state));
   }
   return out;

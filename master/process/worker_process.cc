@@ -15,8 +15,10 @@ constexpr Milliseconds kDrainGrace{5'000};  // from the SIGINT that ends a drain
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot)
-    : identity_(identity), slot_(&slot) {}
+WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot, int64_t started_ms)
+    : identity_(identity), slot_(&slot) {
+  standing_.started_ms = started_ms;
+}
 
 WorkerProcess::WorkerProcess(const Identity& identity, Slot& slot, const Standing& standing,
                              std::optional<Home> home)
@@ -30,7 +32,7 @@ bool WorkerProcess::is_starting() const { return slot_->state.load() == WorkerSt
 
 bool WorkerProcess::is_ready() const { return slot_->state.load() == WorkerState::ready; }
 
-int64_t WorkerProcess::age_ms(int64_t now_ms) const { return now_ms - slot_->started_ms.load(); }
+int64_t WorkerProcess::age_ms(int64_t now_ms) const { return now_ms - standing_.started_ms; }
 
 int64_t WorkerProcess::silence_ms(int64_t now_ms) const {
   return std::max<int64_t>(0, now_ms - slot_->beat_ms.load());

@@ -27,11 +27,12 @@ class WorkerProcess {
     unsigned place;  // index in the places of its generation; a successor gets the same
   };
 
-  // The state of the worker's orders. A program that takes over continues from it.
+  // The worker's start and the state of its orders. A program that takes over continues from it.
   struct Standing {
     Order order = Order::serve;
     std::optional<int64_t> deadline_ms;  // of the order
     bool seen_ready = false;
+    int64_t started_ms = 0;  // CLOCK_MONOTONIC
   };
 
   // The slot that a worker of a program with another layout writes to; slot() is a copy of it.
@@ -40,7 +41,8 @@ class WorkerProcess {
     unsigned slot_index;
   };
 
-  WorkerProcess(const Identity& identity, Slot& slot);
+  // A worker that was started at `started_ms`.
+  WorkerProcess(const Identity& identity, Slot& slot, int64_t started_ms);
   // A worker that the previous program has started.
   WorkerProcess(const Identity& identity, Slot& slot, const Standing& standing,
                 std::optional<Home> home);
@@ -79,7 +81,7 @@ class WorkerProcess {
   void give(Order order, int signal_number, std::optional<int64_t> deadline_ms);
 
   Identity identity_;
-  Slot* slot_;  // never null; in shared memory; the worker writes its state and its beat
+  Slot* slot_;  // never null; in shared memory that the worker writes
   Standing standing_;
   std::optional<Home> home_;
 };

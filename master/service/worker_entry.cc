@@ -14,8 +14,9 @@ Result<void> change_user(const Generation& generation) {
 
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker) {
-  if (const auto changed = change_user(generation); !changed) {
-    log::error("worker.cannot_start", {{"reason", changed.error().detail}});
+  for (const auto& prepared : {seat.scoreboard.confine(seat.slot_index), change_user(generation)}) {
+    if (prepared) continue;
+    log::error("worker.cannot_start", {{"reason", prepared.error().detail}});
     return kExitCannotStart;
   }
   const Heritage heritage{.config = generation.config,
@@ -23,9 +24,8 @@ int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                           .ticket_key = generation.ticket_key,
                           .slot_index = seat.slot_index,
                           .generation = generation.number,
-                          .slots = seat.scoreboard.slots(),
-                          .service_stopping = &seat.scoreboard.board().service_stopping,
-                          .board = &seat.scoreboard.board(),
+                          .scoreboard = seat.scoreboard.view(),
+                          .column = seat.scoreboard.column(seat.slot_index),
                           .lifeline_fd = seat.lifeline_fd};
   return run_worker(heritage);
 }

@@ -18,8 +18,9 @@ struct WorkerSeat {
   int lifeline_fd;
 };
 
-// Changes to the generation's user and calls `run_worker`. The Heritage is filled here and nowhere
-// else. Returns the exit code of the process: kExitCannotStart if the user cannot be changed.
+// Makes the scoreboard read-only except the worker's own column, changes to the generation's user
+// and calls `run_worker`. The Heritage is filled here and nowhere else. Returns the exit code of
+// the process: kExitCannotStart if one of the changes fails.
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker);
 

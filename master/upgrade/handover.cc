@@ -212,6 +212,7 @@ void describe(Record& record, Is<Handover::Worker> auto& worker) {
   record.value("order", worker.standing.order);
   record.value("deadline_ms", worker.standing.deadline_ms);
   record.value("seen_ready", worker.standing.seen_ready);
+  record.value("started_ms", worker.standing.started_ms);
   record.value("board", worker.board);
   record.value("board_slot", worker.board_slot);
 }
@@ -264,6 +265,7 @@ Result<void> check_numbers(const Handover& handover) {
   }
   for (const Handover::Worker& worker : handover.workers) {
     if (worker.pid < 1) return refused("worker pid");
+    if (worker.generation < 1) return refused("worker generation");
     if (worker.slot >= handover.boards[0].layout.slots) return refused("worker slot");
     if (worker.board >= handover.boards.size() ||
         worker.board_slot >= handover.boards[worker.board].layout.slots) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "common/clock.h"
 #include "master/config/listen.h"
 
 namespace streamgate {
@@ -126,20 +127,21 @@ class Boards {
     const WorkerProcess::Identity identity{static_cast<pid_t>(record.pid), record.slot,
                                            record.generation, record.place};
     if (!is_new && record.board == 0) {
-      return WorkerProcess(identity, own_->slots()[record.slot], record.standing, std::nullopt);
+      return WorkerProcess(identity, own_->column(record.slot).slot, record.standing, std::nullopt);
     }
     const unsigned home_slot = record.board == 0 ? record.slot : record.board_slot;
     const WorkerProcess::Home home{foreign_[record.board], home_slot};
     if (!is_new) {
-      return WorkerProcess(identity, own_->slots()[record.slot], record.standing, home);
+      return WorkerProcess(identity, own_->column(record.slot).slot, record.standing, home);
     }
-    const auto taken = own_->take();
+    const auto taken = own_->take(identity.generation);
     if (!taken) return refused("too many workers are still draining");
-    Slot& slot = own_->slots()[*taken];
-    slot.pid = identity.pid;
-    slot.generation = identity.generation;
-    WorkerProcess worker({identity.pid, *taken, identity.generation, identity.place}, slot,
-                         record.standing, home);
+    WorkerProcess::Standing standing = record.standing;
+    if (standing.started_ms == 0) {  // written by a program that has it in its scoreboard
+      standing.started_ms = home.board->started_ms(home_slot, monotonic_ms());
+    }
+    WorkerProcess worker({identity.pid, *taken, identity.generation, identity.place},
+                         own_->column(*taken).slot, standing, home);
     worker.mirror();
     return worker;
   }

@@ -64,7 +64,7 @@ std::optional<TrialVerdict> check_config(const Program& program, const Generatio
 TrialVerdict try_worker(const Program& program, const Generation& generation) {
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard) return refusal(scoreboard.error().detail);
-  scoreboard->take();
+  scoreboard->take(generation.number);
   auto ends = make_pipe();
   if (!ends) return refusal(ends.error().detail);
   const UniqueFd lifeline = std::move(ends->read_end);
@@ -86,7 +86,7 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
       const Ending ending{status};
       return refusal("its worker ended with " + ending.kind() + " " + ending.value());
     }
-    if (scoreboard->slots()[0].state.load() == WorkerState::ready) break;
+    if (scoreboard->column(0).slot.state.load() == WorkerState::ready) break;
     ::poll(nullptr, 0, kPollMs);
   }
   ::kill(*worker, SIGKILL);

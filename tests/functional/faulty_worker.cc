@@ -21,7 +21,7 @@ std::string fault() {
 
 int run_worker(const Heritage& heritage) {
   if (fault() == "freeze") {  // after it reported ready
-    heritage.slots[heritage.slot_index].state = WorkerState::ready;
+    heritage.column.slot.state = WorkerState::ready;
     while (true) ::pause();
   }
   if (fault() == "crash") std::_Exit(99);

@@ -13,8 +13,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "common/scoreboard.h"
@@ -26,8 +26,8 @@ class AcceptBalance {
   // Shorter pauses do not help (measured).
   static constexpr std::chrono::milliseconds kPause{1};
 
-  // `own` is one of `slots`.
-  AcceptBalance(std::span<const Slot> slots, const Slot& own) : slots_(slots), own_(own) {}
+  // `own` is the slot of one of the columns.
+  AcceptBalance(const ScoreboardView& scoreboard, const Slot& own);
 
   // Whether to pause now. Call it after each accepted connection, which own.connections_now already
   // counts. `now_ms`: CLOCK_MONOTONIC.
@@ -36,13 +36,14 @@ class AcceptBalance {
   bool is_ahead(int64_t now_ms) const;
 
  private:
-  bool competes(const Slot& slot, int64_t now_ms) const;
+  bool competes(size_t index, int64_t now_ms) const;
 
-  std::span<const Slot> slots_;
+  ScoreboardView scoreboard_;
+  size_t own_index_ = 0;
   const Slot& own_;
   unsigned taken_ = 0;  // connections since the last decision
   int64_t peers_read_ms_ = 0;
-  std::vector<const Slot*> peers_;  // workers that accept too, at peers_read_ms_
+  std::vector<size_t> peers_;  // workers that accept too, at peers_read_ms_
 };
 
 }  // namespace streamgate

@@ -68,8 +68,8 @@ void ReturnPipe::operator()(Pipe* pipe) const noexcept {
   pool->give_back(std::unique_ptr<Pipe>(pipe));
 }
 
-PipePool::PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits& limits)
-    : wheel_(wheel), slots_(slots), limits_(limits) {}
+PipePool::PipePool(TimerWheel& wheel, std::span<const Assignment> workers, const Limits& limits)
+    : wheel_(wheel), workers_(workers), limits_(limits) {}
 
 PipePool::Limits PipePool::system_limits() {
   const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
@@ -82,8 +82,8 @@ PipePool::Limits PipePool::system_limits() {
 // Bytes of pipes that this worker may have. Counts the live workers each time: after a reload there
 // are twice as many until the old streams end.
 size_t PipePool::share() const {
-  const auto live = std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) {
-    return slot.state.load(std::memory_order_relaxed) != WorkerState::vacant;
+  const auto live = std::count_if(workers_.begin(), workers_.end(), [](const Assignment& worker) {
+    return worker.generation.load(std::memory_order_relaxed) != 0;
   });
   return limits_.all_bytes / static_cast<size_t>(std::max<ptrdiff_t>(live, 1));
 }

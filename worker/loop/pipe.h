@@ -59,8 +59,8 @@ class PipePool {
     size_t largest;    // the capacity of one pipe; a power of two
   };
 
-  // `slots`: the scoreboard, whose live workers share the limit.
-  PipePool(TimerWheel& wheel, std::span<const Slot> slots, const Limits& limits);
+  // `workers`: of the scoreboard; all live workers share the limit.
+  PipePool(TimerWheel& wheel, std::span<const Assignment> workers, const Limits& limits);
 
   // Half of the bytes in pipes that the kernel allows the user of this process.
   static Limits system_limits();
@@ -76,7 +76,7 @@ class PipePool {
   size_t share() const;
 
   TimerWheel& wheel_;
-  std::span<const Slot> slots_;
+  std::span<const Assignment> workers_;
   Limits limits_;
   std::vector<std::unique_ptr<Pipe>> idle_;
   size_t made_ = 0;         // idle and on loan

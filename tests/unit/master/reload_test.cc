@@ -38,7 +38,9 @@ class FakeMaster final : public Reload::Forker {
     return started ? Result<void>() : started.error();
   }
 
-  void make_ready(unsigned slot) { workers.scoreboard().slots()[slot].state = WorkerState::ready; }
+  void make_ready(unsigned slot) {
+    workers.scoreboard().column(slot).slot.state = WorkerState::ready;
+  }
 
   bool check_hangs = false;
   std::string check_problem;

@@ -26,8 +26,8 @@ class StatusTest : public testing::Test {
     std::vector<WorkerProcess> workers;
     for (const auto order : {WorkerProcess::Order::serve, WorkerProcess::Order::drain}) {
       const bool serves = order == WorkerProcess::Order::serve;
-      const unsigned slot_index = *scoreboard.take();
-      Slot& slot = scoreboard.slots()[slot_index];
+      const unsigned slot_index = *scoreboard.take(1);
+      Slot& slot = scoreboard.column(slot_index).slot;
       slot.state = serves ? WorkerState::ready : WorkerState::draining;
       slot.exchanges_now = slot_index + 5;
       count(slot.counters, Counter::bytes_to_clients, 10);

@@ -55,7 +55,7 @@ bool has_ended(const Heritage& heritage, int signal_number, Manner manner) {
   if (signal_number == SIGUSR1) ++board.reopened;
   if (signal_number == SIGINT) ++board.left_at_once;
   if (signal_number == SIGQUIT) {
-    board.saw_service_stopping = heritage.service_stopping->load();
+    board.saw_service_stopping = heritage.scoreboard.board.service_stopping.load();
     ++board.drained;
   }
   return signal_number == SIGINT || (signal_number == SIGQUIT && manner != Manner::ignores_drain);
@@ -64,9 +64,9 @@ bool has_ended(const Heritage& heritage, int signal_number, Manner manner) {
 int fake_worker(const Heritage& heritage) {
   Shared& board = shared();
   const Manner manner = board.manner;
-  Slot& slot = heritage.slots[heritage.slot_index];
+  Slot& slot = heritage.column.slot;
   count(slot.counters, Counter::exchanges_started);
-  board.total_seen = total_of(Counter::exchanges_started, *heritage.board, heritage.slots);
+  board.total_seen = total_of(Counter::exchanges_started, heritage.scoreboard);
   board.last_fork_ms = monotonic_ms();
   board.last_pid = ::getpid();
   board.listeners = static_cast<int>(heritage.listeners.size());

@@ -68,7 +68,7 @@ TEST(ForeignScoreboard, MirrorReadsValuesByNameAtAnyOffset) {
   slot.counters[Counter::playlists_rewritten] = 77;  // of the worker that had the slot before
   board->mirror(2, slot);
   EXPECT_EQ(WorkerState::draining, slot.state.load());
-  EXPECT_EQ(1111, slot.started_ms);
+  EXPECT_EQ(1111, board->started_ms(2, 5));
   EXPECT_EQ(2222, slot.beat_ms);
   EXPECT_EQ(3U, slot.exchanges_now);
   EXPECT_EQ(0U, slot.connections_now);
@@ -143,8 +143,8 @@ TEST(ScoreboardLayout, TheOwnLayoutIsValidAndNamesEveryCounter) {
   }
   auto made = Scoreboard::create(3);
   ASSERT_TRUE(made);
-  made->slots()[1].counters[Counter::access_lines_dropped] = 5;
-  made->slots()[1].state = WorkerState::ready;
+  made->column(1).slot.counters[Counter::access_lines_dropped] = 5;
+  made->column(1).slot.state = WorkerState::ready;
   const auto same = ForeignScoreboard::open(UniqueFd(::dup(made->file())), layout);
   ASSERT_TRUE(same);
   Slot copy;

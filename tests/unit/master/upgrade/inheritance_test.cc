@@ -90,31 +90,31 @@ TEST_F(InheritanceTest, TheServingGenerationIsTakenOverUnchanged) {
 }
 
 TEST_F(InheritanceTest, AScoreboardWithTheSameLayoutIsShared) {
-  scoreboard_->take();
-  scoreboard_->slots()[0].counters[Counter::exchanges_started] = 8;
+  scoreboard_->take(5);
+  scoreboard_->column(0).slot.counters[Counter::exchanges_started] = 8;
   Handover before = handover();
   before.workers.push_back(
       {4711, 0, 4, 9, {WorkerProcess::Order::drain, std::nullopt, true}, 0, 0});
   auto taken = Inheritance::take(before);
   ASSERT_TRUE(taken) << taken.error().detail;
-  scoreboard_->slots()[0].counters[Counter::exchanges_started] = 9;
+  scoreboard_->column(0).slot.counters[Counter::exchanges_started] = 9;
   EXPECT_EQ(9U, taken->workers[0].slot().counters[Counter::exchanges_started]);
   EXPECT_EQ(WorkerProcess::Order::drain, taken->workers[0].order());
   EXPECT_FALSE(taken->workers[0].home());
-  EXPECT_EQ(1U, taken->scoreboard.take());
+  EXPECT_EQ(1U, taken->scoreboard.take(5));
 }
 
 // Totals must not fall when the layout changes: neither at once, nor while the old worker runs, nor
 // when it leaves.
 TEST_F(InheritanceTest, TotalsIncludeAScoreboardWithAnotherLayout) {
   const auto total_of_all = [](Scoreboard& board) {
-    return total_of(Counter::bytes_to_clients, board.board(), board.slots());
+    return total_of(Counter::bytes_to_clients, board.view());
   };
-  const unsigned old_slot = *scoreboard_->take();
-  scoreboard_->take();
-  count(scoreboard_->slots()[1].counters, Counter::bytes_to_clients, 1000);
+  const unsigned old_slot = *scoreboard_->take(5);
+  scoreboard_->take(5);
+  count(scoreboard_->column(1).slot.counters, Counter::bytes_to_clients, 1000);
   scoreboard_->retire(1);
-  Slot& old = scoreboard_->slots()[old_slot];
+  Slot& old = scoreboard_->column(old_slot).slot;
   count(old.counters, Counter::bytes_to_clients, 50);
   old.state = WorkerState::ready;
   Handover before = handover();
@@ -137,8 +137,8 @@ TEST_F(InheritanceTest, TotalsIncludeAScoreboardWithAnotherLayout) {
 
 TEST_F(InheritanceTest, AWorkerKeepsItsHomeInLaterUpgrades) {
   Scoreboard first = *Scoreboard::create(4);
-  first.take();
-  count(first.slots()[0].counters, Counter::bytes_to_clients, 3);
+  first.take(1);
+  count(first.column(0).slot.counters, Counter::bytes_to_clients, 3);
   ScoreboardLayout first_layout = own_layout(4);
   first_layout.states["dancing"] = 12;
   for (const bool layout_changes_again : {false, true}) {

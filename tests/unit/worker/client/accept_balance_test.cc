@@ -12,10 +12,10 @@ constexpr int64_t kNow = 1'000'000;
 class AcceptBalanceTest : public testing::Test {
  protected:
   AcceptBalanceTest() {
-    for (Slot& slot : slots) {
-      slot.state = WorkerState::ready;
-      slot.generation = 7;
-      slot.beat_ms = kNow;
+    for (Assignment& assignment : assignments) assignment.generation = 7;
+    for (Column& column : columns) {
+      column.slot.state = WorkerState::ready;
+      column.slot.beat_ms = kNow;
     }
   }
 
@@ -23,14 +23,16 @@ class AcceptBalanceTest : public testing::Test {
   int pauses(int accepts, int64_t now_ms = kNow) {
     int count = 0;
     for (int i = 0; i < accepts; ++i) {
-      ++slots[0].connections_now;
+      ++columns[0].slot.connections_now;
       if (balance.wants_pause(now_ms)) ++count;
     }
     return count;
   }
 
-  std::array<Slot, 3> slots;
-  AcceptBalance balance{slots, slots[0]};
+  Board board;
+  std::array<Assignment, 3> assignments;
+  std::array<Column, 3> columns;
+  AcceptBalance balance{{board, assignments, columns}, columns[0].slot};
 };
 
 TEST_F(AcceptBalanceTest, AWorkerThatIsFarAheadPausesAfterEveryFourConnections) {
@@ -43,38 +45,38 @@ TEST_F(AcceptBalanceTest, AWorkerThatIsFarAheadPausesAfterEveryFourConnections) 
 TEST_F(AcceptBalanceTest, AWorkerThatIsLevelAgainEndsItsPause) {
   EXPECT_GT(pauses(40), 0);
   EXPECT_TRUE(balance.is_ahead(kNow));
-  slots[0].connections_now = 4;
+  columns[0].slot.connections_now = 4;
   EXPECT_FALSE(balance.is_ahead(kNow));
 }
 
 TEST_F(AcceptBalanceTest, AWorkerThatIsBehindDoesNotPause) {
-  slots[1].connections_now = slots[2].connections_now = 1'000;
+  columns[1].slot.connections_now = columns[2].slot.connections_now = 1'000;
   EXPECT_EQ(pauses(900), 0);
 }
 
 TEST_F(AcceptBalanceTest, AWorkerIsComparedWithTheLeastLoadedOne) {
-  slots[1].connections_now = 1'000;
+  columns[1].slot.connections_now = 1'000;
   EXPECT_EQ(pauses(40), 9);
 }
 
 TEST_F(AcceptBalanceTest, DrainingAndOlderWorkersDoNotCount) {
-  slots[1].state = WorkerState::draining;
-  slots[2].generation = 6;
+  columns[1].slot.state = WorkerState::draining;
+  assignments[2].generation = 6;
   EXPECT_EQ(pauses(100), 0);
 }
 
 TEST_F(AcceptBalanceTest, AHungWorkerDoesNotCount) {
-  slots[2].state = WorkerState::vacant;
-  slots[1].beat_ms = kNow - 10'000;
+  assignments[2].generation = 0;
+  columns[1].slot.beat_ms = kNow - 10'000;
   EXPECT_EQ(pauses(100), 0);
 }
 
 TEST_F(AcceptBalanceTest, ADrainingWorkerIsIgnoredAtOnceAndANewOneCountsWithinASecond) {
-  slots[2].state = WorkerState::vacant;
+  assignments[2].generation = 0;
   EXPECT_GT(pauses(100), 0);
-  slots[1].state = WorkerState::draining;
+  columns[1].slot.state = WorkerState::draining;
   EXPECT_EQ(pauses(100), 0);
-  slots[2].state = WorkerState::ready;
+  assignments[2].generation = 7;
   EXPECT_GT(pauses(100, kNow + 1'000), 0);
 }
 

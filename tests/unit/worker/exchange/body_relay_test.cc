@@ -39,10 +39,10 @@ class BodyRelayTest : public testing::Test {
     relay->on_piped();
   }
 
-  std::array<Slot, 1> slots;
+  std::array<Assignment, 1> workers;
   ClientSide client;
   PathRecorder observer{client};
-  PipePool pipes{client.wheel, slots, {size_t{1} << 20U, size_t{64} * 1024}};
+  PipePool pipes{client.wheel, workers, {size_t{1} << 20U, size_t{64} * 1024}};
   std::optional<BodyRelay> relay;
 };
 

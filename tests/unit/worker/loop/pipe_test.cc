@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ class PipeTest : public testing::Test {
     EXPECT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
     sender = UniqueFd(ends[0]);
     receiver = UniqueFd(ends[1]);
-    slots[0].state = WorkerState::ready;
+    workers[0].generation = 1;
   }
 
   void send(std::string_view bytes) {
@@ -39,7 +40,7 @@ class PipeTest : public testing::Test {
 
   EventBase base{event_base_new()};
   TimerWheel wheel{base.get()};
-  std::vector<Slot> slots = std::vector<Slot>(4);
+  std::array<Assignment, 4> workers;
   UniqueFd sender;
   UniqueFd receiver;
 };
@@ -58,7 +59,7 @@ TEST_F(PipeTest, IsFilledFromASocket) {
 }
 
 TEST_F(PipeTest, AnEmptyPipeIsReused) {
-  PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
+  PipePool pool(wheel, workers, {1024 * kKiB, 64 * kKiB});
   const Pipe* first = nullptr;
   {
     const PipeLoan loan = pool.borrow();
@@ -70,7 +71,7 @@ TEST_F(PipeTest, AnEmptyPipeIsReused) {
 }
 
 TEST_F(PipeTest, APipeThatIsGivenBackWithBytesIsClosed) {
-  PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
+  PipePool pool(wheel, workers, {1024 * kKiB, 64 * kKiB});
   {
     const PipeLoan loan = pool.borrow();
     send("of a stream that was cut");
@@ -81,8 +82,8 @@ TEST_F(PipeTest, APipeThatIsGivenBackWithBytesIsClosed) {
 }
 
 TEST_F(PipeTest, APoolMakesNoMoreThanItsWorkersShare) {
-  PipePool pool(wheel, slots, {4 * 64 * kKiB, 64 * kKiB});
-  slots[1].state = WorkerState::draining;
+  PipePool pool(wheel, workers, {4 * 64 * kKiB, 64 * kKiB});
+  workers[1].generation = 2;
   std::vector<PipeLoan> loans;
   loans.push_back(pool.borrow());
   loans.push_back(pool.borrow());
@@ -93,14 +94,14 @@ TEST_F(PipeTest, APoolMakesNoMoreThanItsWorkersShare) {
 }
 
 TEST_F(PipeTest, ASmallShareMakesSmallerPipes) {
-  PipePool plenty(wheel, slots, {size_t{64} * 1024 * kKiB, 512 * kKiB});
+  PipePool plenty(wheel, workers, {size_t{64} * 1024 * kKiB, 512 * kKiB});
   EXPECT_EQ(512 * kKiB, plenty.borrow()->capacity());
-  PipePool little(wheel, slots, {512 * kKiB, 512 * kKiB});
+  PipePool little(wheel, workers, {512 * kKiB, 512 * kKiB});
   EXPECT_EQ(128 * kKiB, little.borrow()->capacity());
 }
 
 TEST_F(PipeTest, AfterAFailureThePoolWaitsASecond) {
-  PipePool pool(wheel, slots, {1024 * kKiB, 64 * kKiB});
+  PipePool pool(wheel, workers, {1024 * kKiB, 64 * kKiB});
   rlimit before{};
   ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
   const rlimit none{0, before.rlim_max};
