@@ -33,7 +33,8 @@ namespace streamgate {
   ROW(access_lines_dropped, "Access log lines dropped because the log was too slow.")             \
   ROW(bytes_spliced, "Bytes of bytes_from_upstreams that were spliced without being copied.")     \
   ROW(resumes_tried, "Requests for the rest of a truncated body.")                                \
-  ROW(resumes_done, "Requests of resumes_tried that got the rest.")
+  ROW(resumes_done, "Requests of resumes_tried that got the rest.")                               \
+  ROW(tls_ends_without_notify, "Bodies that ended with a TLS connection without close_notify.")
 // clang-format on
 
 // The failures by reason follow the others, in the order of Reason.

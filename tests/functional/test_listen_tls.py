@@ -220,15 +220,16 @@ class Handshakes(TlsTest):
 
 
 class Ends(TlsTest):
-    def test_a_cut_body_ends_without_close_notify(self):
-        for answer in (
-            Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "close"),
-            Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "close"),
-            Answer(b"HTTP/1.1 200 OK\r\n\r\nhalf", "reset"),
+    def test_a_cut_body_is_sent_as_far_as_it_came(self):
+        for answer, version, notified in (
+            (Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", "close"), "1.0", True),
+            (Answer(b"HTTP/1.1 200 OK\r\n\r\nhalf", "reset", pause=0.2), "1.1", True),
+            # A close_notify would complete a body that ends by close.
+            (chunked(b"half", last=False).after("close"), "1.0", False),
         ):
-            response = self.tls_proxy().stream(self.upstream(answer).url("/a.ts"), version="1.0")
-            self.assertFalse(response is not None and response.complete)
-            self.assertNotEqual(response.ended_by if response else "reset", "fin")
+            response = self.tls_proxy().stream(self.upstream(answer).url("/a.ts"), version=version)
+            self.assertEqual((response.body, response.complete), (b"half", False), response)
+            self.assertEqual(response.ended_by == "fin", notified, response)
 
     def test_a_stalled_client_is_cut_and_a_slow_one_gets_the_whole_body(self):
         up = self.upstream(ok(LARGE * 4))

@@ -12,6 +12,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxExtents = 64;  // for one sendmsg
+// No event reports an acknowledgement, so the socket is asked.
+constexpr std::chrono::milliseconds kDeliveryCheckInterval{100};
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kCrlf = "\r\n";
 
@@ -37,6 +39,7 @@ std::span<const iovec> first_extents(evbuffer* buffer, Extents& place) {
 
 ClientStream::ClientStream(Owner& owner, TimerWheel& wheel, const ClientConfig& config)
     : owner_(owner),
+      wheel_(wheel),
       config_(config),
       stall_deadline_(wheel, this, call<&ClientStream::on_stalled>),
       rate_(wheel, this, call<&ClientStream::on_rate_window_end>, config.min_rate,
@@ -55,13 +58,16 @@ void ClientStream::begin(const RequestHead& head, Observer* observer) {
   held_head_.clear();
   framing_ = {};
   body_bytes_ = 0;
-  head_sent_ = keep_alive_ = finishing_ = false;
+  head_sent_ = keep_alive_ = false;
+  end_ = End::under_way;
 }
 
 void ClientStream::lose(Reason reason) {
+  if (observer_ != nullptr) count_undelivered();
   stall_deadline_.cancel();
   rate_.reset();
   if (writable_) writable_->remove();
+  if (delivery_check_) delivery_check_->cancel();
   queue_.reset();
   socket_ = nullptr;
   if (Observer* observer = std::exchange(observer_, nullptr)) {
@@ -183,6 +189,11 @@ ClientStream::Flow ClientStream::wait() {
                                               callback<&ClientStream::on_writable>, this);
   }
   writable_->add();
+  run_limits();
+  return Flow::full;
+}
+
+void ClientStream::run_limits() {
   // The deadline stays armed from one wait to the next: only a time without progress counts.
   if (!stall_deadline_.armed()) {
     delivered_at_check_ = delivered();
@@ -192,7 +203,6 @@ ClientStream::Flow ClientStream::wait() {
     delivered_counted_ = delivered();
     rate_.run();
   }
-  return Flow::full;
 }
 
 // False: the client is gone.
@@ -220,7 +230,7 @@ void ClientStream::on_writable() {
   full_ = false;
   count_delivered();
   rate_.stop();
-  if (finishing_) return owner_.on_response_sent();
+  if (end_ != End::under_way) return end();
   if (observer_ != nullptr) observer_->on_client_drained();
 }
 
@@ -231,19 +241,56 @@ ClientStream::Flow ClientStream::send_end() {
 }
 
 void ClientStream::finish() {
-  CHECK(!finishing_);
-  finishing_ = true;
+  CHECK(end_ == End::under_way);
+  end_ = End::complete;
   observer_ = nullptr;
   const Flow flow = send_end();
   if (flow == Flow::gone) return owner_.on_response_broken();
   if (flow == Flow::open) owner_.on_response_sent();
 }
 
+void ClientStream::cut() {
+  CHECK(end_ == End::under_way);
+  end_ = End::cut;
+  keep_alive_ = false;
+  observer_ = nullptr;
+  const Flow flow = flush();
+  if (flow == Flow::gone) return owner_.on_response_broken();
+  if (flow == Flow::open) end();
+}
+
+// The socket has all bytes.
+void ClientStream::end() {
+  const bool is_cut = end_ == End::cut;
+  if (is_cut && framing_.kind == ClientFraming::Kind::until_close) return await_delivery();
+  owner_.on_response_sent();
+}
+
+// A reset discards what the client has not acknowledged.
+void ClientStream::await_delivery() {
+  if (socket_->unacknowledged() == 0) return owner_.on_response_broken();
+  if (!delivery_check_) {
+    delivery_check_ = std::make_unique<Deadline>(wheel_, this, call<&ClientStream::await_delivery>);
+  }
+  delivery_check_->arm(kDeliveryCheckInterval);
+  if (full_) return;
+  full_ = true;
+  run_limits();
+}
+
 void ClientStream::abort() {
   observer_ = nullptr;
+  if (delivery_check_) delivery_check_->cancel();
   stall_deadline_.cancel();
   rate_.reset();
   owner_.on_response_broken();
+}
+
+// Framing and TLS records make the undelivered body slightly larger than it is.
+void ClientStream::count_undelivered() {
+  if (socket_ == nullptr) return;
+  const size_t queued = queue_ ? evbuffer_get_length(queue_.get()) : 0;
+  body_bytes_ -= std::min<uint64_t>(body_bytes_, queued + socket_->unacknowledged());
 }
 
 // A stall is a time without acknowledged bytes. Bytes that the socket takes are not counted: while
@@ -271,8 +318,10 @@ void ClientStream::on_rate_window_end() {
 }
 
 void ClientStream::give_up(Reason reason) {
-  Observer* observer = std::exchange(observer_, nullptr);
-  if (observer != nullptr) observer->on_client_gone(reason);
+  if (observer_ != nullptr) {
+    count_undelivered();
+    std::exchange(observer_, nullptr)->on_client_gone(reason);
+  }
   owner_.on_response_broken();
 }
 

@@ -6,7 +6,7 @@
 //   splice_from()   takes as many bytes as the socket does; the others stay in their pipe
 //
 // A member of ClientGate. An exchange holds a reference from ClientGate::Observer::on_request until
-// it calls finish() or abort(), or until on_client_gone().
+// it calls finish(), cut() or abort(), or until on_client_gone().
 #pragma once
 
 #include <event2/buffer.h>
@@ -50,7 +50,7 @@ class ClientStream {
    public:
     // The kernel has every byte of a complete response.
     virtual void on_response_sent() = 0;
-    // The response is incomplete: reset the connection, so that it does not look complete.
+    // The response is incomplete and nothing but a reset shows it, or the client is gone.
     virtual void on_response_broken() = 0;
 
    protected:
@@ -70,7 +70,8 @@ class ClientStream {
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
   const std::string& peer_text() const { return peer_text_; }  // for logs
-  // Bytes given to write(), and bytes that the socket took from pipes.
+  // Bytes given to write(), and bytes that the socket took from pipes. After lose() and
+  // count_undelivered(), without those that the client has not acknowledged.
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
   bool is_full() const { return full_; }  // from Flow::full to on_client_drained()
@@ -102,16 +103,29 @@ class ClientStream {
 
   // Ends a complete response. The connection stays open or is closed in order.
   void finish();
-  // Ends an incomplete response: the client sees a reset, never a clean end.
+  // Ends an incomplete response after the bytes that were written, within the limits for slow
+  // clients. Content-Length and chunks show the client that bytes are missing, so the connection is
+  // closed in order (RFC 9112 8). If the body ends by close, it is reset once the client has
+  // acknowledged all bytes, without close_notify.
+  void cut();
+  // Ends an incomplete response at once by a reset. Bytes that are still queued are lost.
   void abort();
+  // Before abort(): takes the bytes that it loses out of body_bytes_sent().
+  void count_undelivered();
 
  private:
+  // How the response ends; under_way before finish() and cut().
+  enum class End { under_way, complete, cut };
+
   Flow send_end();
+  void end();
+  void await_delivery();
   Flow write_extents(std::span<const iovec> extents);
   Flow send_parts(std::span<const iovec> parts, ClientSocket::More more = ClientSocket::More::no);
   void queue_unsent(std::span<const iovec> parts, size_t sent);
   bool send_queue();
   Flow wait();
+  void run_limits();
   void on_writable();
   void on_stalled();
   void on_rate_window_end();
@@ -122,12 +136,14 @@ class ClientStream {
   void give_up(Reason reason);
 
   Owner& owner_;
+  TimerWheel& wheel_;
   const ClientConfig& config_;
   event_base* base_ = nullptr;
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
   std::string peer_text_;
-  std::unique_ptr<MemberEvent> writable_;  // made when the socket is first full
+  std::unique_ptr<MemberEvent> writable_;     // made when the socket is first full
+  std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
   int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
@@ -141,8 +157,8 @@ class ClientStream {
   uint64_t body_bytes_ = 0;
   bool head_sent_ = false;
   bool keep_alive_ = false;
-  bool full_ = false;  // writable_ is added
-  bool finishing_ = false;
+  bool full_ = false;  // bytes wait for the client: the time limits run
+  End end_ = End::under_way;
   Deadline stall_deadline_;
   RateWatch rate_;  // runs while bytes wait for the client
 };

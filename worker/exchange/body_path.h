@@ -25,7 +25,7 @@ class BodyPath {
     // full: the client takes no more bytes, so the fetch must pause. open: the client takes bytes
     // again. gone: the client has left.
     virtual void on_path_flow(Flow flow) = 0;
-    // After finish(): the client's stream has every byte.
+    // After finish() or cut(): the client's stream has every byte.
     virtual void on_path_sent() = 0;
     // The body cannot be rewritten.
     virtual void on_path_failed(const Error& error) = 0;
@@ -44,6 +44,9 @@ class BodyPath {
   virtual void on_client_drained() = 0;
   // The body is complete. on_path_sent() follows, at once or after on_client_drained().
   virtual void finish() = 0;
+  // The body ends too early: nothing more will be written. What arrived before is still sent;
+  // on_path_sent() follows as after finish(). The client's head has been sent.
+  virtual void cut() = 0;
 };
 
 }  // namespace streamgate

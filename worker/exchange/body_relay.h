@@ -31,6 +31,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   void flush() override;
   void on_client_drained() override;
   void finish() override;
+  void cut() override { finish(); }
 
   size_t room() override;
   Pipe* borrow_pipe(uint64_t left) override;
@@ -50,7 +51,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   PipeLoan pipe_;  // holds bytes only while the client does not take them
   std::string gathered_;
   uint64_t taken_ = 0;
-  bool finished_ = false;  // finish() was called
+  bool finished_ = false;  // finish() or cut() was called
 };
 
 }  // namespace streamgate

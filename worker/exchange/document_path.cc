@@ -52,6 +52,11 @@ void DocumentPath::finish() {
   if (!is_waiting()) complete();
 }
 
+void DocumentPath::cut() {
+  is_cut_ = true;
+  finish();
+}
+
 // When the client takes bytes again, or the next slice is due.
 void DocumentPath::go_on() {
   next_slice_.cancel();
@@ -99,7 +104,10 @@ Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
 }
 
 void DocumentPath::complete() {
-  if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
+  // The last line of a document that was cut may lack its end, so it is not sent.
+  if (!is_cut_) {
+    if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
+  }
   count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
   // The stream queues what the socket does not take.

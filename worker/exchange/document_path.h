@@ -36,6 +36,7 @@ class DocumentPath final : public BodyPath {
   void flush() override;
   void on_client_drained() override;
   void finish() override;
+  void cut() override;
 
  private:
   bool is_waiting() const { return client_.is_full() || next_slice_.is_scheduled(); }
@@ -53,9 +54,10 @@ class DocumentPath final : public BodyPath {
   Observer& observer_;
   const ClientFraming unknown_length_;
   bool head_sent_ = false;
-  bool is_ended_ = false;  // finish() was called
-  std::string input_;      // not taken yet, while the client is full or the next slice is due
-  size_t send_at_ = 0;     // bytes of output
+  bool is_ended_ = false;  // finish() or cut() was called
+  bool is_cut_ = false;
+  std::string input_;   // not taken yet, while the client is full or the next slice is due
+  size_t send_at_ = 0;  // bytes of output
   WorkQueue::Task next_slice_;
 };
 

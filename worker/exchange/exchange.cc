@@ -154,7 +154,11 @@ void Exchange::on_end() {
   finish({}, {}, End::complete);
 }
 
-void Exchange::on_failed(const Error& error) { fail(error); }
+void Exchange::on_failed(const Error& error) {
+  if (client_status_ == 0 || path_ == nullptr) return fail(error);
+  cut_by_ = error;
+  path_->cut();
+}
 
 // Chooses the path and writes the bytes that the sniffer held back. False if the body is requested
 // again without a range, or if the exchange has ended.
@@ -263,7 +267,10 @@ void Exchange::on_path_flow(BodyPath::Flow flow) {
   }
 }
 
-void Exchange::on_path_sent() { finish({}, {}, End::complete); }
+void Exchange::on_path_sent() {
+  if (cut_by_) return fail(*cut_by_);
+  finish({}, {}, End::complete);
+}
 
 void Exchange::on_path_failed(const Error& error) { fail(error); }
 
@@ -278,7 +285,7 @@ void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_go
 // Every failure ends here.
 void Exchange::fail(const Error& error) {
   if (client_status_ != 0) {  // the head has been sent, so the status cannot change
-    return finish(error.reason, error.detail, End::broken);
+    return finish(error.reason, error.detail, End::cut);
   }
   // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
   // do not have.
@@ -296,12 +303,14 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   if (fetch_) fetch_->stop();
   head_ = nullptr;
   ClientStream& client = gate_->stream();
+  if (end == End::broken) client.count_undelivered();
   body_bytes_ += client.body_bytes_sent();
   // Before the client's side ends: the request head belongs to the gate.
   write_access_line(failure ? token_of(*failure) : "ok", detail);
   count_end(failure);
   gate_ = nullptr;
   if (end == End::complete) client.finish();
+  if (end == End::cut) client.cut();
   if (end == End::broken) client.abort();
   environment_.reaper.retire(environment_.exchanges.remove(*this));
 }

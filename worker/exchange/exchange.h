@@ -79,9 +79,9 @@ class Exchange final : public Retirable,
 
   // finished
   void fail(const Error& error);
-  // How the client's side ends. complete: in order. broken: by a reset. client_gone: it has already
-  // ended.
-  enum class End { complete, broken, client_gone };
+  // How the client's side ends. complete: in order. cut: after the bytes that were written, as an
+  // incomplete response. broken: by a reset. client_gone: it has already ended.
+  enum class End { complete, cut, broken, client_gone };
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void count_end(std::optional<Reason> failure) const;
   void write_access_line(std::string_view token, std::string_view detail);
@@ -104,6 +104,7 @@ class Exchange final : public Retirable,
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
+  std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
   bool is_playlist_ = false;
   std::string_view media_type_;  // that the first bytes show; static
   int client_status_ = 0;        // 0: no head has been written yet

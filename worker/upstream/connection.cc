@@ -292,11 +292,13 @@ void UpstreamConnection::handle_end(ReadEnd end) {
   const bool head_is_complete = step_ == Step::relaying_body;
   const Reason reason = head_is_complete ? Reason::truncated_body : Reason::bad_response;
   if (end == ReadEnd::failed) return fail({reason, "the connection broke"});
-  // A body that ends with the connection is complete only after a close_notify: anyone on the path
-  // can close a TCP connection (RFC 9112 9.8).
+  // Many servers end such a body without a close_notify. Browsers, curl and nginx take it as
+  // complete, although RFC 9112 9.8 allows to reject it.
   const bool by_close =
       head_is_complete && parser_.raw_body_left() == std::numeric_limits<uint64_t>::max();
-  if (end == ReadEnd::truncated && by_close) return fail({reason, "closed without close_notify"});
+  if (end == ReadEnd::truncated && by_close) {
+    count(tools_.counters, Counter::tls_ends_without_notify);
+  }
   const auto item = parser_.finish();
   if (!item) return fail(item.error());
   complete(false);
