@@ -8,6 +8,7 @@
 #include <bit>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,16 +20,53 @@ constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-constexpr bool iequals(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  // Field names of equal length nearly always differ in the first byte or are equal in case too.
-  if (a.empty()) return true;
-  if (to_lower(a.front()) != to_lower(b.front())) return false;
-  if (a == b) return true;
-  for (size_t i = 1; i < a.size(); ++i) {
+namespace detail {
+
+constexpr unsigned kCaseBit = 0x20;  // the only difference between the cases of a letter
+
+// The bits in which the texts differ, or-ed over words that cover both. size >= sizeof(Word).
+template <class Word>
+Word differing_bits(const char* a, const char* b, size_t size) {
+  const auto word_at = [](const char* from) {
+    Word word;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+  };
+  const size_t last = size - sizeof(Word);
+  Word bits = word_at(a + last) ^ word_at(b + last);
+  for (size_t i = 0; i < last; i += sizeof(Word)) bits |= word_at(a + i) ^ word_at(b + i);
+  return bits;
+}
+
+constexpr bool iequals_by_byte(const char* a, const char* b, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
     if (to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
+}
+
+// Names of equal length are nearly always equal in case too, or differ in more than case.
+template <class Word>
+bool iequals_by_word(const char* a, const char* b, size_t size) {
+  constexpr Word kCaseBits = static_cast<Word>(~Word{0}) / 0xff * kCaseBit;
+  const Word bits = differing_bits<Word>(a, b, size);
+  if (bits == 0) return true;
+  return (bits & ~kCaseBits) == 0 && iequals_by_byte(a, b, size);
+}
+
+}  // namespace detail
+
+constexpr bool iequals(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (a.empty()) return true;
+  // Field names of equal length nearly always differ in the first byte.
+  const auto first_bits = static_cast<unsigned char>(a.front() ^ b.front());
+  if ((first_bits & ~detail::kCaseBit) != 0) return false;
+  if (!std::is_constant_evaluated()) {
+    if (a.size() >= 8) return detail::iequals_by_word<uint64_t>(a.data(), b.data(), a.size());
+    if (a.size() >= 4) return detail::iequals_by_word<uint32_t>(a.data(), b.data(), a.size());
+  }
+  return detail::iequals_by_byte(a.data(), b.data(), a.size());
 }
 
 constexpr bool istarts_with(std::string_view text, std::string_view prefix) {
@@ -52,6 +90,15 @@ constexpr std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
 }
+
+#ifdef __SSE2__
+// For each byte all bits if it is one of the `size` bytes from `first` on, else 0.
+inline __m128i within(__m128i bytes, char first, char size) {
+  const __m128i offset = _mm_sub_epi8(bytes, _mm_set1_epi8(first));
+  const __m128i last = _mm_set1_epi8(static_cast<char>(size - 1));
+  return _mm_cmpeq_epi8(_mm_min_epu8(offset, last), offset);  // offset <= last, unsigned
+}
+#endif
 
 // The index of the first of the `Stops` in `text` at or after `from`, or npos. For short texts such
 // as URLs and names, where find_first_of() is slow: it calls memchr for every byte.

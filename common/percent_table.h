@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/ascii.h"
+
 namespace streamgate {
 
 struct PercentEntry {
@@ -68,16 +70,12 @@ inline const PercentEntry& percent_entry(char c) {
 #ifdef __SSE2__
 // One bit for each of the 16 bytes: set if the byte is unreserved.
 inline unsigned unreserved_mask(__m128i bytes) {
-  const auto is_within = [](__m128i values, char first, char size) {
-    const __m128i offset = _mm_sub_epi8(values, _mm_set1_epi8(first));
-    const __m128i last = _mm_set1_epi8(static_cast<char>(size - 1));
-    return _mm_cmpeq_epi8(_mm_min_epu8(offset, last), offset);  // offset <= last, unsigned
-  };
   const __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-  const __m128i alphanumeric = _mm_or_si128(is_within(lower, 'a', 26), is_within(bytes, '0', 10));
+  const __m128i alphanumeric =
+      _mm_or_si128(ascii::within(lower, 'a', 26), ascii::within(bytes, '0', 10));
   const __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')),
                                      _mm_cmpeq_epi8(bytes, _mm_set1_epi8('~')));
-  const __m128i rest = _mm_or_si128(marks, is_within(bytes, '-', 2));  // `-` and `.`
+  const __m128i rest = _mm_or_si128(marks, ascii::within(bytes, '-', 2));  // `-` and `.`
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(alphanumeric, rest)));
 }
 #endif

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -26,6 +27,22 @@ size_t find_scheme_end(std::string_view text) {
     if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '+' && c != '-' && c != '.') break;
   }
   return std::string_view::npos;
+}
+
+// The value of a hexadecimal digit, or -1.
+int hex_value(char c) {
+  if (ascii::is_digit(c)) return c - '0';
+  const char lower = ascii::to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// The byte that `%XX` at the beginning of `text` means, or -1 if two hexadecimal digits do not
+// follow the `%`.
+int byte_of_escape(std::string_view text) {
+  if (text.size() < 3) return -1;
+  const int high = hex_value(text[1]);
+  const int low = hex_value(text[2]);
+  return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
 void append_encoded_byte(char c, std::string& out) {
@@ -271,23 +288,19 @@ void percent_encode(std::string_view text, std::string& out) {
 }
 
 std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (;;) {
-    const size_t percent = text.find('%');
-    out.append(text.substr(0, percent));
-    if (percent == text.npos) return out;
-    text.remove_prefix(percent);
-    unsigned char byte = 0;
-    const char* digits = text.data() + 1;
-    if (text.size() >= 3 && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
-      out.push_back(static_cast<char>(byte));
-      text.remove_prefix(3);
-    } else {
-      out.push_back('%');
-      text.remove_prefix(1);
-    }
+  std::string out(text);
+  size_t escape = ascii::find_any<'%'>(text);
+  if (escape == text.npos) return out;
+  char* end = out.data() + escape;
+  while (escape < text.size()) {
+    const int byte = byte_of_escape(text.substr(escape));
+    *end++ = byte < 0 ? '%' : static_cast<char>(byte);
+    const size_t behind = escape + (byte < 0 ? 1 : 3);
+    escape = std::min(ascii::find_any<'%'>(text, behind), text.size());
+    end = std::copy(text.begin() + behind, text.begin() + escape, end);
   }
+  out.resize(static_cast<size_t>(end - out.data()));
+  return out;
 }
 
 void HttpUrl::append_authority(std::string& out) const {

@@ -27,15 +27,15 @@ DocumentKind BodySniffer::end() { return detect(held_, true).value_or(DocumentKi
 std::optional<DocumentKind> BodySniffer::detect(std::string_view bytes, bool complete) {
   if (bytes.empty() && !complete) return std::nullopt;
   if (bytes.empty()) return DocumentKind::none;
-  const DocumentKind claimed = claimed_kind(content_type_, path_);
-  if (coding_ == ContentCoding::identity && claimed != DocumentKind::none) {
+  if (coding_ == ContentCoding::identity && bytes[0] == '\x1f' &&
+      claimed_kind(content_type_, path_) != DocumentKind::none) {
     // The magic number has two bytes.
-    if (bytes.size() == 1 && bytes[0] == '\x1f' && !complete) return std::nullopt;
+    if (bytes.size() == 1 && !complete) return std::nullopt;
     if (looks_gzipped(bytes)) coding_ = ContentCoding::gzip;
   }
   // A body in an unknown coding cannot be read. The exchange refuses it if it claims to be a
   // document.
-  if (coding_ == ContentCoding::unknown) return claimed;
+  if (coding_ == ContentCoding::unknown) return claimed_kind(content_type_, path_);
   if (coding_ != ContentCoding::identity) return detect_coded(bytes, complete);
   return detect_plain(bytes, complete);
 }

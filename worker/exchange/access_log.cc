@@ -49,9 +49,8 @@ void AccessLog::write(const AccessRecord& record) {
   }
   line_.clear();
   line_.append(log::time_text());
-  line_.append(" access");
-  append(line_, " client=", record.client);
-  append(line_, " method=", record.method);
+  append(line_, " access client=", record.client);
+  line_.append_row(std::string_view(" method="), record.method);
   // Only a target that is no path of ours has something to hide.
   if (record.route.find_first_of(";@#") == std::string_view::npos) {
     append(line_, " route=", record.route);
@@ -59,7 +58,7 @@ void AccessLog::write(const AccessRecord& record) {
     append_redacted(" route=", record.route);
   }
   append(line_, " status=", record.status);
-  append(line_, " reason=", record.reason);
+  line_.append_row(std::string_view(" reason="), record.reason);
   append(line_, " bytes=", static_cast<int64_t>(record.body_bytes));
   append(line_, " ms=", record.duration_ms);
   if (!record.upstream.empty()) {

@@ -38,7 +38,7 @@ std::string_view name_of(Fetch::Step step) {
   return "?";
 }
 
-Fetch::Fetch(FetchEnvironment& environment, FetchRequest request, Observer& observer)
+Fetch::Fetch(FetchEnvironment& environment, FetchRequest&& request, Observer& observer)
     : environment_(environment), request_(std::move(request)), observer_(observer) {}
 
 Fetch::~Fetch() { stop(); }

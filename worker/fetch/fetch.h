@@ -81,7 +81,7 @@ class Fetch final : private Resolver::Observer,
   enum class Step { resolve, connect, await_head, read_body, finished };
 
   // `environment` and `observer` outlive the fetch. `request.url` has an http or https scheme.
-  Fetch(FetchEnvironment& environment, FetchRequest request, Observer& observer);
+  Fetch(FetchEnvironment& environment, FetchRequest&& request, Observer& observer);
   ~Fetch();
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;

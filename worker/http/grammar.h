@@ -7,6 +7,7 @@
 #endif
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <string_view>
 
@@ -55,28 +56,78 @@ constexpr bool all_are(ByteClass wanted, std::string_view text) {
   return true;
 }
 
-// all_are(kFieldByte, value), 16 bytes at a time: it runs for every field of a head.
-inline bool is_field_value(std::string_view value) {
 #ifdef __SSE2__
-  const auto has_other = [](__m128i bytes) {
-    const __m128i last_control = _mm_set1_epi8(0x1f);
-    const __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
-    const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del)) != 0;
-  };
+namespace detail {
+
+// Whether `has_other(block)` is false for blocks of 16 bytes that cover `text`. size >= 16.
+template <class HasOther>
+bool no_block(std::string_view text, HasOther has_other) {
   const auto load = [](const char* from) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   };
+  const char* const last = text.data() + text.size() - 16;
+  for (const char* from = text.data(); from < last; from += 16) {
+    if (has_other(load(from))) return false;
+  }
+  return !has_other(load(last));
+}
+
+}  // namespace detail
+#endif
+
+// all_are(kFieldByte, value), 16 bytes at a time: it runs for every field of a head.
+inline bool is_field_value(std::string_view value) {
+#ifdef __SSE2__
   if (value.size() >= 16) {
-    const char* const last = value.data() + value.size() - 16;
-    for (const char* from = value.data(); from < last; from += 16) {
-      if (has_other(load(from))) return false;
-    }
-    return !has_other(load(last));
+    return detail::no_block(value, [](__m128i bytes) {
+      const __m128i last_control = _mm_set1_epi8(0x1f);
+      const __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(bytes, last_control), last_control);
+      const __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+      const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+      return _mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, control), del)) != 0;
+    });
   }
 #endif
   return all_are(kFieldByte, value);
+}
+
+// Whether all bytes are visible ASCII (kTargetByte) or blanks, 16 at a time.
+inline bool is_visible_or_blank(std::string_view text) {
+#ifdef __SSE2__
+  if (text.size() >= 16) {
+    return detail::no_block(text, [](__m128i bytes) {
+      return _mm_movemask_epi8(ascii::within(bytes, ' ', 0x7f - ' ')) != 0xffff;
+    });
+  }
+#endif
+  for (const char c : text) {
+    if (!is(kTargetByte, c) && c != ' ') return false;
+  }
+  return true;
+}
+
+// The number of token bytes at the beginning of `text`.
+inline size_t token_size(std::string_view text) {
+  size_t size = 0;
+#ifdef __SSE2__
+  // Nearly all names consist of letters, digits and `-`.
+  while (text.size() - size >= 16) {
+    const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + size));
+    const __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    const __m128i alphanumeric =
+        _mm_or_si128(ascii::within(lower, 'a', 26), ascii::within(bytes, '0', 10));
+    const __m128i usual = _mm_or_si128(alphanumeric, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+    const auto others = ~static_cast<unsigned>(_mm_movemask_epi8(usual)) & 0xffffU;
+    if (others == 0) {
+      size += 16;
+      continue;
+    }
+    size += static_cast<size_t>(std::countr_zero(others));
+    break;
+  }
+#endif
+  while (size < text.size() && is(kTokenByte, text[size])) ++size;
+  return size;
 }
 
 constexpr bool is_token(std::string_view text) {

@@ -73,6 +73,9 @@ constexpr std::string_view kExposedFields =
     "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, ETag, Date, Age, "
     "X-Streamgate-Error\r\n";
 
+constexpr std::string_view kColon = ": ";
+constexpr std::string_view kLineEnd = "\r\n";
+
 std::array<char, 20> digits_of(uint64_t value, size_t& length) {
   std::array<char, 20> digits{};
   const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), value);
@@ -127,10 +130,7 @@ void HeadWriter::status_line(int status) {
 
 void HeadWriter::field(std::string_view name, std::string_view value) {
   if (!http::is_field_value(value)) return;
-  append(name);
-  append(": ");
-  append(value);
-  append("\r\n");
+  append_row(name, kColon, value, kLineEnd);
 }
 
 void HeadWriter::number(std::string_view name, uint64_t value) {

@@ -49,12 +49,14 @@ constexpr std::array<std::string_view, 11> kVague = {
     "application/unknown",
 };
 
+constexpr std::string_view kUsualPlaylist = "application/vnd.apple.mpegurl";  // RFC 8216 4
+
 constexpr std::array<std::string_view, 5> kMediaFamilies = {"video/", "audio/", "image/", "font/",
                                                             "multipart/"};
 
 constexpr std::array<std::string_view, 11> kMedia = {
     "text/vtt",
-    "application/vnd.apple.mpegurl",
+    kUsualPlaylist,
     "application/x-mpegurl",
     "application/mpegurl",
     "application/vnd.apple.mpegurl.audio",
@@ -133,7 +135,8 @@ std::optional<std::string_view> plain_media_type(const HeaderFields& fields) {
     if (!ascii::iequals(field.name, "Content-Type")) continue;
     if (found) return std::nullopt;
     const std::string_view family = field.value.substr(0, 6);
-    if (family != "video/" && family != "audio/" && family != "image/") return std::nullopt;
+    const bool is_media = family == "video/" || family == "audio/" || family == "image/";
+    if (!is_media && field.value != kUsualPlaylist) return std::nullopt;
     if (ascii::find_any<','>(field.value) != std::string_view::npos) return std::nullopt;
     found = field.value;
   }

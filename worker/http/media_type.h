@@ -22,8 +22,9 @@ struct MediaType {
 // Sniffing 4.4, it accepts text or a comment after the subtype (`text/html x`, `text/html(x)`).
 MediaType extract_media_type(const HeaderFields& fields);
 
-// The value of the only Content-Type, if it has no comma and begins with video/, audio/ or image/:
-// it needs no closer look. Saves most responses the work of extract_media_type.
+// The value of the only Content-Type, if it has no comma and begins with video/, audio/ or image/,
+// or if it is the usual type of a playlist: it needs no closer look. Saves most responses the work
+// of extract_media_type.
 std::optional<std::string_view> plain_media_type(const HeaderFields& fields);
 
 enum class TypeClass {

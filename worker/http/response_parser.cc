@@ -229,8 +229,7 @@ Result<void> ResponseParser::check_field_line(std::string_view line) {
   if (field_places_.size() == kMaxFields) return bad_response("too many fields");
   if (has_forbidden_byte(line)) return bad_response("forbidden byte");
   // A blank at the beginning (obs-fold) or before the colon fails the token.
-  size_t colon = 0;
-  while (colon < line.size() && http::is(http::kTokenByte, line[colon])) ++colon;
+  const size_t colon = http::token_size(line);
   if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
   field_places_.push_back({line_begin_, colon, line_begin_ + line.size()});
   return {};

@@ -30,6 +30,19 @@ class PiecewiseText {
     end_ += text.size();
   }
 
+  // Appends the pieces in a row, with one check of the room.
+  template <class... Pieces>
+  [[gnu::always_inline]] void append_row(const Pieces&... pieces) {
+    char* at = room((pieces.size() + ...));
+    const auto copy = [&at](std::string_view piece) {
+      if (piece.empty()) return;  // its data may be null
+      std::memcpy(at, piece.data(), piece.size());
+      at += piece.size();
+    };
+    (copy(pieces), ...);
+    end_ = at;
+  }
+
  protected:
   PiecewiseText() = default;
 

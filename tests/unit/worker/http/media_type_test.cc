@@ -43,6 +43,9 @@ TEST(MediaType, CommaInsideAQuotedStringSeparatesNothing) {
 TEST(MediaType, PlainMediaIsOneFieldWithoutAComma) {
   EXPECT_EQ(plain_media_type(types({"video/mp4; codecs=x"})), "video/mp4; codecs=x");
   EXPECT_EQ(plain_media_type(types({"image/svg+xml"})), "image/svg+xml");
+  EXPECT_EQ(plain_media_type(types({"application/vnd.apple.mpegurl"})),
+            "application/vnd.apple.mpegurl");
+  EXPECT_FALSE(plain_media_type(types({"application/vnd.apple.mpegurl, text/html"})));
   EXPECT_FALSE(plain_media_type({}));
   EXPECT_FALSE(plain_media_type(types({"video/mp4, text/html"})));
   EXPECT_FALSE(plain_media_type(types({"video/mp4", "text/html"})));
