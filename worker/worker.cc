@@ -7,7 +7,6 @@
 
 #include <array>
 #include <memory>
-#include <optional>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -78,7 +77,7 @@ void keep_heap() {
 #endif
 }
 
-// Writes libevent's messages, most of them about a name server that does not answer, to our log.
+// Writes libevent's messages to our log.
 void log_libevent(int severity, const char* message) {
   if (severity >= EVENT_LOG_ERR) {
     log::error("libevent", {{"detail", message}});
@@ -101,7 +100,7 @@ class Worker final : private Server::Observer {
         wheel_(base_.get()),
         reaper_(base_.get()),
         work_(base_.get()),
-        resolver_(std::in_place, base_.get(), wheel_, heritage.config.upstream),
+        resolver_(base_.get(), wheel_, heritage.config.upstream),
         pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
@@ -109,7 +108,7 @@ class Worker final : private Server::Observer {
         loop_mark_(loop_mark(heritage)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     {heritage.config.upstream, guard_, loop_mark_, *resolver_, pool_, wheel_,
+                     {heritage.config.upstream, guard_, loop_mark_, resolver_, pool_, wheel_,
                       slot_.counters},
                      pipes_,
                      work_,
@@ -142,9 +141,6 @@ class Worker final : private Server::Observer {
     event_base_dispatch(base_.get());
     server_.close_all();
     reaper_.reap();
-    // evdns ends its open queries from the event loop, one turn after it is freed.
-    resolver_.reset();
-    event_base_loop(base_.get(), EVLOOP_NONBLOCK);
   }
 
  private:
@@ -222,7 +218,7 @@ class Worker final : private Server::Observer {
   TimerWheel wheel_;
   Reaper reaper_;
   WorkQueue work_;
-  std::optional<Resolver> resolver_;
+  Resolver resolver_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;

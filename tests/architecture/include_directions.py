@@ -53,6 +53,7 @@ WALLS = {
     r"yaml-cpp/": {"master/config/loader"},
     r"CLI/": {"master/command_line"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
+    r"ares\.h": {"worker/upstream/dns_channel"},
     r"zlib\.h": {"worker/http/inflater"},
     r"openssl/": {
         "worker/client/socket",
@@ -190,6 +191,7 @@ PLANTED = {
     "worker/exchange/access_log.cc": "#include <openssl/ssl.h>\n",
     "worker/exchange/environment.cc": "#include <evhtp.h>\n",
     "worker/upstream/resolver.cc": '#include "CLI/CLI.hpp"\n',
+    "worker/upstream/dns_servers.cc": "#include <ares.h>\n",
     "worker/links/first.h": '#include "worker/links/second.h"\n',
     "worker/surprise/thing.cc": "",
     "worker/loop/reaper.h": "\n" * (MAX_LINES + 1),

@@ -160,6 +160,13 @@ void Exchange::on_failed(const Error& error) {
   path_->cut();
 }
 
+// A trusted proxy stands for many clients.
+std::optional<IpAddress> Exchange::client_of_names() const {
+  const SocketAddress& peer = gate_->peer();
+  if (is_trusted(peer, environment_.config.trusted_proxies)) return std::nullopt;
+  return peer.ip();
+}
+
 // Chooses the path and writes the bytes that the sniffer held back. False if the body is requested
 // again without a range, or if the exchange has ended.
 bool Exchange::decide(DocumentKind kind) {

@@ -60,6 +60,7 @@ class Exchange final : public Retirable,
   void on_read_done() override;
   void on_end() override;
   void on_failed(const Error& error) override;
+  std::optional<IpAddress> client_of_names() const override;
 
   // The body's path.
   bool decide(DocumentKind kind);

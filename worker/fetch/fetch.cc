@@ -90,10 +90,14 @@ void Fetch::resolve() {
   if (known != nullptr) on_resolved(*known);
 }
 
-void Fetch::on_resolved(const std::vector<IpAddress>& addresses) {
+void Fetch::on_resolved(const ResolvedName& name) {
   lookup_.reset();
+  if (!name.full_name.empty()) {
+    auto allowed = environment_.guard.check_full_name(request_.url, name.full_name);
+    if (!allowed) return fail(allowed.error());
+  }
   addresses_.clear();
-  for (const IpAddress& address : addresses) {
+  for (const IpAddress& address : name.addresses) {
     const SocketAddress candidate(address, request_.url.port);
     // If one address is forbidden, the name is refused: a DNS answer that mixes public and private
     // addresses is an attempt to bypass the guard.
@@ -109,6 +113,8 @@ void Fetch::on_resolve_failed(Error error) {
   lookup_.reset();
   fail(error);
 }
+
+std::optional<IpAddress> Fetch::client() const { return observer_.client_of_names(); }
 
 // --- connect ---
 

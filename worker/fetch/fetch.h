@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -62,6 +63,8 @@ class Fetch final : private Resolver::Observer,
     virtual void on_read_done() = 0;
     virtual void on_end() = 0;
     virtual void on_failed(const Error& error) = 0;
+    // The client against whose bound new names count (Resolver); none: only the bound of all.
+    virtual std::optional<IpAddress> client_of_names() const = 0;
 
    protected:
     ~Observer() = default;
@@ -123,8 +126,9 @@ class Fetch final : private Resolver::Observer,
   };
 
   void resolve();
-  void on_resolved(const std::vector<IpAddress>& addresses) override;
+  void on_resolved(const ResolvedName& name) override;
   void on_resolve_failed(Error error) override;
+  std::optional<IpAddress> client() const override;
 
   void connect(UpstreamPool::Freshness freshness);
   void on_connected(UpstreamConnection& connection) override;

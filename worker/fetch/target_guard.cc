@@ -136,12 +136,16 @@ TargetGuard::TargetGuard(const SecurityConfig& config, const OwnPlaces& own)
   }
 }
 
-Result<void> TargetGuard::check_name(const HttpUrl& url) const {
-  if (url.port == public_port_ && url.host == public_host_) {
+Result<void> TargetGuard::check_full_name(const HttpUrl& url, std::string_view full_name) const {
+  return check_any_name(url, full_name);
+}
+
+Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view name) const {
+  if (url.port == public_port_ && name == public_host_) {
     return Error{Reason::loop, "host and port of public_url: " + url.authority()};
   }
   for (const TargetPattern& pattern : config_.deny) {
-    if (pattern.matches_host(url.host, url.port)) return forbidden("denied: " + url.authority());
+    if (pattern.matches_host(name, url.port)) return forbidden("denied: " + url.authority());
   }
   if (is_literal(url)) return {};  // check_address() decides, also about the allow list
   const bool named =
@@ -150,9 +154,14 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
                pattern.matches_host(url.host, url.port);
       });
   const bool private_names_open = config_.allow_all_private || !config_.allow_private.empty();
-  if (!named && !private_names_open && means_this_machine(url.host)) {
-    return forbidden("a name of this machine or site: " + url.host);
+  if (!named && !private_names_open && means_this_machine(name)) {
+    return forbidden("a name of this machine or site: " + std::string(name));
   }
+  return {};
+}
+
+Result<void> TargetGuard::check_name(const HttpUrl& url) const {
+  if (auto allowed = check_any_name(url, url.host); !allowed || is_literal(url)) return allowed;
   if (config_.allow.empty() || is_allowed_by_name(url)) return check_port(url.port);
   // A range in the list may still allow the addresses of the name.
   const bool address_may_decide =

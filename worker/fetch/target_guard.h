@@ -40,6 +40,10 @@ class TargetGuard {
   // decides).
   Result<void> check_name(const HttpUrl& url) const;
 
+  // The same for the name that a search rule of resolv.conf made of the host of `url`, which
+  // check_name() has passed. The allow list is about the host alone.
+  Result<void> check_full_name(const HttpUrl& url, std::string_view full_name) const;
+
   // target_forbidden, loop, or for a port that browsers refuse port_forbidden. `url` is the one
   // whose name was resolved to `address`. Requires address.is_ip().
   //
@@ -50,6 +54,8 @@ class TargetGuard {
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
 
  private:
+  // What holds for every name: it is not our own, not denied and not one of this machine or site.
+  Result<void> check_any_name(const HttpUrl& url, std::string_view name) const;
   // port_forbidden for a port that browsers refuse, unless security.ports has it.
   Result<void> check_port(uint16_t port) const;
   bool is_allowed_by_name(const HttpUrl& url) const;

@@ -1,19 +1,11 @@
 #include "worker/upstream/hosts_file.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <optional>
 
 #include "common/ascii.h"
-#include "common/file.h"
-#include "common/unique_fd.h"
 
 namespace streamgate {
 namespace {
-
-constexpr size_t kMaxBytes = size_t{1} << 20U;
-constexpr int64_t kCheckEveryMs = 1000;
 
 std::string_view next_word(std::string_view& line) {
   const size_t begin = line.find_first_not_of(" \t\r");
@@ -24,34 +16,15 @@ std::string_view next_word(std::string_view& line) {
   return word;
 }
 
-bool is_same_file(const struct stat& a, const struct stat& b) {
-  return a.st_ino == b.st_ino && a.st_dev == b.st_dev && a.st_size == b.st_size &&
-         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
-}
-
-// O_NONBLOCK: if the path is a FIFO, the worker must not hang.
-std::string read_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  auto text = read_start(fd.get(), kMaxBytes);
-  return text ? *std::move(text) : std::string();
-}
-
 }  // namespace
 
 const std::vector<IpAddress>* HostsFile::find(std::string_view name, int64_t now_ms) {
-  if (now_ms >= next_check_ms_) refresh(now_ms);
+  if (watch_.has_changed(now_ms)) {
+    names_.clear();
+    parse(watch_.read());
+  }
   const auto found = names_.find(name);
   return found == names_.end() ? nullptr : &found->second;
-}
-
-void HostsFile::refresh(int64_t now_ms) {
-  next_check_ms_ = now_ms + kCheckEveryMs;
-  struct stat now {};
-  if (::stat(path_.c_str(), &now) != 0) now = {};
-  if (is_same_file(now, seen_)) return;
-  seen_ = now;
-  names_.clear();
-  if (now.st_mode != 0) parse(read_file(path_));
 }
 
 void HostsFile::parse(std::string_view text) {

@@ -17,6 +17,7 @@ using namespace testing_peers;  // NOLINT: this file is about them
 
 class RecordingObserver final : public Fetch::Observer, public Fetch::Sink {
  public:
+  std::optional<IpAddress> client_of_names() const override { return std::nullopt; }
   void on_head(const ResponseHead& head) override {
     status = head.status;
     log += "head ";

@@ -1,0 +1,47 @@
+#include "worker/upstream/name_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace streamgate {
+namespace {
+
+constexpr int64_t kMinTtlMs = 1'000;
+constexpr int64_t kMaxTtlMs = 300'000;
+constexpr int64_t kFailureMs = 5'000;
+// A full cache is searched for room at most this often.
+constexpr int64_t kSweepEveryMs = 1'000;
+
+}  // namespace
+
+const NameCache::Kept* NameCache::find(std::string_view name, int64_t now_ms) const {
+  const auto found = names_.find(name);
+  if (found == names_.end() || now_ms >= found->second.expires_ms) return nullptr;
+  return &found->second;
+}
+
+void NameCache::keep(const std::string& name, const ResolvedName& found, int64_t ttl_ms,
+                     int64_t now_ms) {
+  put(name, {found, std::nullopt, now_ms + std::clamp(ttl_ms, kMinTtlMs, kMaxTtlMs)}, now_ms);
+}
+
+void NameCache::keep_failure(const std::string& name, const Error& failure, int64_t now_ms) {
+  put(name, {{}, failure, now_ms + kFailureMs}, now_ms);
+}
+
+void NameCache::put(const std::string& name, Kept kept, int64_t now_ms) {
+  if (names_.size() >= kMaxNames && names_.find(name) == names_.end() && !make_room(now_ms)) return;
+  names_.insert_or_assign(name, std::move(kept));
+}
+
+// Failures give way to addresses and to each other.
+bool NameCache::make_room(int64_t now_ms) {
+  if (now_ms < next_sweep_ms_) return false;
+  next_sweep_ms_ = now_ms + kSweepEveryMs;
+  std::erase_if(names_, [now_ms](const auto& entry) {
+    return now_ms >= entry.second.expires_ms || entry.second.failure;
+  });
+  return names_.size() < kMaxNames;
+}
+
+}  // namespace streamgate
