@@ -270,15 +270,13 @@ void ClientStream::end() {
 void ClientStream::await_delivery() {
   if (socket_->unacknowledged() == 0) return owner_.on_response_broken();
   if (!delivery_check_) {
-    delivery_check_ =
-        std::make_unique<Deadline>(wheel_, this, call<&ClientStream::await_delivery>);
+    delivery_check_ = std::make_unique<Deadline>(wheel_, this, call<&ClientStream::await_delivery>);
   }
   delivery_check_->arm(kDeliveryCheckInterval);
   if (full_) return;
   full_ = true;
   run_limits();
 }
-
 
 void ClientStream::abort() {
   observer_ = nullptr;

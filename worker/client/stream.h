@@ -142,7 +142,7 @@ class ClientStream {
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
   std::string peer_text_;
-  std::unique_ptr<MemberEvent> writable_;  // made when the socket is first full
+  std::unique_ptr<MemberEvent> writable_;     // made when the socket is first full
   std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses

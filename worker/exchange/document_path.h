@@ -56,8 +56,8 @@ class DocumentPath final : public BodyPath {
   bool head_sent_ = false;
   bool is_ended_ = false;  // finish() or cut() was called
   bool is_cut_ = false;
-  std::string input_;      // not taken yet, while the client is full or the next slice is due
-  size_t send_at_ = 0;     // bytes of output
+  std::string input_;   // not taken yet, while the client is full or the next slice is due
+  size_t send_at_ = 0;  // bytes of output
   WorkQueue::Task next_slice_;
 };
 

@@ -44,7 +44,7 @@ struct RequestHead {
 enum class Framing { none, length, chunked, until_close };
 
 struct ResponseHead {
-  int status = 0;  // 200..599: interim responses are swallowed
+  int status = 0;  // 200..999: interim responses are swallowed
   int minor_version = 1;
   HeaderFields fields;  // all of them, hop-by-hop ones included
   Framing framing = Framing::none;

@@ -15,6 +15,8 @@ constexpr size_t kMaxFields = 200;
 constexpr unsigned kMaxEmptyLines = 2;  // before each status line
 constexpr unsigned kMaxInterimHeads = 8;
 constexpr std::string_view kVersionPrefix = "HTTP/1.";
+// SHOUTcast 1 answers `ICY 200 OK` where HTTP/1.0 has its version.
+constexpr std::string_view kIcyPrefix = "ICY ";
 
 Error bad_response(std::string_view detail) {
   return Error{Reason::bad_response, std::string(detail)};
@@ -26,11 +28,16 @@ bool has_forbidden_byte(std::string_view line) {
   return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
 }
 
-// Lets other protocols (TLS, HTTP/2, ICY) fail at their first bytes instead of at a deadline.
+// Whether one of the two is the beginning of the other.
+bool has_common_begin(std::string_view a, std::string_view b) {
+  const size_t common = std::min(a.size(), b.size());
+  return a.substr(0, common) == b.substr(0, common);
+}
+
+// Lets other protocols (TLS, HTTP/2) fail at their first bytes instead of at a deadline.
 bool may_become_status_line(std::string_view begun) {
-  if (begun == "\r") return true;
-  const size_t common = std::min(begun.size(), kVersionPrefix.size());
-  return begun.substr(0, common) == kVersionPrefix.substr(0, common);
+  return begun == "\r" || has_common_begin(begun, kVersionPrefix) ||
+         has_common_begin(begun, kIcyPrefix);
 }
 
 // One Content-Length value: digits, below 2^63. All elements of a list must be equal (RFC
@@ -202,15 +209,18 @@ Result<void> ResponseParser::check_line(std::string_view line) {
 }
 
 // RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]. Servers without a phrase often omit
-// the second SP. The phrase is dropped.
+// the second SP. The phrase is dropped. A status of another class counts as a 5xx (RFC 9110 15).
 Result<void> ResponseParser::check_status_line(std::string_view line) {
   if (has_forbidden_byte(line)) return bad_response("forbidden byte");
-  const bool well_formed = line.size() >= 12 && line.starts_with(kVersionPrefix) &&
-                           (line[7] == '0' || line[7] == '1') && line[8] == ' ' &&
-                           (line.size() == 12 || line[12] == ' ');
-  const auto status = ascii::parse_uint(well_formed ? line.substr(9, 3) : std::string_view());
-  if (!status || *status < 100 || *status > 599) return bad_response("status line");
-  head_.minor_version = line[7] - '0';
+  const bool is_icy = line.starts_with(kIcyPrefix);
+  const bool has_version = line.size() > 8 && line.starts_with(kVersionPrefix) &&
+                           (line[7] == '0' || line[7] == '1') && line[8] == ' ';
+  if (!is_icy && !has_version) return bad_response("status line");
+  const std::string_view code = line.substr(is_icy ? kIcyPrefix.size() : 9);
+  const bool well_formed = code.size() >= 3 && (code.size() == 3 || code[3] == ' ');
+  const auto status = ascii::parse_uint(well_formed ? code.substr(0, 3) : std::string_view());
+  if (!status || *status < 100) return bad_response("status line");
+  head_.minor_version = is_icy ? 0 : line[7] - '0';
   head_.status = static_cast<int>(*status);
   return {};
 }
@@ -247,14 +257,18 @@ void ResponseParser::build_fields() {
   }
 }
 
-// RFC 9112 6.3; ambiguous framing is refused.
+// RFC 9112 6.3; ambiguous framing is refused. `identity`, alone, is a coding of RFC 2616 that
+// changes nothing. Because others may read it differently, the connection is not used again.
 Result<void> ResponseParser::check_framing_fields() {
   bool chunked = false;
+  bool identity = false;
   http::ConnectionOptions connection;
   for (const auto& [name, value] : head_.fields) {
     if (ascii::iequals(name, "Transfer-Encoding")) {
-      if (chunked || !ascii::iequals(value, "chunked")) return bad_response("Transfer-Encoding");
-      chunked = true;
+      if (chunked || identity) return bad_response("Transfer-Encoding");
+      chunked = ascii::iequals(value, "chunked");
+      identity = ascii::iequals(value, "identity");
+      if (!chunked && !identity) return bad_response("Transfer-Encoding");
     } else if (ascii::iequals(name, "Content-Length")) {
       const auto length = parse_content_length(value);
       if (!length || head_.declared_length.value_or(*length) != *length) {
@@ -266,7 +280,7 @@ Result<void> ResponseParser::check_framing_fields() {
     }
   }
   if (chunked && head_.declared_length) return bad_response("two framings");
-  head_.keep_alive = connection.persistent(head_.minor_version);
+  head_.keep_alive = !identity && connection.persistent(head_.minor_version);
   if (is_head_request_ || head_.status == 204 || head_.status == 304) {
     begin_no_body(chunked);
   } else {

@@ -2,8 +2,9 @@
 // head is refused before anything is relayed, an invalid body is cut.
 //
 // Up to 8 interim (1xx) heads are swallowed; 101 is refused. HEAD, 204 and 304 have no body.
-// Transfer-Encoding must be `chunked`, once, and without Content-Length. Bare LF line ends are
-// tolerated; obs-fold, NUL and bare CR are not. A head has at most 32 KiB and 200 fields. Chunk
+// Transfer-Encoding must be `chunked`, once, and without Content-Length; `identity` alone is
+// ignored. `ICY 200 OK` is read as HTTP/1.0. Bare LF line ends are tolerated; obs-fold, NUL and
+// bare CR are not. A head has at most 32 KiB and 200 fields. Chunk
 // extensions and trailers are dropped; together they have at most 16 KiB.
 //
 // Pull style, so that a caller can stop between any two items:
