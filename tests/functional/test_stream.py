@@ -151,30 +151,6 @@ class Cors(ProxyTest):
         )
 
 
-class Caching(ProxyTest):
-    def test_segments_are_immutable_unless_the_upstream_says_otherwise(self):
-        proxy = self.proxy()
-        for name in ("a.ts", "a.m4s", "a.mp4", "a.m4a", "a.aac", "a.vtt"):
-            up = self.upstream([ok(b"x"), ok(b"x", {"Cache-Control": "private"})])
-            self.assertEqual(
-                proxy.stream(up.url("/" + name))["Cache-Control"],
-                "public, max-age=86400, immutable",
-                name,
-            )
-            self.assertEqual(proxy.stream(up.url("/" + name))["Cache-Control"], "private")
-
-    def test_playlists_are_no_cache_unless_the_upstream_says_otherwise(self):
-        up = self.upstream(
-            [playlist("#EXTM3U\n"), playlist("#EXTM3U\n", {"Cache-Control": "max-age=2"})]
-        )
-        self.assertEqual(self.proxy().stream(up.url("/p.m3u8"))["Cache-Control"], "no-cache")
-        self.assertEqual(self.proxy().stream(up.url("/p.m3u8"))["Cache-Control"], "max-age=2")
-
-    def test_a_failure_of_the_upstream_does_not_become_immutable(self):
-        up = self.upstream(status(404, {}, b"gone"))
-        self.assertNotIn("immutable", self.proxy().stream(up.url("/a.ts"))["Cache-Control"] or "")
-
-
 class Parameters(ProxyTest):
     def target_for(self, query):
         """The request target at the upstream for /stream?<query>; {up} is its encoded origin."""

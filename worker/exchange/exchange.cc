@@ -249,8 +249,9 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   response.client_minor_version = client_head_.minor_version;
   response.media_type = media_type_;
   response.client_fields = &client_head_.fields;
-  // A playlist is sent as a whole, also if it came as a 206.
-  client_status_ = is_playlist ? 200 : head_->status;
+  response.is_whole_part =
+      head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);
+  client_status_ = status_for_client(response);
   gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
                             response.keep_alive);
 }

@@ -11,8 +11,9 @@
 namespace streamgate {
 namespace {
 
-constexpr std::array<std::string_view, 6> kForwarded = {
-    "Accept", "Accept-Language", "Range", "If-Range", "If-None-Match", "If-Modified-Since"};
+constexpr std::array<std::string_view, 7> kForwarded = {
+    "Accept",        "Accept-Language",   "Range",       "If-Range",
+    "If-None-Match", "If-Modified-Since", "Icy-MetaData"};
 
 bool is_client(const HeaderPolicy& policy) { return policy.kind == HeaderPolicy::Kind::client; }
 

@@ -18,11 +18,10 @@ namespace {
 constexpr size_t kUsualResponseBytes = 1000;
 
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
-constexpr std::string_view kSegmentCaching = "public, max-age=86400, immutable";
-constexpr std::array<std::string_view, 6> kSegmentExtensions = {".ts",  ".m4s", ".mp4",
-                                                                ".m4a", ".aac", ".vtt"};
 
-// A rewritten playlist keeps only the fields that do not describe the upstream's bytes.
+// A rewritten playlist keeps only the fields that do not describe the upstream's bytes. Validators
+// do: the rewritten text also depends on our configuration and on the client's link, so a 304 could
+// confirm links that lead nowhere after a reload.
 struct RelayedField {
   std::string_view name;
   bool describes_bytes;
@@ -30,7 +29,7 @@ struct RelayedField {
 
 // No other field is relayed: no hop-by-hop field, no Set-Cookie, no Location. Content-Length is
 // written from the framing, Content-Type by write_type.
-constexpr std::array<RelayedField, 11> kRelayedFields = {{
+constexpr std::array<RelayedField, 13> kRelayedFields = {{
     {"Content-Range", true},
     {"Content-Encoding", true},
     {"ETag", true},
@@ -42,10 +41,24 @@ constexpr std::array<RelayedField, 11> kRelayedFields = {{
     {"Content-Disposition", false},
     {"Age", false},
     {"Retry-After", false},
+    {"Vary", false},
+    {"Pragma", false},
 }};
 
+constexpr size_t kContentRange = 0;
+constexpr size_t kCacheControl = 5;
+constexpr size_t kExpires = 6;
 constexpr size_t kDate = 7;
-static_assert(kRelayedFields[kDate].name == "Date");
+constexpr size_t kPragma = 12;
+static_assert(kRelayedFields[kContentRange].name == "Content-Range" &&
+              kRelayedFields[kCacheControl].name == "Cache-Control" &&
+              kRelayedFields[kExpires].name == "Expires" && kRelayedFields[kDate].name == "Date" &&
+              kRelayedFields[kPragma].name == "Pragma");
+
+// The fields of Icecast and SHOUTcast: icy-metaint says where the titles stand in the audio.
+bool is_icecast_field(std::string_view name) {
+  return ascii::istarts_with(name, "icy-") || ascii::iequals(name, "ice-audio-info");
+}
 
 // The index in kRelayedFields, or its size if the field is not relayed.
 size_t relayed_field(std::string_view name) {
@@ -111,34 +124,22 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   }
   for (const auto& [name, value] : fields) {
     const size_t index = relayed_field(name);
-    if (index == kRelayedFields.size()) continue;
-    if (response.is_playlist && kRelayedFields[index].describes_bytes) continue;
+    const bool is_known = index < kRelayedFields.size();
+    if (!is_known && !is_icecast_field(name)) continue;
+    if (response.is_playlist && (!is_known || kRelayedFields[index].describes_bytes)) continue;
     if (may_be_named && is_for_this_hop(fields, name)) continue;
-    if (seen[index] && !may_repeat(name)) continue;
-    seen[index] = true;
+    if (is_known) {
+      if (index == kContentRange && response.is_whole_part) continue;
+      if (seen[index] && !may_repeat(name)) continue;
+      seen[index] = true;
+    }
     head.field(name, value);
   }
   // RFC 9110 6.6.1: a recipient with a clock adds it.
   if (!seen[kDate]) head.field("Date", http_date());
-}
-
-bool is_segment(std::string_view path) {
-  return std::any_of(
-      kSegmentExtensions.begin(), kSegmentExtensions.end(),
-      [&](std::string_view extension) { return ascii::iends_with(path, extension); });
-}
-
-// Only if the upstream sent no caching field. The upstream's Expires counts for a segment, but not
-// for a playlist: it was set for the text before rewriting.
-void write_default_caching(const RelayedResponse& response, int status, HeadWriter& head) {
-  const HeaderFields& fields = response.upstream.fields;
-  if (status != 200 && status != 206) return;
-  if (find_field(fields, "Cache-Control")) return;
-  if (response.is_playlist) {
-    head.field("Cache-Control", "no-cache");
-  } else if (is_segment(response.upstream_path) && !find_field(fields, "Expires")) {
-    head.field("Cache-Control", kSegmentCaching);
-  }
+  // Nothing else is added: only the upstream knows how long its bytes stay the same.
+  const bool has_caching = seen[kCacheControl] || seen[kExpires] || seen[kPragma];
+  if (response.is_playlist && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
 }
 
 // Without a sandbox the scripts of a relayed document would run in our origin. The browser's own
@@ -172,14 +173,16 @@ bool may_correct_type(const ResponseHead& upstream) {
          begins_at_first_byte(upstream);
 }
 
+int status_for_client(const RelayedResponse& response) {
+  const bool is_whole = response.is_playlist || response.is_whole_part;
+  return is_whole && response.upstream.status == 206 ? 200 : response.upstream.status;
+}
+
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors) {
-  // A 206 that held the whole playlist is sent as a 200.
-  const bool was_partial = response.is_playlist && response.upstream.status == 206;
-  const int status = was_partial ? 200 : response.upstream.status;
+  const int status = status_for_client(response);
   HeadWriter head(kUsualResponseBytes);
   head.status_line(status);
   write_relayed_fields(response, head);
-  write_default_caching(response, status, head);
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   if (!response.is_playlist) head.raw_lines(kSandbox);

@@ -13,8 +13,8 @@ namespace streamgate {
 
 struct RelayedResponse {
   const ResponseHead& upstream;
-  std::string_view upstream_path;  // decides the default Cache-Control of segments; see media_type
-  bool is_playlist = false;        // rewritten: our type and cache fields, no validators
+  std::string_view upstream_path;  // see media_type
+  bool is_playlist = false;        // rewritten: our type, no validators, `no-cache` by default
   ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;
@@ -23,7 +23,12 @@ struct RelayedResponse {
   std::string_view media_type = {};
   // The fields of the client's request; they tell whether a media element plays the answer.
   const HeaderFields* client_fields = nullptr;
+  // A 206 that holds the whole body although the client asked for no part: it is sent as a 200.
+  bool is_whole_part = false;
 };
+
+// The status that the client receives: the upstream's, or 200 for a 206 that is sent as a whole.
+int status_for_client(const RelayedResponse& response);
 
 // Whether the first bytes of a successful response's body may correct its declared type: it is not
 // declared as media, and the body begins at byte 0.

@@ -20,6 +20,22 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+constexpr std::string_view kFirstByte = "bytes=0-0";
+
+// Statuses by which servers refuse a HEAD although they answer a GET: 405 and 501 say so, but some
+// send 400, and an URL that is signed for GET gives 403.
+bool refuses_head(int status) {
+  return status == 400 || status == 403 || status == 405 || status == 501;
+}
+
+// The length of the whole body: of the `bytes 0-0/5` of a 206 or the `bytes */0` of a 416.
+std::optional<uint64_t> whole_length(const ResponseHead& head) {
+  const std::string_view range = field_or_empty(head.fields, "Content-Range");
+  const size_t slash = range.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  return ascii::parse_uint(range.substr(slash + 1));
+}
+
 }  // namespace
 
 std::string_view name_of(Fetch::Step step) {
@@ -147,11 +163,15 @@ void Fetch::send_request() {
   std::string range;
   if (truncated_) {
     range = truncated_->wanted.range(sink_->taken());
-    attempt.rest_range = range;
-    attempt.rest_validator = truncated_->wanted.validator();
+    attempt.our_range = range;
+    attempt.our_if_range = truncated_->wanted.validator();
+  }
+  if (asks_first_byte_) {
+    attempt.our_range = kFirstByte;
+    attempt.get_instead_of_head = true;
   }
   connection_->send_request(write_upstream_request(attempt, request_, environment_.config),
-                            request_.method, *this);
+                            asks_first_byte_ ? Method::get : request_.method, *this);
 }
 
 void Fetch::on_head(const ResponseHead& head) {
@@ -166,6 +186,8 @@ void Fetch::on_head(const ResponseHead& head) {
   if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
     return retry_without_referer();
   }
+  if (asks_first_byte_) return answer_head(head);
+  if (refuses_head(head.status) && may_ask_instead_of_head()) return ask_instead_of_head();
   enter(Step::read_body);
   observer_.on_head(head);
 }
@@ -199,6 +221,36 @@ void Fetch::retry_without_referer() {
   connect(UpstreamPool::Freshness::reuse_allowed);
 }
 
+bool Fetch::may_ask_instead_of_head() const {
+  return request_.method == Method::head && !asks_first_byte_;
+}
+
+void Fetch::ask_instead_of_head() {
+  release(UpstreamPool::Reuse::no);
+  asks_first_byte_ = true;
+  send_referer_ = true;
+  connect(UpstreamPool::Freshness::reuse_allowed);
+}
+
+// Makes the answer to a HEAD from the head of the answer to a GET, whose body is not read.
+void Fetch::answer_head(const ResponseHead& head) {
+  head_of_whole_ = std::make_unique<ResponseHead>(head);
+  ResponseHead& whole = *head_of_whole_;
+  whole.framing = Framing::none;
+  const auto length = whole_length(head);
+  const bool is_empty = head.status == 416 && length == uint64_t{0};
+  if (head.status == 206 || is_empty) {
+    whole.status = 200;
+    whole.declared_length = length;
+    std::erase_if(whole.fields, [](const HeaderField& field) {
+      return ascii::iequals(field.name, "Content-Range");
+    });
+  }
+  enter(Step::read_body);
+  observer_.on_head(whole);
+  if (step_ == Step::read_body) on_end();
+}
+
 // --- read_body ---
 
 void Fetch::on_body(std::string_view bytes) { observer_.on_body(bytes); }
@@ -216,6 +268,8 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
     release(UpstreamPool::Reuse::no);
     return connect(UpstreamPool::Freshness::fresh_only);
   }
+  const bool has_no_head = step_ == Step::await_head && error.reason == Reason::bad_response;
+  if (has_no_head && may_ask_instead_of_head()) return ask_instead_of_head();
   request_missing_bytes_or_fail(error);
 }
 

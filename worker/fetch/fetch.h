@@ -5,10 +5,10 @@
 //
 //   start -> resolve -> connect -> await_head -> read_body -> finished
 //
-// The methods are declared and defined in that order. A redirect goes back to resolve. Four cases
+// The methods are declared and defined in that order. A redirect goes back to resolve. Five cases
 // go back to connect: a pooled connection that was dead, a second try without Referer and Origin
-// after a 403 (RFC 9110 15.5.4), a playlist that is requested as a whole, and the missing bytes of
-// a body.
+// after a 403 (RFC 9110 15.5.4), a GET for the first byte after a HEAD that the upstream refuses, a
+// playlist that is requested as a whole, and the missing bytes of a body.
 //
 // Runs in a worker. The owner keeps it alive until the callback that ended it has returned
 // (Reaper).
@@ -53,7 +53,7 @@ class Fetch final : private Resolver::Observer,
   // may stop() the fetch. No call follows stop(), on_end or on_failed. start() may call on_failed.
   class Observer {
    public:
-    // The final head. A redirect that is followed and a 403 that is retried are not reported.
+    // The final head. A redirect that is followed and an answer that is retried are not reported.
     // `head` is valid until the fetch ends or retry_without_range() is called.
     virtual void on_head(const ResponseHead& head) = 0;
     // `bytes` is valid during the call only.
@@ -139,6 +139,9 @@ class Fetch final : private Resolver::Observer,
   void follow_redirect(std::string_view location);
   bool may_send_referer_or_origin() const;
   void retry_without_referer();
+  bool may_ask_instead_of_head() const;
+  void ask_instead_of_head();
+  void answer_head(const ResponseHead& head);
 
   void on_body(std::string_view bytes) override;
   void on_read_done() override;
@@ -166,8 +169,10 @@ class Fetch final : private Resolver::Observer,
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;
-  const ResponseHead* head_ = nullptr;  // the connection's; null without one
-  Sink* sink_ = nullptr;                // set: the body is relayed unchanged
+  bool asks_first_byte_ = false;  // the client's HEAD was refused: a GET with `Range: bytes=0-0`
+  std::unique_ptr<ResponseHead> head_of_whole_;  // made from the answer to that GET
+  const ResponseHead* head_ = nullptr;           // the connection's; null without one
+  Sink* sink_ = nullptr;                         // set: the body is relayed unchanged
   std::unique_ptr<TruncatedBody> truncated_;
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;

@@ -25,12 +25,13 @@ class UpstreamRequestWriter {
       : attempt_(attempt), request_(request), config_(config) {}
 
   std::string write() {
-    head_.request_line(request_.method == Method::head ? "HEAD" : "GET",
-                       attempt_.url.path_and_query);
+    const bool is_head = request_.method == Method::head && !attempt_.get_instead_of_head;
+    head_.request_line(is_head ? "HEAD" : "GET", attempt_.url.path_and_query);
     head_.field("Host", attempt_.url.authority());
     write_user_agent();
     if (!write_forwarded("Accept")) write_ours("Accept", "*/*");
     write_forwarded("Accept-Language");
+    write_forwarded("Icy-MetaData");
     write_ours("Accept-Encoding", "identity");
     write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
@@ -68,9 +69,10 @@ class UpstreamRequestWriter {
   }
 
   void write_range_and_conditions() {
-    if (!attempt_.rest_range.empty()) {
-      head_.field("Range", attempt_.rest_range);
-      return head_.field("If-Range", attempt_.rest_validator);
+    if (!attempt_.our_range.empty()) {
+      head_.field("Range", attempt_.our_range);
+      if (!attempt_.our_if_range.empty()) head_.field("If-Range", attempt_.our_if_range);
+      return;
     }
     if (attempt_.send_range && write_forwarded("Range")) write_forwarded("If-Range");
     write_forwarded("If-None-Match");

@@ -17,10 +17,12 @@ struct UpstreamAttempt {
   bool send_referer_and_origin = true;  // false: the second try after a 403
   bool send_range = true;     // false: the whole of a playlist that was asked for by Range
   bool cross_origin = false;  // a redirect left the origin: no Authorization, no Cookie
-  // Not empty: the Range of the missing bytes. Replaces the client's Range and conditions.
-  std::string_view rest_range = {};
-  std::string_view rest_validator = {};  // the If-Range of rest_range
-  std::string_view cdn_loop = {};        // CDN-Loop with our mark (worker/fetch/loop_mark.h)
+  // Not empty: the Range of the missing bytes, or of the byte that is asked for instead of a HEAD.
+  // Replaces the client's Range and conditions.
+  std::string_view our_range = {};
+  std::string_view our_if_range = {};
+  bool get_instead_of_head = false;
+  std::string_view cdn_loop = {};  // CDN-Loop with our mark (worker/fetch/loop_mark.h)
 };
 
 // Request line, Host, the forwarded fields of the client, the configured User-Agent, Referer and

@@ -9,8 +9,8 @@
 namespace streamgate {
 namespace {
 
-constexpr std::array<std::string_view, 4> kListFields = {"Accept", "Accept-Language",
-                                                         "If-None-Match", "Cache-Control"};
+constexpr std::array<std::string_view, 6> kListFields = {
+    "Accept", "Accept-Language", "If-None-Match", "Cache-Control", "Vary", "Pragma"};
 
 }  // namespace
 

@@ -47,6 +47,7 @@ TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
                        {"Accept", "video/*"},
                        {"Accept-Language", "de"},
                        {"Accept-Encoding", "gzip"},
+                       {"icy-metadata", "1"},
                        {"Cookie", "c"},
                        {"Authorization", "a"},
                        {"User-Agent", "player"},
@@ -54,7 +55,7 @@ TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
                        {"X-Forwarded-For", "1.2.3.4"},
                        {"Upgrade", "h2c"}}),
             "Range=bytes=0-1 If-Range=\"e\" If-None-Match=\"a\" If-None-Match=\"b\" "
-            "If-Modified-Since=x Accept=video/* Accept-Language=de");
+            "If-Modified-Since=x Accept=video/* Accept-Language=de Icy-MetaData=1");
 }
 
 TEST(ForwardedRequestTest, TakesAllLinesOfCdnLoopAlsoIfConnectionNamesIt) {

@@ -80,8 +80,8 @@ TEST(UpstreamRequestTest, TheRangeOfMissingBytesReplacesRangeAndConditions) {
   FetchRequest request = Case().request;
   request.forwarded = {{"Range", "bytes=0-1"}, {"If-None-Match", "\"a\""}};
   UpstreamAttempt attempt{request.url};
-  attempt.rest_range = "bytes=5-9";
-  attempt.rest_validator = "\"v\"";
+  attempt.our_range = "bytes=5-9";
+  attempt.our_if_range = "\"v\"";
   const ReadHead head = read_head(write_upstream_request(attempt, request, {}));
   EXPECT_EQ(head["Range"], "bytes=5-9");
   EXPECT_EQ(head["If-Range"], "\"v\"");

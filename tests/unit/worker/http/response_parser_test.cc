@@ -232,22 +232,25 @@ TEST(ResponseParserTest, SwallowsUpToEightInterimHeads) {
 }
 
 TEST(ResponseParserTest, RequiresAValidStatusLine) {
-  for (const char* line : {"HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 200 ", "HTTP/1.1 599  x y",
-                           "HTTP/1.1 500 Ori\xebnt"}) {
+  for (const char* line :
+       {"HTTP/1.1 200 OK", "HTTP/1.0 200", "HTTP/1.1 200 ", "HTTP/1.1 599  x y",
+        "HTTP/1.1 500 Ori\xebnt", "HTTP/1.1 608 x", "HTTP/1.1 999", "ICY 200 OK", "ICY 200"}) {
     EXPECT_EQ(end_of(std::string(line) + "\r\n\r\n"), "end") << line;
   }
-  for (const char* line :
-       {"HTTP/1.1",        "HTTP/1.1 ",        "HTTP/1.1 20",       "HTTP/1.1 2000",
-        "HTTP/1.1 200X",   "HTTP/1.1  200",    "HTTP/1.1\t200",     "HTTP/1.2 200 OK",
-        "HTTP/2.0 200 OK", "HTTP/1.10 200 OK", "HTTP/01.1 200 OK",  "HTTP/1.1 099 x",
-        "HTTP/1.1 600 x",  "HTTP/1.1 -20 x",   "ICY 200 OK",        "RTSP/1.1 200 OK",
-        "http/1.1 200 OK", " HTTP/1.1 200 OK", "HTTP/1.1 200 O\rK", "HTTP/1.1 200 OK\r"}) {
+  for (const char* line : {"HTTP/1.1",         "HTTP/1.1 ",         "HTTP/1.1 20",
+                           "HTTP/1.1 2000",    "HTTP/1.1 200X",     "HTTP/1.1  200",
+                           "HTTP/1.1\t200",    "HTTP/1.2 200 OK",   "HTTP/2.0 200 OK",
+                           "HTTP/1.10 200 OK", "HTTP/01.1 200 OK",  "HTTP/1.1 099 x",
+                           "HTTP/1.1 1000 x",  "HTTP/1.1 -20 x",    "ICY 20",
+                           "RTSP/1.1 200 OK",  "ICY  200 OK",       "ICY/1.0 200 OK",
+                           "icy 200 OK",       "ICY 099 OK",        "http/1.1 200 OK",
+                           " HTTP/1.1 200 OK", "HTTP/1.1 200 O\rK", "HTTP/1.1 200 OK\r"}) {
     EXPECT_EQ(end_of(std::string(line) + "\r\n\r\n"), "bad_response") << line;
   }
 }
 
 TEST(ResponseParserTest, RefusesOtherProtocolsAtTheFirstBytes) {
-  for (const char* begun : {"ICY ", "\x15\x03\x01", "HTTP/2", "<html>", "\rH"}) {
+  for (const char* begun : {"ICZ", "\x15\x03\x01", "HTTP/2", "<html>", "\rH"}) {
     ResponseParser parser;
     parser.reset(Method::get);
     std::string_view bytes = begun;
@@ -271,20 +274,49 @@ TEST(ResponseParserTest, RefusesMalformedFields) {
 }
 
 TEST(ResponseParserTest, RefusesAmbiguousFraming) {
-  for (const char* fields :
-       {"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
-        "Content-Length: 1\r\nContent-Length: 2\r\n", "Content-Length: 1, 2\r\n",
-        "Content-Length: 1,\r\n", "Content-Length:\r\n", "Content-Length: +1\r\n",
-        "Content-Length: -1\r\n", "Content-Length: 1 1\r\n",
-        "Content-Length: 9223372036854775808\r\n", "Content-Length: 18446744073709551621\r\n",
-        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: gzip\r\n",
-        "Transfer-Encoding: chunkedchunked\r\n", "Transfer-Encoding: chunked, chunked\r\n",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding:\r\n",
-        "Transfer-Encoding: identity\r\n"}) {
+  for (const char* fields : {"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+                             "Content-Length: 1\r\nContent-Length: 2\r\n",
+                             "Content-Length: 1, 2\r\n",
+                             "Content-Length: 1,\r\n",
+                             "Content-Length:\r\n",
+                             "Content-Length: +1\r\n",
+                             "Content-Length: -1\r\n",
+                             "Content-Length: 1 1\r\n",
+                             "Content-Length: 9223372036854775808\r\n",
+                             "Content-Length: 18446744073709551621\r\n",
+                             "Transfer-Encoding: gzip, chunked\r\n",
+                             "Transfer-Encoding: gzip\r\n",
+                             "Transfer-Encoding: chunkedchunked\r\n",
+                             "Transfer-Encoding: chunked, chunked\r\n",
+                             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                             "Transfer-Encoding:\r\n",
+                             "Transfer-Encoding: identity\r\nTransfer-Encoding: identity\r\n",
+                             "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+                             "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                             "Transfer-Encoding: identity, chunked\r\n"}) {
     EXPECT_EQ(end_of_fields(fields), "bad_response") << fields;
   }
   EXPECT_EQ(end_of("HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\nContent-Length: 2\r\n\r\nok"),
             "end");
+}
+
+TEST(ResponseParserTest, IgnoresTheTransferCodingIdentity) {
+  const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Identity\r\n";
+  const Outcome sized = outcome_of(head + "Content-Length: 2\r\n\r\nok");
+  EXPECT_EQ(sized.body + " " + sized.end, "ok end");
+  EXPECT_FALSE(sized.ended_by_close);
+  EXPECT_FALSE(sized.keep_alive);
+  const Outcome closed = outcome_of(head + "\r\nok");
+  EXPECT_EQ(closed.body + " " + closed.end, "ok end");
+  EXPECT_TRUE(closed.ended_by_close);
+}
+
+TEST(ResponseParserTest, ReadsIcyAsHttp10) {
+  const Outcome radio =
+      outcome_of("ICY 200 OK\r\nicy-name:A B\r\ncontent-type:audio/mpeg\r\n\r\nmp3");
+  EXPECT_EQ(radio.head, "200 1.0 framing 3 0\nicy-name=A B\ncontent-type=audio/mpeg");
+  EXPECT_EQ(radio.body, "mp3");
+  EXPECT_FALSE(radio.keep_alive);
 }
 
 TEST(ResponseParserTest, LimitsTheHead) {
