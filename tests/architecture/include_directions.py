@@ -53,6 +53,7 @@ WALLS = {
     r"yaml-cpp/": {"master/config/loader"},
     r"CLI/": {"master/command_line"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
+    r"libpsl\.h": {"worker/fetch/public_suffix"},
     r"zlib\.h": {"worker/http/inflater"},
     r"openssl/": {
         "worker/client/socket",
