@@ -73,15 +73,36 @@ struct TlsConfig {
   bool operator==(const TlsConfig&) const = default;
 };
 
+// Statuses from `first` to `last`, both included; 100 to 999.
+struct StatusRange {
+  int first;
+  int last;
+
+  bool contains(int status) const { return first <= status && status <= last; }
+  bool operator==(const StatusRange&) const = default;
+};
+
+// Which live bodies continue with another answer of the upstream after their end.
+enum class Reconnect { links, always, never };  // links: those of links with sg_live=1
+
 struct UpstreamConfig {
   Milliseconds dns_timeout{5'000};
   Milliseconds connect_timeout{5'000};      // per attempt: all addresses and the TLS handshake
-  Milliseconds first_byte_timeout{15'000};  // from the request sent to the response head complete
+  Milliseconds first_byte_timeout{30'000};  // from the request sent to the response head complete
   Milliseconds idle_timeout{30'000};        // between two reads of a body
   size_t min_rate = 0;  // of a body, bytes per second, while the client accepts it; 0: none
   Milliseconds min_rate_window{60'000};  // over which min_rate is averaged
   unsigned resume_attempts = 2;          // per exchange: requests for the rest of a truncated body
-  unsigned max_redirects = 5;
+  bool resume_unverified = false;        // also without a validator, if the length is the same
+  Reconnect reconnect = Reconnect::links;
+  unsigned reconnect_attempts = 20;  // in a row, without 10 s of body between
+  unsigned max_redirects = 10;
+  // Failover (sg_alt): which statuses lead to the next URL; how long an origin that cannot be
+  // reached is tried last; how long a link stays with the URL that answered.
+  std::vector<StatusRange> failover_statuses{
+      {403, 403}, {404, 404}, {410, 410}, {429, 429}, {500, 599}};
+  Milliseconds down_for{30'000};
+  Milliseconds failover_stick{600'000};
   Milliseconds keepalive_idle{30'000};
   unsigned keepalive_per_origin = 64;    // idle connections kept, per worker and origin
   unsigned keepalive_per_worker = 1024;  // of all origins

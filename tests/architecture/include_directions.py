@@ -54,6 +54,7 @@ WALLS = {
     r"CLI/": {"master/command_line"},
     r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
     r"ares\.h": {"worker/upstream/dns_channel"},
+    r"libpsl\.h": {"worker/fetch/public_suffix"},
     r"zlib\.h": {"worker/http/inflater"},
     r"openssl/": {
         "worker/client/socket",

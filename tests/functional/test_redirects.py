@@ -54,14 +54,14 @@ class Following(ProxyTest):
         self.assertEqual(self.proxy().stream(up.url("/a")).status, 300)
         self.assertEqual(up.targets(), ["/a"])
 
-    def test_five_hops_are_followed_and_a_sixth_is_too_many(self):
+    def test_ten_hops_are_followed_and_an_eleventh_is_too_many(self):
         up = self.upstream(
             lambda r: redirect(f"/{int(r.path[1:]) - 1}") if r.path != "/0" else ok(b"end")
         )
-        self.assertEqual(self.proxy().stream(up.url("/5")).body, b"end")
+        self.assertEqual(self.proxy().stream(up.url("/10")).body, b"end")
         up.requests.clear()
-        self.assert_error(self.proxy().stream(up.url("/6")), 502, "too_many_redirects")
-        self.assertEqual(len(up.requests), 6)
+        self.assert_error(self.proxy().stream(up.url("/11")), 502, "too_many_redirects")
+        self.assertEqual(len(up.requests), 11)
 
     def test_a_loop_ends_with_too_many_redirects(self):
         up = self.upstream(redirect("/again"))

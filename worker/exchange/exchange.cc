@@ -217,7 +217,7 @@ void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
       std::move(body), static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
 }
 
-void Exchange::fill_in(DocumentSetting& setting) const {
+void Exchange::fill_in(DocumentSetting& setting) {
   const Config& config = environment_.config;
   setting.base_url.clear();
   fetch_->url().append_to(setting.base_url);
@@ -228,14 +228,30 @@ void Exchange::fill_in(DocumentSetting& setting) const {
     setting.proxy_origin = path_of(setting.proxy_origin);
   }
   setting.route_path = request_->route_path;
-  // After a redirect to another origin, no child lies on the origin that the client asked for.
   setting.same_origin_parameters.clear();
-  append_query_form(request_->link, fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same,
-                    setting.same_origin_parameters);
+  append_query_form(request_->link, nearest_child(), setting.same_origin_parameters);
   setting.other_origin_parameters.clear();
   append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
+  fill_in_cookies(setting);
   setting.child_urls = config.hls.child_urls;
   setting.longest_line = config.limits.playlist_line;
+}
+
+// After a redirect to another origin, no child lies on the origin that the client asked for.
+ChildOrigin Exchange::nearest_child() const {
+  return fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same;
+}
+
+void Exchange::fill_in_cookies(DocumentSetting& setting) {
+  std::string cookies = fetch_->cookies_for_children();
+  setting.has_new_cookies = cookies != request_->link.cookies;
+  if (!setting.has_new_cookies) return;
+  LinkContext link = request_->link;
+  link.cookies = std::move(cookies);
+  setting.same_origin_parameters_with_cookies.clear();
+  append_query_form(link, nearest_child(), setting.same_origin_parameters_with_cookies);
+  setting.other_origin_parameters_with_cookies.clear();
+  append_query_form(link, ChildOrigin::other, setting.other_origin_parameters_with_cookies);
 }
 
 // --- relay_body ---

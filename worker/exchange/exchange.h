@@ -26,6 +26,7 @@
 #include "worker/exchange/document_path.h"
 #include "worker/exchange/environment.h"
 #include "worker/fetch/fetch.h"
+#include "worker/links/link_context.h"
 #include "worker/links/stream_request.h"
 
 namespace streamgate {
@@ -66,7 +67,9 @@ class Exchange final : public Retirable,
   bool decide(DocumentKind kind);
   void begin_relay();
   void begin_document(DocumentKind kind, ContentCoding coding);
-  void fill_in(DocumentSetting& setting) const;
+  void fill_in(DocumentSetting& setting);
+  void fill_in_cookies(DocumentSetting& setting);
+  ChildOrigin nearest_child() const;
 
   // relay_body
   void send_relayed_head(const ClientFraming& framing, bool is_playlist);

@@ -41,7 +41,7 @@ void keep_end(size_t most, std::string& text) {
 
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config) {
-  FetchRequest request{client.method, std::move(url), link.referer, link.headers};
+  FetchRequest request{client.method, std::move(url), link.referer, link.headers, link.cookies};
   const bool may_be_named = connection_names_fields(client.fields);
   for (const HeaderField& field : client.fields) {
     if (ascii::iequals(field.name, "CDN-Loop")) {

@@ -1,6 +1,7 @@
 #include "worker/fetch/fetch.h"
 
 #include <chrono>
+#include <ctime>
 #include <string>
 #include <utility>
 
@@ -65,7 +66,15 @@ void Fetch::start() {
     if (!marked) return fail(marked.error());
     request_.cdn_loop = *std::move(marked);
   }
+  if (!request_.cookies.empty()) {
+    cookies_ = std::make_unique<Cookies>(Cookies::from_link(request_.cookies, ::time(nullptr)));
+  }
   resolve();
+}
+
+std::string Fetch::cookies_for_children() {
+  take_cookies();
+  return cookies_ ? cookies_->to_link(::time(nullptr)) : std::string();
 }
 
 void Fetch::relay_into(Sink& sink) {
@@ -74,6 +83,7 @@ void Fetch::relay_into(Sink& sink) {
 }
 
 void Fetch::retry_without_range() {
+  take_cookies();
   release(UpstreamPool::Reuse::no);
   send_range_ = false;
   connect(UpstreamPool::Freshness::reuse_allowed);
@@ -160,6 +170,8 @@ void Fetch::send_request() {
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
   attempt.cdn_loop = request_.cdn_loop.empty() ? environment_.loop_mark.own() : request_.cdn_loop;
+  std::string cookies;
+  if (cookies_) attempt.cookies = cookies = cookies_->for_request(request_.url, ::time(nullptr));
   std::string range;
   if (truncated_) {
     range = truncated_->wanted.range(sink_->taken());
@@ -192,10 +204,18 @@ void Fetch::on_head(const ResponseHead& head) {
   observer_.on_head(head);
 }
 
+// Takes the cookies of the present head, for the next hops.
+void Fetch::take_cookies() {
+  if (!find_field(head_->fields, "Set-Cookie")) return;
+  if (!cookies_) cookies_ = std::make_unique<Cookies>();
+  cookies_->take(head_->fields, request_.url, ::time(nullptr));
+}
+
 void Fetch::follow_redirect(std::string_view location) {
   if (++redirects_ > environment_.config.max_redirects) {
     return fail({Reason::too_many_redirects, request_.url.to_string()});
   }
+  take_cookies();
   const std::string base = request_.url.to_string();
   std::string next;
   resolve_reference(split_uri(base), location, next);
@@ -216,6 +236,7 @@ bool Fetch::may_send_referer_or_origin() const {
 }
 
 void Fetch::retry_without_referer() {
+  take_cookies();
   release(UpstreamPool::Reuse::no);
   send_referer_ = false;
   connect(UpstreamPool::Freshness::reuse_allowed);
@@ -306,6 +327,7 @@ bool Fetch::may_request_missing_bytes() const {
 }
 
 void Fetch::request_missing_bytes() {
+  if (head_ != nullptr) take_cookies();
   release(UpstreamPool::Reuse::no);
   enter(Step::connect);
   count(environment_.counters, Counter::resumes_tried);

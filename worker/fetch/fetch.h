@@ -23,6 +23,7 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
+#include "worker/fetch/cookies.h"
 #include "worker/fetch/fetch_request.h"
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/resumption.h"
@@ -102,6 +103,11 @@ class Fetch final : private Resolver::Observer,
   // Ends the fetch; its connection is kept for others if the response was complete. Idempotent.
   void stop();
 
+  // The text of a link's cookies (worker/fetch/cookies.h) for the children of the document whose
+  // head was reported: those of the request's link and of all hops. Allowed from on_head() on,
+  // while that head is valid.
+  std::string cookies_for_children();
+
   // For logs and decisions; valid at any time.
   Step step() const { return step_; }
   const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
@@ -134,6 +140,7 @@ class Fetch final : private Resolver::Observer,
   void on_connected(UpstreamConnection& connection) override;
   void on_connect_failed(Error error) override;
 
+  void take_cookies();
   void send_request();
   void on_head(const ResponseHead& head) override;
   void follow_redirect(std::string_view location);
@@ -172,6 +179,7 @@ class Fetch final : private Resolver::Observer,
   bool asks_first_byte_ = false;  // the client's HEAD was refused: a GET with `Range: bytes=0-0`
   std::unique_ptr<ResponseHead> head_of_whole_;  // made from the answer to that GET
   const ResponseHead* head_ = nullptr;           // the connection's; null without one
+  std::unique_ptr<Cookies> cookies_;             // null: no link and no hop had any
   Sink* sink_ = nullptr;                         // set: the body is relayed unchanged
   std::unique_ptr<TruncatedBody> truncated_;
   Resolver::LookupHandle lookup_;

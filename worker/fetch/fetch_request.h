@@ -27,6 +27,8 @@ struct FetchRequest {
   // Fields that replace all others of their name. Authorization and Cookie go only to the origin of
   // `url`.
   std::vector<std::pair<std::string, std::string>> headers = {};
+  // The cookies that the link carries (worker/fetch/cookies.h). They are matched at each hop.
+  std::string cookies = {};
   // Range, conditions and negotiation, in the client's order.
   std::vector<ForwardedField> forwarded = {};
   // The client's CDN-Loop (RFC 8586), its lines joined; the last kMaxCdnLoopBytes of it: each hop

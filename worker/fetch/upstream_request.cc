@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/fetch/cookies.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/head_writer.h"
 
@@ -36,8 +37,11 @@ class UpstreamRequestWriter {
     write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
     for (const auto& [name, value] : request_.headers) {
-      if (is_sent(name)) head_.field(name, value);
+      if (!is_sent(name)) continue;
+      if (!attempt_.cookies.empty() && ascii::iequals(name, "Cookie")) continue;
+      head_.field(name, value);
     }
+    if (!attempt_.cookies.empty()) write_cookies();
     if (!attempt_.cdn_loop.empty()) head_.field("CDN-Loop", attempt_.cdn_loop);
     if (config_.send_via) head_.field("Via", "1.1 streamgate");
     return std::move(head_).finish();
@@ -66,6 +70,17 @@ class UpstreamRequestWriter {
       found = true;
     }
     return found;
+  }
+
+  void write_cookies() {
+    std::string own;
+    for (const auto& [name, value] : request_.headers) {
+      if (!ascii::iequals(name, "Cookie") || !is_sent(name)) continue;
+      if (value.empty()) return;  // the client wants no Cookie to be sent
+      if (!own.empty()) own += "; ";
+      own += value;
+    }
+    head_.field("Cookie", merge_cookies(own, attempt_.cookies));
   }
 
   void write_range_and_conditions() {

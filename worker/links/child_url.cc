@@ -113,9 +113,8 @@ struct ChildUrlWriter::Child {
 };
 
 void ChildUrlWriter::begin(const DocumentSetting& setting) {
+  setting_ = &setting;
   base_ = split_uri(setting.base_url);
-  same_origin_parameters_ = setting.same_origin_parameters;
-  other_origin_parameters_ = setting.other_origin_parameters;
   has_origin_ = !setting.proxy_origin.empty() && setting.proxy_origin.front() != '/';
   is_named_ = setting.child_urls == HlsConfig::ChildUrls::named;
 
@@ -134,6 +133,16 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   directory_prefix_ = origin_prefix_;
   percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
 
+  carry(CarriedCookies::of_link);
+}
+
+// What is known of earlier child URLs holds their parameters, so it is forgotten.
+void ChildUrlWriter::carry(CarriedCookies cookies) {
+  const bool all = cookies == CarriedCookies::all;
+  same_origin_parameters_ =
+      all ? setting_->same_origin_parameters_with_cookies : setting_->same_origin_parameters;
+  other_origin_parameters_ =
+      all ? setting_->other_origin_parameters_with_cookies : setting_->other_origin_parameters;
   last_directory_.clear();
   siblings_.directory.clear();
   template_.forget();

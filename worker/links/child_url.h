@@ -22,6 +22,11 @@ class ChildUrlWriter {
   // unchanged until the last append().
   void begin(const DocumentSetting& setting);
 
+  // Which cookies the following child URLs carry: those of the document's link, as after begin(),
+  // or also the new ones (DocumentSetting::has_new_cookies).
+  enum class CarriedCookies { of_link, all };
+  void carry(CarriedCookies cookies);
+
   // Appends the child URL of `reference`. False, with nothing appended, if the reference must stay
   // as it is: a scheme other than http(s), the empty reference, EXT-X-DEFINE variables (the player
   // substitutes them), a URL without a host, a URL of ours.
@@ -58,6 +63,7 @@ class ChildUrlWriter {
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute) const;
 
+  const DocumentSetting* setting_ = nullptr;
   UriParts base_;
   std::string_view same_origin_parameters_;
   std::string_view other_origin_parameters_;

@@ -18,6 +18,11 @@ struct DocumentSetting {
   // children on any other origin.
   std::string same_origin_parameters;
   std::string other_origin_parameters;
+  // The same with the cookies that this document and the redirects before it have set. Only if
+  // has_new_cookies; else both are as above.
+  bool has_new_cookies = false;
+  std::string same_origin_parameters_with_cookies = {};
+  std::string other_origin_parameters_with_cookies = {};
   HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
 };

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::string_view kReferer = "referer";
 constexpr std::string_view kHeaderPrefix = "h_";
+constexpr std::string_view kCookies = "sg_c";
 constexpr size_t kMaxHeaders = 32;
+constexpr size_t kMaxCookieBytes = size_t{8} * 1024;
 
 // The proxy itself decides on these: routing, framing, the connection, and the conditions and
 // ranges, which are the client's (RFC 9110 7.6.1); and on the fields that record the path of a
@@ -63,6 +65,18 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   return {};
 }
 
+Result<void> take_cookies(std::string_view raw_value, LinkContext& link) {
+  std::string cookies = percent_decode(raw_value);
+  const bool is_base64url = std::all_of(cookies.begin(), cookies.end(), [](char c) {
+    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_';
+  });
+  if (!link.cookies.empty() || !is_base64url || cookies.size() > kMaxCookieBytes) {
+    return bad_request("sg_c");
+  }
+  link.cookies = std::move(cookies);
+  return {};
+}
+
 void append_parameter(std::string_view prefix, std::string_view name, std::string_view value,
                       std::string& out) {
   out += '&';
@@ -75,12 +89,13 @@ void append_parameter(std::string_view prefix, std::string_view name, std::strin
 }  // namespace
 
 bool is_link_parameter(std::string_view name) {
-  return name == kReferer || name.starts_with(kHeaderPrefix);
+  return name == kReferer || name.starts_with(kHeaderPrefix) || name == kCookies;
 }
 
 Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
                                  LinkContext& link) {
   if (name == kReferer) return take_referer(raw_value, link);
+  if (name == kCookies) return take_cookies(raw_value, link);
   return take_header(name.substr(kHeaderPrefix.size()), raw_value, link);
 }
 
@@ -90,6 +105,7 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
     if (origin == ChildOrigin::other && is_secret_header(name)) continue;
     append_parameter(kHeaderPrefix, name, value, out);
   }
+  if (!link.cookies.empty()) append_parameter({}, kCookies, link.cookies, out);
 }
 
 }  // namespace streamgate

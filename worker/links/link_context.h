@@ -1,5 +1,5 @@
 // The values of a link to us that every link in its document inherits, and their text in a query:
-// `referer` and `h_*`.
+// `referer`, `h_*` and `sg_c`.
 #pragma once
 
 #include <optional>
@@ -15,24 +15,27 @@ namespace streamgate {
 struct LinkContext {
   std::optional<std::string> referer;                        // an http(s) URL without a fragment
   std::vector<std::pair<std::string, std::string>> headers;  // name and value, decoded and checked
+  // Cookies for any origin, as base64url (worker/fetch/cookies.h). Kept as it was sent: the links
+  // of a live playlist are the same text at each reload.
+  std::string cookies = {};
 };
 
-// Whether a name in a query is one of the context's: `referer`, `h_<Name>`.
+// Whether a name in a query is one of the context's: `referer`, `h_<Name>`, `sg_c`.
 bool is_link_parameter(std::string_view name);
 
 // Reads one parameter into `link`. `name` is decoded and is_link_parameter(); `raw_value` is as
 // sent. bad_request if the referer is not an http(s) URL or is repeated, if the h_ name is not a
 // token or would change the framing of the request, if the value holds CR, LF or NUL (RFC 9110
-// 5.5), or after 32 headers.
+// 5.5), or after 32 headers; if sg_c is repeated, longer than 8 KiB or no base64url.
 Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
                                  LinkContext& link);
 
 // Where the child of a link lies, compared with the origin that the link was written for.
 enum class ChildOrigin { same, other };
 
-// Appends the query form, which follows `url=..`: `&referer=..&h_X=..`. The headers keep the order
-// in which they were given, so that the same link always has the same text. Authorization and
-// Cookie are left out for another origin.
+// Appends the query form, which follows `url=..`: `&referer=..&h_X=..&sg_c=..`. The headers keep
+// the order in which they were given, so that the same link always has the same text. Authorization
+// and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
 }  // namespace streamgate

@@ -62,6 +62,9 @@ class PlaylistRewriter::PatchedCopy {
 
 void PlaylistRewriter::begin(const DocumentSetting& setting) {
   children_.begin(setting);
+  is_kind_open_ = setting.has_new_cookies;
+  // A list of channels has no #EXT-X- tag that would say what it is.
+  if (is_kind_open_) children_.carry(ChildUrlWriter::CarriedCookies::all);
   longest_line_ = setting.longest_line;
   unfinished_line_.clear();
   is_first_line_ = true;
@@ -127,10 +130,23 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (is_tag(line)) rewrite_tag(line.substr(1), copy);
 }
 
+// A multivariant playlist, a VOD playlist and a list are fetched once, so their children carry the
+// new cookies. A live playlist with new cookies at each reload would change all its links each
+// time.
+void PlaylistRewriter::note_kind(std::string_view name, std::string_view value) {
+  if (!name.starts_with("EXT-X-")) return;
+  const bool is_static =
+      is_multivariant_tag(name) || (name == "EXT-X-PLAYLIST-TYPE" && ascii::trim(value) == "VOD");
+  is_kind_open_ = !is_static;
+  children_.carry(is_static ? ChildUrlWriter::CarriedCookies::all
+                            : ChildUrlWriter::CarriedCookies::of_link);
+}
+
 void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   const size_t colon = tag.find(':');
   const std::string_view name = tag.substr(0, colon);
   const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
+  if (is_kind_open_) note_kind(name, list);
   const TagRule rule = tag_rule(name);
   switch (rule) {
     case TagRule::no_uri:

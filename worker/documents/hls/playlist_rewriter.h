@@ -28,6 +28,7 @@ class PlaylistRewriter final : public DocumentRewriter {
 
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
   void rewrite_line(std::string_view line, PatchedCopy& copy);
+  void note_kind(std::string_view name, std::string_view value);
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
@@ -36,6 +37,9 @@ class PlaylistRewriter final : public DocumentRewriter {
   void keep(std::string_view unfinished, BlockBuffer& out);
 
   ChildUrlWriter children_;
+  // The kind of the playlist decides whether its children carry its new cookies. False: it is
+  // known, or there are no new cookies.
+  bool is_kind_open_ = false;
   size_t longest_line_ = 0;
   std::string unfinished_line_;
   bool is_first_line_ = true;

@@ -1,5 +1,8 @@
 #include "worker/documents/hls/playlist_tags.h"
 
+#include <algorithm>
+#include <array>
+
 namespace streamgate {
 namespace {
 
@@ -48,6 +51,10 @@ constexpr Row kRows[] = {
     {"EXTVLCOPT", TagRule::no_uri},
 };
 
+constexpr std::array<std::string_view, 7> kMultivariantTags = {
+    "EXT-X-STREAM-INF",  "EXT-X-MEDIA",        "EXT-X-I-FRAME-STREAM-INF", "EXT-X-IMAGE-STREAM-INF",
+    "EXT-X-SESSION-KEY", "EXT-X-SESSION-DATA", "EXT-X-CONTENT-STEERING"};
+
 }  // namespace
 
 TagRule tag_rule(std::string_view name) {
@@ -59,6 +66,11 @@ TagRule tag_rule(std::string_view name) {
   }
   // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers without URIs.
   return name.starts_with("EXT-X-CUE") ? TagRule::no_uri : TagRule::any_uri_suffix;
+}
+
+bool is_multivariant_tag(std::string_view name) {
+  return std::find(kMultivariantTags.begin(), kMultivariantTags.end(), name) !=
+         kMultivariantTags.end();
 }
 
 }  // namespace streamgate
