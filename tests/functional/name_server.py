@@ -138,6 +138,8 @@ class NameServer:
         while True:
             try:
                 message, source = self.udp.recvfrom(65536)
+                if self._stopping:
+                    return
                 for reply in self._answer(message, "udp", source):
                     self.udp.sendto(reply, source)
             except OSError:
