@@ -93,8 +93,9 @@ class NameServer:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.udp.bind((host, self.port))
-        for serve in (self._serve_udp, self._accept):
-            threading.Thread(target=serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve_udp, daemon=True)
+        self._thread.start()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def line(self):
@@ -106,7 +107,13 @@ class NameServer:
 
     def stop(self):
         self._stopping = True
+        try:
+            # The port is free when the thread has left recvfrom().
+            self.udp.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.udp.close()
+        self._thread.join(5)
         self.refuse_tcp()
 
     def refuse_tcp(self):
@@ -131,6 +138,8 @@ class NameServer:
         while True:
             try:
                 message, source = self.udp.recvfrom(65536)
+                if self._stopping:
+                    return
                 for reply in self._answer(message, "udp", source):
                     self.udp.sendto(reply, source)
             except OSError:

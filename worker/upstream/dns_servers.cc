@@ -78,7 +78,9 @@ DnsServers::DnsServers(event_base* base, TimerWheel& wheel, const std::string& r
 
 void DnsServers::refresh() {
   if (!watch_.has_changed(wheel_.now_ms()) && !servers_.empty()) return;
-  conf_ = ResolvConf::parse(watch_.read());
+  const std::string text = watch_.read();
+  if (text.empty() && !servers_.empty()) return;  // removed, or about to be written
+  conf_ = ResolvConf::parse(text);
   const auto before = std::exchange(servers_, {});
   for (const SocketAddress& address : conf_.servers) {
     servers_.push_back(std::make_unique<DnsServer>(

@@ -59,7 +59,8 @@ class DnsServers {
   DnsServers(event_base* base, TimerWheel& wheel, const std::string& resolv_conf,
              Milliseconds timeout);
 
-  // Reads resolv.conf if it has changed; queries to the servers of before are then abandoned. Not
+  // Reads resolv.conf if it has changed; queries to the servers of before are then abandoned. An
+  // empty or missing file changes nothing after the first call. Not
   // allowed from inside a DnsQuery::Observer.
   void refresh();
 

@@ -81,6 +81,7 @@ struct Resolver::State final : private DnsQuestion::Owner {
   bool has_too_many(const IpAddress& client) const;
   void make_room();
   std::unique_ptr<Asked> take(Asked& entry);
+  void release(Asked& entry);
   void wake(DnsQuestion& question) override;
   void on_wake();
   void advance(Asked& entry);
@@ -168,11 +169,15 @@ std::unique_ptr<Resolver::State::Asked> Resolver::State::take(Asked& entry) {
   asked.erase(entry.age);
   asked_by_name.erase(entry.name());
   if (entry.is_woken) woken.remove(&entry);
-  if (entry.client) {
-    const auto count = asked_by_client.find(*entry.client);
-    if (--count->second == 0) asked_by_client.erase(count);
-  }
+  release(entry);
   return taken;
+}
+
+void Resolver::State::release(Asked& entry) {
+  if (!entry.client) return;
+  const auto count = asked_by_client.find(*entry.client);
+  if (--count->second == 0) asked_by_client.erase(count);
+  entry.client.reset();
 }
 
 // --- answering ---
@@ -206,6 +211,7 @@ void Resolver::State::advance(Asked& entry) {
     case DnsQuestion::Progress::asking:
       return;
     case DnsQuestion::Progress::has_addresses:
+      release(entry);  // a family that never answers is common, and costs the client nothing
       cache.keep(entry.name(), entry.result(), entry.ttl_ms(), wheel.now_ms());
       return deliver(entry.waiters, entry.result());
     case DnsQuestion::Progress::answered: {
