@@ -314,10 +314,10 @@ void Exchange::fail(const Error& error) {
   // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
   // do not have.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
-  send_own(
-      status_for(error.reason),
-      write_error_response(error, method_ == Method::head, keep_alive, environment_.config.cors),
-      keep_alive);
+  send_own(status_for(error.reason),
+           write_error_response(error, method_ == Method::head, keep_alive,
+                                cors_for(environment_.config.cors, client_head_.fields)),
+           keep_alive);
   finish(error.reason, error.detail, End::complete);
 }
 

@@ -188,7 +188,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   if (!response.is_playlist) head.raw_lines(kSandbox);
-  head.cors(cors);
+  head.cors(response.client_fields != nullptr ? cors_for(cors, *response.client_fields) : cors);
   const bool ends_by_close = response.framing.kind == ClientFraming::Kind::until_close;
   head.connection(response.keep_alive && !ends_by_close, response.client_minor_version);
   return std::move(head).finish();
