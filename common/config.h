@@ -125,7 +125,8 @@ struct HlsConfig {
 };
 
 struct CorsConfig {
-  std::string allow_origin = "*";
+  std::vector<std::string> allow_origin{"*"};  // "*" alone, or origins; never empty
+  bool allow_credentials = false;              // never with "*"
   bool private_network = false;  // pages of public sites may reach us on a private address
 
   bool operator==(const CorsConfig&) const = default;

@@ -246,10 +246,10 @@ Result<std::string> parse_error_log(std::string_view text) {
   return parse_log_path(text, "stderr");
 }
 
-Result<std::string> parse_origin(std::string_view text) {
+Result<std::vector<std::string>> parse_origin(std::string_view text) {
   // Browsers compare it byte by byte, so only a bare origin can match.
   const auto url = parse_http_url(text);
-  if (text == "*" || (url && url->origin() == text)) return std::string(text);
+  if (text == "*" || (url && url->origin() == text)) return std::vector{std::string(text)};
   return Error{Reason::bad_request,
                "'" + std::string(text) + "' is neither * nor an origin (https://example.com)"};
 }
@@ -267,6 +267,18 @@ std::vector<std::string> print_ports(const std::vector<uint16_t>& ports) {
 }
 
 std::string print_text(const std::string& text) { return yaml_text(text); }
+
+// One origin is printed as a scalar, the only form that older versions read.
+ConfigKey allow_origin() {
+  const auto field = [](auto& config) -> auto& { return config.cors.allow_origin; };
+  ConfigKey key = list("cors.allow_origin", field, parse_origin,
+                       [](const std::vector<std::string>& origins) { return origins; });
+  key.print = [print = key.print](const Config& config) {
+    const std::vector<std::string>& origins = config.cors.allow_origin;
+    return origins.size() == 1 ? yaml_text(origins.front()) : print(config);
+  };
+  return key;
+}
 
 // The value of allow_private is a word or a list, stored in two fields.
 ConfigKey allow_private() {
@@ -342,7 +354,8 @@ std::vector<ConfigKey> service_keys() {
                                             std::pair{Words("relative"), UrlStyle::relative}}),
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
-      scalar(FIELD(cors.allow_origin), parse_origin, print_text),
+      allow_origin(),
+      boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
       allow_private(),
       patterns(FIELD(security.allow)),
@@ -431,12 +444,36 @@ std::string nearest_config_key(std::string_view path) {
   return best;
 }
 
+namespace {
+
+int line_in(const ConfigLines& lines, std::string_view path) {
+  const auto found = lines.find(path);
+  return found == lines.end() ? 0 : found->second;
+}
+
+void check_cors_rules(const CorsConfig& cors, const ConfigLines& lines, ConfigProblems& problems) {
+  const std::vector<std::string>& origins = cors.allow_origin;
+  const int line = line_in(lines, "cors.allow_origin");
+  if (origins.empty()) {
+    problems.push_back({line, "cors.allow_origin: needs * or at least one origin"});
+  }
+  const bool has_star = std::find(origins.begin(), origins.end(), "*") != origins.end();
+  if (has_star && origins.size() > 1) {
+    problems.push_back({line, "cors.allow_origin: * cannot stand beside other origins"});
+  }
+  if (has_star && cors.allow_credentials) {
+    problems.push_back({line_in(lines, "cors.allow_credentials"),
+                        "cors.allow_credentials: browsers refuse credentials with allow_origin: *; "
+                        "list the origins"});
+  }
+}
+
+}  // namespace
+
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
-  const auto line_of = [&](std::string_view path) {
-    const auto found = lines.find(path);
-    return found == lines.end() ? 0 : found->second;
-  };
+  const auto line_of = [&](std::string_view path) { return line_in(lines, path); };
   check_listen_rules(config.listen, line_of("listen"), problems);
+  check_cors_rules(config.cors, lines, problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +

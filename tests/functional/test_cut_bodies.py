@@ -1,5 +1,5 @@
-"""An upstream that breaks in the middle of a body: the client gets every byte that arrived, and then
-an end that does not look complete."""
+"""An upstream that breaks in the middle of a body: the client gets every byte that arrived, and an
+end that does not look complete."""
 
 from harness import ProxyTest, main, stream_path, wait_until
 from upstream import Answer

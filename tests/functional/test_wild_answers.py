@@ -1,7 +1,9 @@
 """Answers that players take although a strict reader would not, and fields that must not be lost or
 invented. tests/README.md names the public reports."""
 
-from harness import ProxyTest, main
+import tempfile
+
+from harness import ProxyTest, main, stream_path, streamgate
 from upstream import Answer, ok, playlist, status
 
 SEGMENTS = ("a.ts", "init.mp4", "a.m4s", "a.m4a", "a.aac", "a.vtt")
@@ -40,6 +42,53 @@ class Caching(ProxyTest):
             up.script = playlist("#EXTM3U\n", {field: value})
             response = self.proxy().stream(up.url("/a.m3u8"))
             self.assertEqual((response["Cache-Control"], response[field]), (None, value))
+
+
+class OtherOrigins(ProxyTest):
+    def answers(self, proxy, headers=()):
+        """One of each kind: relayed, rewritten, errors, health, preflights."""
+        up = self.upstream(
+            {"/a.ts": ok(b"x"), "/a.m3u8": playlist("#EXTM3U\n"), "/304": status(304)}
+        )
+        for method in ("GET", "HEAD", "OPTIONS"):
+            for path in ("/a.ts", "/a.m3u8", "/304", "/404"):
+                yield proxy.ask(stream_path(up.url(path)), headers, method)
+            for target in ("/health", "/nothing", "/stream?url=ftp://x/"):
+                yield proxy.ask(target, headers, method)
+
+    def test_every_answer_may_be_embedded_timed_and_read(self):
+        refused = self.proxy().ask("/health", method="POST")  # before its head is read
+        for response in [refused, *self.answers(self.proxy())]:
+            self.assertEqual(response["Cross-Origin-Resource-Policy"], "cross-origin", response)
+            self.assertEqual(response["Timing-Allow-Origin"], "*")
+            self.assertEqual(response["Access-Control-Allow-Origin"], "*")
+            self.assertIsNone(response["Access-Control-Allow-Credentials"])
+            exposed = response["Access-Control-Expose-Headers"].split(", ")
+            for name in ("Content-Type", "Age", "Date", "icy-metaint", "icy-name"):
+                self.assertIn(name, exposed)
+
+    def test_of_several_origins_each_answer_names_the_one_that_asks(self):
+        origins = ["https://a.example", "http://b.example:3000"]
+        proxy = self.proxy(cors={"allow_origin": origins, "allow_credentials": True})
+        for origin in [*origins, "https://other.example", "null"]:
+            for response in self.answers(proxy, {"Origin": origin}):
+                is_allowed = origin in origins
+                self.assertEqual(
+                    response["Access-Control-Allow-Origin"], origin if is_allowed else None
+                )
+                self.assertEqual(
+                    response["Access-Control-Allow-Credentials"], "true" if is_allowed else None
+                )
+                self.assertEqual(response["Vary"], "Origin")
+                self.assertEqual(response.all("Timing-Allow-Origin"), origins)
+
+    def test_credentials_for_any_origin_are_a_configuration_error(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("workers: 1\ncors:\n  allow_credentials: true\n")
+            file.flush()
+            done = streamgate("--check", "-c", file.name)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(":3: cors.allow_credentials:", done.stdout + done.stderr)
 
 
 class Radio(ProxyTest):

@@ -179,13 +179,16 @@ void ClientGate::return_intake() {
 void ClientGate::refuse(const Error& error) {
   const Reason reason = error.reason;
   count(environment_.counters, Counter::requests_refused);
-  if (phase_ == Phase::reading_head) stream_.begin(intake_->parser.head(), nullptr);
+  const bool has_head = phase_ == Phase::serving;
+  if (!has_head) stream_.begin(intake_->parser.head(), nullptr);
   environment_.observer.on_refused(*this, error);
   phase_ = Phase::serving;
   deadline_.cancel();
   refuse_with_ = reason;
   const bool head_only = reason == Reason::overloaded && stream_.head().method == Method::head;
-  stream_.send_head(write_error_response(error, head_only, false, environment_.cors),
+  const Cors cors =
+      has_head ? cors_for(environment_.cors, stream_.head().fields) : environment_.cors;
+  stream_.send_head(write_error_response(error, head_only, false, cors),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }

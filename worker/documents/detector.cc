@@ -90,6 +90,9 @@ std::optional<DocumentKind> detect_kind(std::string_view content_type, std::stri
   return claimed == DocumentKind::hls ? check_claimed_playlist(text, is_final) : claimed;
 }
 
-bool looks_gzipped(std::string_view first_bytes) { return first_bytes.starts_with("\x1f\x8b"); }
+bool looks_binary(std::string_view first_bytes) {
+  const std::string_view text = first_bytes.substr(0, kSniffBytes);
+  return std::any_of(text.begin(), text.end(), is_control);
+}
 
 }  // namespace streamgate

@@ -22,8 +22,7 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path);
 std::optional<DocumentKind> detect_kind(std::string_view content_type, std::string_view path,
                                         std::string_view first_bytes, bool complete);
 
-// True if the body begins with gzip's magic number. Some upstreams send compressed playlists
-// without a Content-Encoding: if type or path claim a playlist, the body has to be inflated first.
-bool looks_gzipped(std::string_view first_bytes);
+// Whether the first bytes have a control byte, which no playlist has.
+bool looks_binary(std::string_view first_bytes);
 
 }  // namespace streamgate

@@ -8,7 +8,7 @@
 namespace streamgate {
 namespace {
 
-// Inflated text that one write() rewrites at most: coded bytes may inflate to a thousand times
+// Decoded text that one write() rewrites at most: coded bytes may decode to a thousand times
 // their size, and no call may take long.
 constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 
@@ -27,11 +27,9 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
 
 }  // namespace
 
-void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
-  CHECK(coding != ContentCoding::unknown);
-  inflater_.reset();
+void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings) {
   plain_ = {};
-  if (coding != ContentCoding::identity) inflater_.emplace(coding);
+  decoder_ = codings.empty() ? nullptr : make_decoder(codings);
   output_.clear();
   if (kind_ != kind) rewriter_ = make_rewriter(kind);
   kind_ = kind;
@@ -41,7 +39,7 @@ void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
 
 Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t max_output) {
   Result<Written> written = Written{};
-  if (inflater_) {
+  if (decoder_) {
     written = write_coded(bytes, max_output);
   } else {
     const size_t taken = rewriter_->write(bytes, output_, max_output);
@@ -56,7 +54,7 @@ Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, 
   Written written{};
   while (written.plain < kMaxPlainBytes && output_.size() < max_output) {
     if (plain_.empty()) {
-      const auto piece = inflater_->next(left);
+      const auto piece = decoder_->next(left);
       if (!piece) return piece.error();
       plain_ = *piece;
       if (plain_.empty()) break;
@@ -70,12 +68,12 @@ Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, 
 }
 
 bool DocumentBody::has_pending() const {
-  return !plain_.empty() || (inflater_ && inflater_->may_have_more());
+  return !plain_.empty() || (decoder_ && decoder_->may_have_more());
 }
 
 Result<void> DocumentBody::finish() {
-  if (inflater_) {
-    if (auto ended = inflater_->finish(); !ended) return ended;
+  if (decoder_) {
+    if (auto ended = decoder_->finish(); !ended) return ended;
   }
   rewriter_->finish(output_);
   return check_growth();
@@ -87,7 +85,7 @@ Result<void> DocumentBody::check_growth() const {
 }
 
 bool DocumentBody::shrink() {
-  inflater_.reset();
+  decoder_.reset();
   plain_ = {};
   output_.clear();
   return rewriter_ == nullptr || rewriter_->memory_bytes() <= kMaxKeptBytes;

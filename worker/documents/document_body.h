@@ -1,4 +1,4 @@
-// The body of one document that is rewritten: inflated if it is coded, rewritten, and gathered
+// The body of one document that is rewritten: decoded if it is coded, rewritten, and gathered
 // until it is sent.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "common/result.h"
 #include "worker/documents/document_kind.h"
 #include "worker/documents/rewriter.h"
-#include "worker/http/inflater.h"
+#include "worker/http/decoder.h"
 #include "worker/links/document_setting.h"
 #include "worker/loop/block_buffer.h"
 
@@ -21,8 +21,8 @@ class DocumentBody {
   // Fill it in completely before begin(); do not change it until finish(). It still holds the
   // values of the previous document.
   DocumentSetting& setting() { return setting_; }
-  // First call for each document. `kind` is not none; `coding` is identity, gzip or deflate.
-  void begin(DocumentKind kind, ContentCoding coding);
+  // First call for each document. `kind` is not none.
+  void begin(DocumentKind kind, const ContentCodings& codings);
 
   // What one write() did.
   struct Written {
@@ -30,11 +30,11 @@ class DocumentBody {
     size_t plain;  // bytes that were rewritten
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
-  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of inflated text.
+  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of decoded text.
   // bad_response if the bytes are not what the coding says or the links of a line grow too far;
   // output() must not be sent then.
   Result<Written> write(std::string_view bytes, size_t max_output);
-  // Inflated text waits to be rewritten: call write() again, if need be with no bytes.
+  // Decoded text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
   // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
   // its end.
@@ -52,8 +52,8 @@ class DocumentBody {
   Result<void> check_growth() const;
 
   DocumentSetting setting_;
-  std::optional<Inflater> inflater_;
-  std::string_view plain_;  // the inflater's; not rewritten yet
+  std::unique_ptr<Decoder> decoder_;  // null: the body is not coded
+  std::string_view plain_;            // the decoder's; not rewritten yet
   BlockBuffer output_;
   DocumentKind kind_ = DocumentKind::none;      // of rewriter_
   std::unique_ptr<DocumentRewriter> rewriter_;  // kept for the next document of its kind

@@ -40,8 +40,9 @@ constexpr std::array<Signature, 14> kSignatures = {{
 }};
 
 // The boxes that an MP4 file or an fMP4 segment can begin with (ISO/IEC 14496-12).
-constexpr std::array<std::string_view, 8> kFirstBoxes = {"ftyp", "styp", "moof", "moov",
-                                                         "sidx", "emsg", "prft", "mdat"};
+constexpr std::array<std::string_view, 13> kFirstBoxes = {"ftyp", "styp", "moof", "moov", "sidx",
+                                                          "emsg", "prft", "mdat", "free", "skip",
+                                                          "wide", "pdin", "uuid"};
 
 struct Brand {
   std::string_view brand;

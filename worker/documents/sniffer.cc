@@ -3,10 +3,24 @@
 #include "worker/documents/media_sniffer.h"
 
 namespace streamgate {
+namespace {
 
-BodySniffer::BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding,
-                         Media media)
-    : content_type_(content_type), path_(path), coding_(coding), media_(media) {}
+constexpr std::string_view kGzipMagic = "\x1f\x8b";
+constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
+constexpr std::string_view kPlaylistHeader = "#EXTM3U";
+
+// Calls of a decoder that bring nothing, until the body counts as one that cannot be read.
+constexpr size_t kMaxIdleCalls = 16;
+
+bool may_become(std::string_view begun, std::string_view whole) {
+  return begun.size() < whole.size() && whole.starts_with(begun);
+}
+
+}  // namespace
+
+BodySniffer::BodySniffer(std::string_view content_type, std::string_view path,
+                         const ContentCodings& codings, Media media)
+    : content_type_(content_type), path_(path), codings_(codings), media_(media) {}
 
 std::optional<DocumentKind> BodySniffer::add(std::string_view bytes) {
   // The first piece nearly always decides: then nothing is copied.
@@ -27,17 +41,35 @@ DocumentKind BodySniffer::end() { return detect(held_, true).value_or(DocumentKi
 std::optional<DocumentKind> BodySniffer::detect(std::string_view bytes, bool complete) {
   if (bytes.empty() && !complete) return std::nullopt;
   if (bytes.empty()) return DocumentKind::none;
-  if (coding_ == ContentCoding::identity && bytes[0] == '\x1f' &&
-      claimed_kind(content_type_, path_) != DocumentKind::none) {
-    // The magic number has two bytes.
-    if (bytes.size() == 1 && !complete) return std::nullopt;
-    if (looks_gzipped(bytes)) coding_ = ContentCoding::gzip;
-  }
-  // A body in an unknown coding cannot be read. The exchange refuses it if it claims to be a
-  // document.
-  if (coding_ == ContentCoding::unknown) return claimed_kind(content_type_, path_);
-  if (coding_ != ContentCoding::identity) return detect_coded(bytes, complete);
+  if (!find_coding(bytes, complete)) return std::nullopt;
+  if (!codings_.empty()) return detect_coded(bytes, complete);
+  if (codings_.has_unknown()) return detect_unknown(bytes, complete);
   return detect_plain(bytes, complete);
+}
+
+// Corrects codings_ by the first bytes. False: more bytes are needed.
+bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
+  if (codings_.empty()) {
+    const char first = bytes.front();
+    if (first != kGzipMagic.front() && first != kZstdMagic.front()) return true;
+    if (claimed_kind(content_type_, path_) == DocumentKind::none) return true;
+    if (bytes.starts_with(kGzipMagic)) codings_ = ContentCoding::gzip;
+    if (bytes.starts_with(kZstdMagic)) codings_ = ContentCoding::zstd;
+    return complete || !(may_become(bytes, kGzipMagic) || may_become(bytes, kZstdMagic));
+  }
+  if (decoder_ != nullptr) return true;
+  if (bytes.starts_with(kPlaylistHeader)) codings_ = {};
+  return complete || !may_become(bytes, kPlaylistHeader);
+}
+
+// Words that name no coding say nothing about the body.
+std::optional<DocumentKind> BodySniffer::detect_unknown(std::string_view bytes, bool complete) {
+  const auto kind = detect_plain(bytes, complete);
+  if (kind != DocumentKind::none || !media_type_.empty()) return kind;
+  const DocumentKind claimed = claimed_kind(content_type_, path_);
+  if (claimed == DocumentKind::none || !looks_binary(bytes)) return kind;
+  is_readable_ = false;
+  return claimed;
 }
 
 std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bool complete) {
@@ -49,19 +81,25 @@ std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bo
   return kind;
 }
 
-// Inflates only new bytes. A body that arrives in single bytes must not be inflated from its
+// Decodes only new bytes. A body that arrives in single bytes must not be decoded from its
 // beginning for each one.
 std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bool complete) {
-  if (!inflater_) inflater_.emplace(coding_);
-  std::string_view left = bytes.substr(inflated_);
+  if (!decoder_) decoder_ = make_decoder(codings_);
+  std::string_view left = bytes.substr(decoded_);
   bool is_final = complete;
+  size_t idle_calls = 0;
   while (plain_.size() < kSniffBytes) {
-    const auto piece = inflater_->next(left);
-    if (!piece) is_final = true;
-    if (!piece || piece->empty()) break;
+    const auto piece = decoder_->next(left);
+    if (!piece || idle_calls == kMaxIdleCalls) {
+      is_final = true;
+      break;
+    }
     plain_.append(piece->substr(0, kSniffBytes - plain_.size()));
+    if (!piece->empty()) continue;
+    if (left.empty() && !decoder_->may_have_more()) break;
+    ++idle_calls;
   }
-  inflated_ = bytes.size() - left.size();
+  decoded_ = bytes.size() - left.size();
   if (plain_.empty()) return is_final ? std::optional(DocumentKind::none) : std::nullopt;
   return detect_plain(plain_, is_final);
 }

@@ -2,12 +2,13 @@
 // type of media too.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "worker/documents/detector.h"
-#include "worker/http/inflater.h"
+#include "worker/http/decoder.h"
 
 namespace streamgate {
 
@@ -16,9 +17,10 @@ class BodySniffer {
   // Whether a body that is no document is searched for the signature of a media type too.
   enum class Media { ignored, wanted };
 
-  // `coding` is the one that the upstream declared; undeclared gzip is detected here. Both texts
-  // must outlive the sniffer.
-  BodySniffer(std::string_view content_type, std::string_view path, ContentCoding coding,
+  // `codings` are those that the upstream declared. A playlist that is coded although nothing was
+  // declared, or plain although a coding was, is detected here. Both texts must outlive the
+  // sniffer.
+  BodySniffer(std::string_view content_type, std::string_view path, const ContentCodings& codings,
               Media media);
 
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
@@ -30,8 +32,10 @@ class BodySniffer {
   // The bytes in front of the piece that decided. Empty in the common case, where the first piece
   // decides.
   const std::string& held() const { return held_; }
-  // The coding of the body. Meaningful only if the kind is not DocumentKind::none.
-  ContentCoding coding() const { return coding_; }
+  // The codings of the body. Meaningful only if the kind is not DocumentKind::none.
+  const ContentCodings& codings() const { return codings_; }
+  // False: the body claims to be a document, but it is binary in a coding that we do not know.
+  bool is_readable() const { return is_readable_; }
   // The type that the first bytes of a body that is no document show. Empty: none, or ignored. A
   // static text.
   std::string_view media_type() const { return media_type_; }
@@ -42,16 +46,19 @@ class BodySniffer {
   std::optional<DocumentKind> detect(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_coded(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_plain(std::string_view bytes, bool complete);
+  std::optional<DocumentKind> detect_unknown(std::string_view bytes, bool complete);
+  bool find_coding(std::string_view bytes, bool complete);
 
   std::string_view content_type_;
   std::string_view path_;
-  ContentCoding coding_;
+  ContentCodings codings_;
+  bool is_readable_ = true;
   Media media_;
   std::string_view media_type_;
   std::string held_;
-  std::optional<Inflater> inflater_;
-  size_t inflated_ = 0;  // bytes of the body that inflater_ has been given
-  std::string plain_;    // the inflated text, at most kSniffBytes
+  std::unique_ptr<Decoder> decoder_;
+  size_t decoded_ = 0;  // bytes of the body that decoder_ has been given
+  std::string plain_;   // the decoded text, at most kSniffBytes
 };
 
 }  // namespace streamgate

@@ -17,6 +17,8 @@ constexpr size_t kPieceBytes = size_t{4} * 1024;
 
 // Bytes read and written by the rewriter before others have their turn: 0.03 to 2.3 ms (measured).
 constexpr size_t kSliceBytes = size_t{512} * 1024;
+// A call that brings no text counts as much: several codings may decode a lot to nothing.
+constexpr size_t kIdleWorkBytes = size_t{16} * 1024;
 
 }  // namespace
 
@@ -96,7 +98,7 @@ Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
     const auto written = body_->write(input.substr(0, kPieceBytes), send_at_);
     if (!written) return written.error();
     input.remove_prefix(written->taken);
-    work += written->plain + output.size() - output_before;
+    work += written->plain > 0 ? written->plain + output.size() - output_before : kIdleWorkBytes;
     if (output.size() >= send_at_ && send() == Flow::gone) return Flow::gone;
   }
   // room() may have found the client full, although nothing was sent.

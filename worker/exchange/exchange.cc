@@ -132,7 +132,7 @@ void Exchange::on_head(const ResponseHead& head) {
   }
   if (!successful) return begin_relay();
   sniffer_.emplace(
-      type, path, parse_content_coding(field_or_empty(head.fields, "Content-Encoding")),
+      type, path, parse_content_codings(head.fields),
       may_correct_type(head) ? BodySniffer::Media::wanted : BodySniffer::Media::ignored);
 }
 
@@ -176,12 +176,12 @@ bool Exchange::decide(DocumentKind kind) {
       fetch_->retry_without_range();
       return false;
     }
-    if (sniffer_->coding() == ContentCoding::unknown) {
+    if (!sniffer_->is_readable()) {
       fail({Reason::unsupported_coding,
             std::string(field_or_empty(head_->fields, "Content-Encoding"))});
       return false;
     }
-    begin_document(kind, sniffer_->coding());
+    begin_document(kind);
   } else {
     media_type_ = sniffer_->media_type();
     begin_relay();
@@ -204,11 +204,11 @@ void Exchange::begin_relay() {
                     false);
 }
 
-void Exchange::begin_document(DocumentKind kind, ContentCoding coding) {
+void Exchange::begin_document(DocumentKind kind) {
   is_playlist_ = true;
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
-  body->begin(kind, coding);
+  body->begin(kind, sniffer_->codings());
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
   path_ = &path_storage_.emplace<DocumentPath>(
@@ -314,10 +314,10 @@ void Exchange::fail(const Error& error) {
   // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
   // do not have.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
-  send_own(
-      status_for(error.reason),
-      write_error_response(error, method_ == Method::head, keep_alive, environment_.config.cors),
-      keep_alive);
+  send_own(status_for(error.reason),
+           write_error_response(error, method_ == Method::head, keep_alive,
+                                cors_for(environment_.config.cors, client_head_.fields)),
+           keep_alive);
   finish(error.reason, error.detail, End::complete);
 }
 

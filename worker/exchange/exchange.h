@@ -66,7 +66,7 @@ class Exchange final : public Retirable,
   // The body's path.
   bool decide(DocumentKind kind);
   void begin_relay();
-  void begin_document(DocumentKind kind, ContentCoding coding);
+  void begin_document(DocumentKind kind);
   void fill_in(DocumentSetting& setting);
   void fill_in_cookies(DocumentSetting& setting);
   ChildOrigin nearest_child() const;

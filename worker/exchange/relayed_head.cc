@@ -169,8 +169,10 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 bool may_correct_type(const ResponseHead& upstream) {
   if (plain_media_type(upstream.fields)) return false;
   const MediaType type = extract_media_type(upstream.fields);
-  return declared_class(upstream.fields, type) != TypeClass::media &&
-         begins_at_first_byte(upstream);
+  const bool is_media = declared_class(upstream.fields, type) == TypeClass::media;
+  // A player of subtitles reads their bytes, a player of media needs its type.
+  const bool is_text = ascii::iequals(type.essence, "text/vtt");
+  return (!is_media || is_text) && begins_at_first_byte(upstream);
 }
 
 int status_for_client(const RelayedResponse& response) {
@@ -186,7 +188,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   if (!response.is_playlist) head.raw_lines(kSandbox);
-  head.cors(cors);
+  head.cors(response.client_fields != nullptr ? cors_for(cors, *response.client_fields) : cors);
   const bool ends_by_close = response.framing.kind == ClientFraming::Kind::until_close;
   head.connection(response.keep_alive && !ends_by_close, response.client_minor_version);
   return std::move(head).finish();

@@ -9,8 +9,9 @@
 namespace streamgate {
 namespace {
 
-constexpr std::array<std::string_view, 6> kListFields = {
-    "Accept", "Accept-Language", "If-None-Match", "Cache-Control", "Vary", "Pragma"};
+constexpr std::array<std::string_view, 7> kListFields = {
+    "Accept", "Accept-Language", "If-None-Match",   "Cache-Control",
+    "Vary",   "Pragma",          "Content-Encoding"};
 
 }  // namespace
 

@@ -69,9 +69,19 @@ constexpr Phrase kPhrases[] = {
 };
 
 // The fields that scripts may read in addition to the CORS-safelisted ones (Fetch standard 3.2.6).
-constexpr std::string_view kExposedFields =
-    "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, ETag, Date, Age, "
-    "X-Streamgate-Error\r\n";
+// There is no pattern for icy-*.
+#define STREAMGATE_EXPOSED                                                                      \
+  "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, Content-Type, " \
+  "ETag, Date, Age, X-Streamgate-Error, icy-br, icy-description, icy-genre, icy-metaint, "      \
+  "icy-name, icy-url\r\n"                                                                       \
+  "Cross-Origin-Resource-Policy: cross-origin\r\n"
+constexpr std::string_view kForAnyOrigin =
+    "Access-Control-Allow-Origin: *\r\n" STREAMGATE_EXPOSED "Timing-Allow-Origin: *\r\n";
+// A cache must not serve the answer for one origin to another origin (Fetch standard 3.2.7).
+constexpr std::string_view kForSomeOrigins = STREAMGATE_EXPOSED "Vary: Origin\r\n";
+#undef STREAMGATE_EXPOSED
+
+bool allows_any(const CorsConfig& config) { return config.allow_origin.front() == "*"; }
 
 constexpr std::string_view kColon = ": ";
 constexpr std::string_view kLineEnd = "\r\n";
@@ -139,11 +149,22 @@ void HeadWriter::number(std::string_view name, uint64_t value) {
   field(name, std::string_view(digits.data(), length));
 }
 
-void HeadWriter::cors(const CorsConfig& cors) {
-  field("Access-Control-Allow-Origin", cors.allow_origin);
-  raw_lines(kExposedFields);
-  // A cache must not serve the answer for one origin to another origin (Fetch standard 3.2.7).
-  if (cors.allow_origin != "*") raw_lines("Vary: Origin\r\n");
+Cors cors_for(const CorsConfig& config, const HeaderFields& client) {
+  if (config.allow_origin.size() == 1) return config;
+  return {config, field_or_empty(client, "Origin")};
+}
+
+void HeadWriter::cors(const Cors& cors) {
+  if (allows_any(cors.config)) return raw_lines(kForAnyOrigin);
+  const std::vector<std::string>& allowed = cors.config.allow_origin;
+  const bool is_allowed = std::find(allowed.begin(), allowed.end(), cors.origin) != allowed.end();
+  if (is_allowed || allowed.size() == 1) {
+    field("Access-Control-Allow-Origin", is_allowed ? cors.origin : allowed.front());
+    if (cors.config.allow_credentials) raw_lines("Access-Control-Allow-Credentials: true\r\n");
+  }
+  raw_lines(kForSomeOrigins);
+  // The origins in full: a request for media without CORS has no Origin.
+  for (const std::string& origin : allowed) field("Timing-Allow-Origin", origin);
 }
 
 void HeadWriter::connection(bool keep_alive, int client_minor_version) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/config.h"
+#include "worker/http/message.h"
 #include "worker/loop/piecewise_text.h"
 
 namespace streamgate {
@@ -18,6 +19,18 @@ std::string_view reason_phrase(int status);
 
 // The current time as a Date value (RFC 9110 5.6.7). Valid until the next call.
 std::string_view http_date();
+
+// The CORS configuration, and the Origin of the request that is answered (empty: none). Both
+// outlive it.
+struct Cors {
+  Cors(const CorsConfig& config_of_all, std::string_view origin_of_request = {})
+      : config(config_of_all), origin(origin_of_request) {}
+
+  const CorsConfig& config;
+  std::string_view origin;
+};
+// Looks for the Origin only if the answer depends on it.
+Cors cors_for(const CorsConfig& config, const HeaderFields& client);
 
 class HeadWriter final : private PiecewiseText {
  public:
@@ -33,8 +46,9 @@ class HeadWriter final : private PiecewiseText {
   // Whole lines with their CRLF, never with text of a client or an upstream.
   void raw_lines(std::string_view lines) { append(lines); }
 
-  // The CORS fields of every answer: which origin may read it, and which of its fields.
-  void cors(const CorsConfig& cors);
+  // The fields of every answer for pages of other origins: which origins may read it, which of its
+  // fields, and its timing, and that any page may embed it (Fetch standard 3.2, 3.8).
+  void cors(const Cors& cors);
   // Adds Connection where the version alone does not say whether the connection persists (RFC 9112
   // 9.3).
   void connection(bool keep_alive, int client_minor_version);

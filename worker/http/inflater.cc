@@ -7,13 +7,11 @@
 #include <limits>
 #include <string>
 
-#include "common/ascii.h"
 #include "common/check.h"
 
 namespace streamgate {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{32} * 1024;
 constexpr int kGzipWindow = MAX_WBITS + 16;  // zlib's code for the gzip wrapping
 constexpr int kZlibWindow = MAX_WBITS;
 constexpr int kRawWindow = -MAX_WBITS;
@@ -27,25 +25,6 @@ bool is_zlib_header(unsigned char first, unsigned char second) {
 }
 
 }  // namespace
-
-ContentCoding parse_content_coding(std::string_view value) {
-  ContentCoding found = ContentCoding::identity;
-  while (!value.empty()) {
-    const size_t comma = value.find(',');
-    const std::string_view name = ascii::trim(value.substr(0, comma));
-    value = comma == value.npos ? std::string_view() : value.substr(comma + 1);
-    if (name.empty() || ascii::iequals(name, "identity")) continue;
-    if (found != ContentCoding::identity) return ContentCoding::unknown;
-    if (ascii::iequals(name, "gzip") || ascii::iequals(name, "x-gzip")) {
-      found = ContentCoding::gzip;
-    } else if (ascii::iequals(name, "deflate")) {
-      found = ContentCoding::deflate;
-    } else {
-      return ContentCoding::unknown;
-    }
-  }
-  return found;
-}
 
 struct Inflater::State {
   // header: the wrapping is not known yet. between: a gzip member has ended, another may follow.

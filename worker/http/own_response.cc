@@ -1,7 +1,6 @@
 #include "worker/http/own_response.h"
 
 #include "worker/http/grammar.h"
-#include "worker/http/head_writer.h"
 #include "worker/http/json_string.h"
 
 namespace streamgate {
@@ -28,7 +27,7 @@ std::string allowed_headers(const RequestHead& client) {
 
 }  // namespace
 
-std::string write_own_response(const OwnResponse& response, const CorsConfig& cors) {
+std::string write_own_response(const OwnResponse& response, const Cors& cors) {
   HeadWriter head(kUsualHeadBytes + response.body.size() + response.extra_fields.size());
   head.status_line(response.status);
   if (has_body(response.status)) {
@@ -47,7 +46,7 @@ std::string write_own_response(const OwnResponse& response, const CorsConfig& co
 }
 
 std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
-                                 const CorsConfig& cors) {
+                                 const Cors& cors) {
   const ReasonInfo& info = info_of(error.reason);
   std::string body = R"({"error":)";
   append_json_string(info.token, body);
@@ -87,7 +86,7 @@ std::string write_preflight_response(const RequestHead& client, bool keep_alive,
   }
   head.field("Date", http_date());
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
-  head.cors(cors);
+  head.cors(cors_for(cors, client.fields));
   head.connection(keep_alive, client.minor_version);
   return std::move(head).finish();
 }

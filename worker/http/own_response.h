@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/config.h"
 #include "common/result.h"
+#include "worker/http/head_writer.h"
 #include "worker/http/message.h"
 
 namespace streamgate {
@@ -23,13 +23,13 @@ struct OwnResponse {
   bool keep_alive = true;
   int client_minor_version = 1;
 };
-std::string write_own_response(const OwnResponse& response, const CorsConfig& cors);
+std::string write_own_response(const OwnResponse& response, const Cors& cors);
 
 // The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. The body
 // contains `client_detail` of the error, but no other text of it. `Connection: close` unless
 // keep_alive.
 std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
-                                 const CorsConfig& cors);
+                                 const Cors& cors);
 
 // The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, the requested
 // headers that are tokens, exposed headers, max age; a private network if it is asked for and

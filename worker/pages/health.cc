@@ -13,7 +13,7 @@ HealthResponse write_health_response(const HealthRequest& request, const CorsCon
   response.head_only = request.client.method == Method::head;
   response.keep_alive = request.keep_alive;
   response.client_minor_version = request.client.minor_version;
-  return {response.status, write_own_response(response, cors)};
+  return {response.status, write_own_response(response, cors_for(cors, request.client.fields))};
 }
 
 }  // namespace streamgate

@@ -154,12 +154,26 @@ TEST(ConfigLoader, ADottedNameIsNotAKey) {
 }
 
 TEST(ConfigLoader, AnAllowedOriginIsAStarOrABareOrigin) {
-  EXPECT_EQ("*", good("cors: { allow_origin: \"*\" }").cors.allow_origin);
-  EXPECT_EQ("https://a.example:8443",
+  using List = std::vector<std::string>;
+  EXPECT_EQ(List{"*"}, good("cors: { allow_origin: \"*\" }").cors.allow_origin);
+  EXPECT_EQ(List{"https://a.example:8443"},
             good("cors: { allow_origin: https://a.example:8443 }").cors.allow_origin);
+  EXPECT_EQ((List{"https://a.example", "http://b.example:3000"}),
+            good("cors: { allow_origin: [https://a.example, 'http://b.example:3000'] }")
+                .cors.allow_origin);
+  expect_problem("cors: { allow_origin: [] }", "f:1: cors.allow_origin: needs * or");
+  expect_problem("cors:\n  allow_origin: ['*', https://a.example]",
+                 "f:2: cors.allow_origin: * cannot");
   for (const char* text : {"https://a.example/", "a.example", "https://a.example/x", "'null'"}) {
     expect_problem("cors: { allow_origin: " + std::string(text) + " }", "an origin");
   }
+}
+
+TEST(ConfigLoader, CredentialsNeedNamedOrigins) {
+  EXPECT_TRUE(good("cors: { allow_origin: https://a.example, allow_credentials: true }")
+                  .cors.allow_credentials);
+  expect_problem("cors:\n  allow_credentials: true",
+                 "f:2: cors.allow_credentials: browsers refuse");
 }
 
 TEST(ConfigLoader, DurationsAndSizesNeedAUnit) {
@@ -309,7 +323,7 @@ public_url: http://x
 user: "null"
 trusted_proxies: [10.1.2.3, private, loopback, "fd00::/8"]
 security: { allow_private: [private, "[::1]:80", "[fd00::/8]:80"], allow: ["*:80", "*.x.org:1"], deny: ["::1"] }
-cors: { allow_origin: https://x.org }
+cors: { allow_origin: [https://x.org, https://y.org], allow_credentials: true }
 upstream: { user_agent: 'a "b" \ [c]: #d', origin: "- x", tls: { ca_file: "/a b" } }
 limits: { connections: 129 }
 )yaml");

@@ -26,7 +26,7 @@ class InheritanceTest : public testing::Test {
     config_.listen = {{*SocketAddress::parse("127.0.0.1:0"), std::nullopt}};
     // An account that exists everywhere: the test may run as root.
     config_.user = "nobody";
-    config_.cors.allow_origin = "https://a.example";
+    config_.cors.allow_origin = {"https://a.example"};
     auto bound = bind_listeners(std::vector{config_.listen[0].address}, {});
     ASSERT_TRUE(bound);
     listeners_ = *std::move(bound);

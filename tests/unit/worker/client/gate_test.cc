@@ -287,6 +287,28 @@ TEST_F(ClientGateTest, AnAbortedAnswerResetsTheConnection) {
   EXPECT_TRUE(client->reset);
 }
 
+TEST_F(ClientGateTest, ACutAnswerInChunksClosesInOrder) {
+  connect_and_send(kRequest);
+  ASSERT_TRUE(until_requests(1));
+  gate().stream().send_head(kAnswer, {ClientFraming::Kind::chunked, 0}, true);
+  EXPECT_EQ(gate().stream().write("part"), ClientStream::Flow::open);
+  gate().stream().cut();
+  ASSERT_TRUE(until_over());
+  EXPECT_TRUE(client->ended);
+  EXPECT_TRUE(client->received.ends_with("4\r\npart\r\n")) << client->received;
+}
+
+TEST_F(ClientGateTest, ACutAnswerThatEndsByCloseIsResetAfterItsBytes) {
+  connect_and_send(kRequest);
+  ASSERT_TRUE(until_requests(1));
+  gate().stream().send_head(kAnswer, {ClientFraming::Kind::until_close, 0}, false);
+  EXPECT_EQ(gate().stream().write("part"), ClientStream::Flow::open);
+  gate().stream().cut();
+  ASSERT_TRUE(until_over());
+  EXPECT_TRUE(client->reset);
+  EXPECT_TRUE(client->received.ends_with("part")) << client->received;
+}
+
 TEST_F(ClientGateTest, ARefusedConnectionGetsItsReasonForEveryRequest) {
   refuse_with = Reason::overloaded;
   connect_and_send(kRequest);

@@ -81,10 +81,13 @@ TEST(DocumentDetector, ClaimedKindIgnoresLetterCaseAndParameters) {
   }
 }
 
-TEST(DocumentDetector, DetectsGzipByItsMagicNumber) {
-  EXPECT_TRUE(looks_gzipped("\x1f\x8b\x08"));
-  EXPECT_FALSE(looks_gzipped("\x1f"));
+TEST(DocumentDetector, WaitsForASecondByteBehindTheFirstOfGzip) {
   EXPECT_EQ(claimed("\x1f", false), std::nullopt);
+}
+
+TEST(DocumentDetector, AControlByteMakesABodyBinary) {
+  EXPECT_TRUE(looks_binary("a\x1b"));
+  EXPECT_FALSE(looks_binary("#EXTM3U\r\n\ta\xc3\xa9"));
 }
 
 }  // namespace

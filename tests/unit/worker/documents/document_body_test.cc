@@ -18,9 +18,9 @@ DocumentSetting setting() {
   return out;
 }
 
-void begin(DocumentBody& body, ContentCoding coding) {
+void begin(DocumentBody& body, const ContentCodings& codings) {
   body.setting() = setting();
-  body.begin(DocumentKind::hls, coding);
+  body.begin(DocumentKind::hls, codings);
 }
 
 // Offers the bytes until all of them are taken and nothing is pending.

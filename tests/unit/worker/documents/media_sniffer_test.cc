@@ -41,6 +41,7 @@ const std::vector<Sample> kSamples = {
     {"\0\0\0\x18"s + "stypmsdh" + std::string(40, 'x'), "video/mp4"},
     {"\0\0\x02\x18"s + "moof" + std::string(40, 'x'), "video/mp4"},
     {"\0\0\0\x2c"s + "sidx" + std::string(40, 'x'), "video/mp4"},
+    {"\0\0\0\x08"s + "wide" + std::string(40, 'x'), "video/mp4"},
     {"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm"s + std::string(60, 'x'), "video/webm"},
     {"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska"s + std::string(60, 'x'), "video/x-matroska"},
     {adts() + adts(), "audio/aac"},

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "tests/unit/coded.h"
 #include "tests/unit/deflated.h"
 
 namespace streamgate {
@@ -36,7 +37,7 @@ TEST(BodySniffer, FindsAPlaylistOfAnyTypeAtEverySplit) {
   for (size_t step = 1; step <= kPlaylist.size(); ++step) {
     BodySniffer sniffer("video/mp2t", "/x", ContentCoding::identity, BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;
-    EXPECT_EQ(sniffer.coding(), ContentCoding::identity);
+    EXPECT_EQ(sniffer.codings(), ContentCoding::identity);
   }
 }
 
@@ -45,7 +46,7 @@ TEST(BodySniffer, FindsACompressedPlaylistAtEverySplit) {
   for (size_t step = 1; step <= body.size(); ++step) {
     BodySniffer sniffer("text/plain", "/x", ContentCoding::gzip, BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
-    EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
+    EXPECT_EQ(sniffer.codings(), ContentCoding::gzip);
   }
 }
 
@@ -55,7 +56,7 @@ TEST(BodySniffer, FindsUndeclaredGzipOnlyIfAPlaylistIsClaimed) {
     BodySniffer sniffer("application/x-mpegurl", "/x", ContentCoding::identity,
                         BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
-    EXPECT_EQ(sniffer.coding(), ContentCoding::gzip);
+    EXPECT_EQ(sniffer.codings(), ContentCoding::gzip);
   }
   BodySniffer elsewhere("application/octet-stream", "/x.gz", ContentCoding::identity,
                         BodySniffer::Media::ignored);
@@ -72,13 +73,54 @@ TEST(BodySniffer, CompressedMediaAndBrokenCodingsAreNoDocument) {
   EXPECT_EQ(kind_of(broken, "this is not gzip at all", 100), DocumentKind::none);
 }
 
-TEST(BodySniffer, UnknownCodingIsADocumentOnlyIfOneIsClaimed) {
-  BodySniffer claimed("application/vnd.apple.mpegurl", "/x", ContentCoding::unknown,
+ContentCodings unknown() { return parse_content_codings({{"Content-Encoding", "utf-8"}}); }
+
+TEST(BodySniffer, UnknownCodingOfTextSaysNothing) {
+  for (size_t step = 1; step <= kPlaylist.size(); ++step) {
+    BodySniffer sniffer("text/plain", "/x", unknown(), BodySniffer::Media::ignored);
+    EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;
+    EXPECT_TRUE(sniffer.is_readable() && sniffer.codings().empty());
+  }
+  BodySniffer html("application/x-mpegurl", "/x", unknown(), BodySniffer::Media::ignored);
+  EXPECT_EQ(kind_of(html, "<html>", 6), DocumentKind::none);
+}
+
+TEST(BodySniffer, UnknownCodingOfABinaryBodyIsUnreadableOnlyIfADocumentIsClaimed) {
+  BodySniffer claimed("application/vnd.apple.mpegurl", "/x", unknown(),
                       BodySniffer::Media::ignored);
   EXPECT_EQ(claimed.add("\x1b"), DocumentKind::hls);
-  EXPECT_EQ(claimed.coding(), ContentCoding::unknown);
-  BodySniffer other("video/mp4", "/x.mp4", ContentCoding::unknown, BodySniffer::Media::ignored);
+  EXPECT_FALSE(claimed.is_readable());
+  BodySniffer other("video/mp4", "/x.mp4", unknown(), BodySniffer::Media::ignored);
   EXPECT_EQ(other.add("\x1b"), DocumentKind::none);
+  EXPECT_TRUE(other.is_readable());
+}
+
+TEST(BodySniffer, APlainPlaylistInADeclaredCodingIsPlain) {
+  for (const ContentCoding coding : {ContentCoding::gzip, ContentCoding::brotli}) {
+    for (size_t step = 1; step <= kPlaylist.size(); ++step) {
+      BodySniffer sniffer("text/plain", "/x", coding, BodySniffer::Media::ignored);
+      EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;
+      EXPECT_TRUE(sniffer.codings().empty());
+    }
+  }
+}
+
+TEST(BodySniffer, FindsUndeclaredZstdIfAPlaylistIsClaimed) {
+  const std::string body = zstd_coded(kPlaylist);
+  for (size_t step = 1; step <= body.size(); ++step) {
+    BodySniffer sniffer("application/x-mpegurl", "/x", {}, BodySniffer::Media::ignored);
+    EXPECT_EQ(kind_of(sniffer, body, step), DocumentKind::hls) << step;
+    EXPECT_EQ(sniffer.codings(), ContentCoding::zstd);
+  }
+}
+
+TEST(BodySniffer, GivesUpCodingsThatDecodeToNothing) {
+  std::string members;
+  while (members.size() < (4U << 20)) members += deflated("", kGzipWrapped);
+  BodySniffer sniffer("application/x-mpegurl", "/x",
+                      parse_content_codings({{"Content-Encoding", "gzip, gzip"}}),
+                      BodySniffer::Media::ignored);
+  EXPECT_EQ(sniffer.add(deflated(members, kGzipWrapped)), DocumentKind::none);
 }
 
 TEST(BodySniffer, EmptyBodyIsNoDocument) {

@@ -20,7 +20,8 @@ struct RelayCase {
   bool keep_alive = true;
   int client_minor_version = 1;
   std::optional<uint64_t> declared_length{};
-  std::string allow_origin = "*";
+  std::vector<std::string> allow_origin{"*"};
+  bool allow_credentials = false;
   std::string_view media_type{};
   HeaderFields client_fields{};
   bool is_whole_part = false;
@@ -33,6 +34,7 @@ ReadHead relayed(const RelayCase& with) {
   upstream.declared_length = with.declared_length;
   CorsConfig cors;
   cors.allow_origin = with.allow_origin;
+  cors.allow_credentials = with.allow_credentials;
   const RelayedResponse response{upstream,        with.path,           with.is_playlist,
                                  with.framing,    with.keep_alive,     with.client_minor_version,
                                  with.media_type, &with.client_fields, with.is_whole_part};
@@ -137,7 +139,7 @@ TEST(RelayedHeadTest, OnlyAPlaylistWithoutACachingFieldGetsOne) {
 TEST(RelayedHeadTest, VaryHasTheFieldsOfTheUpstreamAndOurs) {
   const HeaderFields fields = {{"Vary", "Accept"}, {"Vary", "Cookie"}};
   EXPECT_EQ(relayed({.fields = fields})["Vary"], "Accept|Cookie");
-  EXPECT_EQ(relayed({.fields = fields, .allow_origin = "https://a.example"})["Vary"],
+  EXPECT_EQ(relayed({.fields = fields, .allow_origin = {"https://a.example"}})["Vary"],
             "Accept|Cookie|Origin");
 }
 
@@ -195,15 +197,40 @@ TEST(RelayedHeadTest, AnswersToHeadAnd304HaveTheContentLengthOfTheOmittedBody) {
 TEST(RelayedHeadTest, CorsFieldsAreSent) {
   ReadHead head = relayed({});
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
+  EXPECT_EQ(head["Access-Control-Allow-Credentials"], "-");
+  EXPECT_EQ(head["Cross-Origin-Resource-Policy"], "cross-origin");
+  EXPECT_EQ(head["Timing-Allow-Origin"], "*");
   EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
   EXPECT_EQ(head["Vary"], "-");
   for (const char* name :
-       {"Content-Length", "Content-Range", "Accept-Ranges", "ETag", "X-Streamgate-Error"}) {
+       {"Content-Length", "Content-Range", "Accept-Ranges", "Content-Type", "ETag", "Date", "Age",
+        "X-Streamgate-Error", "icy-metaint", "icy-name"}) {
     EXPECT_NE(head["Access-Control-Expose-Headers"].find(name), std::string::npos) << name;
   }
-  head = relayed({.allow_origin = "https://player.example"});
+  head = relayed({.allow_origin = {"https://player.example"}});
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "https://player.example");
+  EXPECT_EQ(head["Cross-Origin-Resource-Policy"], "cross-origin");
+  EXPECT_EQ(head["Timing-Allow-Origin"], "https://player.example");
   EXPECT_EQ(head["Vary"], "Origin");
+}
+
+TEST(RelayedHeadTest, OfSeveralOriginsTheOneThatAsksIsAllowed) {
+  const auto for_origin = [](const char* origin) {
+    return relayed({.allow_origin = {"https://a.example", "https://b.example"},
+                    .allow_credentials = true,
+                    .client_fields = {{"origin", origin}}});
+  };
+  ReadHead head = for_origin("https://b.example");
+  EXPECT_EQ(head["Access-Control-Allow-Origin"], "https://b.example");
+  EXPECT_EQ(head["Access-Control-Allow-Credentials"], "true");
+  EXPECT_EQ(head["Timing-Allow-Origin"], "https://a.example|https://b.example");
+  EXPECT_EQ(head["Vary"], "Origin");
+  for (const char* other : {"https://c.example", "https://B.example", "null", ""}) {
+    head = for_origin(other);
+    EXPECT_EQ(head["Access-Control-Allow-Origin"], "-") << other;
+    EXPECT_EQ(head["Access-Control-Allow-Credentials"], "-") << other;
+    EXPECT_EQ(head["Vary"], "Origin");
+  }
 }
 
 TEST(RelayedHeadTest, EveryResponseButAPlaylistIsSandboxed) {

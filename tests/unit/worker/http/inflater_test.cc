@@ -101,16 +101,5 @@ TEST(Inflater, BytesThatDoNotMatchTheCodingFail) {
             Reason::bad_response);
 }
 
-TEST(Inflater, ParsesTheContentEncodingField) {
-  EXPECT_EQ(parse_content_coding(""), ContentCoding::identity);
-  EXPECT_EQ(parse_content_coding("identity, Identity"), ContentCoding::identity);
-  EXPECT_EQ(parse_content_coding(" GZip "), ContentCoding::gzip);
-  EXPECT_EQ(parse_content_coding("x-gzip"), ContentCoding::gzip);
-  EXPECT_EQ(parse_content_coding("identity,,deflate"), ContentCoding::deflate);
-  EXPECT_EQ(parse_content_coding("br"), ContentCoding::unknown);
-  EXPECT_EQ(parse_content_coding("gzip, gzip"), ContentCoding::unknown);
-  EXPECT_EQ(parse_content_coding("gzip, br"), ContentCoding::unknown);
-}
-
 }  // namespace
 }  // namespace streamgate

@@ -10,8 +10,11 @@
 namespace streamgate {
 namespace {
 
+const CorsConfig kAnyOrigin;
+
 TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
-  const ReadHead head = read_head(write_error_response({Reason::dns_failed, {}}, false, true, {}));
+  const ReadHead head =
+      read_head(write_error_response({Reason::dns_failed, {}}, false, true, kAnyOrigin));
   EXPECT_EQ(head.first_line, "HTTP/1.1 502 Bad Gateway");
   EXPECT_EQ(head["X-Streamgate-Error"], "dns_failed");
   EXPECT_EQ(head["Content-Type"], "application/json");
@@ -27,12 +30,12 @@ TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
 
 TEST(OwnResponseTest, ErrorBodyHasTheClientDetailButNotTheLogDetail) {
   const Error url = Error::for_client(Reason::bad_url, "userinfo is not allowed");
-  EXPECT_EQ(read_head(write_error_response(url, false, true, {})).body,
+  EXPECT_EQ(read_head(write_error_response(url, false, true, kAnyOrigin)).body,
             R"({"error":"bad_url","message":"The url parameter is missing or not a usable http(s) )"
             R"(URL.","detail":"userinfo is not allowed","status":400})"
             "\n");
   for (const Reason reason : {Reason::target_forbidden, Reason::bad_url}) {
-    const std::string text = write_error_response({reason, "10.0.0.1"}, false, true, {});
+    const std::string text = write_error_response({reason, "10.0.0.1"}, false, true, kAnyOrigin);
     EXPECT_EQ(text.find("10.0.0.1"), std::string::npos);
     EXPECT_EQ(text.find("detail"), std::string::npos);
   }
@@ -40,14 +43,15 @@ TEST(OwnResponseTest, ErrorBodyHasTheClientDetailButNotTheLogDetail) {
 
 TEST(OwnResponseTest, TextForTheClientIsEscapedForJson) {
   const Error error = Error::for_client(Reason::bad_url, "a\"b\\c\r\n\xff\xc3\xa9");
-  const ReadHead head = read_head(write_error_response(error, false, true, {}));
+  const ReadHead head = read_head(write_error_response(error, false, true, kAnyOrigin));
   EXPECT_NE(head.body.find("\"detail\":\"a\\\"b\\\\c\\u000d\\u000a\\ufffd\xc3\xa9\","),
             std::string::npos)
       << head.body;
 }
 
 TEST(OwnResponseTest, HasTheCurrentDate) {
-  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, false, true, {}));
+  const ReadHead head =
+      read_head(write_error_response({Reason::not_found, {}}, false, true, kAnyOrigin));
   const std::string date = head["Date"];
   tm parts{};
   const char* end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
@@ -57,7 +61,8 @@ TEST(OwnResponseTest, HasTheCurrentDate) {
 }
 
 TEST(OwnResponseTest, HeadRequestGetsNoBody) {
-  const ReadHead head = read_head(write_error_response({Reason::not_found, {}}, true, false, {}));
+  const ReadHead head =
+      read_head(write_error_response({Reason::not_found, {}}, true, false, kAnyOrigin));
   EXPECT_EQ(head.body, "");
   EXPECT_GT(std::stoi(head["Content-Length"]), 0);
   EXPECT_EQ(head["Connection"], "close");
@@ -65,7 +70,7 @@ TEST(OwnResponseTest, HeadRequestGetsNoBody) {
 
 TEST(OwnResponseTest, MethodNotAllowedHasAllow) {
   const ReadHead head =
-      read_head(write_error_response({Reason::method_not_allowed, {}}, false, true, {}));
+      read_head(write_error_response({Reason::method_not_allowed, {}}, false, true, kAnyOrigin));
   EXPECT_EQ(head["Allow"], "GET, HEAD, OPTIONS");
 }
 
@@ -75,14 +80,14 @@ TEST(OwnResponseTest, ResponseThatIsNotAnErrorHasNoErrorHeader) {
   response.body = "ok\n";
   response.extra_fields = "X-A: b\r\n";
   response.client_minor_version = 0;
-  ReadHead head = read_head(write_own_response(response, {}));
+  ReadHead head = read_head(write_own_response(response, kAnyOrigin));
   EXPECT_EQ(head.first_line, "HTTP/1.1 200 OK");
   EXPECT_EQ(head["X-Streamgate-Error"], "-");
   EXPECT_EQ(head["X-A"], "b");
   EXPECT_EQ(head["Connection"], "keep-alive");
   EXPECT_EQ(head.body, "ok\n");
   response.status = 204;
-  head = read_head(write_own_response(response, {}));
+  head = read_head(write_own_response(response, kAnyOrigin));
   EXPECT_EQ(head["Content-Length"], "-");
   EXPECT_EQ(head.body, "");
 }
@@ -93,7 +98,7 @@ TEST(OwnResponseTest, PreflightAllowsTheRequestedHeadersThatAreTokens) {
                    {"Access-Control-Request-Method", "GET"},
                    {"Access-Control-Request-Headers", "range, x-a,, bad name,y\"z"},
                    {"Access-Control-Request-Private-Network", "true"}};
-  ReadHead head = read_head(write_preflight_response(client, true, {}));
+  ReadHead head = read_head(write_preflight_response(client, true, kAnyOrigin));
   EXPECT_EQ(head.first_line, "HTTP/1.1 204 No Content");
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "*");
   EXPECT_EQ(head["Access-Control-Allow-Methods"], "GET, HEAD, OPTIONS");
@@ -104,7 +109,7 @@ TEST(OwnResponseTest, PreflightAllowsTheRequestedHeadersThatAreTokens) {
   EXPECT_EQ(head["Content-Length"] + head["Transfer-Encoding"] + head["Connection"], "---");
   EXPECT_EQ(head.body, "");
   client.fields.clear();
-  head = read_head(write_preflight_response(client, false, {"http://p"}));
+  head = read_head(write_preflight_response(client, false, {{"http://p"}}));
   EXPECT_EQ(head["Access-Control-Allow-Headers"], "*");
   EXPECT_EQ(head["Access-Control-Allow-Private-Network"], "-");
   EXPECT_EQ(head["Access-Control-Allow-Origin"], "http://p");
