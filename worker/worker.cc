@@ -17,6 +17,7 @@
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/pipe.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
 #include "worker/upstream/pool.h"
@@ -236,6 +237,7 @@ class Worker final : private Server::Observer {
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
   keep_heap();
+  show_notes_in(heritage.column.served);
   event_set_log_callback(log_libevent);
   Worker worker(heritage);
   if (auto started = worker.start(); !started) {
