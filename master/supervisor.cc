@@ -288,7 +288,7 @@ void Supervisor::close_in_child(const Generation& generation) {
   signal_fd_.reset();
   upgrade_.reset();
   workers_->close_in_child();
-  if (current_.get() != &generation) current_->listeners.clear();
+  if (current_.get() != &generation) current_->leave_in_child();
   if (reload_) reload_->close_listeners_unless(generation);
 }
 

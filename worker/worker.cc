@@ -125,6 +125,10 @@ class Worker final : private Server::Observer {
     if (auto started = pool_.start(); !started) return started;
     if (auto listening = server_.listen(heritage_.listeners, heritage_.ticket_key); !listening)
       return listening;
+    // The contexts have the keys.
+    for (const ListenSocket& socket : heritage_.listeners) {
+      if (socket.tls) socket.tls->key_pem.wipe();
+    }
     watch_signals();
     lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
                               callback<&Worker::on_master_gone>, this));
