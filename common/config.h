@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/ip_address.h"
+#include "common/secret.h"
 #include "common/socket_address.h"
 #include "common/target_pattern.h"
 
@@ -24,7 +25,7 @@ struct ListenTls {
   std::string key;          // PEM file, without a passphrase
   // The contents of both files. The master reads them before it drops privileges; never printed.
   std::string certificate_pem;
-  std::string key_pem;
+  Secret key_pem;
 
   bool operator==(const ListenTls&) const = default;
 };
@@ -138,6 +139,9 @@ struct SecurityConfig {
   std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
   std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
+  // Whether workers may dump core. automatic: not if a listener has a key.
+  enum class CoreDumps { automatic, on, off };
+  CoreDumps core_dumps = CoreDumps::automatic;
 
   bool operator==(const SecurityConfig&) const = default;
 };

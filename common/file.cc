@@ -1,6 +1,7 @@
 #include "common/file.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ Result<std::string> read_start(int fd, size_t max_bytes) {
     if (got == 0) break;
     text.append(piece.data(), static_cast<size_t>(got));
   }
+  ::explicit_bzero(piece.data(), std::min(piece.size(), text.size()));  // it may hold a key
   return text;
 }
 

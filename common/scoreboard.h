@@ -12,6 +12,7 @@
 // total_of(), the sum of both, never falls.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -43,10 +44,24 @@ struct alignas(64) Slot {
 // pages of its own. Pages that nobody has written or read take no memory.
 constexpr size_t kScoreboardPage = size_t{64} * 1024;
 
+constexpr size_t kServedTextBytes = 232;
+constexpr size_t kServedStepBytes = 16;
+
+// The request that the worker serves, or has served last: `127.0.0.1:4711 GET http://a.example/x`.
+// Written before the worker handles bytes of the request, so that a crash leaves it. Secrets in the
+// URL are masked (log::redact). The master reads it only of dead workers, and trusts nothing in it.
+struct alignas(64) ServedRequest {
+  std::atomic<uint32_t> is_running{0};        // 1: in a callback of this request
+  uint32_t size = 0;                          // of the text
+  std::array<char, kServedStepBytes> step{};  // ends with a NUL
+  std::array<char, kServedTextBytes> text{};
+};
+
 // The tables of one worker. A table is a member whose initial state is all zero: the master clears
 // a dead worker's column without knowing what is in it.
 struct alignas(kScoreboardPage) Column {
   Slot slot;
+  ServedRequest served;
 };
 
 struct Assignment {

@@ -29,7 +29,8 @@ std::string after(Milliseconds delay) {
 
 // One line for each death, which also says when the place is filled: a crash loop must not flood
 // the log.
-void log_death(const WorkerProcess& worker, const Ending& ending, const std::string& replaced) {
+void log_death(const WorkerProcess& worker, const LastRequest& request, const Ending& ending,
+               const std::string& replaced) {
   const auto& [pid, slot, generation, place] = worker.identity();
   const std::string age = std::to_string(worker.age_ms(monotonic_ms()) / 1000) + "s";
   const char* hint = "see its last log lines";
@@ -44,6 +45,8 @@ void log_death(const WorkerProcess& worker, const Ending& ending, const std::str
                              {"generation", generation},
                              {"age", age},
                              {"exchanges_lost", worker.slot().exchanges_now.load()},
+                             {request.is_running ? "request" : "last_request", request.text},
+                             {"step", request.step},
                              {"replaced", replaced},
                              {"hint", hint}});
 }
@@ -96,7 +99,7 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
   if (expected) {
     log::info("worker.left", {{"worker", worker.identity().pid}, {"generation", number}});
   } else {
-    log_death(worker, ending, is_missed ? after(delay) : "no");
+    log_death(worker, workers_->last_request(worker), ending, is_missed ? after(delay) : "no");
   }
   if (stop_ != Stop::no) return;
   if (reload_ && reload_->is_of(number)) {
@@ -285,7 +288,7 @@ void Supervisor::close_in_child(const Generation& generation) {
   signal_fd_.reset();
   upgrade_.reset();
   workers_->close_in_child();
-  if (current_.get() != &generation) current_->listeners.clear();
+  if (current_.get() != &generation) current_->leave_in_child();
   if (reload_) reload_->close_listeners_unless(generation);
 }
 

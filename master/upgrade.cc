@@ -167,11 +167,12 @@ Handover make_handover(Handover::Service service, const Generation& generation,
 }
 
 Result<Handover> receive_handover(UniqueFd state) {
-  const auto text = read_file(state.get(), kMaxHandoverBytes);
+  auto text = read_file(state.get(), kMaxHandoverBytes);
   if (!text) {
     return Error{Reason::internal, std::string(kStateVariable) + ": " + text.error().detail};
   }
   auto handover = parse_handover(*text);
+  wipe(*text);
   if (!handover) return handover;
   if (handover->service.pid != ::getpid()) {
     return Error{Reason::internal, "the state belongs to another process"};

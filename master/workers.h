@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "master/process/last_request.h"
 #include "master/process/worker_process.h"
 
 namespace streamgate {
@@ -43,6 +44,11 @@ class Workers {
   // stays readable until retire(). None if `pid` is not a worker.
   std::optional<WorkerProcess> remove(pid_t pid);
   void retire(const WorkerProcess& removed) { scoreboard_.retire(removed.identity().slot_index); }
+
+  // What a removed worker was serving; none is known of a worker of another program's scoreboard.
+  LastRequest last_request(const WorkerProcess& removed) const {
+    return read_last_request(scoreboard_.column(removed.identity().slot_index).served);
+  }
 
   // Updates the slots of workers that write to the scoreboard of another program.
   void mirror();

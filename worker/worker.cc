@@ -17,6 +17,7 @@
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/pipe.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
 #include "worker/upstream/pool.h"
@@ -124,6 +125,10 @@ class Worker final : private Server::Observer {
     if (auto started = pool_.start(); !started) return started;
     if (auto listening = server_.listen(heritage_.listeners, heritage_.ticket_key); !listening)
       return listening;
+    // The contexts have the keys.
+    for (const ListenSocket& socket : heritage_.listeners) {
+      if (socket.tls) socket.tls->key_pem.wipe();
+    }
     watch_signals();
     lifeline_.reset(event_new(base_.get(), heritage_.lifeline_fd, EV_READ | EV_PERSIST,
                               callback<&Worker::on_master_gone>, this));
@@ -236,6 +241,7 @@ class Worker final : private Server::Observer {
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
   keep_heap();
+  show_notes_in(heritage.column.served);
   event_set_log_callback(log_libevent);
   Worker worker(heritage);
   if (auto started = worker.start(); !started) {

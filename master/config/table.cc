@@ -358,6 +358,11 @@ std::vector<ConfigKey> service_keys() {
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
       allow_private(),
+      word(FIELD(security.core_dumps),
+           std::array<std::pair<std::string_view, SecurityConfig::CoreDumps>, 3>{
+               {{"auto", SecurityConfig::CoreDumps::automatic},
+                {"on", SecurityConfig::CoreDumps::on},
+                {"off", SecurityConfig::CoreDumps::off}}}),
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
       list(FIELD(security.ports), parse_port_item, print_ports),

@@ -25,7 +25,8 @@ Result<void> read_tls_files(Config& config) {
     auto key = read_pem(entry.tls->key);
     if (!key) return key.error();
     entry.tls->certificate_pem = *std::move(certificate);
-    entry.tls->key_pem = *std::move(key);
+    entry.tls->key_pem = *key;
+    wipe(*key);
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -34,6 +35,19 @@ Result<void> become(const Account& account) {
   }
   // setresuid() clears the flag, and without it a crash dumps no core.
   ::prctl(PR_SET_DUMPABLE, 1);
+  return {};
+}
+
+Result<void> give_up_new_privileges() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("no_new_privs");
+  return {};
+}
+
+Result<void> forbid_core_dumps() {
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) return system_error("PR_SET_DUMPABLE");
+  // Enough by itself for a core pattern that is a pipe. systemd's filter may refuse this call.
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
   return {};
 }
 

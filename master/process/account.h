@@ -23,4 +23,12 @@ Result<std::optional<Account>> find_account(const std::string& user);
 // crash can still dump core.
 Result<void> become(const Account& account);
 
+// Called in the worker process, after become(): no program that it might execute gets privileges
+// from a file (setuid, capabilities).
+Result<void> give_up_new_privileges();
+
+// Called in the worker process, after become(): no core dumps, and other processes of the same user
+// cannot read its memory or trace it.
+Result<void> forbid_core_dumps();
+
 }  // namespace streamgate

@@ -73,6 +73,13 @@ Milliseconds Generation::vacate(unsigned place, RespawnPolicy::Death death, Mill
   return Milliseconds(vacated.not_before_ms - now_ms);
 }
 
+void Generation::leave_in_child() {
+  listeners.clear();
+  for (const ListenConfig& entry : config.listen) {
+    if (entry.tls) entry.tls->key_pem.wipe();
+  }
+}
+
 std::string Generation::addresses() const {
   std::string out;
   for (const ListenSocket& socket : sockets) {

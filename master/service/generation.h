@@ -43,6 +43,9 @@ struct Generation {
   // was the last worker, one of the places is filled within 1 s, also if its own delay is longer.
   Milliseconds vacate(unsigned place, RespawnPolicy::Death death, Milliseconds age, int64_t now_ms);
 
+  // Called in a worker of another generation: closes the listeners and overwrites the keys.
+  void leave_in_child();
+
   std::string addresses() const;  // for the log
   // Removes the Unix socket files of the listeners that are not in `other`.
   void remove_files_not_in(const Listeners& other) const;

@@ -1,20 +1,36 @@
 #include "master/service/worker_entry.h"
 
+#include <algorithm>
+
 #include "common/log.h"
 #include "master/process/account.h"
 
 namespace streamgate {
 namespace {
 
-Result<void> change_user(const Generation& generation) {
-  return generation.account ? become(*generation.account) : Result<void>();
+bool may_dump_core(const Config& config) {
+  using CoreDumps = SecurityConfig::CoreDumps;
+  if (config.security.core_dumps != CoreDumps::automatic) {
+    return config.security.core_dumps == CoreDumps::on;
+  }
+  return std::none_of(config.listen.begin(), config.listen.end(),
+                      [](const ListenConfig& entry) { return entry.tls.has_value(); });
+}
+
+Result<void> drop_privileges(const Generation& generation) {
+  if (generation.account) {
+    if (auto changed = become(*generation.account); !changed) return changed;
+  }
+  if (auto given_up = give_up_new_privileges(); !given_up) return given_up;
+  return may_dump_core(generation.config) ? Result<void>() : forbid_core_dumps();
 }
 
 }  // namespace
 
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker) {
-  for (const auto& prepared : {seat.scoreboard.confine(seat.slot_index), change_user(generation)}) {
+  for (const auto& prepared :
+       {seat.scoreboard.confine(seat.slot_index), drop_privileges(generation)}) {
     if (prepared) continue;
     log::error("worker.cannot_start", {{"reason", prepared.error().detail}});
     return kExitCannotStart;
@@ -32,7 +48,7 @@ int run_as_worker(const Generation& generation, const WorkerSeat& seat,
 
 Result<void> check_as_worker(const Generation& generation,
                              const std::function<Result<void>(const Config&)>& check) {
-  if (auto changed = change_user(generation); !changed) return changed;
+  if (auto changed = drop_privileges(generation); !changed) return changed;
   return check(generation.config);
 }
 

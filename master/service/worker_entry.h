@@ -18,13 +18,14 @@ struct WorkerSeat {
   int lifeline_fd;
 };
 
-// Makes the scoreboard read-only except the worker's own column, changes to the generation's user
-// and calls `run_worker`. The Heritage is filled here and nowhere else. Returns the exit code of
-// the process: kExitCannotStart if one of the changes fails.
+// Makes the scoreboard read-only except the worker's own column, drops privileges (the generation's
+// user, no_new_privs, core dumps as configured) and calls `run_worker`. The Heritage is filled here
+// and nowhere else. Returns the exit code of the process: kExitCannotStart if one of the changes
+// fails.
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker);
 
-// Changes to the generation's user and calls `check` with the generation's configuration.
+// Drops the same privileges and calls `check` with the generation's configuration.
 Result<void> check_as_worker(const Generation& generation,
                              const std::function<Result<void>(const Config&)>& check);
 

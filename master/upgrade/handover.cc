@@ -63,7 +63,9 @@ class RecordWriter {
     value(prefix + "certificate", tls->certificate);
     value(prefix + "key", tls->key);
     value(prefix + "certificate_pem", tls->certificate_pem);
-    value(prefix + "key_pem", tls->key_pem);
+    std::string key(tls->key_pem.view());
+    value(prefix + "key_pem", key);
+    wipe(key);
   }
   template <class Number>
   void values(std::string_view prefix, const std::map<std::string, Number>& numbers) {
@@ -88,6 +90,12 @@ class RecordReader {
       if (equals == std::string_view::npos) continue;
       values_[percent_decode(pair.substr(0, equals))] = percent_decode(pair.substr(equals + 1));
     }
+  }
+
+  RecordReader(const RecordReader&) = delete;
+  RecordReader& operator=(const RecordReader&) = delete;
+  ~RecordReader() {
+    for (auto& [key, text] : values_) wipe(text);  // one may be a private key
   }
 
   std::string_view name() const { return name_; }
@@ -128,7 +136,7 @@ class RecordReader {
     value(prefix + "certificate", tls->certificate);
     value(prefix + "key", tls->key);
     value(prefix + "certificate_pem", tls->certificate_pem);
-    value(prefix + "key_pem", tls->key_pem);
+    if (const std::string* text = find(prefix + "key_pem")) tls->key_pem = *text;
   }
   template <class Number>
   void values(std::string_view prefix, std::map<std::string, Number>& numbers) {

@@ -10,6 +10,7 @@ TESTS = os.path.join(os.path.dirname(BINARY), "tests")
 NEXT = os.path.join(TESTS, "streamgate_next")  # the same with another version
 NEXT_VERSION = "99.0.0"
 FAULTY = os.path.join(TESTS, "streamgate_faulty")  # fails as the file $STREAMGATE_FAULT says
+POISONED = os.path.join(TESTS, "streamgate_poisoned")  # crashes at `poison: crash`
 RECORDING = os.path.join(TESTS, "streamgate_recording")  # logs test.packet for each packet it sends
 
 

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "worker/http/own_response.h"
 #include "worker/loop/openssl.h"
+#include "worker/loop/request_note.h"
 
 namespace streamgate {
 namespace {
@@ -75,6 +76,9 @@ bool ClientGate::may_keep_alive() const {
 
 void ClientGate::on_readable() {
   if (phase_ == Phase::closed) return;
+  stream_.name_peer();
+  const RequestNote note(stream_.peer_text());
+  const RequestScope scope(&note);
   if (phase_ == Phase::handshaking && !shake_hands()) return;
   // Pipelined requests are served before more is read, so that they do not pile up.
   if (!std::exchange(has_pipelined_, false)) read_input();

@@ -52,7 +52,7 @@ void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAd
 }
 
 void ClientStream::begin(const RequestHead& head, Observer* observer) {
-  if (peer_text_.empty()) peer_text_ = peer_.to_string();
+  name_peer();
   head_ = &head;
   observer_ = observer;
   held_head_.clear();
@@ -60,6 +60,10 @@ void ClientStream::begin(const RequestHead& head, Observer* observer) {
   body_bytes_ = 0;
   head_sent_ = keep_alive_ = false;
   end_ = End::under_way;
+}
+
+void ClientStream::name_peer() {
+  if (peer_text_.empty()) peer_text_ = peer_.to_string();
 }
 
 void ClientStream::lose(Reason reason) {

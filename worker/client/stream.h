@@ -64,6 +64,7 @@ class ClientStream {
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   void begin(const RequestHead& head, Observer* observer);
+  void name_peer();          // makes peer_text(); does nothing if it is there
   void lose(Reason reason);  // the client is gone: notifies the observer, releases the socket
 
   // Valid until the response is finished.

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/check.h"
@@ -25,7 +26,7 @@ Error refused(const std::string& file, const std::string& what) {
   return {Reason::tls_failed, file + ": " + what + (why.empty() ? "" : ": " + why)};
 }
 
-Bio reader_of(const std::string& text) {
+Bio reader_of(std::string_view text) {
   Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   CHECK(bio);
   return bio;
@@ -66,10 +67,10 @@ int no_passphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* /*u
 }
 
 Result<void> use_key(SSL_CTX& context, const ListenTls& config) {
-  const Bio text = reader_of(config.key_pem);
+  const Bio text = reader_of(config.key_pem.view());
   const PrivateKey key(PEM_read_bio_PrivateKey(text.get(), nullptr, &no_passphrase, nullptr));
   if (!key) {
-    const bool is_encrypted = config.key_pem.find("ENCRYPTED") != std::string::npos;
+    const bool is_encrypted = config.key_pem.view().find("ENCRYPTED") != std::string_view::npos;
     return refused(config.key, is_encrypted ? "is encrypted; a key without passphrase is needed"
                                             : "is not a PEM private key");
   }

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "common/ascii.h"
 #include "common/log.h"
 
 namespace streamgate {
@@ -52,7 +53,7 @@ void AccessLog::write(const AccessRecord& record) {
   append(line_, " access client=", record.client);
   line_.append_row(std::string_view(" method="), record.method);
   // Only a target that is no path of ours has something to hide.
-  if (record.route.find_first_of(";@#") == std::string_view::npos) {
+  if (ascii::find_any<';', '@', '#'>(record.route) == record.route.npos) {
     append(line_, " route=", record.route);
   } else {
     append_redacted(" route=", record.route);
@@ -61,8 +62,12 @@ void AccessLog::write(const AccessRecord& record) {
   line_.append_row(std::string_view(" reason="), record.reason);
   append(line_, " bytes=", static_cast<int64_t>(record.body_bytes));
   append(line_, " ms=", record.duration_ms);
-  if (!record.upstream.empty()) {
-    append_redacted(" upstream=", record.upstream);
+  if (!record.upstream.empty() || !record.redacted_upstream.empty()) {
+    if (record.redacted_upstream.empty()) {
+      append_redacted(" upstream=", record.upstream);
+    } else {
+      append(line_, " upstream=", record.redacted_upstream);
+    }
     append(line_, " upstream_status=", record.upstream_status);
     append(line_, " attempts=", record.attempts);
     append(line_, " reused=", record.reused_connection ? 1 : 0);

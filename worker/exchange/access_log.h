@@ -31,6 +31,7 @@ struct AccessRecord {
   uint64_t body_bytes = 0;       // to the client
   int64_t duration_ms = 0;
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
+  std::string_view redacted_upstream = {};  // the same, redacted by the caller; used if not empty
   int upstream_status = 0;
   unsigned attempts = 0;  // requests sent upstream
   unsigned resumed = 0;   // how often a truncated body was resumed

@@ -61,6 +61,7 @@ void DocumentPath::cut() {
 
 // When the client takes bytes again, or the next slice is due.
 void DocumentPath::go_on() {
+  const RequestScope scope(note_);
   next_slice_.cancel();
   if (client_.is_full()) return;  // on_client_drained() follows
   const std::string input = std::exchange(input_, {});

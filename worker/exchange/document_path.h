@@ -13,6 +13,7 @@
 #include "worker/client/stream.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/body_path.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 
 namespace streamgate {
@@ -58,6 +59,7 @@ class DocumentPath final : public BodyPath {
   bool is_cut_ = false;
   std::string input_;   // not taken yet, while the client is full or the next slice is due
   size_t send_at_ = 0;  // bytes of output
+  const RequestNote* const note_ = current_note();
   WorkQueue::Task next_slice_;
 };
 

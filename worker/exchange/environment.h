@@ -29,7 +29,8 @@ struct ExchangeEnvironment {
   const std::atomic<bool>& service_stopping;
   ExchangeList exchanges = {};
   DocumentBodies document_bodies = {};
-  std::string url_scratch = {};  // kept for its memory
+  std::string url_scratch = {};  // both are kept for their memory
+  std::string redacted_scratch = {};
 };
 
 }  // namespace streamgate

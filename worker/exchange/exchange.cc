@@ -60,7 +60,8 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       method_(client_head_.method),
       route_(client_head_.target.substr(0, client_head_.target.find('?'))
                  .substr(0, kMaxLoggedRouteBytes)),
-      started_ms_(environment.wheel.now_ms()) {
+      started_ms_(environment.wheel.now_ms()),
+      note_(gate.stream().peer_text(), token_of(method_)) {
   gate.stream().set_observer(*this);
   count(environment_.slot.counters, Counter::exchanges_started);
   count(environment_.slot.exchanges_now);
@@ -69,6 +70,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
 Exchange::~Exchange() { CHECK(step_ == Step::finished); }
 
 void Exchange::start() {
+  const RequestScope scope(&note_);
   if (method_ == Method::options) return answer_options();
   switch (route_of(client_head_.target)) {
     case Route::stream:
@@ -92,7 +94,18 @@ void Exchange::admit() {
                  make_fetch_request(std::move(request_->upstream), request_->link, client_head_,
                                     environment_.config.upstream),
                  static_cast<Fetch::Observer&>(*this));
+  note_target();
   fetch_->start();
+}
+
+void Exchange::note_target() {
+  std::string& url = environment_.url_scratch;
+  std::string& redacted = environment_.redacted_scratch;
+  url.clear();
+  redacted.clear();
+  fetch_->url().append_to(url);
+  log::append_redacted(url, redacted);
+  note_.set_target(redacted);
 }
 
 void Exchange::answer_options() {
@@ -299,10 +312,14 @@ void Exchange::on_path_sent() {
 void Exchange::on_path_failed(const Error& error) { fail(error); }
 
 void Exchange::on_client_drained() {
+  const RequestScope scope(&note_);
   if (path_ != nullptr) path_->on_client_drained();
 }
 
-void Exchange::on_client_gone(Reason reason) { finish(reason, {}, End::client_gone); }
+void Exchange::on_client_gone(Reason reason) {
+  const RequestScope scope(&note_);
+  finish(reason, {}, End::client_gone);
+}
 
 // --- finished ---
 
@@ -359,11 +376,14 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.body_bytes = body_bytes_;
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
   record.playlist = is_playlist_;
-  std::string& upstream = environment_.url_scratch;
-  upstream.clear();
   if (fetch_) {
-    fetch_->url().append_to(upstream);
-    record.upstream = upstream;
+    if (!fetch_->was_redirected()) record.redacted_upstream = note_.whole_target();
+    if (record.redacted_upstream.empty()) {
+      std::string& upstream = environment_.url_scratch;
+      upstream.clear();
+      fetch_->url().append_to(upstream);
+      record.upstream = upstream;
+    }
     record.upstream_status = fetch_->upstream_status();
     record.attempts = fetch_->attempts();
     record.resumed = fetch_->resumed();

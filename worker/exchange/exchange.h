@@ -28,6 +28,7 @@
 #include "worker/fetch/fetch.h"
 #include "worker/links/link_context.h"
 #include "worker/links/stream_request.h"
+#include "worker/loop/request_note.h"
 
 namespace streamgate {
 
@@ -50,6 +51,7 @@ class Exchange final : public Retirable,
 
   // admit
   void admit();
+  void note_target();
   void answer_options();
   void answer_health();
   void answer(int status, const std::string& text);
@@ -99,6 +101,7 @@ class Exchange final : public Retirable,
   const Method method_;
   const std::string route_;  // the requested path, for the log
   const int64_t started_ms_;
+  RequestNote note_;
   size_t list_index_ = 0;  // ExchangeList's
   Step step_ = Step::admit;
 

@@ -1,5 +1,6 @@
 #include "worker/fetch/fetch.h"
 
+#include <array>
 #include <chrono>
 #include <ctime>
 #include <string>
@@ -117,6 +118,7 @@ void Fetch::resolve() {
 }
 
 void Fetch::on_resolved(const ResolvedName& name) {
+  const RequestScope scope(note_);
   lookup_.reset();
   if (!name.full_name.empty()) {
     auto allowed = environment_.guard.check_full_name(request_.url, name.full_name);
@@ -136,6 +138,7 @@ void Fetch::on_resolved(const ResolvedName& name) {
 }
 
 void Fetch::on_resolve_failed(Error error) {
+  const RequestScope scope(note_);
   lookup_.reset();
   fail(error);
 }
@@ -152,12 +155,14 @@ void Fetch::connect(UpstreamPool::Freshness freshness) {
 }
 
 void Fetch::on_connected(UpstreamConnection& connection) {
+  const RequestScope scope(note_);
   attempt_.reset();
   connection_ = &connection;
   send_request();
 }
 
 void Fetch::on_connect_failed(Error error) {
+  const RequestScope scope(note_);
   attempt_.reset();
   request_missing_bytes_or_fail(error);
 }
@@ -300,7 +305,9 @@ Fetch::TruncatedBody::TruncatedBody(Fetch& fetch, Resumption what, Error why)
     : wanted(std::move(what)),
       cause(std::move(why)),
       backoff(fetch.environment_.wheel, &fetch, [](void* self) {
-        static_cast<Fetch*>(self)->connect(UpstreamPool::Freshness::fresh_only);
+        auto& owner = *static_cast<Fetch*>(self);
+        const RequestScope scope(owner.note_);
+        owner.connect(UpstreamPool::Freshness::fresh_only);
       }) {}
 
 void Fetch::request_missing_bytes_or_fail(const Error& error) {
@@ -369,6 +376,10 @@ void Fetch::release(UpstreamPool::Reuse reuse) {
 
 void Fetch::enter(Step step) {
   step_ = step;
+  static constexpr std::array kTexts{step_text("resolve"), step_text("connect"),
+                                     step_text("await_head"), step_text("read_body"),
+                                     step_text("finished")};  // in the order of Step
+  note_step(kTexts[static_cast<size_t>(step)]);
   if (log::enabled(LogLevel::debug)) {
     log::debug("fetch.step", {{"step", name_of(step)}, {"origin", request_.url.origin()}});
   }

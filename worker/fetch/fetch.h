@@ -28,6 +28,7 @@
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/resumption.h"
 #include "worker/fetch/target_guard.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
@@ -112,6 +113,7 @@ class Fetch final : private Resolver::Observer,
   Step step() const { return step_; }
   const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
   bool left_origin() const { return left_origin_; }    // a redirect led to another origin
+  bool was_redirected() const { return redirects_ > 0; }
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
   unsigned attempts() const { return attempts_; }           // requests that were sent
@@ -167,6 +169,7 @@ class Fetch final : private Resolver::Observer,
   FetchEnvironment& environment_;
   FetchRequest request_;  // its url follows the redirects, its cdn_loop gets our mark
   Observer& observer_;
+  const RequestNote* const note_ = current_note();  // of the request that began the fetch
   Step step_ = Step::resolve;
   std::vector<SocketAddress> addresses_;  // of this hop, checked by the guard
   unsigned redirects_ = 0;

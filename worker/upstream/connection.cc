@@ -47,6 +47,7 @@ void UpstreamConnection::end_loan() {
   ++loan_;
   step_ = Step::idle;
   observer_ = nullptr;
+  note_ = nullptr;
   sink_ = nullptr;
   request_.clear();
   sent_ = 0;
@@ -65,6 +66,7 @@ void UpstreamConnection::close() {
   ++loan_;
   step_ = Step::closed;
   observer_ = nullptr;
+  note_ = nullptr;
   sink_ = nullptr;
   deadline_.cancel();
   rate_.reset();
@@ -80,6 +82,7 @@ void UpstreamConnection::send_request(std::string request, Method method, Observ
   CHECK(step_ == Step::on_loan);
   step_ = Step::awaiting_head;
   observer_ = &observer;
+  note_ = current_note();
   request_ = std::move(request);
   sent_ = 0;
   clean_ = false;
@@ -143,6 +146,7 @@ bool UpstreamConnection::is_receiving() const {
 
 void UpstreamConnection::on_readable() {
   if (step_ == Step::idle) return check_idle();
+  const RequestScope scope(note_);
   if (is_receiving() && !paused_) return receive();
   // Nothing may be read now, and the level-triggered event would fire again and again.
   stop_reading();
@@ -160,6 +164,7 @@ void UpstreamConnection::on_writable() {
 }
 
 void UpstreamConnection::on_later() {
+  const RequestScope scope(note_);
   if (is_receiving() && !paused_) receive();
 }
 
@@ -327,11 +332,13 @@ void UpstreamConnection::fail(Error error) {
 
 void UpstreamConnection::on_deadline() {
   if (!is_receiving()) return;
+  const RequestScope scope(note_);
   const bool body = step_ == Step::relaying_body;
   fail({body ? Reason::idle_timeout : Reason::first_byte_timeout, {}});
 }
 
 void UpstreamConnection::on_rate_window_end() {
+  const RequestScope scope(note_);
   if (rate_.is_too_slow()) return fail({Reason::upstream_too_slow, {}});
   rate_.run();
 }

@@ -22,6 +22,7 @@
 #include "worker/loop/pipe.h"
 #include "worker/loop/rate_watch.h"
 #include "worker/loop/reaper.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/socket.h"
 
@@ -166,6 +167,7 @@ class UpstreamConnection : public Retirable {
   uint64_t loan_ =
       0;  // counts loans, so that the caller of a callback sees that its loan has ended
   Observer* observer_ = nullptr;
+  const RequestNote* note_ = nullptr;  // of the request that the loan is for
   BodySink* sink_ = nullptr;
   ResponseParser parser_;
   std::string request_;

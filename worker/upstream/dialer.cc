@@ -114,6 +114,7 @@ bool Dialer::begin(const SocketAddress& address) {
 }
 
 void Dialer::on_timer() {
+  const RequestScope scope(note_);
   if (step_ == Step::failing) {
     return fail(error_.value_or(Error{Reason::connect_failed, "no address"}));
   }
@@ -121,6 +122,7 @@ void Dialer::on_timer() {
 }
 
 void Dialer::on_leg_writable(Leg& leg) {
+  const RequestScope scope(note_);
   if (step_ != Step::connecting) return;
   int error = 0;
   socklen_t size = sizeof error;
@@ -163,6 +165,7 @@ void Dialer::shake_hands(Leg& winner) {
 }
 
 void Dialer::continue_handshake() {
+  const RequestScope scope(note_);
   if (step_ != Step::shaking_hands) return;
   switch (socket_.shake_hands()) {
     case UpstreamSocket::Handshake::done:
@@ -200,6 +203,7 @@ void Dialer::close_legs() {
 }
 
 void Dialer::on_deadline() {
+  const RequestScope scope(note_);
   const char* what = step_ == Step::shaking_hands ? "TLS handshake" : "connect";
   fail({Reason::connect_timeout, url_.authority() + ": " + what});
 }

@@ -15,6 +15,7 @@
 #include "common/socket_address.h"
 #include "common/url.h"
 #include "worker/loop/event.h"
+#include "worker/loop/request_note.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/socket.h"
 #include "worker/upstream/tls.h"
@@ -88,6 +89,7 @@ class Dialer {
   const HttpUrl& url_;
   const std::vector<SocketAddress> addresses_;
   Observer& observer_;
+  const RequestNote* const note_ = current_note();
   Step step_ = Step::connecting;
   size_t next_ = 0;
   std::vector<std::unique_ptr<Leg>> legs_;
