@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "worker/client/client_address.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/fetch_metadata.h"
@@ -27,14 +28,6 @@ std::string_view token_of(Method method) {
       return "OPTIONS";
   }
   return "?";
-}
-
-bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
-  if (!peer.is_ip()) return true;  // a Unix socket: its permissions decide who connects
-  for (const IpRange& range : trusted) {
-    if (range.contains(peer.ip())) return true;
-  }
-  return false;
 }
 
 // `https://host/prefix` -> `/prefix`
@@ -350,7 +343,7 @@ void Exchange::count_end(std::optional<Reason> failure) const {
 }
 
 void Exchange::write_access_line(std::string_view token, std::string_view detail) {
-  AccessRecord record{gate_->stream().peer_text()};
+  AccessRecord record{gate_->stream().client_text()};
   record.method = token_of(method_);
   record.route = route_;
   record.status = client_status_;
@@ -375,7 +368,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
 void Exchange::enter(Step step) {
   step_ = step;
   if (log::enabled(LogLevel::debug)) {
-    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().peer_text()}});
+    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().client_text()}});
   }
 }
 
@@ -394,7 +387,7 @@ std::string_view Exchange::step_name() const {
 }
 
 void Exchange::log_state() const {
-  log::info("exchange.live", {{"client", gate_->stream().peer_text()},
+  log::info("exchange.live", {{"client", gate_->stream().client_text()},
                               {"step", step_name()},
                               {"age_ms", environment_.wheel.now_ms() - started_ms_},
                               {"bytes", gate_->stream().body_bytes_sent()},
