@@ -33,6 +33,7 @@ struct ListenTls {
 struct ListenConfig {
   SocketAddress address;
   std::optional<ListenTls> tls;  // none: plain HTTP
+  bool proxy_protocol = false;   // each connection begins with a PROXY protocol header
 
   bool operator==(const ListenConfig&) const = default;
 };
@@ -146,14 +147,25 @@ struct SecurityConfig {
   bool operator==(const SecurityConfig&) const = default;
 };
 
+// Limits for one client: an IPv4 address or an IPv6 /64. 0: none.
+struct PerClientLimits {
+  unsigned connections = 0;  // over all workers
+
+  bool operator==(const PerClientLimits&) const = default;
+};
+
 struct LimitsConfig {
   size_t request_line = size_t{16} * 1024;  // bytes
   size_t request_head = size_t{32} * 1024;  // bytes, the request line included
   size_t playlist_line = size_t{1024} * 1024;
   unsigned connections = 10'000;  // clients, over all workers
+  PerClientLimits per_client;
 
   bool operator==(const LimitsConfig&) const = default;
 };
+
+// The source of the client's address: the connection, or one request header.
+enum class ClientAddress { peer, x_forwarded_for, forwarded };
 
 enum class LogLevel { debug, info, warn, error };
 
@@ -173,6 +185,7 @@ struct Config {
   std::string public_url;                // no slash at the end; empty: from the request
   std::string loop_id;                   // a token for CDN-Loop; empty: derived by the worker
   std::vector<IpRange> trusted_proxies;  // filled with loopback and private by default_config()
+  ClientAddress client_address = ClientAddress::peer;  // a header only if the file sets the list
   Milliseconds watchdog_timeout{10'000};
   DrainConfig drain;
   ClientConfig client;

@@ -20,7 +20,9 @@ namespace streamgate {
 // clang-format off
 #define STREAMGATE_COUNTERS(ROW)                                                                  \
   ROW(connections_accepted, "Client connections accepted.")                                       \
-  ROW(connections_refused, "Client connections answered with 503: limits.connections was reached.")\
+  ROW(connections_refused, "Client connections refused: no idle connection could be closed.")      \
+  ROW(connections_displaced, "Idle client connections closed to make room for new ones.")         \
+  ROW(connections_rate_limited, "Client connections answered with 429: limits.per_client.")       \
   ROW(requests_refused, "Requests rejected before an exchange was started.")                      \
   ROW(exchanges_started, "Exchanges started: client requests with a valid head.")                 \
   ROW(exchanges_failed, "Exchanges that ended with a reason other than ok.")                      \

@@ -33,6 +33,7 @@ namespace streamgate {
   ROW(port_forbidden, 403, "Targets on this port are not allowed.")                        \
   ROW(script_forbidden, 403, "Nothing from an upstream may run as a script here.")         \
   ROW(loop, 508, "The request leads back to this proxy.")                                  \
+  ROW(rate_limited, 429, "This client is at its limit.")                                   \
   ROW(client_gone, 499, "The client left.")                                                \
   ROW(client_stalled, 499, "The client stopped reading.")                                  \
   ROW(client_too_slow, 499, "The client read too slowly.")                                 \

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "common/counters.h"
+#include "common/keyed_counts.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -36,6 +37,8 @@ struct alignas(64) Slot {
   std::atomic<WorkerState> state{WorkerState::starting};
   std::atomic<int64_t> beat_ms{0};  // CLOCK_MONOTONIC, written each second by the worker
   std::atomic<uint64_t> connections_now{0};
+  std::atomic<uint64_t> idle_now{0};    // connections without a request; as of 100 ms ago
+  std::atomic<uint64_t> wants_room{0};  // 1: waits until other workers close idle connections
   std::atomic<uint64_t> exchanges_now{0};
   Counters counters;
 };
@@ -62,6 +65,7 @@ struct alignas(64) ServedRequest {
 struct alignas(kScoreboardPage) Column {
   Slot slot;
   ServedRequest served;
+  KeyedCounts client_connections;  // by client address; empty without limits.per_client
 };
 
 struct Assignment {

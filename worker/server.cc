@@ -4,14 +4,18 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "common/log.h"
+#include "worker/client/client_address.h"
 #include "worker/client/tls_server.h"
 #include "worker/exchange/exchange.h"
 
@@ -21,28 +25,56 @@ namespace {
 // How long accepting pauses when the process has no descriptor left. Without a pause the worker
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
-constexpr std::chrono::milliseconds kAcceptLogInterval{10'000};
-constexpr std::chrono::milliseconds kReadOtherWorkersEvery{100};
+constexpr std::chrono::milliseconds kLogInterval{10'000};
+// At the limit a new connection closes one idle connection to take its place. A second one brings
+// the number back to the limit if workers have passed it together.
+constexpr int kMaxClosedForOne = 2;
+constexpr std::chrono::milliseconds kRoomCheckInterval{100};
+constexpr std::chrono::milliseconds kWaitForRoom{10};
+// Besides those above the limit, a worker closes this part of the limit for the workers that have
+// no idle connection to close: after a reload they are the only ones that accept.
+constexpr uint64_t kSharedPart = 64;
+
+// Idle connections leave an eighth of the descriptors, and 256 at most, for upstreams, pipes and
+// files: a new client needs some of them too.
+int descriptors_short_at() {
+  constexpr rlim_t kMaxReserve = 256;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<int>::max();
+  const rlim_t at = limit.rlim_cur - std::min(limit.rlim_cur / 8, kMaxReserve);
+  return static_cast<int>(std::min<rlim_t>(at, std::numeric_limits<int>::max()));
+}
 
 }  // namespace
 
+bool Server::LogPause::may_log(int64_t now_ms) {
+  if (logged_ms && now_ms - *logged_ms < kLogInterval.count()) return false;
+  logged_ms = now_ms;
+  return true;
+}
+
 Server::Server(event_base* base, ExchangeEnvironment& environment, const ScoreboardView& scoreboard,
-               Observer& observer)
+               Column& own, Observer& observer)
     : base_(base),
       environment_(environment),
-      scoreboard_(scoreboard),
       observer_(observer),
       gate_environment_{environment.wheel,
                         environment.config.client,
                         environment.config.limits,
                         environment.config.cors,
+                        environment.config.client_address,
+                        environment.config.trusted_proxies,
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
+      limits_(environment.config, scoreboard, own),
+      descriptors_short_at_(descriptors_short_at()),
       accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
       balance_(scoreboard, environment.slot),
-      balance_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
-  CHECK(balance_pause_end_);
+      room_check_(environment.wheel, this, call<&Server::share_room>),
+      brief_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
+  CHECK(brief_pause_end_);
+  room_check_.arm(kRoomCheckInterval);
   // glibc's calloc does not use the thread's cache. If libevent is given malloc explicitly, it
   // calls malloc and memset instead of calloc. evhtp_set_mem_functions does not help: evhtp
   // compares its argument with malloc and goes on with calloc.
@@ -54,6 +86,7 @@ Server::~Server() { close_all(); }
 Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key) {
   for (const ListenSocket& socket : sockets) {
     auto listener = std::make_unique<Listener>(Listener{*this, {}, {}});
+    if (socket.proxy_protocol) listener->preface = ClientGate::Preface::proxy_header;
     if (socket.tls) {
       auto context = make_server_context(*socket.tls, ticket_key);
       if (!context) return context.error();
@@ -77,37 +110,140 @@ Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketK
 evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   const auto& listener = *static_cast<const Listener*>(argument);
   Server& server = listener.server;
+  const int fd = static_cast<int>(connection->sock);
+  const SocketAddress peer = ClientGate::peer_of(*connection);
+  const bool names_peer = listener.preface == ClientGate::Preface::proxy_header;
+  if (names_peer && !is_trusted(peer, server.environment_.config.trusted_proxies)) {
+    server.log_bad_proxy_header(peer, "the peer is not a trusted proxy");
+    return EVHTP_RES_ERROR;  // evhtp closes it
+  }
   Ssl ssl;
   if (listener.tls) {
-    ssl = make_server_tls(*listener.tls, static_cast<int>(connection->sock));
-    if (!ssl) return EVHTP_RES_ERROR;  // evhtp closes it
+    ssl = make_server_tls(*listener.tls, fd);
+    if (!ssl) return EVHTP_RES_ERROR;
   }
   // Small answers leave at once. For a Unix socket the call fails, without consequence.
   const int on = 1;
-  ::setsockopt(connection->sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  Slot& slot = server.environment_.slot;
-  count(slot.counters, Counter::connections_accepted);
-  count(slot.connections_now);
-  std::optional<Reason> refuse_with;
-  if (server.over_limit()) {
-    count(slot.counters, Counter::connections_refused);
-    refuse_with = Reason::overloaded;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  count(server.environment_.slot.counters, Counter::connections_accepted);
+  count(server.environment_.slot.connections_now);
+  const auto row = names_peer ? std::nullopt : server.limits_.add(peer);
+  std::optional<Reason> refused;
+  if (row && server.limits_.is_over(peer)) {
+    refused = Reason::rate_limited;  // it takes nobody's place
+  } else if (!server.make_room(fd)) {
+    refused = Reason::overloaded;
   }
-  auto gate = std::make_unique<ClientGate>(server.gate_environment_, connection, std::move(ssl),
-                                           refuse_with);
-  if (server.draining_) gate->drain(server.environment_.config.drain.idle);
-  ClientGate* key = gate.get();
-  server.gates_.emplace(key, std::move(gate));
-  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) server.pause_for_balance();
+  ClientGate& gate = server.add_gate(listener, connection, std::move(ssl));
+  server.gates_.find(&gate)->second.client_row = row;
+  if (refused) server.refuse(gate, *refused);
+  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) {
+    server.pause_briefly(AcceptBalance::kPause);
+  }
   return EVHTP_RES_OK;
+}
+
+ClientGate& Server::add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl) {
+  auto gate =
+      std::make_unique<ClientGate>(gate_environment_, connection, std::move(ssl), listener.preface);
+  if (draining_) gate->drain(environment_.config.drain.idle);
+  ClientGate* key = gate.get();
+  return *gates_.emplace(key, Connection{std::move(gate), {}}).first->first;
+}
+
+// Closes idle connections for a new one, which is counted already and has the descriptor `fd`.
+// False: the new one is beyond limits.connections.
+bool Server::make_room(int fd) {
+  publish_idle();
+  int closed = 0;
+  while (closed < kMaxClosedForOne && limits_.is_over() && close_longest_idle()) ++closed;
+  // All descriptors up to `fd` are in use.
+  const int excess = fd - descriptors_short_at_ + 1;
+  while (closed < excess && close_longest_idle()) ++closed;
+  // The descriptors are free in the next turn of the event loop.
+  if (excess > 0 && closed > 0) pause_briefly(std::chrono::microseconds::zero());
+  if (closed > 0 || !limits_.is_over()) return true;
+  if (!limits_.others_have_idle()) return false;
+  wait_for_room();
+  return true;
+}
+
+void Server::wait_for_room() {
+  environment_.slot.wants_room.store(1, std::memory_order_relaxed);
+  waiting_for_room_ = true;
+  pause_briefly(kWaitForRoom);
+}
+
+void Server::stop_waiting_for_room() {
+  if (!std::exchange(waiting_for_room_, false)) return;
+  environment_.slot.wants_room.store(0, std::memory_order_relaxed);
+}
+
+// Closes idle connections if another worker had to pass the limit, because it has none.
+void Server::share_room() {
+  uint64_t wanted = 0;
+  if (limits_.others_want_room()) {
+    wanted = limits_.excess() + environment_.config.limits.connections / kSharedPart;
+  }
+  while (wanted > 0 && close_longest_idle()) --wanted;
+  publish_idle();
+  room_check_.arm(kRoomCheckInterval);
+}
+
+void Server::publish_idle() {
+  environment_.slot.idle_now.store(gate_environment_.idle.count(), std::memory_order_relaxed);
+}
+
+// False: none is idle.
+bool Server::close_longest_idle() {
+  IdleConnections& idle = gate_environment_.idle;
+  while (ClientGate* gate = idle.longest_idle(environment_.wheel.last_tick_ms())) {
+    if (!gate->close_if_idle()) continue;
+    count(environment_.slot.counters, Counter::connections_displaced);
+    return true;
+  }
+  return false;
+}
+
+void Server::refuse(ClientGate& gate, Reason reason) {
+  const bool is_client_over = reason == Reason::rate_limited;
+  count(environment_.slot.counters,
+        is_client_over ? Counter::connections_rate_limited : Counter::connections_refused);
+  stop_counting(gates_.find(&gate)->second);
+  gate.refuse_requests(reason);
+  ClientGate* oldest = gate_environment_.idle.oldest_refused();
+  if (oldest != &gate) oldest->end_refused();
+}
+
+// For the limits the connection has ended.
+void Server::stop_counting(Connection& connection) {
+  if (!std::exchange(connection.is_counted, false)) return;
+  count_down(environment_.slot.connections_now);
+  if (connection.client_row) limits_.remove(*connection.client_row);
 }
 
 void Server::on_request(ClientGate& gate) {
   environment_.exchanges.add(std::make_unique<Exchange>(environment_, gate)).start();
 }
 
+void Server::on_peer_named(ClientGate& gate) {
+  const auto row = limits_.add(gate.peer());
+  if (!row) return;
+  gates_.find(&gate)->second.client_row = row;
+  if (limits_.is_over(gate.peer())) refuse(gate, Reason::rate_limited);
+}
+
+void Server::on_bad_proxy_header(const ClientGate& gate, const Error& error) {
+  log_bad_proxy_header(gate.peer(), error.detail);
+}
+
+void Server::log_bad_proxy_header(const SocketAddress& peer, const std::string& detail) {
+  if (!bad_proxy_header_.may_log(environment_.wheel.now_ms())) return;
+  log::warn("proxy_protocol.refused", {{"peer", peer.to_string()}, {"detail", detail}});
+}
+
 void Server::on_refused(const ClientGate& gate, const Error& error) {
-  AccessRecord record{gate.stream().peer_text()};
+  AccessRecord record{gate.stream().client_text()};
   record.method = "-";
   record.route = "-";
   record.status = status_for(error.reason);
@@ -119,30 +255,11 @@ void Server::on_refused(const ClientGate& gate, const Error& error) {
 void Server::on_gate_closed(ClientGate& gate) {
   const auto it = gates_.find(&gate);
   CHECK(it != gates_.end());
-  environment_.reaper.retire(std::move(it->second));
+  stop_counting(it->second);
+  environment_.reaper.retire(std::move(it->second.gate));
   gates_.erase(it);
-  count_down(environment_.slot.connections_now);
-  if (pausing_for_balance_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
+  if (pausing_briefly_ && !balance_.is_ahead(environment_.wheel.now_ms())) resume_accepting();
   report_if_drained();
-}
-
-// The limit holds over all workers. The scoreboard has hundreds of slots, so the counts of the
-// other workers are read every 100 ms and not for each connection.
-bool Server::over_limit() {
-  const int64_t now_ms = environment_.wheel.now_ms();
-  if (now_ms - other_workers_read_ms_ >= kReadOtherWorkersEvery.count()) {
-    other_workers_read_ms_ = now_ms;
-    connections_elsewhere_ = 0;
-    for (size_t i = 0; i < scoreboard_.slot_count(); ++i) {
-      const Slot& slot = scoreboard_.columns[i].slot;
-      if (scoreboard_.is_live(i) && &slot != &environment_.slot) {
-        connections_elsewhere_ += slot.connections_now.load(std::memory_order_relaxed);
-      }
-    }
-  }
-  return connections_elsewhere_ +
-             environment_.slot.connections_now.load(std::memory_order_relaxed) >
-         environment_.config.limits.connections;
 }
 
 void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
@@ -151,24 +268,25 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
   const void* ours = static_cast<evhtp_t*>(htp)->defaults.post_accept_cbarg;
   Server& server = static_cast<const Listener*>(ours)->server;
   if (server.accept_again_.armed()) return;
-  const int64_t now_ms = server.environment_.wheel.now_ms();
-  auto& logged_ms = server.accept_failure_logged_ms_;
-  if (!logged_ms || now_ms - *logged_ms >= kAcceptLogInterval.count()) {
-    logged_ms = now_ms;
+  const int error = errno;
+  if (server.accept_failure_.may_log(server.environment_.wheel.now_ms())) {
     log::error("accept.failed",
-               {{"errno", std::strerror(errno)},
+               {{"errno", std::strerror(error)},
                 {"hint", "raise the limit of open files, or lower limits.connections"}});
   }
+  // The descriptor is free in the next turn of the event loop, which calls accept() again.
+  if ((error == EMFILE || error == ENFILE) && server.close_longest_idle()) return;
   server.pause_accepting();
   server.accept_again_.arm(kAcceptPause);
 }
 
 // Disabling the listener also ends libevent's accept loop, which is running when this is called.
-void Server::pause_for_balance() {
+// After a time of 0 it goes on in the next turn of the event loop.
+void Server::pause_briefly(std::chrono::microseconds time) {
   pause_accepting();
-  pausing_for_balance_ = true;
-  const timeval moment{0, std::chrono::microseconds(AcceptBalance::kPause).count()};
-  event_add(balance_pause_end_.get(), &moment);
+  pausing_briefly_ = true;
+  const timeval moment{0, time.count()};
+  event_add(brief_pause_end_.get(), &moment);
 }
 
 void Server::pause_accepting() {
@@ -176,8 +294,12 @@ void Server::pause_accepting() {
 }
 
 void Server::resume_accepting() {
-  if (pausing_for_balance_) event_del(balance_pause_end_.get());
-  pausing_for_balance_ = false;
+  if (waiting_for_room_ && limits_.is_over() && limits_.others_have_idle()) {
+    return pause_briefly(kWaitForRoom);
+  }
+  stop_waiting_for_room();
+  if (pausing_briefly_) event_del(brief_pause_end_.get());
+  pausing_briefly_ = false;
   if (accept_again_.armed()) return;
   for (auto& listener : listeners_) evconnlistener_enable(listener->htp->server);
 }
@@ -186,15 +308,16 @@ void Server::drain() {
   if (draining_) return;
   draining_ = true;
   stop_listening();
-  for (auto& [key, gate] : gates_) gate->drain(environment_.config.drain.idle);
+  for (auto& [gate, connection] : gates_) gate->drain(environment_.config.drain.idle);
   report_if_drained();
 }
 
 // Closes the sockets only: the connections that are left still use their evhtp_t.
 void Server::stop_listening() {
   accept_again_.cancel();
-  event_del(balance_pause_end_.get());
-  pausing_for_balance_ = false;
+  event_del(brief_pause_end_.get());
+  pausing_briefly_ = false;
+  stop_waiting_for_room();
   for (auto& listener : listeners_) evhtp_unbind_socket(listener->htp.get());
 }
 
@@ -202,7 +325,7 @@ void Server::close_all() {
   // First, so that no connection is accepted while the worker is being destroyed.
   stop_listening();
   // close() removes the gate from the map.
-  while (!gates_.empty()) gates_.begin()->second->close();
+  while (!gates_.empty()) gates_.begin()->first->close();
 }
 
 void Server::report_if_drained() {

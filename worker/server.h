@@ -2,6 +2,12 @@
 // ClientGate, and each request that passes the gate becomes an Exchange. One of the two modules
 // that may include <evhtp.h>.
 //
+// At limits.connections, and when descriptors run short, a new connection takes the place of the
+// longest idle one of this worker. If only other workers have idle ones, each of them closes some
+// within 0.2 s; this worker accepts one connection and waits for that. A connection is refused only
+// if none is idle. A worker keeps one refused connection at a time, so that the limit holds to
+// within one connection per worker.
+//
 // One per worker.
 #pragma once
 
@@ -16,6 +22,7 @@
 #include "common/heritage.h"
 #include "common/result.h"
 #include "worker/client/accept_balance.h"
+#include "worker/client/connection_limits.h"
 #include "worker/client/gate.h"
 #include "worker/exchange/environment.h"
 #include "worker/loop/event.h"
@@ -36,8 +43,9 @@ class Server final : private ClientGate::Observer {
     ~Observer() = default;
   };
 
+  // `own` is one of the columns of `scoreboard`.
   Server(event_base* base, ExchangeEnvironment& environment, const ScoreboardView& scoreboard,
-         Observer& observer);
+         Column& own, Observer& observer);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -54,40 +62,67 @@ class Server final : private ClientGate::Observer {
 
  private:
   void on_request(ClientGate& gate) override;
+  void on_peer_named(ClientGate& gate) override;
+  void on_bad_proxy_header(const ClientGate& gate, const Error& error) override;
   void on_refused(const ClientGate& gate, const Error& error) override;
   void on_gate_closed(ClientGate& gate) override;
+
+  struct Connection {
+    std::unique_ptr<ClientGate> gate;
+    std::optional<uint32_t> client_row;  // in ConnectionLimits
+    bool is_counted = true;              // refused connections are not
+  };
 
   // One listening socket in evhtp; the argument of evhtp's callbacks.
   struct Listener {
     Server& server;
     Evhtp htp;
     SslContext tls;  // null: plain
+    ClientGate::Preface preface = ClientGate::Preface::none;
+  };
+
+  // The last time of a log event that is written at most once in 10 s.
+  struct LogPause {
+    std::optional<int64_t> logged_ms;  // CLOCK_MONOTONIC
+
+    bool may_log(int64_t now_ms);
   };
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* argument);
   static void on_accept_error(evconnlistener* listener, void* htp);
-  void pause_for_balance();
+  void pause_briefly(std::chrono::microseconds time);
   void pause_accepting();
   void resume_accepting();
   void stop_listening();
-  bool over_limit();
+  ClientGate& add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl);
+  bool make_room(int fd);
+  bool close_longest_idle();
+  void share_room();
+  void publish_idle();
+  void wait_for_room();
+  void stop_waiting_for_room();
+  void log_bad_proxy_header(const SocketAddress& peer, const std::string& detail);
+  void refuse(ClientGate& gate, Reason reason);
+  void stop_counting(Connection& connection);
   void report_if_drained();
 
   event_base* base_;
   ExchangeEnvironment& environment_;
-  ScoreboardView scoreboard_;
   Observer& observer_;
   ClientGate::Environment gate_environment_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates_;
+  std::unordered_map<ClientGate*, Connection> gates_;
   bool draining_ = false;
-  uint64_t connections_elsewhere_ = 0;  // of all other workers, at other_workers_read_ms_
-  std::optional<int64_t> accept_failure_logged_ms_;  // CLOCK_MONOTONIC
-  int64_t other_workers_read_ms_ = 0;                // CLOCK_MONOTONIC
-  Deadline accept_again_;                            // after the process ran out of descriptors
+  ConnectionLimits limits_;
+  int descriptors_short_at_;  // a new descriptor with this number or more: few are left
+  LogPause accept_failure_;
+  LogPause bad_proxy_header_;
+  Deadline accept_again_;  // after the process ran out of descriptors
   AcceptBalance balance_;
-  bool pausing_for_balance_ = false;
-  Event balance_pause_end_;  // not in the wheel: the pause is shorter than its tick
+  Deadline room_check_;  // each 100 ms
+  bool pausing_briefly_ = false;
+  bool waiting_for_room_ = false;  // pausing until another worker has closed idle connections
+  Event brief_pause_end_;          // not in the wheel: the pause is shorter than its tick
 };
 
 }  // namespace streamgate

@@ -118,7 +118,7 @@ class Worker final : private Server::Observer {
                      access_log_,
                      slot_,
                      heritage.scoreboard.board.service_stopping},
-        server_(base_.get(), environment_, heritage.scoreboard, *this) {}
+        server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this) {}
 
   Result<void> start() {
     if (auto opened = access_log_.open(); !opened) return opened;

@@ -27,8 +27,11 @@ class ListenReader {
         read_address(item, "listen.address", entry);
       } else if (item.key == "tls") {
         entry.tls = read_tls(item);
+      } else if (item.key == "proxy_protocol") {
+        read_flag(item, "listen.proxy_protocol", entry.proxy_protocol);
       } else {
-        refuse(item, "listen." + item.key, "is not a known key; an entry has address and tls");
+        refuse(item, "listen." + item.key,
+               "is not a known key; an entry has address, tls and proxy_protocol");
       }
     }
     if (!has_address) refuse(node, "listen", "an entry needs an address");
@@ -55,6 +58,14 @@ class ListenReader {
     const auto address = SocketAddress::parse(*text);
     if (!address) return refuse(node, path, address.error().detail);
     entry.address = *address;
+  }
+
+  void read_flag(const ConfigNode& node, const std::string& path, bool& out) {
+    const std::string* text = text_of(node, path);
+    if (text == nullptr) return;
+    const auto value = parse_bool(*text);
+    if (!value) return refuse(node, path, value.error().detail);
+    out = *value;
   }
 
   void read_path(const ConfigNode& node, const std::string& path, std::string& out) {
@@ -108,12 +119,17 @@ std::string print_listen(const Config& config) {
   for (const ListenConfig& entry : config.listen) {
     out += out.empty() ? "[" : ", ";
     const std::string address = yaml_text(entry.address.to_string());
-    if (!entry.tls) {
+    if (!entry.tls && !entry.proxy_protocol) {
       out += address;
       continue;
     }
-    out += "{address: " + address + ", tls: {certificate: " + yaml_text(entry.tls->certificate) +
-           ", key: " + yaml_text(entry.tls->key) + "}}";
+    out += "{address: " + address;
+    if (entry.proxy_protocol) out += ", proxy_protocol: true";
+    if (entry.tls) {
+      out += ", tls: {certificate: " + yaml_text(entry.tls->certificate) +
+             ", key: " + yaml_text(entry.tls->key) + "}";
+    }
+    out += "}";
   }
   return out.empty() ? "[]" : out + "]";
 }
@@ -142,7 +158,7 @@ std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
   for (const SocketAddress& address : addresses) {
     out.push_back({address, std::nullopt});
     for (const ListenConfig& entry : configured) {
-      if (entry.address == address) out.back().tls = entry.tls;
+      if (entry.address == address) out.back() = entry;
     }
   }
   return out;

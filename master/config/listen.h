@@ -1,6 +1,8 @@
-// The `listen` key: a list of addresses. An address with a certificate for TLS is a map.
+// The `listen` key: a list of addresses. An address with a certificate for TLS, or with the PROXY
+// protocol, is a map.
 //
-//   listen: [0.0.0.0:80, {address: 0.0.0.0:443, tls: {certificate: /x.pem, key: /x.key}}]
+//   listen: [0.0.0.0:80, {address: 0.0.0.0:443, tls: {certificate: /x.pem, key: /x.key}},
+//            {address: 0.0.0.0:81, proxy_protocol: true}]
 #pragma once
 
 #include <vector>
@@ -19,7 +21,7 @@ void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems);
 
 // The entries for sockets that the service manager has bound at `addresses`; they replace
-// `configured`. An address that is in both keeps its certificate.
+// `configured`. An address that is in both keeps its certificate and its PROXY protocol.
 std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
                                     const std::vector<ListenConfig>& configured);
 

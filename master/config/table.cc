@@ -307,6 +307,11 @@ std::vector<ConfigKey> general_keys() {
       optional_text(FIELD(public_url), parse_public_url),
       optional_text(FIELD(loop_id), parse_loop_id),
       list(FIELD(trusted_proxies), parse_proxies, print_ranges),
+      word(
+          FIELD(client_address),
+          std::array{std::pair{std::string_view("peer"), ClientAddress::peer},
+                     std::pair{std::string_view("x-forwarded-for"), ClientAddress::x_forwarded_for},
+                     std::pair{std::string_view("forwarded"), ClientAddress::forwarded}}),
       duration(FIELD(watchdog_timeout), 2s, kHour),
       duration(FIELD(drain.timeout), 0s, 7 * 24h),
       duration(FIELD(drain.idle), 0s, kHour),
@@ -370,6 +375,7 @@ std::vector<ConfigKey> service_keys() {
       size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),
       count(FIELD(limits.connections), 1, 1'000'000),
+      count(FIELD(limits.per_client.connections), 0, 60'000),
       word(FIELD(log.level), std::array{std::pair{Words("debug"), LogLevel::debug},
                                         std::pair{Words("info"), LogLevel::info},
                                         std::pair{Words("warn"), LogLevel::warn},
@@ -490,6 +496,14 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
         {line_of("limits.connections"),
          "limits.connections: is less than workers; each worker needs at least one"});
   }
+}
+
+void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings) {
+  if (config.client_address == ClientAddress::peer || lines.contains("trusted_proxies")) return;
+  config.client_address = ClientAddress::peer;
+  const auto found = lines.find("client_address");
+  warnings.push_back({found == lines.end() ? 0 : found->second,
+                      "client_address: is ignored, because trusted_proxies is not set"});
 }
 
 }  // namespace streamgate

@@ -28,4 +28,8 @@ using ConfigLines = std::map<std::string, int, std::less<>>;
 // Checks the rules about several keys.
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
+// Sets `client_address` to `peer`, with a warning, unless the file sets `trusted_proxies`: in the
+// default list is every host of the local network, and each could claim any address.
+void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings);
+
 }  // namespace streamgate

@@ -42,7 +42,10 @@ ScoreboardLayout own_layout(size_t slots) {
                  {"slot.state", kSlotOffset + offsetof(Slot, state)},
                  {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
                  {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
-                 {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)}};
+                 {"slot.idle_now", kSlotOffset + offsetof(Slot, idle_now)},
+                 {"slot.wants_room", kSlotOffset + offsetof(Slot, wants_room)},
+                 {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)},
+                 {"slot.client_connections", offsetof(Column, client_connections)}};
   for (const CounterInfo& info : kCounters) {
     const size_t offset = offset_of(info.counter);
     out.offsets["worker." + std::string(info.name)] =

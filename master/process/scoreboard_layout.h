@@ -12,15 +12,16 @@
 namespace streamgate {
 
 // The slots of the scoreboard that this program makes: enough for several generations of many
-// workers. A slot in use takes a page of memory, one that is not in use takes none.
+// workers. A slot in use takes a page of memory and its tables, one that is not in use takes none.
 constexpr size_t kSlots = 512;
 
 // Offsets are bytes from the start of the mapping (`board.*`, `retired.*`, and `assignment.*` for
 // the first slot) or of a slot's column (`slot.*`, `worker.*`). `worker.X` is a counter of one
 // worker, `retired.X` the sum of workers that have ended. A value keeps its width for as long as it
 // keeps its name: counters, times and gauges have 64 bits, `slot.state` and `slot.pid` 32,
-// `board.service_stopping` 8. Older programs have `slot.pid`, `slot.generation` and
-// `slot.started_ms` too.
+// `board.service_stopping` 8. `slot.client_connections` is the start of a table that only programs
+// with the same layout use; a table of another format gets another name. Older programs have
+// `slot.pid`, `slot.generation` and `slot.started_ms` too.
 struct ScoreboardLayout {
   size_t size = 0;  // of the whole mapping, in bytes
   size_t slots = 0;

@@ -54,7 +54,8 @@ Result<void> Generation::bind(const Listeners& live) {
   if (!bound) return bound.error();
   listeners = *std::move(bound);
   for (size_t i = 0; i < listeners.size(); ++i) {
-    sockets.push_back({listeners[i]->fd(), listeners[i]->bound(), config.listen[i].tls});
+    const ListenConfig& entry = config.listen[i];
+    sockets.push_back({listeners[i]->fd(), listeners[i]->bound(), entry.tls, entry.proxy_protocol});
   }
   return {};
 }

@@ -79,7 +79,9 @@ Result<Generation> take_generation(const Handover& handover, const Listeners& li
     return refused(loaded.problems.front() +
                    " (reload with a configuration that both programs know, then replace the file)");
   }
-  if (!from_manager.empty()) loaded.config.listen = listen_at(addresses_of(from_manager), {});
+  if (!from_manager.empty()) {
+    loaded.config.listen = listen_at(addresses_of(from_manager), loaded.config.listen);
+  }
   if (!are_same(loaded.config.listen, listeners)) {
     return refused("the listeners are not those of the configuration in effect");
   }

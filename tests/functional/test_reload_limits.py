@@ -53,11 +53,12 @@ class TakesEffect(ProxyTest):
             up = self.upstream({"/a.ts": redirect("/b.ts"), "/b.ts": ok(b"x")})
             return self.proxy_.stream(up.url("/a.ts")).status
 
-        def beside_an_idle_client():
-            with self.proxy_.connect() as idle:
-                idle.request("/health")
-                idle.read_response()
-                return self.proxy_.ask("/health").status
+        def beside_a_stream():
+            client, gate = self.stream_under_way(self.proxy_)
+            status = self.proxy_.ask("/health").status
+            gate.set()
+            client.close()
+            return status
 
         def connections_of_two_requests():
             up = self.upstream(ok(b"x"))
@@ -75,7 +76,7 @@ class TakesEffect(ProxyTest):
         self.compare("request_line", {"limits": sizes}, line, 200, 414)
         self.compare("request_head", {"limits": sizes}, head, 200, 431)
         self.compare("playlist_line", {"limits": {"playlist_line": "1KiB"}}, rewritten, True, False)
-        self.compare("connections", {"limits": {"connections": 1}}, beside_an_idle_client, 200, 503)
+        self.compare("connections", {"limits": {"connections": 1}}, beside_a_stream, 200, 503)
         self.compare("max_redirects", {"upstream": {"max_redirects": 0}}, redirected, 200, 502)
         kept = {"upstream": {"keepalive_per_origin": 0}}
         self.compare("keepalive_per_origin", kept, connections_of_two_requests, 1, 2)

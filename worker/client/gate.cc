@@ -9,6 +9,8 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "worker/client/client_address.h"
+#include "worker/client/proxy_header.h"
 #include "worker/http/own_response.h"
 #include "worker/loop/openssl.h"
 #include "worker/loop/request_note.h"
@@ -25,18 +27,6 @@ constexpr size_t kMaxBufferedBytes = size_t{64} * 1024;  // of pipelined request
 // free_unused_parts() frees.
 static_assert(sizeof(ClientGate) <= 1024);
 
-// The address from accept(). evhtp does not keep its length.
-SocketAddress peer_of(const evhtp_connection_t& connection) {
-  switch (connection.saddr->sa_family) {
-    case AF_INET:
-      return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in));
-    case AF_INET6:
-      return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in6));
-    default:  // clients of a Unix socket have no address
-      return SocketAddress::from_native(connection.saddr, sizeof(sa_family_t));
-  }
-}
-
 // Frees evhtp's parser (8 KiB) and resume event, which are three quarters of an idle connection and
 // never used. evhtp_connection_free() accepts a connection without them.
 void free_unused_parts(evhtp_connection_t& connection) {
@@ -48,13 +38,27 @@ void free_unused_parts(evhtp_connection_t& connection) {
 
 }  // namespace
 
+// The address from accept(). evhtp does not keep its length.
+SocketAddress ClientGate::peer_of(const evhtp_connection_t& connection) {
+  switch (connection.saddr->sa_family) {
+    case AF_INET:
+      return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in));
+    case AF_INET6:
+      return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in6));
+    default:  // clients of a Unix socket have no address
+      return SocketAddress::from_native(connection.saddr, sizeof(sa_family_t));
+  }
+}
+
 ClientGate::ClientGate(Environment& environment, evhtp_connection_t* connection, Ssl ssl,
-                       std::optional<Reason> refuse_with)
+                       Preface preface)
     : environment_(environment),
       connection_(connection),
       socket_(static_cast<int>(connection->sock), std::move(ssl)),
-      phase_(socket_.is_tls() ? Phase::handshaking : Phase::reading_head),
-      refuse_with_(refuse_with),
+      phase_(preface == Preface::proxy_header ? Phase::proxy_header
+             : socket_.is_tls()               ? Phase::handshaking
+                                              : Phase::reading_head),
+      idle_(environment.idle, *this),
       stream_(*this, environment.wheel, environment.client),
       readable_(connection->evbase, socket_.fd(), EV_READ | EV_PERSIST,
                 callback<&ClientGate::on_readable>, this),
@@ -66,6 +70,7 @@ ClientGate::ClientGate(Environment& environment, evhtp_connection_t* connection,
   bufferevent_disable(connection->bev, EV_READ);
   bufferevent_setcb(connection->bev, nullptr, nullptr, nullptr, nullptr);
   deadline_.arm(environment.client.header_timeout);
+  mark(IdleConnections::State::idle);
 }
 
 ClientGate::~ClientGate() { CHECK(phase_ == Phase::closed); }
@@ -74,22 +79,66 @@ bool ClientGate::may_keep_alive() const {
   return stream_.head().keep_alive && !drain_idle_ && !refuse_with_;
 }
 
+// A refused connection stays refused until it ends.
+void ClientGate::mark(IdleConnections::State state) {
+  if (idle_.state() == IdleConnections::State::refused) return;
+  idle_.set(state, environment_.wheel.last_tick_ms());
+}
+
 void ClientGate::on_readable() {
   if (phase_ == Phase::closed) return;
-  stream_.name_peer();
-  const RequestNote note(stream_.peer_text());
+  stream_.name_client();
+  const RequestNote note(stream_.client_text());
   const RequestScope scope(&note);
+  if (phase_ == Phase::proxy_header && !read_proxy_header()) return;
   if (phase_ == Phase::handshaking && !shake_hands()) return;
   // Pipelined requests are served before more is read, so that they do not pile up.
   if (!std::exchange(has_pipelined_, false)) read_input();
   if (phase_ == Phase::reading_head) take_head();
 }
 
+// False: the header is not complete yet, or the connection is closed. Bytes behind the header stay
+// in the socket, because OpenSSL reads them from there. Bytes of the header do not, so that the
+// socket is not readable until there are more.
+bool ClientGate::read_proxy_header() {
+  if (!intake_) intake_ = environment_.intakes.borrow();
+  std::string& held = intake_->input;
+  const size_t before = held.size();
+  std::array<char, kMaxProxyHeaderBytes> bytes;
+  const auto give_up = [this] {
+    disconnect();
+    return false;
+  };
+  const ClientSocket::Moved peeked = socket_.peek({bytes.data(), bytes.size() - before});
+  if (peeked.gone) return give_up();
+  if (peeked.bytes == 0) return false;
+  held.append(bytes.data(), peeked.bytes);
+  const auto header = parse_proxy_header(held);
+  if (!header) {
+    environment_.observer.on_bad_proxy_header(*this, header.error());
+    return give_up();
+  }
+  const size_t belonging = header->size == 0 ? peeked.bytes : header->size - before;
+  if (socket_.read_plain({bytes.data(), belonging}).bytes != belonging) return give_up();
+  if (header->size == 0) {
+    if (before == 0) mark(IdleConnections::State::receiving);
+    return false;
+  }
+  return_intake();
+  if (header->client) stream_.set_peer(*header->client);
+  phase_ = socket_.is_tls() ? Phase::handshaking : Phase::reading_head;
+  mark(IdleConnections::State::idle);
+  if (!refuse_with_) environment_.observer.on_peer_named(*this);
+  return true;
+}
+
 // False: the handshake is not done yet, or has failed.
 bool ClientGate::shake_hands() {
+  if (idle_.state() == IdleConnections::State::idle) mark(IdleConnections::State::receiving);
   switch (socket_.shake_hands()) {
     case ClientSocket::Handshake::done:
       phase_ = Phase::reading_head;
+      mark(IdleConnections::State::idle);
       deadline_.arm(drain_idle_.value_or(environment_.client.header_timeout));
       return true;
     case ClientSocket::Handshake::wants_read:
@@ -163,7 +212,9 @@ void ClientGate::take_head() {
   const auto size = parser.parse(intake_->input);
   if (!size) return refuse(size.error());
   if (*size == 0) {
-    if (!was_started && parser.started()) deadline_.arm(environment_.client.header_timeout);
+    if (was_started || !parser.started()) return;
+    mark(IdleConnections::State::receiving);
+    deadline_.arm(environment_.client.header_timeout);
     return;
   }
   // The head's views point into these bytes, so they stay in place, and the bytes after them move.
@@ -171,7 +222,12 @@ void ClientGate::take_head() {
   intake_->input.assign(intake_->head_bytes, *size);
   deadline_.cancel();
   phase_ = Phase::serving;
+  mark(IdleConnections::State::busy);
   stream_.begin(parser.head(), nullptr);
+  if (environment_.client_address != ClientAddress::peer) {
+    stream_.set_client(client_address(parser.head().fields, environment_.client_address, peer(),
+                                      environment_.trusted_proxies));
+  }
   if (refuse_with_) return refuse({*refuse_with_, {}});
   environment_.observer.on_request(*this);
 }
@@ -183,13 +239,14 @@ void ClientGate::return_intake() {
 void ClientGate::refuse(const Error& error) {
   const Reason reason = error.reason;
   count(environment_.counters, Counter::requests_refused);
-  const bool has_head = phase_ == Phase::serving;
-  if (!has_head) stream_.begin(intake_->parser.head(), nullptr);
+  if (phase_ == Phase::reading_head) stream_.begin(intake_->parser.head(), nullptr);
   environment_.observer.on_refused(*this, error);
+  const bool has_head = phase_ == Phase::serving;
   phase_ = Phase::serving;
+  mark(IdleConnections::State::busy);
   deadline_.cancel();
   refuse_with_ = reason;
-  const bool head_only = reason == Reason::overloaded && stream_.head().method == Method::head;
+  const bool head_only = has_head && stream_.head().method == Method::head;
   const Cors cors =
       has_head ? cors_for(environment_.cors, stream_.head().fields) : environment_.cors;
   stream_.send_head(write_error_response(error, head_only, false, cors),
@@ -210,6 +267,7 @@ void ClientGate::wait_for_next_request() {
   deadline_.arm(drain_idle_.value_or(environment_.client.keepalive_timeout));
   watch_input();
   has_pipelined_ = !intake_->input.empty();
+  mark(has_pipelined_ ? IdleConnections::State::receiving : IdleConnections::State::idle);
   if (!has_pipelined_) return return_intake();
   intake_->head_bytes.clear();
   intake_->parser.reset();
@@ -227,6 +285,7 @@ void ClientGate::on_response_broken() {
 // reset the connection, and the client could lose the answer.
 void ClientGate::linger() {
   phase_ = Phase::lingering;
+  mark(IdleConnections::State::idle);
   return_intake();
   deadline_.arm(kLingerTimeout);
   if (!socket_.shut_writing()) return wait_to_write();
@@ -246,6 +305,32 @@ void ClientGate::drain(std::chrono::milliseconds idle) {
   if (phase_ == Phase::reading_head && !head_started()) deadline_.arm(*drain_idle_);
 }
 
+void ClientGate::refuse_requests(Reason reason) {
+  refuse_with_ = reason;
+  mark(IdleConnections::State::refused);
+}
+
+bool ClientGate::close_if_idle() {
+  // An idle client whose request is on its way becomes one that is receiving. Each connection gets
+  // this once: one that has been receiving for too long is closed.
+  if (idle_.state() == IdleConnections::State::idle && phase_ != Phase::lingering &&
+      socket_.has_input()) {
+    mark(IdleConnections::State::receiving);
+    return false;
+  }
+  disconnect();
+  return true;
+}
+
+void ClientGate::end_refused() {
+  on_readable();
+  if (phase_ == Phase::reading_head) {
+    if (!intake_) intake_ = environment_.intakes.borrow();
+    refuse({*refuse_with_, {}});
+  }
+  if (phase_ != Phase::closed) disconnect();
+}
+
 void ClientGate::close() {
   if (phase_ == Phase::serving) {
     stream_.lose(Reason::stopping);
@@ -259,6 +344,7 @@ void ClientGate::disconnect() {
   if (phase_ == Phase::closed) return;
   if (phase_ == Phase::reading_head) socket_.say_goodbye();
   phase_ = Phase::closed;
+  idle_.set(IdleConnections::State::busy, 0);
   stream_.lose(Reason::client_gone);
   readable_.remove();
   if (writable_) writable_->remove();

@@ -3,6 +3,8 @@
 // wait here. A request that is refused gets an answer and a lingering close (RFC 9112 9.6), so that
 // a reset does not destroy the answer.
 //
+// A connection may begin with a PROXY protocol header (worker/client/proxy_header.h), before TLS.
+//
 // libevhtp accepts the connection, and closes it when the gate frees it. It sees no byte in
 // between: its parser corrupts URLs at read boundaries, accepts conflicting framing and closes on
 // errors without an answer. Only this module and worker/server include <evhtp.h>.
@@ -19,6 +21,7 @@
 
 #include "common/config.h"
 #include "common/scoreboard.h"
+#include "worker/client/idle_connections.h"
 #include "worker/client/intake.h"
 #include "worker/client/socket.h"
 #include "worker/client/stream.h"
@@ -38,6 +41,11 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
     // gate.stream().head() is a well-formed request. Call gate.stream().set_observer(), then answer
     // through gate.stream(); the answer may be complete before this call returns.
     virtual void on_request(ClientGate& gate) = 0;
+    // The PROXY protocol header is complete, and peer() is the client that it names. The observer
+    // may call refuse_requests().
+    virtual void on_peer_named(ClientGate& gate) = 0;
+    // The PROXY protocol header is missing or malformed: the connection is about to be closed.
+    virtual void on_bad_proxy_header(const ClientGate& gate, const Error& error) = 0;
     // The gate has refused a request and answers it itself; for the access log.
     virtual void on_refused(const ClientGate& gate, const Error& error) = 0;
     // The connection is gone: retire the gate.
@@ -53,20 +61,29 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
     const ClientConfig& client;
     const LimitsConfig& limits;
     const CorsConfig& cors;
+    ClientAddress client_address;
+    const std::vector<IpRange>& trusted_proxies;
     Observer& observer;
     Counters& counters;
     ClientIntakes intakes;
+    IdleConnections idle = {};
   };
+
+  // The first bytes of a connection.
+  enum class Preface { none, proxy_header };
 
   // Call it from evhtp's post-accept callback. The gate owns `connection` from then on, and removes
   // evhtp's callbacks, which would free it. `ssl` is ready for the handshake, or null for a plain
-  // client. If `refuse_with` is set, every request of this connection is refused for that reason.
-  ClientGate(Environment& environment, evhtp_connection_t* connection, Ssl ssl,
-             std::optional<Reason> refuse_with);
+  // client.
+  ClientGate(Environment& environment, evhtp_connection_t* connection, Ssl ssl, Preface preface);
   ~ClientGate() override;
+
+  // The other end of a connection that evhtp has accepted.
+  static SocketAddress peer_of(const evhtp_connection_t& connection);
 
   ClientStream& stream() { return stream_; }
   const ClientStream& stream() const { return stream_; }
+  // The other end of the connection, or the client that the PROXY protocol has named.
   const SocketAddress& peer() const { return stream_.peer(); }
   bool is_tls() const { return socket_.is_tls(); }
 
@@ -76,13 +93,22 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
   // From now on every answer closes the connection. An idle client may send one more request within
   // `idle`.
   void drain(std::chrono::milliseconds idle);
+  // Every request of this connection is refused for that reason: overloaded or rate_limited.
+  void refuse_requests(Reason reason);
+  // Makes room for another connection. False: bytes have arrived meanwhile, so it is not idle.
+  bool close_if_idle();
+  // Answers a request of a refused connection that has arrived, else sends the answer without one;
+  // then closes.
+  void end_refused();
   // Closes at once; an unfinished response ends with a reset. The gate retires.
   void close();
 
  private:
-  enum class Phase { handshaking, reading_head, serving, lingering, closed };
+  enum class Phase { proxy_header, handshaking, reading_head, serving, lingering, closed };
 
+  void mark(IdleConnections::State state);
   void on_readable();
+  bool read_proxy_header();
   bool shake_hands();
   void read_input();
   void take_head();
@@ -105,7 +131,8 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
   Phase phase_;
   std::optional<Reason> refuse_with_;
   std::optional<std::chrono::milliseconds> drain_idle_;  // set: draining
-  bool reading_ = false;                                 // readable_ is added
+  IdleConnections::Entry idle_;
+  bool reading_ = false;        // readable_ is added
   bool has_pipelined_ = false;  // the intake may already hold a complete head
   size_t lingered_bytes_ = 0;
   std::unique_ptr<ClientIntake> intake_;  // from a request's first byte to the end of its answer

@@ -34,6 +34,12 @@ ClientSocket::Moved moved_of(ssize_t result) {
   return {.gone = errno != EAGAIN && errno != EINTR};
 }
 
+ClientSocket::Moved receive(int fd, std::span<char> into, int flags) {
+  const ssize_t received = ::recv(fd, into.data(), into.size(), flags);
+  if (received == 0) return {.gone = true};
+  return moved_of(received);
+}
+
 ClientSocket::Moved moved_of(const TlsMoved& moved) {
   switch (moved.outcome) {
     case TlsOutcome::done:
@@ -130,9 +136,18 @@ ClientSocket::Handshake ClientSocket::shake_hands() {
 
 ClientSocket::Moved ClientSocket::read(std::span<char> into) {
   if (ssl_) return moved_of(tls_read(*ssl_, into));
-  const ssize_t received = ::recv(fd_, into.data(), into.size(), 0);
-  if (received == 0) return {.gone = true};
-  return moved_of(received);
+  return receive(fd_, into, 0);
+}
+
+ClientSocket::Moved ClientSocket::peek(std::span<char> into) const {
+  return receive(fd_, into, MSG_PEEK);
+}
+
+ClientSocket::Moved ClientSocket::read_plain(std::span<char> into) { return receive(fd_, into, 0); }
+
+bool ClientSocket::has_input() const {
+  char byte = 0;
+  return peek({&byte, 1}).bytes > 0;
 }
 
 ClientSocket::Moved ClientSocket::write(std::span<const iovec> parts, More more) {

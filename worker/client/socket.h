@@ -46,6 +46,11 @@ class ClientSocket {
   Handshake shake_hands();
 
   Moved read(std::span<char> into);
+  // Below TLS, and without waiting. peek() leaves the bytes in the socket.
+  Moved peek(std::span<char> into) const;
+  Moved read_plain(std::span<char> into);
+  // Whether bytes have arrived that are not read yet.
+  bool has_input() const;
   // Plain: one system call. TLS: small parts share a record. Bytes that are not taken must be
   // offered again, before anything else.
   Moved write(std::span<const iovec> parts, More more = More::no);

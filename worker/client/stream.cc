@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "worker/client/client_address.h"
 
 namespace streamgate {
 namespace {
@@ -51,8 +52,18 @@ void ClientStream::attach(event_base* base, ClientSocket& socket, const SocketAd
   peer_ = peer;
 }
 
+void ClientStream::set_peer(const SocketAddress& peer) {
+  peer_ = peer;
+  client_text_.clear();
+}
+
+void ClientStream::set_client(const SocketAddress& client) {
+  client_ = client;
+  client_text_ = text_of_client(client);
+}
+
 void ClientStream::begin(const RequestHead& head, Observer* observer) {
-  name_peer();
+  if (client_text_.empty() || client_ != peer_) set_client(peer_);
   head_ = &head;
   observer_ = observer;
   held_head_.clear();
@@ -62,8 +73,8 @@ void ClientStream::begin(const RequestHead& head, Observer* observer) {
   end_ = End::under_way;
 }
 
-void ClientStream::name_peer() {
-  if (peer_text_.empty()) peer_text_ = peer_.to_string();
+void ClientStream::name_client() {
+  if (client_text_.empty()) set_client(peer_);
 }
 
 void ClientStream::lose(Reason reason) {

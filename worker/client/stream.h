@@ -63,14 +63,20 @@ class ClientStream {
 
   // Called by the gate. `socket` stays usable until lose().
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
+  // The PROXY protocol names another peer.
+  void set_peer(const SocketAddress& peer);
+  // Call it after begin(): the client of this request.
+  void set_client(const SocketAddress& client);
   void begin(const RequestHead& head, Observer* observer);
-  void name_peer();          // makes peer_text(); does nothing if it is there
+  void name_client();        // makes client_text(); does nothing if it is there
   void lose(Reason reason);  // the client is gone: notifies the observer, releases the socket
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
   const SocketAddress& peer() const { return peer_; }
-  const std::string& peer_text() const { return peer_text_; }  // for logs
+  // The address of the client that sent the request; the text is for logs.
+  const SocketAddress& client() const { return client_; }
+  const std::string& client_text() const { return client_text_; }
   // Bytes given to write(), and bytes that the socket took from pipes. After lose() and
   // count_undelivered(), without those that the client has not acknowledged.
   uint64_t body_bytes_sent() const { return body_bytes_; }
@@ -142,7 +148,8 @@ class ClientStream {
   event_base* base_ = nullptr;
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
-  std::string peer_text_;
+  std::string client_text_;  // empty: not written yet
+  SocketAddress client_;     // as in client_text_
   std::unique_ptr<MemberEvent> writable_;     // made when the socket is first full
   std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others

@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "worker/client/client_address.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/fetch_metadata.h"
@@ -27,14 +28,6 @@ std::string_view token_of(Method method) {
       return "OPTIONS";
   }
   return "?";
-}
-
-bool is_trusted(const SocketAddress& peer, const std::vector<IpRange>& trusted) {
-  if (!peer.is_ip()) return true;  // a Unix socket: its permissions decide who connects
-  for (const IpRange& range : trusted) {
-    if (range.contains(peer.ip())) return true;
-  }
-  return false;
 }
 
 // `https://host/prefix` -> `/prefix`
@@ -61,7 +54,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       route_(client_head_.target.substr(0, client_head_.target.find('?'))
                  .substr(0, kMaxLoggedRouteBytes)),
       started_ms_(environment.wheel.now_ms()),
-      note_(gate.stream().peer_text(), token_of(method_)) {
+      note_(gate.stream().client_text(), token_of(method_)) {
   gate.stream().set_observer(*this);
   count(environment_.slot.counters, Counter::exchanges_started);
   count(environment_.slot.exchanges_now);
@@ -175,9 +168,9 @@ void Exchange::on_failed(const Error& error) {
 
 // A trusted proxy stands for many clients.
 std::optional<IpAddress> Exchange::client_of_names() const {
-  const SocketAddress& peer = gate_->peer();
-  if (is_trusted(peer, environment_.config.trusted_proxies)) return std::nullopt;
-  return peer.ip();
+  const SocketAddress& client = gate_->stream().client();
+  if (is_trusted(client, environment_.config.trusted_proxies)) return std::nullopt;
+  return client.ip();
 }
 
 // Chooses the path and writes the bytes that the sniffer held back. False if the body is requested
@@ -367,7 +360,7 @@ void Exchange::count_end(std::optional<Reason> failure) const {
 }
 
 void Exchange::write_access_line(std::string_view token, std::string_view detail) {
-  AccessRecord record{gate_->stream().peer_text()};
+  AccessRecord record{gate_->stream().client_text()};
   record.method = token_of(method_);
   record.route = route_;
   record.status = client_status_;
@@ -395,7 +388,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
 void Exchange::enter(Step step) {
   step_ = step;
   if (log::enabled(LogLevel::debug)) {
-    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().peer_text()}});
+    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().client_text()}});
   }
 }
 
@@ -414,7 +407,7 @@ std::string_view Exchange::step_name() const {
 }
 
 void Exchange::log_state() const {
-  log::info("exchange.live", {{"client", gate_->stream().peer_text()},
+  log::info("exchange.live", {{"client", gate_->stream().client_text()},
                               {"step", step_name()},
                               {"age_ms", environment_.wheel.now_ms() - started_ms_},
                               {"bytes", gate_->stream().body_bytes_sent()},

@@ -67,6 +67,8 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   response.error_token = info.token;
   // Required (RFC 9110 15.5.6).
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
+  // Connections end at any time, so a client may try again soon (RFC 6585 4).
+  if (info.status == 429) response.extra_fields = "Retry-After: 5\r\n";
   response.head_only = head_only;
   response.keep_alive = keep_alive;
   return write_own_response(response, cors);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "master/config/listen.h"
 #include "master/config/table.h"
 #include "master/config/values.h"
 
@@ -226,6 +227,37 @@ TEST(ConfigLoader, PrivateTargetsAreAllowedByWordOrList) {
   EXPECT_TRUE(good("trusted_proxies: []").trusted_proxies.empty());
 }
 
+TEST(ConfigLoader, AClientAddressFromAHeaderNeedsTrustedProxiesInTheFile) {
+  const LoadedConfig ignored = load("workers: 1\nclient_address: forwarded\n");
+  EXPECT_TRUE(ignored.ok());
+  EXPECT_EQ(ClientAddress::peer, ignored.config.client_address);
+  EXPECT_EQ((std::vector<std::string>{
+                "f:2: client_address: is ignored, because trusted_proxies is not set"}),
+            ignored.warnings);
+  const LoadedConfig used = load("trusted_proxies: [10.0.0.1]\nclient_address: x-forwarded-for\n");
+  EXPECT_EQ(ClientAddress::x_forwarded_for, used.config.client_address);
+  EXPECT_TRUE(used.warnings.empty());
+  EXPECT_TRUE(load("client_address: peer\n").warnings.empty());
+  expect_problem("client_address: [forwarded, x-forwarded-for]", "takes one value");
+  expect_problem("client_address: via", "is not one of peer, x-forwarded-for, forwarded");
+}
+
+TEST(ConfigLoader, AnAddressMayHaveTheProxyProtocol) {
+  const auto listen = good("listen: [127.0.0.1:1, {address: 127.0.0.1:2, proxy_protocol: true}]");
+  EXPECT_FALSE(listen.listen[0].proxy_protocol);
+  EXPECT_TRUE(listen.listen[1].proxy_protocol);
+  expect_problem("listen: {address: 127.0.0.1:1, proxy_protocol: v2}", "neither true nor false");
+  expect_problem("listen: {address: 127.0.0.1:1, proxy_protocol: [true]}", "takes one value");
+  expect_problem("listen: {address: 127.0.0.1:1, proxy: true}", "address, tls and proxy_protocol");
+}
+
+TEST(ConfigLoader, AManagedSocketKeepsTheProxyProtocolOfItsAddress) {
+  const SocketAddress address = *SocketAddress::parse("127.0.0.1:1");
+  const auto configured = good("listen: {address: 127.0.0.1:1, proxy_protocol: true}").listen;
+  EXPECT_TRUE(listen_at({address}, configured)[0].proxy_protocol);
+  EXPECT_FALSE(listen_at({*SocketAddress::parse("127.0.0.1:2")}, configured)[0].proxy_protocol);
+}
+
 TEST(ConfigLoader, PortsAreNumbersOfAList) {
   EXPECT_EQ((std::vector<uint16_t>{6667, 22}),
             good("security: { ports: [6667, 22] }").security.ports);
@@ -318,14 +350,15 @@ TEST(ConfigLoader, UnreadableFilesAreProblems) {
 
 TEST(ConfigLoader, APrintedConfigurationLoadsToAnEqualOne) {
   Config config = good(R"yaml(
-listen: ["[::1]:0", unix:/a]
+listen: ["[::1]:0", unix:/a, {address: 127.0.0.1:81, proxy_protocol: true}]
+client_address: forwarded
 public_url: http://x
 user: "null"
 trusted_proxies: [10.1.2.3, private, loopback, "fd00::/8"]
 security: { allow_private: [private, "[::1]:80", "[fd00::/8]:80"], allow: ["*:80", "*.x.org:1"], deny: ["::1"] }
 cors: { allow_origin: [https://x.org, https://y.org], allow_credentials: true }
 upstream: { user_agent: 'a "b" \ [c]: #d', origin: "- x", tls: { ca_file: "/a b" } }
-limits: { connections: 129 }
+limits: { connections: 129, per_client: { connections: 5 } }
 )yaml");
   const std::string text = print_config(config);
   EXPECT_EQ(config, good(text)) << text;

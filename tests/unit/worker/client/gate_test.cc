@@ -105,10 +105,10 @@ class ClientGateTest : public testing::Test,
 
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* self) {
     auto& test = *static_cast<ClientGateTest*>(self);
-    auto gate =
-        std::make_unique<ClientGate>(test.environment, connection, nullptr, test.refuse_with);
+    auto gate = std::make_unique<ClientGate>(test.environment, connection, nullptr, test.preface);
     ++test.accepted;
     ClientGate* key = gate.get();
+    if (test.refuse_with) key->refuse_requests(*test.refuse_with);
     test.gates.emplace(key, std::move(gate));
     return EVHTP_RES_OK;
   }
@@ -116,6 +116,8 @@ class ClientGateTest : public testing::Test,
     targets.emplace_back(gate.stream().head().target);
     gate.stream().set_observer(*this);
   }
+  void on_peer_named(ClientGate&) override { ++named; }
+  void on_bad_proxy_header(const ClientGate&, const Error&) override { ++bad_headers; }
   void on_refused(const ClientGate&, const Error& error) override {
     refused.push_back(error.reason);
   }
@@ -162,11 +164,22 @@ class ClientGateTest : public testing::Test,
   LimitsConfig limits;
   CorsConfig cors;
   Counters counters;
-  ClientGate::Environment environment{
-      wheel, config, limits, cors, *this, counters, ClientIntakes(limits)};
+  std::vector<IpRange> trusted{*IpRange::parse("127.0.0.1")};
+  ClientGate::Environment environment{wheel,
+                                      config,
+                                      limits,
+                                      cors,
+                                      ClientAddress::x_forwarded_for,
+                                      trusted,
+                                      *this,
+                                      counters,
+                                      ClientIntakes(limits)};
   Htp htp{evhtp_new(base.get(), nullptr)};
   SocketAddress address;
   std::optional<Reason> refuse_with;
+  ClientGate::Preface preface = ClientGate::Preface::none;
+  int named = 0;
+  int bad_headers = 0;
   std::unordered_map<ClientGate*, std::unique_ptr<ClientGate>> gates;
   std::unique_ptr<Client> client;
   size_t descriptors = 0;
@@ -316,6 +329,98 @@ TEST_F(ClientGateTest, ARefusedConnectionGetsItsReasonForEveryRequest) {
   EXPECT_TRUE(client->received.starts_with("HTTP/1.1 503 ")) << client->received;
   EXPECT_EQ(refused, std::vector{Reason::overloaded});
   EXPECT_TRUE(targets.empty());
+}
+
+TEST_F(ClientGateTest, ARefusedConnectionThatHasToEndIsAnsweredWithoutARequest) {
+  refuse_with = Reason::rate_limited;
+  connect();
+  gate().end_refused();
+  ASSERT_TRUE(until_over());
+  EXPECT_TRUE(client->received.starts_with("HTTP/1.1 429 ")) << client->received;
+  EXPECT_NE(client->received.find("\r\nRetry-After: 5\r\n"), std::string::npos);
+  EXPECT_EQ(refused, std::vector{Reason::rate_limited});
+}
+
+TEST_F(ClientGateTest, ARefusedConnectionStaysTheFirstToEnd) {
+  refuse_with = Reason::overloaded;
+  connect_and_send(kRequest.substr(0, 10));
+  settle();
+  EXPECT_EQ(environment.idle.oldest_refused(), &gate());
+  client->send(kRequest.substr(10));
+  ASSERT_TRUE(until([&] { return !refused.empty(); }));
+  EXPECT_EQ(environment.idle.oldest_refused(), &gate());
+}
+
+TEST_F(ClientGateTest, AnIdleConnectionGivesWay) {
+  connect();
+  EXPECT_EQ(environment.idle.longest_idle(0), &gate());
+  EXPECT_TRUE(gate().close_if_idle());
+  EXPECT_TRUE(gates.empty());
+}
+
+TEST_F(ClientGateTest, ARequestOnItsWayKeepsTheConnection) {
+  connect();
+  client->send(kRequest);
+  EXPECT_FALSE(gate().close_if_idle());
+  EXPECT_EQ(environment.idle.longest_idle(0), nullptr);
+  ASSERT_TRUE(until_requests(1));
+  answer();
+  EXPECT_EQ(environment.idle.longest_idle(0), &gate());
+}
+
+TEST_F(ClientGateTest, AConnectionWithARequestIsNotIdle) {
+  connect_and_send(kRequest);
+  ASSERT_TRUE(until_requests(1));
+  EXPECT_EQ(environment.idle.longest_idle(wheel.now_ms() + 1'000'000), nullptr);
+  answer();
+  client->send(kRequest.substr(0, 10));
+  ASSERT_TRUE(until([&] { return environment.idle.longest_idle(wheel.now_ms()) == nullptr; }));
+  // A part of a request protects the connection for two seconds.
+  EXPECT_EQ(environment.idle.longest_idle(wheel.now_ms() + 2'000), &gate());
+}
+
+TEST_F(ClientGateTest, AProxyHeaderNamesThePeer) {
+  preface = ClientGate::Preface::proxy_header;
+  connect_and_send("PROXY TCP4 192.0.2.1 192.0.2.2 4711 80\r\n" + std::string(kRequest));
+  ASSERT_TRUE(until_requests(1));
+  EXPECT_EQ(gate().peer().to_string(), "192.0.2.1:4711");
+  EXPECT_EQ(gate().stream().client_text(), "192.0.2.1:4711");
+  EXPECT_EQ(named, 1);
+  answer();
+}
+
+TEST_F(ClientGateTest, AnIncompleteProxyHeaderIsReadAndWaitedFor) {
+  preface = ClientGate::Preface::proxy_header;
+  for (const char byte : std::string_view("PROXY UNKNOWN\r\n")) {
+    if (!client) connect();
+    client->send({&byte, 1});
+    settle();
+  }
+  EXPECT_EQ(named, 1);
+  client->send(kRequest);
+  ASSERT_TRUE(until_requests(1));
+  EXPECT_TRUE(gate().peer().to_string().starts_with("127.0.0.1:"));
+  answer();
+}
+
+TEST_F(ClientGateTest, AConnectionWithoutAProxyHeaderIsClosed) {
+  preface = ClientGate::Preface::proxy_header;
+  connect_and_send(kRequest);
+  ASSERT_TRUE(until_over());
+  EXPECT_EQ(client->received, "");
+  EXPECT_EQ(bad_headers, 1);
+  EXPECT_TRUE(targets.empty());
+}
+
+TEST_F(ClientGateTest, EachRequestNamesItsClient) {
+  connect_and_send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n");
+  ASSERT_TRUE(until_requests(1));
+  EXPECT_EQ(gate().stream().client_text(), "192.0.2.7");
+  EXPECT_TRUE(gate().peer().to_string().starts_with("127.0.0.1:"));
+  answer();
+  client->send(kRequest);
+  ASSERT_TRUE(until_requests(2));
+  EXPECT_TRUE(gate().stream().client_text().starts_with("127.0.0.1:"));
 }
 
 TEST_F(ClientGateTest, AfterDrainTheAnswerClosesTheConnection) {
