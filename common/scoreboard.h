@@ -20,6 +20,7 @@
 #include <string_view>
 
 #include "common/counters.h"
+#include "common/mark_table.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -47,6 +48,8 @@ constexpr size_t kScoreboardPage = size_t{64} * 1024;
 // a dead worker's column without knowing what is in it.
 struct alignas(kScoreboardPage) Column {
   Slot slot;
+  MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
+  MarkTable kept_links;    // with which of its URLs a link stays
 };
 
 struct Assignment {
