@@ -32,8 +32,9 @@ struct AccessRecord {
   int64_t duration_ms = 0;
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   int upstream_status = 0;
-  unsigned attempts = 0;  // requests sent upstream
-  unsigned resumed = 0;   // how often a truncated body was resumed
+  unsigned attempts = 0;         // requests sent upstream
+  unsigned resumed = 0;          // how often a truncated body was resumed
+  unsigned discontinuities = 0;  // how often a live body was continued by another one
   bool reused_connection = false;
   bool playlist = false;
 };
