@@ -16,7 +16,13 @@ def dead():
 
 
 class Failover(ProxyTest):
-    settings = {"upstream": {"first_byte_timeout": "300ms", "dns_timeout": "200ms"}}
+    settings = {
+        "upstream": {
+            "first_byte_timeout": "300ms",
+            "connect_timeout": "300ms",
+            "dns_timeout": "200ms",
+        }
+    }
 
     def ask(self, *urls, proxy=None, **parameters):
         return (proxy or self.proxy()).ask(link(*urls, **parameters))
@@ -139,7 +145,7 @@ class Marks(ProxyTest):
         self.assertEqual(second.targets(), ["/a", "/c"])
 
     def test_all_workers_see_the_mark(self):
-        proxy = self.own_proxy({"workers": 2})
+        proxy = self.own_proxy({"workers": 2, "upstream": {"connect_timeout": "300ms"}})
         plain, second = self.upstream(ok(b"no TLS")), self.upstream(ok(b"second"))
         dead_url = plain.url("/a").replace("http", "https")
         for number in range(20):  # some on each worker
