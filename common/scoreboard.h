@@ -22,6 +22,7 @@
 
 #include "common/counters.h"
 #include "common/keyed_counts.h"
+#include "common/mark_table.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -66,6 +67,8 @@ struct alignas(kScoreboardPage) Column {
   Slot slot;
   ServedRequest served;
   KeyedCounts client_connections;  // by client address; empty without limits.per_client
+  MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
+  MarkTable kept_links;    // with which of its URLs a link stays
 };
 
 struct Assignment {

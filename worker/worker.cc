@@ -15,6 +15,7 @@
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
 #include "worker/fetch/loop_mark.h"
+#include "worker/fetch/origin_marks.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/request_note.h"
@@ -107,10 +108,11 @@ class Worker final : private Server::Observer {
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
         loop_mark_(loop_mark(heritage)),
+        marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     {heritage.config.upstream, guard_, loop_mark_, resolver_, pool_, wheel_,
-                      slot_.counters},
+                     {heritage.config.upstream, guard_, loop_mark_, marks_, resolver_, pool_,
+                      wheel_, slot_.counters},
                      pipes_,
                      work_,
                      wheel_,
@@ -228,6 +230,7 @@ class Worker final : private Server::Observer {
   PipePool pipes_;
   TargetGuard guard_;
   LoopMark loop_mark_;
+  OriginMarks marks_;
   AccessLog access_log_;
   ExchangeEnvironment environment_;
   Server server_;

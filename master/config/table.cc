@@ -266,6 +266,28 @@ std::vector<std::string> print_ports(const std::vector<uint16_t>& ports) {
   return out;
 }
 
+// `404` or `500-599`.
+Result<std::vector<StatusRange>> parse_status_item(std::string_view text) {
+  const size_t dash = std::min(text.find('-'), text.size());
+  const auto first = parse_unsigned(text.substr(0, dash));
+  const auto last = dash == text.size() ? first : parse_unsigned(text.substr(dash + 1));
+  // 2xx is no failure, and a 3xx redirects.
+  if (first && last && *first >= 400 && *first <= *last && *last <= 999) {
+    return std::vector<StatusRange>{{static_cast<int>(*first), static_cast<int>(*last)}};
+  }
+  return Error{
+      Reason::bad_request,
+      "'" + std::string(text) + "' is neither a status of 400 to 999 nor a range (500-599)"};
+}
+
+std::vector<std::string> print_statuses(const std::vector<StatusRange>& ranges) {
+  std::vector<std::string> out;
+  for (const auto& [first, last] : ranges) {
+    out.push_back(std::to_string(first) + (first == last ? "" : "-" + std::to_string(last)));
+  }
+  return out;
+}
+
 std::string print_text(const std::string& text) { return yaml_text(text); }
 
 // One origin is printed as a scalar, the only form that older versions read.
@@ -327,6 +349,7 @@ std::vector<ConfigKey> general_keys() {
 }
 
 std::vector<ConfigKey> upstream_keys() {
+  using Words = std::string_view;
   return {
       duration(FIELD(upstream.dns_timeout), 1ms, kHour),
       duration(FIELD(upstream.connect_timeout), 1ms, kHour),
@@ -335,6 +358,14 @@ std::vector<ConfigKey> upstream_keys() {
       size(FIELD(upstream.min_rate), 0, kMaxMinRate),
       duration(FIELD(upstream.min_rate_window), 1s, kHour),
       count(FIELD(upstream.resume_attempts), 0, 20),
+      boolean(FIELD(upstream.resume_unverified)),
+      word(FIELD(upstream.reconnect), std::array{std::pair{Words("links"), Reconnect::links},
+                                                 std::pair{Words("always"), Reconnect::always},
+                                                 std::pair{Words("never"), Reconnect::never}}),
+      count(FIELD(upstream.reconnect_attempts), 0, 1000),
+      list(FIELD(upstream.failover_statuses), parse_status_item, print_statuses),
+      duration(FIELD(upstream.down_for), 0s, kHour),
+      duration(FIELD(upstream.failover_stick), 0s, 24h),
       count(FIELD(upstream.max_redirects), 0, 20),
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),

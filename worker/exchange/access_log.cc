@@ -73,6 +73,7 @@ void AccessLog::write(const AccessRecord& record) {
     append(line_, " reused=", record.reused_connection ? 1 : 0);
     append(line_, " playlist=", record.playlist ? 1 : 0);
     if (record.resumed > 0) append(line_, " resumed=", record.resumed);
+    if (record.discontinuities > 0) append(line_, " discontinuities=", record.discontinuities);
   }
   if (!record.detail.empty()) append_redacted(" detail=", record.detail);
   line_.append("\n");

@@ -33,8 +33,9 @@ struct AccessRecord {
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   std::string_view redacted_upstream = {};  // the same, redacted by the caller; used if not empty
   int upstream_status = 0;
-  unsigned attempts = 0;  // requests sent upstream
-  unsigned resumed = 0;   // how often a truncated body was resumed
+  unsigned attempts = 0;         // requests sent upstream
+  unsigned resumed = 0;          // how often a truncated body was resumed
+  unsigned discontinuities = 0;  // how often a live body was continued by another one
   bool reused_connection = false;
   bool playlist = false;
 };

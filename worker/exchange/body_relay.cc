@@ -17,13 +17,24 @@ constexpr size_t kMaxGatheredBytes = size_t{16} * 1024;
 
 void BodyRelay::write(std::string_view bytes) {
   taken_ += bytes.size();
+  if (!cutter_) return report(send(bytes));
+  const auto [joined, whole] = cutter_->take(bytes);
+  Flow flow = joined.empty() ? Flow::open : send(joined);
+  if (flow != Flow::gone && !whole.empty()) flow = send(whole);
+  report(flow);
+}
+
+void BodyRelay::begin_next_body() {
+  if (cutter_) cutter_->begin_next_body();
+}
+
+BodyPath::Flow BodyRelay::send(std::string_view bytes) {
   if (pieces_ == Pieces::gathered && bytes.size() < kSmallPieceBytes) {
     gathered_ += bytes;
-    if (gathered_.size() >= kMaxGatheredBytes) report(send_gathered());
-    return;
+    return gathered_.size() >= kMaxGatheredBytes ? send_gathered() : Flow::open;
   }
   const Flow flow = send_gathered();
-  report(flow == Flow::gone ? flow : client_.write(bytes));
+  return flow == Flow::gone ? flow : client_.write(bytes);
 }
 
 void BodyRelay::flush() { report(send_gathered()); }
@@ -36,6 +47,7 @@ void BodyRelay::on_client_drained() {
 
 void BodyRelay::finish() {
   finished_ = true;
+  if (cutter_ && !cutter_->finish().empty()) gathered_ += cutter_->finish();
   const Flow flow = send_gathered();
   if (flow == Flow::gone) return report(flow);
   // The stream queues written bytes by itself; bytes in the pipe still have to be spliced.
@@ -49,7 +61,8 @@ size_t BodyRelay::room() {
 }
 
 Pipe* BodyRelay::borrow_pipe(uint64_t left) {
-  if (left < kWorthSplicing || !gathered_.empty() || !client_.can_splice()) return nullptr;
+  if (left < kWorthSplicing || cutter_ || !gathered_.empty() || !client_.can_splice())
+    return nullptr;
   if (!pipe_) pipe_ = pipes_.borrow();
   return pipe_.get();
 }

@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "worker/client/stream.h"
 #include "worker/exchange/body_path.h"
+#include "worker/exchange/packet_cutter.h"
 #include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
 
@@ -27,6 +29,12 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   BodyRelay(ClientStream& client, PipePool& pipes, Observer& observer, Pieces pieces)
       : client_(client), pipes_(pipes), observer_(observer), pieces_(pieces) {}
 
+  // A live MPEG-TS body: it leaves in whole packets, so that another body can continue it. Before
+  // the first write().
+  void cut_packets() { cutter_ = std::make_unique<PacketCutter>(); }
+  // The body of another answer follows.
+  void begin_next_body();
+
   void write(std::string_view bytes) override;
   void flush() override;
   void on_client_drained() override;
@@ -41,6 +49,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
  private:
   bool holds_bytes() const { return pipe_ != nullptr && pipe_->bytes() > 0; }
   Flow drain_pipe();
+  Flow send(std::string_view bytes);
   Flow send_gathered();
   void report(Flow flow);
 
@@ -48,7 +57,8 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   PipePool& pipes_;
   Observer& observer_;
   const Pieces pieces_;
-  PipeLoan pipe_;  // holds bytes only while the client does not take them
+  PipeLoan pipe_;                         // holds bytes only while the client does not take them
+  std::unique_ptr<PacketCutter> cutter_;  // null: the body leaves as it comes
   std::string gathered_;
   uint64_t taken_ = 0;
   bool finished_ = false;  // finish() or cut() was called

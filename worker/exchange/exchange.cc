@@ -6,9 +6,11 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
+#include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/fetch_metadata.h"
+#include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
 #include "worker/links/public_origin.h"
 #include "worker/pages/health.h"
@@ -83,10 +85,11 @@ void Exchange::admit() {
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   enter(Step::fetch);
-  fetch_.emplace(environment_.fetches,
-                 make_fetch_request(std::move(request_->upstream), request_->link, client_head_,
-                                    environment_.config.upstream),
-                 static_cast<Fetch::Observer&>(*this));
+  FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
+                                           client_head_, environment_.config.upstream);
+  wanted.alternatives = std::move(request_->alternatives);
+  wanted.may_reconnect = may_reconnect();
+  fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
   note_target();
   fetch_->start();
 }
@@ -145,7 +148,7 @@ void Exchange::on_head(const ResponseHead& head) {
 void Exchange::on_body(std::string_view bytes) {
   if (path_ == nullptr) {
     const auto kind = sniffer_->add(bytes);
-    if (!kind || !decide(*kind)) return;
+    if (!kind || !decide(*kind, bytes)) return;
   }
   path_->write(bytes);
 }
@@ -155,10 +158,13 @@ void Exchange::on_read_done() {
 }
 
 void Exchange::on_end() {
-  if (sniffer_ && !decide(sniffer_->end())) return;
+  if (sniffer_ && !decide(sniffer_->end(), {})) return;
+  if (fetch_->continues_after_end()) return;
   if (path_ != nullptr) return path_->finish();
   finish({}, {}, End::complete);
 }
+
+void Exchange::on_next_body() { std::get<BodyRelay>(path_storage_).begin_next_body(); }
 
 void Exchange::on_failed(const Error& error) {
   if (client_status_ == 0 || path_ == nullptr) return fail(error);
@@ -174,8 +180,9 @@ std::optional<IpAddress> Exchange::client_of_names() const {
 }
 
 // Chooses the path and writes the bytes that the sniffer held back. False if the body is requested
-// again without a range, or if the exchange has ended.
-bool Exchange::decide(DocumentKind kind) {
+// again without a range, or if the exchange has ended. `next` follows the bytes that were held
+// back.
+bool Exchange::decide(DocumentKind kind, std::string_view next) {
   if (kind != DocumentKind::none) {
     if (head_->status == 206 && fetch_->asked_for_range() && !is_complete_range(*head_)) {
       sniffer_.reset();
@@ -191,6 +198,7 @@ bool Exchange::decide(DocumentKind kind) {
   } else {
     media_type_ = sniffer_->media_type();
     begin_relay();
+    if (fetch_->may_reconnect()) begin_live(sniffer_->held().empty() ? next : sniffer_->held());
   }
   if (!sniffer_->held().empty()) path_->write(sniffer_->held());
   sniffer_.reset();
@@ -208,6 +216,23 @@ void Exchange::begin_relay() {
                         ? ClientFraming{ClientFraming::Kind::length, head_->content_length}
                         : framing_for_unknown_length(),
                     false);
+}
+
+bool Exchange::may_reconnect() const {
+  const Reconnect which = environment_.config.upstream.reconnect;
+  if (which == Reconnect::links && !request_->is_live) return false;
+  return which != Reconnect::never && method_ == Method::get;
+}
+
+// A live body that ends is continued with the body of another answer.
+void Exchange::begin_live(std::string_view first_bytes) {
+  if (head_->status != 200 || head_->framing == Framing::length) return;
+  if (find_field(head_->fields, "Content-Encoding")) return;
+  const auto type = extract_media_type(head_->fields).essence;
+  const LiveMedia media = live_media_of(type, first_bytes);
+  if (media == LiveMedia::none) return;
+  if (media == LiveMedia::packets) std::get<BodyRelay>(path_storage_).cut_packets();
+  fetch_->reconnect_at_end();
 }
 
 void Exchange::begin_document(DocumentKind kind) {
@@ -380,6 +405,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
     record.upstream_status = fetch_->upstream_status();
     record.attempts = fetch_->attempts();
     record.resumed = fetch_->resumed();
+    record.discontinuities = fetch_->discontinuities();
     record.reused_connection = fetch_->reused_connection();
   }
   environment_.access_log.write(record);

@@ -61,13 +61,16 @@ class Exchange final : public Retirable,
   void on_head(const ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_read_done() override;
+  void on_next_body() override;
   void on_end() override;
   void on_failed(const Error& error) override;
   std::optional<IpAddress> client_of_names() const override;
 
   // The body's path.
-  bool decide(DocumentKind kind);
+  bool decide(DocumentKind kind, std::string_view next);
   void begin_relay();
+  bool may_reconnect() const;
+  void begin_live(std::string_view first_bytes);
   void begin_document(DocumentKind kind);
   void fill_in(DocumentSetting& setting);
   void fill_in_cookies(DocumentSetting& setting);

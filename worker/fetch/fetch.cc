@@ -1,5 +1,6 @@
 #include "worker/fetch/fetch.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
@@ -12,10 +13,6 @@
 
 namespace streamgate {
 namespace {
-
-// Delay before the next attempt if the last one brought no byte; multiplied by the number of
-// attempts.
-constexpr std::chrono::milliseconds kResumeBackoff{500};
 
 // Statuses whose Location names another place of the same resource (RFC 9110 15.4).
 bool is_redirect(int status) {
@@ -36,6 +33,25 @@ std::optional<uint64_t> whole_length(const ResponseHead& head) {
   const size_t slash = range.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   return ascii::parse_uint(range.substr(slash + 1));
+}
+
+// Whether the origin itself cannot be reached, for any request.
+bool is_unreachable(Reason reason) {
+  switch (reason) {
+    case Reason::dns_failed:
+    case Reason::dns_timeout:
+    case Reason::connect_failed:
+    case Reason::connect_timeout:
+    case Reason::tls_failed:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_failover_status(int status, const UpstreamConfig& config) {
+  return std::any_of(config.failover_statuses.begin(), config.failover_statuses.end(),
+                     [status](const StatusRange& range) { return range.contains(status); });
 }
 
 }  // namespace
@@ -70,7 +86,10 @@ void Fetch::start() {
   if (!request_.cookies.empty()) {
     cookies_ = std::make_unique<Cookies>(Cookies::from_link(request_.cookies, ::time(nullptr)));
   }
-  resolve();
+  if (request_.may_reconnect) first_url_ = std::make_unique<HttpUrl>(request_.url);
+  if (request_.alternatives.empty()) return resolve();
+  if (auto allowed = begin_failover(); !allowed) return fail(allowed.error());
+  ask(failover_->current());
 }
 
 std::string Fetch::cookies_for_children() {
@@ -81,6 +100,11 @@ std::string Fetch::cookies_for_children() {
 void Fetch::relay_into(Sink& sink) {
   sink_ = &sink;
   connection_->relay_into(sink);
+}
+
+void Fetch::reconnect_at_end() {
+  CHECK(request_.may_reconnect && sink_ != nullptr && head_ != nullptr);
+  live_ = std::make_unique<LiveBody>(*this);
 }
 
 void Fetch::retry_without_range() {
@@ -103,7 +127,45 @@ void Fetch::stop() {
   lookup_.reset();
   attempt_.reset();
   if (truncated_) truncated_->backoff.cancel();
+  if (live_) live_->wait.cancel();
   release(UpstreamPool::Reuse::allowed);
+}
+
+// --- the URLs of a link ---
+
+// Before the first URL is asked, every one is checked: by its name, and by its address where the
+// URL has one. The addresses of a name are checked when the URL is asked.
+Result<void> Fetch::begin_failover() {
+  std::vector<HttpUrl> urls{request_.url};
+  urls.insert(urls.end(), request_.alternatives.begin(), request_.alternatives.end());
+  for (const HttpUrl& url : urls) {
+    if (auto allowed = environment_.guard.check_name(url); !allowed) return allowed;
+    const auto literal = IpAddress::parse(url.host);
+    if (!literal) continue;
+    const SocketAddress address(*literal, url.port);
+    if (auto allowed = environment_.guard.check_address(url, address); !allowed) return allowed;
+  }
+  failover_ = std::make_unique<Failover>(std::move(urls), environment_.marks);
+  return {};
+}
+
+// Begins anew with one of the link's URLs.
+void Fetch::ask(const HttpUrl& url) {
+  if (head_ != nullptr) take_cookies();
+  release(UpstreamPool::Reuse::no);
+  request_.url = url;
+  left_origin_ = failover_ && url.origin() != failover_->first().origin();
+  redirects_ = 0;
+  send_referer_ = true;
+  asks_first_byte_ = false;
+  resolve();
+}
+
+// False if every URL of the link has been asked.
+bool Fetch::ask_next_url() {
+  if (!failover_ || !failover_->advance()) return false;
+  ask(failover_->current());
+  return true;
 }
 
 // --- resolve ---
@@ -111,7 +173,7 @@ void Fetch::stop() {
 void Fetch::resolve() {
   enter(Step::resolve);
   if (auto allowed = environment_.guard.check_name(request_.url); !allowed) {
-    return fail(allowed.error());
+    return give_up_url(allowed.error());
   }
   const auto* known = environment_.resolver.resolve(request_.url.host, *this, lookup_);
   if (known != nullptr) on_resolved(*known);
@@ -122,7 +184,7 @@ void Fetch::on_resolved(const ResolvedName& name) {
   lookup_.reset();
   if (!name.full_name.empty()) {
     auto allowed = environment_.guard.check_full_name(request_.url, name.full_name);
-    if (!allowed) return fail(allowed.error());
+    if (!allowed) return give_up_url(allowed.error());
   }
   addresses_.clear();
   for (const IpAddress& address : name.addresses) {
@@ -130,7 +192,7 @@ void Fetch::on_resolved(const ResolvedName& name) {
     // If one address is forbidden, the name is refused: a DNS answer that mixes public and private
     // addresses is an attempt to bypass the guard.
     if (auto allowed = environment_.guard.check_address(request_.url, candidate); !allowed) {
-      return fail(allowed.error());
+      return give_up_url(allowed.error());
     }
     addresses_.push_back(candidate);
   }
@@ -140,7 +202,7 @@ void Fetch::on_resolved(const ResolvedName& name) {
 void Fetch::on_resolve_failed(Error error) {
   const RequestScope scope(note_);
   lookup_.reset();
-  fail(error);
+  recover_or_fail(error);
 }
 
 std::optional<IpAddress> Fetch::client() const { return observer_.client_of_names(); }
@@ -164,7 +226,7 @@ void Fetch::on_connected(UpstreamConnection& connection) {
 void Fetch::on_connect_failed(Error error) {
   const RequestScope scope(note_);
   attempt_.reset();
-  request_missing_bytes_or_fail(error);
+  recover_or_fail(error);
 }
 
 // --- await_head ---
@@ -196,15 +258,19 @@ void Fetch::on_head(const ResponseHead& head) {
   if (truncated_) return continue_body(head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
-    if (const auto location = find_field(head.fields, "Location")) {
-      return follow_redirect(*location);
-    }
+    // An empty Location is none, as in browsers.
+    const std::string_view location = field_or_empty(head.fields, "Location");
+    if (!location.empty()) return follow_redirect(location);
   }
   if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
     return retry_without_referer();
   }
-  if (asks_first_byte_) return answer_head(head);
   if (refuses_head(head.status) && may_ask_instead_of_head()) return ask_instead_of_head();
+  const bool is_failure = failover_ && is_failover_status(head.status, environment_.config);
+  if (is_failure && ask_next_url()) return;
+  if (live_) return continue_live_body(head);
+  if (failover_ && !is_failure) failover_->on_answer();
+  if (asks_first_byte_) return answer_head(head);
   enter(Step::read_body);
   observer_.on_head(head);
 }
@@ -218,14 +284,14 @@ void Fetch::take_cookies() {
 
 void Fetch::follow_redirect(std::string_view location) {
   if (++redirects_ > environment_.config.max_redirects) {
-    return fail({Reason::too_many_redirects, request_.url.to_string()});
+    return give_up_url({Reason::too_many_redirects, request_.url.to_string()});
   }
   take_cookies();
   const std::string base = request_.url.to_string();
   std::string next;
   resolve_reference(split_uri(base), location, next);
   auto url = parse_http_url(next);
-  if (!url) return fail({Reason::bad_response, "redirect to an unusable URL: " + next});
+  if (!url) return give_up_url({Reason::bad_response, "redirect to an unusable URL: " + next});
   release(UpstreamPool::Reuse::no);
   if (url->origin() != request_.url.origin()) left_origin_ = true;
   request_.url = std::move(*url);
@@ -284,9 +350,12 @@ void Fetch::on_body(std::string_view bytes) { observer_.on_body(bytes); }
 void Fetch::on_read_done() { observer_.on_read_done(); }
 
 void Fetch::on_end() {
+  if (live_) return reconnect_or_end(std::nullopt);
   observer_.on_end();
   // The observer may have stopped the fetch, or begun it anew without a range.
-  if (step_ == Step::read_body) stop();
+  if (step_ != Step::read_body) return;
+  if (live_) return reconnect_or_end(std::nullopt);
+  stop();
 }
 
 void Fetch::on_upstream_error(Error error, Retry retry) {
@@ -296,72 +365,29 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
   }
   const bool has_no_head = step_ == Step::await_head && error.reason == Reason::bad_response;
   if (has_no_head && may_ask_instead_of_head()) return ask_instead_of_head();
+  recover_or_fail(error);
+}
+
+// A failure of the present attempt, before or inside the body.
+void Fetch::recover_or_fail(const Error& error) {
+  if (is_unreachable(error.reason)) environment_.marks.set_down(request_.url);
+  if (step_ != Step::read_body && !truncated_ && ask_next_url()) return;
+  if (live_) return reconnect_or_end(error);
   request_missing_bytes_or_fail(error);
-}
-
-// --- the missing bytes of a truncated body ---
-
-Fetch::TruncatedBody::TruncatedBody(Fetch& fetch, Resumption what, Error why)
-    : wanted(std::move(what)),
-      cause(std::move(why)),
-      backoff(fetch.environment_.wheel, &fetch, [](void* self) {
-        auto& owner = *static_cast<Fetch*>(self);
-        const RequestScope scope(owner.note_);
-        owner.connect(UpstreamPool::Freshness::fresh_only);
-      }) {}
-
-void Fetch::request_missing_bytes_or_fail(const Error& error) {
-  if (sink_ == nullptr) return fail(error);
-  // Lets the observer send the bytes that came before the truncation.
-  observer_.on_read_done();
-  if (step_ == Step::finished) return;
-  if (!truncated_) {
-    auto wanted = Resumption::of(*head_);
-    if (!wanted) return fail(error);
-    truncated_ = std::make_unique<TruncatedBody>(*this, std::move(*wanted), error);
-  }
-  if (may_request_missing_bytes()) return request_missing_bytes();
-  const Error& cause = truncated_->cause;
-  if (truncated_->tried == 0) return fail(cause);
-  std::string detail = cause.detail + "; not resumed: " + std::string(token_of(error.reason));
-  if (!error.detail.empty()) detail += ", " + error.detail;
-  fail({cause.reason, std::move(detail)});
-}
-
-bool Fetch::may_request_missing_bytes() const {
-  return truncated_->tried < environment_.config.resume_attempts &&
-         !truncated_->wanted.is_complete(sink_->taken());
-}
-
-void Fetch::request_missing_bytes() {
-  if (head_ != nullptr) take_cookies();
-  release(UpstreamPool::Reuse::no);
-  enter(Step::connect);
-  count(environment_.counters, Counter::resumes_tried);
-  const bool has_moved = std::exchange(truncated_->taken, sink_->taken()) != sink_->taken();
-  if (truncated_->tried++ == 0 || has_moved) return connect(UpstreamPool::Freshness::fresh_only);
-  truncated_->backoff.arm(kResumeBackoff * truncated_->tried);
-}
-
-void Fetch::continue_body(const ResponseHead& head) {
-  // A server error may be temporary, so it is retried. Any other answer that does not have the
-  // missing bytes is final.
-  if (head.status >= 500) {
-    return request_missing_bytes_or_fail(
-        {Reason::bad_response, "status " + std::to_string(head.status)});
-  }
-  if (auto checked = truncated_->wanted.check(head, sink_->taken()); !checked) {
-    return fail(checked.error());
-  }
-  count(environment_.counters, Counter::resumes_done);
-  ++truncated_->resumed;
-  enter(Step::read_body);
-  connection_->relay_into(*sink_);
 }
 
 // --- the end ---
 
+// A redirect of this URL leads nowhere; another URL of the link may still answer. A URL of the link
+// that is refused, and a loop, end the fetch.
+void Fetch::give_up_url(const Error& error) {
+  const Error last = error;
+  if (redirects_ > 0 && error.reason != Reason::loop && ask_next_url()) return;
+  fail(last);
+}
+
 void Fetch::fail(const Error& error) {
+  if (is_reconnecting()) return end_live_body();
   const Error last = error;  // a copy: stop() may free the owner of `error`
   stop();
   observer_.on_failed(last);

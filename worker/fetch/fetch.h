@@ -5,10 +5,14 @@
 //
 //   start -> resolve -> connect -> await_head -> read_body -> finished
 //
-// The methods are declared and defined in that order. A redirect goes back to resolve. Five cases
-// go back to connect: a pooled connection that was dead, a second try without Referer and Origin
-// after a 403 (RFC 9110 15.5.4), a GET for the first byte after a HEAD that the upstream refuses, a
-// playlist that is requested as a whole, and the missing bytes of a body.
+// The methods are declared and defined in that order (fetch.cc, fetch_recovery.cc). A redirect goes
+// back to resolve. Five cases go back to connect: a pooled connection that was dead, a second try
+// without Referer and Origin after a 403 (RFC 9110 15.5.4), a GET for the first byte after a HEAD
+// that the upstream refuses, a playlist that is requested as a whole, and the missing bytes of a
+// body.
+//
+// A live body that ends may be continued by another answer (worker/fetch/reconnection.h), and a URL
+// that fails may have alternatives (worker/fetch/failover.h): both go back to resolve.
 //
 // Runs in a worker. The owner keeps it alive until the callback that ended it has returned
 // (Reaper).
@@ -17,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,8 +29,11 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "worker/fetch/cookies.h"
+#include "worker/fetch/failover.h"
 #include "worker/fetch/fetch_request.h"
 #include "worker/fetch/loop_mark.h"
+#include "worker/fetch/origin_marks.h"
+#include "worker/fetch/reconnection.h"
 #include "worker/fetch/resumption.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/request_note.h"
@@ -40,6 +48,7 @@ struct FetchEnvironment {
   const UpstreamConfig& config;
   const TargetGuard& guard;
   const LoopMark& loop_mark;
+  OriginMarks& marks;
   Resolver& resolver;
   UpstreamPool& pool;
   TimerWheel& wheel;
@@ -63,6 +72,8 @@ class Fetch final : private Resolver::Observer,
     // After the last piece of each read, and before the missing bytes of a truncated body are
     // requested.
     virtual void on_read_done() = 0;
+    // After reconnect_at_end(): the next piece is the first one of another answer's body.
+    virtual void on_next_body() = 0;
     virtual void on_end() = 0;
     virtual void on_failed(const Error& error) = 0;
     // The client against whose bound new names count (Resolver); none: only the bound of all.
@@ -96,6 +107,13 @@ class Fetch final : private Resolver::Observer,
   // Allowed from on_head() on. The body is then read as far as `sink` has room. `sink` outlives the
   // fetch.
   void relay_into(Sink& sink);
+  // Allowed after relay_into(), up to on_end(), if FetchRequest::may_reconnect. When the body ends
+  // or breaks, the URL is asked for again, and the body of an answer of the same kind follows.
+  void reconnect_at_end();
+  bool may_reconnect() const { return request_.may_reconnect; }
+  // In on_end(): the body has ended, but the fetch goes on, because reconnect_at_end() was called
+  // in this very call.
+  bool continues_after_end() const { return live_ && step_ != Step::finished; }
   // Allowed from on_head() to on_end(). Repeats the request without Range and If-Range.
   void retry_without_range();
   // Back-pressure: while paused nothing is read and no time limit of the upstream runs.
@@ -118,9 +136,21 @@ class Fetch final : private Resolver::Observer,
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
   unsigned attempts() const { return attempts_; }           // requests that were sent
   unsigned resumed() const { return truncated_ ? truncated_->resumed : 0; }
+  unsigned discontinuities() const { return live_ ? live_->discontinuities : 0; }
   bool reused_connection() const { return reused_connection_; }  // by the last attempt
 
  private:
+  // The state of a live body.
+  struct LiveBody {
+    explicit LiveBody(Fetch& fetch);
+
+    Reconnection rule;
+    std::optional<Error> cause = std::nullopt;  // why the last body broke; none: it ended in order
+    bool is_between = false;                    // from the end of a body to the next one
+    unsigned discontinuities = 0;
+    Deadline wait;
+  };
+
   // The state of a truncated body. Every later head answers a request for the missing bytes.
   struct TruncatedBody {
     TruncatedBody(Fetch& fetch, Resumption what, Error why);
@@ -132,6 +162,10 @@ class Fetch final : private Resolver::Observer,
     uint64_t taken = 0;  // of the body, at the last try
     Deadline backoff;
   };
+
+  Result<void> begin_failover();
+  void ask(const HttpUrl& url);
+  bool ask_next_url();
 
   void resolve();
   void on_resolved(const ResolvedName& name) override;
@@ -157,11 +191,19 @@ class Fetch final : private Resolver::Observer,
   void on_end() override;
   void on_upstream_error(Error error, Retry retry) override;
 
+  void recover_or_fail(const Error& error);
   void request_missing_bytes_or_fail(const Error& error);
   bool may_request_missing_bytes() const;
   void request_missing_bytes();
   void continue_body(const ResponseHead& head);
 
+  bool is_reconnecting() const { return live_ && live_->is_between; }
+  void reconnect_or_end(const std::optional<Error>& error);
+  void reconnect();
+  void continue_live_body(const ResponseHead& head);
+  void end_live_body();
+
+  void give_up_url(const Error& error);
   void fail(const Error& error);
   void release(UpstreamPool::Reuse reuse);
   void enter(Step step);
@@ -185,6 +227,9 @@ class Fetch final : private Resolver::Observer,
   std::unique_ptr<Cookies> cookies_;             // null: no link and no hop had any
   Sink* sink_ = nullptr;                         // set: the body is relayed unchanged
   std::unique_ptr<TruncatedBody> truncated_;
+  std::unique_ptr<Failover> failover_;  // null: the link has one URL
+  std::unique_ptr<HttpUrl> first_url_;  // before redirects; null unless the body may reconnect
+  std::unique_ptr<LiveBody> live_;      // null: the end of the body is the end
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool

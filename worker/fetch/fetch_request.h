@@ -35,6 +35,9 @@ struct FetchRequest {
   // appends its mark, so those of a loop stand at the end. Empty: none came.
   static constexpr size_t kMaxCdnLoopBytes = size_t{4} * 1024;
   std::string cdn_loop = {};
+  // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.
+  std::vector<HttpUrl> alternatives = {};
+  bool may_reconnect = false;  // Fetch::reconnect_at_end() may be called
 
   bool has_forwarded(std::string_view name) const {
     for (const ForwardedField& field : forwarded) {

@@ -55,7 +55,7 @@ std::optional<int64_t> parse_http_date(std::string_view value) {
   return ::timegm(&time);
 }
 
-std::optional<Resumption> Resumption::of(const ResponseHead& head) {
+std::optional<Resumption> Resumption::of(const ResponseHead& head, Unverified unverified) {
   if (head.framing != Framing::length || head.content_length == 0) return std::nullopt;
   Resumption out;
   if (head.status == 206) {
@@ -77,11 +77,25 @@ std::optional<Resumption> Resumption::of(const ResponseHead& head) {
   } else if (!tag && is_strong_date(modified, field_or_empty(head.fields, "Date"))) {
     out.validator_ = modified;
     out.by_date_ = true;
+  } else if (unverified == Unverified::accepted) {
+    out.tag_ = tag.value_or(std::string_view());
+    out.modified_ = modified;
   } else {
     return std::nullopt;  // a weak tag says that the bytes may differ, even with an old date
   }
   out.coding_ = field_or_empty(head.fields, "Content-Encoding");
   return out;
+}
+
+bool Resumption::has_same_validator(const ResponseHead& head) const {
+  if (!validator_.empty()) {
+    return field_or_empty(head.fields, by_date_ ? "Last-Modified" : "ETag") == validator_;
+  }
+  const auto differs = [&head](std::string_view name, const std::string& first) {
+    const std::string_view now = field_or_empty(head.fields, name);
+    return !first.empty() && !now.empty() && now != first;
+  };
+  return !differs("ETag", tag_) && !differs("Last-Modified", modified_);
 }
 
 std::string Resumption::range(uint64_t taken) const {
@@ -97,9 +111,7 @@ Result<void> Resumption::check(const ResponseHead& head, uint64_t taken) const {
   if (head.framing != Framing::length || head.content_length != last_ - range->first + 1) {
     return refused("different length");
   }
-  if (field_or_empty(head.fields, by_date_ ? "Last-Modified" : "ETag") != validator_) {
-    return refused("different validator");
-  }
+  if (!has_same_validator(head)) return refused("different validator");
   if (field_or_empty(head.fields, "Content-Encoding") != coding_) {
     return refused("different coding");
   }

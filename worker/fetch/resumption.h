@@ -15,27 +15,35 @@ namespace streamgate {
 
 class Resumption {
  public:
+  // Without a strong validator nothing proves that the missing bytes belong to those that came.
+  enum class Unverified { rejected, accepted };
+
   // From the head of the broken response. nullopt if the missing bytes cannot be requested: no
-  // length, no strong validator, or a 206 that is not one range of a representation of known
-  // length.
-  static std::optional<Resumption> of(const ResponseHead& head);
+  // length, no strong validator (unless `unverified` accepts that), or a 206 that is not one range
+  // of a representation of known length.
+  static std::optional<Resumption> of(const ResponseHead& head, Unverified unverified);
 
   // `taken`: bytes of the body that were received.
   bool is_complete(uint64_t taken) const { return first_ + taken > last_; }
-  std::string range(uint64_t taken) const;  // the Range field
-  const std::string& validator() const { return validator_; }
+  std::string range(uint64_t taken) const;                     // the Range field
+  const std::string& validator() const { return validator_; }  // the If-Range field; empty: none
 
   // truncated_body if `head` does not announce exactly the missing bytes; the detail gives the
-  // reason.
+  // reason. Without a validator the length of the whole must be the same, and a weak ETag or a
+  // Last-Modified that both answers have.
   Result<void> check(const ResponseHead& head, uint64_t taken) const;
 
  private:
+  bool has_same_validator(const ResponseHead& head) const;
+
   uint64_t first_ = 0;  // offset of the body's first byte in the representation
   uint64_t last_ = 0;   // offset of its last byte
   uint64_t whole_ = 0;
   bool by_date_ = false;   // the validator is a Last-Modified, not an ETag
-  std::string validator_;  // as it was sent
-  std::string coding_;     // Content-Encoding
+  std::string validator_;  // as it was sent; empty: unverified
+  std::string tag_;        // ETag and Last-Modified as they were sent, if unverified
+  std::string modified_;
+  std::string coding_;  // Content-Encoding
 };
 
 // One byte range of a representation of known length: `bytes 0-99/1000` (RFC 9110 14.4).

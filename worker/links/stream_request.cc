@@ -9,6 +9,7 @@ namespace streamgate {
 namespace {
 
 constexpr std::array<std::string_view, 2> kStreamPaths = {"/stream", "/api/proxy/stream"};
+constexpr size_t kMaxAlternatives = 3;
 constexpr size_t kMaxUrlBytes = size_t{8} * 1024;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
@@ -101,11 +102,35 @@ Result<void> take_url(const Parameter& parameter, Found& found) {
   return {};
 }
 
+// The fragment of a pasted URL is never sent (RFC 9110 7.1).
+Result<HttpUrl> parse_upstream(std::string_view url) {
+  return parse_http_url(url.substr(0, url.find('#')));
+}
+
+Result<void> take_alternative(const Parameter& parameter, StreamRequest& request) {
+  if (request.alternatives.size() == kMaxAlternatives) return bad_url("more than three sg_alt");
+  auto url = parse_upstream(percent_decode(parameter.raw_value));
+  if (!url) return std::move(url).error();
+  request.alternatives.push_back(*std::move(url));
+  return {};
+}
+
+// A parameter of the client's query that is none of ours.
+void add_foreign(std::string_view name, std::string_view raw, HttpUrl& upstream) {
+  if (name.starts_with("_HLS_")) {
+    replace_parameter(upstream.path_and_query, name, raw);
+  } else {
+    append_parameter(upstream.path_and_query, raw);
+  }
+}
+
 // Names are compared after decoding: a client library may have encoded any byte of them.
 Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, Found& found) {
   std::string name = percent_decode(parameter.raw_name);
   if (name == "url") return take_url(parameter, found);
   if (is_link_parameter(name)) return take_link_parameter(name, parameter.raw_value, request.link);
+  if (name == "sg_alt") return take_alternative(parameter, request);
+  if (name == "sg_live") request.is_live = parameter.raw_value == "1";
   if (name.starts_with("sg_")) return {};
   found.foreign.emplace_back(std::move(name), parameter.raw);
   return {};
@@ -132,16 +157,12 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   if (!taken) return std::move(taken).error();
   if (!found.url) return bad_url("missing");
 
-  // The fragment of a pasted URL is never sent (RFC 9110 7.1).
-  auto upstream = parse_http_url(std::string_view(*found.url).substr(0, found.url->find('#')));
+  auto upstream = parse_upstream(*found.url);
   if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
   for (const auto& [name, raw] : found.foreign) {
-    if (name.starts_with("_HLS_")) {
-      replace_parameter(request.upstream.path_and_query, name, raw);
-    } else {
-      append_parameter(request.upstream.path_and_query, raw);
-    }
+    add_foreign(name, raw, request.upstream);
+    for (HttpUrl& url : request.alternatives) add_foreign(name, raw, url);
   }
   return request;
 }

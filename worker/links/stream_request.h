@@ -2,13 +2,16 @@
 //
 //   GET /stream?url=<encoded>&referer=..&h_User-Agent=..&_HLS_msn=7&anything=else
 //
-// `url` may stand anywhere in the query. `referer` and `h_*` are the link context. `sg_*` is
-// reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
-// upstream's query; every other parameter is appended to that query, not decoded.
+// `url` may stand anywhere in the query. `referer`, `h_*` and `sg_c` are the link context.
+// `sg_alt`, at most three times, is another URL with the same content; `sg_live=1` marks a live
+// stream. Every other `sg_*` is reserved for this proxy and ignored. `_HLS_*` replaces a parameter
+// of the same name in the upstream's query; every other parameter is appended to that query, not
+// decoded. The queries of the alternatives change in the same way.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "common/url.h"
@@ -26,10 +29,14 @@ struct StreamRequest {
   HttpUrl upstream;
   std::string route_path;  // `/stream` or `/api/proxy/stream`, without the further segment
   LinkContext link;        // the children of the document inherit it
+  // Of this link only, its children do not inherit them.
+  bool is_live = false;               // sg_live=1: a live body is continued after its end
+  std::vector<HttpUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (more than
-// 8 KiB) or unusable url; bad_request as take_link_parameter() says.
+// 8 KiB) or unusable url, for an unusable sg_alt and a fourth one; bad_request as
+// take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
 }  // namespace streamgate

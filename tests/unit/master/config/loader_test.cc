@@ -56,6 +56,8 @@ watchdog_timeout: 1m
 drain: { timeout: 500ms, idle: 0s }
 upstream:
   max_redirects: 0
+  failover_statuses: [404, 500-599]
+  reconnect: always
   user_agent: "Player/1.0 (x=1)"
   referer: none
   origin: client
@@ -70,6 +72,8 @@ log: { level: debug, access: "off" }
   EXPECT_EQ(60s, config.watchdog_timeout);
   EXPECT_EQ(500ms, config.drain.timeout);
   EXPECT_EQ(0U, config.upstream.max_redirects);
+  EXPECT_EQ((std::vector<StatusRange>{{404, 404}, {500, 599}}), config.upstream.failover_statuses);
+  EXPECT_EQ(Reconnect::always, config.upstream.reconnect);
   EXPECT_EQ((HeaderPolicy{HeaderPolicy::Kind::literal, "Player/1.0 (x=1)"}),
             config.upstream.user_agent);
   EXPECT_EQ(HeaderPolicy::Kind::none, config.upstream.referer.kind);
@@ -119,6 +123,7 @@ TEST(ConfigLoader, ReportsEveryProblemWithItsLine) {
       "  conect_timeout: 5s\n"
       "  idle_timeout: 30\n"
       "  max_redirects: 21\n"
+      "  failover_statuses: [404, 302, 599-500]\n"
       "drain: 5\n"
       "security:\n"
       "  deny: [example.com, 'a b']\n");
@@ -127,8 +132,10 @@ TEST(ConfigLoader, ReportsEveryProblemWithItsLine) {
       "f:3: upstream.conect_timeout: is not a known key; did you mean upstream.connect_timeout?",
       "f:4: upstream.idle_timeout: '30' has no unit",
       "f:5: upstream.max_redirects: 21 is out of range: 0 to 20",
-      "f:6: drain: is a section",
-      "f:8: security.deny: 'a b'",
+      "f:6: upstream.failover_statuses: '302' is neither",
+      "f:6: upstream.failover_statuses: '599-500' is neither",
+      "f:7: drain: is a section",
+      "f:9: security.deny: 'a b'",
   };
   ASSERT_EQ(starts.size(), loaded.problems.size());
   for (size_t i = 0; i < starts.size(); ++i) {

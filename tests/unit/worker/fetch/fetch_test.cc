@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -29,6 +31,7 @@ class RecordingObserver final : public Fetch::Observer, public Fetch::Sink {
     if (when_body) when_body();
   }
   void on_read_done() override { ++reads; }
+  void on_next_body() override { log += "next "; }
   void on_end() override {
     log += "end ";
     if (when_end) when_end();
@@ -98,7 +101,11 @@ class FetchTest : public testing::Test {
   Resolver resolver{base.get(), wheel, config};
   UpstreamPool pool{base.get(), wheel, reaper, config, counters};
   LoopMark loop_mark{"own"};
-  FetchEnvironment environment{config, guard, loop_mark, resolver, pool, wheel, counters};
+  Board board;
+  std::array<Assignment, 1> assignments;
+  const std::unique_ptr<Column> column = std::make_unique<Column>();
+  OriginMarks marks{config, wheel, *column, {board, assignments, {column.get(), 1}}};
+  FetchEnvironment environment{config, guard, loop_mark, marks, resolver, pool, wheel, counters};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;

@@ -174,5 +174,27 @@ TEST(StreamRequestTest, RefusesHeadersOfTheProxyAndMoreThan32) {
   EXPECT_EQ(headers_of(many + "&h_X=0"), "bad_request");
 }
 
+TEST(StreamRequestTest, ReadsUpToThreeAlternatives) {
+  const std::string alternative = "&sg_alt=http%3A%2F%2Fb%2Fx%3Fk%3D1%23f";
+  const auto request = parse_stream_request("/stream?url=http://a/" + alternative + "&_HLS_msn=7");
+  ASSERT_TRUE(request);
+  ASSERT_EQ(request->alternatives.size(), 1U);
+  EXPECT_EQ(request->alternatives[0].to_string(), "http://b/x?k=1&_HLS_msn=7");
+  EXPECT_EQ(request->upstream.to_string(), "http://a/?_HLS_msn=7");
+  const std::string three = alternative + alternative + alternative;
+  EXPECT_EQ(with_query("url=http://a/" + three), "http://a/");
+  EXPECT_EQ(with_query("url=http://a/" + three + alternative), "bad_url");
+  EXPECT_EQ(with_query("url=http://a/&sg_alt="), "bad_url");
+}
+
+TEST(StreamRequestTest, SgLive1MarksALiveLink) {
+  const auto is_live = [](const std::string& more) {
+    return parse_stream_request("/stream?url=http://a/" + more)->is_live;
+  };
+  EXPECT_TRUE(is_live("&sg_live=1"));
+  EXPECT_FALSE(is_live(""));
+  EXPECT_FALSE(is_live("&sg_live=0"));
+}
+
 }  // namespace
 }  // namespace streamgate

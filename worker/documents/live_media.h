@@ -1,0 +1,15 @@
+// Formats in which a live body may be continued by another body: players find their way into them
+// at any frame.
+#pragma once
+
+#include <string_view>
+
+namespace streamgate {
+
+// packets: MPEG-TS. frames: ADTS, MP3, Ogg.
+enum class LiveMedia { none, packets, frames };
+
+// By the first bytes of the body; by the declared type (`type/subtype`) if they show none.
+LiveMedia live_media_of(std::string_view declared_type, std::string_view first_bytes);
+
+}  // namespace streamgate

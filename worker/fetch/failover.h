@@ -1,0 +1,38 @@
+// The URLs of one link, in the order in which they are tried: the one that the link stays with,
+// then in the order of the link; those whose origin is down come last.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "common/url.h"
+#include "worker/fetch/origin_marks.h"
+
+namespace streamgate {
+
+class Failover {
+ public:
+  static constexpr size_t kMaxUrls = 4;  // `url` and three of sg_alt
+
+  // `urls` has 2 to kMaxUrls URLs, in the order of the link. `marks` outlives it.
+  Failover(std::vector<HttpUrl> urls, OriginMarks& marks);
+
+  const HttpUrl& first() const { return urls_.front(); }  // of the link
+  const HttpUrl& current() const { return urls_[order_[place_]]; }
+  // Goes to the next URL. False: all have been tried.
+  bool advance();
+  // Begins with the first URL again, in the order that the marks give now.
+  void begin_round();
+  // The current URL has answered: the link stays with it.
+  void on_answer();
+
+ private:
+  std::vector<HttpUrl> urls_;
+  std::vector<unsigned> order_;  // indices of urls_
+  size_t place_ = 0;
+  OriginMarks& marks_;
+  uint64_t link_;  // the key of the link's mark
+};
+
+}  // namespace streamgate

@@ -1,0 +1,42 @@
+// What fetches remember of origins: which ones cannot be reached, and with which of its URLs a link
+// stays. All workers see the marks of each other (Column). One per worker; it outlives the fetches.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "common/config.h"
+#include "common/mark_table.h"
+#include "common/scoreboard.h"
+#include "common/url.h"
+#include "worker/loop/timer_wheel.h"
+
+namespace streamgate {
+
+class OriginMarks {
+ public:
+  // `own` is this worker's column of the scoreboard.
+  OriginMarks(const UpstreamConfig& config, const TimerWheel& wheel, Column& own,
+              const ScoreboardView& scoreboard)
+      : config_(config), wheel_(wheel), own_(own), scoreboard_(scoreboard) {}
+
+  // The origin (host and port) of `url`: its name was not resolved, or no connection came about. It
+  // counts as down for config.down_for.
+  void set_down(const HttpUrl& url);
+  void set_up(const HttpUrl& url);
+  bool is_down(const HttpUrl& url) const;
+
+  // The link stays with its URL of that index (0 to 3) for config.failover_stick.
+  void keep(uint64_t link, unsigned index);
+  std::optional<unsigned> kept(uint64_t link) const;
+
+ private:
+  std::optional<MarkTable::Mark> newest(MarkTable Column::*table, uint64_t key) const;
+
+  const UpstreamConfig& config_;
+  const TimerWheel& wheel_;
+  Column& own_;
+  const ScoreboardView scoreboard_;
+};
+
+}  // namespace streamgate
