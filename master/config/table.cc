@@ -342,6 +342,7 @@ std::vector<ConfigKey> service_keys() {
                                             std::pair{Words("relative"), UrlStyle::relative}}),
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
+      boolean(FIELD(hls.list_attributes)),
       scalar(FIELD(cors.allow_origin), parse_origin, print_text),
       boolean(FIELD(cors.private_network)),
       allow_private(),

@@ -8,9 +8,12 @@
 namespace streamgate {
 namespace {
 
-// Inflated text that one write() rewrites at most: coded bytes may inflate to a thousand times
+// Converted text that one write() rewrites at most: coded bytes may inflate to a thousand times
 // their size, and no call may take long.
 constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
+
+// UTF-16 that is decoded at a time.
+constexpr size_t kMaxDecodedBytes = size_t{16} * 1024;
 
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
 constexpr size_t kMaxIdle = 4;
@@ -30,6 +33,8 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
 void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
   CHECK(coding != ContentCoding::unknown);
   inflater_.reset();
+  decoder_.reset();
+  is_begun_ = false;
   plain_ = {};
   if (coding != ContentCoding::identity) inflater_.emplace(coding);
   output_.clear();
@@ -40,9 +45,13 @@ void DocumentBody::begin(DocumentKind kind, ContentCoding coding) {
 }
 
 Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t max_output) {
+  if (!is_begun_ && !inflater_ && !bytes.empty()) {
+    is_begun_ = true;
+    if (may_be_utf16(bytes)) decoder_.emplace();
+  }
   Result<Written> written = Written{};
-  if (inflater_) {
-    written = write_coded(bytes, max_output);
+  if (inflater_ || decoder_) {
+    written = write_converted(bytes, max_output);
   } else {
     const size_t taken = rewriter_->write(bytes, output_, max_output);
     written = Written{taken, taken};
@@ -51,12 +60,13 @@ Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t
   return written;
 }
 
-Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, size_t max_output) {
+Result<DocumentBody::Written> DocumentBody::write_converted(std::string_view bytes,
+                                                            size_t max_output) {
   std::string_view left = bytes;
   Written written{};
   while (written.plain < kMaxPlainBytes && output_.size() < max_output) {
     if (plain_.empty()) {
-      const auto piece = inflater_->next(left);
+      const auto piece = next_plain(left);
       if (!piece) return piece.error();
       plain_ = *piece;
       if (plain_.empty()) break;
@@ -67,6 +77,26 @@ Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, 
   }
   written.taken = bytes.size() - left.size();
   return written;
+}
+
+// Takes bytes from `left`. Empty: all of them are taken, and no text came of them.
+Result<std::string_view> DocumentBody::next_plain(std::string_view& left) {
+  for (;;) {
+    std::string_view piece = left.substr(0, kMaxDecodedBytes);
+    if (inflater_) {
+      const auto inflated = inflater_->next(left);
+      if (!inflated) return inflated.error();
+      piece = *inflated;
+    } else {
+      left.remove_prefix(piece.size());
+    }
+    if (piece.empty()) return piece;
+    if (!std::exchange(is_begun_, true) && may_be_utf16(piece)) decoder_.emplace();
+    if (!decoder_) return piece;
+    decoded_.clear();
+    decoder_->decode(piece, decoded_);
+    if (!decoded_.empty()) return std::string_view(decoded_);
+  }
 }
 
 bool DocumentBody::has_pending() const {
@@ -88,7 +118,9 @@ Result<void> DocumentBody::check_growth() const {
 
 bool DocumentBody::shrink() {
   inflater_.reset();
+  decoder_.reset();
   plain_ = {};
+  decoded_ = {};
   output_.clear();
   return rewriter_ == nullptr || rewriter_->memory_bytes() <= kMaxKeptBytes;
 }

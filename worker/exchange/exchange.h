@@ -68,6 +68,7 @@ class Exchange final : public Retirable,
   void begin_relay();
   void begin_document(DocumentKind kind, ContentCoding coding);
   void fill_in(DocumentSetting& setting);
+  void add_authorization(std::string& parameters) const;
   void fill_in_cookies(DocumentSetting& setting);
   ChildOrigin nearest_child() const;
 

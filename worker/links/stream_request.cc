@@ -5,11 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/percent_table.h"
+#include "worker/links/header_suffix.h"
+#include "worker/links/upstream_url.h"
+
 namespace streamgate {
 namespace {
 
 constexpr std::array<std::string_view, 2> kStreamPaths = {"/stream", "/api/proxy/stream"};
-constexpr size_t kMaxUrlBytes = size_t{8} * 1024;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
@@ -91,14 +94,45 @@ Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule
 struct Found {
   std::optional<std::string> url;
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
+  LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
 };
+
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
+}
+
+// Removes blanks and line ends at both ends, which people paste along.
+void trim(std::string& url) {
+  while (!url.empty() && is_blank(url.back())) url.pop_back();
+  const auto first = std::find_if_not(url.begin(), url.end(), is_blank);
+  if (first != url.begin()) url.erase(url.begin(), first);
+}
 
 Result<void> take_url(const Parameter& parameter, Found& found) {
   if (found.url) return bad_url("repeated");
   found.url = percent_decode(parameter.raw_value);
+  trim(*found.url);
   if (found.url->empty()) return bad_url("empty");
-  if (found.url->size() > kMaxUrlBytes) return bad_url("too long");
   return {};
+}
+
+// The fragment of a pasted URL is never sent (RFC 9110 7.1).
+std::string_view without_fragment(std::string_view url) { return url.substr(0, url.find('#')); }
+
+// Parses the url. Nearly all URLs have nothing that a browser would have to put right.
+Result<HttpUrl> parse_url(Found& found) {
+  const std::string_view text = *found.url;
+  const unsigned classes = byte_classes_of(text);
+  if ((classes & kIllegalByte) == 0) {
+    auto url = parse_http_url(without_fragment(text), classes);
+    if (url) return url;
+  }
+  auto url = parse_upstream_url(without_fragment(cut_header_suffix(text, found.of_url)));
+  if (!url) return std::move(url).error();
+  LinkContext userinfo;
+  if (!url->authorization.empty()) take_list_header("Authorization", url->authorization, userinfo);
+  merge_weaker(userinfo, found.of_url);
+  return std::move(url->url);
 }
 
 // Names are compared after decoding: a client library may have encoded any byte of them.
@@ -107,6 +141,11 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
   if (name == "url") return take_url(parameter, found);
   if (is_link_parameter(name)) return take_link_parameter(name, parameter.raw_value, request.link);
   if (name.starts_with("sg_")) return {};
+  const bool may_be_of_suffix = found.url && is_header_of_suffix(name);
+  if (may_be_of_suffix && found.url->find('|') != std::string::npos) {
+    take_header_pairs(parameter.raw, found.of_url);
+    return {};
+  }
   found.foreign.emplace_back(std::move(name), parameter.raw);
   return {};
 }
@@ -132,10 +171,10 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   if (!taken) return std::move(taken).error();
   if (!found.url) return bad_url("missing");
 
-  // The fragment of a pasted URL is never sent (RFC 9110 7.1).
-  auto upstream = parse_http_url(std::string_view(*found.url).substr(0, found.url->find('#')));
+  auto upstream = parse_url(found);
   if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
+  merge_weaker(found.of_url, request.link);
   for (const auto& [name, raw] : found.foreign) {
     if (name.starts_with("_HLS_")) {
       replace_parameter(request.upstream.path_and_query, name, raw);

@@ -5,6 +5,9 @@
 // `url` may stand anywhere in the query. `referer` and `h_*` are the link context. `sg_*` is
 // reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
 // upstream's query; every other parameter is appended to that query, not decoded.
+//
+// The url may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h), with
+// blanks and line ends around it.
 #pragma once
 
 #include <string>
@@ -28,8 +31,8 @@ struct StreamRequest {
   LinkContext link;        // the children of the document inherit it
 };
 
-// Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (more than
-// 8 KiB) or unusable url; bad_request as take_link_parameter() says.
+// Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url;
+// bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
 }  // namespace streamgate

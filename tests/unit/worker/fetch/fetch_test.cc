@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/unit/upstream_peers.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -98,7 +99,8 @@ class FetchTest : public testing::Test {
   Resolver resolver{base.get(), wheel, config};
   UpstreamPool pool{base.get(), wheel, reaper, config, counters};
   LoopMark loop_mark{"own"};
-  FetchEnvironment environment{config, guard, loop_mark, resolver, pool, wheel, counters};
+  FetchEnvironment environment{config, guard, loop_mark, resolver,
+                               pool,   wheel, counters,  resolve_upstream_url};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;
