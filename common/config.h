@@ -122,6 +122,7 @@ struct HlsConfig {
   enum class ChildUrls { query, named };
   UrlStyle url_style = UrlStyle::absolute;
   ChildUrls child_urls = ChildUrls::query;
+  bool list_attributes = false;  // rewrite the logos, guides and archives of channel lists too
 
   bool operator==(const HlsConfig&) const = default;
 };

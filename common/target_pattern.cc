@@ -41,10 +41,12 @@ Result<TargetPattern> TargetPattern::parse(std::string_view text) {
     pattern.range.port.reset();
     return pattern;
   }
-  const Error error{Reason::bad_request,
-                    "'" + std::string(text) +
-                        "' is not a host (example.com), a suffix (*.example.com), an address or "
-                        "block (10.0.0.0/8), each with an optional :port, or *:port"};
+  const Error error{
+      Reason::bad_request,
+      "'" + std::string(text) +
+          "' is not a host (example.com), a suffix (*.example.com), an address or "
+          "block (10.0.0.0/8), each with an optional :port, or *:port; hosts in other scripts as "
+          "punycode (xn--..)"};
   std::string_view host = text;
   if (const size_t colon = text.rfind(':'); colon != std::string_view::npos) {
     const auto port = ascii::parse_uint(text.substr(colon + 1));

@@ -348,9 +348,17 @@ std::string_view HttpUrl::path() const {
   return text.substr(0, text.find('?'));
 }
 
-Result<HttpUrl> parse_http_url(std::string_view text) {
+unsigned byte_classes_of(std::string_view text) {
   unsigned classes = 0;
   for (const char c : text) classes |= percent_entry(c).size_and_class;
+  return classes;
+}
+
+Result<HttpUrl> parse_http_url(std::string_view text) {
+  return parse_http_url(text, byte_classes_of(text));
+}
+
+Result<HttpUrl> parse_http_url(std::string_view text, unsigned classes) {
   if ((classes & kControlByte) != 0) return bad_url("a control byte in the URL");
 
   HttpUrl url;

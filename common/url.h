@@ -61,8 +61,21 @@ struct HttpUrl {
   void append_origin(std::string& out) const;
 };
 
-// From the decoded `url` parameter or a resolved Location. Errors are Reason::bad_url and name the
-// broken rule for the client (numeric host tricks such as 0x7f.1 are refused here).
+// The ByteClass flags (common/percent_table.h) of all bytes of `text`, or-ed together.
+unsigned byte_classes_of(std::string_view text);
+
+// Strict; other spellings are in worker/links/upstream_url.h. Errors are Reason::bad_url and name
+// the broken rule for the client (numeric host tricks such as 0x7f.1 are refused here).
 Result<HttpUrl> parse_http_url(std::string_view text);
+// The same for a text whose byte_classes_of() are known.
+Result<HttpUrl> parse_http_url(std::string_view text, unsigned classes);
+
+// An upstream URL whose userinfo has been split off.
+struct UpstreamUrl {
+  HttpUrl url;
+  std::string authorization = {};  // the userinfo as `Basic ...`, for url's origin only; or empty
+
+  bool operator==(const UpstreamUrl&) const = default;
+};
 
 }  // namespace streamgate

@@ -17,6 +17,7 @@
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/origin_marks.h"
 #include "worker/fetch/target_guard.h"
+#include "worker/links/upstream_url.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
@@ -112,7 +113,7 @@ class Worker final : private Server::Observer {
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
                      {heritage.config.upstream, guard_, loop_mark_, marks_, resolver_, pool_,
-                      wheel_, slot_.counters},
+                      wheel_, slot_.counters, resolve_upstream_url},
                      pipes_,
                      work_,
                      wheel_,

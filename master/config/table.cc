@@ -390,6 +390,7 @@ std::vector<ConfigKey> service_keys() {
                                             std::pair{Words("relative"), UrlStyle::relative}}),
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
+      boolean(FIELD(hls.list_attributes)),
       allow_origin(),
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),

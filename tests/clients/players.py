@@ -20,17 +20,17 @@ MEDIA = os.path.join(BUILD, "media")
 INSTALLED = os.path.join(BUILD, "players")
 
 
-def install_players():
-    """Runs npm ci in the build directory, unless it has exactly these versions."""
-    os.makedirs(INSTALLED, exist_ok=True)
-    with open(os.path.join(INSTALLED, "lock"), "w", encoding="utf-8") as file:
+def install_players(folder=HERE, into=INSTALLED):
+    """Runs npm ci for the package files of `folder`, unless `into` has exactly these versions."""
+    os.makedirs(into, exist_ok=True)
+    with open(os.path.join(into, "lock"), "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two tests may run at the same time
-        install_players_alone()
+        install_players_alone(folder, into)
 
 
-def install_players_alone():
-    lock = os.path.join(HERE, "package-lock.json")
-    stamp = os.path.join(INSTALLED, "node_modules", "installed-lock.json")
+def install_players_alone(folder, into):
+    lock = os.path.join(folder, "package-lock.json")
+    stamp = os.path.join(into, "node_modules", "installed-lock.json")
     with open(lock, encoding="utf-8") as file:
         wanted = file.read()
     if os.path.exists(stamp):
@@ -38,10 +38,10 @@ def install_players_alone():
             if file.read() == wanted:
                 return
     for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, name), INSTALLED)
+        shutil.copy(os.path.join(folder, name), into)
     done = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=INSTALLED,
+        ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=optional"],
+        cwd=into,
         capture_output=True,
         text=True,
         timeout=200,

@@ -77,10 +77,28 @@ class Defaults(ProxyTest):
             "256.0.0.1",
             "1.2.3.0x",
             "127.0.0.1..",
-            "%31%32%37.0.0.1",
         ):
             with self.subTest(host):
                 self.assert_error(self.proxy().stream(f"http://{host}:{up.port}/"), 400, "bad_url")
+        self.assertEqual(up.connections, 0)
+
+    def test_spellings_that_browsers_accept_are_checked_like_the_address(self):
+        up = self.upstream(ok(b"secret"))
+        for url in (
+            "http:/127.0.0.1:PORT/",
+            "http:127.0.0.1:PORT/",
+            "http:\\\\127.0.0.1:PORT\\",
+            "http://127.0.0.1:PORT\\@x/",
+            "http://user@127.0.0.1:PORT/",
+            "http://x:80@127.0.0.1:PORT/",
+            "http://%31%32%37.0.0.1:PORT/",
+            "http://１２７。０.0.1:PORT/",
+            "http://127.0.0.1:PORT/|Host=x",
+            " http://127.0.0.1:PORT/\n",
+        ):
+            with self.subTest(url):
+                response = self.proxy().stream(url.replace("PORT", str(up.port)))
+                self.assert_error(response, 403, "target_forbidden")
         self.assertEqual(up.connections, 0)
 
     def test_other_schemes_and_odd_authorities_are_a_bad_url(self):
@@ -90,16 +108,11 @@ class Defaults(ProxyTest):
             "ftp://x/",
             "data:text/plain,x",
             "javascript:1",
-            "http:/x",
-            "http:x",
-            "http://user@x/",
-            "http://u:p@x/",
             "http://x:99999/",
             "http://x:y/",
             "http://[::1/",
             "http://[fe80::1%25lo]/",
             "http://a b/",
-            "http://a\\b/",
             "http://a<b/",
             "http://.../",
             "//x/",
@@ -111,7 +124,7 @@ class Defaults(ProxyTest):
 
     def test_line_ends_and_nul_are_a_bad_url(self):
         for bad in ("%0d", "%0a", "%0d%0a", "%00"):
-            for where in ("http://x{}/", "http://x/{}", "http://x/?a={}", "{}http://x/"):
+            for where in ("http://x{}/", "http://x/{}b", "http://x/?a={}b", "ht{}tp://x/"):
                 with self.subTest(bad=bad, where=where):
                     target = "/stream?url=" + where.replace("{}", bad).replace("?", "%3f").replace(
                         "=", "%3d"

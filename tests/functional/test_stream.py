@@ -195,12 +195,10 @@ class Parameters(ProxyTest):
             "?url=ftp%3A%2F%2Fx%2F",
             "?url=%2F%2Fx%2F",
             "?url=http%3A%2F%2F",
-            "?url=http%3A%2F%2Fu%3Ap%40x%2F",
             "?url=http%3A%2F%2Fx%3A0%2F",
             "?url=http%3A%2F%2Fx%3A99999%2F",
             "?url=http%3A%2F%2Fx%2F%0d%0aA%3A1",
             "?url=http%3A%2F%2Fx%2F%00",
-            "?url=http%3A%2F%2Fx%2F" + "a" * 8200,
         ):
             with self.subTest(query[:60]):
                 self.assert_error(self.proxy().ask("/stream" + query), 400, "bad_url")

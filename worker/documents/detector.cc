@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "common/ascii.h"
+#include "worker/documents/hls/playlist_header.h"
+#include "worker/documents/utf16.h"
 
 namespace streamgate {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kHeader = "#EXTM3U";
 constexpr std::string_view kBlanks = " \t\r\n";
 
 // A body without `#EXTM3U` must look like text for this many bytes. Every binary format that starts
@@ -68,6 +70,12 @@ bool has_playlist_extension(std::string_view path) {
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
 }
 
+// The names under which an answer comes.
+struct Claim {
+  std::string_view content_type;
+  std::string_view path;
+};
+
 }  // namespace
 
 DocumentKind claimed_kind(std::string_view content_type, std::string_view path) {
@@ -75,19 +83,51 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path) 
   return is_playlist ? DocumentKind::hls : DocumentKind::none;
 }
 
-std::optional<DocumentKind> detect_kind(std::string_view content_type, std::string_view path,
-                                        std::string_view first_bytes, bool complete) {
-  const bool is_final = complete || first_bytes.size() >= kSniffBytes;
-  std::string_view text = first_bytes.substr(0, kSniffBytes);
+namespace {
+
+// For a text that neither begins with `#EXTM3U` nor can be a playlist without it.
+std::optional<DocumentKind> check_first_line(std::string_view text, bool is_claimed,
+                                             bool is_final) {
+  const bool is_whole = is_final || text.find_first_of("\r\n") != text.npos;
+  if (!is_whole) return is_claimed ? std::nullopt : std::optional(DocumentKind::none);
+  const bool is_playlist = find_playlist_header(text) != text.npos;
+  return is_playlist ? DocumentKind::hls : DocumentKind::none;
+}
+
+std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
   if (!is_final && may_become(text, kByteOrderMark)) return std::nullopt;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
 
-  if (text.starts_with(kHeader)) return DocumentKind::hls;
-  if (!is_final && may_become(text, kHeader)) return std::nullopt;  // also while all is blank
+  if (text.starts_with(kPlaylistHeader)) return DocumentKind::hls;
+  // Also while all is blank.
+  if (!is_final && may_become(text, kPlaylistHeader)) return std::nullopt;
   if (text.empty()) return DocumentKind::none;
-  const DocumentKind claimed = claimed_kind(content_type, path);
-  return claimed == DocumentKind::hls ? check_claimed_playlist(text, is_final) : claimed;
+  const bool is_claimed = claimed_kind(claim.content_type, claim.path) == DocumentKind::hls;
+  if (is_claimed) {
+    const auto kind = check_claimed_playlist(text, is_final);
+    return kind == DocumentKind::none ? check_first_line(text, true, is_final) : kind;
+  }
+  // Not in media: a search in each of them would cost.
+  if (!ascii::istarts_with(claim.content_type, "text/")) return DocumentKind::none;
+  return check_first_line(text, false, is_final);
+}
+
+}  // namespace
+
+std::optional<DocumentKind> detect_kind(std::string_view content_type, std::string_view path,
+                                        std::string_view first_bytes, bool complete) {
+  const bool is_final = complete || first_bytes.size() >= kSniffBytes;
+  const std::string_view bytes = first_bytes.substr(0, kSniffBytes);
+  if (!may_be_utf16(bytes)) return detect_text({content_type, path}, bytes, is_final);
+  if (bytes.size() == 1 && !is_final) {
+    // MPEG audio begins with the same byte, and is not held back.
+    const bool is_claimed = claimed_kind(content_type, path) == DocumentKind::hls;
+    return is_claimed ? std::nullopt : std::optional(DocumentKind::none);
+  }
+  std::string text;
+  Utf16Decoder().decode(bytes, text);
+  return detect_text({content_type, path}, text, is_final);
 }
 
 bool looks_binary(std::string_view first_bytes) {

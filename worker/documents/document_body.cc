@@ -12,6 +12,9 @@ namespace {
 // their size, and no call may take long.
 constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 
+// UTF-16 that is decoded at a time.
+constexpr size_t kMaxDecodedBytes = size_t{16} * 1024;
+
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
 constexpr size_t kMaxIdle = 4;
 
@@ -28,6 +31,8 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
 }  // namespace
 
 void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings) {
+  utf16_.reset();
+  is_begun_ = false;
   plain_ = {};
   decoder_ = codings.empty() ? nullptr : make_decoder(codings);
   output_.clear();
@@ -38,9 +43,13 @@ void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings) {
 }
 
 Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t max_output) {
+  if (!is_begun_ && !decoder_ && !bytes.empty()) {
+    is_begun_ = true;
+    if (may_be_utf16(bytes)) utf16_.emplace();
+  }
   Result<Written> written = Written{};
-  if (decoder_) {
-    written = write_coded(bytes, max_output);
+  if (decoder_ || utf16_) {
+    written = write_converted(bytes, max_output);
   } else {
     const size_t taken = rewriter_->write(bytes, output_, max_output);
     written = Written{taken, taken};
@@ -49,12 +58,13 @@ Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t
   return written;
 }
 
-Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, size_t max_output) {
+Result<DocumentBody::Written> DocumentBody::write_converted(std::string_view bytes,
+                                                            size_t max_output) {
   std::string_view left = bytes;
   Written written{};
   while (written.plain < kMaxPlainBytes && output_.size() < max_output) {
     if (plain_.empty()) {
-      const auto piece = decoder_->next(left);
+      const auto piece = next_plain(left);
       if (!piece) return piece.error();
       plain_ = *piece;
       if (plain_.empty()) break;
@@ -65,6 +75,26 @@ Result<DocumentBody::Written> DocumentBody::write_coded(std::string_view bytes, 
   }
   written.taken = bytes.size() - left.size();
   return written;
+}
+
+// Takes bytes from `left`. Empty: all of them are taken, and no text came of them.
+Result<std::string_view> DocumentBody::next_plain(std::string_view& left) {
+  for (;;) {
+    std::string_view piece = left.substr(0, kMaxDecodedBytes);
+    if (decoder_) {
+      const auto decoded = decoder_->next(left);
+      if (!decoded) return decoded.error();
+      piece = *decoded;
+    } else {
+      left.remove_prefix(piece.size());
+    }
+    if (piece.empty()) return piece;
+    if (!std::exchange(is_begun_, true) && may_be_utf16(piece)) utf16_.emplace();
+    if (!utf16_) return piece;
+    utf8_.clear();
+    utf16_->decode(piece, utf8_);
+    if (!utf8_.empty()) return std::string_view(utf8_);
+  }
 }
 
 bool DocumentBody::has_pending() const {
@@ -86,7 +116,9 @@ Result<void> DocumentBody::check_growth() const {
 
 bool DocumentBody::shrink() {
   decoder_.reset();
+  utf16_.reset();
   plain_ = {};
+  utf8_ = {};
   output_.clear();
   return rewriter_ == nullptr || rewriter_->memory_bytes() <= kMaxKeptBytes;
 }

@@ -1,15 +1,17 @@
-// The body of one document that is rewritten: decoded if it is coded, rewritten, and gathered
-// until it is sent.
+// The body of one document that is rewritten: decoded if it is coded, converted if it is UTF-16,
+// rewritten, and gathered until it is sent.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/result.h"
 #include "worker/documents/document_kind.h"
 #include "worker/documents/rewriter.h"
+#include "worker/documents/utf16.h"
 #include "worker/http/decoder.h"
 #include "worker/links/document_setting.h"
 #include "worker/loop/block_buffer.h"
@@ -30,11 +32,11 @@ class DocumentBody {
     size_t plain;  // bytes that were rewritten
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
-  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of decoded text.
+  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of converted text.
   // bad_response if the bytes are not what the coding says or the links of a line grow too far;
   // output() must not be sent then.
   Result<Written> write(std::string_view bytes, size_t max_output);
-  // Decoded text waits to be rewritten: call write() again, if need be with no bytes.
+  // Converted text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
   // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
   // its end.
@@ -48,12 +50,16 @@ class DocumentBody {
   bool shrink();
 
  private:
-  Result<Written> write_coded(std::string_view bytes, size_t max_output);
+  Result<Written> write_converted(std::string_view bytes, size_t max_output);
+  Result<std::string_view> next_plain(std::string_view& left);
   Result<void> check_growth() const;
 
   DocumentSetting setting_;
   std::unique_ptr<Decoder> decoder_;  // null: the body is not coded
-  std::string_view plain_;            // the decoder's; not rewritten yet
+  std::optional<Utf16Decoder> utf16_;
+  bool is_begun_ = false;   // the first bytes of the text came
+  std::string_view plain_;  // the decoder's or utf8_; not rewritten yet
+  std::string utf8_;
   BlockBuffer output_;
   DocumentKind kind_ = DocumentKind::none;      // of rewriter_
   std::unique_ptr<DocumentRewriter> rewriter_;  // kept for the next document of its kind

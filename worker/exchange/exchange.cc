@@ -261,16 +261,27 @@ void Exchange::fill_in(DocumentSetting& setting) {
   setting.route_path = request_->route_path;
   setting.same_origin_parameters.clear();
   append_query_form(request_->link, nearest_child(), setting.same_origin_parameters);
+  add_authorization(setting.same_origin_parameters);
   setting.other_origin_parameters.clear();
   append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
   fill_in_cookies(setting);
   setting.child_urls = config.hls.child_urls;
+  setting.list_attributes = config.hls.list_attributes;
   setting.longest_line = config.limits.playlist_line;
 }
 
 // After a redirect to another origin, no child lies on the origin that the client asked for.
 ChildOrigin Exchange::nearest_child() const {
   return fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same;
+}
+
+// The userinfo of a redirect is for the children on its origin too.
+void Exchange::add_authorization(std::string& parameters) const {
+  if (fetch_->authorization().empty()) return;
+  LinkContext redirected;
+  take_list_header("Authorization", fetch_->authorization(), redirected);
+  const std::string inherited = std::exchange(parameters, {});
+  append_query_form_of_child(inherited, redirected, parameters);
 }
 
 void Exchange::fill_in_cookies(DocumentSetting& setting) {
@@ -281,6 +292,7 @@ void Exchange::fill_in_cookies(DocumentSetting& setting) {
   link.cookies = std::move(cookies);
   setting.same_origin_parameters_with_cookies.clear();
   append_query_form(link, nearest_child(), setting.same_origin_parameters_with_cookies);
+  add_authorization(setting.same_origin_parameters_with_cookies);
   setting.other_origin_parameters_with_cookies.clear();
   append_query_form(link, ChildOrigin::other, setting.other_origin_parameters_with_cookies);
 }

@@ -73,6 +73,7 @@ class Exchange final : public Retirable,
   void begin_live(std::string_view first_bytes);
   void begin_document(DocumentKind kind);
   void fill_in(DocumentSetting& setting);
+  void add_authorization(std::string& parameters) const;
   void fill_in_cookies(DocumentSetting& setting);
   ChildOrigin nearest_child() const;
 

@@ -236,6 +236,7 @@ void Fetch::send_request() {
   ++attempts_;
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
+  attempt.authorization = authorization_;
   attempt.cdn_loop = request_.cdn_loop.empty() ? environment_.loop_mark.own() : request_.cdn_loop;
   std::string cookies;
   if (cookies_) attempt.cookies = cookies = cookies_->for_request(request_.url, ::time(nullptr));
@@ -287,14 +288,15 @@ void Fetch::follow_redirect(std::string_view location) {
     return give_up_url({Reason::too_many_redirects, request_.url.to_string()});
   }
   take_cookies();
-  const std::string base = request_.url.to_string();
-  std::string next;
-  resolve_reference(split_uri(base), location, next);
-  auto url = parse_http_url(next);
-  if (!url) return give_up_url({Reason::bad_response, "redirect to an unusable URL: " + next});
+  auto next = environment_.resolve_location(request_.url, location);
+  if (!next) {
+    return give_up_url({Reason::bad_response, "redirect to an unusable URL: " + std::string(location)});
+  }
   release(UpstreamPool::Reuse::no);
-  if (url->origin() != request_.url.origin()) left_origin_ = true;
-  request_.url = std::move(*url);
+  const bool leaves_origin = next->url.origin() != request_.url.origin();
+  if (leaves_origin) left_origin_ = true;
+  if (leaves_origin || !next->authorization.empty()) authorization_ = next->authorization;
+  request_.url = std::move(next->url);
   send_referer_ = true;
   resolve();
 }

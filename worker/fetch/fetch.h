@@ -53,6 +53,8 @@ struct FetchEnvironment {
   UpstreamPool& pool;
   TimerWheel& wheel;
   Counters& counters;
+  // Resolves a Location (links/upstream_url.h).
+  Result<UpstreamUrl> (*resolve_location)(const HttpUrl& base, std::string_view location);
 };
 
 class Fetch final : private Resolver::Observer,
@@ -132,6 +134,9 @@ class Fetch final : private Resolver::Observer,
   const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
   bool left_origin() const { return left_origin_; }    // a redirect led to another origin
   bool was_redirected() const { return redirects_ > 0; }
+  // The userinfo of the last redirect that had some, for the origin of url(); empty if it was for
+  // another origin.
+  std::string_view authorization() const { return authorization_; }
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
   unsigned attempts() const { return attempts_; }           // requests that were sent
@@ -218,6 +223,7 @@ class Fetch final : private Resolver::Observer,
   unsigned attempts_ = 0;
   int upstream_status_ = 0;
   bool left_origin_ = false;
+  std::string authorization_;  // of a Location with userinfo; for the origin of request_.url
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;

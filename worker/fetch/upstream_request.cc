@@ -37,10 +37,11 @@ class UpstreamRequestWriter {
     write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
     for (const auto& [name, value] : request_.headers) {
-      if (!is_sent(name)) continue;
+      if (value.empty() || !is_sent(name)) continue;
       if (!attempt_.cookies.empty() && ascii::iequals(name, "Cookie")) continue;
       head_.field(name, value);
     }
+    if (!attempt_.authorization.empty()) head_.field("Authorization", attempt_.authorization);
     if (!attempt_.cookies.empty()) write_cookies();
     if (!attempt_.cdn_loop.empty()) head_.field("CDN-Loop", attempt_.cdn_loop);
     if (config_.send_via) head_.field("Via", "1.1 streamgate");
@@ -49,6 +50,7 @@ class UpstreamRequestWriter {
 
  private:
   bool is_sent(std::string_view name) const {
+    if (!attempt_.authorization.empty() && ascii::iequals(name, "Authorization")) return false;
     return !attempt_.cross_origin || !is_secret_header(name);
   }
 

@@ -22,14 +22,15 @@ struct UpstreamAttempt {
   std::string_view our_range = {};
   std::string_view our_if_range = {};
   bool get_instead_of_head = false;
-  std::string_view cookies = {};   // Cookies::for_request() of `url`
-  std::string_view cdn_loop = {};  // CDN-Loop with our mark (worker/fetch/loop_mark.h)
+  std::string_view authorization = {};  // of a redirect with userinfo; replaces the request's own
+  std::string_view cookies = {};        // Cookies::for_request() of `url`
+  std::string_view cdn_loop = {};       // CDN-Loop with our mark (worker/fetch/loop_mark.h)
 };
 
 // Request line, Host, the forwarded fields of the client, the configured User-Agent, Referer and
-// Origin, Accept-Encoding: identity, and `request.headers`, which win over all of these. The
-// attempt's cookies join a Cookie of `request.headers`, and win over its pairs. Then CDN-Loop, and
-// Via if the configuration says so.
+// Origin, Accept-Encoding: identity, and `request.headers`, which win over all of these; one with
+// an empty value is not sent. The // attempt's cookies join a Cookie of `request.headers`, and win
+// over its pairs. Then CDN-Loop, and Via if the configuration says so.
 std::string write_upstream_request(const UpstreamAttempt& attempt, const FetchRequest& request,
                                    const UpstreamConfig& config);
 

@@ -8,6 +8,8 @@
 
 #include "common/ascii.h"
 #include "common/percent_table.h"
+#include "worker/links/header_suffix.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -18,6 +20,8 @@ constexpr size_t kMaxNameBytes = 128;  // a longer last segment is not put into 
 // template costs as much as three uses of it save, and most playlists have only a few references.
 constexpr int kRunWorthATemplate = 8;
 constexpr std::string_view kExtensionParameter = "&sg_ext=.";
+constexpr std::string_view kTsExtension = "&sg_ext=.ts";
+constexpr std::string_view kMp4Extension = "&sg_ext=.mp4";
 
 // Packs up to seven letters into one number, in lower case: extensions are compared for every
 // segment.
@@ -39,14 +43,24 @@ constexpr std::array kKnownExtensions = {
     pack("opus"), pack("wav"),  pack("flac"),   pack("flv"),  pack("avi"),  pack("3gp"),
     pack("vob"),  pack("mp1")};
 
-// Returns `.ext` at the end of the last segment of `path` if it is a known extension, else empty.
-std::string_view known_extension(std::string_view path) {
+// The default of allowed_segment_extensions in libavformat 8, frequent ones first.
+constexpr std::array kSegmentExtensions = {
+    pack("ts"),   pack("m4s"),  pack("mp4"),    pack("aac"),  pack("m4a"),  pack("m4v"),
+    pack("vtt"),  pack("cmfv"), pack("cmfa"),   pack("fmp4"), pack("mp3"),  pack("ac3"),
+    pack("ec3"),  pack("eac3"), pack("mp2"),    pack("mpg"),  pack("mpeg"), pack("mpegts"),
+    pack("mov"),  pack("mkv"),  pack("webvtt"), pack("3gp"),  pack("avi"),  pack("flac"),
+    pack("m3u8"), pack("ogg"),  pack("ogv"),    pack("oga"),  pack("vob"),  pack("wav"),
+    pack("html")};
+
+// Returns `.ext` at the end of the last segment of `path` if it is in the table, else empty.
+template <class Table>
+std::string_view known_extension(std::string_view path, const Table& table) {
   size_t dot = path.size();
   const size_t first = path.size() - std::min(path.size(), kMaxExtensionBytes + 1);
   while (dot > first && path[dot - 1] != '.' && path[dot - 1] != '/') --dot;
   if (dot == first || path[dot - 1] == '/') return {};
   const uint64_t packed = pack(path.substr(dot));
-  for (const uint64_t known : kKnownExtensions) {
+  for (const uint64_t known : table) {
     if (packed == known) return path.substr(dot - 1);
   }
   return {};
@@ -149,11 +163,13 @@ void ChildUrlWriter::carry(CarriedCookies cookies) {
   run_ = 0;
 }
 
-bool ChildUrlWriter::append(std::string_view reference, BlockBuffer& out) {
-  if (template_.append(reference, out)) return true;
-  if (reference.empty()) return false;
-  return append_sibling(reference, out) || append_directly(reference, out) ||
-         append_resolved(reference, out);
+bool ChildUrlWriter::append(const ChildReference& reference, BlockBuffer& out) {
+  const std::string_view text = reference.text;
+  format_ = reference.format;
+  if (reference.own != nullptr) return !text.empty() && append_resolved(reference, out);
+  if (format_ == template_format_ && template_.append(text, out)) return true;
+  if (text.empty()) return false;
+  return append_sibling(text, out) || append_directly(text, out) || append_resolved(reference, out);
 }
 
 // Handles a reference into the directory that two earlier references in a row have named.
@@ -175,8 +191,10 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
   if (host_at != 0) {
-    const size_t slash = ascii::find_any<'/', '?', '#'>(reference, host_at);
+    // `@`: userinfo must not stay in the URL.
+    const size_t slash = ascii::find_any<'/', '?', '#', '@'>(reference, host_at);
     if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
+    if (slash != reference.npos && reference[slash] == '@') return false;
     path = slash == reference.npos || reference[slash] != '/' ? std::string_view()
                                                               : reference.substr(slash);
   } else if (first == '.' || first == '?' || first == '#' || reference.starts_with("//")) {
@@ -219,17 +237,33 @@ void ChildUrlWriter::note_directory(const Child& child) {
   siblings_.parameters = child.parameters;
 }
 
-bool ChildUrlWriter::append_resolved(std::string_view reference, BlockBuffer& out) {
+bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffer& out) {
   // The player substitutes variables first (RFC 8216bis 4.3), with a result unknown here.
-  if (reference.find("{$") != reference.npos) return false;
-  const UriParts parts = split_uri(reference);
-  if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(reference)) return false;
+  if (reference.text.find("{$") != reference.text.npos) return false;
+  LinkContext own = reference.own != nullptr ? *reference.own : LinkContext{};
+  const std::string_view text =
+      with_plain_slashes(base_.scheme, cut_header_suffix(reference.text, own), spelling_);
+  const UriParts parts = split_uri(text);
+  if (text.empty() || (parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
   resolved_.clear();
-  resolve_reference(base_, reference, resolved_);
+  resolve_reference(base_, text, resolved_);
+  if (const std::string authorization = take_authorization(resolved_); !authorization.empty()) {
+    LinkContext userinfo;
+    take_list_header("Authorization", authorization, userinfo);
+    merge_weaker(userinfo, own);
+  }
   const UriParts absolute = split_uri(resolved_);
   if (absolute.authority.empty()) return false;
-  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters_for(resolved_)}, 0,
-                        out);
+  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters_with(own)}, 0, out);
+}
+
+// The parameters of the child resolved_.
+std::string_view ChildUrlWriter::parameters_with(const LinkContext& own) {
+  const std::string_view inherited = parameters_for(resolved_);
+  if (own.headers.empty() && !own.referer) return inherited;
+  own_parameters_.clear();
+  append_query_form_of_child(inherited, own, own_parameters_);
+  return own_parameters_;
 }
 
 // False if `child.url` holds a byte of a class in `refused`. The encoding loop finds such a byte,
@@ -256,6 +290,7 @@ void ChildUrlWriter::learn(const Child& child, std::string_view text) {
   if (std::exchange(last_size_, size) != size) run_ = 0;
   if (++run_ < kRunWorthATemplate) return;
   run_ = 0;
+  template_format_ = format_;
   template_.learn(child.reference, text, child.reference_at);
   // The parameters depend on the host, and our own URLs must not be encoded.
   const size_t path_at =
@@ -293,26 +328,38 @@ char* ChildUrlWriter::put_prefix(const Child& child, char* to) const {
 // FFmpeg checks the extension at the very end of a URL. The child URL begins at `start`.
 char* ChildUrlWriter::put_suffix(const Child& child, const char* start, char* to) {
   to = put(child.parameters, to);
+  if (format_ != SegmentFormat::none) return put_segment_suffix(child, start, to);
   if (child.parameters.empty() && child.path.size() == child.url.size()) return to;
-  if (!has_extension(child.path)) return to;
+  if (!extension_.take(child.path, kKnownExtensions)) return to;
   if (extension_.ends({start, static_cast<size_t>(to - start)})) return to;
-  std::memcpy(to, extension_.text.data(), sizeof extension_.text);
-  return to + extension_.size;
+  return extension_.put(to);
+}
+
+char* ChildUrlWriter::put_segment_suffix(const Child& child, const char* start, char* to) {
+  if (!segment_extension_.take(child.path, kSegmentExtensions)) {
+    return put(format_ == SegmentFormat::mp4 ? kMp4Extension : kTsExtension, to);
+  }
+  if (segment_extension_.ends({start, static_cast<size_t>(to - start)})) return to;
+  return segment_extension_.put(to);
 }
 
 bool ChildUrlWriter::Extension::ends(std::string_view path) const {
   return size != 0 && ends_with_short(path, with_dot());
 }
 
-// Whether `path` ends in a known extension. If so, it is in extension_; nearly always it is there
-// already.
-bool ChildUrlWriter::has_extension(std::string_view path) {
-  if (extension_.ends(path)) return true;
-  const std::string_view found = known_extension(path);
+template <class Table>
+bool ChildUrlWriter::Extension::take(std::string_view path, const Table& table) {
+  if (ends(path)) return true;
+  const std::string_view found = known_extension(path, table);
   if (found.empty()) return false;
-  put(found.substr(1), put(kExtensionParameter, extension_.text.data()));
-  extension_.size = kExtensionParameter.size() + found.size() - 1;
+  streamgate::put(found.substr(1), streamgate::put(kExtensionParameter, text.data()));
+  size = kExtensionParameter.size() + found.size() - 1;
   return true;
+}
+
+char* ChildUrlWriter::Extension::put(char* to) const {
+  std::memcpy(to, text.data(), sizeof text);
+  return to + size;
 }
 
 std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const {

@@ -12,9 +12,21 @@
 #include "common/url.h"
 #include "worker/links/child_template.h"
 #include "worker/links/document_setting.h"
+#include "worker/links/link_context.h"
 #include "worker/loop/block_buffer.h"
 
 namespace streamgate {
+
+// What FFmpeg must take a segment for. From 7.1 on it checks the extension at the end of the URL
+// and refuses a segment with one that it does not know. `none`: the child is no segment.
+enum class SegmentFormat { none, ts, mp4 };
+
+// A reference of a document, and what the document says about it.
+struct ChildReference {
+  std::string_view text;
+  SegmentFormat format = SegmentFormat::none;
+  const LinkContext* own = nullptr;  // values for this child alone; null: none
+};
 
 class ChildUrlWriter {
  public:
@@ -30,7 +42,12 @@ class ChildUrlWriter {
   // Appends the child URL of `reference`. False, with nothing appended, if the reference must stay
   // as it is: a scheme other than http(s), the empty reference, EXT-X-DEFINE variables (the player
   // substitutes them), a URL without a host, a URL of ours.
-  bool append(std::string_view reference, BlockBuffer& out);
+  //
+  // The reference may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h).
+  bool append(const ChildReference& reference, BlockBuffer& out);
+  bool append(std::string_view reference, BlockBuffer& out) {
+    return append(ChildReference{reference}, out);
+  }
 
  private:
   struct Child;
@@ -38,6 +55,12 @@ class ChildUrlWriter {
   // The extension parameter that was needed last, such as `&sg_ext=.ts`.
   struct Extension {
     static constexpr size_t kDotAt = 8;
+
+    // Whether `path` ends in an extension of the table. If so, it is in `text`; nearly always it is
+    // there already.
+    template <class Table>
+    bool take(std::string_view path, const Table& table);
+    char* put(char* to) const;
 
     std::array<char, 16> text{};
     size_t size = 0;  // 0: none yet
@@ -49,7 +72,8 @@ class ChildUrlWriter {
 
   bool append_sibling(std::string_view reference, BlockBuffer& out);
   bool append_directly(std::string_view reference, BlockBuffer& out);
-  bool append_resolved(std::string_view reference, BlockBuffer& out);
+  bool append_resolved(const ChildReference& reference, BlockBuffer& out);
+  std::string_view parameters_with(const LinkContext& own);
   bool append_encoded(Child child, unsigned refused, BlockBuffer& out);
   void note_directory(const Child& child);
   void learn(const Child& child, std::string_view text);
@@ -57,7 +81,7 @@ class ChildUrlWriter {
   size_t bound_of(const Child& child) const;
   char* put_prefix(const Child& child, char* to) const;
   char* put_suffix(const Child& child, const char* start, char* to);
-  bool has_extension(std::string_view path);
+  char* put_segment_suffix(const Child& child, const char* start, char* to);
   std::string_view parameters_for(std::string_view absolute) const;
   std::string_view route() const { return std::string_view(absolute_prefix_).substr(0, name_at_); }
   bool is_ours(std::string_view reference) const;
@@ -76,8 +100,9 @@ class ChildUrlWriter {
   std::string origin_prefix_;
   std::string directory_prefix_;
   size_t name_at_ = 0;
-  Extension extension_;
-  std::string last_directory_;  // of the last reference that append_directly() took
+  Extension extension_;          // of children that are no segments
+  Extension segment_extension_;  // one that FFmpeg accepts
+  std::string last_directory_;   // of the last reference that append_directly() took
   // The directory of most references, as written in them, and the child URLs' common beginning.
   struct {
     std::string directory;  // with its slash; empty: none is known
@@ -86,10 +111,14 @@ class ChildUrlWriter {
     std::string_view parameters;
   } siblings_;
   ChildTemplate template_;
+  SegmentFormat template_format_ = SegmentFormat::none;
+  SegmentFormat format_ = SegmentFormat::none;  // of the present reference
   // References that no template matched: the length of the last one, and how many in a row had it.
   size_t last_size_ = 0;
   int run_ = 0;
-  std::string resolved_;  // scratch
+  std::string resolved_;  // scratch, like the next ones
+  std::string spelling_;
+  std::string own_parameters_;
 };
 
 }  // namespace streamgate

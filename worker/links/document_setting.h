@@ -24,6 +24,7 @@ struct DocumentSetting {
   std::string same_origin_parameters_with_cookies = {};
   std::string other_origin_parameters_with_cookies = {};
   HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
+  bool list_attributes = false;  // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
 };
 

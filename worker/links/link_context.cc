@@ -7,6 +7,7 @@
 #include "common/url.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -16,15 +17,17 @@ constexpr std::string_view kHeaderPrefix = "h_";
 constexpr std::string_view kCookies = "sg_c";
 constexpr size_t kMaxHeaders = 32;
 constexpr size_t kMaxCookieBytes = size_t{8} * 1024;
+constexpr size_t kMaxListHeaderBytes = size_t{8} * 1024;
+constexpr size_t kMaxNameBytesInDetail = 64;
 
 // The proxy itself decides on these: routing, framing, the connection, and the conditions and
-// ranges, which are the client's (RFC 9110 7.6.1); and on the fields that record the path of a
-// request, because a forged CDN-Loop would hide a loop.
-constexpr std::array<std::string_view, 15> kRefusedHeaders = {
+// ranges, which are the client's (RFC 9110 7.6.1); on the fields that record the path of a request,
+// because a forged CDN-Loop would hide a loop; and on Icy-MetaData, which changes the body.
+constexpr std::array<std::string_view, 16> kRefusedHeaders = {
     "Host",      "Content-Length",  "Transfer-Encoding", "TE",
     "Trailer",   "Connection",      "Upgrade",           "Keep-Alive",
     "Expect",    "Range",           "CDN-Loop",          "Via",
-    "Forwarded", "Accept-Encoding", "HTTP2-Settings"};
+    "Forwarded", "Accept-Encoding", "HTTP2-Settings",    "Icy-MetaData"};
 constexpr std::array<std::string_view, 3> kRefusedPrefixes = {"Proxy-", "If-", "X-Forwarded-"};
 
 bool is_refused_header(std::string_view name) {
@@ -38,16 +41,22 @@ Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
 }
 
-// A Referer has no fragment (RFC 9110 10.1.3). An empty one is ignored.
+// A Referer has no fragment (RFC 9110 10.1.3) and no userinfo. nullopt if `text` is no http(s) URL.
+std::optional<std::string> usable_referer(std::string text) {
+  text.resize(std::min(text.find('#'), text.size()));
+  if (!http::all_are(http::kTargetByte, text)) return std::nullopt;
+  if (parse_http_url(text)) return text;
+  const auto plain = parse_upstream_url(text);
+  if (!plain) return std::nullopt;
+  return plain->url.to_string();
+}
+
+// An empty referer is ignored.
 Result<void> take_referer(std::string_view raw_value, LinkContext& link) {
-  std::string referer = percent_decode(raw_value);
-  referer.resize(std::min(referer.find('#'), referer.size()));
-  if (referer.empty()) return {};
+  if (raw_value.empty() || raw_value.front() == '#') return {};
   if (link.referer) return bad_request("repeated referer");
-  if (!http::all_are(http::kTargetByte, referer) || !parse_http_url(referer)) {
-    return bad_request("referer");
-  }
-  link.referer = std::move(referer);
+  link.referer = usable_referer(percent_decode(raw_value));
+  if (!link.referer) return bad_request("referer");
   return {};
 }
 
@@ -58,7 +67,11 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   std::replace(encoded.begin(), encoded.end(), '+', ' ');
   const std::string decoded = percent_decode(encoded);
   const std::string_view value = ascii::trim(decoded);
-  if (!http::is_token(name) || is_refused_header(name)) return bad_request("h_ name");
+  if (!http::is_token(name) || is_refused_header(name)) {
+    return Error::for_client(
+        Reason::bad_request,
+        "h_" + std::string(name.substr(0, kMaxNameBytesInDetail)) + " is not allowed");
+  }
   if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");
   if (link.headers.size() == kMaxHeaders) return bad_request("too many h_ headers");
   link.headers.emplace_back(name, value);
@@ -86,6 +99,59 @@ void append_parameter(std::string_view prefix, std::string_view name, std::strin
   percent_encode(value, out);
 }
 
+// The usual spelling of the headers that lists set, so that a link has the same text whatever their
+// letter case.
+std::string_view usual_spelling(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kUsual = {"User-Agent", "Referer", "Origin",
+                                                      "Cookie",     "Accept",  "Authorization"};
+  for (const std::string_view usual : kUsual) {
+    if (ascii::iequals(usual, name)) return usual;
+  }
+  return name;
+}
+
+size_t size_of(const LinkContext& link) {
+  size_t size = link.referer ? link.referer->size() : 0;
+  for (const auto& [name, value] : link.headers) size += name.size() + value.size();
+  return size;
+}
+
+auto find_header(LinkContext& link, std::string_view name) {
+  return std::find_if(link.headers.begin(), link.headers.end(),
+                      [&](const auto& header) { return ascii::iequals(header.first, name); });
+}
+
+bool has_header(const LinkContext& link, std::string_view name) {
+  return std::any_of(link.headers.begin(), link.headers.end(),
+                     [&](const auto& header) { return ascii::iequals(header.first, name); });
+}
+
+// Both spellings of the Referer count as one.
+bool says_referer(const LinkContext& link) { return link.referer || has_header(link, "Referer"); }
+
+bool says(const LinkContext& link, std::string_view name) {
+  return ascii::iequals(name, "Referer") ? says_referer(link) : has_header(link, name);
+}
+
+// Whether the parameter `raw` of a query form, `h_X=..`, is one that `own` replaces.
+bool is_replaced(std::string_view raw, const LinkContext& own) {
+  const std::string_view name = raw.substr(0, raw.find('='));
+  if (name == kReferer) return says_referer(own);
+  if (!name.starts_with(kHeaderPrefix)) return false;
+  return says(own, percent_decode(name.substr(kHeaderPrefix.size())));
+}
+
+// Calls `visit(raw)` for each parameter of a query form.
+template <class Visit>
+void for_each_parameter(std::string_view form, Visit visit) {
+  while (!form.empty()) {
+    form.remove_prefix(1);  // the ampersand
+    const std::string_view raw = form.substr(0, form.find('&'));
+    form.remove_prefix(raw.size());
+    visit(raw);
+  }
+}
+
 }  // namespace
 
 bool is_link_parameter(std::string_view name) {
@@ -106,6 +172,46 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
     append_parameter(kHeaderPrefix, name, value, out);
   }
   if (!link.cookies.empty()) append_parameter({}, kCookies, link.cookies, out);
+}
+
+void take_list_header(std::string_view name, std::string_view value, LinkContext& link) {
+  name = usual_spelling(ascii::trim(name));
+  value = ascii::trim(value);
+  const bool is_quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+  if (is_quoted) value = value.substr(1, value.size() - 2);
+  if (!http::is_token(name) || is_refused_header(name)) return;
+  if (!http::all_are(http::kFieldByte, value)) return;
+  if (size_of(link) + name.size() + value.size() > kMaxListHeaderBytes) return;
+  const auto known = find_header(link, name);
+  if (known != link.headers.end()) link.headers.erase(known);
+  if (name == "Referer") {
+    link.referer = usable_referer(std::string(value));
+    if (link.referer) return;
+  }
+  if (link.headers.size() < kMaxHeaders) link.headers.emplace_back(name, value);
+}
+
+void merge_weaker(const LinkContext& weaker, LinkContext& link) {
+  const bool had_referer = says_referer(link);
+  if (!had_referer) link.referer = weaker.referer;
+  for (const auto& [name, value] : weaker.headers) {
+    const bool is_said = ascii::iequals(name, "Referer") ? had_referer : has_header(link, name);
+    if (!is_said && link.headers.size() < kMaxHeaders) link.headers.emplace_back(name, value);
+  }
+}
+
+void append_query_form_of_child(std::string_view inherited, const LinkContext& own,
+                                std::string& out) {
+  // The order is that of append_query_form(): the same values are the same text.
+  if (own.referer) append_parameter({}, kReferer, *own.referer, out);
+  std::string others;
+  for_each_parameter(inherited, [&](std::string_view raw) {
+    if (is_replaced(raw, own)) return;
+    const bool is_first_part = raw.starts_with(kReferer) || raw.starts_with(kHeaderPrefix);
+    (is_first_part ? out : others).append("&").append(raw);
+  });
+  for (const auto& [name, value] : own.headers) append_parameter(kHeaderPrefix, name, value, out);
+  out += others;
 }
 
 }  // namespace streamgate

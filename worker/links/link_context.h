@@ -13,8 +13,9 @@
 namespace streamgate {
 
 struct LinkContext {
-  std::optional<std::string> referer;                        // an http(s) URL without a fragment
-  std::vector<std::pair<std::string, std::string>> headers;  // name and value, decoded and checked
+  std::optional<std::string> referer;  // an http(s) URL without a fragment
+  // Name and value, decoded and checked. A header with an empty value is not sent at all.
+  std::vector<std::pair<std::string, std::string>> headers;
   // Cookies for any origin, as base64url (worker/fetch/cookies.h). Kept as it was sent: the links
   // of a live playlist are the same text at each reload.
   std::string cookies = {};
@@ -25,10 +26,18 @@ bool is_link_parameter(std::string_view name);
 
 // Reads one parameter into `link`. `name` is decoded and is_link_parameter(); `raw_value` is as
 // sent. bad_request if the referer is not an http(s) URL or is repeated, if the h_ name is not a
-// token or would change the framing of the request, if the value holds CR, LF or NUL (RFC 9110
-// 5.5), or after 32 headers; if sg_c is repeated, longer than 8 KiB or no base64url.
+// token or would change the framing of the request or its loop mark (the client is told the name),
+// if the value holds CR, LF or NUL (RFC 9110 5.5), or after 32 headers; if sg_c is repeated, longer
+// than 8 KiB or no base64url.
 Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
                                  LinkContext& link);
+
+// The same for a header that a list or a URL gives, in any letter case; `Referer` becomes the
+// referer if it can be one. The last header of a name wins. A header that take_link_parameter()
+// would refuse is ignored, and so is what exceeds 8 KiB in all.
+void take_list_header(std::string_view name, std::string_view value, LinkContext& link);
+// Adds what `weaker` has and `link` does not say.
+void merge_weaker(const LinkContext& weaker, LinkContext& link);
 
 // Where the child of a link lies, compared with the origin that the link was written for.
 enum class ChildOrigin { same, other };
@@ -37,5 +46,10 @@ enum class ChildOrigin { same, other };
 // the order in which they were given, so that the same link always has the same text. Authorization
 // and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
+
+// Appends the query form of a child that has values of its own: `inherited`, a query form, without
+// the values that `own` replaces, and those of `own`, Authorization and Cookie included.
+void append_query_form_of_child(std::string_view inherited, const LinkContext& own,
+                                std::string& out);
 
 }  // namespace streamgate

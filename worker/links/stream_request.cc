@@ -5,12 +5,15 @@
 #include <utility>
 #include <vector>
 
+#include "common/percent_table.h"
+#include "worker/links/header_suffix.h"
+#include "worker/links/upstream_url.h"
+
 namespace streamgate {
 namespace {
 
 constexpr std::array<std::string_view, 2> kStreamPaths = {"/stream", "/api/proxy/stream"};
 constexpr size_t kMaxAlternatives = 3;
-constexpr size_t kMaxUrlBytes = size_t{8} * 1024;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
@@ -92,26 +95,54 @@ Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule
 struct Found {
   std::optional<std::string> url;
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
+  LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
 };
+
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
+}
+
+// Removes blanks and line ends at both ends, which people paste along.
+void trim(std::string& url) {
+  while (!url.empty() && is_blank(url.back())) url.pop_back();
+  const auto first = std::find_if_not(url.begin(), url.end(), is_blank);
+  if (first != url.begin()) url.erase(url.begin(), first);
+}
 
 Result<void> take_url(const Parameter& parameter, Found& found) {
   if (found.url) return bad_url("repeated");
   found.url = percent_decode(parameter.raw_value);
+  trim(*found.url);
   if (found.url->empty()) return bad_url("empty");
-  if (found.url->size() > kMaxUrlBytes) return bad_url("too long");
   return {};
 }
 
 // The fragment of a pasted URL is never sent (RFC 9110 7.1).
-Result<HttpUrl> parse_upstream(std::string_view url) {
-  return parse_http_url(url.substr(0, url.find('#')));
+std::string_view without_fragment(std::string_view url) { return url.substr(0, url.find('#')); }
+
+// Parses the url. Nearly all URLs have nothing that a browser would have to put right.
+Result<HttpUrl> parse_url(Found& found) {
+  const std::string_view text = *found.url;
+  const unsigned classes = byte_classes_of(text);
+  if ((classes & kIllegalByte) == 0) {
+    auto url = parse_http_url(without_fragment(text), classes);
+    if (url) return url;
+  }
+  auto url = parse_upstream_url(without_fragment(cut_header_suffix(text, found.of_url)));
+  if (!url) return std::move(url).error();
+  LinkContext userinfo;
+  if (!url->authorization.empty()) take_list_header("Authorization", url->authorization, userinfo);
+  merge_weaker(userinfo, found.of_url);
+  return std::move(url->url);
 }
 
 Result<void> take_alternative(const Parameter& parameter, StreamRequest& request) {
   if (request.alternatives.size() == kMaxAlternatives) return bad_url("more than three sg_alt");
-  auto url = parse_upstream(percent_decode(parameter.raw_value));
+  const std::string text = percent_decode(parameter.raw_value);
+  auto url = parse_upstream_url(without_fragment(text));
   if (!url) return std::move(url).error();
-  request.alternatives.push_back(*std::move(url));
+  if (!url->authorization.empty()) return bad_url("a user name in sg_alt");
+  request.alternatives.push_back(std::move(url->url));
   return {};
 }
 
@@ -132,6 +163,11 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
   if (name == "sg_alt") return take_alternative(parameter, request);
   if (name == "sg_live") request.is_live = parameter.raw_value == "1";
   if (name.starts_with("sg_")) return {};
+  const bool may_be_of_suffix = found.url && is_header_of_suffix(name);
+  if (may_be_of_suffix && found.url->find('|') != std::string::npos) {
+    take_header_pairs(parameter.raw, found.of_url);
+    return {};
+  }
   found.foreign.emplace_back(std::move(name), parameter.raw);
   return {};
 }
@@ -157,9 +193,10 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   if (!taken) return std::move(taken).error();
   if (!found.url) return bad_url("missing");
 
-  auto upstream = parse_upstream(*found.url);
+  auto upstream = parse_url(found);
   if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
+  merge_weaker(found.of_url, request.link);
   for (const auto& [name, raw] : found.foreign) {
     add_foreign(name, raw, request.upstream);
     for (HttpUrl& url : request.alternatives) add_foreign(name, raw, url);

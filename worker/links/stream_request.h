@@ -7,6 +7,9 @@
 // stream. Every other `sg_*` is reserved for this proxy and ignored. `_HLS_*` replaces a parameter
 // of the same name in the upstream's query; every other parameter is appended to that query, not
 // decoded. The queries of the alternatives change in the same way.
+//
+// The url may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h), with
+// blanks and line ends around it.
 #pragma once
 
 #include <string>
@@ -34,9 +37,8 @@ struct StreamRequest {
   std::vector<HttpUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
 };
 
-// Requires route_of(target) == Route::stream. bad_url for a missing, repeated, too long (more than
-// 8 KiB) or unusable url, for an unusable sg_alt and a fourth one; bad_request as
-// take_link_parameter() says.
+// Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for an
+// unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
 }  // namespace streamgate

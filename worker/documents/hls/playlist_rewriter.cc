@@ -6,12 +6,14 @@
 #include "common/ascii.h"
 #include "worker/documents/hls/attribute_list.h"
 #include "worker/documents/hls/line_scan.h"
+#include "worker/documents/hls/list_attributes.h"
+#include "worker/documents/hls/list_headers.h"
+#include "worker/documents/hls/playlist_header.h"
 #include "worker/documents/hls/playlist_tags.h"
+#include "worker/links/header_suffix.h"
 
 namespace streamgate {
 namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // Half of all lines are this tag, so it is worth a comparison of its own.
 bool is_common_tag(std::string_view line) {
@@ -30,6 +32,15 @@ constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 std::string_view trimmed(std::string_view text) {
   const bool has_blanks = !text.empty() && (is_blank(text.front()) || is_blank(text.back()));
   return has_blanks ? ascii::trim(text) : text;
+}
+
+// Lists name the source of a channel behind its URL: `http://host/a.ts$Source 2`.
+std::string_view without_label(std::string_view line) {
+  const size_t dollar = line.rfind('$');
+  if (dollar == line.npos || dollar == 0) return line;
+  if (line[dollar - 1] == '{') return line;  // a variable (RFC 8216bis 4.3)
+  const bool is_label = line.find_first_of("/?&=", dollar) == line.npos;
+  return is_label ? line.substr(0, dollar) : line;
 }
 
 }  // namespace
@@ -66,6 +77,10 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   // A list of channels has no #EXT-X- tag that would say what it is.
   if (is_kind_open_) children_.carry(ChildUrlWriter::CarriedCookies::all);
   longest_line_ = setting.longest_line;
+  rewrite_attributes_ = setting.list_attributes;
+  longest_plain_tag_ = rewrite_attributes_ ? 0 : longest_line_;
+  if (has_own_) own_ = {};
+  has_hls_tag_ = is_media_ = has_images_ = has_map_ = has_own_ = false;
   unfinished_line_.clear();
   is_first_line_ = true;
   is_passing_long_line_ = drop_line_ = drop_next_lf_ = false;
@@ -91,7 +106,7 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
       }
     }
     const std::string_view whole(line, static_cast<size_t>(line_end - line));
-    if (is_common_tag(whole) && whole.size() <= longest_line_) {
+    if (is_common_tag(whole) && whole.size() <= longest_plain_tag_) {
       is_first_line_ = false;
     } else {
       rewrite_line(whole, copy);
@@ -116,18 +131,53 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
     ++lines_too_long_;
     return;
   }
-  if (is_first_line_) {
-    is_first_line_ = false;
-    if (line.starts_with(kByteOrderMark)) {
-      copy.leave_out(line.data(), line.data() + kByteOrderMark.size());
-      line.remove_prefix(kByteOrderMark.size());
-    }
-  }
+  if (is_first_line_) line = without_junk(line, copy);
   line = trimmed(line);
   if (line.empty()) return;
+  is_first_line_ = false;
   line_growth_ = 0;
-  if (line.front() != '#') return replace(line, copy);
-  if (is_tag(line)) rewrite_tag(line.substr(1), copy);
+  if (line.front() != '#') return rewrite_uri_line(line, copy);
+  if (is_tag(line)) return rewrite_tag(line.substr(1), copy);
+  if (line.starts_with("#KODIPROP:")) take_list_header_of(line.substr(1));
+}
+
+// Players expect the header at the very beginning of the document. Blanks stay, as everywhere.
+std::string_view PlaylistRewriter::without_junk(std::string_view line, PatchedCopy& copy) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  size_t junk = find_playlist_header(line);
+  if (junk == line.npos) junk = line.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  if (junk > 0 && ascii::trim(line.substr(0, junk)).empty()) return line;
+  if (junk > 0) copy.leave_out(line.data(), line.data() + junk);
+  return line.substr(junk);
+}
+
+void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy) {
+  ChildReference reference{line, segment_format()};
+  const char* const end = line.data() + line.size();
+  if (!has_hls_tag_) {
+    reference.text = without_label(line);
+    const std::string_view url = cut_header_suffix(reference.text, own_);
+    if (url.size() < reference.text.size()) {
+      reference.text = without_label(trimmed(url));
+      has_own_ = true;
+    }
+  }
+  if (!has_own_) return replace_until(end, reference, copy);
+  reference.own = &own_;
+  replace_until(end, reference, copy);
+  own_ = {};
+  has_own_ = false;
+}
+
+void PlaylistRewriter::take_list_header_of(std::string_view tag) {
+  take_list_header_tag(tag, own_);
+  has_own_ = own_.referer || !own_.headers.empty();
+}
+
+// What FFmpeg must take a segment at this place for.
+SegmentFormat PlaylistRewriter::segment_format() const {
+  if (!is_media_ || has_images_) return SegmentFormat::none;
+  return has_map_ ? SegmentFormat::mp4 : SegmentFormat::ts;
 }
 
 // A multivariant playlist, a VOD playlist and a list are fetched once, so their children carry the
@@ -143,6 +193,10 @@ void PlaylistRewriter::note_kind(std::string_view name, std::string_view value) 
 }
 
 void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
+  if (rewrite_attributes_ && (tag.starts_with("EXTINF:") || tag.starts_with("EXTM3U"))) {
+    return rewrite_list_attributes(tag, copy);
+  }
+  if (!has_hls_tag_) has_hls_tag_ = tag.starts_with("EXT-X-");
   const size_t colon = tag.find(':');
   const std::string_view name = tag.substr(0, colon);
   const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
@@ -151,28 +205,66 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   switch (rule) {
     case TagRule::no_uri:
       return;
+    case TagRule::media:
+      is_media_ = true;
+      return;
+    case TagRule::images:
+      has_images_ = true;
+      return;
+    case TagRule::list_header:
+      return take_list_header_of(tag);
     case TagRule::key:
       return rewrite_key(list, copy);
     case TagRule::date_range:
       return rewrite_date_range(list, copy);
     case TagRule::whole_value:
-      return replace(list, copy);
+      return replace({list, segment_format()}, copy);
     case TagRule::drop_line:
       drop_line_ = true;
       return;
+    case TagRule::map:
+      has_map_ = true;
+      return rewrite_uri_attributes(list, segment_format(), copy);
+    case TagRule::part:
+      return rewrite_uri_attributes(list, segment_format(), copy);
+    case TagRule::hint:
+      return rewrite_hint(list, copy);
     case TagRule::uri_attribute:
+      return rewrite_uri_attributes(list, SegmentFormat::none, copy);
     case TagRule::any_uri_suffix:
-      break;
+      return rewrite_unknown_tag(name, list, copy);
   }
+}
+
+void PlaylistRewriter::rewrite_uri_attributes(std::string_view list, SegmentFormat format,
+                                              PatchedCopy& copy) {
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    if (attribute.name == "URI") replace({attribute.value, format}, copy);
+  }
+}
+
+void PlaylistRewriter::rewrite_unknown_tag(std::string_view name, std::string_view list,
+                                           PatchedCopy& copy) {
   // Free text may hold a colon too, but the name of a tag holds no blank or quote.
   if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
   if (list.find("URI") == list.npos) return;
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
-    const bool is_uri = attribute.name == "URI" ||
-                        (rule == TagRule::any_uri_suffix && attribute.name.ends_with("-URI"));
-    if (is_uri) replace(attribute.value, copy);
+    const bool is_uri = attribute.name == "URI" || attribute.name.ends_with("-URI");
+    if (is_uri) replace({attribute.value}, copy);
   }
+}
+
+// The URI of a hint must equal that of the later part or map (RFC 8216bis 4.4.5.3).
+void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
+  SegmentFormat format = segment_format();
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
+    if (format == SegmentFormat::none || attribute.name != "TYPE") continue;
+    if (attribute.value == "MAP") format = SegmentFormat::mp4;
+  }
+  rewrite_uri_attributes(list, format, copy);
 }
 
 // If a DRM handles the key, the URI is an opaque name and not an address.
@@ -184,7 +276,7 @@ void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
   }
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
-    if (attribute.name == "URI") replace(attribute.value, copy);
+    if (attribute.name == "URI") replace({attribute.value}, copy);
   }
 }
 
@@ -204,7 +296,7 @@ void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& co
     if (attribute.name != "X-ASSET-LIST") {
       const bool is_uri =
           attribute.name == "X-ASSET-URI" || (x_uri_is_address && attribute.name == "X-URI");
-      if (is_uri) replace(attribute.value, copy);
+      if (is_uri) replace({attribute.value}, copy);
       kept_to = whole_end;
       continue;
     }
@@ -220,15 +312,56 @@ void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& co
   }
 }
 
-void PlaylistRewriter::replace(std::string_view reference, PatchedCopy& copy) {
-  reference = trimmed(reference);  // as players do; the blanks are kept
-  if (reference.empty()) return;
+// The attributes of a channel that hold URLs (hls.list_attributes).
+void PlaylistRewriter::rewrite_list_attributes(std::string_view tag, PatchedCopy& copy) {
+  ListAttributes attributes(tag);
+  for (ListAttributes::Url url; attributes.next(url);) {
+    if (url.has_placeholders) {
+      rewrite_catchup(url.text, copy);
+    } else {
+      replace({url.text}, copy);
+    }
+  }
+}
+
+// The player replaces the placeholders of a catchup-source. One that begins with `?` is appended to
+// the URL of the channel, which is a link of ours with a query of its own.
+void PlaylistRewriter::rewrite_catchup(std::string_view source, PatchedCopy& copy) {
   if (has_grown_too_far_) return;
-  copy.copy_until(reference.data());
+  if (source.front() == '?') {
+    copy.copy_until(source.data());
+    copy.out().append("&");
+    return copy.leave_out_until(source.data() + 1);
+  }
+  const bool is_url =
+      ascii::istarts_with(source, "http://") || ascii::istarts_with(source, "https://");
+  BlockBuffer child;
+  if (!is_url || !children_.append(source, child)) return;
+  const std::string text = with_raw_placeholders(child.text());
+  copy.copy_until(source.data());
+  copy.out().append(text);
+  copy.leave_out_until(source.data() + source.size());
+  count_growth(text.size());
+}
+
+void PlaylistRewriter::replace(ChildReference reference, PatchedCopy& copy) {
+  reference.text = trimmed(reference.text);  // as players do; the blanks are kept
+  replace_until(reference.text.data() + reference.text.size(), reference, copy);
+}
+
+// Replaces the text from the beginning of the reference to `end` by the child URL.
+void PlaylistRewriter::replace_until(const char* end, const ChildReference& reference,
+                                     PatchedCopy& copy) {
+  if (reference.text.empty() || has_grown_too_far_) return;
+  copy.copy_until(reference.text.data());
   const size_t before = copy.out().size();
   if (!children_.append(reference, copy.out())) return;
-  copy.leave_out_until(reference.data() + reference.size());
-  line_growth_ += copy.out().size() - before;
+  copy.leave_out_until(end);
+  count_growth(copy.out().size() - before);
+}
+
+void PlaylistRewriter::count_growth(size_t bytes) {
+  line_growth_ += bytes;
   has_grown_too_far_ = line_growth_ > kMaxLineGrowth;
 }
 

@@ -32,7 +32,18 @@ class PlaylistRewriter final : public DocumentRewriter {
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
-  void replace(std::string_view reference, PatchedCopy& copy);
+  static std::string_view without_junk(std::string_view line, PatchedCopy& copy);
+  void rewrite_uri_line(std::string_view line, PatchedCopy& copy);
+  void rewrite_hint(std::string_view list, PatchedCopy& copy);
+  void rewrite_uri_attributes(std::string_view list, SegmentFormat format, PatchedCopy& copy);
+  void rewrite_unknown_tag(std::string_view name, std::string_view list, PatchedCopy& copy);
+  void rewrite_list_attributes(std::string_view tag, PatchedCopy& copy);
+  void rewrite_catchup(std::string_view source, PatchedCopy& copy);
+  void take_list_header_of(std::string_view tag);
+  SegmentFormat segment_format() const;
+  void replace(ChildReference reference, PatchedCopy& copy);
+  void replace_until(const char* end, const ChildReference& reference, PatchedCopy& copy);
+  void count_growth(size_t bytes);
   std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
   void keep(std::string_view unfinished, BlockBuffer& out);
 
@@ -41,6 +52,14 @@ class PlaylistRewriter final : public DocumentRewriter {
   // known, or there are no new cookies.
   bool is_kind_open_ = false;
   size_t longest_line_ = 0;
+  size_t longest_plain_tag_ = 0;  // up to this size an #EXTINF is copied without a look at it
+  bool rewrite_attributes_ = false;
+  bool has_hls_tag_ = false;  // an #EXT-X- tag came: the document is no list of channels
+  bool is_media_ = false;     // a tag of media playlists came
+  bool has_images_ = false;   // .. whose segments are images
+  bool has_map_ = false;      // an EXT-X-MAP came
+  bool has_own_ = false;      // own_ is not empty
+  LinkContext own_;           // headers for the next URI line
   std::string unfinished_line_;
   bool is_first_line_ = true;
   bool is_passing_long_line_ = false;

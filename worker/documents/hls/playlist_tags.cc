@@ -15,18 +15,18 @@ struct Row {
 // of other programs) is not parsed as an attribute list.
 constexpr Row kRows[] = {
     {"EXTINF", TagRule::no_uri},
-    {"EXT-X-PART", TagRule::uri_attribute},
+    {"EXT-X-PART", TagRule::part},
     {"EXT-X-PROGRAM-DATE-TIME", TagRule::no_uri},
     {"EXT-X-BYTERANGE", TagRule::no_uri},
     {"EXT-X-KEY", TagRule::key},
-    {"EXT-X-MAP", TagRule::uri_attribute},
+    {"EXT-X-MAP", TagRule::map},
     {"EXT-X-VERSION", TagRule::no_uri},
-    {"EXT-X-TARGETDURATION", TagRule::no_uri},
-    {"EXT-X-MEDIA-SEQUENCE", TagRule::no_uri},
+    {"EXT-X-TARGETDURATION", TagRule::media},
+    {"EXT-X-MEDIA-SEQUENCE", TagRule::media},
     {"EXT-X-DISCONTINUITY", TagRule::no_uri},
     {"EXT-X-DISCONTINUITY-SEQUENCE", TagRule::no_uri},
     {"EXT-X-DATERANGE", TagRule::date_range},
-    {"EXT-X-PRELOAD-HINT", TagRule::uri_attribute},
+    {"EXT-X-PRELOAD-HINT", TagRule::hint},
     {"EXT-X-RENDITION-REPORT", TagRule::uri_attribute},
     {"EXT-X-STREAM-INF", TagRule::any_uri_suffix},
     {"EXT-X-MEDIA", TagRule::uri_attribute},
@@ -48,7 +48,10 @@ constexpr Row kRows[] = {
     {"EXT-X-TILES", TagRule::no_uri},
     {"EXT-X-SKIP", TagRule::no_uri},
     {"EXT-X-SERVER-CONTROL", TagRule::no_uri},
-    {"EXTVLCOPT", TagRule::no_uri},
+    {"EXT-X-IMAGES-ONLY", TagRule::images},
+    {"EXTVLCOPT", TagRule::list_header},
+    {"EXTHTTP", TagRule::list_header},
+    {"KODIPROP", TagRule::list_header},
 };
 
 constexpr std::array<std::string_view, 7> kMultivariantTags = {

@@ -7,10 +7,16 @@ namespace streamgate {
 
 enum class TagRule {
   no_uri,          // copied unchanged
+  media,           // no URI; only a media playlist has it
+  images,          // no URI; the segments are images
+  list_header,     // headers for the next URI line; copied unchanged
   uri_attribute,   // URI
+  part,            // URI of a part
+  hint,            // URI of a part, or of a map if TYPE=MAP
+  map,             // URI of an initialisation section
   key,             // URI, if players fetch the key (RFC 8216bis 4.4.4.4)
   date_range,      // X-ASSET-URI, X-URI; X-ASSET-LIST is left out
-  whole_value,     // the text after the colon is a URI
+  whole_value,     // the text after the colon is the URI of a segment
   drop_line,       // the line must not reach the player
   any_uri_suffix,  // URI and *-URI: unknown tags and de-facto extensions
 };

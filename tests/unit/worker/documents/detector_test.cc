@@ -66,6 +66,38 @@ TEST(DocumentDetector, OtherBytesThatClaimToBeAPlaylistAreNoPlaylist) {
   }
 }
 
+TEST(DocumentDetector, HeaderMayFollowOtherTextInTheFirstLine) {
+  for (const std::string junk :
+       {"<!-- built -->", "\x01", "\xEF\xBB\xBF\xEF\xBB\xBF", "0 ", "{}"}) {
+    const std::string text = junk + "#EXTM3U";
+    for (const std::string behind : {"\n", "\r\n", " \n", " a=b\n"}) {
+      EXPECT_EQ(claimed(text + behind), DocumentKind::hls) << text << behind;
+      EXPECT_EQ(detect_kind("Text/HTML", "/list.php", text + behind, false), DocumentKind::hls);
+      EXPECT_EQ(of_bytes(text + behind), DocumentKind::none);
+    }
+    for (size_t size = 1; size < text.size(); ++size) {
+      EXPECT_NE(claimed(text.substr(0, size), false), DocumentKind::none) << size;
+    }
+    EXPECT_EQ(detect_kind("text/html", "/", text + "\\n\"\n", true), DocumentKind::none);
+    EXPECT_EQ(detect_kind("text/html", "/", text + " is a header\n", true), DocumentKind::none);
+    EXPECT_EQ(detect_kind("text/html", "/", "<p>\n" + text + "\n", true), DocumentKind::none);
+  }
+}
+
+TEST(DocumentDetector, ReadsUtf16WithAByteOrderMark) {
+  const std::string little = "\xFF\xFE#\0E\0X\0T\0M\0003\0U\0\n\0"s;
+  const std::string big = "\xFE\xFF\0#\0E\0X\0T\0M\0003\0U\0\n"s;
+  for (const std::string& text : {little, big}) {
+    EXPECT_EQ(of_bytes(text), DocumentKind::hls);
+    for (size_t size = 1; size < 15; ++size) {
+      EXPECT_EQ(claimed(text.substr(0, size), false), std::nullopt) << size;
+    }
+  }
+  EXPECT_EQ(of_bytes("\xFF\xFEG\0"s), DocumentKind::none);
+  EXPECT_EQ(claimed("\xFF\xFEh\0t\0t\0p\0"s), DocumentKind::hls);
+  EXPECT_EQ(claimed("\xFF\xFE\0\0\0\1\2\3"s), DocumentKind::none);
+}
+
 TEST(DocumentDetector, ClaimedKindIgnoresLetterCaseAndParameters) {
   for (const char* type :
        {"application/vnd.apple.mpegurl", " Application/X-MPEGURL ; charset=x", "audio/mpegurl"}) {

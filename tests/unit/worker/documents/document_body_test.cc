@@ -53,6 +53,38 @@ TEST(DocumentBody, PlainAndCodedBodiesHaveTheSameOutput) {
   }
 }
 
+std::string utf16(std::string_view ascii, bool big_endian) {
+  std::string out = big_endian ? "\xFE\xFF" : "\xFF\xFE";
+  for (const char c : ascii) {
+    if (big_endian) out += '\0';
+    out += c;
+    if (!big_endian) out += '\0';
+  }
+  return out;
+}
+
+TEST(DocumentBody, Utf16BodiesHaveTheSameOutput) {
+  for (const bool big_endian : {false, true}) {
+    const std::string text = utf16(kPlain, big_endian);
+    const std::pair<ContentCoding, std::string> bodies[] = {
+        {ContentCoding::identity, text}, {ContentCoding::gzip, deflated(text, kGzipWrapped)}};
+    for (const auto& [coding, bytes] : bodies) {
+      for (const size_t size : {size_t{1}, size_t{3}, bytes.size()}) {
+        DocumentBody body;
+        begin(body, coding);
+        for (size_t at = 0; at < bytes.size(); at += size) {
+          ASSERT_TRUE(write_all(body, std::string_view(bytes).substr(at, size)));
+        }
+        ASSERT_TRUE(body.finish());
+        EXPECT_EQ(body.output().text(), kRewritten);
+        begin(body, ContentCoding::identity);
+        ASSERT_TRUE(write_all(body, kPlain));
+        EXPECT_EQ(body.output().text(), kRewritten) << "after a document in UTF-16";
+      }
+    }
+  }
+}
+
 TEST(DocumentBody, TruncatedCodedBodyFails) {
   const std::string bytes = deflated(kPlain, kGzipWrapped);
   DocumentBody body;

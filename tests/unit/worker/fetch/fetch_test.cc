@@ -11,6 +11,7 @@
 #include <string>
 
 #include "tests/unit/upstream_peers.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -105,7 +106,8 @@ class FetchTest : public testing::Test {
   std::array<Assignment, 1> assignments;
   const std::unique_ptr<Column> column = std::make_unique<Column>();
   OriginMarks marks{config, wheel, *column, {board, assignments, {column.get(), 1}}};
-  FetchEnvironment environment{config, guard, loop_mark, marks, resolver, pool, wheel, counters};
+  FetchEnvironment environment{config, guard, loop_mark, marks, resolver, pool, wheel, counters,
+                               resolve_upstream_url};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;

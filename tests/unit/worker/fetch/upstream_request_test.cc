@@ -39,6 +39,24 @@ TEST(UpstreamRequestTest, DefaultFieldsAreThoseOfABrowserOnTheUpstreamsSite) {
   EXPECT_EQ(with.head().first_line, "HEAD /v/a.m3u8?k=1 HTTP/1.1");
 }
 
+TEST(UpstreamRequestTest, AHeaderWithAnEmptyValueIsNotSent) {
+  Case with;
+  for (const char* name : {"User-Agent", "referer", "Origin", "Accept", "X-A"}) {
+    with.request.headers.emplace_back(name, "");
+    EXPECT_EQ(with.head()[name], "-") << name;
+  }
+  EXPECT_EQ(with.head()["Host"], "up.example:81");
+}
+
+TEST(UpstreamRequestTest, TheAuthorizationOfARedirectReplacesTheRequests) {
+  Case with;
+  with.request.headers.emplace_back("authorization", "mine");
+  UpstreamAttempt attempt{with.request.url};
+  attempt.authorization = "Basic dTpw";
+  EXPECT_EQ(read_head(write_upstream_request(attempt, with.request, with.config))["Authorization"],
+            "Basic dTpw");
+}
+
 TEST(UpstreamRequestTest, CdnLoopIsSentAndViaIfItIsConfigured) {
   Case with;
   UpstreamAttempt attempt{with.request.url};

@@ -15,13 +15,14 @@ constexpr int kRun = 10;  // long enough for a template to be made
 
 // The child URL of `reference` after a run of `before`; nullopt if `reference` stays as it is.
 std::optional<std::string> child_url(const DocumentSetting& setting, const std::string& before,
-                                     const std::string& reference) {
+                                     const std::string& reference,
+                                     SegmentFormat format = SegmentFormat::none) {
   ChildUrlWriter writer;
   writer.begin(setting);
   BlockBuffer out;
-  for (int i = 0; i < kRun && !before.empty(); ++i) writer.append(before, out);
+  for (int i = 0; i < kRun && !before.empty(); ++i) writer.append({before, format}, out);
   out.clear();
-  if (!writer.append(reference, out)) return std::nullopt;
+  if (!writer.append({reference, format}, out)) return std::nullopt;
   return std::string(out.text());
 }
 
@@ -69,8 +70,11 @@ TEST(ChildUrl, DoesNotDependOnReferencesOfTheSameLengthBefore) {
         for (const char byte : kBytes) {
           std::string reference = before;
           reference[at] = byte;
-          ASSERT_EQ(child_url(setting, before, reference), child_url(setting, "", reference))
-              << reference << " after " << before;
+          for (const SegmentFormat format : {SegmentFormat::none, SegmentFormat::ts}) {
+            ASSERT_EQ(child_url(setting, before, reference, format),
+                      child_url(setting, "", reference, format))
+                << reference << " after " << before;
+          }
         }
       }
     }

@@ -65,9 +65,51 @@ TEST(StreamRequestTest, RefusesUnusableUrls) {
     EXPECT_EQ(with_query(query), "bad_url") << query;
   }
   EXPECT_EQ(upstream_of("/stream"), "bad_url");
-  const std::string long_path(8192 - 9, 'a');
+}
+
+TEST(StreamRequestTest, AcceptsAUrlOfAnyLength) {
+  const std::string long_path(200'000, 'a');
   EXPECT_EQ(with_query("url=http://h/" + long_path), "http://h/" + long_path);
-  EXPECT_EQ(with_query("url=http://h/a" + long_path), "bad_url");
+}
+
+TEST(StreamRequestTest, TrimsBlanksAndLineEndsAroundTheUrl) {
+  for (const char* url : {"%20http://h/a%20%0A", "%0d%0a%09http%3A%2F%2Fh%2Fa%0c%20",
+                          " \thttp://h/a\t ", "http://h/a%0D%0A"}) {
+    EXPECT_EQ(with_query("url=" + std::string(url)), "http://h/a") << url;
+  }
+  EXPECT_EQ(with_query("url=http://h/a+"), "http://h/a+");
+  EXPECT_EQ(with_query("url=+http://h/a"), "bad_url");
+  EXPECT_EQ(with_query("url=http://h/a%0Ab"), "bad_url");
+  EXPECT_EQ(with_query("url=%20"), "bad_url");
+}
+
+TEST(StreamRequestTest, AcceptsUrlsAsBrowsersDo) {
+  EXPECT_EQ(with_query("url=http:%5C%5Ch%5Ca?%5C"), "http://h/a?%5C");
+  EXPECT_EQ(with_query("url=http:/h/a"), "http://h/a");
+  EXPECT_EQ(with_query("url=https:h/../a"), "https://h/../a");
+  EXPECT_EQ(with_query("url=http://%E7%9B%B4%E6%92%AD.example/a"), "http://xn--z6ut02b.example/a");
+  EXPECT_EQ(with_query("url=http://h%EF%BC%8Fevil/"), "bad_url");
+  EXPECT_EQ(with_query("url=http://%EF%BC%90x7f.1/"), "bad_url");
+}
+
+TEST(StreamRequestTest, TakesHeadersFromTheUrl) {
+  EXPECT_EQ(headers_of("url2=x"), "");
+  const auto headers = [](const std::string& query) {
+    const auto request = parse_stream_request("/stream?url=" + query);
+    if (!request) return std::string(token_of(request.error().reason));
+    std::string text = request->upstream.to_string() + " ";
+    for (const auto& [name, value] : request->link.headers) text += name + "=" + value + ";";
+    return text + request->link.referer.value_or("");
+  };
+  EXPECT_EQ(headers("http://u:p%2540@h/"), "http://h/ Authorization=Basic dTpwQA==;");
+  EXPECT_EQ(headers("http://@h/"), "http://h/ ");
+  EXPECT_EQ(headers("http://u:p@h/%7Cauthorization=x"), "http://h/ Authorization=x;");
+  EXPECT_EQ(headers("http://u:p@h/&h_authorization=x"), "http://h/ authorization=x;");
+  EXPECT_EQ(headers("http://h/a|User-Agent=A%252Fb&Referer=http://r/&x=1"),
+            "http://h/a?x=1 User-Agent=A/b;http://r/");
+  EXPECT_EQ(headers("http://h/a%7CUser-Agent%3DA%252Fb%26Referer%3Dhttp://r/&referer=http://s/"),
+            "http://h/a User-Agent=A/b;http://s/");
+  EXPECT_EQ(headers("http://h/a&User-Agent=b"), "http://h/a?User-Agent=b ");
 }
 
 TEST(StreamRequestTest, RemovesTheFragmentOfTheUrl) {
@@ -165,8 +207,14 @@ TEST(StreamRequestTest, RefusesHeadersOfTheProxyAndMoreThan32) {
                            "Via",
                            "Forwarded",
                            "X-Forwarded-For",
-                           "x-forwarded-anything"}) {
-    EXPECT_EQ(headers_of("h_" + std::string(name) + "=x"), "bad_request") << name;
+                           "x-forwarded-anything",
+                           "Icy-MetaData"}) {
+    const auto refused =
+        parse_stream_request("/stream?url=http://h/&h_" + std::string(name) + "=x");
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().reason, Reason::bad_request);
+    EXPECT_EQ(refused.error().client_detail, "h_" + std::string(name) + " is not allowed");
+    EXPECT_EQ(headers_of("h_" + std::string(name) + "="), "bad_request") << name;
   }
   std::string many = "h_X=0";
   for (int i = 1; i < 32; ++i) many += "&h_X=0";

@@ -27,7 +27,27 @@ struct Outcome {
   std::string text;
   int rewritten = 0;
   int withheld = 0;  // URIs that were left out or left to the player's variables
+  bool is_media = false;
+  bool has_images = false;
+  bool has_map = false;
+  std::string referer;  // of #EXTVLCOPT, for the next URI line
+  std::string agent;
 };
+
+enum class Use { other, segment, map };
+
+// The extension at the end of the link to a segment that FFmpeg would not accept by its own; empty
+// if the use needs none.
+std::string forced_extension(const std::string& extension, Use use, const Outcome& outcome) {
+  if (use == Use::other || !outcome.is_media || outcome.has_images) return "";
+  const std::string accepted =
+      ",3gp,aac,avi,ac3,eac3,flac,mkv,m3u8,m4a,m4s,m4v,mpg,mov,mp2,mp3,mp4,mpeg,mpegts,ogg,ogv,oga,"
+      "ts,vob,vtt,wav,webvtt,cmfv,cmfa,ec3,fmp4,html,";
+  const bool is_accepted =
+      extension.size() > 1 && accepted.find("," + extension.substr(1) + ",") != accepted.npos;
+  if (is_accepted) return "";
+  return use == Use::map || outcome.has_map ? ".mp4" : ".ts";
+}
 
 std::string joined(const std::vector<std::string>& parts, size_t from) {
   std::string out;
@@ -35,8 +55,16 @@ std::string joined(const std::vector<std::string>& parts, size_t from) {
   return out;
 }
 
+// Replaces a host that the corpora have. True if it is there.
+bool take_text(const std::string& from, const std::string& to, std::string& url) {
+  const size_t at = url.find("//" + from);
+  if (at == url.npos) return false;
+  url.replace(at + 2, from.size(), to);
+  return true;
+}
+
 // The child URL, or `reference` itself if it stays.
-std::string child_of(const std::string& reference, Outcome& outcome) {
+std::string child_of(const std::string& reference, Outcome& outcome, Use use = Use::other) {
   if (reference.empty()) return reference;
   const UriParts parts = split_uri(reference);
   std::string scheme(parts.scheme);
@@ -47,16 +75,39 @@ std::string child_of(const std::string& reference, Outcome& outcome) {
     return reference;
   }
   std::string absolute;
-  resolve_reference(split_uri(kBase), reference, absolute);
+  std::string slashed = reference;  // browsers take a backslash in front of the query for a slash
+  for (size_t i = 0; i < slashed.size() && slashed[i] != '?' && slashed[i] != '#'; ++i) {
+    if (slashed[i] == '\\') slashed[i] = '/';
+  }
+  const size_t rest_at = parts.has_scheme ? parts.scheme.size() + 1 : 0;
+  const size_t path_at = std::min(slashed.find_first_not_of('/', rest_at), slashed.size());
+  if (path_at - rest_at >= 2 ||
+      (parts.has_scheme && scheme != "https" && path_at < slashed.size())) {
+    slashed = slashed.substr(0, rest_at) + "//" + slashed.substr(path_at);
+  } else if (parts.has_scheme) {
+    slashed = slashed.substr(rest_at);
+  }
+  resolve_reference(split_uri(kBase), slashed, absolute);
+  const bool has_userinfo = take_text("u:p@", "", absolute);
+  take_text("m%C3%BCnchen.example", "xn--mnchen-3ya.example", absolute);
   const UriParts target = split_uri(absolute);
   if (target.authority.empty()) return reference;
   ++outcome.rewritten;
   std::string url = kOwn;
   percent_encode(absolute, url);
+  if (has_userinfo) url += "&h_Authorization=Basic%20dTpw";
+  if (use == Use::segment && !outcome.referer.empty()) {
+    percent_encode(outcome.referer, url.append("&referer="));
+  }
+  if (use == Use::segment && !outcome.agent.empty()) {
+    percent_encode(outcome.agent, url.append("&h_User-Agent="));
+  }
   const std::string path(target.path);
   const size_t dot = path.rfind('.');
-  if (dot == path.npos || path.find('/', dot) != path.npos) return url;
-  const std::string extension = path.substr(dot);
+  const bool has_extension = dot != path.npos && path.find('/', dot) == path.npos;
+  const std::string extension = has_extension ? path.substr(dot) : "";
+  const std::string forced = forced_extension(extension, use, outcome);
+  if (!forced.empty()) return url + "&sg_ext=" + forced;
   for (const char* known : {".ts", ".m3u8", ".m3u", ".mp4", ".m4s", ".m4a", ".m4v", ".aac", ".vtt",
                             ".webvtt", ".jpg", ".png", ".mp3", ".m2ts", ".mpg", ".cmfv", ".cmfa"}) {
     const bool ends = url.size() >= extension.size() &&
@@ -151,15 +202,23 @@ bool is_uri_of(const std::string& tag, const std::string& name,
 
 std::string tag_of(const std::string& line, Outcome& outcome) {
   const size_t colon = line.find(':');
+  if (line == "#EXT-X-IMAGES-ONLY") outcome.has_images = true;
   if (colon == line.npos) return line;
   const std::string tag = line.substr(0, colon);
   const std::string list = line.substr(colon + 1);
   if (tag == "#EXT-X-PREFETCH" || tag == "#EXT-X-TWITCH-PREFETCH") {
-    return tag + ":" + child_of(list, outcome);
+    return tag + ":" + child_of(list, outcome, Use::segment);
   }
+  if (tag == "#EXT-X-TARGETDURATION" || tag == "#EXT-X-MEDIA-SEQUENCE") outcome.is_media = true;
+  if (tag == "#EXT-X-MAP") outcome.has_map = true;
   std::vector<std::string> pieces = pieces_of(list);
+  Use use = Use::other;
+  if (tag == "#EXT-X-MAP") use = Use::map;
+  if (tag == "#EXT-X-PART" || tag == "#EXT-X-PRELOAD-HINT") use = Use::segment;
+  if (tag == "#EXT-X-PRELOAD-HINT" && value_of(pieces, "TYPE") == "MAP") use = Use::map;
   for (size_t i = 0; i + 3 < pieces.size(); i += 4) {
-    if (is_uri_of(tag, pieces[i + 1], pieces)) pieces[i + 3] = child_of(pieces[i + 3], outcome);
+    if (is_uri_of(tag, pieces[i + 1], pieces))
+      pieces[i + 3] = child_of(pieces[i + 3], outcome, use);
     if (tag != "#EXT-X-DATERANGE" || pieces[i + 1] != "X-ASSET-LIST") continue;
     ++outcome.withheld;
     // X-ASSET-LIST is never the first attribute (ID is required), so a comma precedes it.
@@ -171,6 +230,21 @@ std::string tag_of(const std::string& line, Outcome& outcome) {
     pieces[i + 3].clear();
   }
   return tag + ":" + joined(pieces, 0);
+}
+
+// Takes `|User-Agent=..&Referer=..` off a URI line.
+std::string without_suffix(const std::string& line, Outcome& outcome) {
+  const size_t bar = line.find('|');
+  if (bar == line.npos || line.find('=', bar) == line.npos) return line;
+  for (size_t at = bar; at != line.npos; at = line.find('&', at + 1)) {
+    const size_t equals = line.find('=', at);
+    if (equals == line.npos) break;
+    const std::string value = line.substr(equals + 1, line.find('&', equals) - equals - 1);
+    const char first = line[at + 1];
+    if (first == 'u' || first == 'U') outcome.agent = percent_decode(value);
+    if (first == 'r' || first == 'R') outcome.referer = percent_decode(value);
+  }
+  return line.substr(0, bar);
 }
 
 Outcome rewrite_plainly(std::string text) {
@@ -190,8 +264,20 @@ Outcome rewrite_plainly(std::string text) {
       ++outcome.withheld;
       continue;
     }
+    const std::string referer = "#EXTVLCOPT:http-referrer=";
+    const std::string agent = "#EXTVLCOPT:http-user-agent=";
+    if (body.compare(0, referer.size(), referer) == 0)
+      outcome.referer = body.substr(referer.size());
+    if (body.compare(0, agent.size(), agent) == 0) {
+      outcome.agent = body.substr(agent.size());
+      if (outcome.agent[0] == '"')
+        outcome.agent = outcome.agent.substr(1, outcome.agent.size() - 2);
+    }
     if (!body.empty() && body[0] != '#') {
-      line.replace(first, size, child_of(body, outcome));
+      const std::string url = without_suffix(body, outcome);
+      line.replace(first, size, child_of(url, outcome, Use::segment));
+      outcome.referer.clear();
+      outcome.agent.clear();
     } else if (body.compare(0, 4, "#EXT") == 0) {
       line.replace(first, size, tag_of(body, outcome));
     }

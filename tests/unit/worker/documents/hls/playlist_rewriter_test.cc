@@ -201,8 +201,7 @@ TEST(PlaylistRewriter, LeavesOtherSchemesAlone) {
 }
 
 TEST(PlaylistRewriter, LeavesUrlsWithoutAHostAlone) {
-  expect_untouched({"///x.ts\n", "//#frag\n", "http://\n", "http:rel.ts\n", "https:///x\n",
-                    "https://?x\n", "http:\n", "//\n"});
+  expect_untouched({"//#frag\n", "http://\n", "https://?x\n", "http:\n", "//\n"});
 }
 
 TEST(PlaylistRewriter, LeavesVariableReferencesToThePlayer) {
@@ -226,11 +225,17 @@ TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
                     {"?only", via("https://up.example/live/a/index.m3u8?only") + "&sg_ext=.m3u8"},
                     {"//cdn/x.ts", via("https://cdn/x.ts")},
                     {"https://h/a/../b.ts", via("https://h/b.ts")},
-                    {"https://u:p@[2001:db8::1]:8/a", via("https://u:p@[2001:db8::1]:8/a")},
+                    {"https://u:p@[2001:db8::1]:8/a",
+                     via("https://[2001:db8::1]:8/a") + "&h_Authorization=Basic%20dTpw"},
+                    {"///cdn/x.ts", via("https://cdn/x.ts")},
+                    {"http:rel.ts", via("http://rel.ts")},
+                    {"https:rel.ts", sibling("rel.ts")},
+                    {"https:/\\\\h\\x?\\", via("https://h/x?%5C")},
                     {"https://h", via("https://h")},
                     {"x.ts#t=1", sibling("x.ts#t=1") + "&sg_ext=.ts"},
                     {"\xc3\xaf\xff.ts", sibling("%C3%AF%FF.ts")},
-                    {"a\\b", sibling("a%5Cb")}});
+                    {"a\\b", sibling("a/b")},
+                    {"http://直播.example:8/a", via("http://xn--z6ut02b.example:8/a")}});
   EXPECT_EQ(rewrite("a\0b.ts"s), sibling("a%00b.ts"));
   EXPECT_EQ(rewrite("s.ts", setting_with_base("http://h")), via("http://h/s.ts"));
   EXPECT_EQ(rewrite("/s.ts", setting_with_base("http://h:81?x/y")), via("http://h:81/s.ts"));
@@ -271,7 +276,8 @@ TEST(PlaylistRewriter, RemovesOneByteOrderMark) {
                      sibling("a.ts")},
                     {"\xEF\xBB\xBF", ""},
                     {"\xEF\xBB\xBF\r\n", "\r\n"},
-                    {"\n\xEF\xBB\xBF#X", "\n" + sibling("%EF%BB%BF#X")}});
+                    {"\n\xEF\xBB\xBF#X", "\n#X"},
+                    {"#X\n\xEF\xBB\xBF#X", "#X\n" + sibling("%EF%BB%BF#X")}});
 }
 
 TEST(PlaylistRewriter, ReadsAttributesOfRealPlaylists) {
@@ -282,7 +288,7 @@ TEST(PlaylistRewriter, ReadsAttributesOfRealPlaylists) {
                     {tag + "B=2,URI=u \n", tag + "B=2,URI=" + sibling("u") + " \n"},
                     {tag + "URI=\"a,b\"", tag + "URI=\"" + sibling("a,b") + "\""},
                     {tag + "URI=\"a\\\"b\",URI=\"c\"",
-                     tag + "URI=\"" + sibling("a%5C") + "\"b\",URI=\"" + sibling("c") + "\""},
+                     tag + "URI=\"" + sibling("a/") + "\"b\",URI=\"" + sibling("c") + "\""},
                     {tag + "URI=\"a\",URI=\"b\"",
                      tag + "URI=\"" + sibling("a") + "\",URI=\"" + sibling("b") + "\""},
                     {tag + "URI=\" a \"", tag + "URI=\" " + sibling("a") + " \""},

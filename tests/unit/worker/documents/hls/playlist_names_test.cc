@@ -1,0 +1,124 @@
+// The header of a playlist, the names of segments for FFmpeg, and headers behind a bar.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "common/url.h"
+#include "worker/documents/hls/playlist_rewriter.h"
+
+namespace streamgate {
+namespace {
+
+using namespace std::string_literals;
+
+std::string sibling(std::string_view name) {
+  std::string out = "https://proxy.example/stream?url=";
+  percent_encode("https://up.example/live/a/" + std::string(name), out);
+  return out;
+}
+
+std::string rewrite_in_two(std::string_view text, size_t split) {
+  DocumentSetting setting;
+  setting.base_url = "https://up.example/live/a/index.m3u8?tok=x/y";
+  setting.proxy_origin = "https://proxy.example";
+  setting.route_path = "/stream";
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting);
+  rewriter.write(text.substr(0, split), out, SIZE_MAX);
+  rewriter.write(text.substr(split), out, SIZE_MAX);
+  rewriter.finish(out);
+  return std::string(out.text());
+}
+
+// Also checks that the result does not depend on where the pieces end.
+std::string rewrite(std::string_view text) {
+  const std::string whole = rewrite_in_two(text, text.size());
+  for (size_t split = 0; split < text.size(); ++split) {
+    EXPECT_EQ(rewrite_in_two(text, split), whole) << "split at " << split;
+  }
+  return whole;
+}
+
+TEST(PlaylistNames, LeavesOutTextInFrontOfTheHeader) {
+  for (const std::string junk : {"\xEF\xBB\xBF", "\xEF\xBB\xBF\xEF\xBB\xBF", "<!-- built 12:00 -->",
+                                 "\x01;", " \t<!---->", "0 "}) {
+    EXPECT_EQ(rewrite(junk + "#EXTM3U\na.ts\n"), "#EXTM3U\n" + sibling("a.ts") + "\n") << junk;
+    EXPECT_EQ(rewrite("\n" + junk + "#EXTM3U a=b\n"), "\n#EXTM3U a=b\n") << junk;
+  }
+  EXPECT_EQ(rewrite("x#EXTM3U.ts\n"), sibling("x#EXTM3U.ts") + "\n");
+}
+
+constexpr std::string_view kMedia = "#EXT-X-TARGETDURATION:4\n";
+
+TEST(PlaylistNames, NamesSegmentsThatFfmpegWouldRefuse) {
+  const auto segment = [](std::string_view name) {
+    return rewrite(std::string(kMedia) + "#EXTINF:4,\n" + std::string(name) + "\n")
+        .substr(kMedia.size() + 11);
+  };
+  for (const char* name : {"a.jpg", "a.css", "a.js?v=2", "a", "a.ts/tok/1", "a.php?id=1.ts", "a.",
+                           "a.m2ts", "?x", "a.jpg#f"}) {
+    const std::string url = name[0] == '?' ? "index.m3u8?x" : name;
+    const std::string extension = name[0] == '?' ? ".m3u8" : ".ts";
+    EXPECT_EQ(segment(name), sibling(url) + "&sg_ext=" + extension + "\n") << name;
+  }
+  for (const char* name : {"a.ts", "a.TS", "a.m4s", "a.aac", "a.vtt", "a.html", "a.fmp4"}) {
+    EXPECT_EQ(segment(name), sibling(name) + "\n");
+  }
+  EXPECT_EQ(segment("a.ts?t=1"), sibling("a.ts?t=1") + "&sg_ext=.ts\n");
+}
+
+TEST(PlaylistNames, NamesMapsAndWhatFollowsThemMp4) {
+  const std::string mp4 = "&sg_ext=.mp4";
+  const std::string head = "#EXT-X-MEDIA-SEQUENCE:1\n";
+  EXPECT_EQ(rewrite(head + "a\n#EXT-X-MAP:URI=\"i.bin\"\nb.jpg\n#EXT-X-PART:URI=\"p\"\n" +
+                    "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"q\"\nc.m4s\n"),
+            head + sibling("a") + "&sg_ext=.ts\n#EXT-X-MAP:URI=\"" + sibling("i.bin") + mp4 +
+                "\"\n" + sibling("b.jpg") + mp4 + "\n#EXT-X-PART:URI=\"" + sibling("p") + mp4 +
+                "\"\n" + "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"" + sibling("q") + mp4 + "\"\n" +
+                sibling("c.m4s") + "\n");
+  EXPECT_EQ(rewrite(head + "#EXT-X-PRELOAD-HINT:URI=\"i\",TYPE=MAP\n#EXT-X-PART:URI=\"p\"\n"),
+            head + "#EXT-X-PRELOAD-HINT:URI=\"" + sibling("i") + mp4 + "\",TYPE=MAP\n" +
+                "#EXT-X-PART:URI=\"" + sibling("p") + "&sg_ext=.ts\"\n");
+}
+
+TEST(PlaylistNames, NamesNoKeysNoVariantsAndNoImages) {
+  const std::string media(kMedia);
+  for (const std::string text :
+       {"#EXT-X-KEY:METHOD=AES-128,URI=\"X\"", "#EXT-X-RENDITION-REPORT:URI=\"X\"",
+        "#EXT-X-SESSION-DATA:URI=\"X\"", "#EXT-X-IMAGES-ONLY\nX"}) {
+    std::string expected = text;
+    expected.replace(text.find('X', text.size() - 2), 1, sibling("12345678"));
+    std::string asked = text;
+    asked.replace(text.find('X', text.size() - 2), 1, "12345678");
+    EXPECT_EQ(rewrite(media + asked), media + expected);
+  }
+  EXPECT_EQ(rewrite("#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.php\n"),
+            "#EXT-X-STREAM-INF:BANDWIDTH=1\n" + sibling("low.php") + "\n");
+  EXPECT_EQ(rewrite("#EXTM3U\n#EXTINF:-1,A\nlow.php\n"),
+            "#EXTM3U\n#EXTINF:-1,A\n" + sibling("low.php") + "\n");
+}
+
+// A key may differ from the segments before it only in letters.
+TEST(PlaylistNames, DoesNotMakeAKeyFromTheTemplateOfASegment) {
+  std::string text(kMedia);
+  std::string expected = text;
+  for (int i = 0; i < 20; ++i) {
+    text += "segment0\n";
+    expected += sibling("segment0") + "&sg_ext=.ts\n";
+  }
+  EXPECT_EQ(rewrite(text + "#EXT-X-KEY:METHOD=AES-128,URI=\"segmentK\"\nsegment1\n"),
+            expected + "#EXT-X-KEY:METHOD=AES-128,URI=\"" + sibling("segmentK") + "\"\n" +
+                sibling("segment1") + "&sg_ext=.ts\n");
+}
+
+TEST(PlaylistNames, CutsHeadersOffAnyReference) {
+  EXPECT_EQ(rewrite(std::string(kMedia) +
+                    "#EXT-X-KEY:METHOD=AES-128,URI=\"k|X-A=1\"\ns.ts|X-A=2\nt.ts\n"),
+            std::string(kMedia) + "#EXT-X-KEY:METHOD=AES-128,URI=\"" + sibling("k") +
+                "&h_X-A=1\"\n" + sibling("s.ts") + "&h_X-A=2&sg_ext=.ts\n" + sibling("t.ts") +
+                "\n");
+}
+
+}  // namespace
+}  // namespace streamgate

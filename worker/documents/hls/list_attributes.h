@@ -1,0 +1,37 @@
+// The attributes of a channel list that hold URLs.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace streamgate {
+
+// `tag` is an #EXTINF or #EXTM3U line. Yields in order the URLs of tvg-logo, url-tvg, x-tvg-url and
+// catchup-source. A value may be in double quotes, in single quotes or in none, and may list
+// several URLs with commas between. The title of an #EXTINF, behind the first comma outside quotes,
+// has no attributes.
+class ListAttributes {
+ public:
+  struct Url {
+    std::string_view text;
+    bool has_placeholders = false;  // of a catchup-source: `{utc}`, `${start}`
+  };
+
+  explicit ListAttributes(std::string_view tag);
+  // False at the end; `url` is unchanged then.
+  bool next(Url& url);
+
+ private:
+  bool next_attribute();
+
+  std::string_view rest_;
+  std::string_view urls_;  // of the present attribute, not yielded yet
+  bool has_title_ = false;
+  bool has_placeholders_ = false;
+};
+
+// Turns the placeholders of an encoded URL back: `%257Butc%257D` into `{utc}`, which the player
+// replaces.
+std::string with_raw_placeholders(std::string_view encoded);
+
+}  // namespace streamgate

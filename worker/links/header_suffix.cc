@@ -1,0 +1,64 @@
+#include "worker/links/header_suffix.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/ascii.h"
+#include "common/url.h"
+#include "worker/http/grammar.h"
+
+namespace streamgate {
+namespace {
+
+// What Kodi's CurlFile takes from a suffix for itself.
+constexpr std::array<std::string_view, 12> kSettings = {
+    "auth",          "acceptencoding",     "noshout",     "seekable",       "sslcipherlist",
+    "verifypeer",    "connection-timeout", "failonerror", "redirect-limit", "postdata",
+    "active-remote", "customrequest"};
+
+bool is_setting(std::string_view name) {
+  return std::any_of(kSettings.begin(), kSettings.end(),
+                     [&](std::string_view setting) { return ascii::iequals(setting, name); });
+}
+
+bool begins_with_a_name(std::string_view text) {
+  const size_t equals = text.find('=');
+  if (equals == text.npos) return false;
+  const std::string_view name = ascii::trim(text.substr(0, equals));
+  return http::is_token(name) && name.find('|') == name.npos;
+}
+
+}  // namespace
+
+std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
+  for (size_t bar = url.find('|'); bar != url.npos; bar = url.find('|', bar + 1)) {
+    const std::string_view suffix = url.substr(bar + 1);
+    if (!suffix.empty() && !begins_with_a_name(suffix)) continue;
+    take_header_pairs(suffix, link);
+    return url.substr(0, bar);
+  }
+  return url;
+}
+
+void take_header_pairs(std::string_view pairs, LinkContext& link) {
+  while (!pairs.empty()) {
+    const std::string_view pair = pairs.substr(0, pairs.find('&'));
+    pairs.remove_prefix(std::min(pair.size() + 1, pairs.size()));
+    const size_t equals = pair.find('=');
+    if (equals == pair.npos) continue;
+    std::string_view name = ascii::trim(pair.substr(0, equals));
+    if (name.starts_with('!')) name.remove_prefix(1);  // Kodi: a header that is not logged
+    if (is_setting(name)) continue;
+    take_list_header(name, percent_decode(pair.substr(equals + 1)), link);
+  }
+}
+
+bool is_header_of_suffix(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kNames = {"User-Agent", "Referer", "Origin", "Cookie",
+                                                      "Authorization"};
+  return ascii::istarts_with(name, "X-") ||
+         std::any_of(kNames.begin(), kNames.end(),
+                     [&](std::string_view known) { return ascii::iequals(known, name); });
+}
+
+}  // namespace streamgate

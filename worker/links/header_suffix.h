@@ -1,0 +1,25 @@
+// Headers behind a URL, as Kodi and the lists made for it write them:
+// `http://host/live.ts|User-Agent=Player%2F1.0&Referer=http://site.example/`.
+#pragma once
+
+#include <string_view>
+
+#include "worker/links/link_context.h"
+
+namespace streamgate {
+
+// Returns `url` without its suffix, and adds the headers of the suffix to `link`. The first `|`
+// that a name and `=` follow, or nothing, begins the suffix. Any other `|` is part of the URL, as
+// in a browser.
+std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
+
+// Adds `Name=Value&Name=Value` to `link`. Values are percent-decoded and may be in double quotes.
+// Settings of Kodi that are not headers (`verifypeer`, `seekable` ..) are ignored, and so is what
+// take_list_header() ignores.
+void take_header_pairs(std::string_view pairs, LinkContext& link);
+
+// Whether a parameter called `name` behind an unencoded `url=http://host/a.ts|Name=Value` belongs
+// to the suffix, whose `&` has ended the parameter.
+bool is_header_of_suffix(std::string_view name);
+
+}  // namespace streamgate

@@ -1,0 +1,33 @@
+// Upstream URLs as people, lists and servers write them. Browsers accept more than RFC 3986:
+// backslashes, missing and surplus slashes, userinfo, and hosts in any script (WHATWG URL, UTS 46).
+// Nothing else is changed: dot segments and escapes stay, because upstreams compare signed URLs
+// byte for byte.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "common/url.h"
+
+namespace streamgate {
+
+// `reference` in a spelling whose RFC 3986 resolution leads where a browser goes. In a reference
+// that is http(s) or has no scheme, `\` in front of the query is `/`. Behind another scheme than
+// the base's, and behind two slashes, all slashes together are `//`: `https:/host`, `http:///host`.
+// A scheme that is the base's own and has less than two slashes behind it is dropped: `http:x` is
+// `x`. Returns `reference` itself or a view into `scratch`.
+std::string_view with_plain_slashes(std::string_view base_scheme, std::string_view reference,
+                                    std::string& scratch);
+
+// Removes the userinfo from the absolute http(s) URL `url` and returns it as the value of
+// Authorization, empty if there is none. A host that is not ASCII or has escapes becomes its
+// punycode; one that has none stays, and parse_http_url() refuses it.
+std::string take_authorization(std::string& url);
+
+// From the decoded `url` parameter. bad_url, with the rule for the client.
+Result<UpstreamUrl> parse_upstream_url(std::string_view text);
+// From a Location. bad_url.
+Result<UpstreamUrl> resolve_upstream_url(const HttpUrl& base, std::string_view reference);
+
+}  // namespace streamgate
