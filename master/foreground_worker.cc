@@ -52,6 +52,9 @@ int run_foreground_worker(const Program& program) {
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
   }
+  for (const std::string& warning : loaded.warnings) {
+    log::warn("config.warning", {{"warning", warning}});
+  }
   if (!loaded.ok()) return refuse("the configuration is wrong");
   loaded.config.workers = 1;
   const auto account = find_account(loaded.config.user);

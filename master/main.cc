@@ -43,6 +43,7 @@ int check(LoadedConfig loaded) {
   }
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;
+  for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
   // Not a problem: a service manager may create them just before the start.
   for (const std::string& missing : missing_directories(loaded.config)) {
     complain("note: " + missing);

@@ -114,6 +114,9 @@ LoadedConfig Supervisor::load_config_in_effect() const {
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
   }
+  for (const std::string& warning : loaded.warnings) {
+    log::warn("config.warning", {{"warning", warning}});
+  }
   if (from_manager_.empty()) return loaded;
   loaded.config.listen = listen_at(addresses_of(from_manager_), loaded.config.listen);
   return loaded;

@@ -19,6 +19,7 @@
 #include "worker/loop/pipe.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
+#include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
 #include "worker/upstream/tls.h"
@@ -101,15 +102,16 @@ class Worker final : private Server::Observer {
         reaper_(base_.get()),
         work_(base_.get()),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
-        pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
+        hosts_(heritage.config.upstream),
+        pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
         loop_mark_(loop_mark(heritage)),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     {heritage.config.upstream, guard_, loop_mark_, resolver_, pool_, wheel_,
-                      slot_.counters},
+                     {heritage.config.upstream, guard_, loop_mark_, hosts_, resolver_, pool_,
+                      wheel_, slot_.counters},
                      pipes_,
                      work_,
                      wheel_,
@@ -219,6 +221,7 @@ class Worker final : private Server::Observer {
   Reaper reaper_;
   WorkQueue work_;
   Resolver resolver_;
+  HostTable hosts_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;
@@ -247,8 +250,9 @@ int run_worker(const Heritage& heritage) {
 }
 
 Result<void> check_worker_config(const Config& config) {
-  auto context = make_tls_context(config.upstream.tls);
-  if (!context) return std::move(context).error();
+  if (auto contexts = make_tls_contexts(config.upstream); !contexts) {
+    return std::move(contexts).error();
+  }
   for (const ListenConfig& entry : config.listen) {
     if (!entry.tls) continue;
     if (auto server = make_server_context(*entry.tls, {}); !server) {

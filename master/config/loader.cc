@@ -209,6 +209,11 @@ void apply_listen_addr(const std::string& text, LoadedConfig& loaded) {
   }
 }
 
+std::string with_place(const ConfigProblem& problem, std::string_view name) {
+  const std::string place = problem.line > 0 ? ":" + std::to_string(problem.line) : "";
+  return std::string(name) + place + ": " + problem.text;
+}
+
 }  // namespace
 
 LoadedConfig parse_config(std::string_view text, std::string_view name,
@@ -235,8 +240,10 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
   std::stable_sort(problems.begin(), problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
   for (const ConfigProblem& problem : problems) {
-    const std::string place = problem.line > 0 ? ":" + std::to_string(problem.line) : "";
-    loaded.problems.push_back(std::string(name) + place + ": " + problem.text);
+    loaded.problems.push_back(with_place(problem, name));
+  }
+  for (const ConfigProblem& warning : config_warnings(loaded.config, applier.lines())) {
+    loaded.warnings.push_back(with_place(warning, name));
   }
   return loaded;
 }

@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "master/config/hosts.h"
 #include "master/config/listen.h"
 #include "master/config/values.h"
 
@@ -310,6 +311,7 @@ std::vector<ConfigKey> general_keys() {
 }
 
 std::vector<ConfigKey> upstream_keys() {
+  using Words = std::string_view;
   return {
       duration(FIELD(upstream.dns_timeout), 1ms, kHour),
       duration(FIELD(upstream.connect_timeout), 1ms, kHour),
@@ -326,9 +328,14 @@ std::vector<ConfigKey> upstream_keys() {
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
       boolean(FIELD(upstream.send_via)),
+      scalar(FIELD(upstream.proxy), ProxyAddress::parse,
+             [](const ProxyAddress& proxy) { return yaml_text(proxy.to_string()); }),
+      word(FIELD(upstream.resolve), std::array{std::pair{Words("local"), ResolveNames::local},
+                                               std::pair{Words("remote"), ResolveNames::remote}}),
       boolean(FIELD(upstream.tls.verify)),
       optional_text(FIELD(upstream.tls.ca_file), parse_path),
       patterns(FIELD(upstream.tls.insecure_hosts)),
+      hosts_key(),
   };
 }
 
@@ -437,6 +444,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
     return found == lines.end() ? 0 : found->second;
   };
   check_listen_rules(config.listen, line_of("listen"), problems);
+  check_proxy_rules(config, line_of, problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
@@ -448,6 +456,14 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
         {line_of("limits.connections"),
          "limits.connections: is less than workers; each worker needs at least one"});
   }
+}
+
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines) {
+  const auto line = lines.find("upstream.tls.insecure_hosts");
+  if (line == lines.end() || config.upstream.tls.insecure_hosts.empty()) return {};
+  return {{line->second,
+           "upstream.tls.insecure_hosts: is an old key; write `verify: false` below the host in "
+           "upstream.hosts"}};
 }
 
 }  // namespace streamgate

@@ -28,4 +28,7 @@ using ConfigLines = std::map<std::string, int, std::less<>>;
 // Checks the rules about several keys.
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
+// Settings that work but should be written in another way.
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines);
+
 }  // namespace streamgate

@@ -29,6 +29,7 @@
 #include "worker/fetch/resumption.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
 
@@ -39,6 +40,7 @@ struct FetchEnvironment {
   const UpstreamConfig& config;
   const TargetGuard& guard;
   const LoopMark& loop_mark;
+  HostTable& hosts;
   Resolver& resolver;
   UpstreamPool& pool;
   TimerWheel& wheel;
@@ -132,6 +134,7 @@ class Fetch final : private Resolver::Observer,
   };
 
   void resolve();
+  void connect_by_name();
   void on_resolved(const ResolvedName& name) override;
   void on_resolve_failed(Error error) override;
   std::optional<IpAddress> client() const override;
@@ -168,7 +171,9 @@ class Fetch final : private Resolver::Observer,
   FetchRequest request_;  // its url follows the redirects, its cdn_loop gets our mark
   Observer& observer_;
   Step step_ = Step::resolve;
-  std::vector<SocketAddress> addresses_;  // of this hop, checked by the guard
+  const HostSettings* settings_ = nullptr;  // of this hop
+  // Of this hop, checked by the guard; none if a proxy resolves the name.
+  std::vector<SocketAddress> addresses_;
   unsigned redirects_ = 0;
   unsigned attempts_ = 0;
   int upstream_status_ = 0;

@@ -1,9 +1,9 @@
 #include "worker/links/link_context.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/ascii.h"
+#include "common/reserved_fields.h"
 #include "common/url.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
@@ -16,23 +16,6 @@ constexpr std::string_view kHeaderPrefix = "h_";
 constexpr std::string_view kCookies = "sg_c";
 constexpr size_t kMaxHeaders = 32;
 constexpr size_t kMaxCookieBytes = size_t{8} * 1024;
-
-// The proxy itself decides on these: routing, framing, the connection, and the conditions and
-// ranges, which are the client's (RFC 9110 7.6.1); and on the fields that record the path of a
-// request, because a forged CDN-Loop would hide a loop.
-constexpr std::array<std::string_view, 15> kRefusedHeaders = {
-    "Host",      "Content-Length",  "Transfer-Encoding", "TE",
-    "Trailer",   "Connection",      "Upgrade",           "Keep-Alive",
-    "Expect",    "Range",           "CDN-Loop",          "Via",
-    "Forwarded", "Accept-Encoding", "HTTP2-Settings"};
-constexpr std::array<std::string_view, 3> kRefusedPrefixes = {"Proxy-", "If-", "X-Forwarded-"};
-
-bool is_refused_header(std::string_view name) {
-  return std::any_of(kRefusedPrefixes.begin(), kRefusedPrefixes.end(),
-                     [&](std::string_view prefix) { return ascii::istarts_with(name, prefix); }) ||
-         std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
-                     [&](std::string_view refused) { return ascii::iequals(refused, name); });
-}
 
 Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
@@ -58,7 +41,7 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   std::replace(encoded.begin(), encoded.end(), '+', ' ');
   const std::string decoded = percent_decode(encoded);
   const std::string_view value = ascii::trim(decoded);
-  if (!http::is_token(name) || is_refused_header(name)) return bad_request("h_ name");
+  if (!http::is_token(name) || is_reserved_field(name)) return bad_request("h_ name");
   if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");
   if (link.headers.size() == kMaxHeaders) return bad_request("too many h_ headers");
   link.headers.emplace_back(name, value);

@@ -2,12 +2,14 @@
 
 #include <functional>
 #include <list>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "common/check.h"
 #include "worker/upstream/dialer.h"
+#include "worker/upstream/proxy_dialer.h"
 #include "worker/upstream/tls.h"
 
 namespace streamgate {
@@ -17,7 +19,8 @@ constexpr size_t kScratchBytes = size_t{256} * 1024;
 
 // Connections with the same value are interchangeable. A view, so that a lookup does not allocate.
 struct OriginView {
-  IpAddress address;
+  const HostSettings* settings;  // the proxy and the TLS settings
+  IpAddress address;             // a default one if only the proxy knows it
   uint16_t port;
   bool is_https;
   std::string_view name;  // one address may serve several names with different servers
@@ -26,12 +29,15 @@ struct OriginView {
 };
 
 struct OriginKey {
+  const HostSettings* settings;
   IpAddress address;
   uint16_t port;
   bool is_https;
   std::string name;
 
-  operator OriginView() const { return {address, port, is_https, name}; }  // NOLINT: implicit
+  operator OriginView() const {  // NOLINT: implicit
+    return {settings, address, port, is_https, name};
+  }
 };
 
 struct OriginHash {
@@ -49,9 +55,18 @@ struct OriginEqual {
   bool operator()(const OriginView& a, const OriginView& b) const { return a == b; }
 };
 
-OriginView origin_of(const HttpUrl& url, const SocketAddress& address) {
-  return {address.ip(), address.port(), url.is_https, url.host};
+OriginView origin_of(const HttpUrl& url, const HostSettings& settings,
+                     const SocketAddress& address) {
+  const bool is_known = address.is_ip();
+  return {&settings, is_known ? address.ip() : IpAddress{}, is_known ? address.port() : url.port,
+          url.is_https, url.host};
 }
+
+// The parts of the tools that differ between settings.
+struct Route {
+  UpstreamConnection::Tools connections;
+  Dialer::Tools dialing;
+};
 
 struct Pooled;
 using Parked = std::list<Pooled*>;
@@ -90,19 +105,17 @@ struct Pooled final : UpstreamConnection {
 
 // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, never deleted as a base
 struct UpstreamPool::State final : private UpstreamConnection::Keeper {
-  State(event_base* base, TimerWheel& timer_wheel, Reaper& its_reaper,
-        const UpstreamConfig& its_config, Counters& its_counters)
-      : wheel(timer_wheel),
-        reaper(its_reaper),
-        config(its_config),
-        counters(its_counters),
+  explicit State(const Tools& its_tools)
+      : tools(its_tools),
+        config(its_tools.config),
         scratch(new char[kScratchBytes]),
-        tools{base, timer_wheel, its_config, its_counters, {scratch.get(), kScratchBytes}},
-        dialing{base, timer_wheel, its_config, nullptr, sessions},
-        expiry(timer_wheel, this, call<&State::on_expiry>) {}
+        expiry(its_tools.wheel, this, call<&State::on_expiry>) {}
 
-  Pooled* take_idle(const HttpUrl& url, const std::vector<SocketAddress>& addresses);
-  Pooled& adopt(const HttpUrl& url, const SocketAddress& address, UpstreamSocket socket);
+  Route& route_of(const HostSettings& settings);
+  Pooled* take_idle(const Target& target);
+  Pooled* take_idle_at(const OriginView& view);
+  Pooled& adopt(const HttpUrl& url, const HostSettings& settings, const SocketAddress& address,
+                UpstreamSocket socket);
   bool is_keeping() const;
   void park(Pooled& connection);
   void unpark(Pooled& connection);
@@ -111,15 +124,12 @@ struct UpstreamPool::State final : private UpstreamConnection::Keeper {
   void on_idle_ended(UpstreamConnection& connection) override;
   void on_expiry();
 
-  TimerWheel& wheel;
-  Reaper& reaper;
+  const Tools tools;
   const UpstreamConfig& config;
-  Counters& counters;
   std::unique_ptr<char[]> scratch;
-  UpstreamConnection::Tools tools;
-  SslContext tls;
+  TlsContexts tls;
   TlsSessions sessions;
-  Dialer::Tools dialing;
+  std::unordered_map<const HostSettings*, std::unique_ptr<Route>> routes;
   Origins origins;
   Parked idle;                                       // of all origins, the longest idle first
   std::vector<std::unique_ptr<Pooled>> connections;  // idle and on loan
@@ -131,24 +141,28 @@ struct UpstreamPool::State final : private UpstreamConnection::Keeper {
 
 class UpstreamPool::Attempt final : public Retirable, private Dialer::Observer {
  public:
-  Attempt(State& state, const HttpUrl& url, const std::vector<SocketAddress>& addresses,
-          UpstreamPool::Observer& observer)
-      : state_(state),
-        url_(url),
-        observer_(observer),
-        dialer_(state.dialing, url_, addresses, *this) {}
+  Attempt(State& state, const Target& target, UpstreamPool::Observer& observer)
+      : state_(state), url_(target.url), settings_(target.settings), observer_(observer) {
+    const Dialer::Tools& tools = state.route_of(settings_).dialing;
+    Dialer::Observer& self = *this;
+    if (settings_.uses_proxy()) {
+      through_proxy_.emplace(tools, state.tools.resolver, settings_, url_, target.addresses, self);
+    } else {
+      direct_.emplace(tools, url_, target.addresses, self);
+    }
+  }
 
-  void start() { dialer_.start(); }
+  void start() { direct_ ? direct_->start() : through_proxy_->start(); }
   void cancel() {
-    dialer_.cancel();
+    direct_ ? direct_->cancel() : through_proxy_->cancel();
     // This call may come from a callback of the dialer.
-    state_.reaper.retire(std::unique_ptr<Retirable>(this));
+    state_.tools.reaper.retire(std::unique_ptr<Retirable>(this));
   }
 
  private:
   void on_dialed(UpstreamSocket socket, const SocketAddress& address) override {
-    count(state_.counters, Counter::upstream_connections_opened);
-    Pooled& connection = state_.adopt(url_, address, std::move(socket));
+    count(state_.tools.counters, Counter::upstream_connections_opened);
+    Pooled& connection = state_.adopt(url_, settings_, address, std::move(socket));
     connection.begin_loan();
     observer_.on_connected(connection);
   }
@@ -156,40 +170,38 @@ class UpstreamPool::Attempt final : public Retirable, private Dialer::Observer {
 
   State& state_;
   const HttpUrl url_;
+  const HostSettings& settings_;
   UpstreamPool::Observer& observer_;
-  Dialer dialer_;  // after url_
+  // One of them, after url_.
+  std::optional<Dialer> direct_;
+  std::optional<ProxyDialer> through_proxy_;
 };
 
 void UpstreamPool::CancelAttempt::operator()(Attempt* attempt) const noexcept { attempt->cancel(); }
 
 // --- the pool ---
 
-UpstreamPool::UpstreamPool(event_base* base, TimerWheel& wheel, Reaper& reaper,
-                           const UpstreamConfig& config, Counters& counters)
-    : state_(std::make_unique<State>(base, wheel, reaper, config, counters)) {}
+UpstreamPool::UpstreamPool(const Tools& tools) : state_(std::make_unique<State>(tools)) {}
 
 UpstreamPool::~UpstreamPool() = default;
 
 Result<void> UpstreamPool::start() {
-  auto context = make_tls_context(state_->config.tls);
-  if (!context) return std::move(context).error();
-  state_->tls = std::move(*context);
-  state_->dialing.tls = state_->tls.get();
+  auto contexts = make_tls_contexts(state_->config);
+  if (!contexts) return std::move(contexts).error();
+  state_->tls = *std::move(contexts);
   return {};
 }
 
-UpstreamConnection* UpstreamPool::acquire(const HttpUrl& url,
-                                          const std::vector<SocketAddress>& addresses,
-                                          Freshness freshness, Observer& observer,
-                                          AttemptHandle& attempt) {
+UpstreamConnection* UpstreamPool::acquire(const Target& target, Freshness freshness,
+                                          Observer& observer, AttemptHandle& attempt) {
   if (freshness == Freshness::reuse_allowed) {
-    if (Pooled* connection = state_->take_idle(url, addresses)) {
-      count(state_->counters, Counter::upstream_connections_reused);
+    if (Pooled* connection = state_->take_idle(target)) {
+      count(state_->tools.counters, Counter::upstream_connections_reused);
       connection->begin_loan();
       return connection;
     }
   }
-  attempt.reset(new Attempt(*state_, url, addresses, observer));
+  attempt.reset(new Attempt(*state_, target, observer));
   attempt->start();
   return nullptr;
 }
@@ -211,34 +223,54 @@ void UpstreamPool::stop_keeping() {
   state_->close_idle();
 }
 
-Pooled* UpstreamPool::State::take_idle(const HttpUrl& url,
-                                       const std::vector<SocketAddress>& addresses) {
-  for (const SocketAddress& address : addresses) {
-    const OriginView view = origin_of(url, address);
-    // Found anew after each discard(), which erases an origin with its last connection.
-    for (auto origin = origins.find(view); origin != origins.end() && !origin->second.idle.empty();
-         origin = origins.find(view)) {
-      // The most recently used one, so that the others can expire.
-      Pooled& connection = *origin->second.idle.front();
-      if (connection.can_be_lent()) {
-        unpark(connection);
-        return &connection;
-      }
-      // Its bytes would be taken for the answer to the next request.
-      discard(connection);
-    }
+Route& UpstreamPool::State::route_of(const HostSettings& settings) {
+  auto& route = routes[&settings];
+  if (!route) {
+    const auto context = tls.find(settings.config.tls.ca_file);
+    route.reset(new Route{
+        {tools.base, tools.wheel, settings.config, tools.counters, {scratch.get(), kScratchBytes}},
+        {tools.base, tools.wheel, settings.config,
+         context == tls.end() ? nullptr : context->second.get(), sessions}});
+  }
+  return *route;
+}
+
+Pooled* UpstreamPool::State::take_idle(const Target& target) {
+  if (target.addresses.empty()) {
+    return take_idle_at(origin_of(target.url, target.settings, SocketAddress{}));
+  }
+  for (const SocketAddress& address : target.addresses) {
+    Pooled* connection = take_idle_at(origin_of(target.url, target.settings, address));
+    if (connection != nullptr) return connection;
   }
   return nullptr;
 }
 
-Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const SocketAddress& address,
-                                   UpstreamSocket socket) {
-  const OriginView view = origin_of(url, address);
-  OriginKey key{view.address, view.port, view.is_https, std::string(view.name)};
+Pooled* UpstreamPool::State::take_idle_at(const OriginView& view) {
+  // Found anew after each discard(), which erases an origin with its last connection.
+  for (auto origin = origins.find(view); origin != origins.end() && !origin->second.idle.empty();
+       origin = origins.find(view)) {
+    // The most recently used one, so that the others can expire.
+    Pooled& connection = *origin->second.idle.front();
+    if (connection.can_be_lent()) {
+      unpark(connection);
+      return &connection;
+    }
+    // Its bytes would be taken for the answer to the next request.
+    discard(connection);
+  }
+  return nullptr;
+}
+
+Pooled& UpstreamPool::State::adopt(const HttpUrl& url, const HostSettings& settings,
+                                   const SocketAddress& address, UpstreamSocket socket) {
+  const OriginView view = origin_of(url, settings, address);
+  OriginKey key{view.settings, view.address, view.port, view.is_https, std::string(view.name)};
   auto& origin = *origins.try_emplace(std::move(key)).first;
   ++origin.second.alive;
   Keeper& keeper = *this;
-  connections.push_back(std::make_unique<Pooled>(tools, keeper, std::move(socket), origin,
+  connections.push_back(std::make_unique<Pooled>(route_of(settings).connections, keeper,
+                                                 std::move(socket), origin,
                                                  url.is_https ? url.authority() : ""));
   connections.back()->index = connections.size() - 1;
   return *connections.back();
@@ -253,7 +285,7 @@ void UpstreamPool::State::park(Pooled& connection) {
   Parked& siblings = connection.origin.second.idle;
   if (siblings.size() >= config.keepalive_per_origin) discard(*siblings.back());
   if (idle.size() >= config.keepalive_per_worker) discard(*idle.front());
-  connection.idle_since_ms = wheel.now_ms();
+  connection.idle_since_ms = tools.wheel.now_ms();
   siblings.splice(siblings.begin(), connection.in_origin);
   idle.splice(idle.end(), connection.by_age);
   connection.is_parked = true;
@@ -280,7 +312,7 @@ void UpstreamPool::State::discard(Pooled& connection) {
   }
   connections.pop_back();
   if (--gone->origin.second.alive == 0) origins.erase(origins.find(gone->origin.first));
-  reaper.retire(std::move(gone));
+  tools.reaper.retire(std::move(gone));
 }
 
 void UpstreamPool::State::close_idle() {
@@ -292,7 +324,7 @@ void UpstreamPool::State::on_idle_ended(UpstreamConnection& connection) {
 }
 
 void UpstreamPool::State::on_expiry() {
-  const int64_t now = wheel.now_ms();
+  const int64_t now = tools.wheel.now_ms();
   while (!idle.empty()) {
     Pooled& oldest = *idle.front();
     const int64_t left = oldest.idle_since_ms + config.keepalive_idle.count() - now;

@@ -96,9 +96,10 @@ class FetchTest : public testing::Test {
   Counters counters;
   TargetGuard guard{security, {}};
   Resolver resolver{base.get(), wheel, config};
-  UpstreamPool pool{base.get(), wheel, reaper, config, counters};
+  HostTable hosts{config};
+  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, counters}};
   LoopMark loop_mark{"own"};
-  FetchEnvironment environment{config, guard, loop_mark, resolver, pool, wheel, counters};
+  FetchEnvironment environment{config, guard, loop_mark, hosts, resolver, pool, wheel, counters};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;
@@ -256,11 +257,18 @@ TEST_F(FetchTest, A403IsRetriedOnceWithoutRefererAndOrigin) {
 
 TEST_F(FetchTest, A403IsFinalIfNoRefererAndNoOriginWasSent) {
   config.referer = config.origin = {HeaderPolicy::Kind::none, {}};
-  start();
+  HostTable silent(config);
+  FetchEnvironment without_referer{config,   guard, loop_mark, silent,
+                                   resolver, pool,  wheel,     counters};
+  fetch.emplace(without_referer,
+                FetchRequest{Method::get, parse_http_url(host_of(server) + "/a").value()},
+                observer);
+  fetch->start();
   await_request().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.status, 403);
   EXPECT_EQ(fetch->attempts(), 1U);
+  fetch.reset();
 }
 
 TEST_F(FetchTest, RetryWithoutRangeReportsANewHead) {

@@ -177,9 +177,9 @@ TEST_F(UpstreamPoolTest, ACancelledAttemptMakesNoCall) {
   Waiting waiting;
   {
     UpstreamPool::AttemptHandle attempt;
-    EXPECT_EQ(pool->acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting,
-                            attempt),
-              nullptr);
+    EXPECT_EQ(
+        acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting, attempt),
+        nullptr);
   }
   settle(base.get());
   EXPECT_FALSE(waiting.is_over());
@@ -200,9 +200,9 @@ TEST_F(UpstreamPoolTest, AnAttemptMayBeDestroyedInsideItsCallback) {
     UpstreamConnection* connection = nullptr;
     bool failed = false;
   } good, bad;
-  pool->acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, good, good.attempt);
-  pool->acquire(url_of("a.test"), {refusing_address(base.get())}, Freshness::reuse_allowed, bad,
-                bad.attempt);
+  acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, good, good.attempt);
+  acquire(url_of("a.test"), {refusing_address(base.get())}, Freshness::reuse_allowed, bad,
+          bad.attempt);
   ASSERT_TRUE(until([&] { return good.connection != nullptr && bad.failed; }));
   pool->give_back(*good.connection, Reuse::no);
   settle(base.get());
@@ -225,7 +225,7 @@ TEST_F(UpstreamPoolTest, DestroyingThePoolClosesItsConnections) {
 
 TEST_F(UpstreamPoolTest, StartFailsWithoutTheCaFile) {
   config.tls.ca_file = "/nonexistent.pem";
-  UpstreamPool broken(base.get(), wheel, reaper, config, counters);
+  UpstreamPool broken({base.get(), wheel, reaper, config, resolver, counters});
   const auto started = broken.start();
   ASSERT_FALSE(started.has_value());
   EXPECT_EQ(started.error().reason, Reason::tls_failed);
