@@ -19,6 +19,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/connection_table.h"
 #include "common/counters.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -47,6 +48,7 @@ constexpr size_t kScoreboardPage = size_t{64} * 1024;
 // a dead worker's column without knowing what is in it.
 struct alignas(kScoreboardPage) Column {
   Slot slot;
+  ConnectionTable connections;
 };
 
 struct Assignment {

@@ -19,6 +19,7 @@
 #include "worker/loop/pipe.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
+#include "worker/upstream/connection_places.h"
 #include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
@@ -103,7 +104,10 @@ class Worker final : private Server::Observer {
         work_(base_.get()),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
         hosts_(heritage.config.upstream),
-        pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, slot_.counters}),
+        places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
+                heritage.config.upstream.connect_timeout),
+        pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, places_,
+               slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
@@ -222,6 +226,7 @@ class Worker final : private Server::Observer {
   WorkQueue work_;
   Resolver resolver_;
   HostTable hosts_;
+  ConnectionPlaces places_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;

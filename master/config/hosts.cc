@@ -245,9 +245,7 @@ std::string print_hosts(const Config& config) {
   return out + "}";
 }
 
-bool resolves_remotely(const ProxyAddress& proxy, ResolveNames resolve) {
-  return proxy.resolves_names || resolve == ResolveNames::remote;
-}
+bool is_proxy(const ProxyAddress& proxy) { return proxy.kind != ProxyAddress::Kind::none; }
 
 }  // namespace
 
@@ -262,32 +260,26 @@ ConfigKey hosts_key() {
 void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems) {
   const UpstreamConfig& upstream = config.upstream;
+  const bool has_proxy =
+      is_proxy(upstream.proxy) ||
+      std::any_of(upstream.hosts.begin(), upstream.hosts.end(),
+                  [](const UpstreamHost& row) { return row.proxy && is_proxy(*row.proxy); });
+  // Rows are merged, so the proxy and `resolve` of one host may be in different rows.
   const auto check = [&](const std::string& path, int line, const ProxyAddress& proxy,
                          ResolveNames resolve) {
-    if (!resolves_remotely(proxy, resolve)) return;
-    if (proxy.kind == ProxyAddress::Kind::none) {
+    if (!proxy.resolves_names && resolve == ResolveNames::local) return;
+    if (!has_proxy) {
       problems.push_back({line, path + ": `resolve: remote` needs a proxy"});
     } else if (config.security.allow.empty()) {
       problems.push_back({line, path + ": the proxy resolves names, so their addresses are not "
                                        "checked here; list the allowed hosts in security.allow"});
     }
   };
-  const bool is_default_none = upstream.proxy.kind == ProxyAddress::Kind::none;
-  // A proxy of a row may be the one that a global `resolve: remote` is for.
-  const bool is_for_rows =
-      is_default_none && std::any_of(upstream.hosts.begin(), upstream.hosts.end(),
-                                     [](const auto& row) { return row.proxy.has_value(); });
-  if (!is_for_rows) {
-    check("upstream.proxy", std::max(line_of("upstream.proxy"), line_of("upstream.resolve")),
-          upstream.proxy, upstream.resolve);
-  }
+  check("upstream.proxy", std::max(line_of("upstream.proxy"), line_of("upstream.resolve")),
+        upstream.proxy, upstream.resolve);
   for (const UpstreamHost& row : upstream.hosts) {
-    const ProxyAddress& proxy = row.proxy ? *row.proxy : upstream.proxy;
-    // `proxy: none` is an exception from a proxy, whatever resolves its names.
-    if (row.proxy && row.proxy->kind == ProxyAddress::Kind::none && !row.resolve) continue;
-    if (!row.proxy && !row.resolve) continue;
-    check(std::string(kKey) + "." + row.pattern.to_string(), line_of(kKey), proxy,
-          row.resolve.value_or(upstream.resolve));
+    check(std::string(kKey) + "." + row.pattern.to_string(), line_of(kKey),
+          row.proxy.value_or(ProxyAddress{}), row.resolve.value_or(ResolveNames::local));
   }
 }
 

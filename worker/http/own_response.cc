@@ -8,6 +8,7 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kUsualHeadBytes = 640;
+constexpr std::string_view kRetryAfter = "Retry-After: 5\r\n";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr size_t kMaxAllowedHeadersBytes = size_t{4} * 1024;
 
@@ -66,6 +67,7 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   response.content_type = "application/json";
   response.body = body;
   response.error_token = info.token;
+  if (error.reason == Reason::upstream_busy) response.extra_fields = kRetryAfter;
   // Required (RFC 9110 15.5.6).
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
   response.head_only = head_only;

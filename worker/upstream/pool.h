@@ -17,6 +17,7 @@
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/connection.h"
+#include "worker/upstream/connection_places.h"
 #include "worker/upstream/host_settings.h"
 #include "worker/upstream/resolver.h"
 
@@ -29,8 +30,9 @@ class UpstreamPool {
   class Observer {
    public:
     virtual void on_connected(UpstreamConnection& connection) = 0;
-    // connect_failed, connect_timeout, tls_failed, proxy_failed; overloaded if there is no
-    // descriptor left.
+    // connect_failed, connect_timeout, tls_failed, proxy_failed; upstream_busy if no place among
+    // max_connections became free within connect_timeout; overloaded if there is no descriptor
+    // left.
     virtual void on_connect_failed(Error error) = 0;
 
    protected:
@@ -53,7 +55,8 @@ class UpstreamPool {
     TimerWheel& wheel;
     Reaper& reaper;
     const UpstreamConfig& config;
-    Resolver& resolver;  // for the names of proxies
+    Resolver& resolver;        // for the names of proxies
+    ConnectionPlaces& places;  // for max_connections
     Counters& counters;
   };
 
@@ -75,6 +78,11 @@ class UpstreamPool {
   // ready.
   Result<void> start();
 
+  // Where max_connections limits the connections, an idle one of the same origin or account is
+  // closed for a new one, also by other workers. If there is none, the request waits for up to
+  // connect_timeout. While the addresses of a name are raced, connections that are not open yet do
+  // not count.
+  //
   // Returns an idle connection, or nullptr and begins `attempt`. The addresses are tried in order,
   // the next one as soon as the last has failed or has not answered for 250 ms (RFC 8305 5);
   // through a proxy as soon as the proxy has refused the last.

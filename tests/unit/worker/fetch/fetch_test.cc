@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -97,7 +98,12 @@ class FetchTest : public testing::Test {
   TargetGuard guard{security, {}};
   Resolver resolver{base.get(), wheel, config};
   HostTable hosts{config};
-  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, counters}};
+  Board board;
+  std::array<Assignment, 1> assignments;
+  std::array<Column, 1> columns;
+  ConnectionPlaces places{
+      columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
+  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, places, counters}};
   LoopMark loop_mark{"own"};
   FetchEnvironment environment{config, guard, loop_mark, hosts, resolver, pool, wheel, counters};
   StubServer server{base.get()};

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -44,7 +45,7 @@ class UpstreamPoolTest : public testing::Test {
   void make_pool() {
     hosts = std::make_unique<HostTable>(config);
     pool = std::make_unique<UpstreamPool>(
-        UpstreamPool::Tools{base.get(), wheel, reaper, config, resolver, counters});
+        UpstreamPool::Tools{base.get(), wheel, reaper, config, resolver, places, counters});
     const auto started = pool->start();
     ASSERT_TRUE(started.has_value()) << started.error().detail;
   }
@@ -94,6 +95,11 @@ class UpstreamPoolTest : public testing::Test {
   UpstreamConfig config;
   Counters counters;
   Resolver resolver{base.get(), wheel, config};
+  Board board;
+  std::array<Assignment, 2> assignments;  // the pool's is the first
+  std::array<Column, 2> columns;
+  ConnectionPlaces places{
+      columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
   std::unique_ptr<HostTable> hosts;
   std::unique_ptr<UpstreamPool> pool;
   StubServer server{base.get()};
