@@ -167,7 +167,7 @@ class UpstreamPool::Attempt final : public Retirable,
       : state_(state),
         url_(target.url),
         settings_(target.settings),
-        addresses_(target.addresses),
+        addresses_(limit_key == 0 ? std::vector<SocketAddress>{} : target.addresses),
         limit_key_(limit_key),
         freshness_(freshness),
         observer_(observer),
@@ -175,9 +175,9 @@ class UpstreamPool::Attempt final : public Retirable,
     const Dialer::Tools& tools = state.route_of(settings_).dialing;
     Dialer::Observer& self = *this;
     if (settings_.uses_proxy()) {
-      through_proxy_.emplace(tools, state.tools.resolver, settings_, url_, addresses_, self);
+      through_proxy_.emplace(tools, state.tools.resolver, settings_, url_, target.addresses, self);
     } else {
-      direct_.emplace(tools, url_, addresses_, self);
+      direct_.emplace(tools, url_, target.addresses, self);
     }
   }
 
@@ -251,7 +251,7 @@ class UpstreamPool::Attempt final : public Retirable,
   State& state_;
   const HttpUrl url_;
   const HostSettings& settings_;
-  const std::vector<SocketAddress> addresses_;
+  const std::vector<SocketAddress> addresses_;  // empty without a limit_key_
   const uint64_t limit_key_;
   const Freshness freshness_;
   UpstreamPool::Observer& observer_;
