@@ -205,9 +205,8 @@ class ResolvedRemotely(ProxiedTest):
             other.heads[0],
         )
         other.credentials = b"a:c"
-        self.assert_error(
-            proxy.stream("http://tv.streams.example:8080/x"), 502, "proxy_failed"
-        )
+        self.assert_error(proxy.stream("http://tv.streams.example:8080/x"), 502, "proxy_failed")
+        wait_until(lambda: "407: the proxy refuses the user" in proxy.log())
 
     def test_https_goes_by_connect_to_the_name(self):
         other = self.start(HttpProxy())

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/fetch/upstream_request.h"
+#include "worker/upstream/proxy_handshake.h"
 
 namespace streamgate {
 namespace {
@@ -200,8 +201,9 @@ void Fetch::send_request() {
 void Fetch::on_head(const ResponseHead& head) {
   head_ = &head;
   if (head.status == 407 && settings_->sends_absolute_form(request_.url)) {
-    return fail({Reason::proxy_failed, settings_->config.proxy.for_log() +
-                                           ": 407: the proxy asks for a user and a password"});
+    const ProxyAddress& proxy = settings_->config.proxy;
+    return fail({Reason::proxy_failed,
+                 proxy.for_log() + ": " + std::string(problem_of_credentials(proxy))});
   }
   if (truncated_) return continue_body(head);
   upstream_status_ = head.status;

@@ -32,12 +32,11 @@ std::string base64(std::string_view bytes) {
 
 class ConnectHandshake final : public ProxyHandshake {
  public:
-  ConnectHandshake(const ProxyAddress& proxy, const TunnelTarget& target)
-      : has_credentials_(!proxy.user.empty()) {
+  ConnectHandshake(const ProxyAddress& proxy, const TunnelTarget& target) : proxy_(proxy) {
     HeadWriter head(512);
     head.request_line("CONNECT", target.authority());
     head.field("Host", target.authority());
-    if (has_credentials_) head.field("Proxy-Authorization", proxy_authorization(proxy));
+    if (!proxy.user.empty()) head.field("Proxy-Authorization", proxy_authorization(proxy));
     send(std::move(head).finish());
     // A successful answer to CONNECT has no body, as one to HEAD (RFC 9112 6.3).
     parser_.reset(Method::head);
@@ -57,8 +56,7 @@ class ConnectHandshake final : public ProxyHandshake {
  private:
   Error refused(int status) {
     if (status == 407) {
-      return proxy_error(has_credentials_ ? "407: the proxy refuses the user or the password"
-                                          : "407: the proxy asks for a user and a password");
+      return proxy_error(std::string(problem_of_credentials(proxy_)));
     }
     is_about_target_ = true;
     std::string detail = "CONNECT: " + std::to_string(status) + " ";
@@ -68,7 +66,7 @@ class ConnectHandshake final : public ProxyHandshake {
     return proxy_error(std::move(detail));
   }
 
-  const bool has_credentials_;
+  const ProxyAddress& proxy_;
   ResponseParser parser_;
 };
 
@@ -215,6 +213,11 @@ std::unique_ptr<ProxyHandshake> ProxyHandshake::make(const ProxyAddress& proxy,
     return std::make_unique<ConnectHandshake>(proxy, target);
   }
   return std::make_unique<SocksHandshake>(proxy, target);
+}
+
+std::string_view problem_of_credentials(const ProxyAddress& proxy) {
+  return proxy.user.empty() ? "407: the proxy asks for a user and a password"
+                            : "407: the proxy refuses the user or the password";
 }
 
 std::string proxy_authorization(const ProxyAddress& proxy) {

@@ -60,6 +60,9 @@ class ProxyHandshake {
   size_t sent_ = 0;
 };
 
+// What a 407 of the proxy means.
+std::string_view problem_of_credentials(const ProxyAddress& proxy);
+
 // The value of Proxy-Authorization (RFC 7617); empty without a user.
 std::string proxy_authorization(const ProxyAddress& proxy);
 

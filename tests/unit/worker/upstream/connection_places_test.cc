@@ -1,11 +1,11 @@
 #include "worker/upstream/connection_places.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <limits>
 #include <memory>
@@ -96,12 +96,11 @@ TEST_F(ConnectionPlacesTest, AWorkerThatDoesNotAnswerHoldsUpNobodyForLong) {
 // Processes claim and release at once. The number of places that are taken is counted beside the
 // table, after each claim and before each release.
 TEST_F(ConnectionPlacesTest, ProcessesNeverTakeMorePlacesThanThereAre) {
-  constexpr int kRounds = 100'000;
+  constexpr int kClaims = 20'000;  // of each process; the others end before the last one
   struct Shared {
     std::atomic<int> ready{0};
     std::atomic<int> taken{0};
     std::atomic<int> violations{0};
-    std::array<std::atomic<int>, kWorkers> claims{};
   };
   for (const int limit : {1, 2}) {
     void* memory =
@@ -114,10 +113,13 @@ TEST_F(ConnectionPlacesTest, ProcessesNeverTakeMorePlacesThanThereAre) {
       ++shared.ready;
       while (shared.ready < static_cast<int>(kWorkers)) {
       }
-      for (int i = 0; i < kRounds; ++i) {
-        if (!places->claim(kKey, static_cast<unsigned>(limit))) continue;
+      for (int i = 0; i < kClaims;) {
+        if (!places->claim(kKey, static_cast<unsigned>(limit))) {
+          ::sched_yield();
+          continue;
+        }
+        ++i;
         if (++shared.taken > limit) ++shared.violations;
-        ++shared.claims[slot];
         --shared.taken;
         places->release(kKey);
       }
@@ -129,7 +131,7 @@ TEST_F(ConnectionPlacesTest, ProcessesNeverTakeMorePlacesThanThereAre) {
       EXPECT_EQ(status, 0);
     }
     EXPECT_EQ(shared.violations, 0) << limit;
-    for (const auto& claims : shared.claims) EXPECT_GT(claims, 0);
+    EXPECT_EQ(shared.taken, 0);
     ::munmap(memory, sizeof(Shared));
   }
 }
