@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/ip_address.h"
+#include "common/proxy_address.h"
 #include "common/secret.h"
 #include "common/socket_address.h"
 #include "common/target_pattern.h"
@@ -69,8 +71,9 @@ struct HeaderPolicy {
 
 struct TlsConfig {
   bool verify = true;
-  std::string ca_file;                        // PEM; empty: the system's
-  std::vector<TargetPattern> insecure_hosts;  // names whose certificate is not verified
+  std::string ca_file;  // PEM; empty: the system's
+  // An older form of UpstreamHost::verify: hosts whose certificate is not verified.
+  std::vector<TargetPattern> insecure_hosts;
 
   bool operator==(const TlsConfig&) const = default;
 };
@@ -86,6 +89,33 @@ struct StatusRange {
 
 // Which live bodies continue with another answer of the upstream after their end.
 enum class Reconnect { links, always, never };  // links: those of links with sg_live=1
+
+// Where the names of upstreams behind a proxy are resolved. `remote` means by the proxy.
+enum class ResolveNames { local, remote };
+
+// What max_connections counts: the connections of an origin, or of one account there, which is the
+// first three segments of the path.
+enum class ConnectionsBy { origin, account };
+
+// One row of upstream.hosts: settings for the hosts that `pattern` matches. A field that is not set
+// is left to a less specific row, then to UpstreamConfig.
+struct UpstreamHost {
+  TargetPattern pattern;
+  std::optional<HeaderPolicy> user_agent = {};
+  std::optional<HeaderPolicy> referer = {};
+  std::optional<HeaderPolicy> origin = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};  // merged by name
+  std::optional<ProxyAddress> proxy = {};
+  std::optional<ResolveNames> resolve = {};
+  std::optional<bool> verify = {};
+  std::optional<std::string> ca_file = {};
+  std::optional<unsigned> max_connections = {};
+  std::optional<ConnectionsBy> max_connections_by = {};
+  std::optional<Reconnect> reconnect = {};
+  std::optional<Milliseconds> first_byte_timeout = {};
+
+  bool operator==(const UpstreamHost&) const = default;
+};
 
 struct UpstreamConfig {
   Milliseconds dns_timeout{5'000};
@@ -112,7 +142,12 @@ struct UpstreamConfig {
   HeaderPolicy referer{HeaderPolicy::Kind::target, {}};
   HeaderPolicy origin{HeaderPolicy::Kind::target, {}};
   bool send_via = false;  // Via: 1.1 streamgate
+  ProxyAddress proxy;
+  ResolveNames resolve = ResolveNames::local;  // matters only with a proxy
+  unsigned max_connections = 0;                // over all workers; 0: no limit
+  ConnectionsBy max_connections_by = ConnectionsBy::origin;
   TlsConfig tls;
+  std::vector<UpstreamHost> hosts;  // one row for each pattern, in the order of the file
 
   bool operator==(const UpstreamConfig&) const = default;
 };

@@ -43,6 +43,8 @@ namespace streamgate {
   ROW(connect_failed, 502, "The upstream refused the connection.")                         \
   ROW(connect_timeout, 504, "Connecting to the upstream took too long.")                   \
   ROW(tls_failed, 502, "The TLS handshake with the upstream failed.")                      \
+  ROW(proxy_failed, 502, "The proxy on the way to the upstream failed.")                   \
+  ROW(upstream_busy, 503, "The upstream allows no more connections now.")                  \
   ROW(first_byte_timeout, 504, "The upstream did not answer in time.")                     \
   ROW(bad_response, 502, "The upstream gave no valid HTTP answer.")                        \
   ROW(unsupported_coding, 502, "The playlist's content coding is not supported.")          \

@@ -20,6 +20,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/connection_table.h"
 #include "common/counters.h"
 #include "common/keyed_counts.h"
 #include "common/mark_table.h"
@@ -69,6 +70,7 @@ struct alignas(kScoreboardPage) Column {
   KeyedCounts client_connections;  // by client address; empty without limits.per_client
   MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
   MarkTable kept_links;    // with which of its URLs a link stays
+  ConnectionTable connections;
 };
 
 struct Assignment {

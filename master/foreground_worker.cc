@@ -53,7 +53,7 @@ int run_foreground_worker(const Program& program) {
     log::error("config.problem", {{"problem", problem}});
   }
   for (const std::string& warning : loaded.warnings) {
-    log::warn("config.ignored", {{"detail", warning}});
+    log::warn("config.warning", {{"warning", warning}});
   }
   if (!loaded.ok()) return refuse("the configuration is wrong");
   loaded.config.workers = 1;

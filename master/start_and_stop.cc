@@ -115,7 +115,7 @@ LoadedConfig Supervisor::load_config_in_effect() const {
     log::error("config.problem", {{"problem", problem}});
   }
   for (const std::string& warning : loaded.warnings) {
-    log::warn("config.ignored", {{"detail", warning}});
+    log::warn("config.warning", {{"warning", warning}});
   }
   if (from_manager_.empty()) return loaded;
   loaded.config.listen = listen_at(addresses_of(from_manager_), loaded.config.listen);

@@ -22,6 +22,8 @@
 #include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
+#include "worker/upstream/connection_places.h"
+#include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
 #include "worker/upstream/tls.h"
@@ -104,7 +106,11 @@ class Worker final : private Server::Observer {
         reaper_(base_.get()),
         work_(base_.get()),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
-        pool_(base_.get(), wheel_, reaper_, heritage.config.upstream, slot_.counters),
+        hosts_(heritage.config.upstream),
+        places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
+                heritage.config.upstream.connect_timeout),
+        pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, places_,
+               slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
@@ -112,7 +118,7 @@ class Worker final : private Server::Observer {
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         environment_{heritage.config,
-                     {heritage.config.upstream, guard_, loop_mark_, marks_, resolver_, pool_,
+                     {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_, pool_,
                       wheel_, slot_.counters, resolve_upstream_url},
                      pipes_,
                      work_,
@@ -227,6 +233,8 @@ class Worker final : private Server::Observer {
   Reaper reaper_;
   WorkQueue work_;
   Resolver resolver_;
+  HostTable hosts_;
+  ConnectionPlaces places_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;
@@ -257,8 +265,9 @@ int run_worker(const Heritage& heritage) {
 }
 
 Result<void> check_worker_config(const Config& config) {
-  auto context = make_tls_context(config.upstream.tls);
-  if (!context) return std::move(context).error();
+  if (auto contexts = make_tls_contexts(config.upstream); !contexts) {
+    return std::move(contexts).error();
+  }
   for (const ListenConfig& entry : config.listen) {
     if (!entry.tls) continue;
     if (auto server = make_server_context(*entry.tls, {}); !server) {

@@ -237,7 +237,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
   }
   // Rules over several keys need valid values.
   if (problems.empty()) check_config_rules(loaded.config, applier.lines(), problems);
-  ConfigProblems warnings;
+  ConfigProblems warnings = config_warnings(loaded.config, applier.lines());
   ignore_untrusted_settings(loaded.config, applier.lines(), warnings);
   std::stable_sort(problems.begin(), problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });

@@ -14,7 +14,7 @@ namespace streamgate {
 struct LoadedConfig {
   Config config;                      // valid only if there is no problem
   std::vector<std::string> problems;  // each `file:line: key: sentence`, in the order of the file
-  std::vector<std::string> warnings;  // of the same form: settings that have no effect
+  std::vector<std::string> warnings;  // of the same form; they do not prevent a start
 
   bool ok() const { return problems.empty(); }
 };

@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "master/config/hosts.h"
 #include "master/config/listen.h"
 #include "master/config/values.h"
 
@@ -374,9 +375,18 @@ std::vector<ConfigKey> upstream_keys() {
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
       boolean(FIELD(upstream.send_via)),
+      scalar(FIELD(upstream.proxy), ProxyAddress::parse,
+             [](const ProxyAddress& proxy) { return yaml_text(proxy.to_string()); }),
+      word(FIELD(upstream.resolve), std::array{std::pair{Words("local"), ResolveNames::local},
+                                               std::pair{Words("remote"), ResolveNames::remote}}),
+      count(FIELD(upstream.max_connections), 0, 100'000),
+      word(FIELD(upstream.max_connections_by),
+           std::array{std::pair{Words("origin"), ConnectionsBy::origin},
+                      std::pair{Words("account"), ConnectionsBy::account}}),
       boolean(FIELD(upstream.tls.verify)),
       optional_text(FIELD(upstream.tls.ca_file), parse_path),
       patterns(FIELD(upstream.tls.insecure_hosts)),
+      hosts_key(),
   };
 }
 
@@ -517,6 +527,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
   const auto line_of = [&](std::string_view path) { return line_in(lines, path); };
   check_listen_rules(config.listen, line_of("listen"), problems);
   check_cors_rules(config.cors, lines, problems);
+  check_proxy_rules(config, line_of, problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
@@ -536,6 +547,14 @@ void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigP
   const auto found = lines.find("client_address");
   warnings.push_back({found == lines.end() ? 0 : found->second,
                       "client_address: is ignored, because trusted_proxies is not set"});
+}
+
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines) {
+  const auto line = lines.find("upstream.tls.insecure_hosts");
+  if (line == lines.end() || config.upstream.tls.insecure_hosts.empty()) return {};
+  return {{line->second,
+           "upstream.tls.insecure_hosts: is an old key; write `verify: false` below the host in "
+           "upstream.hosts"}};
 }
 
 }  // namespace streamgate

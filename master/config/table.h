@@ -31,5 +31,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
 // Sets `client_address` to `peer`, with a warning, unless the file sets `trusted_proxies`: in the
 // default list is every host of the local network, and each could claim any address.
 void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings);
+// Settings that work but should be written in another way.
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines);
 
 }  // namespace streamgate

@@ -69,15 +69,15 @@ BENCHMARK(read_stream_request);
 
 void write_upstream_head(benchmark::State& state) {
   const LimitsConfig limits;
-  const UpstreamConfig config;
+  const HostSettings settings;
   const std::string head = request_head();
   RequestHeadParser parser(limits);
   const auto request = parse_stream_request(kTarget);
   if (!parser.parse(head) || !request) return state.SkipWithError("the request is refused");
   for (auto _ : state) {
     const FetchRequest fetched =
-        make_fetch_request(request->upstream, request->link, parser.head(), config);
-    benchmark::DoNotOptimize(write_upstream_request({fetched.url}, fetched, config));
+        make_fetch_request(request->upstream, request->link, parser.head(), settings.config);
+    benchmark::DoNotOptimize(write_upstream_request({fetched.url}, fetched, settings));
   }
 }
 BENCHMARK(write_upstream_head);

@@ -142,7 +142,7 @@ class Headers(ProxyTest):
 class DefaultList(ProxyTest):
     def test_without_trusted_proxies_in_the_file_the_header_is_ignored(self):
         proxy = self.own_proxy({"client_address": "x-forwarded-for"})
-        detail = proxy.wait_for_event("config.ignored")["detail"]
+        detail = proxy.wait_for_event("config.warning")["warning"]
         self.assertIn("trusted_proxies is not set", detail)
         proxy.ask("/nothing", {"X-Forwarded-For": "192.0.2.1"})
         self.assertTrue(proxy.wait_for_access()["client"].startswith("127.0.0.1:"))

@@ -41,7 +41,7 @@ void check_request_head(const StreamRequest& request) {
   const FetchRequest fetched =
       make_fetch_request(request.upstream, request.link, RequestHead(), UpstreamConfig());
   const UpstreamAttempt attempt{fetched.url};
-  const std::string text = write_upstream_request(attempt, fetched, UpstreamConfig());
+  const std::string text = write_upstream_request(attempt, fetched, HostSettings());
   std::string_view left = text;
   unsigned hosts = 0;
   bool first = true;

@@ -85,10 +85,11 @@ void Exchange::admit() {
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   enter(Step::fetch);
+  const bool may_continue = may_reconnect();
   FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
                                            client_head_, environment_.config.upstream);
   wanted.alternatives = std::move(request_->alternatives);
-  wanted.may_reconnect = may_reconnect();
+  wanted.may_reconnect = may_continue;
   fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
   note_target();
   fetch_->start();
@@ -219,7 +220,7 @@ void Exchange::begin_relay() {
 }
 
 bool Exchange::may_reconnect() const {
-  const Reconnect which = environment_.config.upstream.reconnect;
+  const Reconnect which = environment_.fetches.hosts.of(request_->upstream).config.reconnect;
   if (which == Reconnect::links && !request_->is_live) return false;
   return which != Reconnect::never && method_ == Method::get;
 }

@@ -10,6 +10,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/fetch/upstream_request.h"
+#include "worker/upstream/proxy_handshake.h"
 
 namespace streamgate {
 namespace {
@@ -172,11 +173,22 @@ bool Fetch::ask_next_url() {
 
 void Fetch::resolve() {
   enter(Step::resolve);
+  settings_ = &environment_.hosts.of(request_.url);
   if (auto allowed = environment_.guard.check_name(request_.url); !allowed) {
     return give_up_url(allowed.error());
   }
+  if (settings_->resolves_remotely() && !is_literal(request_.url)) return connect_by_name();
   const auto* known = environment_.resolver.resolve(request_.url.host, *this, lookup_);
   if (known != nullptr) on_resolved(*known);
+}
+
+// The proxy resolves the name, so the name alone decides.
+void Fetch::connect_by_name() {
+  if (auto allowed = environment_.guard.check_unresolved_name(request_.url); !allowed) {
+    return fail(allowed.error());
+  }
+  addresses_.clear();
+  connect(UpstreamPool::Freshness::reuse_allowed);
 }
 
 void Fetch::on_resolved(const ResolvedName& name) {
@@ -212,7 +224,7 @@ std::optional<IpAddress> Fetch::client() const { return observer_.client_of_name
 void Fetch::connect(UpstreamPool::Freshness freshness) {
   enter(Step::connect);
   UpstreamConnection* idle =
-      environment_.pool.acquire(request_.url, addresses_, freshness, *this, attempt_);
+      environment_.pool.acquire({request_.url, *settings_, addresses_}, freshness, *this, attempt_);
   if (idle != nullptr) on_connected(*idle);
 }
 
@@ -250,12 +262,17 @@ void Fetch::send_request() {
     attempt.our_range = kFirstByte;
     attempt.get_instead_of_head = true;
   }
-  connection_->send_request(write_upstream_request(attempt, request_, environment_.config),
+  connection_->send_request(write_upstream_request(attempt, request_, *settings_),
                             asks_first_byte_ ? Method::get : request_.method, *this);
 }
 
 void Fetch::on_head(const ResponseHead& head) {
   head_ = &head;
+  if (head.status == 407 && settings_->sends_absolute_form(request_.url)) {
+    const ProxyAddress& proxy = settings_->config.proxy;
+    return fail({Reason::proxy_failed,
+                 proxy.for_log() + ": " + std::string(problem_of_credentials(proxy))});
+  }
   if (truncated_) return continue_body(head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
@@ -303,7 +320,7 @@ void Fetch::follow_redirect(std::string_view location) {
 
 // Whether the requests of this fetch may have a Referer or an Origin.
 bool Fetch::may_send_referer_or_origin() const {
-  const UpstreamConfig& config = environment_.config;
+  const UpstreamConfig& config = settings_->config;
   return request_.referer || config.referer.kind != HeaderPolicy::Kind::none ||
          config.origin.kind != HeaderPolicy::Kind::none;
 }

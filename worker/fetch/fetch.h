@@ -38,6 +38,7 @@
 #include "worker/fetch/target_guard.h"
 #include "worker/loop/request_note.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
 #include "worker/upstream/resolver.h"
 
@@ -49,6 +50,7 @@ struct FetchEnvironment {
   const TargetGuard& guard;
   const LoopMark& loop_mark;
   OriginMarks& marks;
+  HostTable& hosts;
   Resolver& resolver;
   UpstreamPool& pool;
   TimerWheel& wheel;
@@ -173,6 +175,7 @@ class Fetch final : private Resolver::Observer,
   bool ask_next_url();
 
   void resolve();
+  void connect_by_name();
   void on_resolved(const ResolvedName& name) override;
   void on_resolve_failed(Error error) override;
   std::optional<IpAddress> client() const override;
@@ -218,7 +221,9 @@ class Fetch final : private Resolver::Observer,
   Observer& observer_;
   const RequestNote* const note_ = current_note();  // of the request that began the fetch
   Step step_ = Step::resolve;
-  std::vector<SocketAddress> addresses_;  // of this hop, checked by the guard
+  const HostSettings* settings_ = nullptr;  // of this hop
+  // Of this hop, checked by the guard; none if a proxy resolves the name.
+  std::vector<SocketAddress> addresses_;
   unsigned redirects_ = 0;
   unsigned attempts_ = 0;
   int upstream_status_ = 0;

@@ -108,8 +108,6 @@ std::optional<IpAddress> embedded_v4(const IpAddress& address) {
   return inner;
 }
 
-bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
-
 // Names of RFC 6761 and RFC 6762, and names that resolvers and clouds use inside a machine or a
 // site.
 bool means_this_machine(std::string_view host) {
@@ -127,6 +125,8 @@ Error forbidden(std::string detail) { return {Reason::target_forbidden, std::mov
 bool is_public_address(const IpAddress& address) {
   return address.is_v4 ? is_public_v4(v4_number(address.bytes.data())) : is_public_v6(address);
 }
+
+bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
 
 TargetGuard::TargetGuard(const SecurityConfig& config, const OwnPlaces& own)
     : config_(config), own_addresses_(own.addresses) {
@@ -171,6 +171,11 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
       });
   if (address_may_decide) return {};
   return forbidden("not in the allow list: " + url.authority());
+}
+
+Result<void> TargetGuard::check_unresolved_name(const HttpUrl& url) const {
+  if (is_allowed_by_name(url)) return check_port(url.port);
+  return forbidden("a name that the proxy resolves, not in the allow list: " + url.authority());
 }
 
 Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress& address) const {

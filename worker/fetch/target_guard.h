@@ -21,6 +21,9 @@ namespace streamgate {
 // security.allow_private.
 bool is_public_address(const IpAddress& address);
 
+// Whether the host is written as an address.
+bool is_literal(const HttpUrl& url);
+
 // Where this service is reached.
 struct OwnPlaces {
   // The addresses it listens on; in place of a wildcard the machine's addresses.
@@ -43,6 +46,10 @@ class TargetGuard {
   // The same for the name that a search rule of resolv.conf made of the host of `url`, which
   // check_name() has passed. The allow list is about the host alone.
   Result<void> check_full_name(const HttpUrl& url, std::string_view full_name) const;
+
+  // After check_name(), for a name that only another proxy resolves. target_forbidden unless an
+  // entry of `allow` that is a name, a suffix or a port allows it: ranges need an address.
+  Result<void> check_unresolved_name(const HttpUrl& url) const;
 
   // target_forbidden, loop, or for a port that browsers refuse port_forbidden. `url` is the one
   // whose name was resolved to `address`. Requires address.is_ip().

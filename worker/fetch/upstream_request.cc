@@ -6,6 +6,7 @@
 #include "worker/fetch/cookies.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/head_writer.h"
+#include "worker/upstream/proxy_handshake.h"
 
 namespace streamgate {
 namespace {
@@ -22,12 +23,11 @@ constexpr std::string_view kBrowserUserAgent =
 class UpstreamRequestWriter {
  public:
   UpstreamRequestWriter(const UpstreamAttempt& attempt, const FetchRequest& request,
-                        const UpstreamConfig& config)
-      : attempt_(attempt), request_(request), config_(config) {}
+                        const HostSettings& settings)
+      : attempt_(attempt), request_(request), settings_(settings), config_(settings.config) {}
 
   std::string write() {
-    const bool is_head = request_.method == Method::head && !attempt_.get_instead_of_head;
-    head_.request_line(is_head ? "HEAD" : "GET", attempt_.url.path_and_query);
+    write_request_line();
     head_.field("Host", attempt_.url.authority());
     write_user_agent();
     if (!write_forwarded("Accept")) write_ours("Accept", "*/*");
@@ -42,6 +42,12 @@ class UpstreamRequestWriter {
       head_.field(name, value);
     }
     if (!attempt_.authorization.empty()) head_.field("Authorization", attempt_.authorization);
+    for (const auto& [name, value] : settings_.headers) {
+      if (is_in(request_.headers, name)) continue;
+      if (!attempt_.authorization.empty() && ascii::iequals(name, "Authorization")) continue;
+      if (!attempt_.cookies.empty() && ascii::iequals(name, "Cookie")) continue;
+      head_.field(name, value);
+    }
     if (!attempt_.cookies.empty()) write_cookies();
     if (!attempt_.cdn_loop.empty()) head_.field("CDN-Loop", attempt_.cdn_loop);
     if (config_.send_via) head_.field("Via", "1.1 streamgate");
@@ -49,14 +55,31 @@ class UpstreamRequestWriter {
   }
 
  private:
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+
+  void write_request_line() {
+    const bool is_head = request_.method == Method::head && !attempt_.get_instead_of_head;
+    const std::string_view method = is_head ? "HEAD" : "GET";
+    if (!settings_.sends_absolute_form(attempt_.url)) {
+      return head_.request_line(method, attempt_.url.path_and_query);
+    }
+    head_.request_line(method, attempt_.url.to_string());
+    const std::string credentials = proxy_authorization(config_.proxy);
+    if (!credentials.empty()) head_.field("Proxy-Authorization", credentials);
+  }
+
   bool is_sent(std::string_view name) const {
     if (!attempt_.authorization.empty() && ascii::iequals(name, "Authorization")) return false;
     return !attempt_.cross_origin || !is_secret_header(name);
   }
 
-  bool is_overridden(std::string_view name) const {
-    return std::any_of(request_.headers.begin(), request_.headers.end(),
+  static bool is_in(const Headers& headers, std::string_view name) {
+    return std::any_of(headers.begin(), headers.end(),
                        [&](const auto& header) { return ascii::iequals(header.first, name); });
+  }
+
+  bool is_overridden(std::string_view name) const {
+    return is_in(request_.headers, name) || is_in(settings_.headers, name);
   }
 
   void write_ours(std::string_view name, std::string_view value) {
@@ -76,8 +99,9 @@ class UpstreamRequestWriter {
 
   void write_cookies() {
     std::string own;
-    for (const auto& [name, value] : request_.headers) {
-      if (!ascii::iequals(name, "Cookie") || !is_sent(name)) continue;
+    const bool is_in_link = is_in(request_.headers, "Cookie");
+    for (const auto& [name, value] : is_in_link ? request_.headers : settings_.headers) {
+      if (!ascii::iequals(name, "Cookie") || (is_in_link && !is_sent(name))) continue;
       if (value.empty()) return;  // the client wants no Cookie to be sent
       if (!own.empty()) own += "; ";
       own += value;
@@ -143,6 +167,7 @@ class UpstreamRequestWriter {
 
   const UpstreamAttempt& attempt_;
   const FetchRequest& request_;
+  const HostSettings& settings_;
   const UpstreamConfig& config_;
   HeadWriter head_{kUsualRequestBytes};
 };
@@ -150,8 +175,8 @@ class UpstreamRequestWriter {
 }  // namespace
 
 std::string write_upstream_request(const UpstreamAttempt& attempt, const FetchRequest& request,
-                                   const UpstreamConfig& config) {
-  return UpstreamRequestWriter(attempt, request, config).write();
+                                   const HostSettings& settings) {
+  return UpstreamRequestWriter(attempt, request, settings).write();
 }
 
 }  // namespace streamgate

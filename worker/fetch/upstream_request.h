@@ -8,6 +8,7 @@
 #include "common/config.h"
 #include "common/url.h"
 #include "worker/fetch/fetch_request.h"
+#include "worker/upstream/host_settings.h"
 
 namespace streamgate {
 
@@ -28,10 +29,11 @@ struct UpstreamAttempt {
 };
 
 // Request line, Host, the forwarded fields of the client, the configured User-Agent, Referer and
-// Origin, Accept-Encoding: identity, and `request.headers`, which win over all of these; one with
-// an empty value is not sent. The // attempt's cookies join a Cookie of `request.headers`, and win
-// over its pairs. Then CDN-Loop, and Via if the configuration says so.
+// Origin, Accept-Encoding: identity, the configured headers of the host, and `request.headers`,
+// which win over all of these; one with an empty value is not sent. The attempt's cookies join a
+// Cookie of those, and win over its pairs. Then CDN-Loop, and Via if the configuration says so. A
+// proxy that takes the request in absolute form gets its Proxy-Authorization.
 std::string write_upstream_request(const UpstreamAttempt& attempt, const FetchRequest& request,
-                                   const UpstreamConfig& config);
+                                   const HostSettings& settings);
 
 }  // namespace streamgate

@@ -7,6 +7,7 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kUsualHeadBytes = 640;
+constexpr std::string_view kRetryAfter = "Retry-After: 5\r\n";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr size_t kMaxAllowedHeadersBytes = size_t{4} * 1024;
 
@@ -65,6 +66,7 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   response.content_type = "application/json";
   response.body = body;
   response.error_token = info.token;
+  if (error.reason == Reason::upstream_busy) response.extra_fields = kRetryAfter;
   // Required (RFC 9110 15.5.6).
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
   // Connections end at any time, so a client may try again soon (RFC 6585 4).

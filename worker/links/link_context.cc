@@ -1,9 +1,9 @@
 #include "worker/links/link_context.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/ascii.h"
+#include "common/reserved_fields.h"
 #include "common/url.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
@@ -19,23 +19,6 @@ constexpr size_t kMaxHeaders = 32;
 constexpr size_t kMaxCookieBytes = size_t{8} * 1024;
 constexpr size_t kMaxListHeaderBytes = size_t{8} * 1024;
 constexpr size_t kMaxNameBytesInDetail = 64;
-
-// The proxy itself decides on these: routing, framing, the connection, and the conditions and
-// ranges, which are the client's (RFC 9110 7.6.1); on the fields that record the path of a request,
-// because a forged CDN-Loop would hide a loop; and on Icy-MetaData, which changes the body.
-constexpr std::array<std::string_view, 16> kRefusedHeaders = {
-    "Host",      "Content-Length",  "Transfer-Encoding", "TE",
-    "Trailer",   "Connection",      "Upgrade",           "Keep-Alive",
-    "Expect",    "Range",           "CDN-Loop",          "Via",
-    "Forwarded", "Accept-Encoding", "HTTP2-Settings",    "Icy-MetaData"};
-constexpr std::array<std::string_view, 3> kRefusedPrefixes = {"Proxy-", "If-", "X-Forwarded-"};
-
-bool is_refused_header(std::string_view name) {
-  return std::any_of(kRefusedPrefixes.begin(), kRefusedPrefixes.end(),
-                     [&](std::string_view prefix) { return ascii::istarts_with(name, prefix); }) ||
-         std::any_of(kRefusedHeaders.begin(), kRefusedHeaders.end(),
-                     [&](std::string_view refused) { return ascii::iequals(refused, name); });
-}
 
 Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
@@ -67,7 +50,7 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   std::replace(encoded.begin(), encoded.end(), '+', ' ');
   const std::string decoded = percent_decode(encoded);
   const std::string_view value = ascii::trim(decoded);
-  if (!http::is_token(name) || is_refused_header(name)) {
+  if (!http::is_token(name) || is_reserved_field(name)) {
     return Error::for_client(
         Reason::bad_request,
         "h_" + std::string(name.substr(0, kMaxNameBytesInDetail)) + " is not allowed");
@@ -179,7 +162,7 @@ void take_list_header(std::string_view name, std::string_view value, LinkContext
   value = ascii::trim(value);
   const bool is_quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
   if (is_quoted) value = value.substr(1, value.size() - 2);
-  if (!http::is_token(name) || is_refused_header(name)) return;
+  if (!http::is_token(name) || is_reserved_field(name)) return;
   if (!http::all_are(http::kFieldByte, value)) return;
   if (size_of(link) + name.size() + value.size() > kMaxListHeaderBytes) return;
   const auto known = find_header(link, name);

@@ -127,7 +127,7 @@ void Dialer::on_leg_writable(Leg& leg) {
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(leg.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error == 0) return shake_hands(leg);
+  if (error == 0) return take_socket_of(leg);
   note(socket_error(error, leg.address));
   leg.close();
   event_del(timer_.get());
@@ -143,13 +143,25 @@ void Dialer::note(Error error) {
   if (!error_ || error_->reason != Reason::overloaded) error_ = std::move(error);
 }
 
-void Dialer::shake_hands(Leg& winner) {
+void Dialer::take_socket_of(Leg& winner) {
   event_del(timer_.get());
   event_del(winner.event.get());
   socket_ = UpstreamSocket(std::move(winner.fd));
   address_ = winner.address;
   close_legs();
   if (!url_.is_https) return succeed();
+  begin_tls();
+}
+
+void Dialer::start_tls_on(UpstreamSocket socket, const SocketAddress& address) {
+  CHECK(url_.is_https);
+  deadline_.arm(tools_.config.connect_timeout);
+  socket_ = std::move(socket);
+  address_ = address;
+  begin_tls();
+}
+
+void Dialer::begin_tls() {
   CHECK(tools_.tls != nullptr);
   auto ssl = make_tls(*tools_.tls, tools_.config.tls, url_, socket_.fd());
   if (!ssl) return fail(std::move(ssl).error());

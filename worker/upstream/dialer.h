@@ -53,6 +53,9 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
 
   void start();
+  // Instead of start(): the connection through a proxy is open, so that only the TLS handshake is
+  // left. Requires an https URL. May call the observer at once.
+  void start_tls_on(UpstreamSocket socket, const SocketAddress& address);
   void cancel();  // closes everything; the observer is not called any more
 
  private:
@@ -77,7 +80,8 @@ class Dialer {
   void on_leg_writable(Leg& leg);
   bool is_any_leg_open() const;
   void note(Error error);
-  void shake_hands(Leg& winner);
+  void take_socket_of(Leg& winner);
+  void begin_tls();
   void continue_handshake();
   void wait_for(short what);
   void succeed();

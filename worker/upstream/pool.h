@@ -1,6 +1,6 @@
 // Connections to upstreams. An exchange borrows one, with the addresses of the upstream resolved,
 // and gives it back. The pool keeps it idle for the next exchange with the same origin: same
-// address, port, scheme and name.
+// address, port, scheme, name and settings.
 //
 // One per worker.
 #pragma once
@@ -17,6 +17,9 @@
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/connection.h"
+#include "worker/upstream/connection_places.h"
+#include "worker/upstream/host_settings.h"
+#include "worker/upstream/resolver.h"
 
 namespace streamgate {
 
@@ -27,7 +30,9 @@ class UpstreamPool {
   class Observer {
    public:
     virtual void on_connected(UpstreamConnection& connection) = 0;
-    // connect_failed, connect_timeout, tls_failed; overloaded if there is no descriptor left.
+    // connect_failed, connect_timeout, tls_failed, proxy_failed; upstream_busy if no place among
+    // max_connections became free within connect_timeout; overloaded if there is no descriptor
+    // left.
     virtual void on_connect_failed(Error error) = 0;
 
    protected:
@@ -44,21 +49,45 @@ class UpstreamPool {
   enum class Freshness { reuse_allowed, fresh_only };
   enum class Reuse { allowed, no };
 
-  UpstreamPool(event_base* base, TimerWheel& wheel, Reaper& reaper, const UpstreamConfig& config,
-               Counters& counters);
+  // The objects that the pool uses. They outlive it.
+  struct Tools {
+    event_base* base;
+    TimerWheel& wheel;
+    Reaper& reaper;
+    const UpstreamConfig& config;
+    Resolver& resolver;        // for the names of proxies
+    ConnectionPlaces& places;  // for max_connections
+    Counters& counters;
+  };
+
+  // Where a connection leads to, and how.
+  struct Target {
+    const HttpUrl& url;
+    const HostSettings& settings;  // of the URL's host; outlives the pool
+    // They have passed the target guard, and the connection goes to one of them. Empty if the proxy
+    // of the settings resolves the name.
+    const std::vector<SocketAddress>& addresses;
+  };
+
+  explicit UpstreamPool(const Tools& tools);
   ~UpstreamPool();
   UpstreamPool(const UpstreamPool&) = delete;
   UpstreamPool& operator=(const UpstreamPool&) = delete;
 
-  // Reads the CA file and makes the TLS context. Call it before the worker reports that it is
+  // Reads the CA files and makes the TLS contexts. Call it before the worker reports that it is
   // ready.
   Result<void> start();
 
-  // Returns an idle connection, or nullptr and begins `attempt`. `addresses` have passed the target
-  // guard, and the connection goes to one of them. They are tried in order, the next one as soon as
-  // the last has failed or has not answered for 250 ms (RFC 8305 5).
-  UpstreamConnection* acquire(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
-                              Freshness freshness, Observer& observer, AttemptHandle& attempt);
+  // Where max_connections limits the connections, an idle one of the same origin or account is
+  // closed for a new one, also by other workers. If there is none, the request waits for up to
+  // connect_timeout. While the addresses of a name are raced, connections that are not open yet do
+  // not count.
+  //
+  // Returns an idle connection, or nullptr and begins `attempt`. The addresses are tried in order,
+  // the next one as soon as the last has failed or has not answered for 250 ms (RFC 8305 5);
+  // through a proxy as soon as the proxy has refused the last.
+  UpstreamConnection* acquire(const Target& target, Freshness freshness, Observer& observer,
+                              AttemptHandle& attempt);
 
   // Ends the loan. Closes the connection if its response is not complete, if it cannot serve
   // another request, or with Reuse::no; the reaper destroys it. Else keeps it idle: at most

@@ -3,7 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "common/check.h"
 
@@ -14,16 +15,6 @@ constexpr size_t kMaxSessions = 256;
 // Several records per recv(). By default OpenSSL calls recv() twice for each record.
 constexpr size_t kReadAheadBytes = size_t{64} * 1024;
 constexpr unsigned char kAlpn[] = "\x08http/1.1";
-
-bool is_exempt(const TlsConfig& config, const HttpUrl& url) {
-  if (!config.verify) return true;
-  const auto literal = IpAddress::parse(url.host);
-  return std::any_of(config.insecure_hosts.begin(), config.insecure_hosts.end(),
-                     [&](const TargetPattern& pattern) {
-                       return pattern.matches_host(url.host, url.port) ||
-                              (literal && pattern.matches_address(*literal, url.port));
-                     });
-}
 
 Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file) {
   if (ca_file.empty()) {
@@ -57,6 +48,21 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   return context;
 }
 
+Result<TlsContexts> make_tls_contexts(const UpstreamConfig& config) {
+  std::vector<std::string> files{config.tls.ca_file};
+  for (const UpstreamHost& row : config.hosts) {
+    if (row.ca_file) files.push_back(*row.ca_file);
+  }
+  TlsContexts contexts;
+  for (const std::string& file : files) {
+    if (contexts.contains(file)) continue;
+    auto context = make_tls_context({.ca_file = file});
+    if (!context) return std::move(context).error();
+    contexts.emplace(file, *std::move(context));
+  }
+  return contexts;
+}
+
 Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& url, int fd) {
   ERR_clear_error();
   Ssl ssl(SSL_new(&context));
@@ -76,7 +82,7 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
       return tls_error("host name " + url.host);
     }
   }
-  SSL_set_verify(ssl.get(), is_exempt(config, url) ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  SSL_set_verify(ssl.get(), config.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   return ssl;
 }
 

@@ -1,10 +1,11 @@
 // Sets up TLS to upstreams: TLS 1.2 or later, certificates verified by default, SNI for names,
 // sessions resumed per origin. UpstreamSocket runs the connections.
 //
-// One context and one TlsSessions per worker.
+// One context for each CA file and one TlsSessions per worker.
 #pragma once
 
 #include <list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,9 +20,12 @@ namespace streamgate {
 // tls_failed, with OpenSSL's errors, if the CA file cannot be read or holds no certificate.
 Result<SslContext> make_tls_context(const TlsConfig& config);
 
+// A context for each CA file that the configuration names, also for single hosts; by file.
+using TlsContexts = std::map<std::string, SslContext, std::less<>>;
+Result<TlsContexts> make_tls_contexts(const UpstreamConfig& config);
+
 // An SSL for `url` on `fd`, ready for the handshake: SNI and name check for names, address check
-// for literals; no verification if the configuration exempts that host. tls_failed if OpenSSL
-// refuses.
+// for literals; no verification with `verify: false`. tls_failed if OpenSSL refuses.
 Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& url, int fd);
 
 // The last session of each origin, which makes the next handshake with it shorter. Holds 256

@@ -100,14 +100,17 @@ class FetchTest : public testing::Test {
   Counters counters;
   TargetGuard guard{security, {}};
   Resolver resolver{base.get(), wheel, config};
-  UpstreamPool pool{base.get(), wheel, reaper, config, counters};
-  LoopMark loop_mark{"own"};
+  HostTable hosts{config};
   Board board;
   std::array<Assignment, 1> assignments;
-  const std::unique_ptr<Column> column = std::make_unique<Column>();
-  OriginMarks marks{config, wheel, *column, {board, assignments, {column.get(), 1}}};
-  FetchEnvironment environment{config, guard, loop_mark, marks, resolver, pool, wheel, counters,
-                               resolve_upstream_url};
+  std::array<Column, 1> columns;
+  ConnectionPlaces places{
+      columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
+  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, places, counters}};
+  LoopMark loop_mark{"own"};
+  OriginMarks marks{config, wheel, columns[0], {board, assignments, columns}};
+  FetchEnvironment environment{config, guard, loop_mark, marks, hosts, resolver, pool, wheel,
+                               counters, resolve_upstream_url};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;
@@ -265,11 +268,18 @@ TEST_F(FetchTest, A403IsRetriedOnceWithoutRefererAndOrigin) {
 
 TEST_F(FetchTest, A403IsFinalIfNoRefererAndNoOriginWasSent) {
   config.referer = config.origin = {HeaderPolicy::Kind::none, {}};
-  start();
+  HostTable silent(config);
+  FetchEnvironment without_referer{config,   guard, loop_mark, silent,
+                                   resolver, pool,  wheel,     counters};
+  fetch.emplace(without_referer,
+                FetchRequest{Method::get, parse_http_url(host_of(server) + "/a").value()},
+                observer);
+  fetch->start();
   await_request().send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
   ASSERT_TRUE(is_over());
   EXPECT_EQ(observer.status, 403);
   EXPECT_EQ(fetch->attempts(), 1U);
+  fetch.reset();
 }
 
 TEST_F(FetchTest, RetryWithoutRangeReportsANewHead) {

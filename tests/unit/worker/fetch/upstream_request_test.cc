@@ -12,13 +12,14 @@ namespace {
 struct Case {
   FetchRequest request = {Method::get, parse_http_url("http://up.example:81/v/a.m3u8?k=1").value()};
   UpstreamConfig config = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};  // of the host
   bool send_referer_and_origin = true;
   bool send_range = true;
   bool cross_origin = false;
 
   ReadHead head() const {
     const UpstreamAttempt attempt{request.url, send_referer_and_origin, send_range, cross_origin};
-    return read_head(write_upstream_request(attempt, request, config));
+    return read_head(write_upstream_request(attempt, request, {config, headers}));
   }
 };
 
@@ -61,11 +62,11 @@ TEST(UpstreamRequestTest, CdnLoopIsSentAndViaIfItIsConfigured) {
   Case with;
   UpstreamAttempt attempt{with.request.url};
   attempt.cdn_loop = "a, b;by=streamgate";
-  ReadHead head = read_head(write_upstream_request(attempt, with.request, with.config));
+  ReadHead head = read_head(write_upstream_request(attempt, with.request, {with.config}));
   EXPECT_EQ(head["CDN-Loop"], "a, b;by=streamgate");
   EXPECT_EQ(head["Via"], "-");
   with.config.send_via = true;
-  head = read_head(write_upstream_request(attempt, with.request, with.config));
+  head = read_head(write_upstream_request(attempt, with.request, {with.config}));
   EXPECT_EQ(head["Via"], "1.1 streamgate");
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -42,17 +43,24 @@ class UpstreamPoolTest : public testing::Test {
   using Reuse = UpstreamPool::Reuse;
 
   void make_pool() {
-    pool = std::make_unique<UpstreamPool>(base.get(), wheel, reaper, config, counters);
+    hosts = std::make_unique<HostTable>(config);
+    pool = std::make_unique<UpstreamPool>(
+        UpstreamPool::Tools{base.get(), wheel, reaper, config, resolver, places, counters});
     const auto started = pool->start();
     ASSERT_TRUE(started.has_value()) << started.error().detail;
   }
   bool until(const std::function<bool()>& done) { return run_until(base.get(), done); }
 
+  UpstreamConnection* acquire(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
+                              Freshness freshness, UpstreamPool::Observer& observer,
+                              UpstreamPool::AttemptHandle& attempt) {
+    return pool->acquire({url, hosts->of(url), addresses}, freshness, observer, attempt);
+  }
   UpstreamConnection* get(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
                           Freshness freshness = Freshness::reuse_allowed) {
     Waiting waiting;
     UpstreamPool::AttemptHandle attempt;
-    if (auto* idle = pool->acquire(url, addresses, freshness, waiting, attempt)) return idle;
+    if (auto* idle = acquire(url, addresses, freshness, waiting, attempt)) return idle;
     EXPECT_TRUE(until([&] { return waiting.is_over(); }));
     if (waiting.error) last_error = waiting.error;
     return waiting.connection;
@@ -86,6 +94,13 @@ class UpstreamPoolTest : public testing::Test {
   Reaper reaper{base.get()};
   UpstreamConfig config;
   Counters counters;
+  Resolver resolver{base.get(), wheel, config};
+  Board board;
+  std::array<Assignment, 2> assignments;  // the pool's is the first
+  std::array<Column, 2> columns;
+  ConnectionPlaces places{
+      columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
+  std::unique_ptr<HostTable> hosts;
   std::unique_ptr<UpstreamPool> pool;
   StubServer server{base.get()};
   std::optional<Error> last_error;

@@ -177,9 +177,9 @@ TEST_F(UpstreamPoolTest, ACancelledAttemptMakesNoCall) {
   Waiting waiting;
   {
     UpstreamPool::AttemptHandle attempt;
-    EXPECT_EQ(pool->acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting,
-                            attempt),
-              nullptr);
+    EXPECT_EQ(
+        acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting, attempt),
+        nullptr);
   }
   settle(base.get());
   EXPECT_FALSE(waiting.is_over());
@@ -200,9 +200,9 @@ TEST_F(UpstreamPoolTest, AnAttemptMayBeDestroyedInsideItsCallback) {
     UpstreamConnection* connection = nullptr;
     bool failed = false;
   } good, bad;
-  pool->acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, good, good.attempt);
-  pool->acquire(url_of("a.test"), {refusing_address(base.get())}, Freshness::reuse_allowed, bad,
-                bad.attempt);
+  acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, good, good.attempt);
+  acquire(url_of("a.test"), {refusing_address(base.get())}, Freshness::reuse_allowed, bad,
+          bad.attempt);
   ASSERT_TRUE(until([&] { return good.connection != nullptr && bad.failed; }));
   pool->give_back(*good.connection, Reuse::no);
   settle(base.get());
@@ -225,10 +225,50 @@ TEST_F(UpstreamPoolTest, DestroyingThePoolClosesItsConnections) {
 
 TEST_F(UpstreamPoolTest, StartFailsWithoutTheCaFile) {
   config.tls.ca_file = "/nonexistent.pem";
-  UpstreamPool broken(base.get(), wheel, reaper, config, counters);
+  UpstreamPool broken({base.get(), wheel, reaper, config, resolver, places, counters});
   const auto started = broken.start();
   ASSERT_FALSE(started.has_value());
   EXPECT_EQ(started.error().reason, Reason::tls_failed);
+}
+
+TEST_F(UpstreamPoolTest, AnIdleConnectionThatCannotServeIsClosedForANewOne) {
+  config.max_connections = 1;
+  make_pool();
+  StubServer other(base.get());
+  exchange_first();
+  UpstreamConnection* connection = get_from(other);  // the same name, another address
+  ASSERT_NE(connection, nullptr);
+  EXPECT_FALSE(connection->reused());
+  EXPECT_TRUE(until([&] { return server.peer(0).has_ended; }));
+}
+
+TEST_F(UpstreamPoolTest, ARequestWaitsForAPlaceAndTakesTheConnectionThatIsGivenBack) {
+  config.max_connections = 1;
+  make_pool();
+  UpstreamConnection* first = get_from(server);
+  Waiting waiting;
+  UpstreamPool::AttemptHandle attempt;
+  EXPECT_EQ(
+      acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting, attempt),
+      nullptr);
+  settle(base.get());
+  EXPECT_FALSE(waiting.is_over());
+  exchange(*first, server.peer(0));
+  EXPECT_FALSE(waiting.is_over());  // never from inside give_back()
+  EXPECT_TRUE(until([&] { return waiting.is_over(); }));
+  EXPECT_EQ(waiting.connection, first);
+}
+
+TEST_F(UpstreamPoolTest, WithoutAPlaceInTimeTheUpstreamIsBusy) {
+  config.max_connections = 1;
+  config.connect_timeout = Milliseconds(200);
+  make_pool();
+  UpstreamConnection* first = get_from(server);
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(get(url_of("a.test"), {server.address()}), nullptr);
+  EXPECT_EQ(last_error->reason, Reason::upstream_busy);
+  pool->give_back(*first, Reuse::no);
+  EXPECT_NE(get(url_of("a.test"), {server.address()}), nullptr);
 }
 
 }  // namespace

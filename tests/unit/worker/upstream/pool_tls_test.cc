@@ -220,12 +220,12 @@ TEST_F(UpstreamPoolTlsTest, DoesNotReuseAConnectionForAnotherName) {
   pool->give_back(*connection, Reuse::allowed);
   Waiting waiting;
   UpstreamPool::AttemptHandle attempt;
-  EXPECT_EQ(pool->acquire(url_of("b.test", true), {tls_server->address()}, Freshness::reuse_allowed,
-                          waiting, attempt),
+  EXPECT_EQ(acquire(url_of("b.test", true), {tls_server->address()}, Freshness::reuse_allowed,
+                    waiting, attempt),
             nullptr);
   attempt.reset();
-  EXPECT_EQ(pool->acquire(url_of("a.test"), {tls_server->address()}, Freshness::reuse_allowed,
-                          waiting, attempt),
+  EXPECT_EQ(acquire(url_of("a.test"), {tls_server->address()}, Freshness::reuse_allowed, waiting,
+                    attempt),
             nullptr);  // nor a TLS connection for a plain URL
   attempt.reset();
   EXPECT_EQ(get_tls("a.test"), connection);

@@ -72,16 +72,23 @@ TEST_F(TlsTest, SendsSniForNamesOnly) {
   EXPECT_EQ(SSL_get_servername(make("2001:db8::1").get(), TLSEXT_NAMETYPE_host_name), nullptr);
 }
 
-TEST_F(TlsTest, VerifiesEveryHostThatIsNotExempt) {
-  config.insecure_hosts = {*TargetPattern::parse("*.lan.test"), *TargetPattern::parse("10.0.0.0/8"),
-                           *TargetPattern::parse("one.test:8443")};
+TEST_F(TlsTest, VerifiesUnlessTheSettingsSayOtherwise) {
   EXPECT_TRUE(is_verified("a.test"));
-  EXPECT_TRUE(is_verified("lan.test"));
-  EXPECT_FALSE(is_verified("tv.lan.test"));
-  EXPECT_FALSE(is_verified("10.1.2.3"));
-  EXPECT_TRUE(is_verified("one.test"));  // another port
   config.verify = false;
   EXPECT_FALSE(is_verified("a.test"));
+}
+
+TEST_F(TlsTest, MakesOneContextForEachCaFile) {
+  UpstreamConfig upstream;
+  upstream.hosts = {{.pattern = *TargetPattern::parse("a.test"), .verify = false},
+                    {.pattern = *TargetPattern::parse("b.test"), .ca_file = ""}};
+  auto contexts = make_tls_contexts(upstream);
+  ASSERT_TRUE(contexts.has_value());
+  EXPECT_EQ(contexts->size(), 1U);
+  upstream.hosts[1].ca_file = "/no/such/file";
+  contexts = make_tls_contexts(upstream);
+  ASSERT_FALSE(contexts.has_value());
+  EXPECT_NE(contexts.error().detail.find("/no/such/file"), std::string::npos);
 }
 
 TEST_F(TlsTest, TakesTheErrorQueueAsText) {
