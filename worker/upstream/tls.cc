@@ -56,7 +56,9 @@ Result<TlsContexts> make_tls_contexts(const UpstreamConfig& config) {
   TlsContexts contexts;
   for (const std::string& file : files) {
     if (contexts.contains(file)) continue;
-    auto context = make_tls_context({.ca_file = file});
+    TlsConfig wanted;
+    wanted.ca_file = file;
+    auto context = make_tls_context(wanted);
     if (!context) return std::move(context).error();
     contexts.emplace(file, *std::move(context));
   }
