@@ -109,8 +109,8 @@ class FetchTest : public testing::Test {
   UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, places, counters}};
   LoopMark loop_mark{"own"};
   OriginMarks marks{config, wheel, columns[0], {board, assignments, columns}};
-  FetchEnvironment environment{config, guard, loop_mark, marks, hosts, resolver, pool, wheel,
-                               counters, resolve_upstream_url};
+  FetchEnvironment environment{config,   guard, loop_mark, marks,    hosts,
+                               resolver, pool,  wheel,     counters, resolve_upstream_url};
   StubServer server{base.get()};
   RecordingObserver observer;
   std::optional<Fetch> fetch;
@@ -269,8 +269,8 @@ TEST_F(FetchTest, A403IsRetriedOnceWithoutRefererAndOrigin) {
 TEST_F(FetchTest, A403IsFinalIfNoRefererAndNoOriginWasSent) {
   config.referer = config.origin = {HeaderPolicy::Kind::none, {}};
   HostTable silent(config);
-  FetchEnvironment without_referer{config,   guard, loop_mark, silent,
-                                   resolver, pool,  wheel,     counters};
+  FetchEnvironment without_referer{config,   guard, loop_mark, marks,    silent,
+                                   resolver, pool,  wheel,     counters, resolve_upstream_url};
   fetch.emplace(without_referer,
                 FetchRequest{Method::get, parse_http_url(host_of(server) + "/a").value()},
                 observer);

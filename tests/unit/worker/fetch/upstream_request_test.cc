@@ -54,8 +54,9 @@ TEST(UpstreamRequestTest, TheAuthorizationOfARedirectReplacesTheRequests) {
   with.request.headers.emplace_back("authorization", "mine");
   UpstreamAttempt attempt{with.request.url};
   attempt.authorization = "Basic dTpw";
-  EXPECT_EQ(read_head(write_upstream_request(attempt, with.request, with.config))["Authorization"],
-            "Basic dTpw");
+  EXPECT_EQ(
+      read_head(write_upstream_request(attempt, with.request, {with.config}))["Authorization"],
+      "Basic dTpw");
 }
 
 TEST(UpstreamRequestTest, CdnLoopIsSentAndViaIfItIsConfigured) {
