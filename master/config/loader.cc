@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "common/result.h"
 #include "master/config/node.h"
+#include "master/config/rules.h"
 #include "master/config/table.h"
 
 namespace streamgate {

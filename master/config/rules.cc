@@ -1,0 +1,73 @@
+#include "master/config/rules.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "master/config/hosts.h"
+#include "master/config/listen.h"
+#include "master/config/values.h"
+
+namespace streamgate {
+namespace {
+
+int line_in(const ConfigLines& lines, std::string_view path) {
+  const auto found = lines.find(path);
+  return found == lines.end() ? 0 : found->second;
+}
+
+void check_cors_rules(const CorsConfig& cors, const ConfigLines& lines, ConfigProblems& problems) {
+  const std::vector<std::string>& origins = cors.allow_origin;
+  const int line = line_in(lines, "cors.allow_origin");
+  if (origins.empty()) {
+    problems.push_back({line, "cors.allow_origin: needs * or at least one origin"});
+  }
+  const bool has_star = std::find(origins.begin(), origins.end(), "*") != origins.end();
+  if (has_star && origins.size() > 1) {
+    problems.push_back({line, "cors.allow_origin: * cannot stand beside other origins"});
+  }
+  if (has_star && cors.allow_credentials) {
+    problems.push_back({line_in(lines, "cors.allow_credentials"),
+                        "cors.allow_credentials: browsers refuse credentials with allow_origin: *; "
+                        "list the origins"});
+  }
+}
+
+}  // namespace
+
+void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
+  const auto line_of = [&](std::string_view path) { return line_in(lines, path); };
+  check_listen_rules(config.listen, line_of("listen"), problems);
+  check_cors_rules(config.cors, lines, problems);
+  check_proxy_rules(config, line_of, problems);
+  if (config.limits.request_head < config.limits.request_line) {
+    const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
+    problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
+                                  " is less than limits.request_line, which is part of it (" +
+                                  print_size(config.limits.request_line) + ")"});
+  }
+  if (config.limits.connections < config.workers) {
+    problems.push_back(
+        {line_of("limits.connections"),
+         "limits.connections: is less than workers; each worker needs at least one"});
+  }
+}
+
+void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings) {
+  if (config.client_address == ClientAddress::peer || lines.contains("trusted_proxies")) return;
+  config.client_address = ClientAddress::peer;
+  const auto found = lines.find("client_address");
+  warnings.push_back({found == lines.end() ? 0 : found->second,
+                      "client_address: is ignored, because trusted_proxies is not set"});
+}
+
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines) {
+  const auto line = lines.find("upstream.tls.insecure_hosts");
+  if (line == lines.end() || config.upstream.tls.insecure_hosts.empty()) return {};
+  return {{line->second,
+           "upstream.tls.insecure_hosts: is an old key; write `verify: false` below the host in "
+           "upstream.hosts"}};
+}
+
+}  // namespace streamgate

@@ -1,0 +1,25 @@
+// The rules about several keys of a configuration, and the settings that only cause a warning.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "common/config.h"
+#include "master/config/node.h"
+
+namespace streamgate {
+
+// The line of each key that the file sets.
+using ConfigLines = std::map<std::string, int, std::less<>>;
+
+// Checks the rules about several keys.
+void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
+
+// Sets `client_address` to `peer`, with a warning, unless the file sets `trusted_proxies`: in the
+// default list is every host of the local network, and each could claim any address.
+void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings);
+// Settings that work but should be written in another way.
+ConfigProblems config_warnings(const Config& config, const ConfigLines& lines);
+
+}  // namespace streamgate
