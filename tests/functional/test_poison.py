@@ -95,10 +95,11 @@ class Poison(ProxyTest):
         self.assertEqual(died["request"], "{}:{}".format(*client.socket.getsockname()))
 
     def test_a_death_between_requests_names_the_last_one_as_such(self):
-        proxy = self.start()
+        proxy = self.start(log={"access": "stderr"})
         up = self.upstream(ok(b"fine"))
         client, address = self.ask(proxy, stream_path(up.url("/fine.ts")))
         self.assertEqual(client.read_response("GET").body, b"fine")
+        proxy.wait_for_access()
         os.kill(proxy.workers()[0], signal.SIGKILL)
         died = proxy.wait_for_event("worker.died")
         self.assertNotIn("request", died)

@@ -26,6 +26,10 @@ def core_limit(pid):
         return re.search(r"^Max core file size +(\S+)", file.read(), re.M)[1]
 
 
+# A sanitizer reserves terabytes; no mapping of the program itself is so large.
+MAX_MAPPING = 1 << 30
+
+
 def mappings_with(pid, text):
     """The VmFlags of each mapping of the process that holds `text`."""
     found = []
@@ -37,6 +41,8 @@ def mappings_with(pid, text):
             if not access.startswith("r") or "[v" in entry.split("\n", 1)[0]:
                 continue
             start, end = (int(part, 16) for part in span.split("-"))
+            if end - start > MAX_MAPPING:
+                continue
             try:
                 memory.seek(start)
                 content = memory.read(end - start)

@@ -88,7 +88,7 @@ TEST(BodySniffer, UnknownCodingOfTextSaysNothing) {
 TEST(BodySniffer, UnknownCodingOfABinaryBodyIsUnreadableOnlyIfADocumentIsClaimed) {
   BodySniffer claimed("application/vnd.apple.mpegurl", "/x", unknown(),
                       BodySniffer::Media::ignored);
-  EXPECT_EQ(claimed.add("\x1b"), DocumentKind::hls);
+  EXPECT_EQ(claimed.add("\x1b\n\x01"), DocumentKind::hls);
   EXPECT_FALSE(claimed.is_readable());
   BodySniffer other("video/mp4", "/x.mp4", unknown(), BodySniffer::Media::ignored);
   EXPECT_EQ(other.add("\x1b"), DocumentKind::none);

@@ -29,7 +29,7 @@ inline HttpUrl url_of(const std::string& host, bool is_https = false) {
   return url;
 }
 
-struct Waiting final : UpstreamPool::Observer {
+struct WaitingForPool final : UpstreamPool::Observer {
   void on_connected(UpstreamConnection& made) override { connection = &made; }
   void on_connect_failed(Error why) override { error = std::move(why); }
   bool is_over() const { return connection != nullptr || error.has_value(); }
@@ -58,7 +58,7 @@ class UpstreamPoolTest : public testing::Test {
   }
   UpstreamConnection* get(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
                           Freshness freshness = Freshness::reuse_allowed) {
-    Waiting waiting;
+    WaitingForPool waiting;
     UpstreamPool::AttemptHandle attempt;
     if (auto* idle = acquire(url, addresses, freshness, waiting, attempt)) return idle;
     EXPECT_TRUE(until([&] { return waiting.is_over(); }));

@@ -174,7 +174,7 @@ TEST_F(UpstreamPoolTest, AStaleConnectionCanBeReplacedByAFreshOne) {
 
 TEST_F(UpstreamPoolTest, ACancelledAttemptMakesNoCall) {
   make_pool();
-  Waiting waiting;
+  WaitingForPool waiting;
   {
     UpstreamPool::AttemptHandle attempt;
     EXPECT_EQ(
@@ -246,7 +246,7 @@ TEST_F(UpstreamPoolTest, ARequestWaitsForAPlaceAndTakesTheConnectionThatIsGivenB
   config.max_connections = 1;
   make_pool();
   UpstreamConnection* first = get_from(server);
-  Waiting waiting;
+  WaitingForPool waiting;
   UpstreamPool::AttemptHandle attempt;
   EXPECT_EQ(
       acquire(url_of("a.test"), {server.address()}, Freshness::reuse_allowed, waiting, attempt),

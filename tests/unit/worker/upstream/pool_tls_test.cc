@@ -218,7 +218,7 @@ TEST_F(UpstreamPoolTlsTest, DoesNotReuseAConnectionForAnotherName) {
   Recorder recorder;
   ask(connection, recorder);
   pool->give_back(*connection, Reuse::allowed);
-  Waiting waiting;
+  WaitingForPool waiting;
   UpstreamPool::AttemptHandle attempt;
   EXPECT_EQ(acquire(url_of("b.test", true), {tls_server->address()}, Freshness::reuse_allowed,
                     waiting, attempt),
