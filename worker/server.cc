@@ -26,17 +26,17 @@ namespace {
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kLogInterval{10'000};
-// At the limit a new connection closes one idle connection to take its place. A second one brings
-// the number back to the limit if workers have passed it together.
+// At the limit a new connection closes one idle connection to take its place. If several workers
+// have passed the limit together, closing a second one brings the number back to the limit.
 constexpr int kMaxClosedForOne = 2;
 constexpr std::chrono::milliseconds kRoomCheckInterval{100};
 constexpr std::chrono::milliseconds kWaitForRoom{10};
-// Besides those above the limit, a worker closes this part of the limit for the workers that have
-// no idle connection to close: after a reload they are the only ones that accept.
+// Besides the connections above the limit, a worker closes this part of the limit for workers that
+// have no idle connection to close: after a reload only such workers accept.
 constexpr uint64_t kSharedPart = 64;
 
-// Idle connections leave an eighth of the descriptors, and 256 at most, for upstreams, pipes and
-// files: a new client needs some of them too.
+// The descriptors that idle connections must leave free for upstreams, pipes and files: an eighth,
+// at most 256. A new client needs some of them too.
 int descriptors_short_at() {
   constexpr rlim_t kMaxReserve = 256;
   rlimit limit{};
@@ -130,7 +130,7 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   const auto row = names_peer ? std::nullopt : server.limits_.add(peer);
   std::optional<Reason> refused;
   if (row && server.limits_.is_over(peer)) {
-    refused = Reason::rate_limited;  // it takes nobody's place
+    refused = Reason::rate_limited;  // no other connection is closed for it
   } else if (!server.make_room(fd)) {
     refused = Reason::overloaded;
   }
@@ -160,7 +160,7 @@ bool Server::make_room(int fd) {
   // All descriptors up to `fd` are in use.
   const int excess = fd - descriptors_short_at_ + 1;
   while (closed < excess && close_longest_idle()) ++closed;
-  // The descriptors are free in the next turn of the event loop.
+  // The descriptors are free in the next iteration of the event loop.
   if (excess > 0 && closed > 0) pause_briefly(std::chrono::microseconds::zero());
   if (closed > 0 || !limits_.is_over()) return true;
   if (!limits_.others_have_idle()) return false;
@@ -194,7 +194,7 @@ void Server::publish_idle() {
   environment_.slot.idle_now.store(gate_environment_.idle.count(), std::memory_order_relaxed);
 }
 
-// False: none is idle.
+// False if none is idle.
 bool Server::close_longest_idle() {
   IdleConnections& idle = gate_environment_.idle;
   while (ClientGate* gate = idle.longest_idle(environment_.wheel.last_tick_ms())) {
@@ -215,7 +215,7 @@ void Server::refuse(ClientGate& gate, Reason reason) {
   if (oldest != &gate) oldest->end_refused();
 }
 
-// For the limits the connection has ended.
+// The connection no longer counts for the limits.
 void Server::stop_counting(Connection& connection) {
   if (!std::exchange(connection.is_counted, false)) return;
   count_down(environment_.slot.connections_now);
@@ -274,14 +274,14 @@ void Server::on_accept_error(evconnlistener* /*listener*/, void* htp) {
                {{"errno", std::strerror(error)},
                 {"hint", "raise the limit of open files, or lower limits.connections"}});
   }
-  // The descriptor is free in the next turn of the event loop, which calls accept() again.
+  // The descriptor is free in the next iteration of the event loop, which calls accept() again.
   if ((error == EMFILE || error == ENFILE) && server.close_longest_idle()) return;
   server.pause_accepting();
   server.accept_again_.arm(kAcceptPause);
 }
 
 // Disabling the listener also ends libevent's accept loop, which is running when this is called.
-// After a time of 0 it goes on in the next turn of the event loop.
+// With a time of 0, accepting continues in the next iteration of the event loop.
 void Server::pause_briefly(std::chrono::microseconds time) {
   pause_accepting();
   pausing_briefly_ = true;

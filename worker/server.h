@@ -2,10 +2,10 @@
 // ClientGate, and each request that passes the gate becomes an Exchange. One of the two modules
 // that may include <evhtp.h>.
 //
-// At limits.connections, and when descriptors run short, a new connection takes the place of the
-// longest idle one of this worker. If only other workers have idle ones, each of them closes some
-// within 0.2 s; this worker accepts one connection and waits for that. A connection is refused only
-// if none is idle. A worker keeps one refused connection at a time, so that the limit holds to
+// At limits.connections, and when few descriptors are left, a new connection takes the place of the
+// longest idle one of this worker. If only other workers have idle connections, each of them closes
+// some within 0.2 s; this worker accepts one connection and waits for that. A connection is refused
+// only if none is idle. A worker keeps one refused connection at a time, so that the limit holds to
 // within one connection per worker.
 //
 // One per worker.
@@ -81,7 +81,7 @@ class Server final : private ClientGate::Observer {
     ClientGate::Preface preface = ClientGate::Preface::none;
   };
 
-  // The last time of a log event that is written at most once in 10 s.
+  // When a log event that is written at most once in 10 s was last written.
   struct LogPause {
     std::optional<int64_t> logged_ms;  // CLOCK_MONOTONIC
 
@@ -117,7 +117,7 @@ class Server final : private ClientGate::Observer {
   int descriptors_short_at_;  // a new descriptor with this number or more: few are left
   LogPause accept_failure_;
   LogPause bad_proxy_header_;
-  Deadline accept_again_;  // after the process ran out of descriptors
+  Deadline accept_again_;  // accepting continues, after the process ran out of descriptors
   AcceptBalance balance_;
   Deadline room_check_;  // each 100 ms
   bool pausing_briefly_ = false;

@@ -30,7 +30,7 @@ bool is_obfuscated(std::string_view text) {
          });
 }
 
-// 0 for an obfuscated port; nothing if the text is no port.
+// 0 for an obfuscated port; nullopt if the text is not a port.
 std::optional<uint16_t> parse_port(std::string_view text) {
   if (is_obfuscated(text)) return 0;
   if (!is_port(text)) return std::nullopt;
@@ -74,7 +74,7 @@ std::optional<SocketAddress> parse_forwarded_for(std::string_view element) {
 // --- Elements of Forwarded (RFC 7239 4) ---
 
 // Takes a token or a quoted string from the front of `rest` and returns its content. Quoted pairs
-// stay as they are: no address has one.
+// are not decoded: no address has one.
 std::optional<std::string_view> take_value(std::string_view& rest) {
   std::string_view value;
   if (rest.starts_with('"')) {
@@ -97,8 +97,8 @@ void skip_blanks(std::string_view& rest) {
   while (!rest.empty() && (rest.front() == ' ' || rest.front() == '\t')) rest.remove_prefix(1);
 }
 
-// The `for` of pairs that are separated by semicolons. Nothing if there is none, if there are two
-// (RFC 7239 4), or if the element is malformed.
+// The `for` value of pairs that are separated by semicolons. nullopt if there is no `for`, if there
+// are two (RFC 7239 4), or if the element is malformed.
 std::optional<SocketAddress> parse_forwarded(std::string_view rest) {
   std::optional<std::string_view> node;
   while (!rest.empty()) {
@@ -127,7 +127,7 @@ std::optional<SocketAddress> parse_forwarded(std::string_view rest) {
 
 // --- Lists, from the right ---
 
-// The begin of the quoted string that ends at `end`, the place of its closing quote.
+// The start of the quoted string whose closing quote is at `end`.
 size_t begin_of_quoted(std::string_view list, size_t end) {
   for (size_t at = end; at-- > 0;) {
     if (list[at] != '"') continue;
@@ -138,9 +138,9 @@ size_t begin_of_quoted(std::string_view list, size_t end) {
   return std::string_view::npos;
 }
 
-// Takes the last element from a comma list. Reading from the right is what makes the result
-// independent of the client: its own text is at the left, and a quote that it leaves open there
-// cannot swallow the elements that trusted proxies have appended.
+// Takes the last element from a comma list. The list is read from the right, so that the client
+// cannot change the result: the client's own text is at the left, and an open quote there cannot
+// swallow the elements that trusted proxies have appended.
 std::string_view take_last(std::string_view& list, bool has_quotes) {
   size_t at = list.size();
   while (at > 0 && list[at - 1] != ',') {

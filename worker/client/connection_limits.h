@@ -23,18 +23,19 @@ class ConnectionLimits {
   ConnectionLimits(const Config& config, const ScoreboardView& scoreboard, Column& own)
       : config_(config), scoreboard_(scoreboard), own_(own) {}
 
-  // How many connections there are above limits.connections; those of draining workers count too.
+  // The number of connections above limits.connections. Connections of draining workers count too.
   uint64_t excess() const;
   bool is_over() const { return excess() > 0; }
-  // Whether another worker that does not hang has idle connections, and whether one waits for room.
+  // Whether another worker has idle connections, and whether another worker waits for room. Workers
+  // that hang are ignored.
   bool others_have_idle() const { return other_has(&Slot::idle_now); }
   bool others_want_room() const { return other_has(&Slot::wants_room); }
 
-  // Counts a connection of that peer, and returns its row for remove(). None: it is not counted,
-  // because there is no limit, or the peer is a trusted proxy or a Unix socket.
+  // Counts a connection of that peer, and returns its row for remove(). None if the connection is
+  // not counted, because there is no limit, or the peer is a trusted proxy or a Unix socket.
   std::optional<uint32_t> add(const SocketAddress& peer);
   void remove(uint32_t row) { own_.client_connections.remove(row); }
-  // Whether a peer that is counted has more than limits.per_client.connections.
+  // Whether a counted peer has more connections than limits.per_client.connections.
   bool is_over(const SocketAddress& peer) const;
 
  private:
@@ -45,8 +46,8 @@ class ConnectionLimits {
   Column& own_;
 };
 
-// The client that an address belongs to: an IPv4 address, or an IPv6 /64, which is what providers
-// give to one customer (RFC 6177).
+// The key of the client that an address belongs to: the IPv4 address, or the IPv6 /64, because
+// providers assign at least a /64 to one customer (RFC 6177).
 uint64_t client_key(const IpAddress& address);
 
 }  // namespace streamgate

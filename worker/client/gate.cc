@@ -79,7 +79,7 @@ bool ClientGate::may_keep_alive() const {
   return stream_.head().keep_alive && !drain_idle_ && !refuse_with_;
 }
 
-// A refused connection stays refused until it ends.
+// A refused connection stays in this state until it ends.
 void ClientGate::mark(IdleConnections::State state) {
   if (idle_.state() == IdleConnections::State::refused) return;
   idle_.set(state, environment_.wheel.last_tick_ms());
@@ -97,9 +97,9 @@ void ClientGate::on_readable() {
   if (phase_ == Phase::reading_head) take_head();
 }
 
-// False: the header is not complete yet, or the connection is closed. Bytes behind the header stay
-// in the socket, because OpenSSL reads them from there. Bytes of the header do not, so that the
-// socket is not readable until there are more.
+// False: the header is incomplete, or the connection is closed. Bytes behind the header stay in the
+// socket, because OpenSSL reads them from there. Bytes of an incomplete header are taken out, so
+// that the socket becomes readable only when more bytes arrive.
 bool ClientGate::read_proxy_header() {
   if (!intake_) intake_ = environment_.intakes.borrow();
   std::string& held = intake_->input;
@@ -311,8 +311,8 @@ void ClientGate::refuse_requests(Reason reason) {
 }
 
 bool ClientGate::close_if_idle() {
-  // An idle client whose request is on its way becomes one that is receiving. Each connection gets
-  // this once: one that has been receiving for too long is closed.
+  // An idle client whose request has begun to arrive becomes a receiving one, at most once: a
+  // connection that has been receiving for too long is closed.
   if (idle_.state() == IdleConnections::State::idle && phase_ != Phase::lingering &&
       socket_.has_input()) {
     mark(IdleConnections::State::receiving);

@@ -93,12 +93,12 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
   // From now on every answer closes the connection. An idle client may send one more request within
   // `idle`.
   void drain(std::chrono::milliseconds idle);
-  // Every request of this connection is refused for that reason: overloaded or rate_limited.
+  // Every request of this connection is refused with that reason: overloaded or rate_limited.
   void refuse_requests(Reason reason);
-  // Makes room for another connection. False: bytes have arrived meanwhile, so it is not idle.
+  // Closes an idle connection to make room for another one. False if it is not idle, because bytes
+  // have arrived.
   bool close_if_idle();
-  // Answers a request of a refused connection that has arrived, else sends the answer without one;
-  // then closes.
+  // Sends the refusal, also if no request has arrived, then closes.
   void end_refused();
   // Closes at once; an unfinished response ends with a reset. The gate retires.
   void close();

@@ -1,7 +1,7 @@
 // The connections of a worker that may be closed to make room for new ones, in the order in which
 // they became idle. Four states:
 //
-//   busy       a request is being answered: never closed
+//   busy       a request is being answered; never closed
 //   idle       no byte of a request has arrived, or the connection waits for the next request, or
 //              the answer is complete and the connection is about to close
 //   receiving  a part of a request, handshake or PROXY protocol header has arrived: may be closed
@@ -56,20 +56,20 @@ class IdleConnections {
 
   // Those in the state idle.
   size_t count() const { return count_; }
-  // Null if there is none. longest_idle() includes those that have been receiving for too long.
+  // Null if there is none. longest_idle() includes connections that have been receiving too long.
   ClientGate* oldest_refused() const;
   ClientGate* longest_idle(int64_t now_ms) const;
 
  private:
   struct List {
-    Entry* first = nullptr;  // the one that has been in it for the longest time
+    Entry* first = nullptr;  // in the list for the longest time
     Entry* last = nullptr;
   };
 
   List& list_of(State state) { return lists_[static_cast<size_t>(state)]; }
   const List& list_of(State state) const { return lists_[static_cast<size_t>(state)]; }
 
-  std::array<List, 4> lists_;  // by state; that of busy stays empty
+  std::array<List, 4> lists_;  // by state; the list of `busy` stays empty
   size_t count_ = 0;
 };
 

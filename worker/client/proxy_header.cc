@@ -53,7 +53,7 @@ Result<ProxyHeader> parse_line(std::string_view line, size_t size) {
   if (family == "UNKNOWN") return ProxyHeader{size, std::nullopt};
   const bool is_v4 = family == "TCP4";
   if (!is_v4 && family != "TCP6") return malformed("neither TCP4, TCP6 nor UNKNOWN");
-  // Exactly four blanks: a blank at the end would be lost between the words.
+  // Exactly four blanks: splitting into words would not notice a blank at the end.
   if (std::count(whole.begin(), whole.end(), ' ') != 4) return malformed("not four values");
   const auto source = IpAddress::parse(take_word(line));
   const auto destination = IpAddress::parse(take_word(line));

@@ -1,5 +1,5 @@
-// The header of the PROXY protocol, versions 1 and 2: the first bytes of a connection, by which a
-// load balancer tells the address of its client. Specification: proxy-protocol.txt of HAProxy.
+// The header of the PROXY protocol, versions 1 and 2: the first bytes of a connection, in which a
+// load balancer sends the address of its client. Specification: proxy-protocol.txt of HAProxy.
 // Pure.
 #pragma once
 
@@ -19,12 +19,13 @@ constexpr size_t kMaxProxyHeaderBytes = 4096;
 struct ProxyHeader {
   size_t size =
       0;  // bytes of the header; 0: more bytes are needed, and all given ones belong to it
-  // None: the sender speaks for itself (LOCAL, UNKNOWN), or the client is no TCP client over IP.
+  // None: the sender connects for itself (LOCAL, UNKNOWN), or the client is not a TCP client over
+  // IP.
   std::optional<SocketAddress> client;
 };
 
-// `bytes` are the first bytes of the connection. bad_request with a sentence for the log as soon as
-// they cannot begin a header.
+// `bytes` are the first bytes of the connection. Fails with bad_request, and a sentence for the
+// log, as soon as they cannot begin a header.
 Result<ProxyHeader> parse_proxy_header(std::string_view bytes);
 
 }  // namespace streamgate

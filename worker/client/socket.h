@@ -46,7 +46,7 @@ class ClientSocket {
   Handshake shake_hands();
 
   Moved read(std::span<char> into);
-  // Below TLS, and without waiting. peek() leaves the bytes in the socket.
+  // On the plain socket below TLS, without waiting. peek() leaves the bytes in the socket.
   Moved peek(std::span<char> into) const;
   Moved read_plain(std::span<char> into);
   // Whether bytes have arrived that are not read yet.

@@ -274,14 +274,14 @@ void ClientStream::cut() {
   if (flow == Flow::open) end();
 }
 
-// The socket has all bytes.
+// All bytes have been written to the socket.
 void ClientStream::end() {
   const bool is_cut = end_ == End::cut;
   if (is_cut && framing_.kind == ClientFraming::Kind::until_close) return await_delivery();
   owner_.on_response_sent();
 }
 
-// A reset discards what the client has not acknowledged.
+// A reset discards bytes that the client has not acknowledged.
 void ClientStream::await_delivery() {
   if (socket_->unacknowledged() == 0) return owner_.on_response_broken();
   if (!delivery_check_) {

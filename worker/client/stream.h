@@ -50,7 +50,7 @@ class ClientStream {
    public:
     // The kernel has every byte of a complete response.
     virtual void on_response_sent() = 0;
-    // The response is incomplete and nothing but a reset shows it, or the client is gone.
+    // The response is incomplete and only a reset shows it, or the client is gone.
     virtual void on_response_broken() = 0;
 
    protected:
@@ -65,7 +65,7 @@ class ClientStream {
   void attach(event_base* base, ClientSocket& socket, const SocketAddress& peer);
   // The PROXY protocol names another peer.
   void set_peer(const SocketAddress& peer);
-  // Call it after begin(): the client of this request.
+  // The client of this request. Call it after begin().
   void set_client(const SocketAddress& client);
   void begin(const RequestHead& head, Observer* observer);
   void name_client();        // makes client_text(); does nothing if it is there
@@ -117,7 +117,7 @@ class ClientStream {
   void cut();
   // Ends an incomplete response at once by a reset. Bytes that are still queued are lost.
   void abort();
-  // Before abort(): takes the bytes that it loses out of body_bytes_sent().
+  // Before abort(): subtracts the bytes that the reset will discard from body_bytes_sent().
   void count_undelivered();
 
  private:
@@ -148,8 +148,8 @@ class ClientStream {
   event_base* base_ = nullptr;
   ClientSocket* socket_ = nullptr;  // the gate's; null once the client is lost
   SocketAddress peer_;
-  std::string client_text_;  // empty: not written yet
-  SocketAddress client_;     // as in client_text_
+  std::string client_text_;                   // empty: not written yet
+  SocketAddress client_;                      // as in client_text_
   std::unique_ptr<MemberEvent> writable_;     // made when the socket is first full
   std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others

@@ -70,7 +70,7 @@ bool has_playlist_extension(std::string_view path) {
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
 }
 
-// The names under which an answer comes.
+// The content type and path of an answer.
 struct Claim {
   std::string_view content_type;
   std::string_view path;
@@ -100,7 +100,7 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
 
   if (text.starts_with(kPlaylistHeader)) return DocumentKind::hls;
-  // Also while all is blank.
+  // True also while all bytes are blanks.
   if (!is_final && may_become(text, kPlaylistHeader)) return std::nullopt;
   if (text.empty()) return DocumentKind::none;
   const bool is_claimed = claimed_kind(claim.content_type, claim.path) == DocumentKind::hls;
@@ -108,7 +108,7 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
     const auto kind = check_claimed_playlist(text, is_final);
     return kind == DocumentKind::none ? check_first_line(text, true, is_final) : kind;
   }
-  // Not in media: a search in each of them would cost.
+  // Not in media: the search would cost time for each body.
   if (!ascii::istarts_with(claim.content_type, "text/")) return DocumentKind::none;
   return check_first_line(text, false, is_final);
 }
@@ -121,7 +121,7 @@ std::optional<DocumentKind> detect_kind(std::string_view content_type, std::stri
   const std::string_view bytes = first_bytes.substr(0, kSniffBytes);
   if (!may_be_utf16(bytes)) return detect_text({content_type, path}, bytes, is_final);
   if (bytes.size() == 1 && !is_final) {
-    // MPEG audio begins with the same byte, and is not held back.
+    // MPEG audio begins with the same byte, and must not be held back.
     const bool is_claimed = claimed_kind(content_type, path) == DocumentKind::hls;
     return is_claimed ? std::nullopt : std::optional(DocumentKind::none);
   }

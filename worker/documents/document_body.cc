@@ -12,7 +12,7 @@ namespace {
 // their size, and no call may take long.
 constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 
-// UTF-16 that is decoded at a time.
+// The maximum of UTF-16 that is decoded at a time.
 constexpr size_t kMaxDecodedBytes = size_t{16} * 1024;
 
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
@@ -77,7 +77,7 @@ Result<DocumentBody::Written> DocumentBody::write_converted(std::string_view byt
   return written;
 }
 
-// Takes bytes from `left`. Empty: all of them are taken, and no text came of them.
+// Takes bytes from `left`. Empty: all bytes are taken and gave no text.
 Result<std::string_view> DocumentBody::next_plain(std::string_view& left) {
   for (;;) {
     std::string_view piece = left.substr(0, kMaxDecodedBytes);

@@ -57,7 +57,7 @@ class DocumentBody {
   DocumentSetting setting_;
   std::unique_ptr<Decoder> decoder_;  // null: the body is not coded
   std::optional<Utf16Decoder> utf16_;
-  bool is_begun_ = false;   // the first bytes of the text came
+  bool is_begun_ = false;   // the first bytes of the text have arrived
   std::string_view plain_;  // the decoder's or utf8_; not rewritten yet
   std::string utf8_;
   BlockBuffer output_;

@@ -1,5 +1,4 @@
-// Formats in which a live body may be continued by another body: players find their way into them
-// at any frame.
+// Formats in which another body may continue a live body: players can start at any frame of them.
 #pragma once
 
 #include <string_view>

@@ -9,7 +9,7 @@ constexpr std::string_view kGzipMagic = "\x1f\x8b";
 constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 constexpr std::string_view kPlaylistHeader = "#EXTM3U";
 
-// Calls of a decoder that bring nothing, until the body counts as one that cannot be read.
+// The maximum of decoder calls without output. After that the body counts as unreadable.
 constexpr size_t kMaxIdleCalls = 16;
 
 bool may_become(std::string_view begun, std::string_view whole) {
@@ -62,7 +62,7 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
   return complete || !may_become(bytes, kPlaylistHeader);
 }
 
-// Words that name no coding say nothing about the body.
+// Words that name no coding are ignored.
 std::optional<DocumentKind> BodySniffer::detect_unknown(std::string_view bytes, bool complete) {
   const auto kind = detect_plain(bytes, complete);
   if (kind != DocumentKind::none || !media_type_.empty()) return kind;

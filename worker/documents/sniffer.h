@@ -17,9 +17,9 @@ class BodySniffer {
   // Whether a body that is no document is searched for the signature of a media type too.
   enum class Media { ignored, wanted };
 
-  // `codings` are those that the upstream declared. A playlist that is coded although nothing was
-  // declared, or plain although a coding was, is detected here. Both texts must outlive the
-  // sniffer.
+  // `codings` are the codings that the upstream declared. The sniffer also detects a playlist that
+  // is coded although no coding was declared, or plain although one was. Both texts must outlive
+  // the sniffer.
   BodySniffer(std::string_view content_type, std::string_view path, const ContentCodings& codings,
               Media media);
 
@@ -34,7 +34,7 @@ class BodySniffer {
   const std::string& held() const { return held_; }
   // The codings of the body. Meaningful only if the kind is not DocumentKind::none.
   const ContentCodings& codings() const { return codings_; }
-  // False: the body claims to be a document, but it is binary in a coding that we do not know.
+  // False: the body is declared as a document, but is binary in an unknown coding.
   bool is_readable() const { return is_readable_; }
   // The type that the first bytes of a body that is no document show. Empty: none, or ignored. A
   // static text.
@@ -57,7 +57,7 @@ class BodySniffer {
   std::string_view media_type_;
   std::string held_;
   std::unique_ptr<Decoder> decoder_;
-  size_t decoded_ = 0;  // bytes of the body that decoder_ has been given
+  size_t decoded_ = 0;  // bytes of the body that decoder_ has received
   std::string plain_;   // the decoded text, at most kSniffBytes
 };
 

@@ -6,8 +6,8 @@
 
 namespace streamgate {
 
-// Whether a document with these first bytes may begin with a byte order mark of UTF-16. Text in
-// UTF-8 never does.
+// Whether a document with these first bytes may begin with a UTF-16 byte order mark. UTF-8 text
+// never begins with one.
 inline bool may_be_utf16(std::string_view first_bytes) {
   constexpr std::string_view kLittle = "\xFF\xFE";
   constexpr std::string_view kBig = "\xFE\xFF";
@@ -15,7 +15,7 @@ inline bool may_be_utf16(std::string_view first_bytes) {
   return !mark.empty() && (kLittle.starts_with(mark) || kBig.starts_with(mark));
 }
 
-// Decodes one document in pieces. Holds at most three bytes between them.
+// Decodes one document in pieces. Holds at most three bytes between two pieces.
 class Utf16Decoder {
  public:
   // Appends the text of `bytes` to `out`, without the byte order mark; at most three bytes for two.

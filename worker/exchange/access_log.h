@@ -34,8 +34,8 @@ struct AccessRecord {
   std::string_view redacted_upstream = {};  // the same, redacted by the caller; used if not empty
   int upstream_status = 0;
   unsigned attempts = 0;         // requests sent upstream
-  unsigned resumed = 0;          // how often a truncated body was resumed
-  unsigned discontinuities = 0;  // how often a live body was continued by another one
+  unsigned resumed = 0;          // times that a truncated body was resumed
+  unsigned discontinuities = 0;  // times that another body continued a live body
   bool reused_connection = false;
   bool playlist = false;
 };

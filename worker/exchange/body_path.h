@@ -44,8 +44,8 @@ class BodyPath {
   virtual void on_client_drained() = 0;
   // The body is complete. on_path_sent() follows, at once or after on_client_drained().
   virtual void finish() = 0;
-  // The body ends too early: nothing more will be written. What arrived before is still sent;
-  // on_path_sent() follows as after finish(). The client's head has been sent.
+  // The body ends too early: no more bytes will be written. Bytes that arrived before are still
+  // sent; on_path_sent() follows as after finish(). The client's head has been sent.
   virtual void cut() = 0;
 };
 

@@ -29,8 +29,8 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   BodyRelay(ClientStream& client, PipePool& pipes, Observer& observer, Pieces pieces)
       : client_(client), pipes_(pipes), observer_(observer), pieces_(pieces) {}
 
-  // A live MPEG-TS body: it leaves in whole packets, so that another body can continue it. Before
-  // the first write().
+  // A live MPEG-TS body: it is sent in whole packets, so that another body can continue it. Call it
+  // before the first write().
   void cut_packets() { cutter_ = std::make_unique<PacketCutter>(); }
   // The body of another answer follows.
   void begin_next_body();
@@ -58,7 +58,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   Observer& observer_;
   const Pieces pieces_;
   PipeLoan pipe_;                         // holds bytes only while the client does not take them
-  std::unique_ptr<PacketCutter> cutter_;  // null: the body leaves as it comes
+  std::unique_ptr<PacketCutter> cutter_;  // null: the body is not cut into packets
   std::string gathered_;
   uint64_t taken_ = 0;
   bool finished_ = false;  // finish() or cut() was called

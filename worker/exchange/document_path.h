@@ -57,7 +57,7 @@ class DocumentPath final : public BodyPath {
   bool head_sent_ = false;
   bool is_ended_ = false;  // finish() or cut() was called
   bool is_cut_ = false;
-  std::string input_;   // not taken yet, while the client is full or the next slice is due
+  std::string input_;   // not rewritten yet: the client is full, or the next slice is due
   size_t send_at_ = 0;  // bytes of output
   const RequestNote* const note_ = current_note();
   WorkQueue::Task next_slice_;

@@ -271,12 +271,12 @@ void Exchange::fill_in(DocumentSetting& setting) {
   setting.longest_line = config.limits.playlist_line;
 }
 
-// After a redirect to another origin, no child lies on the origin that the client asked for.
+// After a redirect to another origin, the children are not on the origin that the client requested.
 ChildOrigin Exchange::nearest_child() const {
   return fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same;
 }
 
-// The userinfo of a redirect is for the children on its origin too.
+// The children on the redirect's origin get its userinfo too.
 void Exchange::add_authorization(std::string& parameters) const {
   if (fetch_->authorization().empty()) return;
   LinkContext redirected;

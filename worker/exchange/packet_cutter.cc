@@ -23,7 +23,7 @@ PacketCutter::Pieces PacketCutter::take(std::string_view bytes) {
   return {{}, bytes};
 }
 
-// Two sync bytes are a packet apart, and a third one if so many bytes have come.
+// Two sync bytes are a packet apart; so is a third one if enough bytes have arrived.
 bool PacketCutter::is_packet_start(size_t at) const {
   return kept_[at] == kSync && kept_[at + kPacketBytes] == kSync &&
          (at + 2 * kPacketBytes >= kept_.size() || kept_[at + 2 * kPacketBytes] == kSync);

@@ -20,8 +20,8 @@ constexpr size_t kUsualResponseBytes = 1000;
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
 // A rewritten playlist keeps only the fields that do not describe the upstream's bytes. Validators
-// do: the rewritten text also depends on our configuration and on the client's link, so a 304 could
-// confirm links that lead nowhere after a reload.
+// describe them: the rewritten text also depends on our configuration and on the client's link, so
+// a 304 could confirm links that no longer work after a reload.
 struct RelayedField {
   std::string_view name;
   bool describes_bytes;
@@ -55,7 +55,7 @@ static_assert(kRelayedFields[kContentRange].name == "Content-Range" &&
               kRelayedFields[kExpires].name == "Expires" && kRelayedFields[kDate].name == "Date" &&
               kRelayedFields[kPragma].name == "Pragma");
 
-// The fields of Icecast and SHOUTcast: icy-metaint says where the titles stand in the audio.
+// The fields of Icecast and SHOUTcast. icy-metaint is the distance of the titles in the audio.
 bool is_icecast_field(std::string_view name) {
   return ascii::istarts_with(name, "icy-") || ascii::iequals(name, "ice-audio-info");
 }
@@ -170,7 +170,7 @@ bool may_correct_type(const ResponseHead& upstream) {
   if (plain_media_type(upstream.fields)) return false;
   const MediaType type = extract_media_type(upstream.fields);
   const bool is_media = declared_class(upstream.fields, type) == TypeClass::media;
-  // A player of subtitles reads their bytes, a player of media needs its type.
+  // A subtitle player reads the bytes only; a media player needs the type.
   const bool is_text = ascii::iequals(type.essence, "text/vtt");
   return (!is_media || is_text) && begins_at_first_byte(upstream);
 }

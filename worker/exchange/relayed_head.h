@@ -23,11 +23,11 @@ struct RelayedResponse {
   std::string_view media_type = {};
   // The fields of the client's request; they tell whether a media element plays the answer.
   const HeaderFields* client_fields = nullptr;
-  // A 206 that holds the whole body although the client asked for no part: it is sent as a 200.
+  // A 206 that has the whole body, although the client requested no range. It is sent as a 200.
   bool is_whole_part = false;
 };
 
-// The status that the client receives: the upstream's, or 200 for a 206 that is sent as a whole.
+// The status that the client receives: the upstream's, or 200 for a 206 that has the whole body.
 int status_for_client(const RelayedResponse& response);
 
 // Whether the first bytes of a successful response's body may correct its declared type: it is not

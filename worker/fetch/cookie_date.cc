@@ -54,7 +54,7 @@ std::optional<int> month_of(std::string_view token) {
   return std::nullopt;
 }
 
-// The parts that were found so far; each token fills the first one that it fits.
+// The parts found so far. Each token fills the first empty part that it fits (RFC 6265 5.1.1).
 struct Parts {
   std::tm date{};
   bool has_time = false, has_day = false, has_month = false, has_year = false;

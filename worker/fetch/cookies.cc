@@ -18,7 +18,7 @@ bool is_ip_literal(std::string_view host) {
   return host.find(':') != host.npos || IpAddress::parse(host).has_value();
 }
 
-// RFC 6265 5.1.3. `host` may be `domain` itself. An IP address is below nothing else.
+// RFC 6265 5.1.3. `host` may be `domain` itself. An IP address is below no other domain.
 bool is_below(std::string_view host, std::string_view domain) {
   if (host == domain) return true;
   return host.size() > domain.size() && host.ends_with(domain) &&
@@ -155,7 +155,7 @@ std::optional<Cookies::Cookie> Cookies::parse_set_cookie(std::string_view field,
   return cookie;
 }
 
-// Replaces the cookie of the same name, domain and path; one that has expired only removes it.
+// Replaces the cookie of the same name, domain and path. An expired cookie only removes it.
 void Cookies::add(Cookie cookie, int64_t now) {
   if (cookie.bytes() > kMaxBytes) return;
   const auto same = std::find_if(cookies_.begin(), cookies_.end(),
@@ -223,7 +223,7 @@ std::optional<Cookies::Cookie> Cookies::parse_link_item(std::string_view item) {
   }
   if (cookie.domain.starts_with('.')) {
     cookie.domain.erase(0, 1);
-    // The link may have been written by anyone, so it is not exempt from the rule of take().
+    // Anyone can write a link, so the rule of take() applies to its cookies too.
     cookie.host_only = is_ip_literal(cookie.domain) || is_public_suffix(cookie.domain);
   }
   if (cookie.domain.empty() || !cookie.path.starts_with('/')) return std::nullopt;

@@ -1,8 +1,8 @@
-// The cookies of one fetch (RFC 6265): those that its link carries and those that upstreams set on
-// the way. They are matched again for each request and never stored beyond the fetch.
+// The cookies of one fetch (RFC 6265): the cookies that its link carries, and the cookies that
+// upstreams set on the way. They are matched for each request, and are not stored beyond the fetch.
 //
 // The text of a link (`sg_c`) is base64url of `name=value;d=domain;p=path;s;x=expiry`, one cookie
-// after the other with a space between. `d=.example.org` is a domain and its subdomains,
+// after the other, separated by a space. `d=.example.org` is a domain and its subdomains,
 // `d=example.org` that host alone. `s`: https only. `x`: seconds since 1970; without it the cookie
 // has no expiry. `%`, `;`, spaces and tabs in a name, value or path are percent-encoded.
 #pragma once
@@ -20,14 +20,14 @@ namespace streamgate {
 
 class Cookies {
  public:
-  // An older cookie is dropped for a newer one beyond these limits. Each child of a playlist may
-  // carry them all, in its request line.
+  // Beyond these limits the oldest cookies are dropped. Each child of a playlist may carry all
+  // cookies in its request line.
   static constexpr size_t kMaxCookies = 32;
   static constexpr size_t kMaxBytes = size_t{4} * 1024;  // of the text, before it is encoded
 
-  // The cookies of a link. Those that are malformed or expired are left out.
+  // The cookies of a link. Malformed and expired cookies are left out.
   static Cookies from_link(std::string_view text, int64_t now);
-  // The same cookies in the same order always become the same text. Empty: there are none.
+  // The same cookies in the same order always give the same text. Empty if there are none.
   std::string to_link(int64_t now) const;
 
   // Takes the Set-Cookie fields of the answer from `url` (RFC 6265 5.3). A cookie for a public
@@ -35,8 +35,8 @@ class Cookies {
   // themselves only. `now`: seconds since 1970.
   void take(const HeaderFields& fields, const HttpUrl& url, int64_t now);
 
-  // `a=1; b=2`: those that belong to a request for `url`, longer paths first (RFC 6265 5.4). Empty:
-  // none do.
+  // `a=1; b=2`: the cookies for a request for `url`, longer paths first (RFC 6265 5.4). Empty if
+  // there are none.
   std::string for_request(const HttpUrl& url, int64_t now) const;
 
   bool empty() const { return cookies_.empty(); }

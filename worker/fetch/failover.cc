@@ -40,7 +40,7 @@ void Failover::begin_round() {
                         [this](unsigned index) { return !marks_.is_down(urls_[index]); });
 }
 
-// A URL that is kept already is not kept for longer: the link goes back to its first URL in time.
+// The mark of a URL that is kept already is not renewed, so that the link returns to its first URL.
 void Failover::on_answer() {
   const unsigned index = order_[place_];
   if (marks_.is_down(urls_[index])) marks_.set_up(urls_[index]);

@@ -1,5 +1,5 @@
-// The URLs of one link, in the order in which they are tried: the one that the link stays with,
-// then in the order of the link; those whose origin is down come last.
+// The URLs of one link, in the order in which they are tried: first the URL that the link stays
+// with, then the others in the order of the link. URLs whose origin is down come last.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ class Failover {
   const HttpUrl& current() const { return urls_[order_[place_]]; }
   // Goes to the next URL. False: all have been tried.
   bool advance();
-  // Begins with the first URL again, in the order that the marks give now.
+  // Begins again with the first URL, in the order that the present marks give.
   void begin_round();
   // The current URL has answered: the link stays with it.
   void on_answer();

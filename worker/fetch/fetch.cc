@@ -134,8 +134,8 @@ void Fetch::stop() {
 
 // --- the URLs of a link ---
 
-// Before the first URL is asked, every one is checked: by its name, and by its address where the
-// URL has one. The addresses of a name are checked when the URL is asked.
+// Before the first URL is requested, each URL is checked: by its name, or by its address if the URL
+// has one. The addresses of a name are checked when the URL is requested.
 Result<void> Fetch::begin_failover() {
   std::vector<HttpUrl> urls{request_.url};
   urls.insert(urls.end(), request_.alternatives.begin(), request_.alternatives.end());
@@ -150,7 +150,7 @@ Result<void> Fetch::begin_failover() {
   return {};
 }
 
-// Begins anew with one of the link's URLs.
+// Starts again with one of the link's URLs.
 void Fetch::ask(const HttpUrl& url) {
   if (head_ != nullptr) take_cookies();
   release(UpstreamPool::Reuse::no);
@@ -162,7 +162,7 @@ void Fetch::ask(const HttpUrl& url) {
   resolve();
 }
 
-// False if every URL of the link has been asked.
+// False if every URL of the link has been tried.
 bool Fetch::ask_next_url() {
   if (!failover_ || !failover_->advance()) return false;
   ask(failover_->current());
@@ -182,7 +182,7 @@ void Fetch::resolve() {
   if (known != nullptr) on_resolved(*known);
 }
 
-// The proxy resolves the name, so the name alone decides.
+// The proxy resolves the name, so only the name can be checked.
 void Fetch::connect_by_name() {
   if (auto allowed = environment_.guard.check_unresolved_name(request_.url); !allowed) {
     return fail(allowed.error());
@@ -276,7 +276,7 @@ void Fetch::on_head(const ResponseHead& head) {
   if (truncated_) return continue_body(head);
   upstream_status_ = head.status;
   if (is_redirect(head.status)) {
-    // An empty Location is none, as in browsers.
+    // An empty Location counts as no Location, as in browsers.
     const std::string_view location = field_or_empty(head.fields, "Location");
     if (!location.empty()) return follow_redirect(location);
   }
@@ -293,7 +293,7 @@ void Fetch::on_head(const ResponseHead& head) {
   observer_.on_head(head);
 }
 
-// Takes the cookies of the present head, for the next hops.
+// Takes the cookies of the current head, for the next hops.
 void Fetch::take_cookies() {
   if (!find_field(head_->fields, "Set-Cookie")) return;
   if (!cookies_) cookies_ = std::make_unique<Cookies>();
@@ -307,7 +307,8 @@ void Fetch::follow_redirect(std::string_view location) {
   take_cookies();
   auto next = environment_.resolve_location(request_.url, location);
   if (!next) {
-    return give_up_url({Reason::bad_response, "redirect to an unusable URL: " + std::string(location)});
+    return give_up_url(
+        {Reason::bad_response, "redirect to an unusable URL: " + std::string(location)});
   }
   release(UpstreamPool::Reuse::no);
   const bool leaves_origin = next->url.origin() != request_.url.origin();
@@ -387,7 +388,7 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
   recover_or_fail(error);
 }
 
-// A failure of the present attempt, before or inside the body.
+// A failure of the current attempt, before or inside the body.
 void Fetch::recover_or_fail(const Error& error) {
   if (is_unreachable(error.reason)) environment_.marks.set_down(request_.url);
   if (step_ != Step::read_body && !truncated_ && ask_next_url()) return;
@@ -397,8 +398,8 @@ void Fetch::recover_or_fail(const Error& error) {
 
 // --- the end ---
 
-// A redirect of this URL leads nowhere; another URL of the link may still answer. A URL of the link
-// that is refused, and a loop, end the fetch.
+// A redirect of this URL cannot be followed; another URL of the link may still answer. If a URL of
+// the link is refused, and after a loop, the fetch ends.
 void Fetch::give_up_url(const Error& error) {
   const Error last = error;
   if (redirects_ > 0 && error.reason != Reason::loop && ask_next_url()) return;

@@ -76,11 +76,12 @@ class Fetch final : private Resolver::Observer,
     // After the last piece of each read, and before the missing bytes of a truncated body are
     // requested.
     virtual void on_read_done() = 0;
-    // After reconnect_at_end(): the next piece is the first one of another answer's body.
+    // After reconnect_at_end(): the next piece is the first piece of another answer's body.
     virtual void on_next_body() = 0;
     virtual void on_end() = 0;
     virtual void on_failed(const Error& error) = 0;
-    // The client against whose bound new names count (Resolver); none: only the bound of all.
+    // The client whose limit new names count against (Resolver). None: only the limit for all
+    // clients.
     virtual std::optional<IpAddress> client_of_names() const = 0;
 
    protected:
@@ -112,11 +113,11 @@ class Fetch final : private Resolver::Observer,
   // fetch.
   void relay_into(Sink& sink);
   // Allowed after relay_into(), up to on_end(), if FetchRequest::may_reconnect. When the body ends
-  // or breaks, the URL is asked for again, and the body of an answer of the same kind follows.
+  // or breaks, the URL is requested again, and the body of an answer of the same kind follows.
   void reconnect_at_end();
   bool may_reconnect() const { return request_.may_reconnect; }
-  // In on_end(): the body has ended, but the fetch goes on, because reconnect_at_end() was called
-  // in this very call.
+  // In on_end(): the body has ended, but the fetch continues, because reconnect_at_end() was called
+  // inside this on_end().
   bool continues_after_end() const { return live_ && step_ != Step::finished; }
   // Allowed from on_head() to on_end(). Repeats the request without Range and If-Range.
   void retry_without_range();
@@ -127,8 +128,8 @@ class Fetch final : private Resolver::Observer,
   void stop();
 
   // The text of a link's cookies (worker/fetch/cookies.h) for the children of the document whose
-  // head was reported: those of the request's link and of all hops. Allowed from on_head() on,
-  // while that head is valid.
+  // head was reported: the cookies of the request's link and of all hops. Allowed from on_head()
+  // on, while that head is valid.
   std::string cookies_for_children();
 
   // For logs and decisions; valid at any time.
@@ -136,8 +137,8 @@ class Fetch final : private Resolver::Observer,
   const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
   bool left_origin() const { return left_origin_; }    // a redirect led to another origin
   bool was_redirected() const { return redirects_ > 0; }
-  // The userinfo of the last redirect that had some, for the origin of url(); empty if it was for
-  // another origin.
+  // The userinfo of the last redirect that had one; empty if it was for another origin than
+  // url()'s.
   std::string_view authorization() const { return authorization_; }
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came

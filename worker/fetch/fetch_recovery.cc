@@ -1,5 +1,5 @@
-// The part of Fetch that goes on after a body has ended too early: the missing bytes of a truncated
-// body, and the next body of a live stream.
+// The part of Fetch that continues after a body has ended too early: the missing bytes of a
+// truncated body, and the next body of a live stream.
 #include <chrono>
 #include <string>
 #include <utility>
@@ -9,7 +9,7 @@
 namespace streamgate {
 namespace {
 
-// Delay before the next attempt if the last one brought no byte; multiplied by the number of
+// Delay before the next attempt if the last attempt received no byte. Multiplied by the number of
 // attempts.
 constexpr std::chrono::milliseconds kResumeBackoff{500};
 
@@ -28,7 +28,7 @@ Fetch::TruncatedBody::TruncatedBody(Fetch& fetch, Resumption what, Error why)
 
 void Fetch::request_missing_bytes_or_fail(const Error& error) {
   if (sink_ == nullptr) return fail(error);
-  // Lets the observer send the bytes that came before the truncation.
+  // Lets the observer send the bytes that arrived before the truncation.
   observer_.on_read_done();
   if (step_ == Step::finished) return;
   if (!truncated_) {
@@ -123,7 +123,7 @@ void Fetch::continue_live_body(const ResponseHead& head) {
   if (step_ == Step::read_body) connection_->relay_into(*sink_);
 }
 
-// Ends as the last body did.
+// Ends in the way in which the last body ended.
 void Fetch::end_live_body() {
   const std::optional<Error> cause = live_->cause;
   stop();

@@ -14,7 +14,7 @@ uint64_t key_of(const HttpUrl& url) {
 
 }  // namespace
 
-// A worker that reached the origin cannot remove the mark of another one, but its own is newer.
+// A worker that reached the origin cannot remove another worker's mark, but its own mark is newer.
 std::optional<MarkTable::Mark> OriginMarks::newest(MarkTable Column::*table, uint64_t key) const {
   std::optional<MarkTable::Mark> newest;
   for (size_t i = 0; i < scoreboard_.slot_count(); ++i) {

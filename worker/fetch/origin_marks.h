@@ -1,5 +1,6 @@
-// What fetches remember of origins: which ones cannot be reached, and with which of its URLs a link
-// stays. All workers see the marks of each other (Column). One per worker; it outlives the fetches.
+// Marks that outlive a fetch: which origins cannot be reached, and which of its URLs a link stays
+// with. Each worker reads the marks of all workers (Column). One per worker; it outlives the
+// fetches.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ class OriginMarks {
               const ScoreboardView& scoreboard)
       : config_(config), wheel_(wheel), own_(own), scoreboard_(scoreboard) {}
 
-  // The origin (host and port) of `url`: its name was not resolved, or no connection came about. It
-  // counts as down for config.down_for.
+  // The name of the origin (host and port) of `url` was not resolved, or no connection was
+  // established. The origin counts as down for config.down_for.
   void set_down(const HttpUrl& url);
   void set_up(const HttpUrl& url);
   bool is_down(const HttpUrl& url) const;

@@ -1,5 +1,6 @@
-// When a live body that has ended is asked for again, and which answers continue it. A live body
-// has no length and is of a format that players can enter anywhere: MPEG-TS, ADTS, MP3, Ogg.
+// The rule for live bodies that end: when the URL is requested again, and which answers continue
+// the body. A live body has no length, and a format that players can enter anywhere: MPEG-TS, ADTS,
+// MP3, Ogg.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +16,16 @@ class Reconnection {
  public:
   static constexpr Milliseconds kFirstDelay{1'000};
   static constexpr Milliseconds kMaxDelay{30'000};
-  // A body that lasted this long was a good one: the delay and the attempts begin anew.
+  // After a body that lasted this long, a good body, the delay and the attempts start again.
   static constexpr Milliseconds kGoodBody{10'000};
 
   // `head` is that of the first body, which begins now.
   Reconnection(const ResponseHead& head, unsigned max_attempts, int64_t now_ms);
 
-  // The time to wait after the end of a body or a failed attempt; doubles each time. nullopt: there
-  // were max_attempts without a good body.
+  // The time to wait after the end of a body or a failed attempt; doubles each time. nullopt after
+  // max_attempts without a good body.
   std::optional<Milliseconds> next_delay(int64_t now_ms);
-  // 200, and the media type and the coding of the first answer.
+  // Whether `head` continues the body: 200, and the media type and coding of the first answer.
   bool is_continued_by(const ResponseHead& head) const;
   void body_begins(int64_t now_ms) { body_began_ms_ = now_ms; }
 

@@ -15,7 +15,7 @@ namespace streamgate {
 
 class Resumption {
  public:
-  // Without a strong validator nothing proves that the missing bytes belong to those that came.
+  // Without a strong validator the missing bytes may belong to another version of the body.
   enum class Unverified { rejected, accepted };
 
   // From the head of the broken response. nullopt if the missing bytes cannot be requested: no

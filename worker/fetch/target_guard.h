@@ -44,7 +44,7 @@ class TargetGuard {
   Result<void> check_name(const HttpUrl& url) const;
 
   // The same for the name that a search rule of resolv.conf made of the host of `url`, which
-  // check_name() has passed. The allow list is about the host alone.
+  // check_name() has passed. The allow list is matched against the host only.
   Result<void> check_full_name(const HttpUrl& url, std::string_view full_name) const;
 
   // After check_name(), for a name that only another proxy resolves. target_forbidden unless an
@@ -61,7 +61,8 @@ class TargetGuard {
   Result<void> check_address(const HttpUrl& url, const SocketAddress& address) const;
 
  private:
-  // What holds for every name: it is not our own, not denied and not one of this machine or site.
+  // The rules for every name: it is not our own, not denied, and not a name of this machine or
+  // site.
   Result<void> check_any_name(const HttpUrl& url, std::string_view name) const;
   // port_forbidden for a port that browsers refuse, unless security.ports has it.
   Result<void> check_port(uint16_t port) const;

@@ -102,7 +102,7 @@ class UpstreamRequestWriter {
     const bool is_in_link = is_in(request_.headers, "Cookie");
     for (const auto& [name, value] : is_in_link ? request_.headers : settings_.headers) {
       if (!ascii::iequals(name, "Cookie") || (is_in_link && !is_sent(name))) continue;
-      if (value.empty()) return;  // the client wants no Cookie to be sent
+      if (value.empty()) return;  // an empty h_Cookie: no Cookie is sent
       if (!own.empty()) own += "; ";
       own += value;
     }

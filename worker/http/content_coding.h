@@ -22,8 +22,8 @@ class ContentCodings {
 
   bool empty() const { return size_ == 0; }
   std::span<const ContentCoding> list() const { return {codings_.data(), size_}; }
-  // There is a word that names no coding we read, or there are too many codings. Servers write
-  // words such as `utf-8` or `aws-chunked` for bodies that are not coded, so the bytes decide.
+  // A word names no known coding, or there are too many codings. Servers write words such as
+  // `utf-8` or `aws-chunked` for bodies that are not coded, so the bytes decide.
   bool has_unknown() const { return has_unknown_; }
 
   void add(ContentCoding coding);

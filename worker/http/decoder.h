@@ -1,6 +1,6 @@
 // Removes the content codings of a body piece by piece, for documents of upstreams that ignore
-// `Accept-Encoding: identity`. Pull style: nothing is decoded that is not asked for, so a small
-// body that decodes to a huge one costs no memory.
+// `Accept-Encoding: identity`. Pull style: only pieces that the caller asks for are decoded, so a
+// small body that decodes to a huge one costs no memory.
 #pragma once
 
 #include <memory>
@@ -18,12 +18,12 @@ class Decoder {
   virtual ~Decoder() = default;
 
   // Decodes one piece of at most kPieceBytes, which is valid until the next call, and removes the
-  // bytes that went into it from `bytes`. Empty: more bytes are needed, or the coded stream has
-  // ended and all bytes behind it were removed; a decoder of several codings may also return it to
-  // end its turn, with bytes left or may_have_more(). bad_response if the data does not match the
-  // coding.
+  // consumed bytes from `bytes`. An empty piece: more bytes are needed, or the coded stream has
+  // ended and all bytes behind it were removed. A decoder of several codings may also return an
+  // empty piece to yield, with bytes left or may_have_more(). Fails with bad_response if the data
+  // does not match the coding.
   virtual Result<std::string_view> next(std::string_view& bytes) = 0;
-  // next() may have more even without bytes.
+  // Whether next() may return more without further bytes.
   virtual bool may_have_more() const = 0;
   // truncated_body if the coded stream has not ended.
   virtual Result<void> finish() = 0;

@@ -69,7 +69,7 @@ constexpr Phrase kPhrases[] = {
 };
 
 // The fields that scripts may read in addition to the CORS-safelisted ones (Fetch standard 3.2.6).
-// There is no pattern for icy-*.
+// The header has no wildcard for prefixes, so each icy-* field is listed.
 #define STREAMGATE_EXPOSED                                                                      \
   "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, Content-Type, " \
   "ETag, Date, Age, X-Streamgate-Error, icy-br, icy-description, icy-genre, icy-metaint, "      \
@@ -163,7 +163,7 @@ void HeadWriter::cors(const Cors& cors) {
     if (cors.config.allow_credentials) raw_lines("Access-Control-Allow-Credentials: true\r\n");
   }
   raw_lines(kForSomeOrigins);
-  // The origins in full: a request for media without CORS has no Origin.
+  // The whole list of origins: a request for media without CORS has no Origin.
   for (const std::string& origin : allowed) field("Timing-Allow-Origin", origin);
 }
 

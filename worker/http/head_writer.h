@@ -29,7 +29,7 @@ struct Cors {
   const CorsConfig& config;
   std::string_view origin;
 };
-// Looks for the Origin only if the answer depends on it.
+// Reads the Origin only if the answer depends on it.
 Cors cors_for(const CorsConfig& config, const HeaderFields& client);
 
 class HeadWriter final : private PiecewiseText {
@@ -46,8 +46,8 @@ class HeadWriter final : private PiecewiseText {
   // Whole lines with their CRLF, never with text of a client or an upstream.
   void raw_lines(std::string_view lines) { append(lines); }
 
-  // The fields of every answer for pages of other origins: which origins may read it, which of its
-  // fields, and its timing, and that any page may embed it (Fetch standard 3.2, 3.8).
+  // The fields of every answer for pages of other origins: the origins that may read it, its fields
+  // and its timing, and the permission for any page to embed it (Fetch standard 3.2, 3.8).
   void cors(const Cors& cors);
   // Adds Connection where the version alone does not say whether the connection persists (RFC 9112
   // 9.3).

@@ -23,8 +23,7 @@ struct MediaType {
 MediaType extract_media_type(const HeaderFields& fields);
 
 // The value of the only Content-Type, if it has no comma and begins with video/, audio/ or image/,
-// or if it is the usual type of a playlist: it needs no closer look. Saves most responses the work
-// of extract_media_type.
+// or if it is the usual type of a playlist: such a value needs no extract_media_type().
 std::optional<std::string_view> plain_media_type(const HeaderFields& fields);
 
 enum class TypeClass {

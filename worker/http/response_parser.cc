@@ -28,13 +28,13 @@ bool has_forbidden_byte(std::string_view line) {
   return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
 }
 
-// Whether one of the two is the beginning of the other.
+// Whether one of the two texts is a prefix of the other.
 bool has_common_begin(std::string_view a, std::string_view b) {
   const size_t common = std::min(a.size(), b.size());
   return a.substr(0, common) == b.substr(0, common);
 }
 
-// Lets other protocols (TLS, HTTP/2) fail at their first bytes instead of at a deadline.
+// Other protocols (TLS, HTTP/2) fail at their first bytes instead of at a deadline.
 bool may_become_status_line(std::string_view begun) {
   return begun == "\r" || has_common_begin(begun, kVersionPrefix) ||
          has_common_begin(begun, kIcyPrefix);
@@ -257,7 +257,7 @@ void ResponseParser::build_fields() {
 }
 
 // RFC 9112 6.3; ambiguous framing is refused. `identity`, alone, is a coding of RFC 2616 that
-// changes nothing. Because others may read it differently, the connection is not used again.
+// changes nothing. Other parsers may read it differently, so the connection is not used again.
 Result<void> ResponseParser::check_framing_fields() {
   bool chunked = false;
   bool identity = false;

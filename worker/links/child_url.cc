@@ -150,7 +150,7 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   carry(CarriedCookies::of_link);
 }
 
-// What is known of earlier child URLs holds their parameters, so it is forgotten.
+// The remembered texts of earlier child URLs contain their parameters, so they are dropped.
 void ChildUrlWriter::carry(CarriedCookies cookies) {
   const bool all = cookies == CarriedCookies::all;
   same_origin_parameters_ =
@@ -191,7 +191,7 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
   const size_t host_at = http_prefix_size(reference);
   std::string_view path = reference;
   if (host_at != 0) {
-    // `@`: userinfo must not stay in the URL.
+    // Userinfo (`@`) must not stay in the URL.
     const size_t slash = ascii::find_any<'/', '?', '#', '@'>(reference, host_at);
     if (slash == host_at || host_at == reference.size() || is_ours(reference)) return false;
     if (slash != reference.npos && reference[slash] == '@') return false;

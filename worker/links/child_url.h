@@ -17,11 +17,11 @@
 
 namespace streamgate {
 
-// What FFmpeg must take a segment for. From 7.1 on it checks the extension at the end of the URL
-// and refuses a segment with one that it does not know. `none`: the child is no segment.
+// The format of a segment, for FFmpeg. From 7.1 on FFmpeg refuses a segment whose URL ends in an
+// unknown extension. `none`: the child is not a segment.
 enum class SegmentFormat { none, ts, mp4 };
 
-// A reference of a document, and what the document says about it.
+// A reference of a document, and its attributes in the document.
 struct ChildReference {
   std::string_view text;
   SegmentFormat format = SegmentFormat::none;
@@ -34,8 +34,8 @@ class ChildUrlWriter {
   // unchanged until the last append().
   void begin(const DocumentSetting& setting);
 
-  // Which cookies the following child URLs carry: those of the document's link, as after begin(),
-  // or also the new ones (DocumentSetting::has_new_cookies).
+  // Chooses the cookies of the following child URLs: only those of the document's link, as after
+  // begin(), or also the new ones (DocumentSetting::has_new_cookies).
   enum class CarriedCookies { of_link, all };
   void carry(CarriedCookies cookies);
 
@@ -56,8 +56,8 @@ class ChildUrlWriter {
   struct Extension {
     static constexpr size_t kDotAt = 8;
 
-    // Whether `path` ends in an extension of the table. If so, it is in `text`; nearly always it is
-    // there already.
+    // Whether `path` ends in an extension of the table. If so, `text` is set to that extension;
+    // nearly always it has it already.
     template <class Table>
     bool take(std::string_view path, const Table& table);
     char* put(char* to) const;
@@ -112,7 +112,7 @@ class ChildUrlWriter {
   } siblings_;
   ChildTemplate template_;
   SegmentFormat template_format_ = SegmentFormat::none;
-  SegmentFormat format_ = SegmentFormat::none;  // of the present reference
+  SegmentFormat format_ = SegmentFormat::none;  // of the current reference
   // References that no template matched: the length of the last one, and how many in a row had it.
   size_t last_size_ = 0;
   int run_ = 0;

@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-// What Kodi's CurlFile takes from a suffix for itself.
+// The options in a suffix that Kodi's CurlFile uses itself.
 constexpr std::array<std::string_view, 12> kSettings = {
     "auth",          "acceptencoding",     "noshout",     "seekable",       "sslcipherlist",
     "verifypeer",    "connection-timeout", "failonerror", "redirect-limit", "postdata",

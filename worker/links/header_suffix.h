@@ -14,8 +14,8 @@ namespace streamgate {
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
 
 // Adds `Name=Value&Name=Value` to `link`. Values are percent-decoded and may be in double quotes.
-// Settings of Kodi that are not headers (`verifypeer`, `seekable` ..) are ignored, and so is what
-// take_list_header() ignores.
+// Settings of Kodi that are not headers (`verifypeer`, `seekable` ..) are ignored. So are headers
+// that take_list_header() ignores.
 void take_header_pairs(std::string_view pairs, LinkContext& link);
 
 // Whether a parameter called `name` behind an unencoded `url=http://host/a.ts|Name=Value` belongs

@@ -36,7 +36,7 @@ Result<void> take_link_parameter(std::string_view name, std::string_view raw_val
 // referer if it can be one. The last header of a name wins. A header that take_link_parameter()
 // would refuse is ignored, and so is what exceeds 8 KiB in all.
 void take_list_header(std::string_view name, std::string_view value, LinkContext& link);
-// Adds what `weaker` has and `link` does not say.
+// Adds the values of `weaker` that `link` does not have.
 void merge_weaker(const LinkContext& weaker, LinkContext& link);
 
 // Where the child of a link lies, compared with the origin that the link was written for.

@@ -102,7 +102,7 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
 }
 
-// Removes blanks and line ends at both ends, which people paste along.
+// Removes blanks and line ends at both ends, which come from copying and pasting.
 void trim(std::string& url) {
   while (!url.empty() && is_blank(url.back())) url.pop_back();
   const auto first = std::find_if_not(url.begin(), url.end(), is_blank);
@@ -120,7 +120,7 @@ Result<void> take_url(const Parameter& parameter, Found& found) {
 // The fragment of a pasted URL is never sent (RFC 9110 7.1).
 std::string_view without_fragment(std::string_view url) { return url.substr(0, url.find('#')); }
 
-// Parses the url. Nearly all URLs have nothing that a browser would have to put right.
+// Parses the url. Nearly all URLs need no correction.
 Result<HttpUrl> parse_url(Found& found) {
   const std::string_view text = *found.url;
   const unsigned classes = byte_classes_of(text);
@@ -146,7 +146,7 @@ Result<void> take_alternative(const Parameter& parameter, StreamRequest& request
   return {};
 }
 
-// A parameter of the client's query that is none of ours.
+// A parameter of the client's query that is not ours.
 void add_foreign(std::string_view name, std::string_view raw, HttpUrl& upstream) {
   if (name.starts_with("_HLS_")) {
     replace_parameter(upstream.path_and_query, name, raw);

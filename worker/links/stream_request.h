@@ -32,13 +32,13 @@ struct StreamRequest {
   HttpUrl upstream;
   std::string route_path;  // `/stream` or `/api/proxy/stream`, without the further segment
   LinkContext link;        // the children of the document inherit it
-  // Of this link only, its children do not inherit them.
+  // For this link only: its children do not inherit them.
   bool is_live = false;               // sg_live=1: a live body is continued after its end
   std::vector<HttpUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
 };
 
-// Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for an
-// unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
+// Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for
+// an unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
 }  // namespace streamgate

@@ -19,7 +19,7 @@ size_t path_end_of(std::string_view text) {
   return std::min(ascii::find_any<'?', '#'>(text), text.size());
 }
 
-// A host name that parse_http_url() may not understand as it stands.
+// Whether parse_http_url() may reject the host in this spelling.
 bool needs_conversion(std::string_view host) {
   return std::any_of(host.begin(), host.end(),
                      [](char c) { return c == '%' || static_cast<unsigned char>(c) >= 0x80; });
@@ -35,7 +35,7 @@ std::string base64(std::string_view text) {
   return out;
 }
 
-// RFC 7617: `user:password`, of which a URL may lack the second part. Empty for an empty userinfo.
+// RFC 7617: `user:password`. In a URL the password may be missing. Empty for an empty userinfo.
 std::string basic_authorization(std::string_view userinfo) {
   if (userinfo.empty() || userinfo == ":") return {};
   const size_t colon = std::min(userinfo.find(':'), userinfo.size());

@@ -12,17 +12,17 @@
 
 namespace streamgate {
 
-// `reference` in a spelling whose RFC 3986 resolution leads where a browser goes. In a reference
-// that is http(s) or has no scheme, `\` in front of the query is `/`. Behind another scheme than
-// the base's, and behind two slashes, all slashes together are `//`: `https:/host`, `http:///host`.
-// A scheme that is the base's own and has less than two slashes behind it is dropped: `http:x` is
-// `x`. Returns `reference` itself or a view into `scratch`.
+// `reference` in a spelling that RFC 3986 resolves to the URL that a browser requests. In a
+// reference that is http(s) or has no scheme, `\` in front of the query becomes `/`. Behind another
+// scheme than the base's, and behind two slashes, all slashes together become `//`: `https:/host`,
+// `http:///host`. The base's own scheme with less than two slashes behind it is dropped: `http:x`
+// becomes `x`. Returns `reference` itself or a view into `scratch`.
 std::string_view with_plain_slashes(std::string_view base_scheme, std::string_view reference,
                                     std::string& scratch);
 
 // Removes the userinfo from the absolute http(s) URL `url` and returns it as the value of
-// Authorization, empty if there is none. A host that is not ASCII or has escapes becomes its
-// punycode; one that has none stays, and parse_http_url() refuses it.
+// Authorization, empty if there is none. A host that is not ASCII or has escapes becomes punycode.
+// A host without a punycode form stays, and parse_http_url() refuses it.
 std::string take_authorization(std::string& url);
 
 // From the decoded `url` parameter. bad_url, with the rule for the client.

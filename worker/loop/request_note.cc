@@ -15,7 +15,7 @@ namespace request_note_detail {
 
 State state{&nowhere};
 
-// A crash in the middle of it leaves a mixed text, which the master prints as well as any other.
+// A crash during the copy leaves a mixed text, which the master prints like any other text.
 void show(const RequestNote& note) {
   ServedRequest& memory = *state.memory;
   memory.step = note.step_;
@@ -70,7 +70,7 @@ void show_notes_in(ServedRequest& memory) { state.memory = &memory; }
 
 void note_step(const StepText& step) {
   if (state.current == nullptr) return;
-  // Only the owner of a note makes it current, and that owner is not const.
+  // The owner of a note makes it current, and the owner is not const.
   const_cast<RequestNote*>(state.current)->step_ = step;
   if (state.shown == state.current) state.memory->step = step;
 }

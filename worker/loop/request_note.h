@@ -2,9 +2,9 @@
 // master can name it if the worker crashes or hangs (the event worker.died).
 //
 // Every object that runs for a request enters its note for the time of a callback (RequestScope).
-// Objects that continue later, as a connection does, keep current_note() when they are given their
-// task. The note is copied to shared memory only when another one is entered: a busy stream costs
-// a comparison for each callback.
+// Objects that continue later, such as a connection, keep current_note() when their task begins. A
+// note is copied to shared memory only if it differs from the last one: a busy stream costs a
+// comparison for each callback.
 //
 // One per worker, which has one thread: the current note is static. No note may be destroyed inside
 // its own scope (Reaper).
@@ -55,7 +55,7 @@ class RequestNote {
   // Adds the target, or replaces it. `url` must be redacted already (common/log.h). It is cut where
   // there is no more room.
   void set_target(std::string_view url);
-  // The target, if it was not cut; else empty. For the access log, which redacts the same URL.
+  // The target, or empty if it was cut. For the access log, which redacts the same URL.
   std::string_view whole_target() const;
 
  private:
@@ -71,8 +71,8 @@ class RequestNote {
   std::array<char, kMaxBytes> text_;
 };
 
-// Notes are shown in `memory` from now on; until the first call, nowhere. Called once by the
-// worker, with a part of its column.
+// Shows the notes in `memory` from now on. Before the first call they are not shown. Called once by
+// the worker, with a part of its column.
 void show_notes_in(ServedRequest& memory);
 
 // The note that was entered last; null outside every scope.
@@ -108,7 +108,7 @@ inline RequestScope::~RequestScope() {
   auto& state = request_note_detail::state;
   if (state.current == outer_) return;
   state.current = outer_;
-  // The inner note stays in memory: it says more than that of the client's gate around it.
+  // The inner note stays in memory: it has more information than the note of the gate around it.
   if (outer_ == nullptr) state.memory->is_running.store(0, std::memory_order_relaxed);
 }
 

@@ -64,7 +64,7 @@ class TimerWheel {
 
   // Milliseconds of the wheel's clock, which is CLOCK_MONOTONIC outside tests.
   int64_t now_ms() const { return clock_(); }
-  // The same as of the last tick; without a system call.
+  // The time of the last tick, without a system call.
   int64_t last_tick_ms() const {
     return start_ms_ + static_cast<int64_t>(done_tick_) * kTick.count();
   }

@@ -297,8 +297,8 @@ void UpstreamConnection::handle_end(ReadEnd end) {
   const bool head_is_complete = step_ == Step::relaying_body;
   const Reason reason = head_is_complete ? Reason::truncated_body : Reason::bad_response;
   if (end == ReadEnd::failed) return fail({reason, "the connection broke"});
-  // Many servers end such a body without a close_notify. Browsers, curl and nginx take it as
-  // complete, although RFC 9112 9.8 allows to reject it.
+  // Many servers end such a body without close_notify. Browsers, curl and nginx accept it as
+  // complete, although RFC 9112 9.8 allows a client to reject it.
   const bool by_close =
       head_is_complete && parser_.raw_body_left() == std::numeric_limits<uint64_t>::max();
   if (end == ReadEnd::truncated && by_close) {

@@ -7,7 +7,7 @@
 namespace streamgate {
 namespace {
 
-// How often the lower of two claiming workers counts again. Then its request waits for a moment.
+// How often the worker with the lower slot counts again. Then its request waits and tries later.
 constexpr int kMaxCounts = 1000;
 constexpr uint64_t kClaiming = 1;
 constexpr uint64_t kOneConnection = 2;
@@ -136,7 +136,7 @@ ConnectionRow* ConnectionPlaces::find_row(uint64_t key) {
   return nullptr;
 }
 
-// A key is in one row at most: a row is only given up when it is empty, and found before a new one
+// A key is in one row at most: a row is given up only when it is empty, and found before a new one
 // is taken.
 ConnectionRow* ConnectionPlaces::find_or_take_row(uint64_t key) {
   if (ConnectionRow* row = find_row(key)) return row;

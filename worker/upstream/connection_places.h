@@ -3,11 +3,11 @@
 // the kernel has closed.
 //
 // The limit is exact. A worker announces its claim in its row, fences, and counts all rows. It
-// takes the place if the connections and all other claims leave one. Of two that claim the last
-// place at once, each has announced before it counts, so at least one sees the other; both may see
-// each other. Then the worker with the higher slot withdraws, and the one with the lower slot
-// counts again. A claim takes microseconds. One that stays, because its worker was stopped in
-// between, counts as a connection until the watchdog ends that worker.
+// takes the place if the connections and all other claims leave one. If two workers claim the last
+// place at once, each has announced its claim before it counts, so at least one sees the other. If
+// both see each other, the worker with the higher slot withdraws, and the worker with the lower
+// slot counts again. A claim takes microseconds. If a worker is stopped in between, its claim
+// counts as a connection until the watchdog ends that worker.
 //
 // One per worker.
 #pragma once
@@ -28,23 +28,23 @@ uint64_t limit_key_of(const HttpUrl& url, const HostSettings& settings);
 
 class ConnectionPlaces {
  public:
-  // The column of `slot` is the worker's own. Workers whose request waits longer than `patience`
-  // are ignored: they have been stopped.
+  // `own` is in the column of `slot`. Workers whose request waits longer than `patience` are
+  // ignored: they have been stopped.
   ConnectionPlaces(ConnectionTable& own, size_t slot, const ScoreboardView& scoreboard,
                    std::chrono::milliseconds patience);
   ConnectionPlaces(const ConnectionPlaces&) = delete;
   ConnectionPlaces& operator=(const ConnectionPlaces&) = delete;
 
-  // Whether this worker may open one more connection; then release() ends it. False also if the
-  // row's set in the table is full (more than 8 keys of 128 sets).
+  // Whether this worker may open one more connection. If true, the caller owes a release(). False
+  // also if the key's set of rows is full: the table has 128 sets of 8 rows.
   bool claim(uint64_t key, unsigned limit);
   void release(uint64_t key);
 
-  // Tells the other workers since when the longest waiting request of this one waits; 0: none
-  // waits. False if the table has no row for it.
+  // Tells the other workers since when the longest waiting request of this worker waits; 0: no
+  // request waits. False if the table has no row for the key.
   bool set_waiting_since(uint64_t key, int64_t since_ms);
-  // Whether a request of another worker waits for that key, and has waited for longer than since
-  // `before_ms`. Of equal times, that of the lower slot counts as longer.
+  // Whether a request of another worker has waited for that key since before `before_ms`. If the
+  // times are equal, the worker with the lower slot comes first.
   bool is_wanted_elsewhere(uint64_t key, int64_t before_ms, int64_t now_ms) const;
   // Whether any request of another worker waits for any key.
   bool is_any_wanted() const;

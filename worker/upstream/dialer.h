@@ -53,8 +53,8 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
 
   void start();
-  // Instead of start(): the connection through a proxy is open, so that only the TLS handshake is
-  // left. Requires an https URL. May call the observer at once.
+  // Instead of start(): the connection through a proxy is open, and only the TLS handshake remains.
+  // Requires an https URL. May call the observer at once.
   void start_tls_on(UpstreamSocket socket, const SocketAddress& address);
   void cancel();  // closes everything; the observer is not called any more
 

@@ -89,8 +89,8 @@ DnsChannel::DnsChannel(event_base* base, const Settings& settings, Observer& obs
 
 DnsChannel::~DnsChannel() = default;
 
-// With all of these options c-ares reads no file and no variable of the environment. DnsQuestion
-// asks the next server, so an answer of each kind is final here.
+// With all of these options c-ares reads no file and no environment variable. DnsQuestion asks the
+// next server, so c-ares must not retry: each answer is final here.
 DnsChannel::Channel DnsChannel::make(const Settings& settings, DnsChannel& self) {
   CHECK(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
   ares_options options{};
@@ -124,7 +124,7 @@ void DnsChannel::ask(const std::string& name, const std::shared_ptr<DnsQuery>& q
   ++asked_;
   ++open_;
   const int type = query->family == IpFamily::v4 ? ns_t_a : ns_t_aaaa;
-  // on_answer frees it, perhaps before ares_query() returns.
+  // on_answer() frees it. ares_query() may call on_answer() before it returns.
   ares_query(channel_.get(), name.c_str(), ns_c_in, type, &DnsChannel::on_answer,
              new Pending{*this, query});
   arm_timer();
@@ -175,8 +175,8 @@ void DnsChannel::process(ares_socket_t readable, ares_socket_t writable) {
 
 void DnsChannel::on_timer() { process(ARES_SOCKET_BAD, ARES_SOCKET_BAD); }
 
-// All queries have the same timeout, so an armed timer already stands for the earliest. It fires
-// in vain if that query has been answered.
+// All queries have the same timeout, so an armed timer already has the earliest end. If that
+// query has been answered, the timer fires without effect.
 void DnsChannel::arm_timer() {
   if (open_ == 0 || event_pending(timer_.get(), EV_TIMEOUT, nullptr) != 0) return;
   timeval wait{};

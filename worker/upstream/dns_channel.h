@@ -1,8 +1,8 @@
 // Queries to one name server through c-ares, with EDNS and with TCP after a truncated answer.
 // Answers with a wrong id, question or sender are dropped.
 //
-// c-ares runs in the worker's event loop: it reports its sockets, and a timer stands for the
-// earliest end of a query.
+// c-ares runs in the worker's event loop: it reports its sockets, and a timer fires at the earliest
+// timeout of a query.
 #pragma once
 
 #include <ares.h>
@@ -36,7 +36,7 @@ struct DnsAnswer {
     abandoned,     // the channel is being destroyed
   };
   Kind kind;
-  const char* detail;                // for a person; static
+  const char* detail;                // for logs; static
   std::vector<IpAddress> addresses;  // at most kMaxAddresses
   int64_t ttl_ms = 0;                // the shortest of the addresses and aliases
 
@@ -55,7 +55,7 @@ struct DnsQuery {
   // Implemented by the asker.
   class Observer {
    public:
-    // Called once, from inside c-ares and perhaps inside ask(): it may only take notes.
+    // Called once, from inside c-ares, possibly inside ask(). It may only store the answer.
     virtual void on_answer(DnsQuery& query, DnsAnswer answer) = 0;
 
    protected:
@@ -71,7 +71,7 @@ struct DnsQuery {
 
 class DnsChannel {
  public:
-  // Declared here because it sees each answer, also those that no asker waits for.
+  // Sees each answer, including answers that no asker waits for.
   class Observer {
    public:
     virtual void on_server_answer(const DnsAnswer& answer) = 0;
@@ -122,7 +122,7 @@ class DnsChannel {
   unsigned open_ = 0;
   std::unordered_map<ares_socket_t, Event> sockets_;
   Event timer_;
-  Channel channel_;  // last: its end calls back
+  Channel channel_;  // last: its destruction calls on_answer() and on_socket_state()
 };
 
 }  // namespace streamgate

@@ -17,7 +17,7 @@ timeval timeval_of(Milliseconds time) {
   return {time.count() / 1000, static_cast<suseconds_t>(time.count() % 1000) * 1000};
 }
 
-// Before the next server is asked: each family is asked at least five times in all.
+// The time before the next server is asked. A fifth of `timeout` allows five queries per family.
 Milliseconds wait_of(Milliseconds timeout) { return std::clamp(timeout / 5, kMinWait, kMaxWait); }
 
 bool has(const std::optional<DnsAnswer>& answer, DnsAnswer::Kind kind) {
@@ -53,7 +53,7 @@ DnsQuestion::~DnsQuestion() {
   for (Side& side : sides_) forget_queries(side);
 }
 
-// --- events: they take notes and wake the owner ---
+// --- events: each stores the result and wakes the owner ---
 
 void DnsQuestion::on_answer(DnsQuery& query, DnsAnswer answer) {
   Side& side = side_of(query.family);
@@ -68,7 +68,7 @@ void DnsQuestion::on_answer(DnsQuery& query, DnsAnswer answer) {
       std::erase(side.asked, query.server);
       side.wants_next = true;
       break;
-    case DnsAnswer::Kind::abandoned:  // other servers are in resolv.conf now
+    case DnsAnswer::Kind::abandoned:  // resolv.conf has other servers now
       side.asked.clear();
       side.wants_next = true;
       break;
@@ -154,7 +154,7 @@ void DnsQuestion::ask(Side& side, DnsServer& server) {
   server.ask(candidates_[candidate_], side.queries.back());
 }
 
-// A family fails when every server has been asked and none is left that may answer.
+// A family fails when every server has been asked and no query is open.
 void DnsQuestion::continue_after_failures() {
   for (Side& side : sides_) {
     while (side.wants_next && !side.answer) {
@@ -169,7 +169,7 @@ void DnsQuestion::continue_after_failures() {
   }
 }
 
-// The wait for an answer is over: asks the next server, or begins another round.
+// After the wait for an answer: asks the next server, or begins another round.
 void DnsQuestion::repeat(Side& side) {
   if (side.answer) return;
   const bool may_be_answered = may_still_be_answered(side);
@@ -184,7 +184,7 @@ void DnsQuestion::repeat(Side& side) {
   ask_next(side);
 }
 
-// Whether a server that answers other questions has this one.
+// Whether a query is open at a server that is not suspect.
 bool DnsQuestion::may_still_be_answered(const Side& side) const {
   bool may = false;
   for (const auto& query : side.queries) {
@@ -239,7 +239,7 @@ const char* DnsQuestion::failure_of_sides() const {
   return sides_[0].failure != nullptr ? sides_[0].failure : sides_[1].failure;
 }
 
-// NXDOMAIN for one family is enough: it is about the name.
+// NXDOMAIN for one family is enough: it concerns the name.
 Error DnsQuestion::describe_failure() {
   const auto either = [this](DnsAnswer::Kind kind) {
     return has(sides_[0].answer, kind) || has(sides_[1].answer, kind);

@@ -1,10 +1,11 @@
-// One name on its way through DNS: both families at once, the search rules, further servers and
+// The resolution of one name: both families at once, the search rules, further servers and
 // repetitions, until `timeout` has passed.
 //
-// A family that has no answer after a fifth of the time asks the next server; earlier queries stay
-// open, so a slow server has the whole time. A failure (SERVFAIL, REFUSED, garbage, unreachable)
-// asks the next server at once. If one family has addresses, the other may come 50 ms later
-// (RFC 8305 3); addresses that come after that are still collected.
+// If a family has no answer after a fifth of the time (50 ms to 2 s), the next server is asked.
+// Earlier queries stay open, so a slow server has the whole time. After a failure (SERVFAIL,
+// REFUSED, malformed answer, unreachable) the next server is asked at once. If one family has
+// addresses, the other has 50 ms more (RFC 8305 3). Addresses that arrive later are still
+// collected.
 //
 // A member of Resolver, which runs it: every event only wakes the owner, and the owner calls
 // advance() from the event loop.
@@ -28,8 +29,8 @@
 namespace streamgate {
 
 struct ResolvedName {
-  // The name that a search rule of resolv.conf made of the host; empty: the host itself. A rule
-  // about names must be checked for this one too.
+  // The name that a search rule of resolv.conf made of the host; empty: the host itself. The target
+  // guard must check this name too.
   std::string full_name = {};
   std::vector<IpAddress> addresses;  // never empty; the families alternate, IPv6 first
 };
@@ -61,8 +62,8 @@ class DnsQuestion : private DnsQuery::Observer {
   enum class Progress {
     asking,
     has_addresses,  // of one family; the other is still being asked. Reported once
-    answered,       // over: result() has all
-    failed,         // over: error() says why
+    answered,       // complete: result() has all addresses
+    failed,         // complete: error() has the reason
   };
 
   DnsQuestion(Environment& environment, std::string name);
@@ -131,7 +132,7 @@ class DnsQuestion : private DnsQuery::Observer {
   bool has_begun_ = false;
   bool has_timer_fired_ = false;
   bool is_late_ = false;              // the deadline has passed
-  bool is_resolution_delay_ = false;  // what the timer stands for; else the next repetition
+  bool is_resolution_delay_ = false;  // the timer is the resolution delay, not the next repetition
   Deadline deadline_;
   Event timer_;
 };

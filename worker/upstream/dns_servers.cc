@@ -9,12 +9,12 @@
 namespace streamgate {
 namespace {
 
-// A source port and the ids of its queries are what a forged answer has to guess. c-ares keeps the
-// socket of a channel while it has queries, so that a busy channel would keep its port for ever.
+// A forged answer has to guess a source port and a query id. c-ares keeps the socket of a channel
+// while it has queries, so a busy channel would never change its port.
 constexpr unsigned kMaxQueriesPerChannel = 512;
 constexpr int64_t kProbeEveryMs = 30'000;
 constexpr int64_t kWarnEveryMs = 60'000;
-// c-ares forgets a query after this time, so that a long upstream.dns_timeout does not gather them.
+// c-ares drops a query after this time, so a long upstream.dns_timeout does not accumulate queries.
 constexpr Milliseconds kMaxQueryTime{10'000};
 
 }  // namespace
@@ -79,7 +79,7 @@ DnsServers::DnsServers(event_base* base, TimerWheel& wheel, const std::string& r
 void DnsServers::refresh() {
   if (!watch_.has_changed(wheel_.now_ms()) && !servers_.empty()) return;
   const std::string text = watch_.read();
-  if (text.empty() && !servers_.empty()) return;  // removed, or about to be written
+  if (text.empty() && !servers_.empty()) return;  // the file is missing, or is being written
   conf_ = ResolvConf::parse(text);
   const auto before = std::exchange(servers_, {});
   for (const SocketAddress& address : conf_.servers) {
@@ -93,7 +93,7 @@ DnsServer* DnsServers::next(const std::vector<uint32_t>& asked) const {
   for (const auto& server : servers_) {
     if (std::find(asked.begin(), asked.end(), server->id()) != asked.end()) continue;
     if (!server->is_suspect()) return server.get();
-    // Of several suspects, first the one that answered last.
+    // The suspect that answered last comes first.
     if (best == nullptr || server->last_answer_ms() > best->last_answer_ms()) best = server.get();
   }
   return best;

@@ -1,9 +1,9 @@
 // The machine's name servers, in the order in which a question asks them, and its search rules.
 // resolv.conf is read again when it has changed.
 //
-// A server that has answered nothing since it was asked goes to the end of the order, so that a
-// dead one costs one wait and not one for each name. Every 30 s one question goes to it as well,
-// beside the server that is asked anyway; its first answer gives it its place back.
+// A server that has answered nothing since it was asked goes to the end of the order, so a dead
+// server costs one wait in all, not one for each name. Every 30 s one question is sent to it in
+// addition to the server that is asked first. After its first answer it has its place again.
 #pragma once
 
 #include <event2/event.h>
@@ -27,9 +27,9 @@ class DnsServer final : private DnsChannel::Observer {
 
   // A query is asked from a source port that at most 512 queries share.
   void ask(const std::string& name, const std::shared_ptr<DnsQuery>& query);
-  // The caller has waited for the answer to `query` for long enough to ask another server.
+  // The caller has waited for the answer to `query` and now asks another server.
   void note_wait(const DnsQuery& query);
-  // Whether a question should ask this server besides another one. Asking is assumed.
+  // Whether a question should also ask this server as a probe. If true, the caller must ask it.
   bool takes_probe();
 
   uint32_t id() const { return id_; }
@@ -59,14 +59,14 @@ class DnsServers {
   DnsServers(event_base* base, TimerWheel& wheel, const std::string& resolv_conf,
              Milliseconds timeout);
 
-  // Reads resolv.conf if it has changed; queries to the servers of before are then abandoned. An
-  // empty or missing file changes nothing after the first call. Not
-  // allowed from inside a DnsQuery::Observer.
+  // Reads resolv.conf if it has changed; queries to the earlier servers are then abandoned. After
+  // the first call an empty or missing file changes nothing. Not allowed from inside a
+  // DnsQuery::Observer.
   void refresh();
 
   // The first server in order whose id is not in `asked`; nullptr if all are.
   DnsServer* next(const std::vector<uint32_t>& asked) const;
-  DnsServer* find(uint32_t id) const;  // nullptr: it is not in resolv.conf any more
+  DnsServer* find(uint32_t id) const;  // nullptr: no longer in resolv.conf
   // A suspect server whose time for a probe has come, or nullptr.
   DnsServer* probe() const;
 

@@ -1,8 +1,9 @@
-// The settings for one upstream host: upstream.hosts over the global ones. Of the rows that match a
-// host, the most specific one that has a field decides on it; `headers` are merged by name.
+// The settings for one upstream host: upstream.hosts over the global ones. For each field the most
+// specific matching row that has it decides; `headers` are merged by name.
 //
 // From the most to the least specific: a name or an address; a block, the smaller one first; a
-// suffix, the longer one first; a port alone. Of two equal ones, the one with a port comes first.
+// suffix, the longer one first; a port alone. Of two otherwise equal rows, the row with a port is
+// more specific.
 // Addresses and blocks match hosts that are written as addresses, not the addresses of a name.
 #pragma once
 
@@ -20,7 +21,7 @@
 namespace streamgate {
 
 struct HostSettings {
-  UpstreamConfig config;  // with the fields of the rows; its `hosts` are empty
+  UpstreamConfig config;  // the fields of the rows applied; its `hosts` are empty
   std::vector<std::pair<std::string, std::string>> headers = {};  // request fields
 
   bool uses_proxy() const { return config.proxy.kind != ProxyAddress::Kind::none; }
@@ -50,8 +51,8 @@ class HostTable {
 
   std::vector<UpstreamHost> rows_;  // the most specific first
   HostSettings global_;
-  // By the indexes of the rows that match. The rows bound their number, not the hosts that clients
-  // ask for.
+  // By the indexes of the matching rows, so the configuration bounds their number, not the hosts
+  // that clients request.
   std::map<std::vector<uint16_t>, std::unique_ptr<HostSettings>> merged_;
   std::vector<uint16_t> matching_;  // kept for its memory
 };

@@ -34,7 +34,7 @@ void NameCache::put(const std::string& name, Kept kept, int64_t now_ms) {
   names_.insert_or_assign(name, std::move(kept));
 }
 
-// Failures give way to addresses and to each other.
+// A full cache evicts failures, for addresses and for other failures.
 bool NameCache::make_room(int64_t now_ms) {
   if (now_ms < next_sweep_ms_) return false;
   next_sweep_ms_ = now_ms + kSweepEveryMs;

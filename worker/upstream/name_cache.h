@@ -22,11 +22,11 @@ class NameCache {
 
   static constexpr size_t kMaxNames = 4096;
 
-  // nullptr if there is no answer or its time is over. Valid until the next call.
+  // nullptr if there is no answer or its TTL has ended. Valid until the next call.
   const Kept* find(std::string_view name, int64_t now_ms) const;
 
-  // Replaces the answer for `name`. Another name's addresses are not given up for it: if the cache
-  // is full of them, the answer is not kept. `ttl_ms` is raised to 1 s and lowered to 300 s.
+  // Replaces the answer for `name`. Addresses of other names are never evicted for it: if the cache
+  // is full of them, the answer is not kept. `ttl_ms` is clamped to 1 s to 300 s.
   void keep(const std::string& name, const ResolvedName& found, int64_t ttl_ms, int64_t now_ms);
   // For 5 s.
   void keep_failure(const std::string& name, const Error& failure, int64_t now_ms);

@@ -1,6 +1,6 @@
 // The requests of one worker that wait for a connection place (ConnectionPlaces), for each key in
-// the order in which they came. Between workers the longest waiting request comes first, to within
-// the interval at which waiting workers look (20 ms).
+// order of arrival. Between workers the longest waiting request comes first, to within the interval
+// at which workers poll (20 ms).
 //
 // One per worker.
 #pragma once
@@ -20,8 +20,8 @@ class PlaceQueue {
   // Implemented by the attempts of UpstreamPool.
   class Waiter {
    public:
-    // The waiter is the first of its key. It takes an idle connection or a place, after remove(),
-    // and returns true; or false, and waits on. Called from the event loop.
+    // The waiter is the first of its key. Either it calls remove(), takes an idle connection or a
+    // place, and returns true; or it returns false and keeps waiting. Called from the event loop.
     virtual bool take_place() = 0;
 
    protected:
@@ -34,15 +34,15 @@ class PlaceQueue {
   PlaceQueue(const PlaceQueue&) = delete;
   PlaceQueue& operator=(const PlaceQueue&) = delete;
 
-  // A request for that key waits already, here or in another worker, so that a new one must too.
+  // Whether a request for that key waits here or in another worker. A new request must then wait.
   bool must_wait(uint64_t key) const;
-  // A request of another worker has waited longer than each of this worker.
+  // Whether a request of another worker has waited longer than each request of this worker.
   bool is_wanted_elsewhere(uint64_t key) const;
 
   // False if the queue or the table is full.
   bool add(uint64_t key, Waiter& waiter);
   void remove(uint64_t key, Waiter& waiter);  // does nothing if it does not wait
-  // A place of that key may be free: its waiters look at the next turn of the event loop.
+  // A place of that key may be free: its waiters try in the next iteration of the event loop.
   void wake(uint64_t key);
 
  private:

@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kScratchBytes = size_t{256} * 1024;
 // How often idle connections are offered to other workers that wait for a place.
 constexpr std::chrono::milliseconds kOfferInterval{100};
-// A request that may not even wait is refused from the event loop.
+// If a request cannot wait, it is refused from the event loop.
 constexpr std::chrono::milliseconds kAtOnce{1};
 
 // Connections with the same value are interchangeable. A view, so that a lookup does not allocate.
@@ -346,7 +346,7 @@ Pooled* UpstreamPool::State::take_idle_at(const OriginView& view) {
       unpark(connection);
       return &connection;
     }
-    // Its bytes would be taken for the answer to the next request.
+    // Its unread bytes would be taken for the answer to the next request.
     discard(connection);
   }
   return nullptr;

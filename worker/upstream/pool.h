@@ -64,8 +64,8 @@ class UpstreamPool {
   struct Target {
     const HttpUrl& url;
     const HostSettings& settings;  // of the URL's host; outlives the pool
-    // They have passed the target guard, and the connection goes to one of them. Empty if the proxy
-    // of the settings resolves the name.
+    // Have passed the target guard; the connection goes to one of them. Empty if the proxy of the
+    // settings resolves the name.
     const std::vector<SocketAddress>& addresses;
   };
 
@@ -78,14 +78,13 @@ class UpstreamPool {
   // ready.
   Result<void> start();
 
-  // Where max_connections limits the connections, an idle one of the same origin or account is
-  // closed for a new one, also by other workers. If there is none, the request waits for up to
-  // connect_timeout. While the addresses of a name are raced, connections that are not open yet do
-  // not count.
+  // At the limit max_connections an idle connection of the same origin or account is closed for a
+  // new one, also by other workers. If none is idle, the request waits for up to connect_timeout.
+  // While the addresses of a name are raced, connections that are not open yet do not count.
   //
-  // Returns an idle connection, or nullptr and begins `attempt`. The addresses are tried in order,
-  // the next one as soon as the last has failed or has not answered for 250 ms (RFC 8305 5);
-  // through a proxy as soon as the proxy has refused the last.
+  // Returns an idle connection, or begins `attempt` and returns nullptr. The addresses are tried in
+  // order. The next one is tried as soon as the last has failed or has not answered for 250 ms
+  // (RFC 8305 5); through a proxy, as soon as the proxy has refused the last.
   UpstreamConnection* acquire(const Target& target, Freshness freshness, Observer& observer,
                               AttemptHandle& attempt);
 

@@ -140,7 +140,7 @@ bool ProxyDialer::send_what_is_due() {
     const auto written = now.socket.write(now.handshake->to_send());
     now.handshake->sent(written.bytes);
     if (written.bytes > 0) continue;
-    // A proxy that closes may have answered first, so its bytes are read.
+    // A proxy may answer and then close, so its bytes are read first.
     if (written.is_broken) return true;
     CHECK(event_add(now.writable.get(), nullptr) == 0);
     return false;
@@ -179,7 +179,7 @@ void ProxyDialer::fail(Error error) {
   observer_.on_dial_failed(std::move(error));
 }
 
-// A lack of descriptors stays this machine's fault, and a time limit a time limit.
+// `overloaded` (no descriptors here) and `connect_timeout` keep their reasons.
 Error ProxyDialer::at_proxy(const Error& error) const {
   const bool keeps_reason =
       error.reason == Reason::overloaded || error.reason == Reason::connect_timeout;

@@ -1,7 +1,7 @@
 // Opens one connection to an upstream through another proxy, within connect_timeout: resolves the
 // proxy's name, connects to it, asks it for the upstream (ProxyHandshake), then does the TLS
-// handshake with the upstream. A proxy that cannot reach an address is asked for the next one, on a
-// new connection. An http request in absolute form needs no handshake.
+// handshake with the upstream. If the proxy cannot reach an address, it is asked for the next one,
+// on a new connection. An http request in absolute form needs no ProxyHandshake.
 //
 // Used by UpstreamPool, one per attempt.
 #pragma once
@@ -21,8 +21,8 @@ class ProxyDialer final : private Resolver::Observer, private Dialer::Observer {
  public:
   // The proxy is in `settings`. `addresses` are those of the upstream, checked by the guard; none
   // if the proxy resolves its name. The references outlive the dialer. The observer is called as by
-  // Dialer, with proxy_failed for every failure of the proxy, and with the upstream's address: an
-  // empty one if only the proxy knows it.
+  // Dialer: with proxy_failed for every failure of the proxy, and with the upstream's address,
+  // which is empty if only the proxy knows it.
   ProxyDialer(const Dialer::Tools& tools, Resolver& resolver, const HostSettings& settings,
               const HttpUrl& url, std::vector<SocketAddress> addresses, Dialer::Observer& observer);
   ~ProxyDialer();
@@ -30,7 +30,7 @@ class ProxyDialer final : private Resolver::Observer, private Dialer::Observer {
   ProxyDialer& operator=(const ProxyDialer&) = delete;
 
   void start();
-  void cancel();  // closes everything; the observer is not called any more
+  void cancel();  // closes everything; the observer is not called after it
 
  private:
   enum class Step { resolving, connecting, asking, shaking_hands, done };

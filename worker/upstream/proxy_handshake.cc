@@ -109,7 +109,7 @@ class SocksHandshake final : public ProxyHandshake {
 
   uint8_t byte(size_t index) const { return static_cast<uint8_t>(input_[index]); }
 
-  // As far as it can be told from the bytes so far; grows with them.
+  // Computed from the bytes that have arrived; grows with them.
   Result<size_t> size_of_message() {
     if (step_ != Step::reply) return size_t{2};
     if (input_.size() < 2) return size_t{2};

@@ -1,5 +1,5 @@
-// What is said to a proxy before its connection leads to an upstream: HTTP CONNECT (RFC 9110 9.3.6)
-// or SOCKS5 (RFC 1928, user and password as in RFC 1929). Bytes in, bytes out, without a socket.
+// The handshake with a proxy that opens a tunnel to an upstream: HTTP CONNECT (RFC 9110 9.3.6) or
+// SOCKS5 (RFC 1928, user and password as in RFC 1929). Bytes in, bytes out, without a socket.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace streamgate {
 
-// Where the proxy shall connect to.
+// The target that the proxy connects to.
 struct TunnelTarget {
   std::string host;  // a name, or an address literal without brackets
   uint16_t port = 0;
@@ -37,9 +37,9 @@ class ProxyHandshake {
   std::string_view to_send() const { return std::string_view(output_).substr(sent_); }
   void sent(size_t bytes) { sent_ += bytes; }
 
-  // Takes bytes of the proxy, split anywhere. proxy_failed, without an address or a credential in
-  // its detail, if the proxy refuses, if its answer is malformed or too long, or if bytes follow
-  // it: an upstream does not speak first. No call follows a failure.
+  // Takes bytes of the proxy, split anywhere. Fails with proxy_failed if the proxy refuses, if its
+  // answer is malformed or too long, or if bytes follow it: an upstream does not speak first. The
+  // detail has no address and no credential. No call may follow a failure.
   virtual Result<void> receive(std::string_view bytes) = 0;
 
   bool is_done() const { return is_done_; }
@@ -60,7 +60,7 @@ class ProxyHandshake {
   size_t sent_ = 0;
 };
 
-// What a 407 of the proxy means.
+// The detail for a 407 of the proxy.
 std::string_view problem_of_credentials(const ProxyAddress& proxy);
 
 // The value of Proxy-Authorization (RFC 7617); empty without a user.

@@ -20,7 +20,7 @@ IpAddress bound_key(IpAddress client) {
   return client;
 }
 
-// Questions that go on in one turn of the loop; each may send two packets.
+// Questions that advance in one iteration of the loop; each may send two packets.
 constexpr unsigned kMaxAdvances = 64;
 
 }  // namespace
@@ -155,7 +155,7 @@ Resolver::State::Asked& Resolver::State::begin(std::string_view host,
   return entry;
 }
 
-// Names whose servers are silent are the oldest; others are answered much sooner.
+// The oldest question most likely waits for a silent server: others are answered much sooner.
 void Resolver::State::make_room() {
   if (asked.size() < kMaxQuestions) return;
   const auto oldest = std::find_if(asked.begin(), asked.end(),
@@ -198,14 +198,14 @@ void Resolver::State::on_wake() {
     advance(entry);
   }
   if (!woken.empty()) {
-    // Not event_active(): sockets come first, so that answers are read between the batches.
+    // Not event_active(): sockets must come first, so that answers are read between the batches.
     const timeval now{};
     event_add(wake_event.get(), &now);
   }
   deliver_refusals();
 }
 
-// An observer may cancel any lookup, also its own, and begin a new one.
+// An observer may cancel any lookup, including its own, and begin a new one.
 void Resolver::State::advance(Asked& entry) {
   switch (entry.advance()) {
     case DnsQuestion::Progress::asking:
@@ -243,7 +243,7 @@ void Resolver::State::deliver(Lookup::List& waiters, const Error& error) {
   }
 }
 
-// Only those of before: an observer that asks again is answered in the next turn of the loop.
+// Only lookups that waited before: a new one is answered in the next iteration of the loop.
 void Resolver::State::deliver_refusals() {
   Lookup::List batch;
   for (size_t left = refused.size(); left > 0; --left) {

@@ -2,10 +2,10 @@
 // AAAA by the rules of resolv.conf, with a bounded cache by TTL (1 to 300 s; 5 s for names that do
 // not exist). Simultaneous lookups of one name share one question.
 //
-// Questions under way are bounded: 1,024 in all, 32 for each client. A new question then ends the
-// oldest one, or is refused if its client has too many. The cache holds 4,096 names. It never gives
-// up an address before its TTL for another name: while it is full of those, new answers are not
-// kept.
+// Open questions are limited to 1,024 in all and 32 for each client. At the first limit a new
+// question ends the oldest one; at the second it is refused. The cache holds 4,096 names. It never
+// evicts an address before its TTL for another name: while it is full of addresses, new answers are
+// not kept.
 //
 // One per worker, made after the fork.
 #pragma once
@@ -34,8 +34,8 @@ class Resolver {
     virtual void on_resolved(const ResolvedName& name) = 0;
     // dns_failed or dns_timeout; overloaded if too many names are being resolved.
     virtual void on_resolve_failed(Error error) = 0;
-    // The client whose bound a new question counts against, an IPv6 one by its /64; none: only the
-    // bound of all applies. Called from inside resolve().
+    // The client whose limit a new question counts against (IPv6: its /64). None: only the limit
+    // for all clients applies. Called from inside resolve().
     virtual std::optional<IpAddress> client() const = 0;
 
    protected:

@@ -23,8 +23,8 @@ std::string_view value_of(std::string_view text) {
   return text.substr(0, text.find_first_of(" \t,"));
 }
 
-// The name in a placeholder was encoded as part of the upstream's URL if it holds a blank, and then
-// as part of ours. A quote stays encoded: it would end the attribute.
+// Decodes the name in a placeholder: it was encoded in the upstream's URL if it has a blank, and
+// again in our link. A quote stays encoded, because it would end the attribute.
 std::string raw_name(std::string_view encoded) {
   const std::string once = percent_decode(encoded);
   std::string twice = percent_decode(once);
@@ -39,7 +39,7 @@ ListAttributes::ListAttributes(std::string_view tag)
 bool ListAttributes::next(Url& url) {
   for (;;) {
     if (urls_.empty() && !next_attribute()) return false;
-    // A comma inside a URL is one that no other URL follows.
+    // A comma separates two URLs only if a URL follows it. Any other comma is part of the URL.
     size_t end = urls_.find(',');
     while (end != urls_.npos && !is_http(ascii::trim(urls_.substr(end + 1)))) {
       end = urls_.find(',', end + 1);

@@ -8,8 +8,8 @@ namespace streamgate {
 
 // `tag` is an #EXTINF or #EXTM3U line. Yields in order the URLs of tvg-logo, url-tvg, x-tvg-url and
 // catchup-source. A value may be in double quotes, in single quotes or in none, and may list
-// several URLs with commas between. The title of an #EXTINF, behind the first comma outside quotes,
-// has no attributes.
+// several URLs, separated by commas. The title of an #EXTINF, behind the first comma outside
+// quotes, has no attributes.
 class ListAttributes {
  public:
   struct Url {
@@ -30,7 +30,7 @@ class ListAttributes {
   bool has_placeholders_ = false;
 };
 
-// Turns the placeholders of an encoded URL back: `%257Butc%257D` into `{utc}`, which the player
+// Restores the placeholders of an encoded URL: `%257Butc%257D` becomes `{utc}`, which the player
 // replaces.
 std::string with_raw_placeholders(std::string_view encoded);
 

@@ -17,7 +17,7 @@ constexpr std::string_view kVlc = "EXTVLCOPT:";
 constexpr std::string_view kKodi = "KODIPROP:";
 constexpr std::string_view kHttp = "EXTHTTP:";
 
-// More is no list of headers; the parser takes memory for each open bracket.
+// A longer text is not a list of headers, and the parser takes memory for each open bracket.
 constexpr size_t kMaxJsonBytes = size_t{16} * 1024;
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kVlcOptions = {{
@@ -28,7 +28,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kVlcOptio
     {"http-cookie", "Cookie"},
 }};
 
-// Takes the strings of the outer object while they are parsed; no tree is built.
+// Receives the strings of the outer object during parsing; no tree is built.
 class HeaderReader final : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderReader(LinkContext& link) : link_(link) {}

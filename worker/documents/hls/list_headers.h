@@ -14,7 +14,7 @@ namespace streamgate {
 //                                    also manifest_headers and common_headers, or without the
 //                                    prefix
 //   EXTHTTP:{"A":"..","B":".."}      strings of the outer object
-// Any other tag, and a malformed one, adds nothing.
+// Other tags and malformed tags add nothing.
 void take_list_header_tag(std::string_view tag, LinkContext& link);
 
 }  // namespace streamgate

@@ -9,8 +9,8 @@ namespace streamgate {
 
 inline constexpr std::string_view kPlaylistHeader = "#EXTM3U";
 
-// The offset of the header in the first line of `text`, or npos. Behind text of other kinds it
-// counts only if it ends the line or has attributes: `"#EXTM3U\n"` in a script is no header.
+// The offset of the header in the first line of `text`, or npos. Behind other text the header
+// counts only if it ends the line or has attributes: `"#EXTM3U\n"` in a script is not a header.
 // Searches the first 1024 bytes.
 inline size_t find_playlist_header(std::string_view text) {
   constexpr size_t kMaxBytes = 1024;

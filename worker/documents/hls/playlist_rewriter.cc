@@ -74,7 +74,7 @@ class PlaylistRewriter::PatchedCopy {
 void PlaylistRewriter::begin(const DocumentSetting& setting) {
   children_.begin(setting);
   is_kind_open_ = setting.has_new_cookies;
-  // A list of channels has no #EXT-X- tag that would say what it is.
+  // A channel list has no #EXT-X- tag.
   if (is_kind_open_) children_.carry(ChildUrlWriter::CarriedCookies::all);
   longest_line_ = setting.longest_line;
   rewrite_attributes_ = setting.list_attributes;
@@ -141,7 +141,7 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (line.starts_with("#KODIPROP:")) take_list_header_of(line.substr(1));
 }
 
-// Players expect the header at the very beginning of the document. Blanks stay, as everywhere.
+// Players expect the header at the beginning of the document. Blanks in front of it stay.
 std::string_view PlaylistRewriter::without_junk(std::string_view line, PatchedCopy& copy) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   size_t junk = find_playlist_header(line);
@@ -174,15 +174,15 @@ void PlaylistRewriter::take_list_header_of(std::string_view tag) {
   has_own_ = own_.referer || !own_.headers.empty();
 }
 
-// What FFmpeg must take a segment at this place for.
+// The format of a segment at this place, for FFmpeg.
 SegmentFormat PlaylistRewriter::segment_format() const {
   if (!is_media_ || has_images_) return SegmentFormat::none;
   return has_map_ ? SegmentFormat::mp4 : SegmentFormat::ts;
 }
 
-// A multivariant playlist, a VOD playlist and a list are fetched once, so their children carry the
-// new cookies. A live playlist with new cookies at each reload would change all its links each
-// time.
+// A multivariant playlist, a VOD playlist and a channel list are fetched once, so their children
+// carry the new cookies. A live playlist is not: new cookies would change all its links at each
+// reload.
 void PlaylistRewriter::note_kind(std::string_view name, std::string_view value) {
   if (!name.starts_with("EXT-X-")) return;
   const bool is_static =
@@ -324,8 +324,8 @@ void PlaylistRewriter::rewrite_list_attributes(std::string_view tag, PatchedCopy
   }
 }
 
-// The player replaces the placeholders of a catchup-source. One that begins with `?` is appended to
-// the URL of the channel, which is a link of ours with a query of its own.
+// The player replaces the placeholders of a catchup-source. A source that begins with `?` is
+// appended to the URL of the channel, which is now our link and has a query already.
 void PlaylistRewriter::rewrite_catchup(std::string_view source, PatchedCopy& copy) {
   if (has_grown_too_far_) return;
   if (source.front() == '?') {

@@ -48,15 +48,15 @@ class PlaylistRewriter final : public DocumentRewriter {
   void keep(std::string_view unfinished, BlockBuffer& out);
 
   ChildUrlWriter children_;
-  // The kind of the playlist decides whether its children carry its new cookies. False: it is
-  // known, or there are no new cookies.
+  // The kind of the playlist decides whether its children carry its new cookies. False if the kind
+  // is known, or if there are no new cookies.
   bool is_kind_open_ = false;
   size_t longest_line_ = 0;
-  size_t longest_plain_tag_ = 0;  // up to this size an #EXTINF is copied without a look at it
+  size_t longest_plain_tag_ = 0;  // an #EXTINF up to this size is copied without parsing
   bool rewrite_attributes_ = false;
-  bool has_hls_tag_ = false;  // an #EXT-X- tag came: the document is no list of channels
+  bool has_hls_tag_ = false;  // an #EXT-X- tag came: the document is not a channel list
   bool is_media_ = false;     // a tag of media playlists came
-  bool has_images_ = false;   // .. whose segments are images
+  bool has_images_ = false;   // the segments are images
   bool has_map_ = false;      // an EXT-X-MAP came
   bool has_own_ = false;      // own_ is not empty
   LinkContext own_;           // headers for the next URI line
