@@ -156,6 +156,7 @@ void Fetch::ask(const HttpUrl& url) {
   release(UpstreamPool::Reuse::no);
   request_.url = url;
   left_origin_ = failover_ && url.origin() != failover_->first().origin();
+  authorization_.clear();  // that of a redirect was for the origin of the redirect
   redirects_ = 0;
   send_referer_ = true;
   asks_first_byte_ = false;
