@@ -410,7 +410,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
   record.playlist = is_playlist_;
   if (fetch_) {
-    if (!fetch_->was_redirected()) record.redacted_upstream = note_.whole_target();
+    if (!fetch_->is_elsewhere()) record.redacted_upstream = note_.whole_target();
     if (record.redacted_upstream.empty()) {
       std::string& upstream = environment_.url_scratch;
       upstream.clear();
