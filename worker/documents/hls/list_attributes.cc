@@ -24,11 +24,16 @@ std::string_view value_of(std::string_view text) {
 }
 
 // The name in a placeholder was encoded as part of the upstream's URL if it holds a blank, and then
-// as part of ours. A quote stays encoded: it would end the attribute.
+// as part of ours. A quote stays encoded: it would end the attribute. So does a control byte: a line
+// end would begin a line that is not rewritten.
 std::string raw_name(std::string_view encoded) {
   const std::string once = percent_decode(encoded);
   std::string twice = percent_decode(once);
-  return twice.find_first_of("\"'<>") == twice.npos ? twice : once;
+  const bool is_plain = std::all_of(twice.begin(), twice.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte != 0x7f && std::string_view("\"'<>").find(c) == std::string::npos;
+  });
+  return is_plain ? twice : once;
 }
 
 }  // namespace
