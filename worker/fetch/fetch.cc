@@ -338,6 +338,7 @@ bool Fetch::may_ask_instead_of_head() const {
 }
 
 void Fetch::ask_instead_of_head() {
+  if (head_ != nullptr) take_cookies();
   release(UpstreamPool::Reuse::no);
   asks_first_byte_ = true;
   send_referer_ = true;
