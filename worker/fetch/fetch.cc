@@ -186,7 +186,7 @@ void Fetch::resolve() {
 // The proxy resolves the name, so the name alone decides.
 void Fetch::connect_by_name() {
   if (auto allowed = environment_.guard.check_unresolved_name(request_.url); !allowed) {
-    return fail(allowed.error());
+    return give_up_url(allowed.error());
   }
   addresses_.clear();
   connect(UpstreamPool::Freshness::reuse_allowed);
