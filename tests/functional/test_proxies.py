@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 from certificates import Authority
-from harness import ProxyTest, closed_port, main, streamgate, wait_until
+from harness import ProxyTest, closed_port, main, stream_path, streamgate, wait_until
 from proxies import HttpProxy, ScriptedProxy, SocksProxy
 from upstream import ok, redirect
 
@@ -220,6 +220,13 @@ class ResolvedRemotely(ProxiedTest):
         proxy = self.through(f"socks5h://{other.address()}")
         self.assert_error(proxy.stream("http://other.example/"), 403, "target_forbidden")
         self.assertEqual(other.connections, 0)
+
+    def test_a_redirect_to_a_name_that_is_not_allowed_leads_to_the_next_url(self):
+        other = self.start(SocksProxy())
+        proxy = self.through(f"socks5h://{other.address()}")
+        up = self.upstream({"/a": redirect("http://other.example/"), "/b": ok(b"second")})
+        link = stream_path(up.url("/a"), sg_alt=up.url("/b"))
+        self.assertEqual(proxy.ask(link).body, b"second")
 
     def test_addresses_are_still_checked(self):
         other = self.start(SocksProxy())

@@ -5,7 +5,7 @@ import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from harness import ProxyTest, main
+from harness import ProxyTest, main, stream_path
 from upstream import ok, playlist, redirect, status
 
 MASTER = (
@@ -107,6 +107,11 @@ class Hops(ProxyTest):
     def test_the_second_try_after_a_403_has_its_cookie(self):
         answers = [setting(status(403), "a=1"), ok(b"there")]
         self.assertEqual(self.cookies_of(answers), [None, "a=1"])
+
+    def test_the_get_instead_of_a_head_has_its_cookie(self):
+        up = self.upstream({"/a": [setting(status(405), "a=1"), ok(b"there")]})
+        self.assertEqual(self.proxy().ask(stream_path(up.url("/a")), method="HEAD").status, 200)
+        self.assertEqual([request["Cookie"] for request in up.requests], [None, "a=1"])
 
     def test_a_cookie_of_the_client_gives_way_to_one_of_the_same_name(self):
         script = {"/a": setting(redirect("/b"), "sid=new; Path=/"), "/b": ok(b"there")}

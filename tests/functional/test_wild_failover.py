@@ -115,6 +115,23 @@ class Failover(ProxyTest):
         self.assertEqual(up.requests[0]["Authorization"], "Bearer t")
         self.assertIsNone(other.requests[0]["Authorization"])
 
+    def test_the_userinfo_of_a_redirect_does_not_go_to_the_next_url(self):
+        gone = self.upstream(status(404))
+        up = self.upstream(redirect(gone.url("/x").replace("://", "://u:p@")))
+        other = self.upstream({"/l": playlist("#EXTM3U\n#EXTINF:1,\ns.ts\n")})
+        text = self.ask(up.url("/l"), other.url("/l")).text
+        self.assertEqual(gone.requests[0]["Authorization"], "Basic dTpw")
+        self.assertIsNone(other.requests[0]["Authorization"])
+        self.assertNotIn("Authorization", text)
+
+    def test_the_access_log_names_the_url_that_answered(self):
+        up = self.upstream(status(404))
+        other = self.upstream(ok(b"second"))
+        proxy = self.proxy()
+        proxy.mark()
+        self.assertEqual(self.ask(up.url("/a"), other.url("/b"), proxy=proxy).status, 200)
+        self.assertEqual(proxy.wait_for_access()["upstream"], other.url("/b"))
+
     def test_parameters_for_the_upstream_go_to_every_url(self):
         up = self.upstream({"/a": status(404), "/b": ok(b"second")})
         self.ask(up.url("/a?k=1"), up.url("/b"), _HLS_msn="7")

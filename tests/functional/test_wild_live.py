@@ -130,6 +130,17 @@ class Live(ProxyTest):
             response = self.proxy().stream(up.url("/live"), **parameters)
             self.assertEqual((response.body, len(up.requests)), (body, 1))
 
+    def test_the_userinfo_of_a_redirect_is_not_sent_to_the_url_of_the_link(self):
+        other = self.upstream([live(packets(4, 1)), live(packets(4, 2))])
+        userinfo = redirect(other.url("/x").replace("://", "://u:p@"))
+        _, up, _ = self.play([userinfo, status(404)], 8 * PACKET)
+        self.assertEqual([r["Authorization"] for r in up.requests], [None, None])
+
+    def test_a_stream_with_titles_ends(self):
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nicy-metaint: 16\r\n\r\n"
+        response, up, _ = self.play_all([Answer(head + b"a" * 20, "close"), status(404)])
+        self.assertEqual((response.body, len(up.requests)), (b"a" * 20, 1))
+
     def test_the_delay_doubles_and_server_errors_are_retried(self):
         times = []
 

@@ -229,6 +229,8 @@ bool Exchange::may_reconnect() const {
 void Exchange::begin_live(std::string_view first_bytes) {
   if (head_->status != 200 || head_->framing == Framing::length) return;
   if (find_field(head_->fields, "Content-Encoding")) return;
+  // The client counts bytes from title to title, and another body would begin to count anew.
+  if (find_field(head_->fields, "icy-metaint")) return;
   const auto type = extract_media_type(head_->fields).essence;
   const LiveMedia media = live_media_of(type, first_bytes);
   if (media == LiveMedia::none) return;
@@ -408,7 +410,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
   record.playlist = is_playlist_;
   if (fetch_) {
-    if (!fetch_->was_redirected()) record.redacted_upstream = note_.whole_target();
+    if (!fetch_->is_elsewhere()) record.redacted_upstream = note_.whole_target();
     if (record.redacted_upstream.empty()) {
       std::string& upstream = environment_.url_scratch;
       upstream.clear();

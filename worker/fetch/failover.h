@@ -19,6 +19,7 @@ class Failover {
   Failover(std::vector<HttpUrl> urls, OriginMarks& marks);
 
   const HttpUrl& first() const { return urls_.front(); }  // of the link
+  bool is_at_first() const { return order_[place_] == 0; }
   const HttpUrl& current() const { return urls_[order_[place_]]; }
   // Goes to the next URL. False: all have been tried.
   bool advance();

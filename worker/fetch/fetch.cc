@@ -156,6 +156,7 @@ void Fetch::ask(const HttpUrl& url) {
   release(UpstreamPool::Reuse::no);
   request_.url = url;
   left_origin_ = failover_ && url.origin() != failover_->first().origin();
+  authorization_.clear();  // that of a redirect was for the origin of the redirect
   redirects_ = 0;
   send_referer_ = true;
   asks_first_byte_ = false;
@@ -185,7 +186,7 @@ void Fetch::resolve() {
 // The proxy resolves the name, so only the name can be checked.
 void Fetch::connect_by_name() {
   if (auto allowed = environment_.guard.check_unresolved_name(request_.url); !allowed) {
-    return fail(allowed.error());
+    return give_up_url(allowed.error());
   }
   addresses_.clear();
   connect(UpstreamPool::Freshness::reuse_allowed);
@@ -338,6 +339,7 @@ bool Fetch::may_ask_instead_of_head() const {
 }
 
 void Fetch::ask_instead_of_head() {
+  if (head_ != nullptr) take_cookies();
   release(UpstreamPool::Reuse::no);
   asks_first_byte_ = true;
   send_referer_ = true;

@@ -136,7 +136,8 @@ class Fetch final : private Resolver::Observer,
   Step step() const { return step_; }
   const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
   bool left_origin() const { return left_origin_; }    // a redirect led to another origin
-  bool was_redirected() const { return redirects_ > 0; }
+  // url() is not that of the request: a redirect or an alternative of the link.
+  bool is_elsewhere() const { return redirects_ > 0 || (failover_ && !failover_->is_at_first()); }
   // The userinfo of the last redirect that had one; empty if it was for another origin than
   // url()'s.
   std::string_view authorization() const { return authorization_; }

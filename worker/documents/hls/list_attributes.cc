@@ -24,11 +24,16 @@ std::string_view value_of(std::string_view text) {
 }
 
 // Decodes the name in a placeholder: it was encoded in the upstream's URL if it has a blank, and
-// again in our link. A quote stays encoded, because it would end the attribute.
+// again in our link. A quote stays encoded, because it would end the attribute. So does a
+// control byte: a line end would begin a line that is not rewritten.
 std::string raw_name(std::string_view encoded) {
   const std::string once = percent_decode(encoded);
   std::string twice = percent_decode(once);
-  return twice.find_first_of("\"'<>") == twice.npos ? twice : once;
+  const bool is_plain = std::all_of(twice.begin(), twice.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x20 && byte != 0x7f && std::string_view("\"'<>").find(c) == std::string::npos;
+  });
+  return is_plain ? twice : once;
 }
 
 }  // namespace

@@ -25,6 +25,12 @@ TEST(ListAttributes, AreFoundInAnyQuoting) {
   EXPECT_EQ(urls_of("EXTINF:-1 catchup-source=\"http://h/{utc}\",T"), "http://h/{utc}{};");
 }
 
+TEST(ListAttributes, PlaceholdersKeepTheirControlBytesEncoded) {
+  EXPECT_EQ(with_raw_placeholders("u%257Ba%2520b%257D"), "u{a b}");
+  EXPECT_EQ(with_raw_placeholders("u%257B%250Ahttp://h/%257D"), "u{%0Ahttp://h/}");
+  EXPECT_EQ(with_raw_placeholders("u%257B%257F%2500%257D"), "u{%7F%00}");
+}
+
 TEST(ListAttributes, EndWithTheTitleAndWithAnOpenQuote) {
   for (const char* tag : {"EXTINF:-1,tvg-logo=\"a\"", "EXTINF:-1 x=\"y\",T tvg-logo=\"a\"",
                           "EXTINF:-1 tvg-logo=\"a", "EXTINF:-1 x='y tvg-logo=\"a\"",
