@@ -87,6 +87,8 @@ std::string take_authorization(std::string& url) {
   // A password may hold a raw `@`: the last one ends the userinfo, as in browsers.
   const size_t at = authority.rfind('@');
   const bool has_userinfo = at != authority.npos;
+  // Parsers disagree on the host behind a blank. The `@` stays, so the URL is refused.
+  if (has_userinfo && authority.substr(0, at).find(' ') != authority.npos) return {};
   const std::string_view host_and_port = authority.substr(has_userinfo ? at + 1 : 0);
   const std::string_view host = host_and_port.substr(0, host_and_port.rfind(':'));
   const bool is_converted = needs_conversion(host);
