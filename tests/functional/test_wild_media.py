@@ -129,7 +129,7 @@ class Codings(ProxyTest):
             with self.subTest(coding):
                 self.assert_rewritten(body, coding)
 
-    def test_a_plain_playlist_that_claims_a_coding_is_read_as_it_is(self):
+    def test_a_plain_playlist_with_a_declared_coding_is_read_as_plain(self):
         for coding in ("gzip", "br", "zstd", "deflate", "gzip, br"):
             self.assert_rewritten(LIST, coding)
 
