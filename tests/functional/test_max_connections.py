@@ -1,4 +1,4 @@
-"""upstream.max_connections: a limit over all workers, waiting, and who comes first."""
+"""upstream.max_connections: a limit over all workers, waiting requests, and their order."""
 
 import os
 import signal

@@ -22,7 +22,7 @@ class ProxiedTest(ProxyTest):
         return proxy
 
     def through(self, address, **upstream):
-        """A Streamgate whose upstreams are reached through `address`. Its guard knows loopback."""
+        """A Streamgate that reaches upstreams through `address`. Its guard allows loopback."""
         return self.proxy(
             upstream={"proxy": address, "connect_timeout": "3s", **upstream},
             security={"allow_private": ["loopback"], **self.security},

@@ -1,5 +1,5 @@
-"""Bodies whose header fields lie about them: a wrong type, or a coding that is none or that nobody
-asked for. tests/README.md names the public reports."""
+"""Bodies with wrong header fields: a wrong type, a word that is no coding, or a coding that was not
+requested. tests/README.md names the public reports."""
 
 import zlib
 
