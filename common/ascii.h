@@ -45,7 +45,7 @@ constexpr bool iequals_by_byte(const char* a, const char* b, size_t size) {
   return true;
 }
 
-// Names of equal length are nearly always equal in case too, or differ in more than case.
+// Nearly all texts of equal length are equal with their case, or differ in more than case.
 template <class Word>
 bool iequals_by_word(const char* a, const char* b, size_t size) {
   constexpr Word kCaseBits = static_cast<Word>(~Word{0}) / 0xff * kCaseBit;

@@ -98,7 +98,7 @@ enum class ResolveNames { local, remote };
 enum class ConnectionsBy { origin, account };
 
 // One row of upstream.hosts: settings for the hosts that `pattern` matches. A field that is not set
-// is left to a less specific row, then to UpstreamConfig.
+// has the value of a less specific row, or of UpstreamConfig.
 struct UpstreamHost {
   TargetPattern pattern;
   std::optional<HeaderPolicy> user_agent = {};
@@ -129,8 +129,8 @@ struct UpstreamConfig {
   Reconnect reconnect = Reconnect::links;
   unsigned reconnect_attempts = 20;  // in a row, without 10 s of body between
   unsigned max_redirects = 10;
-  // Failover (sg_alt): which statuses lead to the next URL; how long an origin that cannot be
-  // reached is tried last; how long a link stays with the URL that answered.
+  // Failover (sg_alt): the statuses that lead to the next URL; the time for which an unreachable
+  // origin is tried last; the time for which a link stays with the URL that answered.
   std::vector<StatusRange> failover_statuses{
       {403, 403}, {404, 404}, {410, 410}, {429, 429}, {500, 599}};
   Milliseconds down_for{30'000};

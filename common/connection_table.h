@@ -1,5 +1,5 @@
-// The connections of one worker to upstreams that allow few: its column of a table in shared memory
-// (common/scoreboard.h). worker/upstream/connection_places.h has the protocol.
+// The connections of one worker that upstream.max_connections limits: a table in its column of the
+// scoreboard (common/scoreboard.h). worker/upstream/connection_places.h has the protocol.
 #pragma once
 
 #include <array>
@@ -12,8 +12,8 @@ namespace streamgate {
 
 struct ConnectionRow {
   std::atomic<uint64_t> key{0};  // of the origin or the account; 0: the row was never used
-  // 2 * connections + 1 while the worker claims one more. A row with 0 here and no one waiting may
-  // be used for another key.
+  // 2 * connections, plus 1 while the worker claims one more. A row with 0 here and no waiting
+  // request may be used for another key.
   std::atomic<uint64_t> state{0};
   std::atomic<int64_t> waiting_since_ms{0};  // of the longest waiting request; 0: none waits
 };
@@ -26,7 +26,7 @@ struct ConnectionTable {
   std::atomic<uint32_t> rows_waiting{0};
   std::array<ConnectionRow, kSets * kWays> rows;
 
-  // A key can only be in these rows.
+  // The only rows that a key can have.
   std::span<ConnectionRow> rows_of(uint64_t key) {
     return std::span(rows).subspan(key % kSets * kWays, kWays);
   }

@@ -42,7 +42,7 @@ std::optional<KeyedCounts::Found> KeyedCounts::find(const Place& place) const {
   return std::nullopt;
 }
 
-// In the emptier one of both buckets. That choice lets the table fill nearly to its end.
+// In the emptier of the two buckets. With this choice the table can become nearly full.
 std::optional<uint32_t> KeyedCounts::find_free(const Place& place) const {
   std::optional<uint32_t> best;
   size_t most_free = 0;

@@ -4,8 +4,8 @@
 // not see it, and a worker that is killed at any instruction leaves nothing half-written.
 //
 // The initial state is all zero, so the master can clear it without knowing what is in it. The size
-// is fixed, and a key whose count is 0 takes no room. Keys that two full buckets leave no room for
-// are not counted: of 40,000 keys none, of 50,000 one (measured), and there are 65,536 rows.
+// is fixed, and a key whose count is 0 takes no room. A key whose two buckets are full is not
+// counted. With 65,536 rows all of 40,000 keys are counted, and all but one of 50,000 (measured).
 //
 // The state of one worker. Callable by any process, except add() and remove().
 #pragma once
@@ -24,7 +24,8 @@ class alignas(64) KeyedCounts {
   static constexpr size_t kRowsPerBucket = 8;  // of 8 bytes: one cache line
   static constexpr uint64_t kMaxCount = 0xffff;
 
-  // Only the owner. The row of the key, for remove(); none if it cannot be counted.
+  // Called by the owner only. Returns the row of the key, for remove(); none if it cannot be
+  // counted.
   std::optional<uint32_t> add(uint64_t key);
   void remove(uint32_t row);
 

@@ -1,4 +1,4 @@
-// Another proxy through which upstreams are reached, as the configuration names it.
+// The proxy through which upstreams are reached, as the configuration names it.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ struct ProxyAddress {
   bool resolves_names = false;  // socks5h: the proxy resolves the names of upstreams
   std::string host;             // a name in lower case or an address literal, without brackets
   uint16_t port = 0;
-  std::string user;  // empty: the proxy is given no credentials
+  std::string user;  // empty: no credentials are sent
   std::string password;
 
   bool operator==(const ProxyAddress&) const = default;
 
-  // `none`, or `http://`, `socks5://` or `socks5h://` with host and port and perhaps
-  // `user:password@`, in which %XX stands for any byte. On failure bad_request with a sentence,
-  // which never has the credentials.
+  // `none`, or `http://`, `socks5://` or `socks5h://` with host and port. `user:password@` is
+  // optional; %XX stands for any byte in it. Fails with bad_request and a sentence that never has
+  // the credentials.
   static Result<ProxyAddress> parse(std::string_view text);
   std::string to_string() const;  // parse() reads it; with the password, so not for a log
   std::string for_log() const;    // scheme://host:port

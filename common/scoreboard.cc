@@ -52,8 +52,8 @@ char* reserve(size_t size) {
   return start + before;
 }
 
-// Replaces the pages at `start` by those of the file. Not in core dumps: dumping a page that nobody
-// has used would allocate it.
+// Replaces the pages at `start` by those of the file. They are left out of core dumps: a dump would
+// allocate pages that are not in use.
 bool map_at(char* start, size_t size, int protection, int file, size_t offset) {
   if (size == 0) return true;
   void* mapped =
@@ -63,7 +63,7 @@ bool map_at(char* start, size_t size, int protection, int file, size_t offset) {
   return true;
 }
 
-// Gives the pages back to the kernel, which makes them zero.
+// Returns the pages to the kernel. They read as zero afterwards.
 void clear(Column& column) {
   if (::madvise(&column, sizeof column, MADV_REMOVE) == 0) return;
   std::memset(static_cast<void*>(&column), 0, sizeof column);
@@ -111,7 +111,7 @@ Result<Scoreboard> Scoreboard::create(size_t slot_count) {
       ::fchmod(file->get(), kFileMode) != 0) {
     return cannot_map();
   }
-  // The kernel's zeros are the initial state of every part.
+  // Zero, as the kernel provides the pages, is the initial state of every part.
   return adopt(*std::move(file), slot_count);
 }
 

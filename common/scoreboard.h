@@ -2,10 +2,10 @@
 //
 //   Board        the service as a whole; only the master writes it
 //   Assignment   one for each slot: whether a worker has it; only the master writes it
-//   Column       one for each slot: written by the worker that has the slot, and by nobody else
+//   Column       one for each slot; only the worker that has the slot writes it
 //
-// Everybody reads everything. A worker has the whole mapping read-only, except its own column
-// (Scoreboard::confine). The kernel holds to that even if the worker is compromised.
+// Every process reads all parts. A worker has the whole mapping read-only, except its own column
+// (Scoreboard::confine). The kernel enforces this even if the worker is compromised.
 //
 // The master maps the scoreboard before the first fork, and only the master assigns slots. When a
 // worker is gone, its counters are added to the retired ones and its column is cleared, so that
@@ -34,7 +34,7 @@ enum class WorkerState : uint32_t { starting, ready, draining };
 // `starting`, `ready`, `draining`; `?` for a number that is none of them.
 std::string_view name_of(WorkerState state);
 
-// What the master reads of a worker. All zero for a worker that has just been started.
+// The state of a worker for the master. All zero for a worker that has just been started.
 struct alignas(64) Slot {
   std::atomic<WorkerState> state{WorkerState::starting};
   std::atomic<int64_t> beat_ms{0};  // CLOCK_MONOTONIC, written each second by the worker
@@ -46,15 +46,16 @@ struct alignas(64) Slot {
 };
 
 // A multiple of every page size of the supported machines (4, 16 and 64 KiB), so that each part has
-// pages of its own. Pages that nobody has written or read take no memory.
+// pages of its own. Pages that are never accessed take no memory.
 constexpr size_t kScoreboardPage = size_t{64} * 1024;
 
 constexpr size_t kServedTextBytes = 232;
 constexpr size_t kServedStepBytes = 16;
 
 // The request that the worker serves, or has served last: `127.0.0.1:4711 GET http://a.example/x`.
-// Written before the worker handles bytes of the request, so that a crash leaves it. Secrets in the
-// URL are masked (log::redact). The master reads it only of dead workers, and trusts nothing in it.
+// Written before the worker handles bytes of the request, so that it remains after a crash. Secrets
+// in the URL are masked (log::redact). The master reads it only after the worker's death, and does
+// not trust it.
 struct alignas(64) ServedRequest {
   std::atomic<uint32_t> is_running{0};        // 1: in a callback of this request
   uint32_t size = 0;                          // of the text
@@ -69,7 +70,7 @@ struct alignas(kScoreboardPage) Column {
   ServedRequest served;
   KeyedCounts client_connections;  // by client address; empty without limits.per_client
   MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
-  MarkTable kept_links;    // with which of its URLs a link stays
+  MarkTable kept_links;    // the URL that a link stays with, by index
   ConnectionTable connections;
 };
 
@@ -128,8 +129,8 @@ class Scoreboard {
   // Close-on-exec, for a program that takes over; -1 after confine().
   int file() const { return file_.get(); }
 
-  // The lowest vacant slot, now of a worker of that generation (not 0), with its beat set to now;
-  // none if all are taken.
+  // Gives the lowest vacant slot to a worker of that generation (not 0), and sets its beat to now.
+  // None if all slots are taken.
   std::optional<unsigned> take(uint64_t generation);
   // Adds the slot's counters to the retired ones, clears its column and makes it vacant. Its worker
   // must be gone.

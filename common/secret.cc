@@ -16,7 +16,7 @@ struct Secret::Block {
     CHECK(pages != MAP_FAILED);
     memory = static_cast<char*>(pages);
     ::madvise(memory, capacity, MADV_DONTDUMP);
-    ::mlock(memory, capacity);  // fails without consequence: RLIMIT_MEMLOCK
+    ::mlock(memory, capacity);  // may fail (RLIMIT_MEMLOCK); the text is then not locked
     text.copy(memory, capacity);
   }
   Block(const Block&) = delete;

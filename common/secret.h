@@ -21,8 +21,8 @@ class Secret {
   // Valid until wipe() or the end of the last copy.
   std::string_view view() const;
   bool empty() const { return view().empty(); }
-  // Overwrites the text; all copies in this process are then empty. Those of a process that was
-  // forked before keep it.
+  // Overwrites the text; all copies in this process are then empty. A process that was forked
+  // before keeps its text.
   void wipe() const;
 
   bool operator==(const Secret& other) const { return view() == other.view(); }

@@ -64,8 +64,8 @@ struct HttpUrl {
 // The ByteClass flags (common/percent_table.h) of all bytes of `text`, or-ed together.
 unsigned byte_classes_of(std::string_view text);
 
-// Strict; other spellings are in worker/links/upstream_url.h. Errors are Reason::bad_url and name
-// the broken rule for the client (numeric host tricks such as 0x7f.1 are refused here).
+// Strict; worker/links/upstream_url.h accepts other spellings. Errors are Reason::bad_url and name
+// the broken rule for the client (numeric hosts such as 0x7f.1 are refused here).
 Result<HttpUrl> parse_http_url(std::string_view text);
 // The same for a text whose byte_classes_of() are known.
 Result<HttpUrl> parse_http_url(std::string_view text, unsigned classes);

@@ -45,7 +45,7 @@ class Workers {
   std::optional<WorkerProcess> remove(pid_t pid);
   void retire(const WorkerProcess& removed) { scoreboard_.retire(removed.identity().slot_index); }
 
-  // What a removed worker was serving; none is known of a worker of another program's scoreboard.
+  // The last request of a removed worker. Empty for a worker of another program's scoreboard.
   LastRequest last_request(const WorkerProcess& removed) const {
     return read_last_request(scoreboard_.column(removed.identity().slot_index).served);
   }

@@ -11,11 +11,11 @@
 
 namespace streamgate {
 
-// The row of `upstream.hosts` in the table of keys. It names each problem with its line.
+// The row of `upstream.hosts` in the table of keys. It reports each problem with its line.
 ConfigKey hosts_key();
 
-// Adds a problem if names are left to a proxy although security.allow is empty, or to no proxy.
-// `line_of` gives the line of a key, or 0.
+// Adds a problem if a proxy resolves the names and security.allow is empty, and if `resolve:
+// remote` has no proxy. `line_of` gives the line of a key, or 0.
 void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems);
 

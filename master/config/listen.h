@@ -21,7 +21,7 @@ void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems);
 
 // The entries for sockets that the service manager has bound at `addresses`; they replace
-// `configured`. An address that is in both keeps its certificate and its PROXY protocol.
+// `configured`. An address that is in both lists keeps its certificate and its PROXY protocol.
 std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
                                     const std::vector<ListenConfig>& configured);
 

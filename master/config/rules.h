@@ -1,4 +1,5 @@
-// The rules about several keys of a configuration, and the settings that only cause a warning.
+// The rules that concern several keys of a configuration, and the settings that cause a warning
+// only.
 #pragma once
 
 #include <functional>
@@ -16,8 +17,8 @@ using ConfigLines = std::map<std::string, int, std::less<>>;
 // Checks the rules about several keys.
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
-// Sets `client_address` to `peer`, with a warning, unless the file sets `trusted_proxies`: in the
-// default list is every host of the local network, and each could claim any address.
+// Sets `client_address` to `peer`, with a warning, unless the file sets `trusted_proxies`: the
+// default list has every host of the local network, and each could claim any address.
 void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings);
 // Settings that work but should be written in another way.
 ConfigProblems config_warnings(const Config& config, const ConfigLines& lines);

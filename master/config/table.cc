@@ -272,7 +272,7 @@ Result<std::vector<StatusRange>> parse_status_item(std::string_view text) {
   const size_t dash = std::min(text.find('-'), text.size());
   const auto first = parse_unsigned(text.substr(0, dash));
   const auto last = dash == text.size() ? first : parse_unsigned(text.substr(dash + 1));
-  // 2xx is no failure, and a 3xx redirects.
+  // 2xx is not a failure, and 3xx is a redirect.
   if (first && last && *first >= 400 && *first <= *last && *last <= 999) {
     return std::vector<StatusRange>{{static_cast<int>(*first), static_cast<int>(*last)}};
   }

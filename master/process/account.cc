@@ -45,7 +45,8 @@ Result<void> give_up_new_privileges() {
 
 Result<void> forbid_core_dumps() {
   if (::prctl(PR_SET_DUMPABLE, 0) != 0) return system_error("PR_SET_DUMPABLE");
-  // Enough by itself for a core pattern that is a pipe. systemd's filter may refuse this call.
+  // This alone prevents a dump to a core pattern that is a pipe. systemd's filter may refuse the
+  // call.
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   return {};

@@ -28,8 +28,8 @@ class ForeignScoreboard {
   // Copies its slot `index` into `slot`, name by name. A counter that only one of the two programs
   // has is left out.
   void mirror(unsigned index, Slot& slot) const;
-  // When the worker in slot `index` was started (CLOCK_MONOTONIC); `otherwise` if the scoreboard
-  // does not say it.
+  // The start time of the worker in slot `index` (CLOCK_MONOTONIC); `otherwise` if the scoreboard
+  // does not have it.
   int64_t started_ms(unsigned index, int64_t otherwise) const;
   // Adds the counters of its workers that have ended to the retired ones of `board`.
   void add_retired_to(Board& board) const;

@@ -14,7 +14,7 @@ struct LastRequest {
   std::string step;
 };
 
-// The worker may have been compromised: nothing in `served` is trusted but its address.
+// The worker may have been compromised, so the content of `served` is not trusted.
 LastRequest read_last_request(const ServedRequest& served);
 
 }  // namespace streamgate

@@ -12,7 +12,7 @@
 namespace streamgate {
 
 // The slots of the scoreboard that this program makes: enough for several generations of many
-// workers. A slot in use takes a page of memory and its tables, one that is not in use takes none.
+// workers. A slot in use takes a page of memory and its tables, a vacant slot takes no memory.
 constexpr size_t kSlots = 512;
 
 // Offsets are bytes from the start of the mapping (`board.*`, `retired.*`, and `assignment.*` for

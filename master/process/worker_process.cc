@@ -35,7 +35,7 @@ bool WorkerProcess::is_ready() const { return slot_->state.load() == WorkerState
 int64_t WorkerProcess::age_ms(int64_t now_ms) const { return now_ms - standing_.started_ms; }
 
 int64_t WorkerProcess::silence_ms(int64_t now_ms) const {
-  // Any number may stand there: the worker may have been compromised.
+  // The number may be invalid: the worker may have been compromised.
   return now_ms - std::clamp<int64_t>(slot_->beat_ms.load(), 0, now_ms);
 }
 

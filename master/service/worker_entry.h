@@ -19,9 +19,8 @@ struct WorkerSeat {
 };
 
 // Makes the scoreboard read-only except the worker's own column, drops privileges (the generation's
-// user, no_new_privs, core dumps as configured) and calls `run_worker`. The Heritage is filled here
-// and nowhere else. Returns the exit code of the process: kExitCannotStart if one of the changes
-// fails.
+// user, no_new_privs, core dumps as configured) and calls `run_worker`. Only this function fills
+// the Heritage. Returns the exit code of the process: kExitCannotStart if one of the changes fails.
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker);
 

@@ -186,7 +186,7 @@ class ProxyProtocol(ProxyTest):
                 wait_until(lambda n=i: len(proxy.access_log()) > n)
                 self.assertEqual(proxy.access_log()[i]["client"], expected)
 
-    def test_a_proxy_may_speak_for_itself(self):
+    def test_a_proxy_may_connect_for_itself(self):
         proxy = self.started()
         cases = (
             b"PROXY UNKNOWN\r\n",

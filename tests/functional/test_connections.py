@@ -81,7 +81,7 @@ class Idle(ConnectionsTest):
         proxy.wait_for_access(20)
         self.assertEqual({e["status"] for e in proxy.access_log()}, {"200"})
 
-    def test_1500_idle_keep_alive_connections_keep_nobody_out(self):
+    def test_1500_idle_keep_alive_connections_do_not_block_new_clients(self):
         proxy = self.limited(1500, workers=2, client={"keepalive_timeout": "60s"})
         idle = self.keep_alive(proxy, 1500)
         self.assertGreater(self.open_now(idle), 1400)
@@ -116,7 +116,7 @@ class Idle(ConnectionsTest):
         self.assertEqual(proxy.ask("/health").status, 200)
         wait_until(lambda: self.open_now(silent) < 5)
 
-    def test_a_request_that_is_on_its_way_keeps_its_connection(self):
+    def test_a_connection_with_an_unread_request_is_not_closed(self):
         proxy = self.limited(20, workers=1)
         (worker,) = proxy.workers()
         os.kill(worker, signal.SIGSTOP)
@@ -169,7 +169,7 @@ class Busy(ConnectionsTest):
         self.assertTrue(begun.recv(4096).startswith(b"HTTP/1.1 200 "))
         self.finish(client, gate)
 
-    def test_a_request_head_that_takes_seconds_gives_way(self):
+    def test_a_connection_whose_request_head_takes_seconds_is_closed(self):
         proxy = self.limited(5, client={"header_timeout": "60s"})
         slow = self.open(proxy, 5, HEALTH[:10])
         wait_until(lambda: proxy.ask("/health").status == 200, 5, "a place")
@@ -341,7 +341,7 @@ class Descriptors(ConnectionsTest):
         self.assertGreater(self.open_now(idle), 100)
         self.assertEqual(proxy.events_named("accept.failed"), [])
 
-    def test_at_emfile_an_idle_client_gives_way(self):
+    def test_at_emfile_an_idle_client_is_closed(self):
         proxy = self.small(64)
         idle = self.open(proxy, 300)
         self.serve_newcomers(proxy)

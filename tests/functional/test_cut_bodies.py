@@ -92,7 +92,7 @@ class CutBodies(ProxyTest):
             self.assertIsNone(client.read_response())
 
 
-class WhatLeft(ProxyTest):
+class BytesInTheLog(ProxyTest):
     settings = {"client": {"write_stall_timeout": "500ms"}}
 
     def test_the_access_log_leaves_out_bytes_that_a_reset_discards(self):

@@ -220,7 +220,7 @@ class Handshakes(TlsTest):
 
 
 class Ends(TlsTest):
-    def test_a_cut_body_is_sent_as_far_as_it_came(self):
+    def test_a_cut_body_is_sent_up_to_the_cut(self):
         for answer, version, notified in (
             (Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", "close"), "1.0", True),
             (Answer(b"HTTP/1.1 200 OK\r\n\r\nhalf", "reset", pause=0.2), "1.1", True),

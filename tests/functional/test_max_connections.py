@@ -1,4 +1,4 @@
-"""upstream.max_connections: a limit over all workers, waiting, and who comes first."""
+"""upstream.max_connections: a limit over all workers, waiting requests, and their order."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ class MaxConnections(ProxyTest):
         gate.set()
         self.assertEqual(later().body, b"b")
 
-    def test_who_waits_too_long_is_told_that_the_upstream_is_busy(self):
+    def test_a_request_that_waits_too_long_gets_503_upstream_busy(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
         up = self.upstream({"/a": held(gate)})
@@ -100,7 +100,7 @@ class MaxConnections(ProxyTest):
         other = self.upstream(ok(b"other"))
         self.assertEqual(proxy.stream(other.url()).body, b"other")
 
-    def test_the_first_that_waits_is_the_first_that_is_served(self):
+    def test_waiting_requests_are_served_in_their_order(self):
         gate = threading.Event()
         up = self.upstream(
             lambda r: held(gate)
@@ -136,7 +136,7 @@ class MaxConnections(ProxyTest):
 
         wait_until(are_waiting, what=f"{count} waiting requests")
 
-    def test_an_idle_connection_of_another_worker_is_given_up(self):
+    def test_an_idle_connection_of_another_worker_is_closed(self):
         up = self.upstream(ok(b"hello"))
         proxy = self.proxy(upstream=self.limited())
 
@@ -146,7 +146,7 @@ class MaxConnections(ProxyTest):
 
         wait_until(has_changed_worker, 30, "requests in several workers")
 
-    def test_accounts_are_counted_by_themselves(self):
+    def test_accounts_are_counted_separately(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
         up = self.upstream(
@@ -163,7 +163,7 @@ class MaxConnections(ProxyTest):
         self.assertEqual(proxy.stream(up.url("/live/eve/pw/2.ts")).body, b"x")
         self.assertEqual(up.connections, 3)  # bob's idle connection did not serve eve
 
-    def test_a_limit_of_one_host_leaves_the_others_alone(self):
+    def test_a_limit_of_one_host_does_not_limit_other_hosts(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
         up = self.upstream(

@@ -171,7 +171,7 @@ class Answers(NamesTest):
 
 
 class Servers(NamesTest):
-    def test_a_failing_server_hands_on_to_the_next(self):
+    def test_after_a_failure_the_next_server_is_asked(self):
         for rcode in (SERVFAIL, REFUSED):
             with self.subTest(rcode=rcode):
                 first, second = self.names(Zone(rcode=rcode)), self.names({"a.test": HERE})
@@ -193,7 +193,7 @@ class Servers(NamesTest):
         self.assertEqual(len(first.asked("a.test")), 2)
         self.assertEqual(second.asked("a.test"), [])
 
-    def test_a_dead_first_server_costs_once(self):
+    def test_a_dead_first_server_costs_one_wait(self):
         dead = self.names(silent)
         live = self.names(HERE)
         proxy = self.proxy_for(dead, live)
@@ -203,7 +203,7 @@ class Servers(NamesTest):
             self.assert_plays(proxy, f"later{i}.test", within=0.5)
         proxy.wait_for_event("dns.server_silent", server=f"127.0.0.1:{dead.port}")
 
-    def test_a_refusing_first_server_costs_nothing(self):
+    def test_a_refusing_first_server_costs_no_wait(self):
         gone = self.names(silent)
         gone.stop()
         proxy = self.proxy_for(gone, self.names(HERE))
@@ -264,7 +264,7 @@ class Floods(NamesTest):
             for i in range(count)
         ]
 
-    def test_silent_names_of_one_client_leave_others_their_names(self):
+    def test_silent_names_of_one_client_do_not_block_other_clients(self):
         names = self.names(self.script)
         proxy = self.proxy_for(names, settings={"trusted_proxies": []})
         self.assert_plays(proxy, "known.test")
@@ -279,7 +279,7 @@ class Floods(NamesTest):
         self.assert_plays(proxy, "known.test")
         self.assert_plays(proxy, "fresh.test")
 
-    def test_3000_silent_names_of_a_trusted_proxy_leave_all_their_names(self):
+    def test_3000_silent_names_of_a_trusted_proxy_do_not_block_other_names(self):
         names = self.names(self.script)
         proxy = self.proxy_for(names)
         self.assert_plays(proxy, "known.test")

@@ -1,4 +1,4 @@
-"""What a worker may do and what its memory may leak: privileges, core dumps, private keys."""
+"""The privileges of a worker, its core dumps, and the private keys in its memory."""
 
 import os
 import pwd

@@ -22,7 +22,7 @@ class ProxiedTest(ProxyTest):
         return proxy
 
     def through(self, address, **upstream):
-        """A Streamgate whose upstreams are reached through `address`. Its guard knows loopback."""
+        """A Streamgate that reaches upstreams through `address`. Its guard allows loopback."""
         return self.proxy(
             upstream={"proxy": address, "connect_timeout": "3s", **upstream},
             security={"allow_private": ["loopback"], **self.security},
@@ -97,7 +97,7 @@ class ThroughHttp(ProxiedTest):
         )
         self.assertNotIn("hidden", wrong.log())
 
-    def test_a_407_without_credentials_says_so(self):
+    def test_a_407_without_credentials_is_named_in_detail(self):
         other = self.start(HttpProxy(credentials=b"a:b"))
         self.assert_refused(f"http://{other.address()}", "407: the proxy asks for a user")
 
@@ -117,7 +117,7 @@ class ThroughHttp(ProxiedTest):
         other = self.start(ScriptedProxy(script))
         self.assertEqual(self.through(f"http://{other.address()}").stream(up.url()).body, b"hello")
 
-    def test_what_the_proxy_refuses_or_breaks_is_proxy_failed(self):
+    def test_refusals_and_malformed_answers_are_proxy_failed(self):
         cases = (
             (b"HTTP/1.1 403 No\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", "ERR_ACCESS_DENIED"),
             (b"HTTP/1.1 502 Bad\r\n\r\n", "CONNECT: 502 Bad Gateway"),
@@ -178,7 +178,7 @@ class ThroughHttp(ProxiedTest):
         self.assertEqual(len(other.heads), 1)
         self.assertEqual(up.connections, 2)  # the direct connection was not used for it
 
-    def test_each_hop_of_a_redirect_goes_its_own_way(self):
+    def test_each_hop_of_a_redirect_uses_the_proxy_of_its_host(self):
         up = self.upstream(ok(b"hello"))
         other = self.start(HttpProxy())
         proxy = self.through("none", hosts={"127.0.0.1": {"proxy": f"http://{other.address()}"}})
@@ -270,7 +270,7 @@ class ThroughSocks(ProxiedTest):
         self.assert_refused(f"socks5://user:hidden@{other.address()}", "refuses the user")
         self.assert_refused(f"socks5://{other.address()}", "asks for a user and a password")
 
-    def test_what_the_proxy_refuses_or_breaks_is_proxy_failed(self):
+    def test_refusals_and_malformed_answers_are_proxy_failed(self):
         cases = (
             ([b"\x05\xff"], "asks for a user and a password"),
             ([b"\x04\x00"], "does not speak SOCKS5"),

@@ -19,7 +19,7 @@ class Caching(ProxyTest):
         up.script = Answer(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\nlive", "close")
         self.assertEqual(self.proxy().stream(up.url("/live.ts"))["Cache-Control"], None)
 
-    def test_what_the_upstream_says_is_relayed(self):
+    def test_the_caching_fields_of_the_upstream_are_relayed(self):
         said = {
             "Cache-Control": "private, max-age=7",
             "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -67,7 +67,7 @@ class OtherOrigins(ProxyTest):
             for name in ("Content-Type", "Age", "Date", "icy-metaint", "icy-name"):
                 self.assertIn(name, exposed)
 
-    def test_of_several_origins_each_answer_names_the_one_that_asks(self):
+    def test_each_answer_names_the_requesting_origin_of_a_list(self):
         origins = ["https://a.example", "http://b.example:3000"]
         proxy = self.proxy(cors={"allow_origin": origins, "allow_credentials": True})
         for origin in [*origins, "https://other.example", "null"]:

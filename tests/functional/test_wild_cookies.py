@@ -113,7 +113,7 @@ class Hops(ProxyTest):
         self.assertEqual(self.proxy().ask(stream_path(up.url("/a")), method="HEAD").status, 200)
         self.assertEqual([request["Cookie"] for request in up.requests], [None, "a=1"])
 
-    def test_a_cookie_of_the_client_gives_way_to_one_of_the_same_name(self):
+    def test_a_cookie_of_an_upstream_replaces_the_clients_of_the_same_name(self):
         script = {"/a": setting(redirect("/b"), "sid=new; Path=/"), "/b": ok(b"there")}
         seen = self.cookies_of(script, h_Cookie="sid=old; lang=de")
         self.assertEqual(seen, ["sid=old; lang=de", "lang=de; sid=new"])
@@ -162,7 +162,7 @@ class Children(ProxyTest):
             self.assertEqual(up.requests[-1]["Cookie"], "list=2; gate=1")
         self.assertEqual(len(children), 2)
 
-    def test_which_documents_hand_on_new_cookies(self):
+    def test_only_documents_that_are_fetched_once_give_new_cookies_to_children(self):
         for name, text, expected in (
             ("multivariant", MASTER, 2),
             ("vod", VOD, 1),
@@ -191,7 +191,7 @@ class Children(ProxyTest):
             link_text("b=0;d=127.0.0.1;p=/"), link_text("b=2;d=127.0.0.1;p=/"))}
         self.assertEqual(len(texts), 1)
 
-    def test_what_a_link_carries_is_matched_at_each_request(self):
+    def test_the_cookies_of_a_link_are_matched_at_each_request(self):
         later, earlier = int(time.time()) + 3600, int(time.time()) - 1
         up = self.upstream(ok(b"x"))
         for cookie, expected in (

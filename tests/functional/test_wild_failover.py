@@ -27,7 +27,7 @@ class Failover(ProxyTest):
     def ask(self, *urls, proxy=None, **parameters):
         return (proxy or self.proxy()).ask(link(*urls, **parameters))
 
-    def test_a_url_that_cannot_be_reached_or_does_not_answer_is_passed_over(self):
+    def test_after_a_url_that_fails_or_does_not_answer_the_next_is_tried(self):
         plain = self.upstream(ok(b"no TLS"))
         for name, url in {
             "refused": dead(),
@@ -200,7 +200,7 @@ class Marks(ProxyTest):
                 self.assertEqual(proxy.ask(link(*urls)).body, b"second")
             self.assertEqual([target.partition("?")[0] for target in up.targets()], expected)
 
-    def test_a_link_leaves_the_url_that_fails_in_the_end(self):
+    def test_a_link_leaves_its_url_when_that_fails(self):
         proxy = self.proxy()
         up = self.upstream({"/a": [status(404), ok(b"first")], "/b": [ok(b"second"), status(404)]})
         urls = [up.url("/a"), up.url("/b")]

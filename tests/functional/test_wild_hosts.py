@@ -12,7 +12,7 @@ from upstream import Answer, ok, redirect
 class Hosts(ProxyTest):
     settings = {"security": {"allow_private": ["loopback"]}}
 
-    def test_headers_of_a_host_and_a_link_over_them(self):
+    def test_a_host_has_headers_and_those_of_a_link_win(self):
         proxy = self.proxy(
             upstream={
                 "user_agent": "Global/1",
@@ -47,7 +47,7 @@ class Hosts(ProxyTest):
         proxy.stream(up.url())
         self.assertEqual((up.requests[2]["User-Agent"], up.requests[2]["X-Key"]), ("Global/1", None))
 
-    def test_they_hold_at_each_hop_by_its_host(self):
+    def test_each_hop_has_the_settings_of_its_host(self):
         proxy = self.proxy(
             upstream={
                 "hosts": {
@@ -82,7 +82,7 @@ class Hosts(ProxyTest):
         seen = [[r[n] for n in ("X-A", "X-B", "X-C")] for r in (up.requests[0], other.requests[0])]
         self.assertEqual(seen, [["block", "port", "address and port"], ["block", None, "block"]])
 
-    def test_the_time_for_the_first_byte(self):
+    def test_a_host_has_its_own_first_byte_timeout(self):
         proxy = self.proxy(
             upstream={
                 "first_byte_timeout": "30s",

@@ -1,5 +1,5 @@
-"""Bodies whose header fields lie about them: a wrong type, or a coding that is none or that nobody
-asked for. tests/README.md names the public reports."""
+"""Bodies with wrong header fields: a wrong type, a word that is no coding, or a coding that was not
+requested. tests/README.md names the public reports."""
 
 import zlib
 
@@ -129,7 +129,7 @@ class Codings(ProxyTest):
             with self.subTest(coding):
                 self.assert_rewritten(body, coding)
 
-    def test_a_plain_playlist_that_claims_a_coding_is_read_as_it_is(self):
+    def test_a_plain_playlist_with_a_declared_coding_is_read_as_plain(self):
         for coding in ("gzip", "br", "zstd", "deflate", "gzip, br"):
             self.assert_rewritten(LIST, coding)
 

@@ -36,7 +36,7 @@ TEST(Ascii, IequalsFindsADifferentBitAtEachPlace) {
   }
 }
 
-TEST(Ascii, IequalsIgnoresNoCaseOutsideOfAscii) {
+TEST(Ascii, IequalsComparesBytesOutsideAsciiExactly) {
   EXPECT_FALSE(ascii::iequals("@@@@@@@@", "````````"));
   EXPECT_FALSE(ascii::iequals("[", "{"));
   EXPECT_FALSE(ascii::iequals("\xc4\xc4\xc4\xc4", "\xe4\xe4\xe4\xe4"));

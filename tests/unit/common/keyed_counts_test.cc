@@ -30,7 +30,7 @@ TEST(KeyedCounts, CountsEachKeyByItself) {
   EXPECT_EQ(1U, counts->count_of(1));
 }
 
-TEST(KeyedCounts, AMillionKeysOneAfterTheOtherLeaveNoTrace) {
+TEST(KeyedCounts, RowsOfAMillionKeysAreReused) {
   const auto counts = std::make_unique<KeyedCounts>();
   for (uint64_t key = 0; key < 1'000'000; ++key) {
     const auto row = counts->add(key);
@@ -57,7 +57,7 @@ TEST(KeyedCounts, AKeyWithoutRoomIsNotCounted) {
   EXPECT_GE(counted, 60'000U);
 }
 
-TEST(KeyedCounts, ACountEndsAtItsMaximum) {
+TEST(KeyedCounts, ACountStopsAtItsMaximum) {
   const auto counts = std::make_unique<KeyedCounts>();
   for (uint64_t i = 0; i < KeyedCounts::kMaxCount; ++i) ASSERT_TRUE(counts->add(7));
   EXPECT_FALSE(counts->add(7));

@@ -26,7 +26,7 @@ TEST(ProxyAddress, ReadsEveryForm) {
   EXPECT_FALSE(ProxyAddress::parse("socks5://a:1")->resolves_names);
 }
 
-TEST(ProxyAddress, ItsTextGivesAnEqualOne) {
+TEST(ProxyAddress, TheTextParsesToAnEqualAddress) {
   for (const char* text : {"none", "http://a:80", "http://u:p@a:1", "socks5://u:@1.2.3.4:1080",
                            "socks5h://%C3%BC:%20%25@[2001:db8::1]:9"}) {
     const auto proxy = ProxyAddress::parse(text);
@@ -35,7 +35,7 @@ TEST(ProxyAddress, ItsTextGivesAnEqualOne) {
   }
 }
 
-TEST(ProxyAddress, RefusesOtherTextsWithoutTheirCredentials) {
+TEST(ProxyAddress, RefusesMalformedTextsWithoutRepeatingCredentials) {
   const std::string long_user(256, 'a');
   for (const std::string text :
        {"", "a:1", "https://a:1", "socks4://a:1", "http://a", "http://[::1]", "http://a:0",

@@ -114,7 +114,7 @@ TEST_F(ConfinedTest, AWorkerWritesItsOwnColumnAndTheMasterReadsIt) {
   EXPECT_EQ(12U, total_of(Counter::bytes_to_clients, board.view()));
 }
 
-TEST_F(ConfinedTest, AWorkerReadsWhatTheOthersWriteLater) {
+TEST_F(ConfinedTest, AWorkerReadsLaterWritesOfOthers) {
   int ends[2];
   ASSERT_EQ(0, ::pipe(ends));
   const pid_t child = ::fork();

@@ -27,7 +27,7 @@ TEST(ClientAddressTest, APeerOfAUnixSocketIsTrusted) {
 }
 
 // The left part is the client's own text, and may be anything.
-TEST(ClientAddressTest, NoTextOfTheClientHidesTheElementOfTheProxy) {
+TEST(ClientAddressTest, ClientTextCannotHideTheElementOfTheProxy) {
   const std::string marks = "\"\\,;= a";
   for (const std::string own : {"for=192.0.2.1", "for=\"[2001:db8::7]:5\";proto=https",
                                 "proto=http;for=\"192.0.2.1:80\""}) {

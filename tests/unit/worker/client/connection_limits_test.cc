@@ -46,7 +46,7 @@ TEST_F(ConnectionLimitsTest, TheConnectionsOfAllWorkersCount) {
   EXPECT_FALSE(first.is_over());
 }
 
-TEST_F(ConnectionLimitsTest, OnlyTheIdleConnectionsOfOthersAreThoseOfOthers) {
+TEST_F(ConnectionLimitsTest, IdleConnectionsOfOthersLeaveOutTheWorkersOwn) {
   board.column(0).slot.idle_now = 1;
   EXPECT_FALSE(first.others_have_idle());
   EXPECT_TRUE(second.others_have_idle());
@@ -73,7 +73,7 @@ TEST_F(ConnectionLimitsTest, AClientIsCountedOverAllWorkers) {
   EXPECT_FALSE(second.is_over(client));
 }
 
-TEST_F(ConnectionLimitsTest, AWorkerThatIsGoneCountsNoMore) {
+TEST_F(ConnectionLimitsTest, ConnectionsOfADeadWorkerDoNotCount) {
   const SocketAddress client = peer("192.0.2.1");
   for (int i = 0; i < 3; ++i) second.add(client);
   EXPECT_TRUE(first.is_over(client));

@@ -331,7 +331,7 @@ TEST_F(ClientGateTest, ARefusedConnectionGetsItsReasonForEveryRequest) {
   EXPECT_TRUE(targets.empty());
 }
 
-TEST_F(ClientGateTest, ARefusedConnectionThatHasToEndIsAnsweredWithoutARequest) {
+TEST_F(ClientGateTest, EndRefusedAnswersWithoutARequest) {
   refuse_with = Reason::rate_limited;
   connect();
   gate().end_refused();
@@ -341,7 +341,7 @@ TEST_F(ClientGateTest, ARefusedConnectionThatHasToEndIsAnsweredWithoutARequest) 
   EXPECT_EQ(refused, std::vector{Reason::rate_limited});
 }
 
-TEST_F(ClientGateTest, ARefusedConnectionStaysTheFirstToEnd) {
+TEST_F(ClientGateTest, ARefusedConnectionIsClosedFirst) {
   refuse_with = Reason::overloaded;
   connect_and_send(kRequest.substr(0, 10));
   settle();
@@ -351,14 +351,14 @@ TEST_F(ClientGateTest, ARefusedConnectionStaysTheFirstToEnd) {
   EXPECT_EQ(environment.idle.oldest_refused(), &gate());
 }
 
-TEST_F(ClientGateTest, AnIdleConnectionGivesWay) {
+TEST_F(ClientGateTest, AnIdleConnectionIsClosedForANewOne) {
   connect();
   EXPECT_EQ(environment.idle.longest_idle(0), &gate());
   EXPECT_TRUE(gate().close_if_idle());
   EXPECT_TRUE(gates.empty());
 }
 
-TEST_F(ClientGateTest, ARequestOnItsWayKeepsTheConnection) {
+TEST_F(ClientGateTest, UnreadRequestBytesKeepTheConnection) {
   connect();
   client->send(kRequest);
   EXPECT_FALSE(gate().close_if_idle());
@@ -389,7 +389,7 @@ TEST_F(ClientGateTest, AProxyHeaderNamesThePeer) {
   answer();
 }
 
-TEST_F(ClientGateTest, AnIncompleteProxyHeaderIsReadAndWaitedFor) {
+TEST_F(ClientGateTest, AnIncompleteProxyHeaderIsRead) {
   preface = ClientGate::Preface::proxy_header;
   for (const char byte : std::string_view("PROXY UNKNOWN\r\n")) {
     if (!client) connect();

@@ -21,7 +21,7 @@ std::string client_of(const std::string& bytes) {
   return header->client ? header->client->to_string() : "itself";
 }
 
-TEST(ProxyHeader, EndsWhereItSaysAndLeavesTheNextBytes) {
+TEST(ProxyHeader, SizeLeavesOutTheBytesBehindTheHeader) {
   for (const std::string& header : {kVersion1, kVersion2}) {
     EXPECT_EQ("192.0.2.1:4711", client_of(header));
     EXPECT_EQ(header.size(), parse_proxy_header(header + "GET / HTTP/1.1\r\n")->size);
@@ -55,7 +55,7 @@ TEST(ProxyHeader, LengthsAreBounded) {
   EXPECT_EQ("malformed", client_of(kSignature + "\x21\x11\x0f\xf1"s));
 }
 
-TEST(ProxyHeader, LocalAndForeignProtocolsSpeakForThePeerItself) {
+TEST(ProxyHeader, LocalAndForeignProtocolsKeepThePeer) {
   const std::string addresses(216, 'x');
   EXPECT_EQ("itself", client_of(kSignature + "\x20\x11\0\x0c"s + addresses));  // LOCAL
   EXPECT_EQ("itself", client_of(kSignature + "\x20\0\0\0"s));

@@ -75,7 +75,7 @@ TEST(BodySniffer, CompressedMediaAndBrokenCodingsAreNoDocument) {
 
 ContentCodings unknown() { return parse_content_codings({{"Content-Encoding", "utf-8"}}); }
 
-TEST(BodySniffer, UnknownCodingOfTextSaysNothing) {
+TEST(BodySniffer, AnUnknownCodingOfTextIsIgnored) {
   for (size_t step = 1; step <= kPlaylist.size(); ++step) {
     BodySniffer sniffer("text/plain", "/x", unknown(), BodySniffer::Media::ignored);
     EXPECT_EQ(kind_of(sniffer, kPlaylist, step), DocumentKind::hls) << step;

@@ -23,7 +23,7 @@ std::string cut(PacketCutter& cutter, std::string_view body, size_t piece) {
   return out;
 }
 
-TEST(PacketCutter, OnlyWholePacketsLeaveHoweverTheBytesCome) {
+TEST(PacketCutter, OnlyWholePacketsAreSentForEverySplit) {
   const std::string body = packets(5, 'a') + packets(1, 'a').substr(0, 100);
   for (const size_t piece : {1U, 7U, 187U, 188U, 189U, 1000U, 5000U}) {
     PacketCutter cutter;

@@ -214,7 +214,7 @@ TEST(RelayedHeadTest, CorsFieldsAreSent) {
   EXPECT_EQ(head["Vary"], "Origin");
 }
 
-TEST(RelayedHeadTest, OfSeveralOriginsTheOneThatAsksIsAllowed) {
+TEST(RelayedHeadTest, TheRequestingOriginOfAListIsAllowed) {
   const auto for_origin = [](const char* origin) {
     return relayed({.allow_origin = {"https://a.example", "https://b.example"},
                     .allow_credentials = true,

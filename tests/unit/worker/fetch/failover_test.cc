@@ -78,7 +78,7 @@ TEST_F(FailoverTest, ALinkStaysWithTheUrlThatAnsweredAndThenReturns) {
   EXPECT_EQ(order(failover()), "abc");
 }
 
-TEST_F(FailoverTest, TheQueryIsNoPartOfALink) {
+TEST_F(FailoverTest, TheQueryIsNotPartOfTheKeyOfALink) {
   Failover first({url("a", "/x?t=1"), url("b", "/x")}, marks);
   first.advance();
   first.on_answer();

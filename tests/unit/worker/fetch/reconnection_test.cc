@@ -26,7 +26,7 @@ TEST(Reconnection, TheDelayDoublesUpToThirtySeconds) {
   for (const auto delay : {1s, 2s, 4s, 8s, 16s, 30s, 30s}) EXPECT_EQ(rule.next_delay(1000), delay);
 }
 
-TEST(Reconnection, AGoodBodyBeginsTheDelayAndTheAttemptsAnew) {
+TEST(Reconnection, AGoodBodyResetsTheDelayAndTheAttempts) {
   Reconnection rule = reconnection(2);
   EXPECT_EQ(rule.next_delay(2000), 1s);
   EXPECT_EQ(rule.next_delay(3000), 2s);

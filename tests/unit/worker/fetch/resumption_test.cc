@@ -125,7 +125,7 @@ TEST(HttpDate, OnlyImfFixdateIsParsed) {
   EXPECT_EQ(std::nullopt, parse_http_date(""));
 }
 
-TEST(Resumption, WithoutAValidatorTheLengthOfTheWholeDecidesIfThatIsAccepted) {
+TEST(Resumption, UnverifiedResumptionRequiresTheSameTotalLength) {
   const auto of = [](const Fields& fields) {
     return Resumption::of(head_of(200, 1000, fields), Resumption::Unverified::accepted);
   };

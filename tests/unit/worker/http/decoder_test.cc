@@ -112,7 +112,7 @@ TEST(Decoder, RefusesAZstdWindowAbove8MiB) {
 }
 
 // 64 MiB of empty gzip members decode to nothing. No call may take them all.
-TEST(Decoder, ACallEndsAlthoughTheInnerCodingsBringNothing) {
+TEST(Decoder, ACallEndsEvenIfTheInnerCodingsGiveNoOutput) {
   const std::string member = deflated("", kGzipWrapped);
   std::string members;
   while (members.size() < (4U << 20)) members += member;
@@ -142,7 +142,7 @@ TEST(ContentCodings, AreParsedInTheirOrder) {
             (std::vector{gzip, brotli}));
 }
 
-TEST(ContentCodings, WordsThatAreNoCodingAreNoted) {
+TEST(ContentCodings, UnknownWordsAreNoted) {
   for (const char* value : {"utf-8", "none", "aws-chunked", "binary", "compress", "*"}) {
     EXPECT_TRUE(codings_of(value).empty() && codings_of(value).has_unknown()) << value;
   }

@@ -50,7 +50,7 @@ TEST(UpstreamUrl, ResolvesLikeABrowser) {
     EXPECT_EQ(resolved(reference), expected) << reference;
 }
 
-TEST(UpstreamUrl, HasNoUserinfoInAnErrorOrInTheUrl) {
+TEST(UpstreamUrl, ErrorsAndUrlsHaveNoUserinfo) {
   const auto url = parse_upstream_url("http://secret@/");
   ASSERT_FALSE(url);
   EXPECT_EQ(url.error().detail.find("secret"), std::string::npos);

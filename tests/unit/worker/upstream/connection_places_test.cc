@@ -87,7 +87,7 @@ TEST_F(ConnectionPlacesTest, TheLongestWaitingRequestOfAnotherWorkerComesFirst) 
   EXPECT_FALSE(two->is_any_wanted());
 }
 
-TEST_F(ConnectionPlacesTest, AWorkerThatDoesNotAnswerHoldsUpNobodyForLong) {
+TEST_F(ConnectionPlacesTest, AStoppedWorkerDelaysOthersOnlyForThePatience) {
   ASSERT_TRUE(worker(1)->set_waiting_since(kKey, kNow));
   EXPECT_TRUE(worker(0)->is_wanted_elsewhere(kKey, kNobody, kNow + 5000));
   EXPECT_FALSE(worker(0)->is_wanted_elsewhere(kKey, kNobody, kNow + 5001));
@@ -95,7 +95,7 @@ TEST_F(ConnectionPlacesTest, AWorkerThatDoesNotAnswerHoldsUpNobodyForLong) {
 
 // Processes claim and release at once. The number of places that are taken is counted beside the
 // table, after each claim and before each release.
-TEST_F(ConnectionPlacesTest, ProcessesNeverTakeMorePlacesThanThereAre) {
+TEST_F(ConnectionPlacesTest, ProcessesTogetherNeverExceedTheLimit) {
   constexpr int kClaims = 20'000;  // of each process; the others end before the last one
   struct Shared {
     std::atomic<int> ready{0};

@@ -88,7 +88,7 @@ TEST_F(ResolverTest, AQuestionUnderWayGoesToTheServersOfTheNewResolvConf) {
   EXPECT_LT(wheel.now_ms() - start, 1900);
 }
 
-TEST_F(ResolverTest, AFailingServerHandsOnToTheNextAtOnce) {
+TEST_F(ResolverTest, AfterAFailureTheNextServerIsAskedAtOnce) {
   StubDns second(base.get());
   write(files.resolv_conf, nameserver(*dns) + nameserver(second));
   for (const int error : {DNS_ERR_SERVERFAILED, DNS_ERR_REFUSED, DNS_ERR_NOTIMPL}) {
@@ -178,7 +178,7 @@ TEST_F(ResolverTest, ASilentNameDoesNotMoveAServerThatAnswersOthers) {
   EXPECT_EQ(second.asked["b.test"], 0);
 }
 
-TEST_F(ResolverTest, ADeadServerGetsItsPlaceBackWhenItAnswersAProbe) {
+TEST_F(ResolverTest, ADeadServerRegainsItsPlaceWhenItAnswersAProbe) {
   config.dns_timeout = Milliseconds{1000};
   StubDns second(base.get());
   write(files.resolv_conf, nameserver(*dns) + nameserver(second));

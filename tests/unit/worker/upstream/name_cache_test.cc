@@ -6,7 +6,7 @@
 
 namespace streamgate {
 namespace {
-TEST(NameCache, AFullCacheGivesNoLivingAddressUp) {
+TEST(NameCache, AFullCacheKeepsAddressesUntilTheirTtl) {
   NameCache cache;
   const ResolvedName found{"", {*IpAddress::parse("1.1.1.1")}};
   const auto name = [](size_t i) { return "n" + std::to_string(i) + ".test"; };
@@ -19,7 +19,7 @@ TEST(NameCache, AFullCacheGivesNoLivingAddressUp) {
   EXPECT_EQ(cache.size(), 1U);
 }
 
-TEST(NameCache, FailuresGiveWayToAddresses) {
+TEST(NameCache, AddressesReplaceFailuresInAFullCache) {
   NameCache cache;
   const ResolvedName found{"", {*IpAddress::parse("1.1.1.1")}};
   for (size_t i = 0; i < NameCache::kMaxNames; ++i) {

@@ -193,7 +193,7 @@ struct SilentNames {
   std::vector<std::unique_ptr<Waiting>> waiting;
 };
 
-TEST_F(ResolverTest, AClientHasAtMost32QuestionsUnderWay) {
+TEST_F(ResolverTest, AClientHasAtMost32OpenQuestions) {
   config.dns_timeout = Milliseconds{1000};
   make();
   dns->zones["a.test"] = dns->zones["b.test"] = {{"1.1.1.1"}, {}};
@@ -218,7 +218,7 @@ TEST_F(ResolverTest, AClientHasAtMost32QuestionsUnderWay) {
   EXPECT_EQ(later.addresses, Texts{"1.1.1.1"});
 }
 
-TEST_F(ResolverTest, ThreeThousandSilentNamesLeaveOthersTheirAnswers) {
+TEST_F(ResolverTest, ThreeThousandSilentNamesDoNotBlockOtherNames) {
   make();
   dns->zones["known.test"] = dns->zones["new.test"] = {{"1.1.1.1"}, {}};
   resolve("known.test");

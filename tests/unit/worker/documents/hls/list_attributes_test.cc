@@ -40,7 +40,7 @@ TEST(ListAttributes, EndWithTheTitleAndWithAnOpenQuote) {
   }
 }
 
-TEST(ListAttributes, PlaceholdersAreTurnedBack) {
+TEST(ListAttributes, PlaceholdersAreRestored) {
   for (const auto& [encoded, expected] : std::vector<std::pair<std::string, std::string>>{
            {"u%3D%257Butc%257D", "u%3D{utc}"},
            {"%24%257Bstart%257D%26", "${start}%26"},

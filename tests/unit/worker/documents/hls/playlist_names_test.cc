@@ -51,7 +51,7 @@ TEST(PlaylistNames, LeavesOutTextInFrontOfTheHeader) {
 
 constexpr std::string_view kMedia = "#EXT-X-TARGETDURATION:4\n";
 
-TEST(PlaylistNames, NamesSegmentsThatFfmpegWouldRefuse) {
+TEST(PlaylistNames, SegmentsThatFfmpegWouldRefuseGetAnExtension) {
   const auto segment = [](std::string_view name) {
     return rewrite(std::string(kMedia) + "#EXTINF:4,\n" + std::string(name) + "\n")
         .substr(kMedia.size() + 11);
@@ -68,7 +68,7 @@ TEST(PlaylistNames, NamesSegmentsThatFfmpegWouldRefuse) {
   EXPECT_EQ(segment("a.ts?t=1"), sibling("a.ts?t=1") + "&sg_ext=.ts\n");
 }
 
-TEST(PlaylistNames, NamesMapsAndWhatFollowsThemMp4) {
+TEST(PlaylistNames, MapsAndLaterSegmentsGetTheExtensionMp4) {
   const std::string mp4 = "&sg_ext=.mp4";
   const std::string head = "#EXT-X-MEDIA-SEQUENCE:1\n";
   EXPECT_EQ(rewrite(head + "a\n#EXT-X-MAP:URI=\"i.bin\"\nb.jpg\n#EXT-X-PART:URI=\"p\"\n" +
@@ -82,7 +82,7 @@ TEST(PlaylistNames, NamesMapsAndWhatFollowsThemMp4) {
                 "#EXT-X-PART:URI=\"" + sibling("p") + "&sg_ext=.ts\"\n");
 }
 
-TEST(PlaylistNames, NamesNoKeysNoVariantsAndNoImages) {
+TEST(PlaylistNames, KeysVariantsAndImagesGetNoExtension) {
   const std::string media(kMedia);
   for (const std::string text :
        {"#EXT-X-KEY:METHOD=AES-128,URI=\"X\"", "#EXT-X-RENDITION-REPORT:URI=\"X\"",
