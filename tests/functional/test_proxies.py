@@ -228,6 +228,17 @@ class ResolvedRemotely(ProxiedTest):
         link = stream_path(up.url("/a"), sg_alt=up.url("/b"))
         self.assertEqual(proxy.ask(link).body, b"second")
 
+    def test_a_407_in_absolute_form_leads_to_the_next_url(self):
+        other = self.start(HttpProxy(b"a:b"))
+        settings = {"proxy": f"http://a:c@{other.address()}", "resolve": "remote"}
+        proxy = self.proxy(
+            upstream={"hosts": {"tv.streams.example": settings}},
+            security={"allow_private": ["loopback"], **self.security},
+        )
+        link = stream_path("http://tv.streams.example/a", sg_alt=self.upstream(ok(b"second")).url())
+        self.assertEqual(proxy.ask(link).body, b"second")
+        self.assertEqual(len(other.heads), 1)
+
     def test_addresses_are_still_checked(self):
         other = self.start(SocksProxy())
         proxy = self.through(f"socks5h://{other.address()}")

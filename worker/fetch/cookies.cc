@@ -157,22 +157,24 @@ std::optional<Cookies::Cookie> Cookies::parse_set_cookie(std::string_view field,
 
 // Replaces the cookie of the same name, domain and path. An expired cookie only removes it.
 void Cookies::add(Cookie cookie, int64_t now) {
-  if (cookie.bytes() > kMaxBytes) return;
+  const size_t bytes = cookie.bytes();
+  if (bytes > kMaxBytes) return;
   const auto same = std::find_if(cookies_.begin(), cookies_.end(),
                                  [&](const Cookie& known) { return known.is_same(cookie); });
+  const bool is_known = same != cookies_.end();
+  if (is_known) bytes_ -= same->bytes();
   if (cookie.is_expired(now)) {
-    if (same != cookies_.end()) cookies_.erase(same);
+    if (is_known) cookies_.erase(same);
     return;
   }
-  if (same != cookies_.end()) {
+  if (is_known) {
     *same = std::move(cookie);
   } else {
     cookies_.push_back(std::move(cookie));
   }
-  size_t bytes = 0;
-  for (const Cookie& known : cookies_) bytes += known.bytes();
-  while (cookies_.size() > kMaxCookies || bytes > kMaxBytes) {
-    bytes -= cookies_.front().bytes();
+  bytes_ += bytes;
+  while (cookies_.size() > kMaxCookies || bytes_ > kMaxBytes) {
+    bytes_ -= cookies_.front().bytes();
     cookies_.erase(cookies_.begin());
   }
 }
@@ -198,7 +200,7 @@ Cookies Cookies::from_link(std::string_view text, int64_t now) {
   const auto items = decode_base64url(text);
   if (!items) return out;
   std::string_view rest = *items;
-  while (!rest.empty()) {
+  for (size_t taken = 0; !rest.empty() && taken < kMaxCookies; ++taken) {
     if (auto cookie = parse_link_item(take_until(rest, ' '))) out.add(*std::move(cookie), now);
   }
   return out;

@@ -25,7 +25,7 @@ class Cookies {
   static constexpr size_t kMaxCookies = 32;
   static constexpr size_t kMaxBytes = size_t{4} * 1024;  // of the text, before it is encoded
 
-  // The cookies of a link. Malformed and expired cookies are left out.
+  // The first kMaxCookies of a link. Malformed and expired cookies are left out.
   static Cookies from_link(std::string_view text, int64_t now);
   // The same cookies in the same order always give the same text. Empty if there are none.
   std::string to_link(int64_t now) const;
@@ -64,6 +64,7 @@ class Cookies {
   void add(Cookie cookie, int64_t now);
 
   std::vector<Cookie> cookies_;  // in the order of their creation
+  size_t bytes_ = 0;             // of them all
 };
 
 // The value of Cookie: the pairs of `own` without those whose name `newer` has too, then `newer`.

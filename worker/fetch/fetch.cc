@@ -271,8 +271,8 @@ void Fetch::on_head(const ResponseHead& head) {
   head_ = &head;
   if (head.status == 407 && settings_->sends_absolute_form(request_.url)) {
     const ProxyAddress& proxy = settings_->config.proxy;
-    return fail({Reason::proxy_failed,
-                 proxy.for_log() + ": " + std::string(problem_of_credentials(proxy))});
+    const std::string problem(problem_of_credentials(proxy));
+    return recover_or_fail({Reason::proxy_failed, proxy.for_log() + ": " + problem});
   }
   if (truncated_) return continue_body(head);
   upstream_status_ = head.status;

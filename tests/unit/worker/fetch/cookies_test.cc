@@ -168,5 +168,14 @@ TEST(Base64UrlTest, OtherFormsAreRejected) {
   }
 }
 
+// Each item costs time, and a link of ours has no more of them.
+TEST(CookiesTest, OnlyTheFirstItemsOfALinkAreRead) {
+  std::string items;
+  for (size_t i = 0; i < Cookies::kMaxCookies; ++i) items += "a=" + std::to_string(i) + ";d=h ";
+  std::string text;
+  append_base64url(items + "b=1;d=h", text);
+  EXPECT_EQ(Cookies::from_link(text, 0).for_request(*parse_http_url("http://h/"), 0), "a=31");
+}
+
 }  // namespace
 }  // namespace streamgate
