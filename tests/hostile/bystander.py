@@ -59,7 +59,7 @@ class Child:
 
 
 def serve_origin(connection):
-    """The bystander's upstream, and a name server that knows `known.test` and is silent otherwise."""
+    """The bystander's upstream: small answers, and the paced streams."""
     small = ok(b"s" * 1000, content_type="video/mp2t")
 
     def blocks():
@@ -70,6 +70,13 @@ def serve_origin(connection):
             time.sleep(max(0.0, due - time.monotonic()))
 
     up = Upstream(lambda r: Answer(HEADER, body=blocks) if r.path == "/paced" else small)
+    connection.send(up.port)
+    connection.recv()
+
+
+def serve_names(connection):
+    """A name server that knows `known.test` and is silent about all other names. It answers each
+    message with the number of silent names that it was asked for."""
 
     def answer(question):
         if question.name.endswith("known.test"):
@@ -77,8 +84,8 @@ def serve_origin(connection):
         return None
 
     names = NameServer(answer)
-    connection.send((up.port, names.line))
-    while connection.recv() == "names":
+    connection.send(names.line)
+    while connection.recv():
         connection.send(len({q.name for q in list(names.questions) if "silent" in q.name}))
 
 

@@ -11,6 +11,8 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from harness import BINARY
 from measure import ATTACKS, Measurement, Row
+from name_server import can_mount
+from soak import soak
 
 
 def measure(attack):
@@ -28,6 +30,7 @@ def print_row(cells):
 def main():
     parser = argparse.ArgumentParser(description="Measures a bystander during attacks.")
     parser.add_argument("--only", default="", help="names of attacks, with commas")
+    parser.add_argument("--soak", type=int, default=0, metavar="MINUTES", help="all at once")
     options = parser.parse_args()
     if not BINARY or not os.access(BINARY, os.X_OK):
         sys.exit("set STREAMGATE_BINARY to the streamgate to test")
@@ -37,9 +40,11 @@ def main():
         sys.exit(f"no such attack: {', '.join(sorted(unknown))}")
     print_row(Row.HEADINGS)
     print_row(["---"] * len(Row.HEADINGS))
-    broken = []
-    for attack in ATTACKS:
-        if not only or attack.name in only:
+    broken = soak(options.soak, print_row) if options.soak else []
+    for attack in [] if options.soak else ATTACKS:
+        if attack.own_names and not can_mount():
+            print(f"NOT RUN {attack.name}: this user cannot mount an /etc/resolv.conf")
+        elif not only or attack.name in only:
             row = measure(attack)
             print_row(row.cells())
             broken += [f"{row.name}: {text}" for text in row.broken]

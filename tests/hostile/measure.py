@@ -11,13 +11,12 @@ import struct
 import subprocess
 import tempfile
 import termios
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 import attacks
-from bystander import FORK, Child, owner_of, run_bystander, serve_origin
+from bystander import FORK, Child, owner_of, run_bystander, serve_names, serve_origin
 from harness import BINARY, SANITIZER, closed_port, streamgate, wait_until, yaml
 from http_client import Client
 from name_server import UNSHARE_FLAGS
@@ -159,10 +158,10 @@ class Reloads:
 
 
 class Kills:
-    """kill -9 of a worker, each third second."""
+    """kill -9 of the worker of one of the bystander's streams, every few seconds."""
 
-    def __init__(self, service, bystander):
-        self.service, self.bystander = service, bystander
+    def __init__(self, service, bystander, every=3):
+        self.service, self.bystander, self.every = service, bystander, every
         self.next, self.killed, self.may_be_cut = time.monotonic() + 1, 0, []
 
     def turn(self):
@@ -175,7 +174,7 @@ class Kills:
         os.kill(victim, signal.SIGKILL)
         self.killed += 1
         self.may_be_cut += [port for port, owner in owners.items() if owner == victim]
-        self.next = time.monotonic() + 3
+        self.next = time.monotonic() + self.every
 
     def counts(self):
         return {"killed": self.killed, "died": self.service.count("worker.died")}
@@ -283,7 +282,7 @@ class Row:
         if not holds:
             self.broken.append(text)
 
-    def judge(self, attack, may_be_cut):
+    def check_bounds(self, attack, may_be_cut):
         quiet, during = self.quiet, self.during
         bound = max(2 * quiet["p99"], WORST_P99)
         self.check(during["p99"] <= bound, f"p99 {during['p99']:.1f} ms > {bound:.1f} ms")
@@ -295,15 +294,16 @@ class Row:
         failures = during["failures"]
         self.check(len(failures) <= allowed, f"{len(failures)} failed: {failures[:2]}")
         self.check(self.slowest_answer <= PROMPT, f"master took {self.slowest_answer:.2f} s")
-        self.check(
-            self.kept <= self.start + MEMORY_MARGIN,
-            f"worker keeps {(self.kept - self.start) >> 20} MiB",
-        )
+        self.check_memory()
         self.check("error" not in self.counts, self.counts.get("error"))
         for name, least in attack.needs.items():
             self.check(self.counts.get(name, 0) >= least, f"no attack: {name} < {least}")
         for name, most in attack.most.items():
             self.check(self.counts.get(name, 0) <= most, f"{name} > {most}")
+
+    def check_memory(self):
+        more = self.kept - self.start
+        self.check(more <= MEMORY_MARGIN, f"a worker keeps {more >> 20} MiB more")
 
     HEADINGS = (
         "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "cut", "failed",
@@ -327,7 +327,8 @@ class Measurement:
     def __init__(self, attack, seconds=ATTACK):
         self.attack, self.seconds, self.row = attack, seconds, Row(attack.name)
         self.origin = Child(serve_origin, nice=-10)
-        port, names = self.origin.receive()
+        self.names = Child(serve_names, nice=-10)
+        port, names = self.origin.receive(), self.names.receive()
         host = "known.test" if attack.own_names else "127.0.0.1"
         self.service = Service(
             attack.settings, names if attack.own_names else "", attack.full_pipe
@@ -370,12 +371,12 @@ class Measurement:
         for child in attackers:
             child.end()  # closes all of its connections
         if attack.own_names:
-            row.counts["asked for"] = self.origin.ask("names")
+            row.counts["asked for"] = self.names.ask("count")
         self.recover()
         for controller in controllers:
             row.counts.update(controller.counts())
         cut = [port for each in controllers for port in getattr(each, "may_be_cut", ())]
-        row.judge(attack, cut)
+        row.check_bounds(attack, cut)
         return row
 
     def recover(self):
@@ -392,3 +393,4 @@ class Measurement:
         self.row.check(not defect, f"the log has {defect}")
         self.bystander.end()
         self.origin.end()
+        self.names.end()
