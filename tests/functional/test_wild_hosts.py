@@ -47,6 +47,18 @@ class Hosts(ProxyTest):
         proxy.stream(up.url())
         self.assertEqual((up.requests[2]["User-Agent"], up.requests[2]["X-Key"]), ("Global/1", None))
 
+    def test_a_host_may_get_the_fields_of_the_client(self):
+        client = {name: "client" for name in ("user_agent", "referer", "origin")}
+        proxy = self.proxy(upstream={"user_agent": "Global/1", "hosts": {"localhost": client}})
+        up = self.upstream(ok(b"x"))
+        fields = {"User-Agent": "Mine/1", "Referer": "http://p.example/a", "Origin": "http://p.example"}
+        for host in ("localhost", "127.0.0.1"):
+            proxy.stream(up.url(host=host), fields)
+        first, second = up.requests
+        self.assertEqual({name: first[name] for name in fields}, fields)
+        self.assertEqual(second["User-Agent"], "Global/1")
+        self.assertNotEqual(second["Referer"], fields["Referer"])
+
     def test_each_hop_has_the_settings_of_its_host(self):
         proxy = self.proxy(
             upstream={

@@ -1,6 +1,8 @@
 #include "worker/exchange/forwarded_request.h"
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,16 +17,29 @@ constexpr std::array<std::string_view, 7> kForwarded = {
     "Accept",        "Accept-Language",   "Range",       "If-Range",
     "If-None-Match", "If-Modified-Since", "Icy-MetaData"};
 
-bool is_client(const HeaderPolicy& policy) { return policy.kind == HeaderPolicy::Kind::client; }
+// Whether the policy of any host is to send the client's field. The writer asks that of the hop.
+bool may_be_client(const UpstreamConfig& config, HeaderPolicy UpstreamConfig::*global,
+                   std::optional<HeaderPolicy> UpstreamHost::*of_host) {
+  constexpr auto kClient = HeaderPolicy::Kind::client;
+  if ((config.*global).kind == kClient) return true;
+  return std::any_of(config.hosts.begin(), config.hosts.end(), [&](const UpstreamHost& host) {
+    return host.*of_host && (host.*of_host)->kind == kClient;
+  });
+}
 
 // The canonical spelling of a field that is forwarded; empty for any other.
 std::string_view forwarded_name(std::string_view name, const UpstreamConfig& config) {
   for (const std::string_view forwarded : kForwarded) {
     if (ascii::iequals(name, forwarded)) return forwarded;
   }
-  if (is_client(config.user_agent) && ascii::iequals(name, "User-Agent")) return "User-Agent";
-  if (is_client(config.referer) && ascii::iequals(name, "Referer")) return "Referer";
-  if (is_client(config.origin) && ascii::iequals(name, "Origin")) return "Origin";
+  using Global = UpstreamConfig;
+  using Host = UpstreamHost;
+  const auto is_sent = [&](std::string_view known, auto global, auto of_host) {
+    return may_be_client(config, global, of_host) && ascii::iequals(name, known);
+  };
+  if (is_sent("User-Agent", &Global::user_agent, &Host::user_agent)) return "User-Agent";
+  if (is_sent("Referer", &Global::referer, &Host::referer)) return "Referer";
+  if (is_sent("Origin", &Global::origin, &Host::origin)) return "Origin";
   return {};
 }
 
