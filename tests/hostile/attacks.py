@@ -4,6 +4,7 @@ show that the attack took place.
 
 import contextlib
 import gzip
+import os
 import select
 import socket
 import threading
@@ -93,9 +94,10 @@ def long_lines(front, stop):
     return counts
 
 
-def names(front, stop, each=30):
-    """Names whose servers are silent, from 100 addresses; answered requests are sent again."""
-    asked, waiting = 0, {}
+def names(front, stop, each=30, pause=1.0):
+    """Names whose servers are silent, from 100 addresses. An answered client asks for another name
+    after `pause` seconds."""
+    asked, waiting, later = 0, {}, []
     poller = select.poll()
 
     def ask(source):
@@ -111,11 +113,13 @@ def names(front, stop, each=30):
         ask(f"127.0.1.{1 + number % 100}")
     most = len(waiting)
     while not stop.is_set():
-        for descriptor, _ in poller.poll(100):
+        for descriptor, _ in poller.poll(50):
             connection, source = waiting.pop(descriptor)
             poller.unregister(descriptor)
             connection.close()
-            ask(source)
+            later.append((time.monotonic() + pause, source))
+        while later and later[0][0] <= time.monotonic():
+            ask(later.pop(0)[1])
     return {"names": asked, "at once": most}
 
 
@@ -183,9 +187,16 @@ def slow_heads(front, stop, size=1000):
     return {"opened": crowd.opened, "open": crowd.sweep(), "bytes": sent}
 
 
+def tcp_memory():
+    """The bytes that the kernel holds for all TCP sockets of the machine."""
+    with open("/proc/net/sockstat", encoding="ascii") as file:
+        words = next(line for line in file if line.startswith("TCP:")).split()
+    return int(words[words.index("mem") + 1]) * os.sysconf("SC_PAGESIZE")
+
+
 def stalled_viewers(front, stop, viewers=300):
     """Viewers of a large body that read no byte of it."""
-    piece = b"v" * 65536
+    piece, before = b"v" * 65536, tcp_memory()
     size = 1 << 30
 
     def body():
@@ -199,5 +210,8 @@ def stalled_viewers(front, stop, viewers=300):
         held.append(Client(front, receive_buffer=4096))
         held[-1].request(stream_path(up.url("/film.mp4")))
     started = sum(client.read_head() is not None for client in held)
-    stop.wait()
-    return {"viewers": started, "MiB sent": sum(a.sent for a in up.answers) >> 20}
+    most = 0
+    while not stop.wait(0.2):
+        most = max(most, tcp_memory())
+    sent = sum(answer.sent for answer in up.answers) >> 20
+    return {"viewers": started, "MiB sent": sent, "TCP MiB": (most - before) >> 20}
