@@ -82,8 +82,8 @@ void append_parameter(std::string_view prefix, std::string_view name, std::strin
   percent_encode(value, out);
 }
 
-// The usual spelling of the headers that lists set, so that a link has the same text whatever their
-// letter case.
+// The usual spelling of the headers that lists set: the letter case in a list does not change the
+// text of a link.
 std::string_view usual_spelling(std::string_view name) {
   constexpr std::array<std::string_view, 6> kUsual = {"User-Agent", "Referer", "Origin",
                                                       "Cookie",     "Accept",  "Authorization"};
