@@ -16,7 +16,8 @@ struct Secret::Block {
     CHECK(pages != MAP_FAILED);
     memory = static_cast<char*>(pages);
     ::madvise(memory, capacity, MADV_DONTDUMP);
-    ::mlock(memory, capacity);  // may fail (RLIMIT_MEMLOCK); the text is then not locked
+    // May fail (RLIMIT_MEMLOCK); the text is then not locked. In mlock() sanitizers do nothing.
+    ::mlock2(memory, capacity, 0);
     text.copy(memory, capacity);
   }
   Block(const Block&) = delete;

@@ -51,6 +51,21 @@ def wait_until(predicate, timeout=TIMEOUT, what="a condition"):
         time.sleep(0.01)
 
 
+def children_of(parent):
+    """Its child processes, oldest first. The kernel's own list (/proc/PID/task/TID/children) may
+    leave out a living child while another one exits."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended
+        if int(fields[1]) == parent:  # after the name: the state, then the parent
+            found.append((int(fields[19]), int(name)))  # the time of its start
+    return [pid for _, pid in sorted(found)]
+
+
 def yaml(settings):
     """A mapping as YAML, one line per top-level key: tests know the line of each problem."""
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in settings.items())
@@ -233,9 +248,7 @@ class Proxy:
 
     # Its processes.
     def workers(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(path, encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+        return children_of(self.process.pid)
 
     def resident_bytes(self):
         """The largest resident size of a worker now."""

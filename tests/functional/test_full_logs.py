@@ -14,6 +14,7 @@ import unittest
 from harness import (
     BINARY,
     ProxyTest,
+    children_of,
     closed_port,
     main,
     parse_line,
@@ -94,9 +95,7 @@ class Service:
             return False
 
     def workers(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(path, encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+        return children_of(self.process.pid)
 
     def order(self, name):
         return streamgate("-c", self.config_file, "-s", name)
