@@ -26,5 +26,5 @@ cmake --preset ci
 cmake --build --preset ci
 
 only=()
-((quick)) && only=(--label-exclude '^(corpus|deploy)$' --exclude-regex '^clients\.(hls_js|libavformat)$')
+((quick)) && only=(--label-exclude '^(corpus|deploy)$' --exclude-regex '^clients\.(hls_js|libavformat|recipes)$')
 ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"

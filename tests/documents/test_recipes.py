@@ -1,0 +1,228 @@
+"""Each command and configuration of deploy/RECIPES.md works; the links of all documents lead somewhere."""
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+for folder in ("functional", "clients"):
+    sys.path.insert(0, os.path.join(HERE, "..", folder))
+
+import media  # noqa: E402
+from harness import BINARY, closed_port, main, streamgate, wait_until  # noqa: E402
+from http_client import Client  # noqa: E402
+from origin import Origin  # noqa: E402
+from players import MEDIA, PlayerTest  # noqa: E402
+from recipes import ROOT, anchors, blocks, links, replaced  # noqa: E402
+
+RECIPES = "deploy/RECIPES.md"
+# What a command shows, by its heading. Only the exit status counts for the others.
+SHOWN = {
+    "Links": ["/stream?url="],
+    "Headers that an upstream requires": ["#EXTM3U", "h_User-Agent=VLC%2F3.0.20"],
+    "Spare URLs": ["#EXTM3U"],
+    "IPTV lists and Kodi": ["#EXTM3U", "/stream"],
+    "From the Rust proxy": ["#EXTM3U", "/api/proxy/stream?url="],
+}
+# A client sends these; no front may pass them on.
+FORGED = [
+    ("X-Forwarded-Host", "evil.example"),
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Prefix", "/evil"),
+    ("X-Forwarded-Port", "666"),
+    ("Forwarded", "host=evil.example;proto=https"),
+]
+
+
+class Recipes(PlayerTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tempfile.mkdtemp(prefix="streamgate-recipes-")
+        os.symlink(os.path.join(MEDIA, "ts"), os.path.join(cls.folder, "ts"))
+        os.mkdir(os.path.join(cls.folder, "lists"))
+        cls.media = Origin(cls.folder, proof_needed=False)
+        with open(os.path.join(cls.folder, "lists", "tv.m3u"), "w", encoding="utf-8") as file:
+            file.write(f"#EXTM3U\n#EXTINF:-1,One\n{cls.media.base}/ts/index.m3u8\n")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.media.stop()
+        shutil.rmtree(cls.folder)
+        super().tearDownClass()
+
+    def addresses(self):
+        return {
+            "http://localhost:8080": self.proxy().origin,
+            "https://cdn.example/live/index.m3u8": self.media.url("/ts/index.m3u8"),
+            "https://cdn.example/live/channel.ts": self.media.url("/ts/seg-0.ts"),
+            "https://cdn.example/lists/": self.media.url("/lists/"),
+            "https://down.example": f"http://127.0.0.1:{closed_port()}",
+        }
+
+    def of(self, language):
+        found = [block for block in blocks(RECIPES) if block.language == language]
+        self.assertTrue(found)
+        return found
+
+    def test_each_block_is_run_by_a_test(self):
+        known = {"sh", "yaml", "nginx", "haproxy", "caddy", "html"}
+        self.assertEqual([b for b in blocks(RECIPES) if b.language not in known], [])
+
+    def test_commands(self):
+        path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
+        for block in self.of("sh"):
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", replaced(block.text, self.addresses())],
+                cwd=self.folder,
+                env={**os.environ, "PATH": path},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            with self.subTest(block):
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for text in SHOWN.get(block.heading, []):
+                    self.assertIn(text, done.stdout)
+
+    def test_configurations(self):
+        for block in self.of("yaml"):
+            with self.subTest(block), tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(block.text)
+                file.flush()
+                done = streamgate("-c", file.name, "--check")
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def front(self, program, arguments, port, text, cwd):
+        """Starts the front; its port and Streamgate's are put in place of those of the recipe."""
+        config = os.path.join(cwd, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(text)
+        log = open(os.path.join(cwd, "log"), "w+", encoding="utf-8")  # noqa: SIM115
+        self.addCleanup(log.close)
+        process = subprocess.Popen(
+            [program, *arguments, config], stdout=log, stderr=log, cwd=cwd, env={**os.environ, "HOME": cwd}
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+
+        def answers():
+            self.assertIsNone(process.poll(), f"{program} has exited: see {log.name}")
+            try:
+                return self.ask_front(port, "/health").status == 200
+            except OSError:
+                return False
+
+        wait_until(answers, 30, f"{program} in front of the proxy")
+
+    @staticmethod
+    def ask_front(port, target, headers=()):
+        with Client(("127.0.0.1", port)) as client:
+            client.request(target, [*headers, ("Connection", "close")])
+            return client.read_response()
+
+    def check_front(self, port, prefix=""):
+        """A playlist through the front, and the first segment of it, also through the front."""
+        url = replaced("https%3A%2F%2Fcdn.example%2Flive%2Findex.m3u8", self.addresses())
+        playlist = self.ask_front(port, f"{prefix}/stream?url={url}")
+        self.assertEqual(playlist.status, 200, playlist.text)
+        segment = next(line for line in playlist.text.splitlines() if line.startswith("http"))
+        base = f"http://127.0.0.1:{port}"
+        self.assertTrue(segment.startswith(f"{base}{prefix}/stream?url="), segment)
+        answer = self.ask_front(port, segment.removeprefix(base))
+        self.assertEqual((answer.status, answer.body[:1]), (200, b"G"))
+        forged = self.ask_front(port, f"{prefix}/stream?url={url}", FORGED)
+        self.assertEqual(forged.text, playlist.text)
+
+    def scratch(self):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-front-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        return folder.name
+
+    @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
+    def test_nginx(self):
+        for block in self.of("nginx"):
+            with self.subTest(block):
+                port, cwd = closed_port(), self.scratch()
+                text = block.text.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
+                    "127.0.0.1:8080", f"127.0.0.1:{self.proxy().port}"
+                )
+                if "/tv/" in text:  # for the question whether the front is ready
+                    text = text.replace("server {", "server { location = /health { return 200; }")
+                paths = "".join(
+                    f"{name}_temp_path {cwd}/{name};"
+                    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+                )
+                whole = (
+                    f"daemon off; pid {cwd}/pid; error_log {cwd}/errors; events {{}}\n"
+                    f"http {{ access_log off; {paths}\n{text} }}\n"
+                )
+                self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
+                self.check_front(port, "/tv" if "/tv/" in text else "")
+                if "MediaFlow" in block.heading:
+                    self.check_old_links(port)
+
+    def check_old_links(self, port):
+        url = replaced("https%3A%2F%2Fcdn.example%2Flive%2Findex.m3u8", self.addresses())
+        for query in (
+            f"d={url}&h_referer=https%3A%2F%2Fsite.example%2F",
+            f"api_password=secret&d={url}&h_referer=https%3A%2F%2Fsite.example%2F",
+            f"h_referer=https%3A%2F%2Fsite.example%2F&d={url}&api_password=secret",
+        ):
+            answer = self.ask_front(port, f"/proxy/hls/manifest.m3u8?{query}")
+            self.assertEqual(answer.status, 200, answer.text)
+            self.assertIn("&h_referer=https%3A%2F%2Fsite.example%2F", answer.text)
+            self.assertNotIn("secret", answer.text)
+
+    @unittest.skipUnless(shutil.which("haproxy", path="/usr/sbin:/usr/bin"), "needs HAProxy")
+    def test_haproxy(self):
+        for block in self.of("haproxy"):
+            with self.subTest(block):
+                port, cwd = closed_port(), self.scratch()
+                other = self.own_proxy({"loop_id": "same"}).port
+                text = block.text.replace("bind :80", f"bind 127.0.0.1:{port}")
+                text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.proxy().port}")
+                text = text.replace("127.0.0.1:8081", f"127.0.0.1:{other}")
+                self.front("/usr/sbin/haproxy", ["-db", "-f"], port, text, cwd)
+                self.check_front(port)
+
+    @unittest.skipUnless(shutil.which("caddy"), "needs Caddy")
+    def test_caddy(self):
+        for block in self.of("caddy"):
+            with self.subTest(block):
+                port, cwd = closed_port(), self.scratch()
+                text = block.text.replace("media.example.com", f"http://127.0.0.1:{port}")
+                text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.proxy().port}")
+                text = f"{{\n admin off\n}}\n{text}"
+                self.front("caddy", ["run", "--adapter", "caddyfile", "--config"], port, text, cwd)
+                self.check_front(port)
+
+
+class Links(unittest.TestCase):
+    def test_links_of_documents_lead_to_files_and_headings(self):
+        names = [
+            os.path.relpath(path, ROOT)
+            for pattern in ("*.md", "*/*.md", ".github/*.md")
+            for path in glob.glob(os.path.join(ROOT, pattern))
+            if not path.startswith(os.path.join(ROOT, "build"))
+        ]
+        self.assertIn("README.md", names)
+        for name in names:
+            for link in links(name):
+                with self.subTest(f"{name}: {link}"):
+                    file, _, anchor = link.partition("#")
+                    target = os.path.normpath(os.path.join(os.path.dirname(name), file)) if file else name
+                    self.assertTrue(os.path.exists(os.path.join(ROOT, target)), target)
+                    if anchor:
+                        self.assertIn(anchor, anchors(target))
+
+
+if __name__ == "__main__":
+    media.make(MEDIA)
+    main()
