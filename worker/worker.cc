@@ -97,8 +97,9 @@ class Worker final : private Server::Observer {
         hosts_(heritage.config.upstream),
         places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
                 heritage.config.upstream.connect_timeout),
+        socket_memory_(wheel_),
         pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, places_,
-               slot_.counters}),
+               socket_memory_, slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
@@ -109,6 +110,7 @@ class Worker final : private Server::Observer {
                      {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,
                       pool_, wheel_, slot_.counters, resolve_upstream_url},
                      pipes_,
+                     socket_memory_,
                      work_,
                      wheel_,
                      reaper_,
@@ -224,6 +226,7 @@ class Worker final : private Server::Observer {
   Resolver resolver_;
   HostTable hosts_;
   ConnectionPlaces places_;
+  SocketMemory socket_memory_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;
