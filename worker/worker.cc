@@ -1,7 +1,6 @@
 #include "worker/worker.h"
 
 #include <ifaddrs.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -18,6 +17,7 @@
 #include "worker/fetch/origin_marks.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/links/upstream_url.h"
+#include "worker/loop/heap.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
@@ -40,12 +40,6 @@ constexpr int kFirstPriority = 0;
 constexpr int kUsualPriority = 1;
 // After this time the loop looks for events of a higher priority.
 constexpr timeval kMaxDispatch{0, 4'000};
-// Free memory that malloc keeps at the end of its heap. By default it returns everything above 128
-// KiB to the kernel: the output of a long playlist was then returned and faulted in again for each
-// send.
-constexpr int kKeptHeapBytes = 4 * 1024 * 1024;
-// Larger blocks are mapped one by one. glibc adapts this limit by itself unless it is set.
-constexpr int kMappedBytes = 1024 * 1024;
 
 // The addresses at which this service can be reached. A wildcard is replaced by the addresses of
 // all interfaces.
@@ -75,13 +69,6 @@ LoopMark loop_mark(const Heritage& heritage) {
   return LoopMark(id.empty() ? derive_loop_id(machine_identity(), heritage.listeners) : id);
 }
 
-void keep_heap() {
-#ifdef __GLIBC__
-  ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
-  ::mallopt(M_MMAP_THRESHOLD, kMappedBytes);
-#endif
-}
-
 // Writes libevent's messages to our log.
 void log_libevent(int severity, const char* message) {
   if (severity >= EVENT_LOG_ERR) {
@@ -103,14 +90,16 @@ class Worker final : private Server::Observer {
         slot_(heritage.column.slot),
         base_(make_base()),
         wheel_(base_.get()),
+        heap_trim_(wheel_),
         reaper_(base_.get()),
         work_(base_.get()),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
         hosts_(heritage.config.upstream),
         places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
                 heritage.config.upstream.connect_timeout),
+        socket_memory_(wheel_),
         pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, places_,
-               slot_.counters}),
+               socket_memory_, slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
                {own_addresses(heritage.listeners), heritage.config.public_url}),
@@ -121,6 +110,7 @@ class Worker final : private Server::Observer {
                      {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,
                       pool_, wheel_, slot_.counters, resolve_upstream_url},
                      pipes_,
+                     socket_memory_,
                      work_,
                      wheel_,
                      reaper_,
@@ -230,11 +220,13 @@ class Worker final : private Server::Observer {
   Slot& slot_;  // shared memory; the master reads it
   EventBase base_;
   TimerWheel wheel_;
+  HeapTrim heap_trim_;
   Reaper reaper_;
   WorkQueue work_;
   Resolver resolver_;
   HostTable hosts_;
   ConnectionPlaces places_;
+  SocketMemory socket_memory_;
   UpstreamPool pool_;
   PipePool pipes_;
   TargetGuard guard_;
@@ -252,7 +244,7 @@ class Worker final : private Server::Observer {
 
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
-  keep_heap();
+  configure_heap();
   show_notes_in(heritage.column.served);
   event_set_log_callback(log_libevent);
   Worker worker(heritage);

@@ -44,6 +44,8 @@ def main():
     for attack in [] if options.soak else ATTACKS:
         if attack.own_names and not can_mount():
             print(f"NOT RUN {attack.name}: this user cannot mount an /etc/resolv.conf")
+        elif attack.log == "disk" and os.geteuid() != 0:
+            print(f"NOT RUN {attack.name}: only root can mount a disk")
         elif not only or attack.name in only:
             row = measure(attack)
             print_row(row.cells())

@@ -1,207 +1,21 @@
-"""The service under attack: starts it, measures the bystander quiet and during an attack, and checks
-the bounds.
-"""
+"""Measures the bystander quiet and during an attack, and checks the bounds."""
 
-import fcntl
-import os
-import pwd
-import shutil
-import signal
-import struct
-import subprocess
-import tempfile
-import termios
 import time
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 import attacks
-from bystander import FORK, Child, owner_of, run_bystander, serve_names, serve_origin
-from harness import BINARY, SANITIZER, closed_port, streamgate, wait_until, yaml
-from http_client import Client
-from name_server import UNSHARE_FLAGS
-from programs import put
+from bystander import FORK, Child, run_bystander, serve_names, serve_origin
+from controllers import FewDescriptors, FullPipe, Kills, Reloads, UnreadLogs
+from target import PROMPT, Service
 
 QUIET = 5.0  # seconds
 ATTACK = 12.0
+SECOND_ATTACK = 4.0
 WORST_P99 = 20.0  # ms, or twice the quiet one
 LONGEST_GAP = 0.2  # seconds without a byte of a paced stream
 MEMORY_MARGIN = 8 << 20  # bytes above the start that a worker may keep
 MEMORY_PATIENCE = 60.0
-PROMPT = 1.0  # seconds until the master has handled a signal
-
-WRAPPER = """#!/bin/sh
-if [ -z "$STREAMGATE_NAMES" ]; then
-  STREAMGATE_NAMES=1 exec unshare {flags} "$0" "$@"
-fi
-mount --bind {folder}/resolv.conf /etc/resolv.conf && exec {folder}/streamgate "$@"
-"""
-
-
-class Service:
-    """A streamgate on two workers, of which stderr is a file or a pipe that nobody reads."""
-
-    def __init__(self, settings, own_names="", full_pipe=False):
-        self.folder = tempfile.mkdtemp(prefix="streamgate-hostile-")
-        os.chmod(self.folder, 0o755)
-        self.port = closed_port()
-        self.front = ("127.0.0.1", self.port)
-        self.config_file = os.path.join(self.folder, "c.yaml")
-        self.program = os.path.join(self.folder, "streamgate")
-        put(BINARY, self.program)
-        self.settings = {
-            "listen": f"0.0.0.0:{self.port}",
-            "workers": 2,
-            "user": pwd.getpwuid(os.geteuid()).pw_name,
-            "pid_file": os.path.join(self.folder, "pid"),
-            "security": {"allow_private": ["127.0.0.0/8"]},
-            **settings,
-        }
-        with open(self.config_file, "w", encoding="utf-8") as file:
-            file.write(yaml(self.settings))
-        self.read_end = None
-        self.log_file = os.path.join(self.folder, "log")
-        self.process = self.start(own_names, full_pipe)
-        wait_until(self.is_ready, 20, "two workers that serve")
-
-    def start(self, own_names, full_pipe):
-        command = [self.program, "-c", self.config_file]
-        if own_names:
-            with open(self.folder + "/resolv.conf", "w", encoding="ascii") as file:
-                file.write(own_names)
-            command[0] = self.folder + "/wrapper"
-            with open(command[0], "w", encoding="ascii") as file:
-                file.write(WRAPPER.format(flags=UNSHARE_FLAGS, folder=self.folder))
-            os.chmod(command[0], 0o700)
-        if full_pipe:
-            self.read_end, log = os.pipe()
-        else:
-            log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
-        )
-        os.close(log)
-        return process
-
-    def is_ready(self):
-        try:
-            with Client(self.front) as client:
-                client.request("/health", [("Connection", "close")])
-                return client.read_response().status == 200 and len(self.workers()) == 2
-        except OSError:
-            return False
-
-    def workers(self):
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        with open(path, encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
-
-    def resident(self):
-        """The largest resident size of a worker."""
-        sizes = [0]
-        for pid in self.workers():
-            try:
-                with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-                    sizes.append(int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE"))
-            except (OSError, IndexError):
-                pass  # it has ended
-        return max(sizes)
-
-    def answer_time(self):
-        """The time that the master needs for a signal: `-s status` sends one and waits."""
-        begun = time.monotonic()
-        done = streamgate("-c", self.config_file, "-s", "status")
-        taken = time.monotonic() - begun
-        return taken if done.returncode == 0 else max(taken, 2 * PROMPT)
-
-    def log(self):
-        with open(self.log_file, encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-    def count(self, event):
-        return self.log().count(f" {event} ")
-
-    def unread_bytes(self):
-        """How many bytes wait in the log pipe."""
-        packed = fcntl.ioctl(self.read_end, termios.FIONREAD, struct.pack("i", 0))
-        return struct.unpack("i", packed)[0]
-
-    def end(self):
-        """Stops the service; returns what its log says of a defect, or nothing."""
-        for pid in self.workers():
-            os.kill(pid, signal.SIGKILL)  # its streams are endless
-        self.process.kill()
-        self.process.wait()
-        found = SANITIZER.search(self.log()) if self.read_end is None else None
-        if self.read_end is not None:
-            os.close(self.read_end)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return found.group(0) if found else ""
-
-
-class Reloads:
-    """HUP, twice a second."""
-
-    def __init__(self, service, _):
-        self.service, self.next, self.sent = service, 0.0, 0
-
-    def turn(self):
-        if time.monotonic() < self.next:
-            return
-        self.next = time.monotonic() + 0.5
-        self.service.process.send_signal(signal.SIGHUP)
-        self.sent += 1
-
-    def counts(self):
-        wait_until(lambda: self.service.count("reload.done"), 10)
-        return {"HUPs": self.sent, "reloads": self.service.count("reload.done")}
-
-
-class Kills:
-    """kill -9 of the worker of one of the bystander's streams, every few seconds."""
-
-    def __init__(self, service, bystander, every=3):
-        self.service, self.bystander, self.every = service, bystander, every
-        self.next, self.killed, self.may_be_cut = time.monotonic() + 1, 0, []
-
-    def turn(self):
-        workers = self.service.workers()
-        if time.monotonic() < self.next or len(workers) < 2:
-            return
-        ports = self.bystander.ask("ports")
-        owners = {port: owner_of(port, self.service.port, workers) for port in ports}
-        victim = owners[ports[self.killed % len(ports)]] or workers[0]
-        os.kill(victim, signal.SIGKILL)
-        self.killed += 1
-        self.may_be_cut += [port for port, owner in owners.items() if owner == victim]
-        self.next = time.monotonic() + self.every
-
-    def counts(self):
-        return {"killed": self.killed, "died": self.service.count("worker.died")}
-
-
-class FullPipe:
-    """Nobody reads the log; HUP, so that the master has something to log."""
-
-    def __init__(self, service, _):
-        self.service, self.reloads = service, Reloads(service, None)
-        self.least = 1 << 30
-
-    def turn(self):
-        self.reloads.turn()
-        self.least = self.service.unread_bytes()
-
-    def counts(self):
-        os.set_blocking(self.service.read_end, False)
-        text = b""
-        deadline = time.monotonic() + 5
-        while b" log.dropped " not in text and time.monotonic() < deadline:
-            try:
-                text += os.read(self.service.read_end, 65536)
-            except BlockingIOError:
-                time.sleep(0.05)
-        return {"unread": self.least, "dropped": text.count(b" log.dropped ")}
-
 
 @dataclass
 class Attack:
@@ -212,7 +26,7 @@ class Attack:
     needs: dict = field(default_factory=dict)  # the least counts of an attack that took place
     most: dict = field(default_factory=dict)  # the greatest
     streams: int = 2
-    full_pipe: bool = False
+    log: str = "file"  # Service
     own_names: bool = False
 
 
@@ -224,8 +38,23 @@ ATTACKS = [
         "full log pipe",
         attacks.long_lines,
         (FullPipe,),
-        full_pipe=True,
+        log="pipe",
         needs={"logged bytes": 1 << 18, "unread": 50_000, "dropped": 1},
+    ),
+    Attack(
+        "log FIFO",
+        attacks.long_lines,
+        (UnreadLogs,),
+        log="fifo",
+        needs={"logged bytes": 1 << 18, "reloads": 5, "dropped": 50},
+    ),
+    Attack(
+        "full disk",
+        attacks.long_lines,
+        (UnreadLogs,),
+        log="disk",
+        needs={"logged bytes": 1 << 18, "reloads": 5, "dropped": 50},
+        most={"free blocks": 0},
     ),
     Attack(
         "silent names",
@@ -240,6 +69,14 @@ ATTACKS = [
         settings={"limits": {"connections": 500}, "client": LONG},
         needs={"opened": 4000, "open": 400},
         most={"open": 502},
+    ),
+    Attack(
+        "few descriptors",
+        attacks.flood,
+        (FewDescriptors,),
+        settings={"client": LONG},
+        needs={"opened": 1000, "accept failures": 1},
+        most={"open": 2 * FewDescriptors.LIMIT},
     ),
     Attack(
         "idle keep-alive",
@@ -275,7 +112,7 @@ class Row:
         self.name = name
         self.quiet = self.during = {}
         self.counts, self.broken = {}, []
-        self.slowest_answer = self.recovery = 0.0
+        self.slowest_answer = self.hup = self.term = self.recovery = 0.0
         self.start = self.peak = self.kept = 0
 
     def check(self, holds, text):
@@ -293,7 +130,8 @@ class Row:
         allowed = self.counts.get("killed", 0)  # the request that the worker was serving
         failures = during["failures"]
         self.check(len(failures) <= allowed, f"{len(failures)} failed: {failures[:2]}")
-        self.check(self.slowest_answer <= PROMPT, f"master took {self.slowest_answer:.2f} s")
+        for name, taken in ("status", self.slowest_answer), ("HUP", self.hup), ("TERM", self.term):
+            self.check(taken <= PROMPT, f"the master took {taken:.2f} s for {name}")
         self.check_memory()
         self.check("error" not in self.counts, self.counts.get("error"))
         for name, least in attack.needs.items():
@@ -307,7 +145,7 @@ class Row:
 
     HEADINGS = (
         "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "cut", "failed",
-        "master s", "MiB start/peak/after", "back in s", "took place",
+        "status/HUP/TERM s", "MiB start/peak/after", "back in s", "took place",
     )
 
     def cells(self):
@@ -316,7 +154,8 @@ class Row:
         return (
             self.name, f"{q['p50']:.1f}/{q['p99']:.1f}",
             f"{d['p50']:.1f}/{d['p99']:.1f}/{d['max']:.0f}", f"{d['gap']:.2f}",
-            str(len(d["cuts"])), str(len(d["failures"])), f"{self.slowest_answer:.2f}", mib,
+            str(len(d["cuts"])), str(len(d["failures"])), 
+            f"{self.slowest_answer:.2f}/{self.hup:.3f}/{self.term:.3f}", mib,
             f"{self.recovery:.0f}", ", ".join(f"{name} {n}" for name, n in self.counts.items()),
         )
 
@@ -331,7 +170,7 @@ class Measurement:
         port, names = self.origin.receive(), self.names.receive()
         host = "known.test" if attack.own_names else "127.0.0.1"
         self.service = Service(
-            attack.settings, names if attack.own_names else "", attack.full_pipe
+            attack.settings, names if attack.own_names else "", attack.log
         )
         origin = f"http://{host}:{port}"
         self.bystander = Child(run_bystander, self.service.front, origin, attack.streams, nice=-10)
@@ -358,13 +197,11 @@ class Measurement:
         row.start, row.peak, row.slowest_answer = self.service.resident(), 0, 0.0
         self.bystander.ask("clear")
         controllers = [make(self.service, self.bystander) for make in attack.controllers]
-        stop = FORK.Event()
-        attackers = [
-            Child(run_attack, function, self.service.front, stop, nice=10)
-            for function in ([attack.run] if callable(attack.run) else attack.run or [])
-        ]
-        self.watch(self.seconds, [each.turn for each in controllers])
+        turns = [each.turn for each in controllers]
+        stop, attackers = self.begin_attack()
+        self.watch(self.seconds, turns)
         row.during = self.bystander.ask("result")
+        row.hup = self.service.reload_time()
         stop.set()
         for part in [child.receive() for child in attackers]:
             row.counts.update(part)
@@ -375,9 +212,24 @@ class Measurement:
         self.recover()
         for controller in controllers:
             row.counts.update(controller.counts())
+        self.stop_during_attack(turns)
         cut = [port for each in controllers for port in getattr(each, "may_be_cut", ())]
         row.check_bounds(attack, cut)
         return row
+
+    def begin_attack(self):
+        stop = FORK.Event()
+        runs = [self.attack.run] if self.attack.run else []
+        children = [Child(run_attack, run, self.service.front, stop, nice=10) for run in runs]
+        return stop, children
+
+    def stop_during_attack(self, turns):
+        """Attacks again for some seconds, and sends TERM."""
+        _, attackers = self.begin_attack()
+        self.watch(SECOND_ATTACK, turns)
+        self.row.term = self.service.stop_time()
+        for child in attackers:
+            child.end()
 
     def recover(self):
         """Waits until the workers are as small as before, or a minute."""

@@ -7,14 +7,16 @@ import threading
 import time
 
 from bystander import FORK, Child
+from controllers import Kills
 from harness import BINARY, streamgate
-from measure import ATTACKS, LONG, QUIET, Attack, Kills, Measurement, run_attack
+from measure import ATTACKS, LONG, QUIET, Attack, Measurement, run_attack
 from programs import put
 
 CYCLE = 28.0  # seconds; then the attackers leave and come again
 RELOAD_EVERY = 10.0
 UPGRADE_EVERY = 3  # reloads
 READ_EVERY = 20.0
+RUNS = list(dict.fromkeys(attack.run for attack in ATTACKS if attack.run))
 
 
 class Reloader:
@@ -51,7 +53,7 @@ class Soak(Measurement):
             "trusted_proxies": [],
         }
         super().__init__(
-            Attack("soak", settings=settings, own_names=True, full_pipe=True, streams=8)
+            Attack("soak", settings=settings, own_names=True, log="pipe", streams=8)
         )
         self.minutes, self.broken = minutes, []
         self.stop, self.attackers, self.counts = None, [], {}
@@ -76,9 +78,8 @@ class Soak(Measurement):
         self.end_attackers()
         self.stop = FORK.Event()
         self.attackers = [
-            (each.name, Child(run_attack, each.run, self.service.front, self.stop, nice=10))
-            for each in ATTACKS
-            if each.run
+            (run.__name__, Child(run_attack, run, self.service.front, self.stop, nice=10))
+            for run in RUNS
         ]
         self.cycle_ends = time.monotonic() + CYCLE
 
@@ -138,8 +139,8 @@ class Soak(Measurement):
         row.check(not reloader.failures, f"reloads failed: {reloader.failures[:3]}")
         row.check(reloader.upgrades > 0, "no upgrade took place")
         row.check(kills.killed > 0, "no worker was killed")
-        for attack in ATTACKS:
-            row.check(not attack.run or self.counts.get(attack.name), f"no attack: {attack.name}")
+        for name in (run.__name__ for run in RUNS):
+            row.check(self.counts.get(name), f"no attack: {name}")
         return self.broken + row.broken
 
 

@@ -243,7 +243,8 @@ class ConnectionBench {
   UpstreamConfig config;
   Counters counters;
   std::vector<char> scratch = std::vector<char>(256 * 1024);
-  UpstreamConnection::Tools tools{base.get(), wheel, config, counters, scratch};
+  SocketMemory socket_memory{wheel};
+  UpstreamConnection::Tools tools{base.get(), wheel, socket_memory, config, counters, scratch};
   Keeper keeper;
   StubServer server{base.get()};
   std::unique_ptr<UpstreamConnection> connection;

@@ -28,6 +28,20 @@ constexpr size_t kUsualRoom = size_t{64} * 1024;
 // 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
 constexpr size_t kMinReserve = 512;
 
+struct SendBuffer {
+  size_t capacity = 0;  // 0: unknown
+  size_t used = 0;
+};
+
+SendBuffer send_buffer_of(int fd) {
+  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t length = sizeof memory;
+  if (::getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return {};
+  // TCP sockets report the bytes in their queue, Unix sockets the bytes that the peer has not read.
+  const size_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
+  return {memory[SK_MEMINFO_SNDBUF], queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC]};
+}
+
 // If splice() fails with EAGAIN, the socket is full: the pipe holds the bytes.
 ClientSocket::Moved moved_of(ssize_t result) {
   if (result >= 0) return {static_cast<size_t>(result)};
@@ -112,6 +126,9 @@ void ClientSocket::prepare_listener(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &no_limit, sizeof no_limit);
 }
 
+ClientSocket::ClientSocket(int fd, Ssl ssl)
+    : fd_(fd), ssl_(std::move(ssl)), largest_capacity_(send_buffer_of(fd).capacity) {}
+
 // Abrupt: shut_writing() or say_goodbye() has already sent close_notify if the end is in order.
 ClientSocket::~ClientSocket() { close_tls(std::move(ssl_), TlsGoodbye::abrupt); }
 
@@ -188,20 +205,18 @@ bool ClientSocket::shut_writing() {
   return true;
 }
 
-size_t ClientSocket::room() const {
-  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
-  socklen_t length = sizeof memory;
-  if (::getsockopt(fd_, SOL_SOCKET, SO_MEMINFO, memory.data(), &length) != 0) return kUsualRoom;
-  const size_t capacity = memory[SK_MEMINFO_SNDBUF];
-  // TCP sockets report the bytes in their queue, Unix sockets the bytes that the peer has not read.
-  const size_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
-  const size_t used = queued > 0 ? queued : memory[SK_MEMINFO_WMEM_ALLOC];
+size_t ClientSocket::room() {
+  const auto [capacity, used] = send_buffer_of(fd_);
+  if (capacity == 0) return kUsualRoom;
+  largest_capacity_ = std::max(largest_capacity_, capacity);
   const size_t unused = capacity - std::min(capacity, used);
   if (unused < capacity / 4) return 0;
   // Packet headers count too, and small parts make many packets.
   const size_t reserve = std::max(unused / 16, kMinReserve);
   return std::max<size_t>(unused - std::min(unused, reserve), 1);
 }
+
+bool ClientSocket::was_cut() { return send_buffer_of(fd_).capacity < largest_capacity_; }
 
 size_t ClientSocket::unacknowledged() const {
   int bytes = 0;

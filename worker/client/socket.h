@@ -33,7 +33,7 @@ class ClientSocket {
   static void prepare_listener(int fd);
 
   // `ssl` is null for a plain client, else ready for the handshake.
-  ClientSocket(int fd, Ssl ssl) : fd_(fd), ssl_(std::move(ssl)) {}
+  ClientSocket(int fd, Ssl ssl);
   ~ClientSocket();
   ClientSocket(const ClientSocket&) = delete;
   ClientSocket& operator=(const ClientSocket&) = delete;
@@ -61,7 +61,9 @@ class ClientSocket {
   // How many bytes the socket takes now: slightly less than the kernel reports, and 0 if less than
   // a quarter of its buffer is free. epoll reports the socket writable only when a third is free,
   // so a wake-up always finds room.
-  size_t room() const;
+  size_t room();
+  // The kernel has cut the send buffer, which it does only when it is short of memory.
+  bool was_cut();
   // Bytes that the socket has taken and the client has not acknowledged.
   size_t unacknowledged() const;
 
@@ -77,6 +79,7 @@ class ClientSocket {
 
   int fd_;
   Ssl ssl_;
+  size_t largest_capacity_;  // of the send buffer, as seen so far
 };
 
 }  // namespace streamgate

@@ -82,6 +82,8 @@ class ClientStream {
   uint64_t body_bytes_sent() const { return body_bytes_; }
   bool keeps_alive() const { return keep_alive_; }
   bool is_full() const { return full_; }  // from Flow::full to on_client_drained()
+  // Call it after Flow::full: the kernel is short of memory for sockets.
+  bool was_refused() { return socket_ != nullptr && socket_->was_cut(); }
 
   void set_observer(Observer& observer) { observer_ = &observer; }
 

@@ -56,14 +56,15 @@ void BodyRelay::finish() {
 
 size_t BodyRelay::room() {
   const size_t room = holds_bytes() ? 0 : client_.room();
-  if (room == 0) report(Flow::full);
-  return room;
+  if (room == 0) observer_.on_path_flow(Flow::full);
+  return tools_.socket_memory.limit(room);
 }
 
 Pipe* BodyRelay::borrow_pipe(uint64_t left) {
   if (left < kWorthSplicing || cutter_ || !gathered_.empty() || !client_.can_splice())
     return nullptr;
-  if (!pipe_) pipe_ = pipes_.borrow();
+  if (tools_.socket_memory.is_short()) return nullptr;
+  if (!pipe_) pipe_ = tools_.pipes.borrow();
   return pipe_.get();
 }
 
@@ -87,7 +88,9 @@ BodyPath::Flow BodyRelay::send_gathered() {
   return client_.write(std::exchange(gathered_, {}));
 }
 
+// After a write: the socket may not have taken all bytes.
 void BodyRelay::report(Flow flow) {
+  if (flow == Flow::full && client_.was_refused()) tools_.socket_memory.refused();
   if (flow != Flow::open) observer_.on_path_flow(flow);
 }
 

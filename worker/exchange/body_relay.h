@@ -16,6 +16,7 @@
 #include "worker/exchange/packet_cutter.h"
 #include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
+#include "worker/loop/socket_memory.h"
 
 namespace streamgate {
 
@@ -25,9 +26,15 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   // at once.
   enum class Pieces { as_they_come, gathered };
 
-  // All three outlive the relay. The client's head has been sent.
-  BodyRelay(ClientStream& client, PipePool& pipes, Observer& observer, Pieces pieces)
-      : client_(client), pipes_(pipes), observer_(observer), pieces_(pieces) {}
+  // All relays of a worker share them. They outlive the relay.
+  struct Tools {
+    PipePool& pipes;
+    SocketMemory& socket_memory;
+  };
+
+  // `client` and `observer` outlive the relay. The client's head has been sent.
+  BodyRelay(ClientStream& client, const Tools& tools, Observer& observer, Pieces pieces)
+      : client_(client), tools_(tools), observer_(observer), pieces_(pieces) {}
 
   // A live MPEG-TS body: it is sent in whole packets, so that another body can continue it. Call it
   // before the first write().
@@ -54,7 +61,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   void report(Flow flow);
 
   ClientStream& client_;
-  PipePool& pipes_;
+  const Tools tools_;
   Observer& observer_;
   const Pieces pieces_;
   PipeLoan pipe_;                         // holds bytes only while the client does not take them

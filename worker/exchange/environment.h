@@ -12,6 +12,7 @@
 #include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/reaper.h"
+#include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/loop/work_queue.h"
 
@@ -21,6 +22,7 @@ struct ExchangeEnvironment {
   const Config& config;
   FetchEnvironment fetches;
   PipePool& pipes;
+  SocketMemory& socket_memory;
   WorkQueue& work;
   TimerWheel& wheel;
   Reaper& reaper;

@@ -209,7 +209,8 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
 void Exchange::begin_relay() {
   const bool is_chunked = head_->framing == Framing::chunked;
   auto& relay = path_storage_.emplace<BodyRelay>(
-      gate_->stream(), environment_.pipes, static_cast<BodyPath::Observer&>(*this),
+      gate_->stream(), BodyRelay::Tools{environment_.pipes, environment_.socket_memory},
+      static_cast<BodyPath::Observer&>(*this),
       is_chunked ? BodyRelay::Pieces::gathered : BodyRelay::Pieces::as_they_come);
   path_ = &relay;
   fetch_->relay_into(relay);

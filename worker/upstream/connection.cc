@@ -186,7 +186,7 @@ void UpstreamConnection::receive() {
 
 // 0: the sink has no room now.
 size_t UpstreamConnection::bytes_to_read() {
-  if (sink_ == nullptr) return std::min(kSmallReadBytes, tools_.scratch.size());
+  if (sink_ == nullptr) return tools_.socket_memory.limit(kSmallReadBytes);
   return socket_.prepare_read(sink_->room());
 }
 

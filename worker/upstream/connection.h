@@ -23,6 +23,7 @@
 #include "worker/loop/rate_watch.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/request_note.h"
+#include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/socket.h"
 
@@ -72,6 +73,7 @@ class UpstreamConnection : public Retirable {
   struct Tools {
     event_base* base;
     TimerWheel& wheel;
+    const SocketMemory& socket_memory;
     const UpstreamConfig& config;
     Counters& counters;
     std::span<char> scratch;  // for every read of every connection

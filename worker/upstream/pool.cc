@@ -319,10 +319,14 @@ Route& UpstreamPool::State::route_of(const HostSettings& settings) {
   auto& route = routes[&settings];
   if (!route) {
     const auto context = tls.find(settings.config.tls.ca_file);
-    route.reset(new Route{
-        {tools.base, tools.wheel, settings.config, tools.counters, {scratch.get(), kScratchBytes}},
-        {tools.base, tools.wheel, settings.config,
-         context == tls.end() ? nullptr : context->second.get(), sessions}});
+    route.reset(new Route{{tools.base,
+                           tools.wheel,
+                           tools.socket_memory,
+                           settings.config,
+                           tools.counters,
+                           {scratch.get(), kScratchBytes}},
+                          {tools.base, tools.wheel, settings.config,
+                           context == tls.end() ? nullptr : context->second.get(), sessions}});
   }
   return *route;
 }

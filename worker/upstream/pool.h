@@ -15,6 +15,7 @@
 #include "common/socket_address.h"
 #include "common/url.h"
 #include "worker/loop/reaper.h"
+#include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/connection.h"
 #include "worker/upstream/connection_places.h"
@@ -57,6 +58,7 @@ class UpstreamPool {
     const UpstreamConfig& config;
     Resolver& resolver;        // for the names of proxies
     ConnectionPlaces& places;  // for max_connections
+    const SocketMemory& socket_memory;
     Counters& counters;
   };
 

@@ -72,7 +72,10 @@ struct Resolver::State final : private DnsQuestion::Owner {
         wake_event(event_new(event_loop, -1, 0, callback<&State::on_wake>, this)) {
     CHECK(wake_event);
   }
-  ~State() { asked.clear(); }  // before the servers: questions ignore the ends of their queries
+  ~State() {  // before the servers: questions ignore the ends of their queries
+    asked.clear();
+    given_up.clear();
+  }
 
   const ResolvedName* find_in_hosts(std::string_view host);
   const ResolvedName* ask(std::string_view host, Observer& observer, LookupHandle& lookup);
@@ -95,7 +98,8 @@ struct Resolver::State final : private DnsQuestion::Owner {
   ResolvedName scratch;  // the result of resolve() if nothing else holds it
   DnsServers servers;
   DnsQuestion::Environment environment;
-  std::list<std::unique_ptr<Asked>> asked;  // the oldest first
+  std::list<std::unique_ptr<Asked>> asked;     // the oldest first
+  std::list<std::unique_ptr<Asked>> given_up;  // still to be reported
   NameMap<Asked*> asked_by_name;
   std::map<IpAddress, unsigned> asked_by_client;
   std::list<Asked*> woken;
@@ -158,15 +162,14 @@ Resolver::State::Asked& Resolver::State::begin(std::string_view host,
 // The oldest question most likely waits for a silent server: others are answered much sooner.
 void Resolver::State::make_room() {
   if (asked.size() < kMaxQuestions) return;
-  const auto oldest = std::find_if(asked.begin(), asked.end(),
-                                   [](const auto& entry) { return !entry->is_given_up(); });
-  if (oldest == asked.end()) return;
-  (*oldest)->give_up({Reason::overloaded, "too many names are being resolved"});
+  Asked& oldest = *asked.front();
+  given_up.splice(given_up.end(), asked, asked.begin());
+  oldest.give_up({Reason::overloaded, "too many names are being resolved"});
 }
 
 std::unique_ptr<Resolver::State::Asked> Resolver::State::take(Asked& entry) {
   std::unique_ptr<Asked> taken = std::move(*entry.age);
-  asked.erase(entry.age);
+  (entry.is_given_up() ? given_up : asked).erase(entry.age);
   asked_by_name.erase(entry.name());
   if (entry.is_woken) woken.remove(&entry);
   release(entry);

@@ -62,10 +62,20 @@ TEST(ClientSocketTest, TakesAsMuchAsItsRoomDespiteALimitOfUnsentBytes) {
 TEST(ClientSocketTest, HasNoMoreRoomThanTheSmallestBuffer) {
   constexpr size_t kGranted = 4096;
   const Connection connection(SOL_SOCKET, SO_SNDBUF, 1);
-  const ClientSocket socket(connection.accepted.get(), nullptr);
+  ClientSocket socket(connection.accepted.get(), nullptr);
   const size_t room = socket.room();
   EXPECT_LE(room, kGranted);
   EXPECT_GE(room, kGranted / 2);
+}
+
+TEST(ClientSocketTest, ASmallerSendBufferThanBeforeWasCut) {
+  const Connection connection(IPPROTO_TCP, TCP_NODELAY, 1);
+  const int fd = connection.accepted.get();
+  ClientSocket socket(fd, nullptr);
+  EXPECT_FALSE(socket.was_cut());
+  const int least = 1;
+  ASSERT_EQ(::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+  EXPECT_TRUE(socket.was_cut());
 }
 
 }  // namespace

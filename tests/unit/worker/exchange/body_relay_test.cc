@@ -21,7 +21,7 @@ class BodyRelayTest : public testing::Test {
   // Sends the head before the relay begins, as the exchange does.
   BodyRelay& begin(const ClientFraming& framing, BodyRelay::Pieces pieces) {
     client.stream.send_head("HEAD\r\n\r\n", framing, true);
-    relay.emplace(client.stream, pipes, observer, pieces);
+    relay.emplace(client.stream, BodyRelay::Tools{pipes, socket_memory}, observer, pieces);
     observer.path = &*relay;
     return *relay;
   }
@@ -43,6 +43,7 @@ class BodyRelayTest : public testing::Test {
   ClientSide client;
   PathRecorder observer{client};
   PipePool pipes{client.wheel, workers, {size_t{1} << 20U, size_t{64} * 1024}};
+  SocketMemory socket_memory{client.wheel};
   std::optional<BodyRelay> relay;
 };
 
@@ -137,6 +138,14 @@ TEST_F(BodyRelayTest, AClientThatLeftIsReported) {
   relay->write("a");
   EXPECT_TRUE(observer.gone);
   EXPECT_EQ(observer.sent, 0);
+}
+
+TEST_F(BodyRelayTest, TakesLittleAndNoPipeWhileSocketMemoryIsShort) {
+  begin_plain();
+  EXPECT_GT(relay->room(), SocketMemory::kShortReadBytes);
+  socket_memory.refused();
+  EXPECT_LE(relay->room(), SocketMemory::kShortReadBytes);
+  EXPECT_EQ(relay->borrow_pipe(kLongBody), nullptr);
 }
 
 }  // namespace

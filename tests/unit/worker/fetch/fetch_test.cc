@@ -106,7 +106,8 @@ class FetchTest : public testing::Test {
   std::array<Column, 1> columns;
   ConnectionPlaces places{
       columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
-  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, places, counters}};
+  SocketMemory socket_memory{wheel};
+  UpstreamPool pool{{base.get(), wheel, reaper, config, resolver, places, socket_memory, counters}};
   LoopMark loop_mark{"own"};
   OriginMarks marks{config, wheel, columns[0], {board, assignments, columns}};
   FetchEnvironment environment{config,   guard, loop_mark, marks,    hosts,

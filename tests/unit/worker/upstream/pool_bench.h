@@ -44,8 +44,8 @@ class UpstreamPoolTest : public testing::Test {
 
   void make_pool() {
     hosts = std::make_unique<HostTable>(config);
-    pool = std::make_unique<UpstreamPool>(
-        UpstreamPool::Tools{base.get(), wheel, reaper, config, resolver, places, counters});
+    pool = std::make_unique<UpstreamPool>(UpstreamPool::Tools{
+        base.get(), wheel, reaper, config, resolver, places, socket_memory, counters});
     const auto started = pool->start();
     ASSERT_TRUE(started.has_value()) << started.error().detail;
   }
@@ -100,6 +100,7 @@ class UpstreamPoolTest : public testing::Test {
   std::array<Column, 2> columns;
   ConnectionPlaces places{
       columns[0].connections, 0, {board, assignments, columns}, Milliseconds(5000)};
+  SocketMemory socket_memory{wheel};
   std::unique_ptr<HostTable> hosts;
   std::unique_ptr<UpstreamPool> pool;
   StubServer server{base.get()};

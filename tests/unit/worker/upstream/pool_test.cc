@@ -225,7 +225,8 @@ TEST_F(UpstreamPoolTest, DestroyingThePoolClosesItsConnections) {
 
 TEST_F(UpstreamPoolTest, StartFailsWithoutTheCaFile) {
   config.tls.ca_file = "/nonexistent.pem";
-  UpstreamPool broken({base.get(), wheel, reaper, config, resolver, places, counters});
+  UpstreamPool broken(
+      {base.get(), wheel, reaper, config, resolver, places, socket_memory, counters});
   const auto started = broken.start();
   ASSERT_FALSE(started.has_value());
   EXPECT_EQ(started.error().reason, Reason::tls_failed);

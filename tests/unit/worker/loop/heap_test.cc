@@ -1,0 +1,79 @@
+#include "worker/loop/heap.h"
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "worker/loop/event.h"
+
+namespace streamgate {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
+constexpr bool kUsesGlibcHeap = false;
+#else
+constexpr bool kUsesGlibcHeap = true;
+#endif
+
+constexpr size_t kMib = size_t{1} << 20U;
+constexpr size_t kBlockBytes = 2000;
+constexpr size_t kKeptEvery = 64;
+
+size_t resident_bytes() {
+  size_t resident = 0;
+  const std::unique_ptr<FILE, Freer<fclose>> file(std::fopen("/proc/self/statm", "r"));
+  if (file == nullptr || std::fscanf(file.get(), "%*u %zu", &resident) != 1) return 0;
+  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+class HeapTrimTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!kUsesGlibcHeap) GTEST_SKIP() << "the heap is not glibc's";
+    trim = std::make_unique<HeapTrim>(wheel);
+  }
+
+  // Fills 32 MiB of the heap, and frees all but one block in 64: none of it is at the end.
+  void fragment() {
+    std::vector<std::unique_ptr<char[]>> blocks(32 * kMib / kBlockBytes);
+    for (auto& block : blocks) {
+      block.reset(new char[kBlockBytes]);
+      std::memset(block.get(), 1, kBlockBytes);
+    }
+    for (size_t i = 0; i < blocks.size(); i += kKeptEvery) kept.push_back(std::move(blocks[i]));
+    kept.push_back(std::move(blocks.back()));
+  }
+
+  EventBase base{event_base_new()};
+  TimerWheel wheel{base.get()};
+  std::unique_ptr<HeapTrim> trim;
+  std::vector<std::unique_ptr<char[]>> kept;
+};
+
+TEST_F(HeapTrimTest, ReturnsMemoryThatWasFreeAtTwoChecks) {
+  const size_t before = resident_bytes();
+  fragment();
+  ASSERT_GT(resident_bytes(), before + 24 * kMib);
+  trim->check();
+  EXPECT_GT(resident_bytes(), before + 24 * kMib) << "it may be needed again at once";
+  trim->check();
+  EXPECT_LT(resident_bytes(), before + 8 * kMib);
+}
+
+TEST_F(HeapTrimTest, ReturnsMemoryAgainThatWasUsedSinceTheLastTrim) {
+  fragment();
+  for (int i = 0; i < 2; ++i) trim->check();
+  const size_t trimmed = resident_bytes();
+  fragment();
+  ASSERT_GT(resident_bytes(), trimmed + 24 * kMib);
+  for (int i = 0; i < 2; ++i) trim->check();
+  EXPECT_LT(resident_bytes(), trimmed + 8 * kMib);
+}
+
+}  // namespace
+}  // namespace streamgate
