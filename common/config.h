@@ -93,8 +93,8 @@ enum class Reconnect { links, always, never };  // links: those of links with sg
 // Where the names of upstreams behind a proxy are resolved. `remote` means by the proxy.
 enum class ResolveNames { local, remote };
 
-// What max_connections counts: the connections of an origin, or of one account there, which is the
-// first three segments of the path.
+// What max_connections counts: the connections of an origin, or of one account there
+// (worker/upstream/account.h).
 enum class ConnectionsBy { origin, account };
 
 // One row of upstream.hosts: settings for the hosts that `pattern` matches. A field that is not set

@@ -36,6 +36,7 @@ namespace streamgate {
   ROW(bytes_spliced, "Bytes of bytes_from_upstreams that were spliced without being copied.")     \
   ROW(resumes_tried, "Requests for the rest of a truncated body.")                                \
   ROW(resumes_done, "Requests of resumes_tried that got the rest.")                               \
+  ROW(upstream_reconnects, "Requests for the next body of a live stream that ended.")             \
   ROW(tls_ends_without_notify, "Bodies that ended with a TLS connection without close_notify.")
 // clang-format on
 

@@ -162,6 +162,17 @@ class MaxConnections(ProxyTest):
         self.assertEqual(proxy.stream(up.url("/live/bob/pw/2.ts")).body, b"x")
         self.assertEqual(proxy.stream(up.url("/live/eve/pw/2.ts")).body, b"x")
         self.assertEqual(up.connections, 3)  # bob's idle connection did not serve eve
+        for path in (
+            "/ann/pw/2.ts",
+            "/ann/pw/2",
+            "/movie/ann/pw/2.mkv",
+            "/series/ann/pw/2.mp4",
+            "/timeshift/ann/pw/60/2026-01-01:10-00/2.ts",
+            "/get.php?username=ann&password=pw&type=m3u",
+            "/player_api.php?password=pw&username=ann",
+        ):
+            self.assert_error(proxy.stream(up.url(path)), 503, "upstream_busy")
+        self.assertEqual(proxy.stream(up.url("/bob/pw/2.ts")).body, b"x")
 
     def test_a_limit_of_one_host_does_not_limit_other_hosts(self):
         gate = threading.Event()

@@ -72,6 +72,14 @@ class Poison(ProxyTest):
         self.assertEqual(died["request"], f"{address} GET {up.url('/film.ts')}")
         self.assertEqual(died["step"], "read_body")
 
+    def test_a_crash_in_the_answer_of_an_alternative_names_the_alternative(self):
+        proxy = self.start()
+        up = self.upstream({"/b": ok(b"x", {"X-Poison": "poison: crash"})})
+        alternative = up.url("/b?token=private")
+        _, address = self.ask(proxy, stream_path(up.url("/a"), sg_alt=alternative))
+        died = proxy.wait_for_event("worker.died")
+        self.assertEqual(died["request"], f"{address} GET {up.url('/b?token=*')}")
+
     def test_a_crash_behind_a_redirect_names_the_url_that_the_client_asked_for(self):
         proxy = self.start()
         up = self.upstream(

@@ -154,6 +154,19 @@ class ThroughHttp(ProxiedTest):
             self.assert_error(proxy.stream(up.url()), 504, "connect_timeout")
             self.assertIn("its answer", proxy.wait_for_access()["detail"])
 
+    def test_a_timeout_of_a_proxy_does_not_mark_the_origin_as_down(self):
+        other = self.start(ScriptedProxy(lambda peer: peer.wait_for_close()))
+        hosts = {"127.0.0.1": {"proxy": f"http://{other.address()}"}}
+        proxy = self.proxy(
+            upstream={"connect_timeout": "300ms", "failover_stick": "0s", "hosts": hosts},
+            security={"allow_private": ["loopback"]},
+        )
+        up = self.upstream(ok(b"first"), host="127.0.0.1")
+        link = stream_path(up.url(), sg_alt=self.upstream(ok(b"second"), host="127.0.0.2").url())
+        for count in (1, 2):  # the second request would not ask an origin that is down
+            self.assertEqual(proxy.ask(link).body, b"second")
+            self.assertEqual(other.connections, count)
+
     def test_the_guard_holds_for_targets_and_not_for_the_proxy(self):
         other = self.start(HttpProxy())
         proxy = self.proxy(

@@ -82,6 +82,24 @@ class OtherOrigins(ProxyTest):
                 self.assertEqual(response["Vary"], "Origin")
                 self.assertEqual(response.all("Timing-Allow-Origin"), origins)
 
+    def test_an_error_before_the_head_is_complete_names_the_requesting_origin(self):
+        origins = ["https://a.example", "http://b.example:3000"]
+        proxy = self.proxy(cors={"allow_origin": origins}, client={"header_timeout": "300ms"})
+        for origin, expected in ((origins[1], origins[1]), ("https://other.example", None)):
+            field = f"oRiGin:  {origin} \r\n"
+            for head, code in (
+                (f"GET /health HTTP/1.1\r\n{field}Bad Name: x\r\n\r\n", 400),
+                (f"GET /health HTTP/1.1\r\n{field}Host: a\r\nX: {'a' * 100_000}", 431),
+                (f"GET /health HTTP/3.0\r\n{field}\r\n", 505),
+                (f"GET /health HTTP/1.1\r\n{field}Host: a\r\n", 408),
+            ):
+                with self.subTest(head[:60]), proxy.connect() as client:
+                    client.send(head.encode())
+                    response = client.read_response()
+                    self.assertEqual(response.status, code)
+                    self.assertEqual(response["Access-Control-Allow-Origin"], expected)
+                    self.assertEqual(response["Vary"], "Origin")
+
     def test_credentials_for_any_origin_are_a_configuration_error(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write("workers: 1\ncors:\n  allow_credentials: true\n")

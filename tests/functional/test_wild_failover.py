@@ -1,9 +1,12 @@
 """The alternatives of a link (sg_alt) are tried in order when its URL fails."""
 
+import base64
 from urllib.parse import quote
 
 from harness import ProxyTest, closed_port, main, stream_path
 from upstream import Answer, ok, playlist, redirect, status
+
+BASIC = "Basic " + base64.b64encode(b"us@er:p:w").decode()
 
 
 def link(*urls, **parameters):
@@ -114,6 +117,27 @@ class Failover(ProxyTest):
             self.assertNotIn(absent, text)
         self.assertEqual(up.requests[0]["Authorization"], "Bearer t")
         self.assertIsNone(other.requests[0]["Authorization"])
+
+    def test_the_userinfo_of_an_alternative_is_for_that_alternative_only(self):
+        up = self.upstream(status(404))
+        other = self.upstream({"/l": playlist("#EXTM3U\n#EXTINF:1,\ns.ts\n"), "/s.ts": ok(b"x")})
+        third = self.upstream(ok(b"third"))
+        proxy = self.proxy()
+        proxy.mark()
+        secret = other.url("/l").replace("://", "://us%40er:p:w@")
+        mine = {"h_Authorization": "Bearer mine"}
+        text = self.ask(up.url("/a"), secret, third.url("/"), proxy=proxy, **mine).text
+        child = [line for line in text.splitlines() if line.startswith(proxy.origin)][0]
+        self.assertEqual(proxy.ask(child[len(proxy.origin) :]).body, b"x")
+        self.assertEqual(
+            [r["Authorization"] for r in [*up.requests, *other.requests]],
+            ["Bearer mine", BASIC, BASIC],
+        )
+        other.script = status(404)
+        self.assertEqual(self.ask(up.url("/b"), secret, third.url("/"), proxy=proxy).body, b"third")
+        self.assertIsNone(third.requests[0]["Authorization"])
+        self.assertEqual(proxy.wait_for_access(3)["upstream"], third.url("/"))
+        self.assertNotIn("us%40er", proxy.log())
 
     def test_the_userinfo_of_a_redirect_does_not_go_to_the_next_url(self):
         gone = self.upstream(status(404))

@@ -69,6 +69,7 @@ class Urls(ProxyTest):
         up.script = {
             "/dir/list": playlist(
                 "#EXTM3U\n\\b.ts\nhttp:/c.ts\nhttp:d.ts\nhttp://直播.example:8080/e.ts\n"
+                "http://i❤.ws/i.ts\n"
                 "\\\\up.example\\f.ts\nhttps:\\g.example/h.ts\n"
             )
         }
@@ -81,6 +82,7 @@ class Urls(ProxyTest):
                 up.url("/c.ts"),
                 up.url("/dir/d.ts"),
                 "http://xn--z6ut02b.example:8080/e.ts",
+                "http://xn--i-7iq.ws/i.ts",
                 "http://up.example/f.ts",
                 "https://g.example/h.ts",
             ],
@@ -88,12 +90,12 @@ class Urls(ProxyTest):
 
 
 class Playlists(ProxyTest):
-    def assert_rewritten(self, answer, path="/p/index.m3u8"):
+    def assert_rewritten(self, answer, path="/p/index.m3u8", front=""):
         up = self.upstream(answer)
         proxy = self.proxy()
         response = proxy.stream(up.url(path))
         link = f"{proxy.origin}/stream?url={quote(up.url('/p/a.ts'), safe='')}"
-        self.assertEqual(response.text, MEDIA.replace("a.ts", link))
+        self.assertEqual(response.text, front + MEDIA.replace("a.ts", link))
         self.assertIn("mpegurl", response["Content-Type"])
 
     def test_text_in_front_of_the_header_is_left_out(self):
@@ -103,6 +105,18 @@ class Playlists(ProxyTest):
                 self.assert_rewritten(playlist(junk + MEDIA).bytewise())
                 html = playlist(junk + MEDIA, content_type="text/html")
                 self.assert_rewritten(html, "/p/live.php")
+
+    def test_messages_of_php_in_front_of_the_header_are_left_out(self):
+        messages = "<br />\n<b>Notice</b>:  Undefined index: x in <b>/a.php</b><br />\r\n\r\n"
+        for content_type, path in (("text/html", "/p/get.php"), ("audio/x-mpegurl", "/p/list")):
+            for answer in (playlist(messages + MEDIA, content_type=content_type),) * 2:
+                self.assert_rewritten(answer, path, "\r\n")
+                self.assert_rewritten(answer.bytewise(), path, "\r\n")
+
+    def test_a_page_that_shows_a_playlist_is_no_playlist(self):
+        page = f"<!DOCTYPE html>\n<pre>\n{MEDIA}</pre>\n".encode()
+        up = self.upstream(ok(page, content_type="text/html"))
+        self.assertEqual(self.proxy().stream(up.url("/p/help.php")).body, page)
 
     def test_a_script_that_names_the_header_is_no_playlist(self):
         script = b'<script>var list = "#EXTM3U\\n";</script>\n'

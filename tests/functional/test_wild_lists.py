@@ -86,7 +86,7 @@ class Dialects(ProxyTest):
                 "#EXTINF:-1,One",
                 "#EXTVLCOPT:http-referrer=http://site.example/a?b",
                 "#EXTVLCOPT:http-origin=http://other.example",
-                "#EXTVLCOPT:http-cookie=a=1; b=2",
+                "#extvlcopt:HTTP-COOKIE=a=1; b=2",
                 "#EXTVLCOPT:network-caching=1000",
                 "UP/1.ts",
                 "#EXTINF:-1,Two",
@@ -170,7 +170,7 @@ class Dialects(ProxyTest):
         _, after, links, requests = self.play_list(
             [
                 "#EXTINF:-1,A",
-                "UP/1.ts$LR 1080p • 线路1",
+                "UP/1.ts $LR 1080p • 线路1",
                 "UP/2.ts?cost=$5&a=b",
                 "UP/3.ts$label|User-Agent=Neutral/1.0",
                 "UP/4$/a.ts",

@@ -1,9 +1,11 @@
 """A live stream that ends or breaks is requested again and continues in the same response; a body
 without a validator is resumed if the configuration accepts that."""
 
+import os
+import tempfile
 import time
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import ProxyTest, main, stream_path, streamgate, wait_until
 from upstream import Answer, chunked, ok, redirect, status
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n"
@@ -170,6 +172,31 @@ class Live(ProxyTest):
             wait_until(lambda: len(up.requests) == 4)
         self.assertEqual(up.targets(), ["/live", "/at1", "/live", "/at3"])
         self.assertEqual([r["Cookie"] for r in up.requests], [None, "s=1", "s=1", "s=1"])
+
+    def test_the_next_body_is_requested_without_conditions_and_counted(self):
+        conditions = {
+            "If-None-Match": '"old"',
+            "If-Modified-Since": "Thu, 26 Nov 2015 10:00:00 GMT",
+        }
+        up = self.upstream(None)
+        up.script = lambda request: (
+            status(304)
+            if len(up.requests) > 1 and any(request[name] for name in conditions)
+            else live(packets(4, len(up.requests)), "close" if len(up.requests) == 1 else "stall")
+        )
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        proxy = self.own_proxy({"pid_file": os.path.join(folder.name, "pid")})
+        with proxy.connect() as client:
+            client.request(stream_path(up.url("/live"), sg_live="1"), conditions, version="1.0")
+            self.assertEqual(client.read_head().status, 200)
+            while len(client.pending) < 8 * PACKET and client.receive_more():
+                pass
+            self.assertEqual(client.pending, packets(4, 1) + packets(4, 2))
+        self.assertEqual(up.requests[0]["If-None-Match"], '"old"')
+        proxy.wait_for_access()
+        totals = streamgate("-c", proxy.config_file, "-s", "status").stdout
+        self.assertIn(" upstream_reconnects=1", totals)
 
     def test_a_client_that_leaves_ends_it(self):
         body, up, entry = self.play([live(packets(4, 1))], 4 * PACKET)

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/ascii.h"
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
@@ -34,6 +35,20 @@ void free_unused_parts(evhtp_connection_t& connection) {
   connection.parser = nullptr;
   event_free(connection.resume_ev);
   connection.resume_ev = nullptr;
+}
+
+// The Origin in a head that is incomplete or malformed; empty if it is not there. CORS compares it
+// with the allowed origins.
+std::string_view origin_in(std::string_view received) {
+  constexpr std::string_view kName = "Origin:";
+  for (size_t end = received.find('\n'); end != received.npos; end = received.find('\n')) {
+    std::string_view line = received.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) break;
+    if (ascii::istarts_with(line, kName)) return ascii::trim(line.substr(kName.size()));
+    received.remove_prefix(end + 1);
+  }
+  return {};
 }
 
 }  // namespace
@@ -247,9 +262,9 @@ void ClientGate::refuse(const Error& error) {
   deadline_.cancel();
   refuse_with_ = reason;
   const bool head_only = has_head && stream_.head().method == Method::head;
-  const Cors cors =
-      has_head ? cors_for(environment_.cors, stream_.head().fields) : environment_.cors;
-  stream_.send_head(write_error_response(error, head_only, false, cors),
+  const std::string_view origin =
+      has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
+  stream_.send_head(write_error_response(error, head_only, false, {environment_.cors, origin}),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }

@@ -85,13 +85,29 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path) 
 
 namespace {
 
+// PHP writes its messages as HTML in front of the document: `<br />\n<b>Warning</b>: ..`.
+bool may_be_messages(std::string_view text) {
+  return text.front() == '<' && !ascii::istarts_with(text, "<!doctype") &&
+         !ascii::istarts_with(text, "<html");
+}
+
+// Whether the header is a line of its own behind the first line.
+bool has_header_line(std::string_view text) {
+  constexpr std::string_view kHeaderLine = "\n#EXTM3U";
+  const size_t at = text.find(kHeaderLine);
+  if (at == text.npos || at + kHeaderLine.size() == text.size()) return false;
+  return kBlanks.find(text[at + kHeaderLine.size()]) != kBlanks.npos;
+}
+
 // For a text that neither begins with `#EXTM3U` nor can be a playlist without it.
-std::optional<DocumentKind> check_first_line(std::string_view text, bool is_claimed,
-                                             bool is_final) {
+std::optional<DocumentKind> find_header_behind(std::string_view text, bool is_claimed,
+                                               bool is_final) {
   const bool is_whole = is_final || text.find_first_of("\r\n") != text.npos;
-  if (!is_whole) return is_claimed ? std::nullopt : std::optional(DocumentKind::none);
-  const bool is_playlist = find_playlist_header(text) != text.npos;
-  return is_playlist ? DocumentKind::hls : DocumentKind::none;
+  if (is_whole && find_playlist_header(text) != text.npos) return DocumentKind::hls;
+  const bool is_in_messages = may_be_messages(text);
+  if (is_in_messages && has_header_line(text)) return DocumentKind::hls;
+  const bool needs_more = is_in_messages ? !is_final : is_claimed && !is_whole;
+  return needs_more ? std::nullopt : std::optional(DocumentKind::none);
 }
 
 std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
@@ -106,11 +122,11 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
   const bool is_claimed = claimed_kind(claim.content_type, claim.path) == DocumentKind::hls;
   if (is_claimed) {
     const auto kind = check_claimed_playlist(text, is_final);
-    return kind == DocumentKind::none ? check_first_line(text, true, is_final) : kind;
+    return kind == DocumentKind::none ? find_header_behind(text, true, is_final) : kind;
   }
   // Not in media: the search would cost time for each body.
   if (!ascii::istarts_with(claim.content_type, "text/")) return DocumentKind::none;
-  return check_first_line(text, false, is_final);
+  return find_header_behind(text, false, is_final);
 }
 
 }  // namespace

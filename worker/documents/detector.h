@@ -1,6 +1,7 @@
 // Detects the kind of a document. The first bytes decide, in UTF-8 or in UTF-16 with a byte order
 // mark. Content type and path count only if the body does not start with `#EXTM3U`. If one of them
-// names a playlist or text, the header may follow other text in the first line.
+// names a playlist or text, the header may follow other text in the first line, or lines of markup
+// that do not begin an HTML document.
 #pragma once
 
 #include <cstddef>

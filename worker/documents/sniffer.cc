@@ -8,6 +8,7 @@ namespace {
 constexpr std::string_view kGzipMagic = "\x1f\x8b";
 constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 constexpr std::string_view kPlaylistHeader = "#EXTM3U";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // The maximum of decoder calls without output. After that the body counts as unreadable.
 constexpr size_t kMaxIdleCalls = 16;
@@ -58,8 +59,10 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
     return complete || !(may_become(bytes, kGzipMagic) || may_become(bytes, kZstdMagic));
   }
   if (decoder_ != nullptr) return true;
-  if (bytes.starts_with(kPlaylistHeader)) codings_ = {};
-  return complete || !may_become(bytes, kPlaylistHeader);
+  std::string_view text = bytes;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (text.starts_with(kPlaylistHeader)) codings_ = {};
+  return complete || !(may_become(text, kPlaylistHeader) || may_become(bytes, kByteOrderMark));
 }
 
 // Words that name no coding are ignored.

@@ -130,6 +130,8 @@ void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
 
 // --- fetch ---
 
+void Exchange::on_next_url() { note_target(); }
+
 void Exchange::on_head(const ResponseHead& head) {
   head_ = &head;
   const std::string_view type = field_or_empty(head.fields, "Content-Type");
@@ -411,7 +413,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.duration_ms = environment_.wheel.now_ms() - started_ms_;
   record.playlist = is_playlist_;
   if (fetch_) {
-    if (!fetch_->is_elsewhere()) record.redacted_upstream = note_.whole_target();
+    if (!fetch_->is_redirected()) record.redacted_upstream = note_.whole_target();
     if (record.redacted_upstream.empty()) {
       std::string& upstream = environment_.url_scratch;
       upstream.clear();

@@ -58,6 +58,7 @@ class Exchange final : public Retirable,
   void send_own(int status, const std::string& text, bool keep_alive);
 
   // fetch: from the upstream, in this order: one head, any number of pieces of the body, one end.
+  void on_next_url() override;
   void on_head(const ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_read_done() override;

@@ -10,15 +10,15 @@ namespace streamgate {
 namespace {
 
 // Without the queries, which may have a token that changes.
-uint64_t key_of(const std::vector<HttpUrl>& urls) {
+uint64_t key_of(const std::vector<UpstreamUrl>& urls) {
   uint64_t key = kHashSeed;
-  for (const HttpUrl& url : urls) key = hash_of(url.path(), hash_of(url.origin(), key));
+  for (const auto& [url, _] : urls) key = hash_of(url.path(), hash_of(url.origin(), key));
   return key;
 }
 
 }  // namespace
 
-Failover::Failover(std::vector<HttpUrl> urls, OriginMarks& marks)
+Failover::Failover(std::vector<UpstreamUrl> urls, OriginMarks& marks)
     : urls_(std::move(urls)), order_(urls_.size()), marks_(marks), link_(key_of(urls_)) {
   CHECK(urls_.size() >= 2 && urls_.size() <= kMaxUrls);
   begin_round();
@@ -37,13 +37,14 @@ void Failover::begin_round() {
     std::rotate(order_.begin(), order_.begin() + *kept, order_.begin() + *kept + 1);
   }
   std::stable_partition(order_.begin(), order_.end(),
-                        [this](unsigned index) { return !marks_.is_down(urls_[index]); });
+                        [this](unsigned index) { return !marks_.is_down(urls_[index].url); });
 }
 
 // The mark of a URL that is kept already is not renewed, so that the link returns to its first URL.
 void Failover::on_answer() {
   const unsigned index = order_[place_];
-  if (marks_.is_down(urls_[index])) marks_.set_up(urls_[index]);
+  const HttpUrl& url = urls_[index].url;
+  if (marks_.is_down(url)) marks_.set_up(url);
   if (marks_.kept(link_).value_or(0) != index) marks_.keep(link_, index);
 }
 

@@ -16,11 +16,10 @@ class Failover {
   static constexpr size_t kMaxUrls = 4;  // `url` and three of sg_alt
 
   // `urls` has 2 to kMaxUrls URLs, in the order of the link. `marks` outlives it.
-  Failover(std::vector<HttpUrl> urls, OriginMarks& marks);
+  Failover(std::vector<UpstreamUrl> urls, OriginMarks& marks);
 
-  const HttpUrl& first() const { return urls_.front(); }  // of the link
-  bool is_at_first() const { return order_[place_] == 0; }
-  const HttpUrl& current() const { return urls_[order_[place_]]; }
+  const HttpUrl& first() const { return urls_.front().url; }  // of the link
+  const UpstreamUrl& current() const { return urls_[order_[place_]]; }
   // Goes to the next URL. False: all have been tried.
   bool advance();
   // Begins again with the first URL, in the order that the present marks give.
@@ -29,7 +28,7 @@ class Failover {
   void on_answer();
 
  private:
-  std::vector<HttpUrl> urls_;
+  std::vector<UpstreamUrl> urls_;
   std::vector<unsigned> order_;  // indices of urls_
   size_t place_ = 0;
   OriginMarks& marks_;

@@ -50,6 +50,11 @@ bool is_unreachable(Reason reason) {
   }
 }
 
+// Whether the failure may be that of a proxy, which says nothing about the origin.
+bool may_be_at_proxy(Reason reason) {
+  return reason == Reason::connect_failed || reason == Reason::connect_timeout;
+}
+
 bool is_failover_status(int status, const UpstreamConfig& config) {
   return std::any_of(config.failover_statuses.begin(), config.failover_statuses.end(),
                      [status](const StatusRange& range) { return range.contains(status); });
@@ -87,7 +92,7 @@ void Fetch::start() {
   if (!request_.cookies.empty()) {
     cookies_ = std::make_unique<Cookies>(Cookies::from_link(request_.cookies, ::time(nullptr)));
   }
-  if (request_.may_reconnect) first_url_ = std::make_unique<HttpUrl>(request_.url);
+  if (request_.may_reconnect) first_url_ = std::make_unique<UpstreamUrl>(UpstreamUrl{request_.url});
   if (request_.alternatives.empty()) return resolve();
   if (auto allowed = begin_failover(); !allowed) return fail(allowed.error());
   ask(failover_->current());
@@ -137,9 +142,9 @@ void Fetch::stop() {
 // Before the first URL is requested, each URL is checked: by its name, or by its address if the URL
 // has one. The addresses of a name are checked when the URL is requested.
 Result<void> Fetch::begin_failover() {
-  std::vector<HttpUrl> urls{request_.url};
+  std::vector<UpstreamUrl> urls{{request_.url}};
   urls.insert(urls.end(), request_.alternatives.begin(), request_.alternatives.end());
-  for (const HttpUrl& url : urls) {
+  for (const auto& [url, _] : urls) {
     if (auto allowed = environment_.guard.check_name(url); !allowed) return allowed;
     const auto literal = IpAddress::parse(url.host);
     if (!literal) continue;
@@ -151,15 +156,16 @@ Result<void> Fetch::begin_failover() {
 }
 
 // Starts again with one of the link's URLs.
-void Fetch::ask(const HttpUrl& url) {
+void Fetch::ask(const UpstreamUrl& url) {
   if (head_ != nullptr) take_cookies();
   release(UpstreamPool::Reuse::no);
-  request_.url = url;
-  left_origin_ = failover_ && url.origin() != failover_->first().origin();
-  authorization_.clear();  // that of a redirect was for the origin of the redirect
+  request_.url = url.url;
+  left_origin_ = failover_ && url.url.origin() != failover_->first().origin();
+  authorization_ = url.authorization;
   redirects_ = 0;
   send_referer_ = true;
   asks_first_byte_ = false;
+  observer_.on_next_url();
   resolve();
 }
 
@@ -248,7 +254,11 @@ void Fetch::send_request() {
   enter(Step::await_head);
   ++attempts_;
   reused_connection_ = connection_->reused();
-  UpstreamAttempt attempt{request_.url, send_referer_, send_range_, left_origin_};
+  UpstreamAttempt attempt{request_.url};
+  attempt.send_referer_and_origin = send_referer_;
+  attempt.send_range = send_range_;
+  attempt.cross_origin = left_origin_;
+  attempt.send_conditions = !live_;
   attempt.authorization = authorization_;
   attempt.cdn_loop = request_.cdn_loop.empty() ? environment_.loop_mark.own() : request_.cdn_loop;
   std::string cookies;
@@ -392,7 +402,8 @@ void Fetch::on_upstream_error(Error error, Retry retry) {
 
 // A failure of the current attempt, before or inside the body.
 void Fetch::recover_or_fail(const Error& error) {
-  if (is_unreachable(error.reason)) environment_.marks.set_down(request_.url);
+  const bool is_proxy_s = settings_->uses_proxy() && may_be_at_proxy(error.reason);
+  if (is_unreachable(error.reason) && !is_proxy_s) environment_.marks.set_down(request_.url);
   if (step_ != Step::read_body && !truncated_ && ask_next_url()) return;
   if (live_) return reconnect_or_end(error);
   request_missing_bytes_or_fail(error);

@@ -68,6 +68,8 @@ class Fetch final : private Resolver::Observer,
   // may stop() the fetch. No call follows stop(), on_end or on_failed. start() may call on_failed.
   class Observer {
    public:
+    // url() is now another URL of the link, or the first one again. Redirects are not reported.
+    virtual void on_next_url() = 0;
     // The final head. A redirect that is followed and an answer that is retried are not reported.
     // `head` is valid until the fetch ends or retry_without_range() is called.
     virtual void on_head(const ResponseHead& head) = 0;
@@ -134,12 +136,11 @@ class Fetch final : private Resolver::Observer,
 
   // For logs and decisions; valid at any time.
   Step step() const { return step_; }
-  const HttpUrl& url() const { return request_.url; }  // of the hop that was tried last
-  bool left_origin() const { return left_origin_; }    // a redirect led to another origin
-  // url() is not that of the request: a redirect or an alternative of the link.
-  bool is_elsewhere() const { return redirects_ > 0 || (failover_ && !failover_->is_at_first()); }
-  // The userinfo of the last redirect that had one; empty if it was for another origin than
-  // url()'s.
+  const HttpUrl& url() const { return request_.url; }    // of the hop that was tried last
+  bool left_origin() const { return left_origin_; }      // a redirect led to another origin
+  bool is_redirected() const { return redirects_ > 0; }  // url() is not one of the link's
+  // The userinfo of the alternative that was asked, or of the last redirect that had one; empty if
+  // it was for another origin than url()'s.
   std::string_view authorization() const { return authorization_; }
   bool asked_for_range() const { return send_range_ && request_.has_forwarded("Range"); }
   int upstream_status() const { return upstream_status_; }  // of the last head; 0: none came
@@ -173,7 +174,7 @@ class Fetch final : private Resolver::Observer,
   };
 
   Result<void> begin_failover();
-  void ask(const HttpUrl& url);
+  void ask(const UpstreamUrl& url);
   bool ask_next_url();
 
   void resolve();
@@ -230,7 +231,7 @@ class Fetch final : private Resolver::Observer,
   unsigned attempts_ = 0;
   int upstream_status_ = 0;
   bool left_origin_ = false;
-  std::string authorization_;  // of a Location with userinfo; for the origin of request_.url
+  std::string authorization_;  // of a URL with userinfo; for the origin of request_.url
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;
@@ -241,8 +242,9 @@ class Fetch final : private Resolver::Observer,
   Sink* sink_ = nullptr;                         // set: the body is relayed unchanged
   std::unique_ptr<TruncatedBody> truncated_;
   std::unique_ptr<Failover> failover_;  // null: the link has one URL
-  std::unique_ptr<HttpUrl> first_url_;  // before redirects; null unless the body may reconnect
-  std::unique_ptr<LiveBody> live_;      // null: the end of the body is the end
+  // The URL before redirects; null unless the body may reconnect.
+  std::unique_ptr<UpstreamUrl> first_url_;
+  std::unique_ptr<LiveBody> live_;  // null: the end of the body is the end
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool

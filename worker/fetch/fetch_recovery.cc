@@ -105,6 +105,7 @@ void Fetch::reconnect_or_end(const std::optional<Error>& error) {
 }
 
 void Fetch::reconnect() {
+  count(environment_.counters, Counter::upstream_reconnects);
   if (failover_) failover_->begin_round();
   ask(failover_ ? failover_->current() : *first_url_);
 }

@@ -36,7 +36,7 @@ struct FetchRequest {
   static constexpr size_t kMaxCdnLoopBytes = size_t{4} * 1024;
   std::string cdn_loop = {};
   // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.
-  std::vector<HttpUrl> alternatives = {};
+  std::vector<UpstreamUrl> alternatives = {};
   bool may_reconnect = false;  // Fetch::reconnect_at_end() may be called
 
   bool has_forwarded(std::string_view name) const {

@@ -116,6 +116,7 @@ class UpstreamRequestWriter {
       return;
     }
     if (attempt_.send_range && write_forwarded("Range")) write_forwarded("If-Range");
+    if (!attempt_.send_conditions) return;
     write_forwarded("If-None-Match");
     write_forwarded("If-Modified-Since");
   }

@@ -23,6 +23,7 @@ struct UpstreamAttempt {
   std::string_view our_range = {};
   std::string_view our_if_range = {};
   bool get_instead_of_head = false;
+  bool send_conditions = true;          // false: the next body of a live stream
   std::string_view authorization = {};  // of a redirect with userinfo; replaces the request's own
   std::string_view cookies = {};        // Cookies::for_request() of `url`
   std::string_view cdn_loop = {};       // CDN-Loop with our mark (worker/fetch/loop_mark.h)

@@ -21,11 +21,15 @@ bool is_setting(std::string_view name) {
                      [&](std::string_view setting) { return ascii::iequals(setting, name); });
 }
 
+// Whether `Name=` is the beginning of `text`, with blanks around the name. Reads no further,
+// because a line may have many bars.
 bool begins_with_a_name(std::string_view text) {
-  const size_t equals = text.find('=');
-  if (equals == text.npos) return false;
-  const std::string_view name = ascii::trim(text.substr(0, equals));
-  return http::is_token(name) && name.find('|') == name.npos;
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+  const auto end = std::find_if_not(
+      text.begin(), text.end(), [](char c) { return http::is(http::kTokenByte, c) && c != '|'; });
+  const auto name_size = static_cast<size_t>(end - text.begin());
+  const size_t next = text.find_first_not_of(" \t", name_size);
+  return name_size > 0 && next != text.npos && text[next] == '=';
 }
 
 }  // namespace

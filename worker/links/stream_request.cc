@@ -141,8 +141,7 @@ Result<void> take_alternative(const Parameter& parameter, StreamRequest& request
   const std::string text = percent_decode(parameter.raw_value);
   auto url = parse_upstream_url(without_fragment(text));
   if (!url) return std::move(url).error();
-  if (!url->authorization.empty()) return bad_url("a user name in sg_alt");
-  request.alternatives.push_back(std::move(url->url));
+  request.alternatives.push_back(*std::move(url));
   return {};
 }
 
@@ -199,7 +198,7 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   merge_weaker(found.of_url, request.link);
   for (const auto& [name, raw] : found.foreign) {
     add_foreign(name, raw, request.upstream);
-    for (HttpUrl& url : request.alternatives) add_foreign(name, raw, url);
+    for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
   }
   return request;
 }

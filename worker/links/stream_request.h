@@ -33,8 +33,8 @@ struct StreamRequest {
   std::string route_path;  // `/stream` or `/api/proxy/stream`, without the further segment
   LinkContext link;        // the children of the document inherit it
   // For this link only: its children do not inherit them.
-  bool is_live = false;               // sg_live=1: a live body is continued after its end
-  std::vector<HttpUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
+  bool is_live = false;                   // sg_live=1: a live body is continued after its end
+  std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "common/check.h"
+#include "worker/upstream/account.h"
 
 namespace streamgate {
 namespace {
@@ -25,17 +26,6 @@ class Hash {
   uint64_t value_ = 0xcbf29ce484222325U;
 };
 
-// `/live/user/password/1.ts` -> `/live/user/password`
-std::string_view account_of(std::string_view path) {
-  constexpr int kSegments = 3;
-  size_t end = 0;
-  for (int i = 0; i < kSegments; ++i) {
-    end = path.find('/', end + 1);
-    if (end == std::string_view::npos) return path;
-  }
-  return path.substr(0, end);
-}
-
 }  // namespace
 
 uint64_t limit_key_of(const HttpUrl& url, const HostSettings& settings) {
@@ -44,8 +34,9 @@ uint64_t limit_key_of(const HttpUrl& url, const HostSettings& settings) {
   hash.add(url.host);
   hash.add(static_cast<uint8_t>(url.port >> 8U));
   hash.add(static_cast<uint8_t>(url.port & 0xffU));
-  if (settings.config.max_connections_by == ConnectionsBy::account)
-    hash.add(account_of(url.path()));
+  if (settings.config.max_connections_by == ConnectionsBy::account) {
+    hash.add(account_of(url.path_and_query));
+  }
   return hash.value();
 }
 

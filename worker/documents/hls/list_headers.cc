@@ -17,8 +17,8 @@ constexpr std::string_view kVlc = "EXTVLCOPT:";
 constexpr std::string_view kKodi = "KODIPROP:";
 constexpr std::string_view kHttp = "EXTHTTP:";
 
-// A longer text is not a list of headers, and the parser takes memory for each open bracket.
-constexpr size_t kMaxJsonBytes = size_t{16} * 1024;
+// A longer line is not a list of headers: it costs time, and in JSON memory for each open bracket.
+constexpr size_t kMaxTagBytes = size_t{32} * 1024;
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kVlcOptions = {{
     {"http-user-agent", "User-Agent"},
@@ -97,11 +97,12 @@ void take_kodi_property(std::string_view property, LinkContext& link) {
 }  // namespace
 
 void take_list_header_tag(std::string_view tag, LinkContext& link) {
-  if (tag.starts_with(kVlc)) {
+  if (tag.size() > kMaxTagBytes) return;
+  if (ascii::istarts_with(tag, kVlc)) {
     take_vlc_option(tag.substr(kVlc.size()), link);
-  } else if (tag.starts_with(kKodi)) {
+  } else if (ascii::istarts_with(tag, kKodi)) {
     take_kodi_property(tag.substr(kKodi.size()), link);
-  } else if (tag.starts_with(kHttp) && tag.size() <= kMaxJsonBytes) {
+  } else if (ascii::istarts_with(tag, kHttp)) {
     const std::string_view text = tag.substr(kHttp.size());
     LinkContext read;
     HeaderReader reader(read);

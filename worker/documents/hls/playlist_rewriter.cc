@@ -24,7 +24,10 @@ bool is_tag(std::string_view line) {
   return line.size() >= 4 && std::memcmp(line.data(), "#EXT", 4) == 0;
 }
 
-constexpr size_t kMaxLineGrowth = size_t{256} * 1024;  // bytes that the links of one line become
+// Bytes that the references of one line may grow by, besides their encoding.
+constexpr size_t kMaxLineGrowth = size_t{256} * 1024;
+
+constexpr size_t kMaxEncodedByte = 5;  // `"` becomes `%2522`
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -134,11 +137,15 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (is_first_line_) line = without_junk(line, copy);
   line = trimmed(line);
   if (line.empty()) return;
+  if (is_first_line_ && line.front() == '<') {
+    drop_line_ = true;  // a message of PHP in front of the header
+    return;
+  }
   is_first_line_ = false;
   line_growth_ = 0;
   if (line.front() != '#') return rewrite_uri_line(line, copy);
   if (is_tag(line)) return rewrite_tag(line.substr(1), copy);
-  if (line.starts_with("#KODIPROP:")) take_list_header_of(line.substr(1));
+  take_list_header_of(line.substr(1));  // #KODIPROP, or a tag in lower case
 }
 
 // Players expect the header at the beginning of the document. Blanks in front of it stay.
@@ -155,7 +162,7 @@ void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy
   ChildReference reference{line, segment_format()};
   const char* const end = line.data() + line.size();
   if (!has_hls_tag_) {
-    reference.text = without_label(line);
+    reference.text = trimmed(without_label(line));
     const std::string_view url = cut_header_suffix(reference.text, own_);
     if (url.size() < reference.text.size()) {
       reference.text = without_label(trimmed(url));
@@ -357,7 +364,9 @@ void PlaylistRewriter::replace_until(const char* end, const ChildReference& refe
   const size_t before = copy.out().size();
   if (!children_.append(reference, copy.out())) return;
   copy.leave_out_until(end);
-  count_growth(copy.out().size() - before);
+  // The reference itself, encoded, does not count: one long reference does not end a list.
+  const size_t added = copy.out().size() - before;
+  count_growth(added - std::min(added, kMaxEncodedByte * reference.text.size()));
 }
 
 void PlaylistRewriter::count_growth(size_t bytes) {

@@ -66,6 +66,24 @@ TEST(DocumentDetector, OtherBytesThatClaimToBeAPlaylistAreNoPlaylist) {
   }
 }
 
+TEST(DocumentDetector, HeaderMayFollowLinesOfMarkup) {
+  const std::string text = "<br />\n<b>Warning</b>: x in <b>/a.php</b><br />\n#EXTM3U";
+  for (const char* type : {"text/html; charset=UTF-8", "text/plain", "audio/x-mpegurl"}) {
+    for (const std::string behind : {"\n", "\r\n", " a=b\n"}) {
+      EXPECT_EQ(detect_kind(type, "/get.php", text + behind, false), DocumentKind::hls) << behind;
+    }
+    EXPECT_EQ(detect_kind(type, "/get.php", text + "x\n", true), DocumentKind::none);
+    for (size_t size = 1; size <= text.size(); ++size) {
+      EXPECT_EQ(detect_kind(type, "/get.php", text.substr(0, size), false), std::nullopt) << size;
+    }
+    for (const char* page : {"<!DOCTYPE html>\n<pre>\n", "<HTML>\n"}) {
+      const std::string whole = page + std::string("#EXTM3U\na.ts\n");
+      EXPECT_EQ(detect_kind(type, "/get.php", whole, true), DocumentKind::none) << page;
+    }
+  }
+  EXPECT_EQ(of_bytes(text + "\n"), DocumentKind::none);  // video/mp2t
+}
+
 TEST(DocumentDetector, HeaderMayFollowOtherTextInTheFirstLine) {
   for (const std::string junk :
        {"<!-- built -->", "\x01", "\xEF\xBB\xBF\xEF\xBB\xBF", "0 ", "{}"}) {

@@ -23,11 +23,11 @@ class FailoverTest : public testing::Test {
   static HttpUrl url(const std::string& host, const std::string& path = "/") {
     return parse_http_url("http://" + host + path).value();
   }
-  Failover failover() { return Failover({url("a"), url("b"), url("c")}, marks); }
+  Failover failover() { return Failover({{url("a")}, {url("b")}, {url("c")}}, marks); }
   // The hosts in the order in which they are tried.
   static std::string order(Failover failover) {
-    std::string out = failover.current().host;
-    while (failover.advance()) out += failover.current().host;
+    std::string out = failover.current().url.host;
+    while (failover.advance()) out += failover.current().url.host;
     return out;
   }
 
@@ -69,21 +69,21 @@ TEST_F(FailoverTest, ALinkStaysWithTheUrlThatAnsweredAndThenReturns) {
   first.advance();
   first.on_answer();
   EXPECT_EQ(order(failover()), "cab");
-  EXPECT_EQ(order(Failover({url("a"), url("c")}, marks)), "ac");  // another link
+  EXPECT_EQ(order(Failover({{url("a")}, {url("c")}}, marks)), "ac");  // another link
   now_ms += 599'000;
   Failover second = failover();
-  EXPECT_EQ(second.current().host, "c");
+  EXPECT_EQ(second.current().url.host, "c");
   second.on_answer();  // does not stay for longer
   now_ms += 1'000;
   EXPECT_EQ(order(failover()), "abc");
 }
 
 TEST_F(FailoverTest, TheQueryIsNotPartOfTheKeyOfALink) {
-  Failover first({url("a", "/x?t=1"), url("b", "/x")}, marks);
+  Failover first({{url("a", "/x?t=1")}, {url("b", "/x")}}, marks);
   first.advance();
   first.on_answer();
-  EXPECT_EQ(order(Failover({url("a", "/x?t=2"), url("b", "/x")}, marks)), "ba");
-  EXPECT_EQ(order(Failover({url("a", "/y"), url("b", "/x")}, marks)), "ab");
+  EXPECT_EQ(order(Failover({{url("a", "/x?t=2")}, {url("b", "/x")}}, marks)), "ba");
+  EXPECT_EQ(order(Failover({{url("a", "/y")}, {url("b", "/x")}}, marks)), "ab");
 }
 
 TEST_F(FailoverTest, AnAnswerEndsTheMarkOfItsOrigin) {

@@ -21,6 +21,7 @@ using namespace testing_peers;  // NOLINT: this file is about them
 class RecordingObserver final : public Fetch::Observer, public Fetch::Sink {
  public:
   std::optional<IpAddress> client_of_names() const override { return std::nullopt; }
+  void on_next_url() override { ++next_urls; }
   void on_head(const ResponseHead& head) override {
     status = head.status;
     log += "head ";
@@ -53,6 +54,7 @@ class RecordingObserver final : public Fetch::Observer, public Fetch::Sink {
   int status = 0;
   std::string body;
   int reads = 0;
+  int next_urls = 0;
   std::optional<Error> failure;
   std::function<void()> when_head, when_body, when_end;
 };

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/corpus_index.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -234,13 +236,19 @@ TEST(TargetGuard, HostAndPortOfThePublicUrlAreALoop) {
 
 // Whether the guard refuses a URL, without DNS: a name counts as one that resolves to a public
 // address.
-bool is_refused(const std::string& text) {
+bool is_refused(const Result<HttpUrl>& url) {
   const SecurityConfig config;
   const TargetGuard guard(config, {});
-  const auto url = parse_http_url(text);
   if (!url || !guard.check_name(*url)) return true;
   const auto literal = IpAddress::parse(url->host);
   return literal && !guard.check_address(*url, SocketAddress(*literal, url->port));
+}
+
+// As a link may spell it.
+Result<HttpUrl> read_link(const std::string& text) {
+  auto url = parse_upstream_url(text);
+  if (!url) return url.error();
+  return std::move(url->url);
 }
 
 void check_targets(const std::string& corpus) {
@@ -248,7 +256,11 @@ void check_targets(const std::string& corpus) {
   for (const testing_corpus::Row& row : testing_corpus::read_targets(corpus)) {
     if (row.at("expected") == "either") continue;
     ++checked;
-    EXPECT_EQ(is_refused(row.at("url")), row.at("expected") == "block") << row.at("line");
+    const bool is_blocked = row.at("expected") == "block";
+    const bool is_for_links = testing_corpus::cell(row, "spelling") == "browser";
+    EXPECT_EQ(is_refused(is_for_links ? read_link(row.at("url")) : parse_http_url(row.at("url"))),
+              is_blocked)
+        << row.at("line");
   }
   EXPECT_GT(checked, 0);
 }

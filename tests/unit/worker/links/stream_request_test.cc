@@ -227,7 +227,7 @@ TEST(StreamRequestTest, ReadsUpToThreeAlternatives) {
   const auto request = parse_stream_request("/stream?url=http://a/" + alternative + "&_HLS_msn=7");
   ASSERT_TRUE(request);
   ASSERT_EQ(request->alternatives.size(), 1U);
-  EXPECT_EQ(request->alternatives[0].to_string(), "http://b/x?k=1&_HLS_msn=7");
+  EXPECT_EQ(request->alternatives[0].url.to_string(), "http://b/x?k=1&_HLS_msn=7");
   EXPECT_EQ(request->upstream.to_string(), "http://a/?_HLS_msn=7");
   const std::string three = alternative + alternative + alternative;
   EXPECT_EQ(with_query("url=http://a/" + three), "http://a/");

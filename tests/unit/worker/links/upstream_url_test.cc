@@ -38,6 +38,16 @@ TEST(UpstreamUrl, ResolvesLikeABrowser) {
       {"//%66a%C3%9F.de/", "http://xn--fa-hia.de/"},
       {"//\xEF\xBC\x91\xEF\xBC\x92\xEF\xBC\x97.0.0.1/", "http://127.0.0.1/"},
       {"//a\xE3\x80\x82test/", "http://a.test/"},
+      {"//\xE2\x98\x83.net/", "http://xn--n3h.net/"},
+      {"//i\xE2\x9D\xA4.ws/", "http://xn--i-7iq.ws/"},
+      {"//i\xE2\x9D\xA4\xEF\xB8\x8F.ws/", "http://xn--i-7iq.ws/"},  // with a variation selector
+      {"//fa\xC3\x9F.\xE2\x98\x83.net/", "http://xn--fa-hia.xn--n3h.net/"},
+      {"//fa\xC3\x9F\xE2\x98\x83.net/", "bad_url"},  // the fallback would change the sharp s
+      {"//xn--n3h.\xE4\xB8\xAD/", "http://xn--n3h.xn--fiq/"},
+      {"//r3---a-.\xE4\xB8\xAD:8/", "http://r3---a-.xn--fiq:8/"},
+      {"//10\xE3\x80\x82\xEF\xBC\x90.0\xEF\xBD\xA1\xEF\xBC\x91/", "http://10.0.0.1/"},
+      {"//\xC2\xAD.test/", "bad_url"},      // nothing is left of the label
+      {"//\xE2\x84\x80.test/", "bad_url"},  // mapped to a/c
       {"//a%00b/", "bad_url"},
       {"//a%2Fb/", "bad_url"},
       {"//a%40b/", "bad_url"},

@@ -56,5 +56,16 @@ TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
   EXPECT_LT(out.size(), size_t{512} * 1024);
 }
 
+TEST(PlaylistRewriter, OneLongReferenceDoesNotEndTheDocument) {
+  for (const char byte : {'a', '|', '$', '"', '@', '%'}) {
+    BlockBuffer out;
+    PlaylistRewriter rewriter;
+    rewriter.begin(setting());
+    rewriter.write("x/" + std::string(900'000, byte) + "\na.ts\n", out, kNoLimit);
+    EXPECT_FALSE(rewriter.has_grown_too_far()) << byte;
+    EXPECT_TRUE(out.text().ends_with(sibling("a.ts") + "\n")) << byte;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

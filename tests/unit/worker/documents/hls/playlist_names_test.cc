@@ -47,6 +47,8 @@ TEST(PlaylistNames, LeavesOutTextInFrontOfTheHeader) {
     EXPECT_EQ(rewrite("\n" + junk + "#EXTM3U a=b\n"), "\n#EXTM3U a=b\n") << junk;
   }
   EXPECT_EQ(rewrite("x#EXTM3U.ts\n"), sibling("x#EXTM3U.ts") + "\n");
+  EXPECT_EQ(rewrite("<br />\r\n<b>Warning</b>: x\n\n#EXTM3U\n<a.ts\n"),
+            "\n#EXTM3U\n" + sibling("%3Ca.ts") + "\n");
 }
 
 constexpr std::string_view kMedia = "#EXT-X-TARGETDURATION:4\n";
