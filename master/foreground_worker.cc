@@ -48,7 +48,7 @@ int run_foreground_worker(const Program& program) {
   // Blocked signals stay pending until the worker has installed its handlers and unblocks them.
   const sigset_t signals = master_signals();
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
+  LoadedConfig loaded = load_config(program.config_file, program.environment);
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
   }

@@ -20,13 +20,6 @@
 namespace streamgate {
 namespace {
 
-std::optional<std::string> environment(const char* name) {
-  const char* value = std::getenv(name);
-  // Container runtimes pass unset variables on as empty ones.
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
 void complain(const std::string& problem) {
   std::fprintf(stderr, "streamgate: %s\n", problem.c_str());
 }
@@ -55,36 +48,39 @@ int check(LoadedConfig loaded) {
 int print_effective_config(const LoadedConfig& loaded) {
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;
-  std::fputs(print_config(loaded.config).c_str(), stdout);
+  for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
+  std::fputs(print_config(loaded).c_str(), stdout);
   return EXIT_SUCCESS;
 }
 
 // Set by the previous program of this process. Removed, so that workers do not inherit it.
 std::optional<int> take_state() {
-  const auto value = environment(kStateVariable);
+  const char* value = std::getenv(kStateVariable);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  const int state = std::atoi(value);
   ::unsetenv(kStateVariable);
-  if (!value) return std::nullopt;
-  return std::atoi(value->c_str());
+  return state;
 }
 
 int run(int argc, char** argv) {
   const CommandLine line = parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
-  const auto listen_addr = environment("LISTEN_ADDR");
+  const std::optional<int> state = take_state();
+  const Environment environment = environment_of_process();
   switch (line.action) {
     case CommandLine::Action::check:
-      return check(load_config(line.config_file, listen_addr));
+      return check(load_config(line.config_file, environment));
     case CommandLine::Action::print_config:
-      return print_effective_config(load_config(line.config_file, listen_addr));
+      return print_effective_config(load_config(line.config_file, environment));
     case CommandLine::Action::control:
-      return control_service(line.order, load_config(line.config_file, listen_addr));
+      return control_service(line.order, load_config(line.config_file, environment));
     case CommandLine::Action::serve:
     case CommandLine::Action::foreground_worker:
     case CommandLine::Action::trial:
       break;
   }
-  Program program{line.config_file,    listen_addr,         run_worker,
-                  check_worker_config, {argv, argv + argc}, take_state()};
+  Program program{line.config_file,    environment,         run_worker,
+                  check_worker_config, {argv, argv + argc}, state};
   if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);
   if (line.action == CommandLine::Action::foreground_worker) return run_foreground_worker(program);
   Supervisor supervisor(std::move(program));

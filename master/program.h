@@ -10,12 +10,13 @@
 #include "common/config.h"
 #include "common/heritage.h"
 #include "common/result.h"
+#include "master/config/environment.h"
 
 namespace streamgate {
 
 struct Program {
-  std::string config_file;                 // empty: built-in defaults
-  std::optional<std::string> listen_addr;  // the environment's LISTEN_ADDR
+  std::string config_file;  // empty: built-in defaults
+  Environment environment;  // at the start; a reload uses it again
   std::function<int(const Heritage&)> run_worker;
   std::function<Result<void>(const Config&)> check_worker_config;
   std::vector<std::string> arguments = {};  // argv, for a program that takes over

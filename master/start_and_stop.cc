@@ -110,7 +110,7 @@ Result<void> Supervisor::take_over(UniqueFd state) {
 }
 
 LoadedConfig Supervisor::load_config_in_effect() const {
-  LoadedConfig loaded = load_config(program_.config_file, program_.listen_addr);
+  LoadedConfig loaded = load_config(program_.config_file, program_.environment);
   for (const std::string& problem : loaded.problems) {
     log::error("config.problem", {{"problem", problem}});
   }

@@ -14,6 +14,8 @@ struct ConfigKey {
   // Sets the value in the configuration, or adds a problem and leaves the default.
   std::function<void(const ConfigNode&, Config&, ConfigProblems&)> set;
   std::function<std::string(const Config&)> print;  // the value as YAML, on one line
+  bool is_list = false;          // its environment variable has commas between the items
+  bool may_hold_secret = false;  // a value from the environment is not printed
 };
 
 }  // namespace streamgate

@@ -136,7 +136,7 @@ std::string print_listen(const Config& config) {
 
 }  // namespace
 
-ConfigKey listen_key() { return {"listen", set_listen, print_listen}; }
+ConfigKey listen_key() { return {"listen", set_listen, print_listen, true}; }
 
 void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
                         ConfigProblems& problems) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -114,6 +115,28 @@ int line_of_second_document(const std::string& text) {
   return parser.HandleNextDocument(starts) ? std::max(starts.last_line, 1) : 0;
 }
 
+// The last line up to `last` that is indented with a tab; 0: none.
+int line_with_tab(std::string_view text, int last) {
+  int found = 0;
+  for (int line = 1; line <= last && !text.empty(); ++line) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const size_t first = std::min(text.find_first_not_of(" \t"), end);
+    if (text.substr(0, first).find('\t') != std::string_view::npos) found = line;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return found;
+}
+
+// The library's messages do not name a tab, the usual cause of a wrong indentation.
+ConfigProblem not_yaml(const YAML::Exception& error, std::string_view text) {
+  const int line = error.mark.line + 1;
+  const int tab = line_with_tab(text, line);
+  if (tab == 0) return {line, "is not YAML: " + error.msg};
+  if (tab == line) return {line, "is indented with a tab; YAML is indented with spaces only"};
+  return {line, "is not YAML: " + error.msg + "; line " + std::to_string(tab) +
+                    " is indented with a tab, YAML is indented with spaces only"};
+}
+
 // The tree of the whole text; adds a problem if it is not YAML.
 ConfigNode read_yaml(const std::string& text, ConfigProblems& problems) {
   try {
@@ -123,20 +146,24 @@ ConfigNode read_yaml(const std::string& text, ConfigProblems& problems) {
     }
     return TreeReader(problems).read(YAML::Load(text), 1, 0);
   } catch (const YAML::Exception& error) {
-    problems.push_back({error.mark.line + 1, "is not YAML: " + error.msg});
+    problems.push_back(not_yaml(error, text));
   } catch (const std::exception& error) {
     problems.push_back({0, std::string("cannot be read: ") + error.what()});
   }
   return {};
 }
 
-// Applies the tree to a Config by means of the table of keys.
+// Applies trees to a Config by means of the table of keys.
 class Applier {
  public:
-  Applier(Config& config, ConfigProblems& problems) : config_(config), problems_(problems) {}
+  // `environment` null: the values have no variables.
+  Applier(LoadedConfig& loaded, std::string_view name, const Environment* environment)
+      : loaded_(loaded), name_(name), environment_(environment) {}
 
   const ConfigLines& lines() const { return lines_; }
+  ConfigProblems& problems() { return problems_; }
 
+  // The tree of the file.
   void apply(const ConfigNode& section, const std::string& prefix) {
     for (const ConfigNode& item : section.items) {
       const std::string path = prefix + item.key;
@@ -144,8 +171,7 @@ class Applier {
       if (item.key.find('.') != std::string::npos) {
         report_unknown(item, path);
       } else if (const ConfigKey* key = find_config_key(path)) {
-        lines_.emplace(path, item.line);
-        key->set(item, config_, problems_);
+        apply_key(*key, item);
       } else if (is_config_section(path)) {
         apply_section(item, path);
       } else {
@@ -154,7 +180,66 @@ class Applier {
     }
   }
 
+  // The variables of all keys. They win over the file.
+  void apply_variables() {
+    for (const ConfigKey& key : config_keys()) {
+      const std::string variable = variable_of(key.path);
+      const std::string_view value = value_of(*environment_, variable);
+      if (value.empty()) continue;
+      lines_.insert_or_assign(key.path, 0);
+      loaded_.origins.insert_or_assign(key.path, ValueOrigin{variable});
+      ConfigProblems found;
+      const ConfigNode node = read_variable(key, value, found);
+      if (found.empty()) set(key, node, found);
+      for (const ConfigProblem& problem : found) {
+        loaded_.problems.push_back(variable + ": " + problem.text);
+      }
+      if (!key.may_hold_secret) continue;
+      // The map of hosts has no form with a variable in it. The variable wins over an empty one.
+      const bool is_scalar = node.kind == ConfigNode::Kind::scalar;
+      loaded_.origins[key.path].shown_as = is_scalar ? print_as_written(node) : "{}";
+    }
+  }
+
  private:
+  // `[]`, `{...}` and `[{...` are YAML: an address may begin with `[`.
+  static ConfigNode read_variable(const ConfigKey& key, std::string_view value,
+                                  ConfigProblems& problems) {
+    if (auto binary = find_binary_byte(value)) {
+      problems.push_back(*binary);
+      return {};
+    }
+    if (value != "[]" && !value.starts_with('{') && !value.starts_with("[{")) {
+      return node_of_variable(key, value);
+    }
+    ConfigNode node = read_yaml(std::string(value), problems);
+    // The library's message may have a part of the value.
+    if (!problems.empty()) problems = {{0, key.path + ": is not YAML"}};
+    return node;
+  }
+
+  void apply_key(const ConfigKey& key, const ConfigNode& item) {
+    lines_.emplace(key.path, item.line);
+    ConfigNode node = item;
+    const size_t problems_before = problems_.size();
+    if (environment_ != nullptr) expand_variables(node, key.path, *environment_, problems_);
+    if (problems_.size() > problems_before) return;
+    if (key.is_list && !node.variables.empty()) node = split_at_commas(node);
+    set(key, node, problems_);
+    ValueOrigin origin{std::string(name_) + ":" + std::to_string(item.line)};
+    if (holds_secret(key, node)) origin.shown_as = print_as_written(node);
+    loaded_.origins.insert_or_assign(key.path, std::move(origin));
+  }
+
+  void set(const ConfigKey& key, const ConfigNode& node, ConfigProblems& problems) {
+    ConfigProblems found;
+    key.set(node, loaded_.config, found);
+    for (ConfigProblem& problem : found) {
+      if (holds_secret(key, node)) hide_values(node, problem.text);
+      problems.push_back(std::move(problem));
+    }
+  }
+
   void apply_section(const ConfigNode& item, const std::string& path) {
     // A section whose keys are all commented out is empty.
     if (item.kind == ConfigNode::Kind::null) return;
@@ -169,15 +254,19 @@ class Applier {
                         (nearest.empty() ? std::string() : "; did you mean " + nearest + "?")});
   }
 
-  Config& config_;
-  ConfigProblems& problems_;
-  ConfigLines lines_;
+  LoadedConfig& loaded_;
+  std::string_view name_;
+  const Environment* environment_;
+  ConfigProblems problems_;  // of the file
+  ConfigLines lines_;        // 0: set by a variable
 };
 
 // Prints keys and their values as YAML. The keys of a section must be added one after the other.
 class SettingsPrinter {
  public:
-  void add(std::string name, const std::string& value) {
+  void add(const std::string& name, const std::string& value) { add(name, value, ""); }
+
+  void add(std::string name, const std::string& value, const std::string& comment) {
     std::vector<std::string> sections;
     for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.')) {
       sections.push_back(name.substr(0, dot));
@@ -191,7 +280,8 @@ class SettingsPrinter {
       text_ += std::string(2 * depth, ' ') + sections[depth] + ":\n";
     }
     open_ = std::move(sections);
-    text_ += std::string(2 * depth, ' ') + name + ":" + (value.empty() ? "" : " " + value) + "\n";
+    text_ += std::string(2 * depth, ' ') + name + ":" + (value.empty() ? "" : " " + value) +
+             (comment.empty() ? "" : "  # " + comment) + "\n";
   }
 
   const std::string& text() const { return text_; }
@@ -201,60 +291,99 @@ class SettingsPrinter {
   std::vector<std::string> open_;  // the sections of the last line
 };
 
-void apply_listen_addr(const std::string& text, LoadedConfig& loaded) {
+// A file name for a comment.
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
+  return text;
+}
+
+void apply_listen_addr(std::string_view text, LoadedConfig& loaded) {
   const auto address = SocketAddress::parse(text);
   if (address) {
     loaded.config.listen = {{*address, std::nullopt}};
+    loaded.origins["listen"] = {"LISTEN_ADDR"};
   } else {
     loaded.problems.push_back("LISTEN_ADDR: " + address.error().detail);
   }
 }
 
-std::string with_place(const ConfigProblem& problem, std::string_view name) {
-  const std::string place = problem.line > 0 ? ":" + std::to_string(problem.line) : "";
-  return std::string(name) + place + ": " + problem.text;
+// `file:line: text`. A problem without a line that is about the value of a variable names it.
+std::string with_place(const ConfigProblem& problem, std::string_view name,
+                       const LoadedConfig& loaded) {
+  if (problem.line > 0) {
+    return std::string(name) + ":" + std::to_string(problem.line) + ": " + problem.text;
+  }
+  const std::string key = problem.text.substr(0, problem.text.find(':'));
+  const auto origin = loaded.origins.find(key);
+  const bool is_variable =
+      origin != loaded.origins.end() && origin->second.place == variable_of(key);
+  return (is_variable ? origin->second.place : std::string(name)) + ": " + problem.text;
+}
+
+void apply_text(std::string_view text, Applier& applier) {
+  ConfigProblems& problems = applier.problems();
+  if (auto binary = find_binary_byte(text)) {
+    problems.push_back(*binary);
+    return;
+  }
+  const ConfigNode tree = read_yaml(std::string(text), problems);
+  if (tree.kind == ConfigNode::Kind::scalar || tree.kind == ConfigNode::Kind::list) {
+    problems.push_back({tree.line, "a configuration consists of `key: value` lines"});
+  } else {
+    applier.apply(tree, "");
+  }
+}
+
+// `environment` null: only the text counts, and its values have no variables.
+LoadedConfig parse_with(std::string_view text, std::string_view name,
+                        const Environment* environment) {
+  LoadedConfig loaded;
+  loaded.config = default_config();
+  Applier applier(loaded, name, environment);
+  apply_text(text, applier);
+  if (environment != nullptr) {
+    applier.apply_variables();
+    const std::string_view listen_addr = value_of(*environment, "LISTEN_ADDR");
+    if (!listen_addr.empty() && !applier.lines().contains("listen")) {
+      apply_listen_addr(listen_addr, loaded);
+    }
+  }
+  ConfigProblems& problems = applier.problems();
+  // Rules over several keys need valid values.
+  if (problems.empty() && loaded.ok()) {
+    check_config_rules(loaded.config, applier.lines(), problems);
+  }
+  ConfigProblems warnings = config_warnings(loaded.config, applier.lines());
+  ignore_untrusted_settings(loaded.config, applier.lines(), warnings);
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
+  std::vector<std::string> of_file;
+  for (const ConfigProblem& problem : problems) {
+    of_file.push_back(with_place(problem, name, loaded));
+  }
+  loaded.problems.insert(loaded.problems.begin(), of_file.begin(), of_file.end());
+  for (const ConfigProblem& warning : warnings) {
+    loaded.warnings.push_back(with_place(warning, name, loaded));
+  }
+  if (environment == nullptr) return loaded;
+  for (const ConfigProblem& warning : unknown_variables(*environment)) {
+    loaded.warnings.push_back(warning.text);
+  }
+  return loaded;
 }
 
 }  // namespace
 
 LoadedConfig parse_config(std::string_view text, std::string_view name,
-                          const std::optional<std::string>& listen_addr) {
-  LoadedConfig loaded;
-  loaded.config = default_config();
-  ConfigProblems problems;
-  Applier applier(loaded.config, problems);
-  if (auto binary = find_binary_byte(text)) {
-    problems.push_back(*binary);
-  } else {
-    const ConfigNode tree = read_yaml(std::string(text), problems);
-    if (tree.kind == ConfigNode::Kind::scalar || tree.kind == ConfigNode::Kind::list) {
-      problems.push_back({tree.line, "a configuration consists of `key: value` lines"});
-    } else {
-      applier.apply(tree, "");
-    }
-  }
-  if (listen_addr && !applier.lines().contains("listen")) {
-    apply_listen_addr(*listen_addr, loaded);
-  }
-  // Rules over several keys need valid values.
-  if (problems.empty()) check_config_rules(loaded.config, applier.lines(), problems);
-  ConfigProblems warnings = config_warnings(loaded.config, applier.lines());
-  ignore_untrusted_settings(loaded.config, applier.lines(), warnings);
-  std::stable_sort(problems.begin(), problems.end(),
-                   [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
-  for (const ConfigProblem& problem : problems) {
-    loaded.problems.push_back(with_place(problem, name));
-  }
-  for (const ConfigProblem& warning : warnings) {
-    loaded.warnings.push_back(with_place(warning, name));
-  }
-  return loaded;
+                          const Environment& environment) {
+  return parse_with(text, name, &environment);
 }
 
-LoadedConfig load_config(const std::string& path, const std::optional<std::string>& listen_addr) {
-  if (path.empty()) return parse_config("", "built-in defaults", listen_addr);
+LoadedConfig load_config(const std::string& path, const Environment& environment) {
+  if (path.empty()) return parse_config("", "built-in defaults", environment);
   const auto text = read_file(path, kMaxFileBytes);
-  if (text) return parse_config(*text, path, listen_addr);
+  if (text) return parse_config(*text, path, environment);
   LoadedConfig loaded;
   loaded.problems.push_back(text.error().detail);
   return loaded;
@@ -262,7 +391,25 @@ LoadedConfig load_config(const std::string& path, const std::optional<std::strin
 
 std::string print_config(const Config& config) {
   SettingsPrinter printer;
-  for (const ConfigKey& key : config_keys()) printer.add(key.path, key.print(config));
+  for (const ConfigKey& key : config_keys()) {
+    printer.add(key.path, without_variables(key.print(config)));
+  }
+  return printer.text();
+}
+
+std::string print_config(const LoadedConfig& loaded) {
+  SettingsPrinter printer;
+  for (const ConfigKey& key : config_keys()) {
+    const auto origin = loaded.origins.find(key.path);
+    const bool has_default = origin == loaded.origins.end();
+    std::string value = without_variables(key.print(loaded.config));
+    std::string comment = has_default ? "default" : one_line(origin->second.place);
+    if (!has_default && !origin->second.shown_as.empty()) {
+      value = origin->second.shown_as;
+      comment += ", not shown";
+    }
+    printer.add(key.path, value, comment);
+  }
   return printer.text();
 }
 
@@ -282,7 +429,7 @@ LoadedConfig config_from(const std::vector<ConfigSetting>& settings, std::string
     if (setting.is_default && !find_config_key(setting.key)) continue;
     printer.add(setting.key, setting.value);
   }
-  return parse_config(printer.text(), name, std::nullopt);
+  return parse_with(printer.text(), name, nullptr);
 }
 
 }  // namespace streamgate

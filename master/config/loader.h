@@ -2,33 +2,47 @@
 // exception leaves it. Runs in the master, at the start and at each SIGHUP.
 #pragma once
 
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/config.h"
+#include "master/config/environment.h"
 
 namespace streamgate {
 
+// Where the value of a key comes from.
+struct ValueOrigin {
+  std::string place;  // `streamgate.yaml:12`, `STREAMGATE_WORKERS`
+  // YAML to print instead of the value, which holds a secret from the environment; empty: none.
+  std::string shown_as = {};
+};
+
 struct LoadedConfig {
-  Config config;                      // valid only if there is no problem
-  std::vector<std::string> problems;  // each `file:line: key: sentence`, in the order of the file
+  Config config;  // valid only if there is no problem
+  // Each `file:line: key: sentence`, in the order of the file, then `VARIABLE: key: sentence`.
+  std::vector<std::string> problems;
   std::vector<std::string> warnings;  // of the same form; they do not prevent a start
+  std::map<std::string, ValueOrigin, std::less<>> origins;  // a key without one has its default
 
   bool ok() const { return problems.empty(); }
 };
 
-// `path` empty: the built-in defaults. `listen_addr` is the environment's LISTEN_ADDR, used if the
-// file does not set `listen`.
-LoadedConfig load_config(const std::string& path, const std::optional<std::string>& listen_addr);
+// `path` empty: the built-in defaults. A STREAMGATE_ variable wins over the file; LISTEN_ADDR is
+// used if neither the file nor STREAMGATE_LISTEN sets `listen`.
+LoadedConfig load_config(const std::string& path, const Environment& environment);
 
 // The same from a text. `name` is the file's name in the problems.
 LoadedConfig parse_config(std::string_view text, std::string_view name,
-                          const std::optional<std::string>& listen_addr);
+                          const Environment& environment);
 
 // The whole configuration as YAML. Loading it gives an equal configuration.
 std::string print_config(const Config& config);
+
+// The same with a comment at each key, which names the origin of the value. Secrets from the
+// environment are replaced by their ${NAME}: loading it needs the same environment.
+std::string print_config(const LoadedConfig& loaded);
 
 // One key and its value, for another version of this program.
 struct ConfigSetting {

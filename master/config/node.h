@@ -14,6 +14,10 @@ struct ConfigNode {
   std::string text;               // Kind::scalar
   std::vector<ConfigNode> items;  // Kind::list and Kind::map, in the order of the file
   int line = 0;                   // counted from 1
+  // Of a scalar whose text comes from environment variables: the text with `${NAME}`, and the
+  // names.
+  std::string written = {};
+  std::vector<std::string> variables = {};
 };
 
 struct ConfigProblem {

@@ -132,12 +132,17 @@ ConfigKey optional_text(std::string path, Field field, Parse parse) {
   return key;
 }
 
+ConfigKey secret(ConfigKey key) {
+  key.may_hold_secret = true;
+  return key;
+}
+
 template <class Field>
 ConfigKey policy(std::string path, Field field, PolicyHeader header) {
-  return scalar(
+  return secret(scalar(
       std::move(path), field,
       [header](std::string_view text) { return parse_header_policy(text, header); },
-      print_header_policy);
+      print_header_policy));
 }
 
 // A key with a list; a single value needs no brackets. `parse` returns the values of one item.
@@ -162,7 +167,7 @@ ConfigKey list(std::string path, Field field, Parse parse, Print print) {
               values.insert(values.end(), more->begin(), more->end());
             }
           },
-          [=](const Config& config) { return yaml_list(print(field(config))); }};
+          [=](const Config& config) { return yaml_list(print(field(config))); }, true};
 }
 
 template <class T>
@@ -375,8 +380,8 @@ std::vector<ConfigKey> upstream_keys() {
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
       boolean(FIELD(upstream.send_via)),
-      scalar(FIELD(upstream.proxy), ProxyAddress::parse,
-             [](const ProxyAddress& proxy) { return yaml_text(proxy.to_string()); }),
+      secret(scalar(FIELD(upstream.proxy), ProxyAddress::parse,
+                    [](const ProxyAddress& proxy) { return yaml_text(proxy.to_string()); })),
       word(FIELD(upstream.resolve), std::array{std::pair{Words("local"), ResolveNames::local},
                                                std::pair{Words("remote"), ResolveNames::remote}}),
       count(FIELD(upstream.max_connections), 0, 100'000),
@@ -386,7 +391,7 @@ std::vector<ConfigKey> upstream_keys() {
       boolean(FIELD(upstream.tls.verify)),
       optional_text(FIELD(upstream.tls.ca_file), parse_path),
       patterns(FIELD(upstream.tls.insecure_hosts)),
-      hosts_key(),
+      secret(hosts_key()),
   };
 }
 
@@ -429,22 +434,6 @@ std::vector<ConfigKey> service_keys() {
 
 #undef FIELD
 
-// Levenshtein distance, with one row of the matrix. Both texts are short.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t swapped = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, swapped}));
-    }
-  }
-  return row[b.size()];
-}
-
-std::string_view last_word(std::string_view path) { return path.substr(path.rfind('.') + 1); }
-
 }  // namespace
 
 const std::vector<ConfigKey>& config_keys() {
@@ -469,32 +458,6 @@ bool is_config_section(std::string_view path) {
   const std::string prefix = std::string(path) + ".";
   return std::any_of(config_keys().begin(), config_keys().end(),
                      [&](const ConfigKey& key) { return key.path.starts_with(prefix); });
-}
-
-std::string nearest_config_key(std::string_view path) {
-  // The comparison takes quadratic time, and a key of the file may have any length.
-  constexpr size_t kMaxBytes = 64;
-  if (path.size() > kMaxBytes) return {};
-  std::string best;
-  size_t best_distance = std::max<size_t>(2, last_word(path).size() / 3) + 1;
-  const auto consider = [&](std::string_view candidate, size_t distance) {
-    if (distance >= best_distance) return;
-    best_distance = distance;
-    best = candidate;
-  };
-  for (const ConfigKey& key : config_keys()) {
-    const std::string_view known = key.path;
-    consider(known, edit_distance(path, known));
-    for (size_t dot = known.find('.'); dot != std::string_view::npos;) {
-      consider(known.substr(0, dot), edit_distance(path, known.substr(0, dot)));
-      dot = known.find('.', dot + 1);
-    }
-  }
-  // The right key in the wrong section has a distance of one more than a misspelt key.
-  for (const ConfigKey& key : config_keys()) {
-    consider(key.path, edit_distance(last_word(path), last_word(key.path)) + 1);
-  }
-  return best;
 }
 
 }  // namespace streamgate

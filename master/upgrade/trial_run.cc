@@ -96,7 +96,7 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
 
 // `from_manager`: bound by the service manager; if there are any, they replace `listen`.
 TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
-  LoadedConfig loaded = load_config(program.config_file, program.listen_addr);
+  LoadedConfig loaded = load_config(program.config_file, program.environment);
   if (!loaded.ok()) return wrong_config(loaded.problems);
   if (!from_manager.empty()) {
     loaded.config.listen = listen_at(from_manager, loaded.config.listen);

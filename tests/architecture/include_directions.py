@@ -60,6 +60,7 @@ WALLS = {
         "worker/client/socket",
         "worker/client/tls_server",
         "worker/loop/openssl",
+        "worker/upstream/authorities",
         "worker/upstream/socket",
         "worker/upstream/tls",
     },

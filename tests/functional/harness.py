@@ -98,6 +98,13 @@ def log_time(entry):
     return datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
 
 
+def environment_with(changes=None):
+    """The environment of the tests for the program. Their own STREAMGATE_ variables would be
+    taken for keys of the configuration."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith("STREAMGATE_")}
+    return {**own, **(changes or {})}
+
+
 def streamgate(*arguments, environment=None):
     """Runs the program to its end; the result has `returncode`, `stdout` and `stderr`."""
     return subprocess.run(
@@ -107,7 +114,7 @@ def streamgate(*arguments, environment=None):
         timeout=30,
         check=False,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        env=environment_with(environment),
     )
 
 
@@ -145,7 +152,7 @@ class Proxy:
         self.kept_log = None
         self._mark = None
         self._awaited = awaited
-        self.environment = {**os.environ, **(environment or {})}
+        self.environment = environment_with(environment)
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(

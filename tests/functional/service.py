@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 
-from harness import BINARY, SANITIZER, ProxyTest, streamgate, wait_until
+from harness import BINARY, SANITIZER, ProxyTest, environment_with, streamgate, wait_until
 from http_client import BadAnswer
 
 
@@ -100,7 +100,7 @@ class ActivatedServiceTest(ProxyTest):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env=environment_with(environment),
             )
         self.addCleanup(self.end, process)
         return process

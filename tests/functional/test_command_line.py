@@ -1,9 +1,14 @@
 """The options of the program: --version, --check, --print-config, and starts that fail."""
 
+import re
 import tempfile
 import unittest
 
 from harness import Proxy, main, streamgate, yaml
+
+
+def without_comments(text):
+    return re.sub("  # .*", "", text)
 
 
 class CommandLine(unittest.TestCase):
@@ -65,7 +70,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(first.returncode, 0, first.stderr)
         self.assertIn("idle_timeout: 7s", first.stdout)
         second = streamgate("--print-config", "-c", self.config(first.stdout))
-        self.assertEqual(second.stdout, first.stdout)
+        self.assertEqual(without_comments(second.stdout), without_comments(first.stdout))
 
     def test_unknown_options_and_missing_files_fail_with_a_message(self):
         for arguments in (("--nonsense",), ("-c", "/nonexistent/streamgate.yaml")):

@@ -10,9 +10,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace streamgate;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const LoadedConfig loaded = parse_config(text, "fuzz", std::nullopt);
+  const LoadedConfig loaded = parse_config(text, "fuzz", {});
   if (!loaded.ok()) return 0;
-  const LoadedConfig again = parse_config(print_config(loaded.config), "again", std::nullopt);
+  const LoadedConfig again = parse_config(print_config(loaded.config), "again", {});
   CHECK(again.ok());
   CHECK(again.config == loaded.config);
   return 0;

@@ -1,9 +1,9 @@
 // Ownership of OpenSSL objects, and the code that both sides of TLS share: reading, writing and the
 // handshake with OpenSSL's error codes as one outcome, errors as text, and the end of a connection.
 //
-// OpenSSL's headers are included here and in worker/upstream/{socket,tls} and
-// worker/client/{socket,tls_server}; tests/architecture checks that. OpenSSL writes to sockets
-// without MSG_NOSIGNAL, so the process ignores SIGPIPE.
+// OpenSSL's headers are included here and in worker/upstream/{authorities,
+// socket,tls} and worker/client/{socket,tls_server}; tests/architecture checks that. OpenSSL writes
+// to sockets without MSG_NOSIGNAL, so the process ignores SIGPIPE.
 #pragma once
 
 #include <openssl/ssl.h>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/check.h"
+#include "worker/upstream/authorities.h"
 
 namespace streamgate {
 namespace {
@@ -15,15 +16,6 @@ constexpr size_t kMaxSessions = 256;
 // Several records per recv(). By default OpenSSL calls recv() twice for each record.
 constexpr size_t kReadAheadBytes = size_t{64} * 1024;
 constexpr unsigned char kAlpn[] = "\x08http/1.1";
-
-Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file) {
-  if (ca_file.empty()) {
-    if (SSL_CTX_set_default_verify_paths(&context) != 1) return tls_error("the system's CAs");
-    return {};
-  }
-  if (SSL_CTX_load_verify_file(&context, ca_file.c_str()) != 1) return tls_error(ca_file);
-  return {};
-}
 
 }  // namespace
 

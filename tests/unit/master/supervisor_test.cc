@@ -140,7 +140,7 @@ class SupervisorTest : public testing::Test {
     if (master_ != 0) return;
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
-    Supervisor supervisor({folder_ + "/c.yaml", std::nullopt, fake_worker, fake_check});
+    Supervisor supervisor({folder_ + "/c.yaml", {}, fake_worker, fake_check});
     ::_exit(supervisor.run());
   }
 

@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-LoadedConfig load(const std::string& text) { return parse_config(text, "f", std::nullopt); }
+LoadedConfig load(const std::string& text) { return parse_config(text, "f", {}); }
 
 Config good(const std::string& text) {
   LoadedConfig loaded = load(text);
@@ -40,7 +40,7 @@ void expect_problem(const std::string& text, const std::string& part) {
 }
 
 TEST(ConfigLoader, WithoutAFileTheDefaultsApply) {
-  const LoadedConfig loaded = load_config("", std::nullopt);
+  const LoadedConfig loaded = load_config("", {});
   EXPECT_TRUE(loaded.ok());
   EXPECT_EQ(default_config(), loaded.config);
   EXPECT_EQ(default_config(), good(""));
@@ -310,11 +310,13 @@ TEST(ConfigLoader, PathsAreAbsolute) {
 
 TEST(ConfigLoader, ListenAddrAppliesIfTheFileDoesNotSetListen) {
   const auto listen = [](const std::string& text) {
-    return parse_config(text, "f", "127.0.0.1:1234").config.listen[0].address.to_string();
+    return parse_config(text, "f", {{"LISTEN_ADDR", "127.0.0.1:1234"}})
+        .config.listen[0]
+        .address.to_string();
   };
   EXPECT_EQ("127.0.0.1:1234", listen("workers: 1"));
   EXPECT_EQ("127.0.0.1:99", listen("listen: 127.0.0.1:99"));
-  const LoadedConfig wrong = load_config("", "nonsense");
+  const LoadedConfig wrong = load_config("", {{"LISTEN_ADDR", "nonsense"}});
   ASSERT_EQ(1U, wrong.problems.size());
   EXPECT_TRUE(wrong.problems[0].starts_with("LISTEN_ADDR: 'nonsense' is not an address"));
 }
@@ -341,7 +343,7 @@ TEST(ConfigLoader, AliasesWork) {
 
 TEST(ConfigLoader, UnreadableFilesAreProblems) {
   const auto problem = [](const std::string& path) {
-    const LoadedConfig loaded = load_config(path, std::nullopt);
+    const LoadedConfig loaded = load_config(path, {});
     return loaded.problems.size() == 1 ? loaded.problems[0] : "";
   };
   EXPECT_EQ("/nonexistent/x: No such file or directory", problem("/nonexistent/x"));

@@ -24,7 +24,7 @@ size_t find_key(const std::string& text, const std::string& name, size_t depth, 
 }
 
 TEST(ConfigManual, HoldsTheDefaults) {
-  const LoadedConfig loaded = parse_config(manual(), "conf/streamgate.yaml", std::nullopt);
+  const LoadedConfig loaded = parse_config(manual(), "conf/streamgate.yaml", {});
   for (const std::string& problem : loaded.problems) ADD_FAILURE() << problem;
   EXPECT_EQ(default_config(), loaded.config);
 }
