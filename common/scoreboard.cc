@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <new>
 #include <string>
@@ -176,13 +177,18 @@ Result<void> Scoreboard::confine(unsigned index) {
   CHECK(index < slot_count_);
   const std::string path = "/proc/self/fd/" + std::to_string(file_.get());
   const UniqueFd read_only(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!read_only.valid()) return system_error("cannot open the scoreboard to read it: " + path);
+  // Without /proc, as in a bare root directory, only mprotect() could make the mappings writable.
+  const bool has_proc = read_only.valid() || errno != ENOENT;
+  if (!read_only.valid() && has_proc) {
+    return system_error("cannot open the scoreboard to read it: " + path);
+  }
+  const int source = has_proc ? read_only.get() : file_.get();
   char* start = reinterpret_cast<char*>(board_);
   const size_t own = columns_offset(slot_count_) + index * sizeof(Column);
   const size_t next = own + sizeof(Column);
   const size_t end = scoreboard_size(slot_count_);
-  if (!map_at(start, own, PROT_READ, read_only.get(), 0) ||
-      !map_at(start + next, end - next, PROT_READ, read_only.get(), next)) {
+  if (!map_at(start, own, PROT_READ, source, 0) ||
+      !map_at(start + next, end - next, PROT_READ, source, next)) {
     return cannot_map();
   }
   file_.reset();

@@ -60,6 +60,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         ->excludes(check_flag);
     std::string trial;
     app.add_option(kTrialOption, trial)->group("");  // internal: not in the help
+    auto* healthcheck = app.add_subcommand(
+        "healthcheck",
+        "Request /health of the service; exit status 0 if it serves (for containers)");
+    healthcheck->fallthrough();
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
@@ -74,6 +78,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       out.action = CommandLine::Action::control;
       out.order = known->second;
     }
+    if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
     if (print) out.action = CommandLine::Action::print_config;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "streamgate: %s\n", error.what());

@@ -13,7 +13,7 @@ namespace streamgate {
 constexpr int kExitUsage = 2;
 
 struct CommandLine {
-  enum class Action { serve, check, print_config, control, foreground_worker, trial };
+  enum class Action { serve, check, print_config, control, healthcheck, foreground_worker, trial };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
   TrialOrder trial{-1, -1};                   // of Action::trial

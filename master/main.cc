@@ -1,4 +1,5 @@
 // main: puts the program together. The only file that includes both master/ and worker/.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "master/service/files.h"
 #include "master/supervisor.h"
 #include "master/upgrade/trial_run.h"
+#include "worker/health_probe.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -53,6 +55,15 @@ int print_effective_config(const LoadedConfig& loaded) {
   return EXIT_SUCCESS;
 }
 
+int check_health(const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  if (!loaded.ok()) return EXIT_FAILURE;
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto healthy = probe_health(loaded.config);
+  if (!healthy) complain(healthy.error().detail);
+  return healthy ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 // Set by the previous program of this process. Removed, so that workers do not inherit it.
 std::optional<int> take_state() {
   const char* value = std::getenv(kStateVariable);
@@ -74,6 +85,8 @@ int run(int argc, char** argv) {
       return print_effective_config(load_config(line.config_file, environment));
     case CommandLine::Action::control:
       return control_service(line.order, load_config(line.config_file, environment));
+    case CommandLine::Action::healthcheck:
+      return check_health(load_config(line.config_file, environment));
     case CommandLine::Action::serve:
     case CommandLine::Action::foreground_worker:
     case CommandLine::Action::trial:

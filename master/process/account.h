@@ -5,6 +5,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/result.h"
 
@@ -14,10 +16,17 @@ struct Account {
   std::string name;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::vector<gid_t> groups = {};  // all groups, with `gid`
 };
 
-// The account of `user`. None if this process is not root: then it cannot change its user.
+// The account of `user`, which is a name or a user id in /etc/passwd, or `uid:gid`. None if this
+// process is not root: then it cannot change its user. The files are read without the C library's
+// name services: those load shared libraries, which a static program does not have.
 Result<std::optional<Account>> find_account(const std::string& user);
+
+// The same from the texts of the two files.
+Result<Account> parse_account(std::string_view user, std::string_view passwd,
+                              std::string_view group);
 
 // Called in the worker process: changes to the account for good, with its supplementary groups. A
 // crash can still dump core.

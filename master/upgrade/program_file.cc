@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <string_view>
@@ -22,6 +24,17 @@ constexpr std::string_view kMagic =
     "\x7f"
     "ELF";
 constexpr std::string_view kReplaced = " (deleted)";
+
+// Without /proc, as in a bare root directory: the name that was executed.
+ProgramFile executed_file() {
+  ProgramFile out;
+  char path[PATH_MAX];
+  const auto* name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  if (!name || !::realpath(name, path)) return out;
+  out.path = path;
+  if (const auto identity = identify(out.path)) out.identity = *identity;
+  return out;
+}
 
 }  // namespace
 
@@ -54,7 +67,8 @@ ProgramFile running_program_file() {
   ProgramFile out;
   char path[PATH_MAX];
   const ssize_t length = ::readlink(kOwn, path, sizeof path);
-  if (length <= 0 || length == sizeof path) return out;
+  if (length < 0) return executed_file();
+  if (length == 0 || length == sizeof path) return out;
   out.path.assign(path, static_cast<size_t>(length));
   if (const auto identity = identify(kOwn)) out.identity = *identity;
   // The kernel appends the suffix if the file was replaced before this call. If a file with the

@@ -41,6 +41,7 @@ FOLDERS = {
 CROSSINGS = {
     # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
+    ("master/main.cc", "worker/health_probe.h"),
     # A trial runs the supervisor's Program; the header includes only common/.
     ("master/upgrade/trial_run.h", "master/program.h"),
 }
@@ -59,6 +60,7 @@ WALLS = {
     r"openssl/": {
         "worker/client/socket",
         "worker/client/tls_server",
+        "worker/health_probe",
         "worker/loop/openssl",
         "worker/upstream/authorities",
         "worker/upstream/socket",
