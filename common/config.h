@@ -162,6 +162,13 @@ struct HlsConfig {
   bool operator==(const HlsConfig&) const = default;
 };
 
+// The page for people (worker/pages/player_page.h).
+struct PageConfig {
+  bool enabled = false;
+
+  bool operator==(const PageConfig&) const = default;
+};
+
 struct CorsConfig {
   std::vector<std::string> allow_origin{"*"};  // "*" alone, or origins; never empty
   bool allow_credentials = false;              // never with "*"
@@ -227,6 +234,7 @@ struct Config {
   ClientConfig client;
   UpstreamConfig upstream;
   HlsConfig hls;
+  PageConfig page;
   CorsConfig cors;
   SecurityConfig security;
   LimitsConfig limits;

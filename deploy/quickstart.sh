@@ -119,6 +119,7 @@ say "Starting the proxy; of the private addresses its configuration allows only 
 cat >"$work/streamgate.yaml" <<EOF
 listen: 127.0.0.1:$port
 drain: {idle: 100ms, stop_timeout: 2s}
+page: {enabled: true}
 security:
   allow_private: ["${origin_url#http://}"]
 EOF
@@ -158,6 +159,11 @@ say "Playing the stream to its end with ffmpeg, through the proxy"
 ffmpeg -v error -nostdin -i "$play" -f null - || fail "ffmpeg could not play it."
 echo "played."
 
+page="http://$address/"
+fetch -o "$work/page" "$page"
+grep -q '<title>Streamgate</title>' "$work/page" || fail "the page did not arrive."
+say "Open this in a browser. It makes links, plays them, and shows what happened:"
+echo "$page#url=$(encode "$origin_url/index.m3u8")"
 say "Open this in a player (VLC, mpv, ffplay, hls.js, Safari):"
 echo "$play"
 ((stay)) || exit 0

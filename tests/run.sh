@@ -22,9 +22,12 @@ install_packages "${packages[@]}"
 if command -v ccache >/dev/null; then
   export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
 fi
-cmake --preset ci
+players=ON  # npm is there unless --quick
+((quick)) && players=OFF
+cmake --preset ci -DSTREAMGATE_PAGE_PLAYERS=$players
 cmake --build --preset ci
 
 only=()
-((quick)) && only=(--label-exclude '^(corpus|deploy)$' --exclude-regex '^clients\.(hls_js|libavformat|recipes)$')
+((quick)) && only=(--label-exclude '^(corpus|deploy)$'
+  --exclude-regex '^clients\.(hls_js|libavformat|recipes|page_[a-z]+)$')
 ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"

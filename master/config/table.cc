@@ -398,6 +398,7 @@ std::vector<ConfigKey> upstream_keys() {
 std::vector<ConfigKey> service_keys() {
   using UrlStyle = HlsConfig::UrlStyle;
   using ChildUrls = HlsConfig::ChildUrls;
+  using CoreDumps = SecurityConfig::CoreDumps;
   using Words = std::string_view;
   constexpr size_t kKiB = 1024;
   return {
@@ -406,15 +407,14 @@ std::vector<ConfigKey> service_keys() {
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
       boolean(FIELD(hls.list_attributes)),
+      boolean(FIELD(page.enabled)),
       allow_origin(),
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
       allow_private(),
-      word(FIELD(security.core_dumps),
-           std::array<std::pair<std::string_view, SecurityConfig::CoreDumps>, 3>{
-               {{"auto", SecurityConfig::CoreDumps::automatic},
-                {"on", SecurityConfig::CoreDumps::on},
-                {"off", SecurityConfig::CoreDumps::off}}}),
+      word(FIELD(security.core_dumps), std::array{std::pair{Words("auto"), CoreDumps::automatic},
+                                                  std::pair{Words("on"), CoreDumps::on},
+                                                  std::pair{Words("off"), CoreDumps::off}}),
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
       list(FIELD(security.ports), parse_port_item, print_ports),

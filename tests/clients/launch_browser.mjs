@@ -1,6 +1,6 @@
-// Starts a headless browser for browser.mjs: Chromium through playwright-core, Firefox through
+// Starts a headless browser for browser.mjs and page.mjs: Chromium through playwright-core, Firefox through
 // puppeteer-core (WebDriver BiDi; playwright needs its own patched Firefox). The pages of both
-// libraries have the functions that browser.mjs uses. Both browsers resolve proxy.test to 127.0.0.1.
+// libraries have the functions that both scripts use; others are functions of the result. Both browsers resolve proxy.test to 127.0.0.1.
 import {mkdir, readdir, readFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {join} from 'node:path';
@@ -9,11 +9,12 @@ import {setTimeout as pause} from 'node:timers/promises';
 // The libraries are installed in the working directory, not beside this file.
 const require = createRequire(process.cwd() + '/');
 
-async function launchChromium(executablePath, folder) {
+async function launchChromium(executablePath, folder, {language = 'en'}) {
   const {chromium} = require('playwright-core');
   const browser = await chromium.launchPersistentContext(join(folder, 'profile'), {
     executablePath,
     headless: true,
+    locale: language,
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -29,10 +30,25 @@ async function launchChromium(executablePath, folder) {
     await page.close();
     return {name: file.suggestedFilename(), text};
   };
-  return {newPage: () => browser.newPage(), close: () => browser.close(), download, pause};
+  const insertText = (page, text) => page.keyboard.insertText(text);
+  const view = async (page, width, colorScheme) => {
+    await page.setViewportSize({width, height: 800});
+    await page.emulateMedia({colorScheme});
+  };
+  // Not page.evaluate(): the policy of a page may forbid to evaluate text.
+  const evaluateSource = async (page, expression) => {
+    const session = await browser.newCDPSession(page);
+    const order = {expression, awaitPromise: true, returnByValue: true};
+    const {result, exceptionDetails} = await session.send('Runtime.evaluate', order);
+    if (exceptionDetails) throw new Error(exceptionDetails.exception.description);
+    return result.value;
+  };
+  const newPage = () => browser.newPage();
+  const close = () => browser.close();
+  return {newPage, close, download, pause, insertText, view, evaluateSource};
 }
 
-async function launchFirefox(executablePath, folder) {
+async function launchFirefox(executablePath, folder, {language = 'en'}) {
   const {default: puppeteer} = await import(require.resolve('puppeteer-core'));
   const downloads = join(folder, 'downloads');
   await mkdir(downloads);
@@ -46,6 +62,7 @@ async function launchFirefox(executablePath, folder) {
       'browser.download.dir': downloads,
       'browser.download.folderList': 2,
       'browser.download.useDownloadDir': true,
+      'intl.accept_languages': language,
       'media.autoplay.default': 0,
       'network.dns.localDomains': 'proxy.test',
     },
@@ -68,8 +85,12 @@ async function launchFirefox(executablePath, folder) {
     await page.close();
     return file;
   };
-  return {newPage: () => browser.newPage(), close: () => browser.close(), download, pause};
+  const insertText = (page, text) =>
+    page.evaluate((inserted) => document.execCommand('insertText', false, inserted), text);
+  const newPage = () => browser.newPage();
+  return {newPage, close: () => browser.close(), download, pause, insertText};
 }
 
-export const launch = (name, program, folder) =>
-  name === 'firefox' ? launchFirefox(program, folder) : launchChromium(program, folder);
+// `options.language`: the language that the browser prefers.
+export const launch = (name, program, folder, options = {}) =>
+  (name === 'firefox' ? launchFirefox : launchChromium)(program, folder, options);

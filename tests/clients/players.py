@@ -10,10 +10,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "functional"))
 
 import media  # noqa: E402
-from harness import ProxyTest, main, stream_path  # noqa: E402
+from harness import ProxyTest, closed_port, main, stream_path  # noqa: E402
 from origin import Origin  # noqa: E402
 
-__all__ = ["BUILD", "HERE", "INSTALLED", "MEDIA", "PlayerTest", "install_players", "main"]
+__all__ = [
+    "BUILD",
+    "HERE",
+    "INSTALLED",
+    "MEDIA",
+    "PlayerTest",
+    "closed_port",
+    "install_players",
+    "main",
+]
 
 BUILD = os.environ.get("STREAMGATE_BUILD") or os.path.join(HERE, "node_modules", ".build")
 MEDIA = os.path.join(BUILD, "media")

@@ -14,6 +14,7 @@
 #include "worker/http/own_response.h"
 #include "worker/links/public_origin.h"
 #include "worker/pages/health.h"
+#include "worker/pages/player_page.h"
 
 namespace streamgate {
 namespace {
@@ -73,7 +74,7 @@ void Exchange::start() {
     case Route::health:
       return answer_health();
     case Route::none:
-      return fail({Reason::not_found, {}});
+      return answer_page();
   }
 }
 
@@ -114,6 +115,16 @@ void Exchange::answer_health() {
   const HealthRequest request{client_head_, gate_->may_keep_alive(),
                               environment_.service_stopping.load(std::memory_order_relaxed)};
   const HealthResponse response = write_health_response(request, environment_.config.cors);
+  answer(response.status, response.text);
+}
+
+void Exchange::answer_page() {
+  const Config& config = environment_.config;
+  const PageAsset* asset = config.page.enabled ? find_page_asset(client_head_.target) : nullptr;
+  if (asset == nullptr) return fail({Reason::not_found, {}});
+  if (is_for_service_worker(client_head_.fields)) return fail({Reason::script_forbidden, {}});
+  const PageResponse response =
+      write_page_response(*asset, {client_head_, gate_->may_keep_alive(), config.public_url});
   answer(response.status, response.text);
 }
 

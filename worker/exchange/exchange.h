@@ -54,6 +54,7 @@ class Exchange final : public Retirable,
   void note_target();
   void answer_options();
   void answer_health();
+  void answer_page();
   void answer(int status, const std::string& text);
   void send_own(int status, const std::string& text, bool keep_alive);
 

@@ -32,6 +32,11 @@ bool would_run_answer(const HeaderFields& fields) {
   return false;
 }
 
+bool is_for_service_worker(const HeaderFields& fields) {
+  return find_field(fields, kServiceWorker) ||
+         ascii::iequals(field_or_empty(fields, kDestination), "serviceworker");
+}
+
 MediaElement media_element_of(const HeaderFields& fields) {
   const std::string_view destination = field_or_empty(fields, kDestination);
   if (ascii::iequals(destination, "video")) return MediaElement::video;

@@ -10,6 +10,9 @@ namespace streamgate {
 // stylesheet (Sec-Fetch-Dest), or as the script of a service worker (Service-Worker).
 bool would_run_answer(const HeaderFields& fields);
 
+// Whether the browser would install the answer as a service worker.
+bool is_for_service_worker(const HeaderFields& fields);
+
 enum class MediaElement { none, video, audio };
 
 // The element that plays the answer. Browsers send Sec-Fetch-Dest only to secure origins; without

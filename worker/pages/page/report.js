@@ -1,0 +1,78 @@
+// What the page says: the status line, errors in words, the facts about a stream, and the log.
+import {$, make} from './dom.js';
+import {reasons, strings, t} from './strings.js';
+
+export function say(key, values) {
+  $('status').textContent = key ? t(key, values) : '';
+}
+
+export function clearReport() {
+  $('facts').replaceChildren();
+  $('log').replaceChildren();
+  $('variants').hidden = true;
+  $('variants').querySelector('tbody').replaceChildren();
+  $('error').hidden = true;
+  $('error').replaceChildren();
+}
+
+export function note(text) {
+  const time = new Date().toLocaleTimeString(document.documentElement.lang);
+  $('log').append(make('li', {}, make('time', {textContent: time}), ` ${text}`));
+}
+
+const factOf = (name) => $('facts').querySelector(`[data-fact=${name}] dd`);
+export const hasFact = (name) => factOf(name) !== null;
+
+// Sets one fact; a later value replaces it.
+export function setFact(name, value) {
+  $('report').hidden = false;
+  if (hasFact(name)) {
+    factOf(name).textContent = value;
+    return;
+  }
+  const row = make('div', {}, make('dt', {textContent: t(`fact_${name}`)}),
+    make('dd', {textContent: value}));
+  row.dataset.fact = name;
+  $('facts').append(row);
+}
+
+const megabits = (bits) => (bits ? `${(bits / 1e6).toFixed(bits < 1e7 ? 2 : 1)} Mbit/s` : '');
+
+export function showVariants(variants) {
+  $('variants').hidden = variants.length === 0;
+  const cells = (variant) => [
+    variant.width ? `${variant.width}×${variant.height}` : '',
+    megabits(variant.bandwidth),
+    variant.frameRate ? String(variant.frameRate) : '',
+    variant.codecs,
+  ];
+  $('variants').querySelector('tbody').replaceChildren(...variants.map((variant) =>
+    make('tr', {}, ...cells(variant).map((text) => make('td', {textContent: text || '–'})))));
+}
+
+// `code`: a reason of the proxy or a status, shown as it stands. `details`: further sentences, which
+// are not translated.
+export function showError(sentence, {code = '', details = []} = {}) {
+  say(null);
+  const parts = [make('h3', {textContent: t('failed')}), make('p', {textContent: sentence})];
+  if (code) {
+    parts.push(make('p', {className: 'quiet'}, `${t('reason_code')}: `,
+      make('code', {textContent: code})));
+  }
+  for (const detail of details.filter(Boolean)) {
+    parts.push(make('p', {className: 'quiet detail', textContent: detail}));
+  }
+  $('error').replaceChildren(...parts);
+  $('error').hidden = false;
+  note([sentence, code, ...details].filter(Boolean).join(' '));
+}
+
+// The sentence for a status that the upstream has sent.
+export function wordsOfStatus(status) {
+  const key = status >= 500 ? 'status_5xx' : `status_${status}`;
+  return t(key in strings ? key : 'status_other', {status});
+}
+
+// The sentence for a reason of the proxy. `message`: the proxy's own words.
+export const wordsOfReason = (reason, message) =>
+  (reason in reasons ? t(reason) : message || reason);
