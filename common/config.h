@@ -220,6 +220,15 @@ struct LogConfig {
   bool operator==(const LogConfig&) const = default;
 };
 
+struct ErrorsConfig {
+  // Who is told internal details of a failure: addresses, other URLs, keys of this configuration.
+  // automatic: peers on loopback and private addresses whose request no proxy has forwarded.
+  enum class Detail { automatic, on, off };
+  Detail detail = Detail::automatic;
+
+  bool operator==(const ErrorsConfig&) const = default;
+};
+
 struct Config {
   std::vector<ListenConfig> listen;      // empty: 0.0.0.0:8080, or LISTEN_ADDR
   unsigned workers = 0;                  // 0: one per core
@@ -239,6 +248,7 @@ struct Config {
   SecurityConfig security;
   LimitsConfig limits;
   LogConfig log;
+  ErrorsConfig errors;
 
   bool operator==(const Config&) const = default;
 };

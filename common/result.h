@@ -9,17 +9,28 @@
 #include <utility>
 #include <variant>
 
+#include "common/cause.h"
 #include "common/reason.h"
 
 namespace streamgate {
 
 struct Error {
   Reason reason;
-  std::string detail = {};         // for the log only: may name addresses, files and other URLs
-  std::string client_detail = {};  // for the client too, which sees it in the error's JSON body
+  // For the log, and for the clients that errors.detail admits: may name addresses, files and other
+  // URLs.
+  std::string detail = {};
+  std::string client_detail = {};  // for every client, which sees it in the error's JSON body
+  Cause cause = Cause::none;
 
   // An error whose text may go to the client: about the client's own request only.
   static Error for_client(Reason reason, std::string text) { return {reason, text, text}; }
+  // A failure whose cause is known. `detail` as above; every client gets the cause's sentence if it
+  // is for everyone.
+  static Error of(Reason reason, Cause cause, std::string detail) {
+    const CauseInfo& info = info_of(cause);
+    const bool is_public = info.audience == Audience::everyone;
+    return {reason, std::move(detail), std::string(is_public ? info.sentence : ""), cause};
+  }
 };
 
 // A value or an Error. The compiler warns if a caller ignores it. value() and `*` require a value,

@@ -1,12 +1,14 @@
 #include "master/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "common/version.h"
 
@@ -24,6 +26,44 @@ void take_trial(const std::string& text, CommandLine& out) {
   if (std::sscanf(text.c_str(), "%d:%d", &out.trial.state, &out.trial.report) != 2) {
     throw std::runtime_error(std::string(kTrialOption) + ": " + text);
   }
+}
+
+// `Name: value`
+void take_header(const std::string& text, CommandLine& out) {
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos) throw CLI::ValidationError("--header", "no colon in " + text);
+  const size_t value = std::min(text.find_first_not_of(' ', colon + 1), text.size());
+  out.explain.headers.emplace_back(text.substr(0, colon), text.substr(value));
+}
+
+CLI::App* add_explain(CLI::App& app, CommandLine& out) {
+  CLI::App* command = app.add_subcommand(
+      "explain",
+      "Fetch a URL as for a player, and say step by step what happens and what to do.\n"
+      "Exit status: 0 it plays, 1 the upstream fails, 2 this service refuses it, 64 wrong usage");
+  command->fallthrough();  // -c may follow
+  command->add_option("url", out.explain.url, "The URL of an upstream, or a link to the proxy")
+      ->required()
+      ->type_name("URL");
+  command->add_flag("--json", out.explain.is_json, "Print the report as JSON");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--header",
+          [&out](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) take_header(text, out);
+          },
+          "A request header, as h_Name=value in a link; repeatable")
+      ->type_name("NAME:VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option_function<unsigned>(
+          "--limit",
+          [&out](unsigned seconds) { out.explain.limit = std::chrono::seconds(seconds); },
+          "The time for all steps, in seconds (10)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(1, 300));
+  return command;
 }
 
 }  // namespace
@@ -64,12 +104,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         "healthcheck",
         "Request /health of the service; exit status 0 if it serves (for containers)");
     healthcheck->fallthrough();
+    const CLI::App* explain = add_explain(app, out);
+    const bool is_explain =
+        std::find(argv + 1, argv + argc, std::string_view("explain")) != argv + argc;
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       // exit() prints. It returns 0 for --help and --version, and a number for each mistake.
-      out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kExitUsage;
+      const int usage = is_explain ? kExitExplainUsage : kExitUsage;
+      out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : usage;
     }
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
@@ -80,6 +124,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     }
     if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
     if (print) out.action = CommandLine::Action::print_config;
+    if (explain->parsed()) out.action = CommandLine::Action::explain;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "streamgate: %s\n", error.what());
     out.exit_code = EXIT_FAILURE;

@@ -1,8 +1,11 @@
 // The command line as a value. The only module that uses CLI11; no exception leaves it.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "master/service/control.h"
 #include "master/upgrade/trial_order.h"
@@ -12,11 +15,32 @@ namespace streamgate {
 // The exit code for every mistake in the command line.
 constexpr int kExitUsage = 2;
 
+// The same for `streamgate explain`, whose other exit codes are verdicts (EX_USAGE).
+constexpr int kExitExplainUsage = 64;
+
+// `streamgate explain URL`.
+struct ExplainLine {
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  bool is_json = false;
+  std::chrono::seconds limit{10};
+};
+
 struct CommandLine {
-  enum class Action { serve, check, print_config, control, healthcheck, foreground_worker, trial };
+  enum class Action {
+    serve,
+    check,
+    print_config,
+    control,
+    healthcheck,
+    foreground_worker,
+    trial,
+    explain
+  };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
   TrialOrder trial{-1, -1};                   // of Action::trial
+  ExplainLine explain = {};                   // of Action::explain
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };

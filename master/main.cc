@@ -16,6 +16,7 @@
 #include "master/service/files.h"
 #include "master/supervisor.h"
 #include "master/upgrade/trial_run.h"
+#include "worker/explain/explain_command.h"
 #include "worker/health_probe.h"
 #include "worker/worker.h"
 
@@ -64,6 +65,21 @@ int check_health(const LoadedConfig& loaded) {
   return healthy ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+// `streamgate explain`. Not as root: it reads the bytes of any upstream.
+int explain(const ExplainLine& line, const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  if (!loaded.ok()) return kExitExplainUsage;
+  const auto account = find_account(loaded.config.user);
+  Result<void> changed = account ? Result<void>() : account.error();
+  if (account && *account) changed = become(**account);
+  if (changed) changed = give_up_new_privileges();
+  if (!changed) {
+    complain(changed.error().detail);
+    return kExitExplainUsage;
+  }
+  return explain_command(loaded.config, {line.url, line.headers, line.is_json, line.limit});
+}
+
 // Set by the previous program of this process. Removed, so that workers do not inherit it.
 std::optional<int> take_state() {
   const char* value = std::getenv(kStateVariable);
@@ -87,6 +103,8 @@ int run(int argc, char** argv) {
       return control_service(line.order, load_config(line.config_file, environment));
     case CommandLine::Action::healthcheck:
       return check_health(load_config(line.config_file, environment));
+    case CommandLine::Action::explain:
+      return explain(line.explain, load_config(line.config_file, environment));
     case CommandLine::Action::serve:
     case CommandLine::Action::foreground_worker:
     case CommandLine::Action::trial:

@@ -62,6 +62,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
                         environment.config.client,
                         environment.config.limits,
                         environment.config.cors,
+                        environment.config.errors,
                         environment.config.client_address,
                         environment.config.trusted_proxies,
                         *this,

@@ -429,6 +429,11 @@ std::vector<ConfigKey> service_keys() {
                                         std::pair{Words("error"), LogLevel::error}}),
       scalar(FIELD(log.access), parse_access_log, print_text),
       scalar(FIELD(log.error), parse_error_log, print_text),
+      word(FIELD(errors.detail),
+           std::array<std::pair<std::string_view, ErrorsConfig::Detail>, 3>{
+               {{"auto", ErrorsConfig::Detail::automatic},
+                {"true", ErrorsConfig::Detail::on},
+                {"false", ErrorsConfig::Detail::off}}}),
   };
 }
 

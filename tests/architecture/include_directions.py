@@ -24,6 +24,8 @@ FOLDERS = {
     "master/process": "common",
     "worker": "common worker/exchange worker/pages worker/documents worker/links worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
+    "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
+    " worker/fetch worker/upstream worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
     "worker/pages": "common worker/http worker/loop",
@@ -42,6 +44,7 @@ CROSSINGS = {
     # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
     ("master/main.cc", "worker/health_probe.h"),
+    ("master/main.cc", "worker/explain/explain_command.h"),
     # A trial runs the supervisor's Program; the header includes only common/.
     ("master/upgrade/trial_run.h", "master/program.h"),
 }
@@ -65,6 +68,7 @@ WALLS = {
         "worker/upstream/authorities",
         "worker/upstream/socket",
         "worker/upstream/tls",
+        "worker/upstream/tls_facts",
     },
     r"event2/": {
         "worker/client/*",

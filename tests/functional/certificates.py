@@ -73,6 +73,26 @@ class Authority:
         )
         return stem + ".pem", stem + ".key"
 
+    def issue_between(self, first, last, *names):
+        """A server's SSLContext with a certificate that is valid from `first` to `last`
+        (`20200102030405Z`)."""
+        _, key = self.issue_files(*names)
+        stem = key.removesuffix(".key")
+        with open(stem + ".cnf", "w", encoding="ascii") as file:
+            file.write(
+                "[ca]\ndefault_ca=here\n[here]\ndatabase=" + stem + ".db\nnew_certs_dir="
+                f"{self.folder}\nrand_serial=yes\ndefault_md=sha256\npolicy=any\n[any]\n"
+                "commonName=supplied\n"
+            )
+        with open(stem + ".db", "w", encoding="ascii"):
+            pass
+        self._openssl(
+            *("ca", "-batch", "-notext", "-config", stem + ".cnf", "-cert", self.certificate),
+            *("-keyfile", self._key, "-in", stem + ".csr", "-out", stem + ".dated.pem"),
+            *("-extfile", stem + ".ext", "-startdate", first, "-enddate", last),
+        )
+        return server_context(stem + ".dated.pem", key)
+
     def client_context(self):
         """An SSLContext for a client that trusts only this authority."""
         return ssl.create_default_context(cafile=self.certificate)

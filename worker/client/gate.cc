@@ -11,6 +11,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
+#include "worker/client/error_detail.h"
 #include "worker/client/proxy_header.h"
 #include "worker/http/own_response.h"
 #include "worker/loop/openssl.h"
@@ -262,9 +263,11 @@ void ClientGate::refuse(const Error& error) {
   deadline_.cancel();
   refuse_with_ = reason;
   const bool head_only = has_head && stream_.head().method == Method::head;
+  const Error told = told_to(
+      audience_of(environment_.errors, peer(), has_head ? &stream_.head().fields : nullptr), error);
   const std::string_view origin =
       has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
-  stream_.send_head(write_error_response(error, head_only, false, {environment_.cors, origin}),
+  stream_.send_head(write_error_response(told, head_only, false, {environment_.cors, origin}),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }

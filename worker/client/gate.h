@@ -61,6 +61,7 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
     const ClientConfig& client;
     const LimitsConfig& limits;
     const CorsConfig& cors;
+    const ErrorsConfig& errors;
     ClientAddress client_address;
     const std::vector<IpRange>& trusted_proxies;
     Observer& observer;

@@ -6,6 +6,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
+#include "worker/client/error_detail.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/relayed_head.h"
@@ -204,8 +205,8 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
       return false;
     }
     if (!sniffer_->is_readable()) {
-      fail({Reason::unsupported_coding,
-            std::string(field_or_empty(head_->fields, "Content-Encoding"))});
+      fail(Error::for_client(Reason::unsupported_coding,
+                             std::string(field_or_empty(head_->fields, "Content-Encoding"))));
       return false;
     }
     begin_document(kind);
@@ -378,8 +379,10 @@ void Exchange::fail(const Error& error) {
   // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
   // do not have.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
+  const Error told =
+      told_to(audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
   send_own(status_for(error.reason),
-           write_error_response(error, method_ == Method::head, keep_alive,
+           write_error_response(told, method_ == Method::head, keep_alive,
                                 cors_for(environment_.config.cors, client_head_.fields)),
            keep_alive);
   finish(error.reason, error.detail, End::complete);

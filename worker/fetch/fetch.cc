@@ -9,6 +9,7 @@
 
 #include "common/check.h"
 #include "common/log.h"
+#include "worker/fetch/fetch_trace.h"
 #include "worker/fetch/upstream_request.h"
 #include "worker/upstream/proxy_handshake.h"
 
@@ -181,6 +182,7 @@ bool Fetch::ask_next_url() {
 void Fetch::resolve() {
   enter(Step::resolve);
   settings_ = &environment_.hosts.of(request_.url);
+  if (request_.trace != nullptr) request_.trace->on_url(request_.url);
   if (auto allowed = environment_.guard.check_name(request_.url); !allowed) {
     return give_up_url(allowed.error());
   }
@@ -201,6 +203,7 @@ void Fetch::connect_by_name() {
 void Fetch::on_resolved(const ResolvedName& name) {
   const RequestScope scope(note_);
   lookup_.reset();
+  if (request_.trace != nullptr) request_.trace->on_addresses(name);
   if (!name.full_name.empty()) {
     auto allowed = environment_.guard.check_full_name(request_.url, name.full_name);
     if (!allowed) return give_up_url(allowed.error());
@@ -230,8 +233,9 @@ std::optional<IpAddress> Fetch::client() const { return observer_.client_of_name
 
 void Fetch::connect(UpstreamPool::Freshness freshness) {
   enter(Step::connect);
-  UpstreamConnection* idle =
-      environment_.pool.acquire({request_.url, *settings_, addresses_}, freshness, *this, attempt_);
+  if (request_.trace != nullptr) freshness = UpstreamPool::Freshness::fresh_only;
+  UpstreamConnection* idle = environment_.pool.acquire(
+      {request_.url, *settings_, addresses_, request_.trace}, freshness, *this, attempt_);
   if (idle != nullptr) on_connected(*idle);
 }
 
@@ -253,6 +257,7 @@ void Fetch::on_connect_failed(Error error) {
 void Fetch::send_request() {
   enter(Step::await_head);
   ++attempts_;
+  if (request_.trace != nullptr) request_.trace->on_request();
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url};
   attempt.send_referer_and_origin = send_referer_;
@@ -279,6 +284,7 @@ void Fetch::send_request() {
 
 void Fetch::on_head(const ResponseHead& head) {
   head_ = &head;
+  if (request_.trace != nullptr) request_.trace->on_response(head);
   if (head.status == 407 && settings_->sends_absolute_form(request_.url)) {
     const ProxyAddress& proxy = settings_->config.proxy;
     const std::string problem(problem_of_credentials(proxy));
@@ -313,7 +319,8 @@ void Fetch::take_cookies() {
 
 void Fetch::follow_redirect(std::string_view location) {
   if (++redirects_ > environment_.config.max_redirects) {
-    return give_up_url({Reason::too_many_redirects, request_.url.to_string()});
+    return give_up_url(
+        {Reason::too_many_redirects, "the last one from " + request_.url.to_string()});
   }
   take_cookies();
   auto next = environment_.resolve_location(request_.url, location);
@@ -421,9 +428,25 @@ void Fetch::give_up_url(const Error& error) {
 
 void Fetch::fail(const Error& error) {
   if (is_reconnecting()) return end_live_body();
-  const Error last = error;  // a copy: stop() may free the owner of `error`
+  Error last = error;  // a copy: stop() may free the owner of `error`
+  if (redirects_ > 0 && step_ != Step::read_body && !truncated_) say_which_redirect(last);
   stop();
   observer_.on_failed(last);
+}
+
+// The place of the failed URL in the chain. Every client may know the number of redirects, but not
+// where they lead.
+void Fetch::say_which_redirect(Error& error) const {
+  if (error.reason == Reason::too_many_redirects) {
+    error.client_detail = "more than " + std::to_string(redirects_ - 1) + " redirects";
+    return;
+  }
+  const std::string place = "redirect " + std::to_string(redirects_);
+  // While the redirecting answer is there, its Location could not be used.
+  const std::string where = head_ != nullptr ? "" : " to " + request_.url.origin();
+  error.detail = place + where + (error.detail.empty() ? " failed" : ": " + error.detail);
+  error.client_detail =
+      place + (error.client_detail.empty() ? " failed" : ": " + error.client_detail);
 }
 
 void Fetch::release(UpstreamPool::Reuse reuse) {

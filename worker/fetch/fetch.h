@@ -216,6 +216,7 @@ class Fetch final : private Resolver::Observer,
 
   void give_up_url(const Error& error);
   void fail(const Error& error);
+  void say_which_redirect(Error& error) const;
   void release(UpstreamPool::Reuse reuse);
   void enter(Step step);
 

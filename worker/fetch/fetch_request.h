@@ -13,6 +13,8 @@
 
 namespace streamgate {
 
+class FetchTrace;
+
 // A header field of the client that goes to the upstream.
 struct ForwardedField {
   std::string_view name;  // static storage, canonical spelling
@@ -37,7 +39,8 @@ struct FetchRequest {
   std::string cdn_loop = {};
   // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.
   std::vector<UpstreamUrl> alternatives = {};
-  bool may_reconnect = false;  // Fetch::reconnect_at_end() may be called
+  bool may_reconnect = false;   // Fetch::reconnect_at_end() may be called
+  FetchTrace* trace = nullptr;  // outlives the fetch; null: nobody watches
 
   bool has_forwarded(std::string_view name) const {
     for (const ForwardedField& field : forwarded) {

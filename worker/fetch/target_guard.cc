@@ -118,7 +118,13 @@ bool means_this_machine(std::string_view host) {
   return false;
 }
 
-Error forbidden(std::string detail) { return {Reason::target_forbidden, std::move(detail)}; }
+Error forbidden(Cause cause, std::string detail) {
+  return Error::of(Reason::target_forbidden, cause, std::move(detail));
+}
+
+Error own_place(std::string detail) {
+  return Error::of(Reason::loop, Cause::own_place, std::move(detail));
+}
 
 }  // namespace
 
@@ -142,10 +148,11 @@ Result<void> TargetGuard::check_full_name(const HttpUrl& url, std::string_view f
 
 Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view name) const {
   if (url.port == public_port_ && name == public_host_) {
-    return Error{Reason::loop, "host and port of public_url: " + url.authority()};
+    return own_place("host and port of public_url: " + url.authority());
   }
   for (const TargetPattern& pattern : config_.deny) {
-    if (pattern.matches_host(name, url.port)) return forbidden("denied: " + url.authority());
+    if (pattern.matches_host(name, url.port))
+      return forbidden(Cause::denied, "denied: " + url.authority());
   }
   if (is_literal(url)) return {};  // check_address() decides, also about the allow list
   const bool named =
@@ -155,7 +162,7 @@ Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view na
       });
   const bool private_names_open = config_.allow_all_private || !config_.allow_private.empty();
   if (!named && !private_names_open && means_this_machine(name)) {
-    return forbidden("a name of this machine or site: " + std::string(name));
+    return forbidden(Cause::local_name, "a name of this machine or site: " + std::string(name));
   }
   return {};
 }
@@ -170,31 +177,35 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
                (!pattern.port || *pattern.port == url.port);
       });
   if (address_may_decide) return {};
-  return forbidden("not in the allow list: " + url.authority());
+  return forbidden(Cause::not_allowed, "not in the allow list: " + url.authority());
 }
 
 Result<void> TargetGuard::check_unresolved_name(const HttpUrl& url) const {
   if (is_allowed_by_name(url)) return check_port(url.port);
-  return forbidden("a name that the proxy resolves, not in the allow list: " + url.authority());
+  return forbidden(Cause::not_allowed_unresolved,
+                   "a name that the proxy resolves, not in the allow list: " + url.authority());
 }
 
 Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress& address) const {
   const IpAddress ip = address.ip();
   const uint16_t port = address.port();
-  if (is_own(address)) return Error{Reason::loop, "our own address " + address.to_string()};
-  if (is_never_a_target(ip)) return forbidden("not a unicast address: " + address.to_string());
+  if (is_own(address)) return own_place("our own address " + address.to_string());
+  if (is_never_a_target(ip))
+    return forbidden(Cause::not_unicast, "not a unicast address: " + address.to_string());
   for (const TargetPattern& pattern : config_.deny) {
-    if (pattern.matches_address(ip, port)) return forbidden("denied: " + address.to_string());
+    if (pattern.matches_address(ip, port))
+      return forbidden(Cause::denied, "denied: " + address.to_string());
   }
   if (!config_.allow.empty() && !is_allowed_by_name(url)) {
     const bool in_range = std::any_of(
         config_.allow.begin(), config_.allow.end(),
         [&](const TargetPattern& pattern) { return pattern.matches_address(ip, port); });
-    if (!in_range) return forbidden("not in the allow list: " + address.to_string());
+    if (!in_range)
+      return forbidden(Cause::not_allowed, "not in the allow list: " + address.to_string());
   }
   if (is_public_address(ip) || is_opened(ip, port)) return check_port(port);
-  return forbidden("not a public address: " + address.to_string() +
-                   " (security.allow_private would open it)");
+  return forbidden(Cause::not_public, "not a public address: " + address.to_string() +
+                                          " (security.allow_private would open it)");
 }
 
 Result<void> TargetGuard::check_port(uint16_t port) const {

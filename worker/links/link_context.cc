@@ -21,7 +21,12 @@ constexpr size_t kMaxListHeaderBytes = size_t{8} * 1024;
 constexpr size_t kMaxNameBytesInDetail = 64;
 
 Error bad_request(std::string_view detail) {
-  return Error{Reason::bad_request, std::string(detail)};
+  return Error::for_client(Reason::bad_request, std::string(detail));
+}
+
+Error bad_header(std::string_view name, std::string_view why) {
+  return bad_request("h_" + std::string(name.substr(0, kMaxNameBytesInDetail)) +
+                     " is not allowed: " + std::string(why));
 }
 
 // A Referer has no fragment (RFC 9110 10.1.3) and no userinfo. nullopt if `text` is no http(s) URL.
@@ -39,7 +44,7 @@ Result<void> take_referer(std::string_view raw_value, LinkContext& link) {
   if (raw_value.empty() || raw_value.front() == '#') return {};
   if (link.referer) return bad_request("repeated referer");
   link.referer = usable_referer(percent_decode(raw_value));
-  if (!link.referer) return bad_request("referer");
+  if (!link.referer) return bad_request("the referer is not an http(s) URL");
   return {};
 }
 
@@ -50,13 +55,14 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   std::replace(encoded.begin(), encoded.end(), '+', ' ');
   const std::string decoded = percent_decode(encoded);
   const std::string_view value = ascii::trim(decoded);
-  if (!http::is_token(name) || is_reserved_field(name)) {
-    return Error::for_client(
-        Reason::bad_request,
-        "h_" + std::string(name.substr(0, kMaxNameBytesInDetail)) + " is not allowed");
+  if (!http::is_token(name)) return bad_header(name, "it is not the name of a header");
+  if (is_reserved_field(name)) return bad_header(name, "the proxy sets this header itself");
+  if (!http::all_are(http::kFieldByte, value)) {
+    return bad_header(name, "its value has a byte that no header may have");
   }
-  if (!http::all_are(http::kFieldByte, value)) return bad_request("h_ value");
-  if (link.headers.size() == kMaxHeaders) return bad_request("too many h_ headers");
+  if (link.headers.size() == kMaxHeaders) {
+    return bad_request("more than " + std::to_string(kMaxHeaders) + " h_ headers");
+  }
   link.headers.emplace_back(name, value);
   return {};
 }
@@ -67,7 +73,7 @@ Result<void> take_cookies(std::string_view raw_value, LinkContext& link) {
     return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_';
   });
   if (!link.cookies.empty() || !is_base64url || cookies.size() > kMaxCookieBytes) {
-    return bad_request("sg_c");
+    return bad_request("sg_c is not a text that this proxy has made");
   }
   link.cookies = std::move(cookies);
   return {};

@@ -2,8 +2,8 @@
 // handshake with OpenSSL's error codes as one outcome, errors as text, and the end of a connection.
 //
 // OpenSSL's headers are included here and in worker/upstream/{authorities,
-// socket,tls} and worker/client/{socket,tls_server}; tests/architecture checks that. OpenSSL writes
-// to sockets without MSG_NOSIGNAL, so the process ignores SIGPIPE.
+// socket,tls,tls_facts} and worker/client/{socket,tls_server}; tests/architecture checks that.
+// OpenSSL writes to sockets without MSG_NOSIGNAL, so the process ignores SIGPIPE.
 #pragma once
 
 #include <openssl/ssl.h>

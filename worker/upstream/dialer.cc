@@ -24,13 +24,19 @@ std::vector<SocketAddress> first_of(std::vector<SocketAddress> addresses) {
   return addresses;
 }
 
+Cause cause_of(int error) {
+  if (error == ECONNREFUSED) return Cause::connection_refused;
+  const bool is_unreachable = error == ENETUNREACH || error == EHOSTUNREACH;
+  return is_unreachable ? Cause::no_route : Cause::none;
+}
+
 // A lack of descriptors or memory is this machine's fault, not the upstream's.
 Error socket_error(int error, const SocketAddress& address) {
   const bool is_ours = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
   const Reason reason = is_ours              ? Reason::overloaded
                         : error == ETIMEDOUT ? Reason::connect_timeout
                                              : Reason::connect_failed;
-  return {reason, address.to_string() + ": " + std::strerror(error)};
+  return Error::of(reason, cause_of(error), address.to_string() + ": " + std::strerror(error));
 }
 
 void set_on(int fd, int level, int option) {
@@ -97,15 +103,16 @@ void Dialer::try_next() {
 }
 
 bool Dialer::begin(const SocketAddress& address) {
+  if (trace_ != nullptr) trace_->on_connecting(address);
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) {
-    note(socket_error(errno, address));
+    note(address, errno);
     return false;
   }
   set_on(fd.get(), IPPROTO_TCP, TCP_NODELAY);
   if (address.family() == AF_INET6) set_on(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY);
   if (::connect(fd.get(), address.native(), address.length()) != 0 && errno != EINPROGRESS) {
-    note(socket_error(errno, address));
+    note(address, errno);
     return false;
   }
   legs_.push_back(std::make_unique<Leg>(*this, address, std::move(fd)));
@@ -128,7 +135,7 @@ void Dialer::on_leg_writable(Leg& leg) {
   socklen_t size = sizeof error;
   if (::getsockopt(leg.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error == 0) return take_socket_of(leg);
-  note(socket_error(error, leg.address));
+  note(leg.address, error);
   leg.close();
   event_del(timer_.get());
   try_next();
@@ -139,7 +146,9 @@ bool Dialer::is_any_leg_open() const {
 }
 
 // The last failure is reported, but a later failure does not replace `overloaded`.
-void Dialer::note(Error error) {
+void Dialer::note(const SocketAddress& address, int number) {
+  Error error = socket_error(number, address);
+  if (trace_ != nullptr) trace_->on_address_failed(address, error);
   if (!error_ || error_->reason != Reason::overloaded) error_ = std::move(error);
 }
 
@@ -149,6 +158,7 @@ void Dialer::take_socket_of(Leg& winner) {
   socket_ = UpstreamSocket(std::move(winner.fd));
   address_ = winner.address;
   close_legs();
+  if (trace_ != nullptr) trace_->on_transport_open(address_);
   if (!url_.is_https) return succeed();
   begin_tls();
 }
@@ -158,6 +168,7 @@ void Dialer::start_tls_on(UpstreamSocket socket, const SocketAddress& address) {
   deadline_.arm(tools_.config.connect_timeout);
   socket_ = std::move(socket);
   address_ = address;
+  if (trace_ != nullptr) trace_->on_transport_open(address_);
   begin_tls();
 }
 
@@ -165,7 +176,7 @@ void Dialer::begin_tls() {
   CHECK(tools_.tls != nullptr);
   auto ssl = make_tls(*tools_.tls, tools_.config.tls, url_, socket_.fd());
   if (!ssl) return fail(std::move(ssl).error());
-  tools_.sessions.offer(**ssl, url_.authority());
+  if (trace_ == nullptr) tools_.sessions.offer(**ssl, url_.authority());
   socket_.start_tls(std::move(*ssl));
   step_ = Step::shaking_hands;
   readable_.reset(
@@ -181,15 +192,22 @@ void Dialer::continue_handshake() {
   if (step_ != Step::shaking_hands) return;
   switch (socket_.shake_hands()) {
     case UpstreamSocket::Handshake::done:
+      if (trace_ != nullptr) trace_->on_handshake_ended(socket_.facts());
       return succeed();
     case UpstreamSocket::Handshake::wants_read:
       return wait_for(EV_READ);
     case UpstreamSocket::Handshake::wants_write:
       return wait_for(EV_WRITE);
     case UpstreamSocket::Handshake::failed:
-      return fail({Reason::tls_failed, url_.authority() + " at " + address_.to_string() + ": " +
-                                           socket_.take_handshake_error()});
+      return fail_handshake();
   }
+}
+
+void Dialer::fail_handshake() {
+  Error error = socket_.take_handshake_error();
+  if (trace_ != nullptr) trace_->on_handshake_ended(socket_.facts());
+  error.detail = url_.authority() + " at " + address_.to_string() + ": " + error.detail;
+  fail(std::move(error));
 }
 
 void Dialer::wait_for(short what) {

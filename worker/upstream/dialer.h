@@ -17,6 +17,7 @@
 #include "worker/loop/event.h"
 #include "worker/loop/request_note.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/connect_trace.h"
 #include "worker/upstream/socket.h"
 #include "worker/upstream/tls.h"
 
@@ -52,6 +53,9 @@ class Dialer {
   Dialer(const Dialer&) = delete;
   Dialer& operator=(const Dialer&) = delete;
 
+  // Before start(). Null: nobody watches.
+  void set_trace(ConnectTrace* trace) { trace_ = trace; }
+
   void start();
   // Instead of start(): the connection through a proxy is open, and only the TLS handshake remains.
   // Requires an https URL. May call the observer at once.
@@ -79,10 +83,11 @@ class Dialer {
   void on_timer();
   void on_leg_writable(Leg& leg);
   bool is_any_leg_open() const;
-  void note(Error error);
+  void note(const SocketAddress& address, int error);
   void take_socket_of(Leg& winner);
   void begin_tls();
   void continue_handshake();
+  void fail_handshake();
   void wait_for(short what);
   void succeed();
   void fail(Error error);
@@ -93,6 +98,7 @@ class Dialer {
   const HttpUrl& url_;
   const std::vector<SocketAddress> addresses_;
   Observer& observer_;
+  ConnectTrace* trace_ = nullptr;
   const RequestNote* const note_ = current_note();
   Step step_ = Step::connecting;
   size_t next_ = 0;

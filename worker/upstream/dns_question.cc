@@ -225,7 +225,7 @@ DnsQuestion::Progress DnsQuestion::conclude_late() {
     return Progress::answered;
   }
   if (const char* const failure = failure_of_sides()) {
-    return fail({Reason::dns_failed, name_ + ": " + failure});
+    return fail(Error::of(Reason::dns_failed, Cause::name_server_failed, name_ + ": " + failure));
   }
   return fail({Reason::dns_timeout, name_ + ": no answer"});
 }
@@ -245,13 +245,18 @@ Error DnsQuestion::describe_failure() {
     return has(sides_[0].answer, kind) || has(sides_[1].answer, kind);
   };
   if (either(DnsAnswer::Kind::bad_name)) {
-    return {Reason::dns_failed, name_ + ": is not a DNS name"};
+    return Error::of(Reason::dns_failed, Cause::bad_name, name_ + ": is not a DNS name");
   }
   const bool does_not_exist = either(DnsAnswer::Kind::no_such_name);
   if (either(DnsAnswer::Kind::failed) && !does_not_exist) failure_ = failure_of_sides();
-  if (failure_ != nullptr) return {Reason::dns_failed, name_ + ": " + failure_};
+  if (failure_ != nullptr) {
+    return Error::of(Reason::dns_failed, Cause::name_server_failed, name_ + ": " + failure_);
+  }
   is_negative_ = true;
-  return {Reason::dns_failed, name_ + (does_not_exist ? ": no such name" : ": has no address")};
+  if (does_not_exist) {
+    return Error::of(Reason::dns_failed, Cause::no_such_name, name_ + ": no such name");
+  }
+  return Error::of(Reason::dns_failed, Cause::name_without_address, name_ + ": has no address");
 }
 
 bool DnsQuestion::has_addresses() const {

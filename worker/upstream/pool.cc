@@ -176,8 +176,10 @@ class UpstreamPool::Attempt final : public Retirable,
     Dialer::Observer& self = *this;
     if (settings_.uses_proxy()) {
       through_proxy_.emplace(tools, state.tools.resolver, settings_, url_, target.addresses, self);
+      through_proxy_->set_trace(target.trace);
     } else {
       direct_.emplace(tools, url_, target.addresses, self);
+      direct_->set_trace(target.trace);
     }
   }
 

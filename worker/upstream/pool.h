@@ -17,6 +17,7 @@
 #include "worker/loop/reaper.h"
 #include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/connect_trace.h"
 #include "worker/upstream/connection.h"
 #include "worker/upstream/connection_places.h"
 #include "worker/upstream/host_settings.h"
@@ -69,6 +70,7 @@ class UpstreamPool {
     // Have passed the target guard; the connection goes to one of them. Empty if the proxy of the
     // settings resolves the name.
     const std::vector<SocketAddress>& addresses;
+    ConnectTrace* trace = nullptr;  // outlives the attempt; null: nobody watches
   };
 
   explicit UpstreamPool(const Tools& tools);

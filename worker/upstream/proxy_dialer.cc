@@ -161,10 +161,14 @@ void ProxyDialer::on_refused(const Error& error) {
 void ProxyDialer::on_tunnel() {
   stop_watching();
   Round& now = round();
-  if (!url_.is_https) return succeed(std::move(now.socket));
+  if (!url_.is_https) {
+    if (trace_ != nullptr) trace_->on_transport_open(now.address);
+    return succeed(std::move(now.socket));
+  }
   step_ = Step::shaking_hands;
   Dialer::Observer& self = *this;
   now.tls = std::make_unique<Dialer>(tools_, url_, std::vector<SocketAddress>{}, self);
+  now.tls->set_trace(trace_);
   now.tls->start_tls_on(std::move(now.socket), now.address);
 }
 

@@ -29,6 +29,8 @@ class ProxyDialer final : private Resolver::Observer, private Dialer::Observer {
   ProxyDialer(const ProxyDialer&) = delete;
   ProxyDialer& operator=(const ProxyDialer&) = delete;
 
+  // Before start(). Null: nobody watches. The connection to the proxy itself is not shown.
+  void set_trace(ConnectTrace* trace) { trace_ = trace; }
   void start();
   void cancel();  // closes everything; the observer is not called after it
 
@@ -71,6 +73,7 @@ class ProxyDialer final : private Resolver::Observer, private Dialer::Observer {
   const HttpUrl& url_;
   const std::vector<SocketAddress> addresses_;
   Dialer::Observer& observer_;
+  ConnectTrace* trace_ = nullptr;
   const HttpUrl proxy_url_;
   Step step_ = Step::resolving;
   Resolver::LookupHandle lookup_;

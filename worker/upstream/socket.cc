@@ -1,6 +1,5 @@
 #include "worker/upstream/socket.h"
 
-#include <openssl/x509_vfy.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -8,14 +7,9 @@
 #include <utility>
 
 #include "common/check.h"
-#include "worker/upstream/authorities.h"
 
 namespace streamgate {
 namespace {
-
-constexpr const char* kNoAuthorities =
-    "; no certificate authorities were found (install ca-certificates, or set "
-    "upstream.tls.ca_file)";
 
 // OpenSSL reads ahead only while the receiver has room for all bytes that may have been read. Other
 // bytes would stay in OpenSSL's buffers.
@@ -47,16 +41,9 @@ UpstreamSocket::Handshake UpstreamSocket::shake_hands() {
   }
 }
 
-std::string UpstreamSocket::take_handshake_error() const {
-  const std::string queue = take_tls_errors();
-  const long verdict = SSL_get_verify_result(ssl_.get());
-  if (verdict != X509_V_OK && (SSL_get_verify_mode(ssl_.get()) & SSL_VERIFY_PEER) != 0) {
-    const bool is_lost = !has_authorities(*SSL_get_SSL_CTX(ssl_.get()));
-    return std::string("certificate: ") + X509_verify_cert_error_string(verdict) +
-           (is_lost ? std::string(kNoAuthorities) : std::string());
-  }
-  return queue.empty() ? "the connection ended" : queue;
-}
+Error UpstreamSocket::take_handshake_error() const { return handshake_error(*ssl_); }
+
+TlsFacts UpstreamSocket::facts() const { return tls_facts(*ssl_); }
 
 TlsSession UpstreamSocket::session() const {
   return TlsSession(ssl_ ? SSL_get1_session(ssl_.get()) : nullptr);

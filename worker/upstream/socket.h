@@ -10,9 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "common/result.h"
 #include "common/unique_fd.h"
 #include "worker/loop/openssl.h"
 #include "worker/loop/pipe.h"
+#include "worker/upstream/tls_facts.h"
 
 namespace streamgate {
 
@@ -48,8 +50,10 @@ class UpstreamSocket {
   // before.
   void start_tls(Ssl ssl) { ssl_ = std::move(ssl); }
   Handshake shake_hands();
-  // Why shake_hands() failed: the fault of the certificate, else OpenSSL's errors. Call it at once.
-  std::string take_handshake_error() const;
+  // Why shake_hands() failed: tls_failed. Call it at once.
+  Error take_handshake_error() const;
+  // Of TLS, after shake_hands() is done or has failed.
+  TlsFacts facts() const;
   // The session to resume in a later connection; null for a plain socket. TLS 1.3 sends it after
   // the handshake, so ask after a response.
   TlsSession session() const;

@@ -163,17 +163,14 @@ class ClientGateTest : public testing::Test,
   ClientConfig config;
   LimitsConfig limits;
   CorsConfig cors;
+  ErrorsConfig errors;
   Counters counters;
   std::vector<IpRange> trusted{*IpRange::parse("127.0.0.1")};
-  ClientGate::Environment environment{wheel,
-                                      config,
-                                      limits,
-                                      cors,
-                                      ClientAddress::x_forwarded_for,
-                                      trusted,
-                                      *this,
-                                      counters,
-                                      ClientIntakes(limits)};
+  ClientGate::Environment environment{wheel,    config,
+                                      limits,   cors,
+                                      errors,   ClientAddress::x_forwarded_for,
+                                      trusted,  *this,
+                                      counters, ClientIntakes(limits)};
   Htp htp{evhtp_new(base.get(), nullptr)};
   SocketAddress address;
   std::optional<Reason> refuse_with;

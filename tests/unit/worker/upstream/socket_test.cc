@@ -205,7 +205,7 @@ TEST_F(UpstreamTlsSocketTest, HandshakeErrorNamesTheFaultOfTheCertificate) {
   client_context.reset(SSL_CTX_new(TLS_client_method()));  // trusts nothing
   start_tls();
   EXPECT_EQ(shake_hands(), Handshake::failed);
-  EXPECT_EQ(socket.take_handshake_error(), "certificate: self-signed certificate");
+  EXPECT_EQ(socket.take_handshake_error().detail, "certificate: self-signed certificate");
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
@@ -213,7 +213,7 @@ TEST_F(UpstreamTlsSocketTest, HandshakeErrorIsOpenSslsIfThePeerDoesNotSpeakTls) 
   start_tls();
   send("HTTP/1.1 400 Bad Request\r\n\r\n");
   EXPECT_EQ(socket.shake_hands(), Handshake::failed);
-  EXPECT_NE(socket.take_handshake_error().find("wrong version number"), std::string::npos);
+  EXPECT_NE(socket.take_handshake_error().detail.find("wrong version number"), std::string::npos);
 }
 
 TEST_F(UpstreamTlsSocketTest, HandshakeErrorIsNotEmptyIfTheConnectionEnds) {
@@ -221,7 +221,7 @@ TEST_F(UpstreamTlsSocketTest, HandshakeErrorIsNotEmptyIfTheConnectionEnds) {
   EXPECT_EQ(socket.shake_hands(), Handshake::wants_read);
   upstream.reset();
   EXPECT_EQ(socket.shake_hands(), Handshake::failed);
-  EXPECT_FALSE(socket.take_handshake_error().empty());
+  EXPECT_FALSE(socket.take_handshake_error().detail.empty());
 }
 
 TEST_F(UpstreamTlsSocketTest, ReadsToTheEndOfARecordIfThereIsSpace) {

@@ -1,0 +1,326 @@
+#include "worker/explain/explainer.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "common/check.h"
+#include "worker/documents/document_body.h"
+#include "worker/documents/utf16.h"
+#include "worker/exchange/forwarded_request.h"
+#include "worker/explain/body_kind.h"
+#include "worker/explain/playlist_facts.h"
+#include "worker/explain/verdict.h"
+#include "worker/http/content_coding.h"
+#include "worker/http/decoder.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMaxBodyBytes = size_t{1024} * 1024;
+constexpr size_t kMaxPlainBytes = size_t{4} * 1024 * 1024;
+constexpr size_t kMaxRewrittenBytes = size_t{16} * 1024 * 1024;
+constexpr size_t kMaxUrlBytes = 2000;
+constexpr size_t kMaxHeaders = 40;
+constexpr size_t kMaxHeaderBytes = 300;
+constexpr size_t kMaxTypeBytes = 100;
+
+// Whether `target` is the path and query of a link to a proxy.
+bool is_link(std::string_view target) {
+  return route_of(target) == Route::stream &&
+         (target.find("?url=") != target.npos || target.find("&url=") != target.npos);
+}
+
+// Path and query of `text` if it is a link to a proxy, else an empty text.
+std::string_view target_of_link(std::string_view text) {
+  const size_t scheme = text.find("://");
+  if (!text.starts_with('/')) {
+    const bool is_url =
+        ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
+    const size_t path = is_url ? text.find('/', scheme + 3) : text.npos;
+    if (path == text.npos) return {};
+    text.remove_prefix(path);
+  }
+  return is_link(text) ? text : std::string_view();
+}
+
+// Cookies are secrets, other values may have a URL in them.
+std::string shown_value(const HeaderField& field) {
+  if (ascii::iequals(field.name, "Content-Type")) {
+    return printable(std::string(field.value), kMaxHeaderBytes);
+  }
+  if (!ascii::iequals(field.name, "Set-Cookie")) return shown(field.value, kMaxHeaderBytes);
+  return shown(field.value.substr(0, field.value.find('=')), kMaxHeaderBytes) + "=*";
+}
+
+// The text of a playlist, without its content coding, in UTF-8. Of a damaged body the beginning.
+std::string plain_text(std::string_view body, const ContentCodings& codings) {
+  std::string plain;
+  if (codings.empty()) {
+    plain = body;
+  } else {
+    const auto decoder = make_decoder(codings);
+    while (plain.size() < kMaxPlainBytes) {
+      const auto piece = decoder->next(body);
+      if (!piece || (piece->empty() && body.empty() && !decoder->may_have_more())) break;
+      plain += *piece;
+    }
+  }
+  if (!may_be_utf16(plain)) return plain;
+  std::string utf8;
+  Utf16Decoder().decode(plain, utf8);
+  return utf8;
+}
+
+// Rewrites `text`; the rewritten text is in `body.output()`.
+Result<void> rewrite(std::string_view text, DocumentBody& body) {
+  while (!text.empty() || body.has_pending()) {
+    const auto written = body.write(text, kMaxRewrittenBytes);
+    if (!written) return written.error();
+    text.remove_prefix(written->taken);
+    if (body.output().size() >= kMaxRewrittenBytes) return {};
+  }
+  return body.finish();
+}
+
+}  // namespace
+
+Result<StreamRequest> parse_explained(
+    std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers) {
+  std::string target(target_of_link(text));
+  if (target.empty()) {
+    target = "/stream?url=";
+    percent_encode(text, target);
+  }
+  auto request = parse_stream_request(target);
+  if (!request) return request;
+  for (const auto& [name, value] : headers) {
+    std::string encoded;
+    percent_encode(value, encoded);
+    const bool is_referer = ascii::iequals(name, "Referer") && !request->link.referer;
+    auto taken = take_link_parameter(is_referer ? "referer" : "h_" + name, encoded, request->link);
+    if (!taken) return std::move(taken).error();
+  }
+  return request;
+}
+
+Report report_on_refused(std::string_view text, const Error& error) {
+  Report report;
+  report.url = shown(text, kMaxUrlBytes);
+  conclude_failure(error, report);
+  return report;
+}
+
+Explainer::Explainer(FetchEnvironment& environment, const Config& config, ExplainRequest request,
+                     Observer& observer)
+    : environment_(environment),
+      config_(config),
+      link_(std::move(request.link)),
+      limit_(request.limit),
+      observer_(observer),
+      deadline_(environment.wheel, this, call<&Explainer::on_limit>) {}
+
+void Explainer::start() {
+  started_ = step_began_ = Clock::now();
+  report_.url = shown(link_.upstream.to_string(), kMaxUrlBytes);
+  RequestHead client;
+  client.fields = {{"Accept", "*/*"}};
+  FetchRequest wanted = make_fetch_request(link_.upstream, link_.link, client, environment_.config);
+  wanted.alternatives = link_.alternatives;
+  FetchTrace& trace = *this;
+  wanted.trace = &trace;
+  fetch_.emplace(environment_, std::move(wanted), static_cast<Fetch::Observer&>(*this));
+  deadline_.arm(limit_);
+  fetch_->start();
+}
+
+void Explainer::stop() {
+  is_over_ = true;
+  deadline_.cancel();
+  if (fetch_) fetch_->stop();
+}
+
+// --- the trace ---
+
+double Explainer::since(Clock::time_point mark) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - mark).count();
+}
+
+void Explainer::on_url(const HttpUrl& url) {
+  url_ = url;
+  report_.hops.emplace_back().url = shown(url.to_string(), kMaxUrlBytes);
+  step_began_ = Clock::now();
+}
+
+void Explainer::on_addresses(const ResolvedName& name) {
+  hop().resolve_ms = since(step_began_);
+  hop().full_name = shown(name.full_name, kMaxUrlBytes);
+  for (const IpAddress& ip : name.addresses) {
+    ExplainedAddress entry{ip.to_string()};
+    const auto allowed = environment_.guard.check_address(*url_, SocketAddress(ip, url_->port));
+    entry.is_allowed = allowed.has_value();
+    if (!allowed) entry.refusal = allowed.error().detail;
+    hop().addresses.push_back(std::move(entry));
+  }
+  step_began_ = Clock::now();
+}
+
+// After an answer the next connection is for the same URL again.
+ExplainedHop& Explainer::hop_to_connect() {
+  if (hop().status == 0) return hop();
+  ExplainedHop repeated;
+  repeated.url = hop().url;
+  repeated.is_repeated = true;
+  step_began_ = Clock::now();
+  return report_.hops.emplace_back(std::move(repeated));
+}
+
+ExplainedAddress& Explainer::entry_of(const SocketAddress& address) {
+  auto& known = hop_to_connect().addresses;
+  const std::string text = address.is_ip() ? address.ip().to_string() : "(known to the proxy only)";
+  const auto found = std::find_if(known.begin(), known.end(),
+                                  [&](const auto& entry) { return entry.address == text; });
+  if (found != known.end()) return *found;
+  return known.emplace_back(ExplainedAddress{text, true});
+}
+
+void Explainer::on_connecting(const SocketAddress& address) { entry_of(address); }
+
+void Explainer::on_address_failed(const SocketAddress& address, const Error& error) {
+  entry_of(address).connect_error =
+      error.client_detail.empty() ? error.detail : error.client_detail;
+}
+
+void Explainer::on_transport_open(const SocketAddress& address) {
+  entry_of(address).is_connected = true;
+  hop().connect_ms = since(step_began_);
+  step_began_ = Clock::now();
+}
+
+void Explainer::on_handshake_ended(const TlsFacts& facts) {
+  hop().tls_ms = since(step_began_);
+  hop().tls = facts;
+}
+
+void Explainer::on_request() {
+  hop_to_connect();
+  step_began_ = Clock::now();
+}
+
+void Explainer::on_response(const ResponseHead& head) {
+  hop().first_byte_ms = since(step_began_);
+  hop().status = head.status;
+  for (const HeaderField& field : head.fields) {
+    if (hop().headers.size() == kMaxHeaders) break;
+    hop().headers.emplace_back(shown(field.name, kMaxTypeBytes), shown_value(field));
+  }
+  hop().location = shown(field_or_empty(head.fields, "Location"), kMaxUrlBytes);
+  step_began_ = Clock::now();
+}
+
+// --- the answer ---
+
+void Explainer::on_head(const ResponseHead& head) {
+  declared_type_ = field_or_empty(head.fields, "Content-Type");
+  path_ = fetch_->url().path();
+  report_.declared_type = printable(declared_type_, kMaxTypeBytes);
+  report_.declared_length = head.declared_length;
+  const bool is_successful = head.status >= 200 && head.status < 300;
+  if (!is_successful || head.framing == Framing::none) return decide(DocumentKind::none);
+  sniffer_.emplace(declared_type_, path_, parse_content_codings(head.fields),
+                   BodySniffer::Media::wanted);
+}
+
+void Explainer::on_body(std::string_view bytes) {
+  if (is_over_) return;
+  if (body_.empty()) report_.body_start_ms = since(step_began_);
+  bytes = bytes.substr(0, kMaxBodyBytes - body_.size());
+  body_ += bytes;
+  report_.body_bytes = body_.size();
+  if (kind_ != DocumentKind::none) {
+    if (body_.size() == kMaxBodyBytes) read_playlist();
+    return;
+  }
+  if (const auto kind = sniffer_->add(bytes)) decide(*kind);
+}
+
+void Explainer::on_end() {
+  if (is_over_) return;
+  report_.is_body_complete = true;
+  if (kind_ != DocumentKind::none) return read_playlist();
+  decide(sniffer_ ? sniffer_->end() : DocumentKind::none);
+  if (!is_over_) read_playlist();
+}
+
+void Explainer::on_failed(const Error& error) { fail(error); }
+
+// A playlist is read to its end.
+void Explainer::decide(DocumentKind kind) {
+  kind_ = kind;
+  if (kind != DocumentKind::none) {
+    if (sniffer_->is_readable()) return;
+    return fail(Error::for_client(Reason::unsupported_coding, "an unknown coding"));
+  }
+  const std::string_view sniffed = sniffer_ ? sniffer_->media_type() : std::string_view();
+  const BodyKind named = body_kind_of(sniffed, declared_type_, body_);
+  if (report_.hops.back().status < 300) report_.kind = printable(named.name, kMaxTypeBytes);
+  conclude_answer(named.can_play, named.advice, report_);
+  finish();
+}
+
+void Explainer::read_playlist() {
+  const std::string text = plain_text(body_, sniffer_->codings());
+  DocumentBody body;
+  fill_in(body.setting());
+  body.begin(kind_, {});
+  const auto rewritten = rewrite(text, body);
+  report_.playlist = playlist_facts(text, body.output().text());
+  report_.playlist->lines_too_long = body.lines_too_long();
+  if (!rewritten) report_.playlist->error = rewritten.error().detail;
+  report_.kind = "HLS " + report_.playlist->type + " playlist";
+  if (report_.playlist->type == "channel list") report_.kind = "channel list (M3U)";
+  conclude_answer(true, {}, report_);
+  finish();
+}
+
+void Explainer::fill_in(DocumentSetting& setting) const {
+  fetch_->url().append_to(setting.base_url);
+  setting.proxy_origin = config_.public_url;
+  setting.route_path = link_.route_path;
+  append_query_form(link_.link, ChildOrigin::same, setting.same_origin_parameters);
+  append_query_form(link_.link, ChildOrigin::other, setting.other_origin_parameters);
+  setting.child_urls = config_.hls.child_urls;
+  setting.list_attributes = config_.hls.list_attributes;
+  setting.longest_line = config_.limits.playlist_line;
+}
+
+// --- the end ---
+
+void Explainer::on_limit() {
+  if (is_over_) return;
+  if (kind_ != DocumentKind::none) return read_playlist();
+  const std::string detail = "no answer within " + std::to_string(limit_.count()) + " ms";
+  switch (fetch_->step()) {
+    case Fetch::Step::resolve:
+      return fail({Reason::dns_timeout, detail});
+    case Fetch::Step::connect:
+      return fail({Reason::connect_timeout, detail});
+    case Fetch::Step::await_head:
+      return fail({Reason::first_byte_timeout, detail});
+    default:
+      return fail({Reason::idle_timeout, detail});
+  }
+}
+
+void Explainer::fail(const Error& error) {
+  if (is_over_) return;
+  conclude_failure(error, report_);
+  finish();
+}
+
+void Explainer::finish() {
+  stop();
+  report_.total_ms = since(started_);
+  observer_.on_explained(report_);
+}
+
+}  // namespace streamgate

@@ -1,0 +1,15 @@
+// Reads what a person wants to know about a playlist, and compares it with its rewritten form.
+// Pure.
+#pragma once
+
+#include <string_view>
+
+#include "worker/explain/report.h"
+
+namespace streamgate {
+
+// `text` is the playlist in UTF-8 without a content coding, `rewritten` the output of the rewriter.
+// Both may be truncated at the same place.
+ExplainedPlaylist playlist_facts(std::string_view text, std::string_view rewritten);
+
+}  // namespace streamgate
