@@ -16,6 +16,7 @@ struct CommandLine {
   enum class Action { serve, check, print_config, control, healthcheck, foreground_worker, trial };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
+  OutputForm form = OutputForm::text;         // of the answer to that order
   TrialOrder trial{-1, -1};                   // of Action::trial
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)

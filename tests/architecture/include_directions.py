@@ -22,8 +22,9 @@ FOLDERS = {
     "master/service": "common master/config master/process",
     "master/config": "common",
     "master/process": "common",
-    "worker": "common worker/exchange worker/pages worker/documents worker/links worker/fetch"
-    " worker/client worker/upstream worker/http worker/loop",
+    "worker": "common worker/admin worker/exchange worker/pages worker/documents worker/links"
+    " worker/fetch worker/client worker/upstream worker/http worker/loop",
+    "worker/admin": "common worker/pages worker/client worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
     "worker/pages": "common worker/http worker/loop",
@@ -53,7 +54,7 @@ TOP_OF_WORKER = {"worker/server": {"worker/worker"}, "worker/worker": {"master/m
 WALLS = {
     r"yaml-cpp/": {"master/config/loader"},
     r"CLI/": {"master/command_line"},
-    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
+    r"(evhtp\.h|evhtp/)": {"worker/admin/admin_server", "worker/server", "worker/client/gate"},
     r"ares\.h": {"worker/upstream/dns_channel"},
     r"libpsl\.h": {"worker/fetch/public_suffix"},
     r"zlib\.h": {"worker/http/inflater"},
@@ -67,6 +68,7 @@ WALLS = {
         "worker/upstream/tls",
     },
     r"event2/": {
+        "worker/admin/admin_server",
         "worker/client/*",
         "worker/loop/*",
         "worker/server",
