@@ -46,6 +46,7 @@ struct DrainConfig {
   Milliseconds stop_timeout{25'000};  // the limit for TERM
   unsigned max_workers = 0;           // a reload waits while this many drain; 0: 8 for each worker
   Milliseconds patience{600'000};     // the bound for that wait; 0: none
+  Milliseconds ready_delay{0};  // before a stop: /ready answers 503, and requests are still served
 
   bool operator==(const DrainConfig&) const = default;
 };
@@ -229,6 +230,15 @@ struct ErrorsConfig {
   bool operator==(const ErrorsConfig&) const = default;
 };
 
+// The listener for operators: metrics and state.
+struct AdminConfig {
+  std::vector<SocketAddress> listen;  // empty: off
+  Secret token;                       // for Authorization: Bearer; empty: only on loopback
+  std::vector<std::string> hosts;     // in lower case: allowed in Host, besides addresses
+
+  bool operator==(const AdminConfig&) const = default;
+};
+
 struct Config {
   std::vector<ListenConfig> listen;      // empty: 0.0.0.0:8080, or LISTEN_ADDR
   unsigned workers = 0;                  // 0: one per core
@@ -249,6 +259,7 @@ struct Config {
   LimitsConfig limits;
   LogConfig log;
   ErrorsConfig errors;
+  AdminConfig admin;
 
   bool operator==(const Config&) const = default;
 };

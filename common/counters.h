@@ -1,6 +1,7 @@
 // The counters of a worker: one table, indexed by Counter, in which each counter has its name, its
-// help text and its label. The status file, the handover to another program and total_of() follow
-// from it.
+// help text and its label. The status file, the metrics, the handover to another program and
+// total_of() follow from it. Histograms (common/histogram.h) consist of counters too. The last
+// group of rows is counted by the master, in Board::retired.
 //
 // A counter only grows. Names are stable: another version of the program finds a counter by them.
 #pragma once
@@ -37,15 +38,46 @@ namespace streamgate {
   ROW(resumes_tried, "Requests for the rest of a truncated body.")                                \
   ROW(resumes_done, "Requests of resumes_tried that got the rest.")                               \
   ROW(upstream_reconnects, "Requests for the next body of a live stream that ended.")             \
-  ROW(tls_ends_without_notify, "Bodies that ended with a TLS connection without close_notify.")
+  ROW(tls_ends_without_notify, "Bodies that ended with a TLS connection without close_notify.")   \
+  ROW(client_tls_handshakes, "TLS handshakes with clients that succeeded.")                       \
+  ROW(client_tls_handshakes_failed, "TLS handshakes with clients that failed.")                   \
+  ROW(upstream_tls_handshakes, "TLS handshakes with upstreams that succeeded.")                   \
+  ROW(upstream_names_looked_up, "Names of upstreams that were not in the cache.")                 \
+  ROW(admin_requests, "Requests to the admin listener that were answered.")                       \
+  ROW(admin_requests_refused, "Requests to the admin listener that were refused.")                \
+  ROW(workers_died, "Workers that crashed, hung or could not start.")                             \
+  ROW(workers_respawned, "Workers that were started in the place of one that had ended.")         \
+  ROW(reloads_done, "Reloads that succeeded.")                                                    \
+  ROW(reloads_failed, "Reloads that failed.")                                                     \
+  ROW(upgrades_done, "Upgrades to another program that succeeded.")                               \
+  ROW(upgrades_refused, "Upgrades to another program that were refused.")
+
+// Rows: name and help text. Durations, in milliseconds.
+#define STREAMGATE_HISTOGRAMS(ROW)                                                                \
+  ROW(connect, "Time for a new connection to an upstream, with its TLS handshake.")               \
+  ROW(first_byte, "Time from a request to the beginning of its answer.")                          \
+  ROW(exchange, "Time from a request to the end of its answer.")
+
+// The counters of one histogram: how many durations fell in each bucket, and their sum.
+#define STREAMGATE_CELLS(CELL, name)                                                              \
+  CELL(name, 0) CELL(name, 1) CELL(name, 2) CELL(name, 3) CELL(name, 4) CELL(name, 5)             \
+  CELL(name, 6) CELL(name, 7) CELL(name, 8) CELL(name, 9) CELL(name, 10) CELL(name, 11)           \
+  CELL(name, 12) CELL(name, 13) CELL(name, 14) CELL(name, 15) CELL(name, 16) CELL(name, 17)       \
+  CELL(name, 18) CELL(name, 19) CELL(name, 20) CELL(name, 21) CELL(name, 22) CELL(name, 23)       \
+  CELL(name, sum)
 // clang-format on
 
-// The failures by reason follow the others, in the order of Reason.
-enum class Counter : uint8_t {
+// The cells of the histograms follow the others, then the failures in the order of Reason.
+enum class Counter : uint16_t {
 #define STREAMGATE_ENUMERATOR(name, help) name,
+#define STREAMGATE_CELL(name, cell) name##_ms_##cell,
+#define STREAMGATE_HISTOGRAM(name, help) STREAMGATE_CELLS(STREAMGATE_CELL, name)
 #define STREAMGATE_FAILURE(token, status, message) failed_##token,
-  STREAMGATE_COUNTERS(STREAMGATE_ENUMERATOR) STREAMGATE_REASONS(STREAMGATE_FAILURE)
+  STREAMGATE_COUNTERS(STREAMGATE_ENUMERATOR) STREAMGATE_HISTOGRAMS(STREAMGATE_HISTOGRAM)
+      STREAMGATE_REASONS(STREAMGATE_FAILURE)
 #undef STREAMGATE_FAILURE
+#undef STREAMGATE_HISTOGRAM
+#undef STREAMGATE_CELL
 #undef STREAMGATE_ENUMERATOR
 };
 
@@ -54,15 +86,22 @@ struct CounterInfo {
   std::string_view name;
   std::string_view help;    // one sentence
   std::string_view reason;  // the label of a failure counter: the reason's token; else empty
+  bool is_cell = false;     // of a histogram
 };
 
 // In the order of Counter.
 inline constexpr CounterInfo kCounters[] = {
 #define STREAMGATE_INFO(name, help) {Counter::name, #name, help, {}},
+#define STREAMGATE_CELL(name, cell) \
+  {Counter::name##_ms_##cell, #name "_ms_" #cell, "A cell of a histogram.", {}, true},
+#define STREAMGATE_HISTOGRAM(name, help) STREAMGATE_CELLS(STREAMGATE_CELL, name)
 #define STREAMGATE_FAILURE(token, status, message) \
   {Counter::failed_##token, "failed_" #token, "Exchanges that failed, by reason.", #token},
-    STREAMGATE_COUNTERS(STREAMGATE_INFO) STREAMGATE_REASONS(STREAMGATE_FAILURE)
+    STREAMGATE_COUNTERS(STREAMGATE_INFO) STREAMGATE_HISTOGRAMS(STREAMGATE_HISTOGRAM)
+        STREAMGATE_REASONS(STREAMGATE_FAILURE)
 #undef STREAMGATE_FAILURE
+#undef STREAMGATE_HISTOGRAM
+#undef STREAMGATE_CELL
 #undef STREAMGATE_INFO
 };
 

@@ -13,11 +13,15 @@
 
 namespace streamgate {
 
+// What a listener serves: the proxy, or the pages for operators.
+enum class ListenRole { proxy, admin };
+
 struct ListenSocket {
   int fd = -1;                   // bound, listening, non-blocking, close-on-exec
   SocketAddress address;         // as bound: port 0 already replaced by the kernel's choice
   std::optional<ListenTls> tls;  // with the files' contents; none: plain
   bool proxy_protocol = false;
+  ListenRole role = ListenRole::proxy;
 };
 
 // Encrypts the session tickets of TLS clients: a name, and one key each for HMAC and AES. Random.

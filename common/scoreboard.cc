@@ -35,6 +35,21 @@ uint64_t sum(Counter counter, const ScoreboardView& scoreboard) {
   return total;
 }
 
+// Reads by `read` what a retirement moves, while none takes place.
+template <class Read>
+auto outside_retirements(const ScoreboardView& scoreboard, const Read& read) {
+  // A limit, because a master that is killed while it moves counters leaves the number odd.
+  constexpr int kAttempts = 1000;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const uint32_t before = scoreboard.board.retirements.load(std::memory_order_acquire);
+    const auto value = read();
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const uint32_t after = scoreboard.board.retirements.load(std::memory_order_relaxed);
+    if (before == after && before % 2 == 0) return value;
+  }
+  return read();
+}
+
 size_t whole_pages(size_t bytes) {
   return (bytes + kScoreboardPage - 1) / kScoreboardPage * kScoreboardPage;
 }
@@ -85,16 +100,37 @@ std::string_view name_of(WorkerState state) {
 }
 
 uint64_t total_of(Counter counter, const ScoreboardView& scoreboard) {
-  // A limit, because a master that is killed while it moves counters leaves the number odd.
-  constexpr int kAttempts = 1000;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const uint32_t before = scoreboard.board.retirements.load(std::memory_order_acquire);
-    const uint64_t total = sum(counter, scoreboard);
-    std::atomic_thread_fence(std::memory_order_acquire);
-    const uint32_t after = scoreboard.board.retirements.load(std::memory_order_relaxed);
-    if (before == after && before % 2 == 0) return total;
+  return outside_retirements(scoreboard, [&] { return sum(counter, scoreboard); });
+}
+
+Totals totals_of(const ScoreboardView& scoreboard) {
+  return outside_retirements(scoreboard, [&] {
+    Totals totals;
+    for (size_t k = 0; k < kCounterCount; ++k) {
+      totals[k] = scoreboard.board.retired[kCounters[k].counter].load(std::memory_order_relaxed);
+    }
+    for (size_t i = 0; i < scoreboard.slot_count(); ++i) {
+      if (!scoreboard.is_live(i)) continue;
+      const Counters& counters = scoreboard.columns[i].slot.counters;
+      for (size_t k = 0; k < kCounterCount; ++k) {
+        totals[k] += counters[kCounters[k].counter].load(std::memory_order_relaxed);
+      }
+    }
+    return totals;
+  });
+}
+
+bool is_ready(const ScoreboardView& scoreboard, int64_t now_ms,
+              std::chrono::milliseconds patience) {
+  const Board& board = scoreboard.board;
+  if (board.service_stopping.load() || board.service_leaving.load() != 0) return false;
+  for (size_t i = 0; i < scoreboard.slot_count(); ++i) {
+    if (!scoreboard.is_live(i)) continue;
+    const Slot& slot = scoreboard.columns[i].slot;
+    const bool beats = now_ms - slot.beat_ms.load(std::memory_order_relaxed) < patience.count();
+    if (slot.state.load() == WorkerState::ready && beats) return true;
   }
-  return sum(counter, scoreboard);
+  return false;
 }
 
 size_t columns_offset(size_t slot_count) {

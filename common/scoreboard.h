@@ -14,6 +14,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,9 +23,13 @@
 
 #include "common/connection_table.h"
 #include "common/counters.h"
+#include "common/host_failures.h"
 #include "common/keyed_counts.h"
 #include "common/mark_table.h"
+#include "common/published.h"
 #include "common/result.h"
+#include "common/service_facts.h"
+#include "common/stream_table.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
@@ -42,6 +47,11 @@ struct alignas(64) Slot {
   std::atomic<uint64_t> idle_now{0};    // connections without a request; as of 100 ms ago
   std::atomic<uint64_t> wants_room{0};  // 1: waits until other workers close idle connections
   std::atomic<uint64_t> exchanges_now{0};
+  std::atomic<uint32_t> pid{0};                 // these two: written when the worker starts
+  std::atomic<int64_t> started_ms{0};           // CLOCK_MONOTONIC
+  std::atomic<int64_t> certificates_expire{0};  // the first of them, seconds since 1970; 0: none
+  std::atomic<uint64_t> upstream_connections_now{0};  // these two: as of 100 ms ago
+  std::atomic<uint64_t> upstream_idle_now{0};
   Counters counters;
 };
 
@@ -72,6 +82,8 @@ struct alignas(kScoreboardPage) Column {
   MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
   MarkTable kept_links;    // the URL that a link stays with, by index
   ConnectionTable connections;
+  StreamTable streams;  // live exchanges
+  HostFailureTable host_failures;
 };
 
 struct Assignment {
@@ -82,7 +94,11 @@ struct Assignment {
 struct alignas(kScoreboardPage) Board {
   std::atomic<bool> service_stopping{false};
   std::atomic<uint32_t> retirements{0};  // odd while a slot's counters are being moved
-  Counters retired;                      // of all workers that are gone
+  // 1: the service is about to stop but still serves (drain.ready_delay). 64 bits: programs that do
+  // not know the name expect this width.
+  std::atomic<uint64_t> service_leaving{0};
+  Counters retired;  // of all workers that are gone, and those of the master
+  Published<ServiceFacts> facts;
 };
 
 // The scoreboard as every process may read it. `assignments` and `columns` have the slot's number
@@ -100,6 +116,13 @@ struct ScoreboardView {
 
 // One counter over all workers, living and gone. May be called by any process.
 uint64_t total_of(Counter counter, const ScoreboardView& scoreboard);
+// The same for all counters, as of one moment.
+using Totals = std::array<uint64_t, kCounterCount>;
+Totals totals_of(const ScoreboardView& scoreboard);
+
+// Whether new clients are served: a worker is ready and has had a beat within `patience`, and no
+// stop has been announced. May be called by any process.
+bool is_ready(const ScoreboardView& scoreboard, int64_t now_ms, std::chrono::milliseconds patience);
 
 // Where the parts stand in a mapping with that many slots; the Board stands at 0.
 constexpr size_t kAssignmentsOffset = sizeof(Board);

@@ -15,11 +15,10 @@
 namespace streamgate {
 namespace {
 
-const std::map<std::string, ServiceOrder> kOrders{{"reload", ServiceOrder::reload},
-                                                  {"stop", ServiceOrder::stop},
-                                                  {"quit", ServiceOrder::quit},
-                                                  {"reopen", ServiceOrder::reopen},
-                                                  {"status", ServiceOrder::status}};
+const std::map<std::string, ServiceOrder> kOrders{
+    {"reload", ServiceOrder::reload}, {"stop", ServiceOrder::stop},
+    {"quit", ServiceOrder::quit},     {"reopen", ServiceOrder::reopen},
+    {"status", ServiceOrder::status}, {"streams", ServiceOrder::streams}};
 
 void take_trial(const std::string& text, CommandLine& out) {
   out.action = CommandLine::Action::trial;
@@ -85,13 +84,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     app.add_flag("--print-config", print, "Print the configuration in effect, as YAML")
         ->excludes(check_flag);
     std::string order;
-    app.add_option("-s,--signal", order,
-                   "Signal the running service, found by the pid_file of the configuration,\n"
-                   "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
-                   "drain.timeout")
-        ->type_name("ORDER")
-        ->check(CLI::IsMember(&kOrders))
-        ->excludes(check_flag);
+    auto* order_option =
+        app.add_option("-s,--signal", order,
+                       "Signal the running service, found by the pid_file of the configuration,\n"
+                       "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
+                       "drain.timeout")
+            ->type_name("ORDER")
+            ->check(CLI::IsMember(&kOrders))
+            ->excludes(check_flag);
+    bool json = false;
+    app.add_flag("--json", json, "With -s status and -s streams: print JSON")->needs(order_option);
     bool foreground = false;
     app.add_flag(
            "--foreground-worker", foreground,
@@ -115,12 +117,16 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       const int usage = is_explain ? kExitExplainUsage : kExitUsage;
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : usage;
     }
+    if (json && order != "status" && order != "streams") {
+      throw std::runtime_error("--json needs -s status or -s streams");
+    }
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
     if (check) out.action = CommandLine::Action::check;
     if (const auto known = kOrders.find(order); known != kOrders.end()) {
       out.action = CommandLine::Action::control;
       out.order = known->second;
+      out.form = json ? OutputForm::json : OutputForm::text;
     }
     if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
     if (print) out.action = CommandLine::Action::print_config;

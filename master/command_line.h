@@ -39,6 +39,7 @@ struct CommandLine {
   };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
+  OutputForm form = OutputForm::text;         // of the answer to that order
   TrialOrder trial{-1, -1};                   // of Action::trial
   ExplainLine explain = {};                   // of Action::explain
   std::string config_file;                    // empty: built-in defaults

@@ -100,7 +100,7 @@ int run(int argc, char** argv) {
     case CommandLine::Action::print_config:
       return print_effective_config(load_config(line.config_file, environment));
     case CommandLine::Action::control:
-      return control_service(line.order, load_config(line.config_file, environment));
+      return control_service(line.order, line.form, load_config(line.config_file, environment));
     case CommandLine::Action::healthcheck:
       return check_health(load_config(line.config_file, environment));
     case CommandLine::Action::explain:

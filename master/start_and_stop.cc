@@ -67,6 +67,7 @@ Result<void> Supervisor::start() {
   log::info("master.started", {{"version", version()},
                                {"workers", current_->places.size()},
                                {"addresses", current_->addresses()},
+                               {"admin", current_->admin_addresses()},
                                {"config", program_.config_file}});
   last_turn_ms_ = monotonic_ms();
   return {};
@@ -100,6 +101,7 @@ Result<void> Supervisor::take_over(UniqueFd state) {
   reload_wanted_ = service.reload_wanted;
   first_generation_ready_ = service.is_ready;
   last_turn_ms_ = monotonic_ms();
+  workers_->count(Counter::upgrades_done);
   open_current_logs();
   log::info("upgrade.done", {{"from", service.version},
                              {"to", version()},
@@ -117,8 +119,7 @@ LoadedConfig Supervisor::load_config_in_effect() const {
   for (const std::string& warning : loaded.warnings) {
     log::warn("config.warning", {{"warning", warning}});
   }
-  if (from_manager_.empty()) return loaded;
-  loaded.config.listen = listen_at(addresses_of(from_manager_), loaded.config.listen);
+  use_addresses_of_manager(addresses_of(from_manager_), loaded.config);
   return loaded;
 }
 
@@ -145,6 +146,7 @@ void Supervisor::abort_start(const std::string& reason) {
   stop(Stop::at_once);
 }
 
+// Repeated, with a stricter stop each time.
 void Supervisor::stop(Stop how) {
   if (how <= stop_) return;
   const bool was_stopping = stop_ != Stop::no;
@@ -152,14 +154,37 @@ void Supervisor::stop(Stop how) {
   if (was_stopping) tell_workers_to_stop();
 }
 
+// A planned stop: for drain.ready_delay only /ready tells that the service leaves, so that a load
+// balancer sends its clients elsewhere.
+void Supervisor::leave(Stop how) {
+  const Milliseconds delay = current_->config.drain.ready_delay;
+  if (is_leaving() && how <= leave_as_) return;
+  if (is_leaving() || stop_ != Stop::no || delay.count() == 0) return stop(how);
+  leave_as_ = how;
+  leave_at_ms_ = monotonic_ms() + delay.count();
+  reload_wanted_ = false;
+  end_upgrade();
+  workers_->announce_leaving();
+  log::info("master.leaving", {{"ready_delay_ms", delay.count()}});
+  status_.note_change();
+}
+
+void Supervisor::stop_when_left() {
+  if (is_leaving() && monotonic_ms() >= leave_at_ms_) stop(leave_as_);
+}
+
+// The next program would not know that the service leaves.
+void Supervisor::end_upgrade() {
+  if (!upgrade_) return;
+  upgrade_->kill_trial();
+  upgrade_.reset();
+  reload_failed("the service stops", "");
+}
+
 int Supervisor::stop_all_workers() {
   log::info("master.stopping", {{"workers", workers_->size()}});
   workers_->announce_stop();
-  if (upgrade_) {
-    upgrade_->kill_trial();
-    upgrade_.reset();
-    reload_failed("the service stops", "");
-  }
+  end_upgrade();
   if (reload_) abandon_reload("the service stops");
   // Workers still hold the sockets. New clients are refused when the last worker has closed them.
   current_->remove_files_not_in({});
@@ -171,11 +196,12 @@ int Supervisor::stop_all_workers() {
   while (!workers_->empty()) {
     reap_exited_children();
     kill_stuck_workers();
-    status_.publish(view(), manager_, pid_file_.path());
+    status_.publish(view(), manager_, pid_file_.path(), workers_->scoreboard().board());
     log::report_dropped();
     feed_watchdog();
     if (!workers_->empty()) handle(wait_for_signal(signal_fd_, wait_limit_ms()));
   }
+  remove_reports(pid_file_.path());
   status_.remove();
   pid_file_.remove();
   log::info("master.stopped", {{"status", exit_code_}});

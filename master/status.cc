@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/service_survey.h"
 
 namespace streamgate {
 
@@ -47,6 +48,32 @@ StatusReport report_of(const ServiceView& view) {
   return out;
 }
 
+ServiceFacts facts_of(const ServiceView& view) {
+  ServiceFacts out;
+  out.started_ms = view.started_ms;
+  out.pid = ::getpid();
+  out.generation = view.generation.number;
+  out.workers_wanted = view.generation.places.size();
+  out.state = FixedText<16>(view.state);
+  out.held = FixedText<256>(view.held);
+  out.reload = {view.reload.sequence, view.reload.started_us, FixedText<256>(view.reload.problem)};
+  return out;
+}
+
+std::string body_of(Report report, const ServiceView& view) {
+  const ServiceSurvey found = survey(view.workers.scoreboard().view(), monotonic_ms(),
+                                     view.generation.config.watchdog_timeout);
+  switch (report) {
+    case Report::status_json:
+      return print_status_json(found);
+    case Report::streams:
+      return print_streams(found);
+    case Report::streams_json:
+      return print_streams_json(found);
+  }
+  return {};
+}
+
 void log_live_state(const ServiceView& view) {
   log::info("state.master", {{"generation", view.generation.number},
                              {"workers", view.workers.size()},
@@ -66,9 +93,10 @@ void log_live_state(const ServiceView& view) {
 }
 
 void StatusPublisher::publish(const ServiceView& view, const ServiceManager& manager,
-                              const std::string& pid_file) {
+                              const std::string& pid_file, Board& board) {
   if (!changed_) return;
   changed_ = false;
+  board.facts.put(facts_of(view));
   manager.notify("STATUS=" + summary_of(view));
   const auto written = file_.write(pid_file, print_status(report_of(view)));
   if (!written && !failed_) {

@@ -9,6 +9,7 @@
 #include "master/service/files.h"
 #include "master/service/generation.h"
 #include "master/service/manager.h"
+#include "master/service/report_file.h"
 #include "master/service/status_report.h"
 #include "master/workers.h"
 
@@ -17,7 +18,7 @@ namespace streamgate {
 struct ServiceView {
   const Generation& generation;  // the serving generation
   const Workers& workers;
-  std::string_view state;   // `starting`, `serving`, `reloading` or `stopping`
+  std::string_view state;   // `starting`, `serving`, `reloading`, `leaving` or `stopping`
   const std::string& held;  // why a wanted reload does not begin; empty: none is held
   const Outcome& reload;
   const Outcome& reopen;
@@ -28,6 +29,10 @@ struct ServiceView {
 std::string summary_of(const ServiceView& view);
 // The content of the status file.
 StatusReport report_of(const ServiceView& view);
+// The same for the workers, as far as they do not know it.
+ServiceFacts facts_of(const ServiceView& view);
+// The body of a report. As of the last 500 ms: workers write their streams twice a second.
+std::string body_of(Report report, const ServiceView& view);
 // The answer to SIGUSR2.
 void log_live_state(const ServiceView& view);
 
@@ -35,7 +40,9 @@ void log_live_state(const ServiceView& view);
 class StatusPublisher {
  public:
   void note_change() { changed_ = true; }
-  void publish(const ServiceView& view, const ServiceManager& manager, const std::string& pid_file);
+  // To the status file, the service manager, and the board that workers read.
+  void publish(const ServiceView& view, const ServiceManager& manager, const std::string& pid_file,
+               Board& board);
   void remove() { file_.remove(); }
 
  private:

@@ -67,9 +67,10 @@ int Supervisor::run() {
     advance_reload();       // the new generation is ready: the old one drains
     begin_wanted_reload();  // after SIGHUP
     spawn_missing_workers();
-    status_.publish(view(), manager_, pid_file_.path());
+    status_.publish(view(), manager_, pid_file_.path(), workers_->scoreboard().board());
     log::report_dropped();
     handle(wait_for_signal(signal_fd_, wait_limit_ms()));
+    stop_when_left();
   }
   return stop_all_workers();
 }
@@ -99,6 +100,7 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
   if (expected) {
     log::info("worker.left", {{"worker", worker.identity().pid}, {"generation", number}});
   } else {
+    workers_->count(Counter::workers_died);
     log_death(worker, workers_->last_request(worker), ending, is_missed ? after(delay) : "no");
   }
   if (stop_ != Stop::no) return;
@@ -163,7 +165,7 @@ void Supervisor::feed_watchdog() {
   const int64_t interval = manager_.watchdog_ms().value_or(kStoppingNewsMs);
   if (now - watchdog_fed_ms_ < std::min(interval, kStoppingNewsMs)) return;
   watchdog_fed_ms_ = now;
-  if (stop_ != Stop::no) manager_.notify("EXTEND_TIMEOUT_USEC=10000000");
+  if (stop_ != Stop::no || is_leaving()) manager_.notify("EXTEND_TIMEOUT_USEC=10000000");
   if (!manager_.watchdog_ms()) return;
   if (workers_->any_beat_within(now, current_->config.watchdog_timeout)) {
     manager_.notify("WATCHDOG=1");
@@ -196,9 +198,11 @@ void Supervisor::advance_reload() {
 }
 
 void Supervisor::begin_wanted_reload() {
-  if (!reload_wanted_ || is_reloading() || stop_ != Stop::no || is_held()) return;
+  if (!reload_wanted_ || is_reloading() || stop_ != Stop::no) return;
+  if (!is_leaving() && is_held()) return;
   reload_wanted_ = false;
   reload_started_us_ = monotonic_us();
+  if (is_leaving()) return reload_failed("the service stops", "");
   manager_.notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(reload_started_us_));
   log::info("reload.started", {{"config", program_.config_file}});
   if (!begin_upgrade()) begin_reload();
@@ -210,8 +214,10 @@ void Supervisor::spawn_missing_workers() {
   for (unsigned i = 0; i < current_->places.size(); ++i) {
     Generation::Place& place = current_->places[i];
     if (place.taken || now < place.not_before_ms) continue;
+    const bool was_taken = place.not_before_ms > 0;
     const auto started = start_worker(*current_, i);
     place.taken = started.has_value();
+    if (started && was_taken) workers_->count(Counter::workers_respawned);
     if (started) continue;
     log::error("worker.not_started", {{"reason", started.error().detail}});
     place.not_before_ms = now + kTickMs;
@@ -227,6 +233,7 @@ int Supervisor::wait_limit_ms() const {
       if (!place.taken) wake = std::min(wake, place.not_before_ms);
     }
   }
+  if (is_leaving() && stop_ == Stop::no) wake = std::min(wake, leave_at_ms_);
   if (reload_) wake = std::min(wake, reload_->deadline_ms());
   if (upgrade_) wake = std::min(wake, upgrade_->deadline_ms());
   return static_cast<int>(std::max<int64_t>(0, wake - now));
@@ -239,19 +246,16 @@ void Supervisor::handle(const signalfd_siginfo& signal) {
       status_.note_change();  // `-s reload` sees that the status file is written
       return;
     case SIGQUIT:
-      return stop(Stop::graceful);
+      return leave(Stop::graceful);
     case SIGTERM:
-      return stop(stop_ >= Stop::bounded ? Stop::at_once : Stop::bounded);
+      return std::max(stop_, leave_as_) >= Stop::bounded ? stop(Stop::at_once)
+                                                         : leave(Stop::bounded);
     case SIGINT:
       return stop(Stop::at_once);
     case SIGUSR1:
       return reopen_logs();
     case SIGUSR2:
-      status_.note_change();  // the figures in the status file are older
-      if (signal.ssi_code == SI_QUEUE && signal.ssi_int == kWriteStatusOnly) return;
-      log_live_state(view());
-      workers_->send_all(SIGUSR2);
-      return;
+      return show_state(signal.ssi_code == SI_QUEUE ? signal.ssi_int : 0);
     default:  // CHLD, or none: the next turn reaps in any case
       return;
   }
@@ -348,6 +352,7 @@ void Supervisor::upgrade_refused(const TrialVerdict& verdict) {
     }
     return reload_failed("the configuration is wrong", first_of(verdict.problems));
   }
+  workers_->count(Counter::upgrades_refused);
   log::error("upgrade.refused", {{"program", program_file_.path}, {"reason", verdict.reason}});
   reload_failed("the new program " + program_file_.path + " is refused: " + verdict.reason, "");
 }
@@ -391,7 +396,8 @@ void Supervisor::commit_reload(std::unique_ptr<Generation> next) {
   }
   log::info("reload.done", {{"generation", current_->number},
                             {"workers", current_->places.size()},
-                            {"addresses", current_->addresses()}});
+                            {"addresses", current_->addresses()},
+                            {"admin", current_->admin_addresses()}});
   reload_ended("");
 }
 
@@ -409,6 +415,7 @@ void Supervisor::reload_failed(const std::string& reason, const std::string& fir
 }
 
 void Supervisor::reload_ended(const std::string& problem) {
+  workers_->count(problem.empty() ? Counter::reloads_done : Counter::reloads_failed);
   last_reload_.record(reload_started_us_, problem);
   status_.note_change();
   if (first_generation_ready_) tell_ready();
@@ -432,9 +439,23 @@ void Supervisor::reopen_logs() {
   status_.note_change();
 }
 
+// SIGUSR2, with the value by which `-s` asks for a report, or 0.
+void Supervisor::show_state(int value) {
+  if (const auto report = report_of_signal(value)) {
+    const auto written = write_report(pid_file_.path(), *report, body_of(*report, view()));
+    if (written) return;
+    return log::warn("master.status_not_written", {{"reason", written.error().detail}});
+  }
+  status_.note_change();  // the figures in the status file are older
+  if (value == kWriteStatusOnly) return;
+  log_live_state(view());
+  workers_->send_all(SIGUSR2);
+}
+
 ServiceView Supervisor::view() const {
   std::string_view state = first_generation_ready_ ? "serving" : "starting";
   if (is_reloading()) state = "reloading";
+  if (is_leaving()) state = "leaving";
   if (stop_ != Stop::no) state = "stopping";
   return {*current_, *workers_, state, held_reason_, last_reload_, last_reopen_, started_ms_};
 }

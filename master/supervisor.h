@@ -49,6 +49,9 @@ class Supervisor final : private Reload::Forker {
   int fail_start(const std::string& reason);
   void abort_start(const std::string& reason);
   void stop(Stop how);
+  void leave(Stop how);  // stop(), after drain.ready_delay
+  void stop_when_left();
+  void end_upgrade();
   int stop_all_workers();
   void tell_workers_to_stop();
   std::optional<Milliseconds> drain_limit() const;  // drain.timeout; none: unlimited
@@ -71,6 +74,7 @@ class Supervisor final : private Reload::Forker {
   Result<void> start_worker(const Generation& generation, unsigned place) override;
   void close_in_child(const Generation& generation);
   int wait_limit_ms() const;
+  bool is_leaving() const { return leave_as_ != Stop::no; }
   bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
   bool is_held();
   void end_oldest_streams();
@@ -84,6 +88,7 @@ class Supervisor final : private Reload::Forker {
   void reload_ended(const std::string& problem);
   std::string open_current_logs() const;  // returns and logs the problem; empty: none
   void reopen_logs();
+  void show_state(int value);
   ServiceView view() const;
   void tell_ready() const;
 
@@ -105,9 +110,11 @@ class Supervisor final : private Reload::Forker {
   uint64_t last_generation_ = 0;  // a number is never used twice
   bool first_generation_ready_ = false;
   Stop stop_ = Stop::no;
+  Stop leave_as_ = Stop::no;  // no: the service does not leave
   int exit_code_ = 0;
   int64_t started_ms_ = 0;  // these are CLOCK_MONOTONIC
   int64_t held_since_ms_ = 0;
+  int64_t leave_at_ms_ = 0;
   int64_t reload_started_us_ = 0;
   int64_t watchdog_fed_ms_ = 0;
   int64_t last_turn_ms_ = 0;

@@ -58,18 +58,20 @@ void execute_program(const Candidate& candidate, int state) {
 }
 
 void add_generation(Handover& out, const Generation& generation, const Listeners& from_manager) {
+  bool is_listen_managed = false;
   for (size_t i = 0; i < generation.listeners.size(); ++i) {
     const auto& listener = generation.listeners[i];
     const bool is_managed =
         std::find(from_manager.begin(), from_manager.end(), listener) != from_manager.end();
+    if (is_managed && generation.sockets[i].role == ListenRole::proxy) is_listen_managed = true;
     out.listeners.push_back(
         {listener->fd(), is_managed ? std::string() : listener->configured().to_string(),
-         listener->device(), listener->inode(), is_managed, generation.config.listen[i].tls});
+         listener->device(), listener->inode(), is_managed, generation.sockets[i].tls});
   }
   out.generation = {generation.number, static_cast<unsigned>(generation.places.size())};
   Config config = generation.config;
   // An address that the service manager has bound may have no text form.
-  if (!from_manager.empty()) config.listen = default_config().listen;
+  if (is_listen_managed) config.listen = default_config().listen;
   out.settings = settings_of(config);
 }
 

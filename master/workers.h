@@ -70,6 +70,8 @@ class Workers {
   void send_all(int signal_number) const;
   // Tells the workers of every program that the whole service stops: their /health answers 503.
   void announce_stop();
+  // Tells the workers that the service is about to stop: their /ready answers 503.
+  void announce_leaving() { scoreboard_.board().service_leaving = 1; }
 
   auto begin() const { return workers_.begin(); }
   auto end() const { return workers_.end(); }
@@ -85,6 +87,8 @@ class Workers {
   std::optional<int64_t> next_deadline_ms() const;  // the earliest of their orders
   // One counter over all workers, also those that have ended.
   uint64_t total(Counter counter) const;
+  // Adds to a counter of the master.
+  void count(Counter counter) { streamgate::count(scoreboard_.board().retired, counter); }
 
   Scoreboard& scoreboard() { return scoreboard_; }
   const Scoreboard& scoreboard() const { return scoreboard_; }

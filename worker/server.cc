@@ -86,12 +86,14 @@ Server::~Server() { close_all(); }
 
 Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key) {
   for (const ListenSocket& socket : sockets) {
+    if (socket.role != ListenRole::proxy) continue;
     auto listener = std::make_unique<Listener>(Listener{*this, {}, {}});
     if (socket.proxy_protocol) listener->preface = ClientGate::Preface::proxy_header;
     if (socket.tls) {
       auto context = make_server_context(*socket.tls, ticket_key);
       if (!context) return context.error();
       listener->tls = *std::move(context);
+      note_certificate(certificate_expiry(*listener->tls));
     }
     ClientSocket::prepare_listener(socket.fd);
     Evhtp& htp = listener->htp;
@@ -106,6 +108,12 @@ Result<void> Server::listen(std::span<const ListenSocket> sockets, const TicketK
     listeners_.push_back(std::move(listener));
   }
   return {};
+}
+
+// Keeps the first expiry of all certificates.
+void Server::note_certificate(int64_t expiry) {
+  std::atomic<int64_t>& first = environment_.slot.certificates_expire;
+  if (first.load() == 0 || expiry < first.load()) first.store(expiry);
 }
 
 evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
@@ -188,6 +196,9 @@ void Server::share_room() {
   }
   while (wanted > 0 && close_longest_idle()) --wanted;
   publish_idle();
+  const UpstreamPool& pool = environment_.fetches.pool;
+  environment_.slot.upstream_connections_now.store(pool.size(), std::memory_order_relaxed);
+  environment_.slot.upstream_idle_now.store(pool.idle(), std::memory_order_relaxed);
   room_check_.arm(kRoomCheckInterval);
 }
 

@@ -50,8 +50,8 @@ class Server final : private ClientGate::Observer {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts on these sockets from now on. drain() closes this process's copies of them.
-  // tls_failed if a certificate or key cannot be used.
+  // Accepts on those of these sockets that serve the proxy, from now on. drain() closes this
+  // process's copies of them. tls_failed if a certificate or key cannot be used.
   Result<void> listen(std::span<const ListenSocket> sockets, const TicketKey& ticket_key);
 
   // Closes the listeners at once. Every answer then closes its connection, and an idle connection
@@ -88,6 +88,7 @@ class Server final : private ClientGate::Observer {
     bool may_log(int64_t now_ms);
   };
 
+  void note_certificate(int64_t expiry);
   static evhtp_res on_accepted(evhtp_connection_t* connection, void* argument);
   static void on_accept_error(evconnlistener* listener, void* htp);
   void pause_briefly(std::chrono::microseconds time);

@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/scoreboard.h"
+#include "worker/admin/admin_server.h"
 #include "worker/client/tls_server.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
@@ -41,15 +43,15 @@ constexpr int kUsualPriority = 1;
 // After this time the loop looks for events of a higher priority.
 constexpr timeval kMaxDispatch{0, 4'000};
 
-// The addresses at which this service can be reached. A wildcard is replaced by the addresses of
-// all interfaces.
-std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners) {
+// The addresses at which the listeners of that role can be reached. A wildcard is replaced by the
+// addresses of all interfaces.
+std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners, ListenRole role) {
   std::vector<SocketAddress> own;
   ifaddrs* interfaces = nullptr;
   if (::getifaddrs(&interfaces) != 0) interfaces = nullptr;
   const std::unique_ptr<ifaddrs, Freer<freeifaddrs>> owner(interfaces);
   for (const ListenSocket& listener : listeners) {
-    if (!listener.address.is_ip()) continue;
+    if (listener.role != role || !listener.address.is_ip()) continue;
     own.push_back(listener.address);
     const IpAddress address = listener.address.ip();
     if (address.bytes != std::array<uint8_t, 16>{}) continue;
@@ -102,7 +104,8 @@ class Worker final : private Server::Observer {
                socket_memory_, slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
-               {own_addresses(heritage.listeners), heritage.config.public_url}),
+               {own_addresses(heritage.listeners, ListenRole::proxy), heritage.config.public_url,
+                own_addresses(heritage.listeners, ListenRole::admin)}),
         loop_mark_(loop_mark(heritage)),
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters),
@@ -116,14 +119,20 @@ class Worker final : private Server::Observer {
                      reaper_,
                      access_log_,
                      slot_,
-                     heritage.scoreboard.board.service_stopping},
-        server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this) {}
+                     heritage.scoreboard,
+                     heritage.column},
+        server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
+        admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_}) {
+    slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
+    slot_.started_ms.store(monotonic_ms(), std::memory_order_relaxed);
+  }
 
   Result<void> start() {
     if (auto opened = access_log_.open(); !opened) return opened;
     if (auto started = pool_.start(); !started) return started;
     if (auto listening = server_.listen(heritage_.listeners, heritage_.ticket_key); !listening)
       return listening;
+    if (auto listening = admin_.listen(heritage_.listeners); !listening) return listening;
     // The contexts have the keys.
     for (const ListenSocket& socket : heritage_.listeners) {
       if (socket.tls) socket.tls->key_pem.wipe();
@@ -143,6 +152,7 @@ class Worker final : private Server::Observer {
   void run() {
     slot_.state.store(WorkerState::ready);
     event_base_dispatch(base_.get());
+    admin_.close_all();
     server_.close_all();
     reaper_.reap();
   }
@@ -196,6 +206,7 @@ class Worker final : private Server::Observer {
                                   {"generation", heritage_.generation},
                                   {"exchanges", slot_.exchanges_now.load()}});
     pool_.stop_keeping();
+    admin_.drain();
     server_.drain();
   }
 
@@ -235,6 +246,7 @@ class Worker final : private Server::Observer {
   AccessLog access_log_;
   ExchangeEnvironment environment_;
   Server server_;
+  AdminServer admin_;
   std::array<Event, 5> signals_;
   Event lifeline_;
   Event beat_;

@@ -1,5 +1,7 @@
 #include "master/config/listen.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -161,6 +163,23 @@ std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
       if (entry.address == address) out.back() = entry;
     }
   }
+  return out;
+}
+
+void use_addresses_of_manager(const std::vector<SocketAddress>& addresses, Config& config) {
+  const std::vector<SocketAddress>& admin = config.admin.listen;
+  std::vector<SocketAddress> others;
+  std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(others),
+               [&](const SocketAddress& address) {
+                 return std::find(admin.begin(), admin.end(), address) == admin.end();
+               });
+  if (!others.empty()) config.listen = listen_at(others, config.listen);
+}
+
+std::vector<SocketAddress> all_addresses(const Config& config) {
+  std::vector<SocketAddress> out;
+  for (const ListenConfig& entry : config.listen) out.push_back(entry.address);
+  out.insert(out.end(), config.admin.listen.begin(), config.admin.listen.end());
   return out;
 }
 

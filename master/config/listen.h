@@ -25,4 +25,11 @@ void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
 std::vector<ListenConfig> listen_at(const std::vector<SocketAddress>& addresses,
                                     const std::vector<ListenConfig>& configured);
 
+// Applies listen_at() to the configuration. An address of admin.listen stays with the admin
+// listener; if the service manager has bound no other address, `listen` stays as it is.
+void use_addresses_of_manager(const std::vector<SocketAddress>& addresses, Config& config);
+
+// Every address on which the service listens: those of `listen`, then those of admin.listen.
+std::vector<SocketAddress> all_addresses(const Config& config);
+
 }  // namespace streamgate

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
 #include "master/config/values.h"
@@ -40,6 +41,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
   const auto line_of = [&](std::string_view path) { return line_in(lines, path); };
   check_listen_rules(config.listen, line_of("listen"), problems);
   check_cors_rules(config.cors, lines, problems);
+  check_admin_rules(config, line_of, problems);
   check_proxy_rules(config, line_of, problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));

@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
 #include "master/config/values.h"
@@ -211,14 +212,10 @@ Result<std::string> parse_loop_id(std::string_view text) {
                    "' is not a token of at most 64 bytes: write letters, digits, - . and _"};
 }
 
-Result<unsigned> parse_workers(std::string_view text) {
+template <unsigned Most>
+Result<unsigned> parse_number_or_auto(std::string_view text) {
   if (text == "auto") return 0U;
-  return within(1U, kMaxWorkers, parse_unsigned, print_number)(text);
-}
-
-Result<unsigned> parse_draining(std::string_view text) {
-  if (text == "auto") return 0U;
-  return within(1U, kMaxDraining, parse_unsigned, print_number)(text);
+  return within(1U, Most, parse_unsigned, print_number)(text);
 }
 
 std::string print_or_auto(unsigned number) {
@@ -329,7 +326,7 @@ ConfigKey allow_private() {
 std::vector<ConfigKey> general_keys() {
   return {
       listen_key(),
-      scalar(FIELD(workers), parse_workers, print_or_auto),
+      scalar(FIELD(workers), parse_number_or_auto<kMaxWorkers>, print_or_auto),
       scalar(FIELD(user), parse_word_of_text, print_text),
       optional_text(FIELD(pid_file), parse_path),
       optional_text(FIELD(public_url), parse_public_url),
@@ -344,8 +341,9 @@ std::vector<ConfigKey> general_keys() {
       duration(FIELD(drain.timeout), 0s, 7 * 24h),
       duration(FIELD(drain.idle), 0s, kHour),
       duration(FIELD(drain.stop_timeout), 0s, kHour),
-      scalar(FIELD(drain.max_workers), parse_draining, print_or_auto),
+      scalar(FIELD(drain.max_workers), parse_number_or_auto<kMaxDraining>, print_or_auto),
       duration(FIELD(drain.patience), 0s, 7 * 24h),
+      duration(FIELD(drain.ready_delay), 0s, kHour),
       duration(FIELD(client.header_timeout), 1ms, kHour),
       duration(FIELD(client.keepalive_timeout), 1ms, kHour),
       duration(FIELD(client.write_stall_timeout), 1ms, kHour),
@@ -444,7 +442,7 @@ std::vector<ConfigKey> service_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> kKeys = [] {
     std::vector<ConfigKey> all = general_keys();
-    for (auto& more : {upstream_keys(), service_keys()}) {
+    for (auto& more : {upstream_keys(), service_keys(), admin_keys()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -62,6 +62,10 @@ void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
   slot.beat_ms = read<int64_t>(base, "slot.beat_ms", monotonic_ms());
   slot.connections_now = read<uint64_t>(base, "slot.connections_now", 0);
   slot.exchanges_now = read<uint64_t>(base, "slot.exchanges_now", 0);
+  slot.pid = read<uint32_t>(base, "slot.pid", 0);
+  slot.started_ms = read<int64_t>(base, "slot.started_ms", 0);
+  slot.upstream_connections_now = read<uint64_t>(base, "slot.upstream_connections_now", 0);
+  slot.upstream_idle_now = read<uint64_t>(base, "slot.upstream_idle_now", 0);
   for (const CounterInfo& info : kCounters) {
     slot.counters[info.counter] = read<uint64_t>(base, "worker." + std::string(info.name), 0);
   }

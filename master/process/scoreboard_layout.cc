@@ -36,16 +36,26 @@ ScoreboardLayout own_layout(size_t slots) {
   out.slots = slots;
   out.first_slot = columns_offset(slots);
   out.slot_size = sizeof(Column);
-  out.offsets = {{"board.service_stopping", offsetof(Board, service_stopping)},
-                 {"assignment.generation", kAssignmentsOffset + offsetof(Assignment, generation)},
-                 {"assignment.next", kAssignmentsOffset + sizeof(Assignment)},
-                 {"slot.state", kSlotOffset + offsetof(Slot, state)},
-                 {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
-                 {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
-                 {"slot.idle_now", kSlotOffset + offsetof(Slot, idle_now)},
-                 {"slot.wants_room", kSlotOffset + offsetof(Slot, wants_room)},
-                 {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)},
-                 {"slot.client_connections", offsetof(Column, client_connections)}};
+  out.offsets = {
+      {"board.service_stopping", offsetof(Board, service_stopping)},
+      {"assignment.generation", kAssignmentsOffset + offsetof(Assignment, generation)},
+      {"assignment.next", kAssignmentsOffset + sizeof(Assignment)},
+      {"slot.state", kSlotOffset + offsetof(Slot, state)},
+      {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
+      {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
+      {"slot.idle_now", kSlotOffset + offsetof(Slot, idle_now)},
+      {"slot.wants_room", kSlotOffset + offsetof(Slot, wants_room)},
+      {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)},
+      {"slot.pid", kSlotOffset + offsetof(Slot, pid)},
+      {"slot.started_ms", kSlotOffset + offsetof(Slot, started_ms)},
+      {"slot.certificates_expire", kSlotOffset + offsetof(Slot, certificates_expire)},
+      {"slot.upstream_connections_now", kSlotOffset + offsetof(Slot, upstream_connections_now)},
+      {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
+      {"board.service_leaving", offsetof(Board, service_leaving)},
+      {"board.facts", offsetof(Board, facts)},
+      {"slot.client_connections", offsetof(Column, client_connections)},
+      {"slot.streams", offsetof(Column, streams)},
+      {"slot.host_failures", offsetof(Column, host_failures)}};
   for (const CounterInfo& info : kCounters) {
     const size_t offset = offset_of(info.counter);
     out.offsets["worker." + std::string(info.name)] =

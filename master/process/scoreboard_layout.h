@@ -20,8 +20,8 @@ constexpr size_t kSlots = 512;
 // worker, `retired.X` the sum of workers that have ended. A value keeps its width for as long as it
 // keeps its name: counters, times and gauges have 64 bits, `slot.state` and `slot.pid` 32,
 // `board.service_stopping` 8. `slot.client_connections` is the start of a table that only programs
-// with the same layout use; a table of another format gets another name. Older programs have
-// `slot.pid`, `slot.generation` and `slot.started_ms` too.
+// with the same layout use; a table of another format gets another name. So are `slot.streams`,
+// `slot.host_failures` and `board.facts`. Older programs have `slot.generation` too.
 struct ScoreboardLayout {
   size_t size = 0;  // of the whole mapping, in bytes
   size_t slots = 0;

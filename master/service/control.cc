@@ -12,6 +12,7 @@
 #include "common/log_sink.h"
 #include "common/scoreboard.h"
 #include "master/service/limits.h"
+#include "master/service/report_file.h"
 #include "master/service/running_service.h"
 #include "master/service/status_report.h"
 
@@ -96,9 +97,25 @@ int show_status(const RunningService& service) {
   return EXIT_SUCCESS;
 }
 
+// The master writes the report for this order.
+int show_report(const RunningService& service, Report report, const std::string& name) {
+  const int64_t sent_us = monotonic_us();
+  if (const auto sent = service.send(SIGUSR2, static_cast<int>(report)); !sent) {
+    return complain(sent.error().detail);
+  }
+  std::optional<std::string> body;
+  service.await(kAnswerLimitMs, [&]() -> std::optional<Outcome> {
+    body = read_report(service.pid_file(), report, service.pid(), sent_us);
+    return body ? std::optional(Outcome{}) : std::nullopt;
+  });
+  if (!body) return complain(name + ": " + not_answered(service));
+  std::fputs(body->c_str(), stdout);
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 
-int control_service(ServiceOrder order, const LoadedConfig& loaded) {
+int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loaded) {
   const Config& config = loaded.config;
   if (config.pid_file.empty()) {
     // The pid file may be unknown only because the configuration cannot be read.
@@ -118,12 +135,17 @@ int control_service(ServiceOrder order, const LoadedConfig& loaded) {
     case ServiceOrder::reopen:
       return order_and_wait(*service, SIGUSR1, "reopen", kAnswerLimitMs);
     case ServiceOrder::stop:
-      return stop_and_wait(*service, SIGTERM, config.drain.stop_timeout);
+      return stop_and_wait(*service, SIGTERM, config.drain.ready_delay + config.drain.stop_timeout);
     case ServiceOrder::quit:
-      return stop_and_wait(*service, SIGQUIT,
-                           std::max(config.drain.timeout, config.drain.stop_timeout));
+      return stop_and_wait(
+          *service, SIGQUIT,
+          config.drain.ready_delay + std::max(config.drain.timeout, config.drain.stop_timeout));
     case ServiceOrder::status:
+      if (form == OutputForm::json) return show_report(*service, Report::status_json, "status");
       return show_status(*service);
+    case ServiceOrder::streams:
+      return show_report(
+          *service, form == OutputForm::json ? Report::streams_json : Report::streams, "streams");
   }
   return kExitOrderFailed;
 }

@@ -6,7 +6,10 @@
 
 namespace streamgate {
 
-enum class ServiceOrder { reload, stop, quit, reopen, status };
+enum class ServiceOrder { reload, stop, quit, reopen, status, streams };
+
+// The form in which `status` and `streams` answer.
+enum class OutputForm { text, json };
 
 // Exit codes of `-s`, after the Linux Standard Base.
 constexpr int kExitOrderFailed = 1;
@@ -14,6 +17,6 @@ constexpr int kExitNotRunning = 3;
 
 // Finds the service by the pid file of `loaded`; other keys may have problems. Reports to stdout
 // and stderr. Returns the exit code: 0 if the order was carried out. Every wait is bounded.
-int control_service(ServiceOrder order, const LoadedConfig& loaded);
+int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loaded);
 
 }  // namespace streamgate

@@ -135,6 +135,7 @@ std::vector<std::string> missing_directories(const Config& config) {
   look("log.access", config.log.access);
   look("log.error", config.log.error);
   for (const ListenConfig& entry : config.listen) look("listen", entry.address.path());
+  for (const SocketAddress& address : config.admin.listen) look("admin.listen", address.path());
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "master/config/listen.h"
 #include "master/config/tls_files.h"
 
 namespace streamgate {
@@ -48,14 +49,20 @@ Result<Generation> Generation::outline(uint64_t number, Config config) {
 }
 
 Result<void> Generation::bind(const Listeners& live) {
-  std::vector<SocketAddress> addresses;
-  for (const ListenConfig& entry : config.listen) addresses.push_back(entry.address);
-  auto bound = bind_listeners(addresses, live);
+  auto bound = bind_listeners(all_addresses(config), live);
   if (!bound) return bound.error();
   listeners = *std::move(bound);
   for (size_t i = 0; i < listeners.size(); ++i) {
-    const ListenConfig& entry = config.listen[i];
-    sockets.push_back({listeners[i]->fd(), listeners[i]->bound(), entry.tls, entry.proxy_protocol});
+    ListenSocket socket;
+    socket.fd = listeners[i]->fd();
+    socket.address = listeners[i]->bound();
+    if (i < config.listen.size()) {
+      socket.tls = config.listen[i].tls;
+      socket.proxy_protocol = config.listen[i].proxy_protocol;
+    } else {
+      socket.role = ListenRole::admin;
+    }
+    sockets.push_back(std::move(socket));
   }
   return {};
 }
@@ -81,13 +88,14 @@ void Generation::leave_in_child() {
   }
 }
 
-std::string Generation::addresses() const {
+std::string Generation::addresses_of(ListenRole role) const {
   std::string out;
   for (const ListenSocket& socket : sockets) {
+    if (socket.role != role) continue;
     if (!out.empty()) out += ',';
     out += socket.address.to_string();
   }
-  return out;
+  return out.empty() ? "off" : out;
 }
 
 void Generation::remove_files_not_in(const Listeners& other) const {

@@ -26,8 +26,8 @@ struct Generation {
 
   uint64_t number = 0;
   Config config;
-  std::optional<Account> account;     // none: workers keep the master's user
-  Listeners listeners;                // some may be shared with another generation
+  std::optional<Account> account;  // none: workers keep the master's user
+  Listeners listeners;  // of the proxy, then of admin.listen; some may belong to two generations
   std::vector<ListenSocket> sockets;  // the same, as workers see them
   TicketKey ticket_key{};
   std::vector<Place> places;
@@ -46,9 +46,14 @@ struct Generation {
   // Called in a worker of another generation: closes the listeners and overwrites the keys.
   void leave_in_child();
 
-  std::string addresses() const;  // for the log
+  // For the log.
+  std::string addresses() const { return addresses_of(ListenRole::proxy); }
+  std::string admin_addresses() const { return addresses_of(ListenRole::admin); }
   // Removes the Unix socket files of the listeners that are not in `other`.
   void remove_files_not_in(const Listeners& other) const;
+
+ private:
+  std::string addresses_of(ListenRole role) const;  // `off`: none
 };
 
 }  // namespace streamgate

@@ -17,7 +17,7 @@
 namespace streamgate {
 
 // SIGUSR2 with this value (sigqueue) asks only for a new status file, without log lines.
-constexpr int kWriteStatusOnly = 1;
+constexpr int kWriteStatusOnly = 1;  // larger values: Report
 
 // Refers to one process, also after another process has got its id or its pid file.
 class RunningService {
@@ -40,6 +40,7 @@ class RunningService {
   std::string status() const;
   // Whether the status file is from `time_us` (CLOCK_MONOTONIC) or later.
   bool has_written_since(int64_t time_us) const;
+  const std::string& pid_file() const { return pid_file_; }
 
  private:
   RunningService(pid_t pid, UniqueFd process, std::string pid_file)

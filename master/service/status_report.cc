@@ -118,6 +118,7 @@ std::string print_status(const StatusReport& report) {
   for (size_t i = 0; i < report.totals.size(); ++i) {
     // A reason that never occurred is left out, because people read the line too.
     if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
+    if (kCounters[i].is_cell) continue;
     add(out, kCounters[i].name, report.totals[i]);
   }
   out += "\nend";

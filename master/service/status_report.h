@@ -38,7 +38,7 @@ struct StatusReport {
   int pid = 0;
   uint64_t start_ticks = 0;  // of that process (start_ticks_of)
   uint64_t generation = 0;
-  std::string_view state;  // `starting`, `serving`, `reloading` or `stopping`
+  std::string_view state;  // `starting`, `serving`, `reloading`, `leaving` or `stopping`
   int64_t age_s = 0;
   int64_t written_us = 0;     // CLOCK_MONOTONIC
   size_t workers_wanted = 0;  // fewer serve while a place waits to be filled again

@@ -64,11 +64,8 @@ Result<Listener> take_listener(const Handover::Listener& record, Descriptors& de
 }
 
 // The listeners of a generation have the order of its configuration.
-bool are_same(const std::vector<ListenConfig>& listen, const Listeners& listeners) {
-  return std::equal(listen.begin(), listen.end(), listeners.begin(), listeners.end(),
-                    [](const ListenConfig& entry, const auto& listener) {
-                      return entry.address == listener->configured();
-                    });
+bool are_same(const Config& config, const Listeners& listeners) {
+  return all_addresses(config) == addresses_of(listeners);
 }
 
 // The serving generation, with its inherited listeners. Binds no socket.
@@ -79,14 +76,12 @@ Result<Generation> take_generation(const Handover& handover, const Listeners& li
     return refused(loaded.problems.front() +
                    " (reload with a configuration that both programs know, then replace the file)");
   }
-  if (!from_manager.empty()) {
-    loaded.config.listen = listen_at(addresses_of(from_manager), loaded.config.listen);
-  }
-  if (!are_same(loaded.config.listen, listeners)) {
+  use_addresses_of_manager(addresses_of(from_manager), loaded.config);
+  if (!are_same(loaded.config, listeners)) {
     return refused("the listeners are not those of the configuration in effect");
   }
   // The certificates in use; their files may have changed.
-  for (size_t i = 0; i < listeners.size(); ++i) {
+  for (size_t i = 0; i < loaded.config.listen.size(); ++i) {
     loaded.config.listen[i].tls = handover.listeners[i].tls;
   }
   auto generation =

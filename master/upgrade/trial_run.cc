@@ -98,17 +98,15 @@ TrialVerdict try_worker(const Program& program, const Generation& generation) {
 TrialVerdict try_config(const Program& program, const std::vector<SocketAddress>& from_manager) {
   LoadedConfig loaded = load_config(program.config_file, program.environment);
   if (!loaded.ok()) return wrong_config(loaded.problems);
-  if (!from_manager.empty()) {
-    loaded.config.listen = listen_at(from_manager, loaded.config.listen);
-  }
+  use_addresses_of_manager(from_manager, loaded.config);
   // The takeover opens the logs. The trial's own output goes to the master.
   loaded.config.log = {.level = LogLevel::warn, .access = "off", .error = "stderr"};
   if (const auto opened = log::open(loaded.config.log); !opened) {
     return refusal(opened.error().detail);
   }
   Listeners stand_ins;
-  for (const ListenConfig& entry : loaded.config.listen) {
-    auto listener = Listener::stand_in(entry.address);
+  for (const SocketAddress& address : all_addresses(loaded.config)) {
+    auto listener = Listener::stand_in(address);
     if (!listener) return refusal(listener.error().detail);
     stand_ins.push_back(std::make_shared<const Listener>(*std::move(listener)));
   }

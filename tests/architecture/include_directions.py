@@ -22,8 +22,9 @@ FOLDERS = {
     "master/service": "common master/config master/process",
     "master/config": "common",
     "master/process": "common",
-    "worker": "common worker/exchange worker/pages worker/documents worker/links worker/fetch"
-    " worker/client worker/upstream worker/http worker/loop",
+    "worker": "common worker/admin worker/exchange worker/pages worker/documents worker/links"
+    " worker/fetch worker/client worker/upstream worker/http worker/loop",
+    "worker/admin": "common worker/pages worker/client worker/http worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
     " worker/fetch worker/upstream worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
@@ -56,7 +57,7 @@ TOP_OF_WORKER = {"worker/server": {"worker/worker"}, "worker/worker": {"master/m
 WALLS = {
     r"yaml-cpp/": {"master/config/loader"},
     r"CLI/": {"master/command_line"},
-    r"(evhtp\.h|evhtp/)": {"worker/server", "worker/client/gate"},
+    r"(evhtp\.h|evhtp/)": {"worker/admin/admin_server", "worker/server", "worker/client/gate"},
     r"ares\.h": {"worker/upstream/dns_channel"},
     r"libpsl\.h": {"worker/fetch/public_suffix"},
     r"zlib\.h": {"worker/http/inflater"},
@@ -71,6 +72,7 @@ WALLS = {
         "worker/upstream/tls_facts",
     },
     r"event2/": {
+        "worker/admin/admin_server",
         "worker/client/*",
         "worker/loop/*",
         "worker/server",

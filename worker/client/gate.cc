@@ -153,6 +153,7 @@ bool ClientGate::shake_hands() {
   if (idle_.state() == IdleConnections::State::idle) mark(IdleConnections::State::receiving);
   switch (socket_.shake_hands()) {
     case ClientSocket::Handshake::done:
+      count(environment_.counters, Counter::client_tls_handshakes);
       phase_ = Phase::reading_head;
       mark(IdleConnections::State::idle);
       deadline_.arm(drain_idle_.value_or(environment_.client.header_timeout));
@@ -168,6 +169,7 @@ bool ClientGate::shake_hands() {
       refuse({Reason::bad_request, "plain HTTP on a TLS listener"});
       return false;
     case ClientSocket::Handshake::failed:
+      count(environment_.counters, Counter::client_tls_handshakes_failed);
       if (log::enabled(LogLevel::debug)) {
         log::debug("tls.handshake_failed",
                    {{"client", peer().to_string()}, {"detail", take_tls_errors()}});

@@ -119,6 +119,15 @@ Result<SslContext> make_server_context(const ListenTls& config, const TicketKey&
   return context;
 }
 
+int64_t certificate_expiry(const SSL_CTX& context) {
+  const X509* certificate = SSL_CTX_get0_certificate(&context);
+  tm parts{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) {
+    return 0;
+  }
+  return ::timegm(&parts);
+}
+
 Ssl make_server_tls(SSL_CTX& context, int fd) {
   ERR_clear_error();
   Ssl ssl(SSL_new(&context));

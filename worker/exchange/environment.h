@@ -1,7 +1,6 @@
 // The objects that all exchanges of a worker share. Built by Worker; outlives all exchanges.
 #pragma once
 
-#include <atomic>
 #include <string>
 
 #include "common/config.h"
@@ -9,6 +8,8 @@
 #include "worker/documents/document_body.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_list.h"
+#include "worker/exchange/failing_hosts.h"
+#include "worker/exchange/live_streams.h"
 #include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/reaper.h"
@@ -28,8 +29,11 @@ struct ExchangeEnvironment {
   Reaper& reaper;
   AccessLog& access_log;
   Slot& slot;
-  const std::atomic<bool>& service_stopping;
+  const ScoreboardView scoreboard;
+  Column& column;  // the worker's own
   ExchangeList exchanges = {};
+  LiveStreams streams{exchanges, wheel, column.streams};
+  FailingHosts failing_hosts{column.host_failures, wheel};
   DocumentBodies document_bodies = {};
   std::string url_scratch = {};  // both are kept for their memory
   std::string redacted_scratch = {};

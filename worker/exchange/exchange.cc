@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/check.h"
+#include "common/histogram.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
 #include "worker/client/error_detail.h"
@@ -42,6 +43,14 @@ std::string path_of(std::string_view origin) {
   return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
 }
 
+// For the operator.
+std::string_view kind_of(const ClientFraming& framing, bool is_playlist) {
+  if (is_playlist) return "playlist";
+  const bool has_end =
+      framing.kind == ClientFraming::Kind::length || framing.kind == ClientFraming::Kind::none;
+  return has_end ? "file" : "live";
+}
+
 // Whether a 206 holds the whole document: `bytes 0-99/100`.
 bool is_complete_range(const ResponseHead& head) {
   const auto range = parse_content_range(field_or_empty(head.fields, "Content-Range"));
@@ -74,6 +83,8 @@ void Exchange::start() {
       return admit();
     case Route::health:
       return answer_health();
+    case Route::ready:
+      return answer_ready();
     case Route::none:
       return answer_page();
   }
@@ -113,8 +124,9 @@ void Exchange::answer_options() {
 }
 
 void Exchange::answer_health() {
-  const HealthRequest request{client_head_, gate_->may_keep_alive(),
-                              environment_.service_stopping.load(std::memory_order_relaxed)};
+  const HealthRequest request{
+      client_head_, gate_->may_keep_alive(),
+      environment_.scoreboard.board.service_stopping.load(std::memory_order_relaxed)};
   const HealthResponse response = write_health_response(request, environment_.config.cors);
   answer(response.status, response.text);
 }
@@ -126,6 +138,14 @@ void Exchange::answer_page() {
   if (is_for_service_worker(client_head_.fields)) return fail({Reason::script_forbidden, {}});
   const PageResponse response =
       write_page_response(*asset, {client_head_, gate_->may_keep_alive(), config.public_url});
+  answer(response.status, response.text);
+}
+
+void Exchange::answer_ready() {
+  const bool ready = is_ready(environment_.scoreboard, environment_.wheel.now_ms(),
+                              environment_.config.watchdog_timeout);
+  const ReadyRequest request{client_head_, gate_->may_keep_alive(), ready};
+  const HealthResponse response = write_ready_response(request, environment_.config.cors);
   answer(response.status, response.text);
 }
 
@@ -319,6 +339,9 @@ void Exchange::fill_in_cookies(DocumentSetting& setting) {
 
 void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist) {
   enter(Step::relay_body);
+  observe(environment_.slot.counters, Histogram::first_byte,
+          environment_.wheel.now_ms() - started_ms_);
+  kind_ = kind_of(framing, is_playlist);
   RelayedResponse response{*head_, fetch_->url().path()};
   response.is_playlist = is_playlist;
   response.framing = framing;
@@ -397,8 +420,9 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   if (end == End::broken) client.count_undelivered();
   body_bytes_ += client.body_bytes_sent();
   // Before the client's side ends: the request head belongs to the gate.
-  write_access_line(failure ? token_of(*failure) : "ok", detail);
-  count_end(failure);
+  const int64_t duration_ms = environment_.wheel.now_ms() - started_ms_;
+  write_access_line(failure ? token_of(*failure) : "ok", detail, duration_ms);
+  count_end(failure, duration_ms);
   gate_ = nullptr;
   if (end == End::complete) client.finish();
   if (end == End::cut) client.cut();
@@ -406,8 +430,13 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   environment_.reaper.retire(environment_.exchanges.remove(*this));
 }
 
-void Exchange::count_end(std::optional<Reason> failure) const {
+void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
   Counters& counters = environment_.slot.counters;
+  if (fetch_) {
+    observe(counters, Histogram::exchange, duration_ms);
+    count_failure_of_host(failure);
+  }
+  if (stream_row_ != LiveStreams::kNoRow) environment_.streams.remove(stream_row_);
   count(counters, Counter::bytes_to_clients, body_bytes_);
   if (failure) {
     count(counters, Counter::exchanges_failed);
@@ -416,7 +445,8 @@ void Exchange::count_end(std::optional<Reason> failure) const {
   count_down(environment_.slot.exchanges_now);
 }
 
-void Exchange::write_access_line(std::string_view token, std::string_view detail) {
+void Exchange::write_access_line(std::string_view token, std::string_view detail,
+                                 int64_t duration_ms) {
   AccessRecord record{gate_->stream().client_text()};
   record.method = token_of(method_);
   record.route = route_;
@@ -424,7 +454,7 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
   record.reason = token;
   record.detail = detail;
   record.body_bytes = body_bytes_;
-  record.duration_ms = environment_.wheel.now_ms() - started_ms_;
+  record.duration_ms = duration_ms;
   record.playlist = is_playlist_;
   if (fetch_) {
     if (!fetch_->is_redirected()) record.redacted_upstream = note_.whole_target();
@@ -462,14 +492,6 @@ std::string_view Exchange::step_name() const {
       return "finished";
   }
   return "?";
-}
-
-void Exchange::log_state() const {
-  log::info("exchange.live", {{"client", gate_->stream().client_text()},
-                              {"step", step_name()},
-                              {"age_ms", environment_.wheel.now_ms() - started_ms_},
-                              {"bytes", gate_->stream().body_bytes_sent()},
-                              {"upstream", fetch_ ? log::redact(fetch_->url().to_string()) : ""}});
 }
 
 }  // namespace streamgate

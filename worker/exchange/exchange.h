@@ -44,6 +44,13 @@ class Exchange final : public Retirable,
 
   // Logs step, age and bytes, for the operator's list of live exchanges.
   void log_state() const;
+  // The same for the table of live streams, without the rate.
+  StreamFacts facts() const;
+  bool has_upstream() const { return fetch_.has_value(); }
+  int64_t started_ms() const { return started_ms_; }
+  // LiveStreams'.
+  LiveStreams::Row stream_row() const { return stream_row_; }
+  void set_stream_row(LiveStreams::Row row) { stream_row_ = row; }
 
  private:
   enum class Step { admit, fetch, relay_body, finished };
@@ -55,6 +62,7 @@ class Exchange final : public Retirable,
   void answer_options();
   void answer_health();
   void answer_page();
+  void answer_ready();
   void answer(int status, const std::string& text);
   void send_own(int status, const std::string& text, bool keep_alive);
 
@@ -95,8 +103,9 @@ class Exchange final : public Retirable,
   // incomplete response. broken: by a reset. client_gone: it has already ended.
   enum class End { complete, cut, broken, client_gone };
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
-  void count_end(std::optional<Reason> failure) const;
-  void write_access_line(std::string_view token, std::string_view detail);
+  void count_end(std::optional<Reason> failure, int64_t duration_ms);
+  void count_failure_of_host(std::optional<Reason> failure);
+  void write_access_line(std::string_view token, std::string_view detail, int64_t duration_ms);
 
   void enter(Step step);
   std::string_view step_name() const;
@@ -109,6 +118,7 @@ class Exchange final : public Retirable,
   const int64_t started_ms_;
   RequestNote note_;
   size_t list_index_ = 0;  // ExchangeList's
+  LiveStreams::Row stream_row_ = LiveStreams::kNoRow;
   Step step_ = Step::admit;
 
   std::optional<StreamRequest> request_;
@@ -119,6 +129,7 @@ class Exchange final : public Retirable,
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
   bool is_playlist_ = false;
+  std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet
   std::string_view media_type_;  // that the first bytes show; static
   int client_status_ = 0;        // 0: no head has been written yet
   uint64_t body_bytes_ = 0;

@@ -22,6 +22,11 @@ class ExchangeList {
   // Returns the exchange for the reaper. O(1).
   std::unique_ptr<Retirable> remove(Exchange& exchange);
   void log_all() const;
+  // `visit` must not add or remove an exchange.
+  template <class Visitor>
+  void for_each(const Visitor& visit) const {
+    for (const auto& exchange : live_) visit(*exchange);
+  }
 
  private:
   std::vector<std::unique_ptr<Exchange>> live_;  // each knows its index

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/histogram.h"
 #include "common/log.h"
 #include "worker/fetch/fetch_trace.h"
 #include "worker/fetch/upstream_request.h"
@@ -188,7 +189,8 @@ void Fetch::resolve() {
   }
   if (settings_->resolves_remotely() && !is_literal(request_.url)) return connect_by_name();
   const auto* known = environment_.resolver.resolve(request_.url.host, *this, lookup_);
-  if (known != nullptr) on_resolved(*known);
+  if (known != nullptr) return on_resolved(*known);
+  count(environment_.counters, Counter::upstream_names_looked_up);
 }
 
 // The proxy resolves the name, so only the name can be checked.
@@ -236,11 +238,16 @@ void Fetch::connect(UpstreamPool::Freshness freshness) {
   if (request_.trace != nullptr) freshness = UpstreamPool::Freshness::fresh_only;
   UpstreamConnection* idle = environment_.pool.acquire(
       {request_.url, *settings_, addresses_, request_.trace}, freshness, *this, attempt_);
-  if (idle != nullptr) on_connected(*idle);
+  if (idle != nullptr) return on_connected(*idle);
+  connect_began_ms_ = environment_.wheel.now_ms();
 }
 
 void Fetch::on_connected(UpstreamConnection& connection) {
   const RequestScope scope(note_);
+  if (attempt_ != nullptr) {
+    observe(environment_.counters, Histogram::connect,
+            environment_.wheel.now_ms() - connect_began_ms_);
+  }
   attempt_.reset();
   connection_ = &connection;
   send_request();

@@ -248,6 +248,7 @@ class Fetch final : private Resolver::Observer,
   std::unique_ptr<LiveBody> live_;  // null: the end of the body is the end
   Resolver::LookupHandle lookup_;
   UpstreamPool::AttemptHandle attempt_;
+  int64_t connect_began_ms_ = 0;              // of attempt_
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool
 };
 

@@ -130,7 +130,9 @@ Result<std::string> LoopMark::append_to(std::string_view received) const {
 
 std::string derive_loop_id(std::string_view machine, std::span<const ListenSocket> listeners) {
   std::vector<std::string> addresses;
-  for (const ListenSocket& listener : listeners) addresses.push_back(listener.address.to_string());
+  for (const ListenSocket& listener : listeners) {
+    if (listener.role == ListenRole::proxy) addresses.push_back(listener.address.to_string());
+  }
   // The order of the configuration file does not count.
   std::sort(addresses.begin(), addresses.end());
   std::string text = "streamgate loop_id";

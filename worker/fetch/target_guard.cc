@@ -118,6 +118,20 @@ bool means_this_machine(std::string_view host) {
   return false;
 }
 
+// Whether a connection to `address` reaches a service that listens on one of `own`. A service on a
+// wildcard or loopback address is reachable at all of 127.0.0.0/8, and the list of interfaces names
+// only one address of that block.
+bool is_reached_at(const std::vector<SocketAddress>& own, const SocketAddress& address) {
+  const auto is_v4_loopback = [](const SocketAddress& candidate) {
+    return candidate.family() == AF_INET && candidate.ip().bytes[0] == 127;
+  };
+  const bool to_loopback = is_v4_loopback(address);
+  return std::any_of(own.begin(), own.end(), [&](const SocketAddress& each) {
+    if (!each.is_ip() || each.port() != address.port()) return false;
+    return (to_loopback && is_v4_loopback(each)) || each.ip() == address.ip();
+  });
+}
+
 Error forbidden(Cause cause, std::string detail) {
   return Error::of(Reason::target_forbidden, cause, std::move(detail));
 }
@@ -135,7 +149,7 @@ bool is_public_address(const IpAddress& address) {
 bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
 
 TargetGuard::TargetGuard(const SecurityConfig& config, const OwnPlaces& own)
-    : config_(config), own_addresses_(own.addresses) {
+    : config_(config), own_addresses_(own.addresses), admin_addresses_(own.admin) {
   if (const auto url = parse_http_url(own.public_url)) {
     public_host_ = url->host;
     public_port_ = url->port;
@@ -189,9 +203,15 @@ Result<void> TargetGuard::check_unresolved_name(const HttpUrl& url) const {
 Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress& address) const {
   const IpAddress ip = address.ip();
   const uint16_t port = address.port();
-  if (is_own(address)) return own_place("our own address " + address.to_string());
-  if (is_never_a_target(ip))
+  if (is_reached_at(own_addresses_, address)) {
+    return own_place("our own address " + address.to_string());
+  }
+  if (is_reached_at(admin_addresses_, address)) {
+    return forbidden(Cause::own_place, "the admin listener " + address.to_string());
+  }
+  if (is_never_a_target(ip)) {
     return forbidden(Cause::not_unicast, "not a unicast address: " + address.to_string());
+  }
   for (const TargetPattern& pattern : config_.deny) {
     if (pattern.matches_address(ip, port))
       return forbidden(Cause::denied, "denied: " + address.to_string());
@@ -218,19 +238,6 @@ bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {
   return std::any_of(
       config_.allow.begin(), config_.allow.end(),
       [&url](const TargetPattern& pattern) { return pattern.matches_host(url.host, url.port); });
-}
-
-bool TargetGuard::is_own(const SocketAddress& address) const {
-  // A service on a wildcard or loopback address is reachable at all of 127.0.0.0/8, and the list of
-  // interfaces names only one address of that block.
-  const auto is_v4_loopback = [](const SocketAddress& candidate) {
-    return candidate.family() == AF_INET && candidate.ip().bytes[0] == 127;
-  };
-  const bool to_loopback = is_v4_loopback(address);
-  return std::any_of(own_addresses_.begin(), own_addresses_.end(), [&](const SocketAddress& own) {
-    if (!own.is_ip() || own.port() != address.port()) return false;
-    return (to_loopback && is_v4_loopback(own)) || own.ip() == address.ip();
-  });
 }
 
 bool TargetGuard::is_opened(const IpAddress& address, uint16_t port) const {

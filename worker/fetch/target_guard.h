@@ -29,6 +29,8 @@ struct OwnPlaces {
   // The addresses it listens on; in place of a wildcard the machine's addresses.
   std::vector<SocketAddress> addresses = {};
   std::string_view public_url = {};  // Config::public_url
+  // The addresses of the admin listener, in the same way. No setting opens them.
+  std::vector<SocketAddress> admin = {};
 };
 
 class TargetGuard {
@@ -67,11 +69,11 @@ class TargetGuard {
   // port_forbidden for a port that browsers refuse, unless security.ports has it.
   Result<void> check_port(uint16_t port) const;
   bool is_allowed_by_name(const HttpUrl& url) const;
-  bool is_own(const SocketAddress& address) const;
   bool is_opened(const IpAddress& address, uint16_t port) const;
 
   const SecurityConfig& config_;
   std::vector<SocketAddress> own_addresses_;
+  std::vector<SocketAddress> admin_addresses_;
   std::string public_host_;
   uint16_t public_port_ = 0;  // 0: no public URL
 };

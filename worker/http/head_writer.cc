@@ -81,7 +81,9 @@ constexpr std::string_view kForAnyOrigin =
 constexpr std::string_view kForSomeOrigins = STREAMGATE_EXPOSED "Vary: Origin\r\n";
 #undef STREAMGATE_EXPOSED
 
-bool allows_any(const CorsConfig& config) { return config.allow_origin.front() == "*"; }
+bool allows_any(const CorsConfig& config) {
+  return !config.allow_origin.empty() && config.allow_origin.front() == "*";
+}
 
 constexpr std::string_view kColon = ": ";
 constexpr std::string_view kLineEnd = "\r\n";
@@ -156,6 +158,7 @@ Cors cors_for(const CorsConfig& config, const HeaderFields& client) {
 
 void HeadWriter::cors(const Cors& cors) {
   if (allows_any(cors.config)) return raw_lines(kForAnyOrigin);
+  if (cors.config.allow_origin.empty()) return;
   const std::vector<std::string>& allowed = cors.config.allow_origin;
   const bool is_allowed = std::find(allowed.begin(), allowed.end(), cors.origin) != allowed.end();
   if (is_allowed || allowed.size() == 1) {

@@ -47,7 +47,8 @@ class HeadWriter final : private PiecewiseText {
   void raw_lines(std::string_view lines) { append(lines); }
 
   // The fields of every answer for pages of other origins: the origins that may read it, its fields
-  // and its timing, and the permission for any page to embed it (Fetch standard 3.2, 3.8).
+  // and its timing, and the permission for any page to embed it (Fetch standard 3.2, 3.8). None if
+  // no origin is allowed: the answers of the admin listener.
   void cors(const Cors& cors);
   // Adds Connection where the version alone does not say whether the connection persists (RFC 9112
   // 9.3).

@@ -1,7 +1,7 @@
 #include "worker/http/own_response.h"
 
+#include "common/json_string.h"
 #include "worker/http/grammar.h"
-#include "worker/http/json_string.h"
 
 namespace streamgate {
 namespace {

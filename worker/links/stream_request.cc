@@ -176,6 +176,7 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
 Route route_of(std::string_view target) {
   const std::string_view path = path_of(target);
   if (path == "/health") return Route::health;
+  if (path == "/ready") return Route::ready;
   return stream_path_of(path).empty() ? Route::none : Route::stream;
 }
 

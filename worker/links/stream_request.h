@@ -22,10 +22,11 @@
 
 namespace streamgate {
 
-enum class Route { stream, health, none };
+enum class Route { stream, health, ready, none };
 
 // Route::stream for `/stream` and `/api/proxy/stream`, each with or without one more segment;
-// Route::health for `/health`. Whole paths are compared: `/streamX` is Route::none.
+// Route::health for `/health`, Route::ready for `/ready`. Whole paths are compared: `/streamX` is
+// Route::none.
 Route route_of(std::string_view target);
 
 struct StreamRequest {

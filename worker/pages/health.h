@@ -1,5 +1,5 @@
-// GET /health: whether the service accepts requests, for load balancers and container health
-// checks.
+// GET /health: whether the service works, for container health checks. GET /ready: whether load
+// balancers should send new clients; 503 already before a planned stop (drain.ready_delay).
 #pragma once
 
 #include <string>
@@ -21,5 +21,13 @@ struct HealthResponse {
 };
 
 HealthResponse write_health_response(const HealthRequest& request, const CorsConfig& cors);
+
+struct ReadyRequest {
+  const RequestHead& client;
+  bool keep_alive = true;
+  bool is_ready = false;
+};
+
+HealthResponse write_ready_response(const ReadyRequest& request, const CorsConfig& cors);
 
 }  // namespace streamgate

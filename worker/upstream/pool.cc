@@ -240,6 +240,7 @@ class UpstreamPool::Attempt final : public Retirable,
 
   void on_dialed(UpstreamSocket socket, const SocketAddress& address) override {
     count(state_.tools.counters, Counter::upstream_connections_opened);
+    if (socket.is_tls()) count(state_.tools.counters, Counter::upstream_tls_handshakes);
     Pooled& connection = state_.adopt(target(), limit_key_, address, std::move(socket));
     has_place_ = false;  // the connection has it now
     connection.begin_loan();
@@ -316,6 +317,9 @@ void UpstreamPool::stop_keeping() {
   state_->keeping = false;
   state_->close_idle();
 }
+
+size_t UpstreamPool::size() const { return state_->connections.size(); }
+size_t UpstreamPool::idle() const { return state_->idle.size(); }
 
 Route& UpstreamPool::State::route_of(const HostSettings& settings) {
   auto& route = routes[&settings];

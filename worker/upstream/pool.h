@@ -101,6 +101,10 @@ class UpstreamPool {
   // For draining: closes the idle connections and keeps none from now on.
   void stop_keeping();
 
+  // For statistics: the connections that are open, and those of them that are idle.
+  size_t size() const;
+  size_t idle() const;
+
  private:
   struct State;  // NOLINT(cppcoreguidelines-virtual-class-destructor): it is final
   std::unique_ptr<State> state_;

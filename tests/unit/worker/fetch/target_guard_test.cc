@@ -310,5 +310,22 @@ TEST(TargetGuard, AForbiddenTargetIsNamedBeforeItsPort) {
   EXPECT_EQ(refused.error().reason, Reason::target_forbidden);
 }
 
+// `allow_private: true` opens every private address except those of the admin listener.
+TEST(TargetGuard, TheAdminListenerIsNoTarget) {
+  SecurityConfig config;
+  config.allow_all_private = true;
+  const auto check = [&](const char* own, const char* address, uint16_t port) {
+    const TargetGuard guard(config, {.admin = {at(own, 9090)}});
+    const auto checked = guard.check_address(url_of("a.test", port), at(address, port));
+    return checked ? std::string_view("ok") : token_of(checked.error().reason);
+  };
+  EXPECT_EQ("target_forbidden", check("127.0.0.1", "127.0.0.1", 9090));
+  EXPECT_EQ("target_forbidden", check("127.0.0.1", "127.9.9.9", 9090));
+  EXPECT_EQ("target_forbidden", check("::1", "::1", 9090));
+  EXPECT_EQ("target_forbidden", check("10.0.0.1", "10.0.0.1", 9090));
+  EXPECT_EQ("ok", check("127.0.0.1", "127.0.0.1", 9091));
+  EXPECT_EQ("ok", check("10.0.0.1", "10.0.0.2", 9090));
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -1,4 +1,4 @@
-#include "worker/http/json_string.h"
+#include "common/json_string.h"
 
 #include <gtest/gtest.h>
 

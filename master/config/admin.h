@@ -1,0 +1,25 @@
+// The section `admin`: the listener for operators.
+//
+//   admin: {listen: 127.0.0.1:9090, token: ..., hosts: [metrics.example]}
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "common/config.h"
+#include "master/config/key.h"
+
+namespace streamgate {
+
+// The rows of the section in the table of keys. `--print-config` prints the token: it is a setting
+// that a handover carries to the next program.
+std::vector<ConfigKey> admin_keys();
+
+// Adds a problem for each address of admin.listen that overlaps another one, and if one of them is
+// neither loopback nor a Unix socket although there is no token. `line_of` gives the line of a key,
+// or 0.
+void check_admin_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
+                       ConfigProblems& problems);
+
+}  // namespace streamgate

@@ -1,0 +1,88 @@
+#include "master/service/report_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/system_error.h"
+#include "common/unique_fd.h"
+#include "master/service/files.h"
+#include "master/service/status_report.h"
+#include "master/service/text_lines.h"
+
+namespace streamgate {
+namespace {
+
+// 128 workers of two generations with all rows of their tables need 60 MiB as JSON.
+constexpr size_t kMaxReportBytes = size_t{256} * 1024 * 1024;
+
+constexpr std::array<std::pair<Report, std::string_view>, 3> kSuffixes{
+    {{Report::status_json, ".status.json"},
+     {Report::streams, ".streams"},
+     {Report::streams_json, ".streams.json"}}};
+
+std::string path_of(const std::string& pid_file, Report report) {
+  for (const auto& [each, suffix] : kSuffixes) {
+    if (each == report) return pid_file + std::string(suffix);
+  }
+  return {};
+}
+
+bool is_ours(const std::string& pid_file) {
+  const auto text = read_file(pid_file, kMaxSmallFileBytes);
+  return text && pid_in(*text) == ::getpid();
+}
+
+}  // namespace
+
+std::optional<Report> report_of_signal(int value) {
+  for (const auto& [report, suffix] : kSuffixes) {
+    if (static_cast<int>(report) == value) return report;
+  }
+  return std::nullopt;
+}
+
+// A new file and a rename, so that no reader sees a part of it. O_EXCL: another user may have put a
+// link at the name.
+Result<void> write_report(const std::string& pid_file, Report report, const std::string& body) {
+  if (pid_file.empty() || !is_ours(pid_file)) return {};
+  const std::string path = path_of(pid_file, report);
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file.valid()) return system_error("cannot write " + fresh);
+  const std::string text = "report pid=" + std::to_string(::getpid()) +
+                           " written_us=" + std::to_string(monotonic_us()) + "\n" + body;
+  const bool is_written =
+      ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::rename(fresh.c_str(), path.c_str()) == 0;
+  if (is_written) return {};
+  const Error error = system_error("cannot write " + path);
+  ::unlink(fresh.c_str());
+  return error;
+}
+
+void remove_reports(const std::string& pid_file) {
+  if (pid_file.empty() || !is_ours(pid_file)) return;
+  for (const auto& [report, suffix] : kSuffixes) ::unlink(path_of(pid_file, report).c_str());
+}
+
+std::optional<std::string> read_report(const std::string& pid_file, Report report, pid_t master,
+                                       int64_t since_us) {
+  const auto text = read_file(path_of(pid_file, report), kMaxReportBytes);
+  if (!text) return std::nullopt;
+  std::string_view body = *text;
+  const std::string head(take_line(body));
+  if (status_value(head, "report", "pid") != std::to_string(master)) return std::nullopt;
+  const auto written = status_value(head, "report", "written_us");
+  if (!written || std::strtoll(written->c_str(), nullptr, 10) < since_us) return std::nullopt;
+  return std::string(body);
+}
+
+}  // namespace streamgate

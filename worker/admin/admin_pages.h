@@ -1,0 +1,45 @@
+// Answers the requests of the admin listener (admin.listen): /metrics, /ready and the state of the
+// service. Everything comes from shared memory, so any worker can answer. No answer has CORS
+// fields.
+//
+// One per worker.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/config.h"
+#include "common/scoreboard.h"
+#include "common/service_survey.h"
+#include "worker/admin/admin_access.h"
+#include "worker/client/gate.h"
+#include "worker/http/own_response.h"
+#include "worker/loop/timer_wheel.h"
+
+namespace streamgate {
+
+class AdminPages {
+ public:
+  struct Environment {
+    const Config& config;
+    const ScoreboardView& scoreboard;
+    Slot& slot;
+    TimerWheel& wheel;
+  };
+
+  explicit AdminPages(const Environment& environment) : environment_(environment) {}
+
+  // Answers the request of this gate, before the call returns.
+  void answer(ClientGate& gate);
+
+ private:
+  void answer_allowed(ClientGate& gate, std::string_view path);
+  void answer_ready(ClientGate& gate);
+  void refuse(ClientGate& gate, const AdminRefusal& refusal);
+  static void send_page(ClientGate& gate, const ServiceSurvey& state);
+  static void send(ClientGate& gate, OwnResponse response);
+
+  Environment environment_;
+};
+
+}  // namespace streamgate
