@@ -118,6 +118,17 @@ class Tls(ProxyTest):
         )
         self.assertTrue(self.trusting().stream(up.url()).complete)
 
+    def test_a_server_without_secure_renegotiation_is_accepted(self):
+        """A ServerHello without the extension of RFC 5746. OpenSSL's own server always sends it,
+        so this one never continues: a client that accepts it waits for the certificate."""
+        hello = b"\x03\x03" + bytes(range(32)) + b"\x00" + b"\xc0\x2f" + b"\x00"
+        handshake = b"\x02" + len(hello).to_bytes(3, "big") + hello
+        record = b"\x16\x03\x03" + len(handshake).to_bytes(2, "big") + handshake
+        up = self.upstream(ok(b"never"), greeting=record)
+        proxy = self.proxy(upstream={"connect_timeout": "300ms"})
+        response = proxy.stream(up.url().replace("http://", "https://"))
+        self.assert_error(response, 504, "connect_timeout")
+
     def test_a_plain_upstream_behind_an_https_url_is_a_tls_failure(self):
         up = self.upstream(ok(b"plain"), greeting=b"HTTP/1.1 400 Bad Request\r\n\r\nthis is plain")
         response = self.trusting().stream(up.url().replace("http:", "https:"))

@@ -16,6 +16,11 @@ constexpr std::array<std::string_view, 12> kSettings = {
     "verifypeer",    "connection-timeout", "failonerror", "redirect-limit", "postdata",
     "active-remote", "customrequest"};
 
+// A line of a list may be long, and nothing else may wait for it. LinkContext takes 8 KiB, which
+// are at most 24 KiB of escapes.
+constexpr size_t kMaxSuffixBytes = size_t{32} * 1024;
+constexpr int kMaxBars = 64;
+
 bool is_setting(std::string_view name) {
   return std::any_of(kSettings.begin(), kSettings.end(),
                      [&](std::string_view setting) { return ascii::iequals(setting, name); });
@@ -35,7 +40,8 @@ bool begins_with_a_name(std::string_view text) {
 }  // namespace
 
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
-  for (size_t bar = url.find('|'); bar != url.npos; bar = url.find('|', bar + 1)) {
+  size_t bar = url.find('|');
+  for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars, bar = url.find('|', bar + 1)) {
     const std::string_view suffix = url.substr(bar + 1);
     if (!suffix.empty() && !begins_with_a_name(suffix)) continue;
     take_header_pairs(suffix, link);
@@ -45,6 +51,7 @@ std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
 }
 
 void take_header_pairs(std::string_view pairs, LinkContext& link) {
+  pairs = pairs.substr(0, kMaxSuffixBytes);
   while (!pairs.empty()) {
     const std::string_view pair = pairs.substr(0, pairs.find('&'));
     pairs.remove_prefix(std::min(pair.size() + 1, pairs.size()));

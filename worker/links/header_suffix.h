@@ -10,7 +10,7 @@ namespace streamgate {
 
 // Returns `url` without its suffix, and adds the headers of the suffix to `link`. The first `|`
 // that a name and `=` follow, or nothing, begins the suffix. Any other `|` is part of the URL, as
-// in a browser.
+// in a browser. Only the first 64 bars, and 32 KiB of the suffix, are read.
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
 
 // Adds `Name=Value&Name=Value` to `link`. Values are percent-decoded and may be in double quotes.

@@ -24,7 +24,9 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   SslContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) return tls_error("no TLS context");
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION);
+  // Browsers accept servers without RFC 5746, which OpenSSL 3 refuses by default. The attack that
+  // RFC 5746 prevents needs a renegotiation.
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);
   // Allows a partial write to continue from another address: the request head may have moved.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -1,0 +1,45 @@
+#include "worker/links/header_suffix.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace streamgate {
+namespace {
+
+struct Cut {
+  std::string url;
+  LinkContext link;
+};
+
+Cut cut(const std::string& text) {
+  Cut out;
+  out.url = cut_header_suffix(text, out.link);
+  return out;
+}
+
+TEST(HeaderSuffix, BeginsAtTheFirstBarThatANameFollows) {
+  for (const char* text : {"u|A=1", "u|A =1", "u| A=1", "u|A=1&", "u|A=\"1\"", "u|!A=1"}) {
+    const Cut found = cut(text);
+    EXPECT_EQ(found.url, "u") << text;
+    ASSERT_EQ(found.link.headers.size(), 1U) << text;
+    EXPECT_EQ(found.link.headers[0], std::pair(std::string("A"), std::string("1"))) << text;
+  }
+  EXPECT_EQ(cut("u|").url, "u");
+  EXPECT_EQ(cut("u|b|c|A=1").url, "u|b|c");
+  for (const char* text : {"u", "u|b", "u|b/c=d", "u|=b", "u||=b", "u| ", "u|a b=c", "u|b|c"}) {
+    EXPECT_EQ(cut(text).url, text);
+  }
+}
+
+TEST(HeaderSuffix, ReadsABoundedPartOfALongLine) {
+  const std::string bars(63, '|');
+  EXPECT_EQ(cut("u" + bars + "|A=1").url, "u" + bars);
+  EXPECT_EQ(cut("u" + bars + "||A=1").url, "u" + bars + "||A=1");
+  const Cut found = cut("u|A=1&" + std::string(size_t{32} * 1024, '&') + "B=1");
+  EXPECT_EQ(found.url, "u");
+  EXPECT_EQ(found.link.headers.size(), 1U);
+}
+
+}  // namespace
+}  // namespace streamgate
