@@ -1,7 +1,7 @@
 // Uses the page for people in a headless browser as a person does with a keyboard: no mouse, no
 // script of the page is called. Prints a report as JSON.
 //   node page.mjs BROWSER PROGRAM FOLDER ORDER
-// ORDER: {proxy, upstream, closed, language, mount, widths, shots}.
+// ORDER: what page_tests.py writes.
 import {readFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {launch} from './launch_browser.mjs';
@@ -104,6 +104,10 @@ async function fail() {
     await until(`an error for ${url}`, fails);
     report.failures[key] = (await look()).error;
   }
+  await play(order.broken);
+  await until('the words for the missing part', () =>
+    /404/.test(document.querySelector('#status').innerText + document.querySelector('#error').innerText));
+  report.broken = await look();
 }
 
 const rows = () => page.evaluate(() => {
@@ -142,7 +146,7 @@ async function options() {
   await press('Enter');
   await tabTo('add-header');
   await press('Enter');
-  await page.keyboard.type('X-Key');
+  await page.keyboard.type('Authorization');
   await press('Tab');
   await page.keyboard.type('a&b');
   await tabTo('live');

@@ -28,13 +28,15 @@ def live_stream():
     return Answer(LIVE_HEAD + whole, "stall")
 
 
-def channel_list(origin):
-    """Ten thousand channels; the last one plays, and the first ones are an attack on the page."""
+def channel_list(origin, other):
+    """Ten thousand channels. The first one is an attack on the page. The last one plays, and is on
+    another origin."""
     lines = ["#EXTM3U", '#EXTINF:-1 group-title="<b>bold</b>",<img src=x onerror=alert(1)>', "/x.ts"]
     for number in range(2, CHANNELS):
         lines.append(f'#EXTINF:-1 group-title="Group {number % 20}",Channel {number}')
         lines.append(f"{origin}/channel/{number}.m3u8")
-    lines += ['#EXTINF:-1 tvg-logo="/logo.png" group-title="Last",The last one', "/ts/index.m3u8"]
+    lines.append(f'#EXTINF:-1 tvg-logo="{origin}/logo.png" group-title="Last",The last one')
+    lines.append(f"{other}/ts/index.m3u8")
     return playlist("\n".join(lines) + "\n")
 
 
@@ -54,11 +56,13 @@ class PageTests:
         super().setUpClass()
         install_players()
         cls.up = Upstream(cls.answer)
+        cls.other = Upstream(cls.answer)
         cls.report = None
 
     @classmethod
     def tearDownClass(cls):
         cls.up.stop()
+        cls.other.stop()
         super().tearDownClass()
 
     def setUp(self):
@@ -75,7 +79,9 @@ class PageTests:
         if path == "/live.ts":
             return live_stream()
         if path == "/list.m3u":
-            return channel_list(cls.up.origin)
+            return channel_list(cls.up.origin, cls.other.origin)
+        if path == "/broken.m3u8":
+            return playlist("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n/missing.ts\n")
         if path == "/web":
             return status(200, [("Content-Type", "text/html")], b"<!doctype html><p>hello")
         if os.path.isfile(os.path.join(MEDIA, path.lstrip("/"))):
@@ -104,6 +110,7 @@ class PageTests:
                 "web": self.up.url("/web"),
                 "scheme": "gopher://example.com/a",
             },
+            "broken": "/broken.m3u8",
             "list": "/list.m3u",
             "views": self.views,
             "steps": self.steps,
@@ -170,12 +177,12 @@ class PageTests:
     def test_links_of_both_forms_carry_the_options(self):
         origin = self.last_proxy.origin + self.mount
         url = "url=" + re.sub("[:/]", lambda m: f"%{ord(m[0]):02X}", self.up.origin) + "%2Fa%20b.ts"
-        query = f"?{url}&h_X-Key=a%26b&sg_live=1"
+        query = f"?{url}&h_Authorization=a%26b&sg_live=1"
         self.assertEqual(
             self.report["withOptions"],
             [f"{origin}stream{query}", f"{origin}stream/a%20b.ts{query}"],
         )
-        self.assertEqual(self.report["takenApart"], [self.up.url("/a b.ts"), "X-Key", True])
+        self.assertEqual(self.report["takenApart"], [self.up.url("/a b.ts"), "Authorization", True])
         self.assertIn(self.report["copied"], ("Copied", "已复制"))
 
 
@@ -192,6 +199,16 @@ class English:
         self.assertIn("web page", failures["web"])
         self.assertIn("404", failures["missing"])
         self.assertNotIn("streamgate", failures["missing"].lower())
+
+    def test_a_part_that_fails_is_explained_while_the_player_tries_again(self):
+        report = self.report["broken"]
+        self.assertIn("The upstream has nothing at this URL (404)", report["status"] + report["error"])
+        self.assertEqual(report["facts"]["kind"], "HLS playlist")
+
+    def test_a_channel_of_another_origin_gets_no_credentials(self):
+        self.assertEqual({r["Authorization"] for r in self.other.requests}, {None})
+        lists = [r for r in self.up.requests if r.path == "/list.m3u"]
+        self.assertEqual([r["Authorization"] for r in lists], ["a&b"])
 
     def test_ten_thousand_channels_are_browsed_by_keyboard(self):
         report = self.report

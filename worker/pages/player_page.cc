@@ -73,13 +73,13 @@ std::string inflated(std::string_view gzipped) {
   return content;
 }
 
-// hls.js runs a worker (a file of the page), and plays from memory (`blob:`). Its default policy
-// for Trusted Types is set by page/trust.js.
+// hls.js runs a worker (a file of the page), plays from memory (`blob:`), and makes empty text
+// tracks (`data:,WEBVTT`). page/trust.js sets the default policy for Trusted Types.
 std::string security_policy(std::string_view public_url) {
   std::string own = "'self'";
   if (const auto url = parse_http_url(public_url)) own += ' ' + url->origin();
   return "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; img-src " +
-         own + "; media-src " + own + " blob:; connect-src " + own +
+         own + "; media-src " + own + " blob: data:; connect-src " + own +
          "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
          "require-trusted-types-for 'script'; trusted-types default";
 }

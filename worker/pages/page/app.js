@@ -7,22 +7,19 @@ import {connectForm, readInput, readOptions, setInput, showOptionCount, writeOpt
 import {kindOf} from './kinds.js';
 import {forms, linkOf, sourceOfLink, withOptions} from './links.js';
 import {isHls, isListText, parseHls, parseList, writeList} from './playlists.js';
-import {clearReport, hasFact, note, say, setFact, showError, showVariants, wordsOfReason, wordsOfStatus}
-  from './report.js';
+import {clearReport, hasFact, note, say, setFact, showError, showVariants, translateReport,
+  wordsOfReason, wordsOfStatus} from './report.js';
 import {errorOf, request} from './request.js';
 import {Channels} from './channels.js';
 import {firstLanguage, rememberLanguage, setLanguage, t, translatePage} from './strings.js';
 
 const video = $('video');
 let shown = {source: null, name: ''};  // whose links are shown; the name of a channel
-let list = null;                       // the entries of the channel list
+let list = null;                       // {head, entries}: the channel list
 let now = null;                        // {abortion, stop, engine}: what is requested or plays
-let status = ['', null];               // of the status line, for a change of language
 
-function setStatus(key, values) {
-  status = [key, values];
-  say(key, values);
-}
+// `values`: a function, because some of them follow the language.
+const setStatus = (key, values = () => ({})) => say(() => t(key, values()));
 
 // --- links ---
 
@@ -97,20 +94,24 @@ function begin() {
   return now;
 }
 
-async function showProxyError(answer) {
+async function showAnswerError(answer) {
+  if (!answer.reason) {
+    return showError(() => wordsOfStatus(answer.status), {code: String(answer.status)});
+  }
   const {message, detail} = await errorOf(answer);
-  showError(wordsOfReason(answer.reason, message), {code: answer.reason, details: [detail]});
+  return showError(() => wordsOfReason(answer.reason, message),
+    {code: answer.reason, details: [detail]});
 }
 
 function showAnswer(answer) {
-  setFact('first_byte', t('milliseconds', {count: answer.firstByteMs}));
+  setFact('first_byte', () => t('milliseconds', {count: answer.firstByteMs}));
   setFact('answer', String(answer.status));
   if (answer.type) setFact('type', answer.type);
   if (answer.id) setFact('id', answer.id);
 }
 
 function showFound(kind, answer) {
-  setFact('kind', t(`kind_${kind}`));
+  setFact('kind', () => t(`kind_${kind}`));
   showAnswer(answer);
 }
 
@@ -120,78 +121,110 @@ async function run(source) {
   const link = linkOf(source);
   setStatus('requesting');
   note(link);
-  let answer;
+  let answer = null;
   try {
     answer = await request(link, mine.abortion.signal);
+    if (mine === now) await showResult({link, answer}, mine);
+    else answer.cancel();
   } catch (error) {
     if (mine !== now) return;
-    showError(t('proxy_unreachable'), {details: [error.message]});
-    return stop();
+    showError(() => t(answer ? 'broken_off' : 'proxy_unreachable'), {details: [error.message]});
+    stop();
   }
-  if (mine !== now) return answer.cancel();
+}
+
+const refusals = {dash: 'no_dash', html: 'not_media_html', text: 'not_media_text',
+  image: 'not_media_image'};
+
+async function showResult(stream, mine) {
+  const {answer} = stream;
   if (answer.status >= 400) {
     showAnswer(answer);
-    if (answer.reason) await showProxyError(answer);
-    else showError(wordsOfStatus(answer.status), {code: String(answer.status)});
+    await showAnswerError(answer);
     answer.cancel();
     return stop();
   }
-  return showKind(kindOf(answer.start, answer.type), {link, answer}, mine);
+  const kind = kindOf(answer.start, answer.type);
+  if (kind === 'playlist') return showPlaylist(await answer.text(), stream, mine);
+  showFound(kind, answer);
+  if (!(kind in refusals)) return play(kind, stream, mine);
+  answer.cancel();
+  showError(() => t(refusals[kind]));
+  return stop();
 }
 
-async function showKind(kind, stream, mine) {
-  if (kind === 'playlist') {
-    const text = await stream.answer.text();
-    if (mine !== now) return;
-    if (isHls(text)) return playHls(text, stream, mine);
-    showFound('list', stream.answer);
-    stop();
-    return showList(parseList(text, true));
-  }
-  showFound(kind, stream.answer);
-  const refusals = {dash: 'no_dash', html: 'not_media_html', text: 'not_media_text',
-    image: 'not_media_image'};
-  if (kind in refusals) {
-    stream.answer.cancel();
-    showError(t(refusals[kind]));
-    return stop();
-  }
-  return play(kind, stream, mine);
+function showPlaylist(text, stream, mine) {
+  if (mine !== now) return undefined;
+  if (isHls(text)) return playHls(text, stream, mine);
+  showFound('list', stream.answer);
+  stop();
+  return showList(parseList(text, true));
 }
 
 const clock = (seconds) => {
-  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
-  return parts.map((part) => String(part).padStart(2, '0')).join(':').replace(/^00:/, '');
+  const parts = [seconds / 3600, (seconds / 60) % 60, seconds % 60];
+  const padded = parts.map((part) => String(Math.floor(part)).padStart(2, '0'));
+  return padded.join(':').replace(/^00:/, '');
 };
 
 function playHls(text, stream, mine) {
   const found = parseHls(text);
   showFound(found.isMultivariant ? 'hls_multivariant' : 'hls', stream.answer);
   if (!found.isMultivariant) {
-    setFact('length', found.isLive ? t('live')
-      : `${clock(found.seconds)}, ${t('segments', {count: found.segments})}`);
+    setFact('length', () => (found.isLive ? t('live')
+      : `${clock(found.seconds)}, ${t('segments', {count: found.segments})}`));
   }
   if (found.audio.length) setFact('audio', found.audio.join(', '));
   if (found.subtitles.length) setFact('subtitles', found.subtitles.join(', '));
-  if (found.isEncrypted) setFact('encryption', t('yes'));
+  if (found.isEncrypted) setFact('encryption', () => t('yes'));
   showVariants(found.variants);
-  const origin = found.firstLink ? new URL(found.firstLink, stream.link).origin : location.origin;
-  if (origin !== location.origin) note(t('other_origin', {origin}));
-  return play('hls', {...stream, wrongOrigin: origin === location.origin ? null : origin}, mine);
+  const firstPart = found.firstLink ? new URL(found.firstLink, stream.link).href : null;
+  return play('hls', {...stream, firstPart}, mine);
 }
 
-function showPlayerError(failure, stream) {
-  const details = [failure.message];
-  if (stream.wrongOrigin) {
-    return showError(t('other_origin', {origin: stream.wrongOrigin}), {details});
+// The first part of an HLS stream that cannot be loaded, as a failure, or null. Some players do not
+// say why they failed.
+async function firstFailure(link, depth = 2) {
+  if (!link || depth === 0) return null;
+  const answer = await request(link);
+  if (answer.status >= 400) {
+    answer.cancel();
+    return {message: '', url: link, status: answer.status, reason: answer.reason};
   }
-  if (failure.reason || failure.status >= 400) {
-    const words = failure.reason ? wordsOfReason(failure.reason) : wordsOfStatus(failure.status);
-    const part = failure.url ? sourceOfLink(failure.url, true)?.url : '';
-    if (part) details.unshift(t('part_failed', {url: part}));
-    return showError(words, {code: failure.reason ?? String(failure.status), details});
+  const isPlaylist = kindOf(answer.start, answer.type) === 'playlist';
+  const {firstLink} = isPlaylist ? parseHls(await answer.text()) : {};
+  answer.cancel();
+  return firstFailure(firstLink && new URL(firstLink, link).href, depth - 1);
+}
+
+const wordsOfFailure = ({reason, status}) =>
+  (reason ? wordsOfReason(reason) : wordsOfStatus(status));
+
+function showPartFailure({message, url, status, reason}) {
+  const part = url ? sourceOfLink(url, true)?.url : '';
+  showError(() => wordsOfFailure({reason, status}),
+    {code: reason ?? String(status), details: [part && t('part_failed', {url: part}), message]});
+}
+
+// A failure after which the player tries again by itself.
+function showTrouble(failure) {
+  note(t('player_warning', {message: failure.message}));
+  if (!(failure.status >= 400)) return;
+  const code = failure.reason ?? failure.status;
+  say(() => `${wordsOfFailure(failure)} (${code}) ${t('tries_again')}`);
+}
+
+async function showPlayerError(failure, {firstPart}) {
+  const origin = firstPart ? new URL(firstPart).origin : location.origin;
+  if (origin !== location.origin) {
+    return showError(() => t('other_origin', {origin}), {details: [failure.message]});
   }
-  return showError(t('player_failed'), {details});
+  const isKnown = failure.reason || failure.status >= 400;
+  const found = isKnown ? failure : await firstFailure(firstPart).catch(() => null);
+  if (now) return undefined;  // something else has been started
+  if (found) return showPartFailure({...found, message: failure.message});
+  return showError(() => t(failure.isNetwork ? 'broken_off' : 'player_failed'),
+    {details: [failure.message]});
 }
 
 function nameOf(engine) {
@@ -203,7 +236,7 @@ async function play(kind, stream, mine) {
   const engines = enginesFor(kind, video);
   if (!engines.length) {
     stream.answer.cancel();
-    showError(t('no_player', {player: missingPlayer(kind)}));
+    showError(() => t('no_player', {player: missingPlayer(kind)}));
     return stop();
   }
   return start(engines, kind, stream, mine);
@@ -222,16 +255,17 @@ async function start([engine, ...others], kind, stream, mine) {
       start(others, kind, stream, mine);
       return;
     }
-    showPlayerError(failure, stream);
     stop();
+    showPlayerError(failure, stream);
   };
-  setFact('player', nameOf(engine));
-  setStatus('starting', {player: nameOf(engine)});
+  setFact('player', () => nameOf(engine));
+  setStatus('starting', () => ({player: nameOf(engine)}));
   document.body.classList.add('plays');
   try {
     const end = await engine.start(video, {...stream, kind}, {
       note: (key, values) => isCurrent() && note(t(key, values)),
       fact: (name, value) => isCurrent() && setFact(name, value),
+      trouble: (failure) => isCurrent() && showTrouble(failure),
       failed,
     });
     if (isCurrent()) mine.stop = end;
@@ -243,7 +277,8 @@ async function start([engine, ...others], kind, stream, mine) {
 
 function connectVideo() {
   const on = (event, key) => video.addEventListener(event, () => {
-    if (now?.engine) setStatus(key, {player: nameOf(now.engine)});
+    const engine = now?.engine;
+    if (engine) setStatus(key, () => ({player: nameOf(engine)}));
   });
   on('playing', 'playing');
   on('waiting', 'waiting');
@@ -254,7 +289,7 @@ function connectVideo() {
   });
   video.addEventListener('durationchange', () => {
     if (!now?.engine || hasFact('length')) return;
-    if (video.duration === Infinity) setFact('length', t('live'));
+    if (video.duration === Infinity) setFact('length', () => t('live'));
     else if (video.duration) setFact('length', clock(video.duration));
   });
 }
@@ -263,27 +298,36 @@ function connectVideo() {
 
 const number = (value) => value.toLocaleString(document.documentElement.lang);
 
+// The links of a rewritten list carry the options of the list already. Credentials of the form must
+// not be added to them: the proxy leaves these out for channels of other origins.
+function sourceOfEntry(entry) {
+  const options = readOptions();
+  if (!entry.isRewritten) return withOptions(entry.source, options);
+  return {...entry.source, live: entry.source.live || options.live};
+}
+
+function showChannelCount(count, all) {
+  $('channel-count').textContent = t('channel_count', {shown: number(count), all: number(all)});
+}
+
 const channels = new Channels($('channel-list'), {
   choose: (entry) => {
-    const source = entry.isRewritten ? entry.source : withOptions(entry.source, readOptions());
+    const source = sourceOfEntry(entry);
     showLinks(source, entry.name);
-    $('player').scrollIntoView({block: 'nearest'});
     run(source);
+    $('player').scrollIntoView({block: 'nearest'});
   },
-  changed: (count, all) => {
-    const shown = number(count);
-    $('channel-count').textContent = t('channel_count', {shown, all: number(all)});
-  },
+  changed: showChannelCount,
 });
 
-function showList(entries) {
-  if (!entries.length) return showError(t('empty_list'));
-  list = entries;
+function showList(found) {
+  if (!found.entries.length) return showError(() => t('empty_list'));
+  list = found;
   $('channels').hidden = false;
   $('search').value = '';
-  channels.set(entries);
+  channels.set(list.entries);
   fillGroups();
-  setStatus('list_read', {count: number(entries.length)});
+  setStatus('list_read', () => ({count: number(list.entries.length)}));
   if (!shown.source) showLinks(null);
   $('channel-list').focus();
   return undefined;
@@ -309,8 +353,7 @@ function connectChannels() {
   });
   $('logos').addEventListener('change', () => channels.showLogos($('logos').checked));
   $('save-list').addEventListener('click', () => {
-    const options = readOptions();
-    const text = writeList(list, (source) => linkOf(withOptions(source, options)));
+    const text = writeList(list, (entry) => linkOf(sourceOfEntry(entry)));
     const url = URL.createObjectURL(new Blob([text], {type: 'application/vnd.apple.mpegurl'}));
     make('a', {href: url, download: 'streamgate.m3u'}).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
@@ -319,14 +362,17 @@ function connectChannels() {
 
 // --- the page ---
 
+function showListText(text) {
+  begin();
+  stop();
+  if (isHls(text)) return showError(() => t('pasted_hls'));
+  return showList(parseList(text, false));
+}
+
 function submit() {
   const text = readInput();
   if (!text) return $('input').focus();
-  if (!isListText(text)) return run(sourceInForm());
-  begin();
-  stop();
-  if (isHls(text)) return showError(t('pasted_hls'));
-  return showList(parseList(text, false));
+  return isListText(text) ? showListText(text) : run(sourceInForm());
 }
 
 function showLanguage(language) {
@@ -340,12 +386,12 @@ function showLanguage(language) {
   showLinks(shown.source, shown.name);
   if (list) {
     fillGroups();
-    channels.changed(channels.shown.length, list.length);
+    showChannelCount(channels.shown.length, list.entries.length);
   }
-  say(...status);
+  translateReport();
 }
 
-connectForm({onChange: onFormChange, onSubmit: submit});
+connectForm({onChange: onFormChange, onSubmit: submit, onList: showListText});
 connectVideo();
 connectChannels();
 $('stop').addEventListener('click', () => {

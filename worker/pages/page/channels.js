@@ -1,5 +1,5 @@
-// The channel list. Only the visible rows are in the document, so ten thousand channels cost no more
-// than twenty. One tab stop: the arrow keys move, Enter plays (the listbox pattern of WAI-ARIA).
+// The channel list. Only the visible rows are in the document, so ten thousand channels cost no
+// more than twenty. One tab stop: the arrow keys move, Enter plays (listbox pattern of WAI-ARIA).
 import {linkOf, emptySource, sourceOfLink} from './links.js';
 import {make} from './dom.js';
 
@@ -122,8 +122,8 @@ export class Channels {
       row.classList.toggle('active', i === this.active);
       row.setAttribute('aria-selected', this.shown[i] === this.chosen);
     }
-    if (this.shown.length) this.list.setAttribute('aria-activedescendant', `channel-${this.active}`);
-    else this.list.removeAttribute('aria-activedescendant');
+    const active = this.shown.length ? `channel-${this.active}` : '';
+    this.list.setAttribute('aria-activedescendant', active);
   }
 
   add(index) {

@@ -34,6 +34,7 @@ function describeHlsError(data) {
     message: [data.details, data.error?.message].filter(Boolean).join(': '),
     url: data.url ?? data.frag?.url,
     status: data.response?.code || null,
+    isNetwork: data.type === 'networkError',
     reason: request?.getResponseHeader?.('X-Streamgate-Error') ?? null,
   };
 }
@@ -50,7 +51,7 @@ async function startHls(video, {link, answer}, on) {
     if (codecSet) on.fact('codecs', codecSet);
   });
   hls.on(Hls.Events.ERROR, (_, data) => {
-    if (!data.fatal) return on.note('player_warning', {message: data.details});
+    if (!data.fatal) return on.trouble(describeHlsError(data));
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
       recovered = true;
       hls.recoverMediaError();
@@ -79,8 +80,8 @@ function loadMpegts() {
 }
 
 // Continues the request whose first bytes showed the kind: an upstream that allows one connection
-// would refuse a second one.
-function makeLoader({BaseLoader}, first) {
+// would refuse a second one. `failed`: another request was answered with an error.
+function makeLoader({BaseLoader}, first, failed) {
   let unused = first;
   return class Loader extends BaseLoader {
     constructor() {
@@ -114,7 +115,11 @@ function makeLoader({BaseLoader}, first) {
         cache: 'no-store',
         headers: from > 0 ? {Range: `bytes=${from}-`} : {},
       });
-      if (!response.ok) throw new Error(`${response.status}`);
+      if (!response.ok) {
+        const reason = response.headers.get('X-Streamgate-Error');
+        failed({message: '', status: response.status, reason});
+        throw new Error(`status ${response.status}`);
+      }
       const reader = response.body.getReader();
       return async () => (await reader.read()).value ?? null;
     }
@@ -159,13 +164,15 @@ async function startMpegts(video, {kind, link, answer}, on) {
   const isLive = answer.length === null;
   const player = mpegts.createPlayer(
     {type: kind === 'flv' ? 'flv' : 'mpegts', isLive, url: link},
-    {customLoader: makeLoader(mpegts, answer), enableWorker: false, lazyLoad: false});
+    {customLoader: makeLoader(mpegts, answer, on.failed), enableWorker: false, lazyLoad: false});
   player.on(mpegts.Events.MEDIA_INFO, (info) => {
     const codecs = [info.videoCodec, info.audioCodec].filter(Boolean).join(', ');
     if (codecs) on.fact('codecs', codecs);
   });
-  player.on(mpegts.Events.ERROR, (type, detail, info) =>
-    on.failed({message: [type, detail, info?.msg].filter(Boolean).join(': ')}));
+  player.on(mpegts.Events.ERROR, (type, detail, info) => on.failed({
+    message: [type, detail, info?.msg].filter(Boolean).join(': '),
+    isNetwork: type === mpegts.ErrorTypes.NETWORK_ERROR,
+  }));
   player.attachMediaElement(video);
   player.load();
   play(video, on);

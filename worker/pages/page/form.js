@@ -6,6 +6,9 @@ import {t} from './strings.js';
 const mostAlternatives = 3;
 const usualHeaders = ['User-Agent', 'Authorization', 'Cookie', 'Origin', 'Accept-Language'];
 
+// A text area takes seconds for longer texts, so a pasted list of that size does not go into it.
+const longestText = 20000;
+
 let changed = () => {};
 
 function removable(row, focusAfter) {
@@ -96,7 +99,8 @@ function fitInput() {
 }
 
 // `onChange()`: text or options have changed. `onSubmit()`: the person wants to play it.
-export function connectForm({onChange, onSubmit}) {
+// `onList(text)`: a long list was pasted or opened.
+export function connectForm({onChange, onSubmit, onList}) {
   changed = onChange;
   document.body.append(make('datalist', {id: 'usual-headers'},
     ...usualHeaders.map((value) => make('option', {value}))));
@@ -113,6 +117,13 @@ export function connectForm({onChange, onSubmit}) {
     event.preventDefault();
     onSubmit();
   });
+  $('input').addEventListener('paste', (event) => {
+    const text = event.clipboardData.getData('text/plain');
+    if (text.length < longestText) return;
+    event.preventDefault();
+    setInput('');
+    onList(text);
+  });
   $('add-header').addEventListener('click', () => addHeader().querySelector('input').focus());
   $('add-alternative').addEventListener('click',
     () => addAlternative().querySelector('input').focus());
@@ -121,8 +132,8 @@ export function connectForm({onChange, onSubmit}) {
     const [file] = $('file').files;
     $('file').value = '';
     if (!file) return;
-    setInput(await file.text());
-    onSubmit();
+    setInput('');
+    onList(await file.text());
   });
 }
 

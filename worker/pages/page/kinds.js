@@ -35,7 +35,7 @@ function kindOfBytes(bytes) {
 }
 
 function kindOfText(text) {
-  const start = text.replace(/^[\ufeff\s]+/, '').slice(0, 4096);
+  const start = text.replace(/^\s+/, '').slice(0, 4096);
   if (start.startsWith('#EXTM3U')) return 'playlist';
   if (/<MPD[\s>]/.test(start)) return 'dash';
   if (/^<!doctype html|^<html/i.test(start)) return 'html';

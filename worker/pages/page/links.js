@@ -67,11 +67,12 @@ export function sourceOfLink(text, isOurs = false) {
 
 // The options of `source`, completed by those of `general`.
 export function withOptions(source, general) {
-  const has = (name) => source.headers.some(([other]) => other.toLowerCase() === name.toLowerCase());
+  const own = source.headers.map(([name]) => name.toLowerCase());
   return {
     ...source,
     referer: source.referer || general.referer,
-    headers: [...source.headers, ...general.headers.filter(([name]) => !has(name))],
+    headers: [...source.headers,
+      ...general.headers.filter(([name]) => !own.includes(name.toLowerCase()))],
     live: source.live || general.live,
   };
 }

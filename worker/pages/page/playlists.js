@@ -2,8 +2,8 @@
 import {emptySource, sourceOfLink} from './links.js';
 
 // A playlist with tags of HLS; any other is a channel list.
-export const isHls = (text) => /^#EXT-X-(TARGETDURATION|STREAM-INF|MEDIA|MEDIA-SEQUENCE|PART-INF)\b/m
-  .test(text);
+export const isHls = (text) =>
+  /^#EXT-X-(TARGETDURATION|STREAM-INF|MEDIA|MEDIA-SEQUENCE|PART-INF)\b/m.test(text);
 
 const unquoted = (text) => (text?.startsWith('"') ? text.slice(1, -1) : text);
 
@@ -93,7 +93,7 @@ function takeJsonHeaders(line, entry) {
   }
 }
 
-const emptyEntry = () => ({name: '', group: '', logo: '', source: emptySource()});
+const emptyEntry = () => ({name: '', group: '', logo: '', tags: [], source: emptySource()});
 
 function takeInfo(line, entry) {
   const rest = line.replace(/([\w-]+)="([^"]*)"/g, (_, name, value) => {
@@ -105,26 +105,35 @@ function takeInfo(line, entry) {
   entry.name = rest.slice(rest.indexOf(',') + 1).trim() || entry.name;
 }
 
-// The entries of a channel list, or of lines with one URL each: [{name, group, logo, source}].
-// `isRewritten`: the links are those of this proxy already.
+function takeTag(line, entry) {
+  if (line.startsWith('#EXTHTTP:')) return takeJsonHeaders(line, entry);
+  if (/^#(EXTVLCOPT|KODIPROP):/.test(line)) return takeOption(line, entry);
+  if (line.startsWith('#EXTINF:')) takeInfo(line, entry);
+  if (line.startsWith('#EXTGRP:')) entry.group ||= line.slice('#EXTGRP:'.length).trim();
+  return entry.tags.push(line);
+}
+
+// A channel list, or lines with one URL each: {head, entries: [{name, group, logo, tags, source,
+// isRewritten}]}. `head` is the line of #EXTM3U. The tags of an entry are kept for writeList(), but
+// not those whose headers are in its source. `isRewritten`: the links are those of this proxy
+// already, and carry the options of the list.
 export function parseList(text, isRewritten) {
-  const entries = [];
+  const list = {head: '#EXTM3U', entries: []};
   let entry = emptyEntry();
   for (const raw of lines(text)) {
-    const line = raw.replace(/^\ufeff/, '').trim();
-    if (line.startsWith('#EXTINF:')) takeInfo(line, entry);
-    else if (line.startsWith('#EXTGRP:')) entry.group ||= line.slice('#EXTGRP:'.length).trim();
-    else if (line.startsWith('#EXTHTTP:')) takeJsonHeaders(line, entry);
-    else if (line.startsWith('#')) takeOption(line, entry);
+    const line = raw.trim();
+    if (line.startsWith('#EXTM3U')) list.head = line;
+    else if (line.startsWith('#')) takeTag(line, entry);
     else if (line) {
       const ours = sourceOfLink(line, isRewritten);
       entry.source = ours ?? {...entry.source, url: line};
+      entry.isRewritten = Boolean(ours);
       entry.name ||= entry.source.url;
-      entries.push(entry);
+      list.entries.push(entry);
       entry = emptyEntry();
     }
   }
-  return entries;
+  return list;
 }
 
 // A pasted text is a list if it has the list's tag, or more than one line with a URL.
@@ -132,10 +141,5 @@ export const isListText = (text) =>
   /^\s*#EXTM3U/.test(text) || lines(text.trim()).filter((line) => line.trim()).length > 1;
 
 // The list with links instead of URLs, for other players.
-export function writeList(entries, linkOf) {
-  const quote = (text) => text.replaceAll('"', "'");
-  const infos = entries.map(({name, group, logo, source}) =>
-    `#EXTINF:-1${logo ? ` tvg-logo="${quote(logo)}"` : ''}` +
-    `${group ? ` group-title="${quote(group)}"` : ''},${name}\n${linkOf(source)}\n`);
-  return '#EXTM3U\n' + infos.join('');
-}
+export const writeList = ({head, entries}, linkOfEntry) =>
+  [head, ...entries.flatMap((entry) => [...entry.tags, linkOfEntry(entry)]), ''].join('\n');

@@ -2,11 +2,19 @@
 import {$, make} from './dom.js';
 import {reasons, strings, t} from './strings.js';
 
-export function say(key, values) {
-  $('status').textContent = key ? t(key, values) : '';
+// What is shown now. Texts are functions, so that they follow the language.
+const facts = new Map();  // by name
+let error = null;
+let status = () => '';
+
+export function say(text) {
+  status = text;
+  $('status').textContent = text();
 }
 
 export function clearReport() {
+  facts.clear();
+  error = null;
   $('facts').replaceChildren();
   $('log').replaceChildren();
   $('variants').hidden = true;
@@ -20,20 +28,27 @@ export function note(text) {
   $('log').append(make('li', {}, make('time', {textContent: time}), ` ${text}`));
 }
 
-const factOf = (name) => $('facts').querySelector(`[data-fact=${name}] dd`);
-export const hasFact = (name) => factOf(name) !== null;
+export const hasFact = (name) => facts.has(name);
 
-// Sets one fact; a later value replaces it.
+// Sets one fact, a text or a function; a later value replaces it.
 export function setFact(name, value) {
+  facts.set(name, value);
   $('report').hidden = false;
-  if (hasFact(name)) {
-    factOf(name).textContent = value;
-    return;
-  }
-  const row = make('div', {}, make('dt', {textContent: t(`fact_${name}`)}),
-    make('dd', {textContent: value}));
-  row.dataset.fact = name;
-  $('facts').append(row);
+  const rows = [...facts].map(([key, known]) => {
+    const row = make('div', {}, make('dt', {textContent: t(`fact_${key}`)}),
+      make('dd', {textContent: typeof known === 'function' ? known() : known}));
+    row.dataset.fact = key;
+    return row;
+  });
+  $('facts').replaceChildren(...rows);
+}
+
+// Writes everything but the log in the present language.
+export function translateReport() {
+  const [first] = facts;
+  if (first) setFact(...first);
+  if (error) drawError();
+  $('status').textContent = status();
 }
 
 const megabits = (bits) => (bits ? `${(bits / 1e6).toFixed(bits < 1e7 ? 2 : 1)} Mbit/s` : '');
@@ -50,21 +65,27 @@ export function showVariants(variants) {
     make('tr', {}, ...cells(variant).map((text) => make('td', {textContent: text || '–'})))));
 }
 
-// `code`: a reason of the proxy or a status, shown as it stands. `details`: further sentences, which
-// are not translated.
-export function showError(sentence, {code = '', details = []} = {}) {
-  say(null);
-  const parts = [make('h3', {textContent: t('failed')}), make('p', {textContent: sentence})];
+function drawError() {
+  const {sentence, code, details} = error;
+  const parts = [make('h3', {textContent: t('failed')}), make('p', {textContent: sentence()})];
   if (code) {
     parts.push(make('p', {className: 'quiet'}, `${t('reason_code')}: `,
       make('code', {textContent: code})));
   }
-  for (const detail of details.filter(Boolean)) {
+  for (const detail of details) {
     parts.push(make('p', {className: 'quiet detail', textContent: detail}));
   }
   $('error').replaceChildren(...parts);
   $('error').hidden = false;
-  note([sentence, code, ...details].filter(Boolean).join(' '));
+}
+
+// `sentence`: a function. `code`: a reason of the proxy or a status, shown as it stands. `details`:
+// further sentences, which are not translated.
+export function showError(sentence, {code = '', details = []} = {}) {
+  say(() => '');
+  error = {sentence, code, details: details.filter(Boolean)};
+  drawError();
+  note([sentence(), code, ...error.details].filter(Boolean).join(' '));
 }
 
 // The sentence for a status that the upstream has sent.

@@ -23,15 +23,18 @@ class Answer {
     this.reason = response.headers.get('X-Streamgate-Error');
     this.id = response.headers.get('X-Streamgate-Id');
     this.start = new Uint8Array();
+    this.firstByteMs = null;
     this.ended = false;
     this.reader = response.body?.getReader();
   }
 
-  async readStart() {
+  // `begun`: when it was requested.
+  async readStart(begun) {
     const parts = [];
     let size = 0;
     while (size < enough && !this.ended) {
       const part = await this.next();
+      this.firstByteMs ??= Math.round(performance.now() - begun);
       if (!part) break;
       parts.push(part);
       size += part.length;
@@ -65,12 +68,11 @@ class Answer {
 }
 
 // Requests `link` and reads the first bytes. `firstByteMs` of the answer: from the request to the
-// first byte of the body.
+// first byte of the body, or to its end if there is none.
 export async function request(link, signal) {
   const begun = performance.now();
   const answer = new Answer(await fetch(link, {signal, cache: 'no-store'}));
-  await answer.readStart();
-  answer.firstByteMs = Math.round(performance.now() - begun);
+  await answer.readStart(begun);
   return answer;
 }
 

@@ -66,6 +66,7 @@ export const strings = {
   ended: ['Played to the end', '播放完毕'],
   stopped: ['Stopped', '已停止'],
   list_read: ['A list with {count} channels', '包含 {count} 个频道的列表'],
+  tries_again: ['The player tries again…', '播放器正在重试……'],
   press_play: ['Press play in the video: the browser wants a click.', '请点击视频里的播放：浏览器要求用户操作。'],
   player_browser: ["the browser's own player", '浏览器自带的播放器'],
 
@@ -84,7 +85,7 @@ export const strings = {
   fact_id: ['Exchange', '请求编号'],
   live: ['live', '直播'],
   yes: ['yes', '是'],
-  segments: ['{count} segments', '{count} 个分片'],
+  segments: ['segments: {count}', '分片：{count}'],
   milliseconds: ['{count} ms', '{count} 毫秒'],
   variants: ['Variants', '清晰度'],
   size: ['Size', '分辨率'],
@@ -148,6 +149,10 @@ export const strings = {
   other_origin: [
     'The links of the playlist lead to {origin}, not to this page. Behind a reverse proxy, set X-Forwarded-Proto, -Host and -Prefix, or public_url.',
     '播放列表中的链接指向 {origin}，而不是本页所在的地址。在反向代理之后，请设置 X-Forwarded-Proto、-Host 和 -Prefix，或 public_url。',
+  ],
+  broken_off: [
+    'The answer broke off before its end.',
+    '应答在结束前中断。',
   ],
   proxy_unreachable: [
     'The proxy did not answer. Is it still running, and is the network up?',

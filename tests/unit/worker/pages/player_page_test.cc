@@ -61,8 +61,9 @@ TEST(PlayerPage, PolicyForbidsForeignAndInlineContent) {
   const std::string policy = page["Content-Security-Policy"];
   EXPECT_TRUE(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "));
   for (const std::string_view directive :
-       {"media-src 'self' blob:;", "connect-src 'self';", "img-src 'self';", "base-uri 'none';",
-        "form-action 'none';", "frame-ancestors 'none';", "require-trusted-types-for 'script'"}) {
+       {"media-src 'self' blob: data:;", "connect-src 'self';", "img-src 'self';",
+        "base-uri 'none';", "form-action 'none';", "frame-ancestors 'none';",
+        "require-trusted-types-for 'script'"}) {
     EXPECT_NE(policy.find(directive), std::string::npos) << directive;
   }
   EXPECT_EQ(policy.find("unsafe"), std::string::npos);
@@ -80,7 +81,7 @@ TEST(PlayerPage, PolicyHasTheOriginOfThePublicUrl) {
   const ReadHead page = answer("/", {}, "https://media.example/below");
   const std::string policy = page["Content-Security-Policy"];
   EXPECT_NE(policy.find("connect-src 'self' https://media.example;"), std::string::npos);
-  EXPECT_NE(policy.find("media-src 'self' https://media.example blob:;"), std::string::npos);
+  EXPECT_NE(policy.find("media-src 'self' https://media.example blob: data:;"), std::string::npos);
   EXPECT_EQ(policy.find("script-src 'self' https"), std::string::npos);
 }
 
