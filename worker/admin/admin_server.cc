@@ -31,6 +31,7 @@ AdminServer::AdminServer(event_base* base, const Environment& environment)
                         environment.config.client,
                         environment.config.limits,
                         no_cors(),
+                        environment.config.errors,
                         ClientAddress::peer,
                         environment.config.trusted_proxies,
                         *this,
