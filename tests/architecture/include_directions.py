@@ -62,6 +62,7 @@ WALLS = {
         "worker/client/tls_server",
         "worker/health_probe",
         "worker/loop/openssl",
+        "worker/loop/signature",
         "worker/upstream/authorities",
         "worker/upstream/socket",
         "worker/upstream/tls",
