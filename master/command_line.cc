@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/version.h"
+#include "master/config/values.h"
 
 namespace streamgate {
 namespace {
@@ -24,6 +25,32 @@ void take_trial(const std::string& text, CommandLine& out) {
   if (std::sscanf(text.c_str(), "%d:%d", &out.trial.state, &out.trial.report) != 2) {
     throw std::runtime_error(std::string(kTrialOption) + ": " + text);
   }
+}
+
+void add_sign(CLI::App& app, std::string& lifetime, CommandLine& out) {
+  CLI::App* sign =
+      app.add_subcommand("sign", "Print a link with a token, for security.auth: token");
+  sign->fallthrough();  // for -c
+  sign->add_option("url", out.sign.url, "The upstream URL")->required();
+  sign->add_option("--for", lifetime, "How long the link is valid; 6h unless it is given")
+      ->type_name("DURATION");
+  sign->add_option("--ip", out.sign.client, "The only client: an address or a block")
+      ->type_name("ADDRESS");
+  sign->add_flag("--prefix", out.sign.is_prefix, "For all URLs in the directory of the URL");
+  sign->add_option("--key", out.sign.key, "The key; the first one with a secret unless it is given")
+      ->type_name("ID");
+  sign->callback([&out] { out.action = CommandLine::Action::sign; });
+}
+
+void take_lifetime(const std::string& text, CommandLine& out) {
+  if (text.empty() || out.exit_code) return;
+  const auto lifetime = parse_duration(text);
+  if (lifetime && lifetime->count() > 0) {
+    out.sign.lifetime = *lifetime;
+    return;
+  }
+  std::fprintf(stderr, "streamgate: --for %s: write 30m, 6h or 7d\n", text.c_str());
+  out.exit_code = kExitUsage;
 }
 
 }  // namespace
@@ -64,6 +91,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
         "healthcheck",
         "Request /health of the service; exit status 0 if it serves (for containers)");
     healthcheck->fallthrough();
+    std::string lifetime;
+    add_sign(app, lifetime, out);
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
@@ -71,6 +100,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       // exit() prints. It returns 0 for --help and --version, and a number for each mistake.
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : kExitUsage;
     }
+    take_lifetime(lifetime, out);
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
     if (check) out.action = CommandLine::Action::check;

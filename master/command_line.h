@@ -1,9 +1,11 @@
 // The command line as a value. The only module that uses CLI11; no exception leaves it.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
+#include "common/config.h"
 #include "master/service/control.h"
 #include "master/upgrade/trial_order.h"
 
@@ -12,11 +14,30 @@ namespace streamgate {
 // The exit code for every mistake in the command line.
 constexpr int kExitUsage = 2;
 
+// `streamgate sign`.
+struct SignOrder {
+  std::string url;
+  Milliseconds lifetime{std::chrono::hours(6)};
+  bool is_prefix = false;
+  std::string client;
+  std::string key;
+};
+
 struct CommandLine {
-  enum class Action { serve, check, print_config, control, healthcheck, foreground_worker, trial };
+  enum class Action {
+    serve,
+    check,
+    print_config,
+    control,
+    healthcheck,
+    foreground_worker,
+    trial,
+    sign
+  };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
   TrialOrder trial{-1, -1};                   // of Action::trial
+  SignOrder sign;                             // of Action::sign
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };

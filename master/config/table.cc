@@ -9,6 +9,7 @@
 #include "common/url.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/token_keys.h"
 #include "master/config/values.h"
 
 namespace streamgate {
@@ -308,6 +309,33 @@ ConfigKey allow_origin() {
   return key;
 }
 
+// Never printed.
+ConfigKey grant_secret() {
+  const auto parse = [](std::string_view text) -> Result<Secret> {
+    constexpr size_t kMinBytes = 32;
+    if (text.size() >= kMinBytes) return Secret(text);
+    return Error{Reason::bad_request, "needs 32 bytes at least; `openssl rand -hex 32` makes one"};
+  };
+  const auto field = [](auto& config) -> auto& { return config.security.grant_secret; };
+  ConfigKey key = scalar("security.grant_secret", field, parse, [](const Secret& secret) {
+    return std::string(secret.empty() ? "" : "\"(hidden)\"");
+  });
+  key.set = [set = key.set, field](const ConfigNode& node, Config& config,
+                                   ConfigProblems& problems) {
+    if (node.kind == ConfigNode::Kind::null) {
+      field(config) = Secret();
+      return;
+    }
+    set(node, config, problems);
+  };
+  return key;
+}
+
+Result<std::vector<std::string>> parse_revoked(std::string_view text) {
+  if (!text.empty()) return std::vector{std::string(text)};
+  return Error{Reason::bad_request, "needs the id of a key or of a token (jti)"};
+}
+
 // The value of allow_private is a word or a list, stored in two fields.
 ConfigKey allow_private() {
   ConfigKey key = list(
@@ -412,6 +440,14 @@ std::vector<ConfigKey> service_keys() {
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
       allow_private(),
+      word(FIELD(security.auth),
+           std::array{std::pair{Words("none"), SecurityConfig::Auth::none},
+                      std::pair{Words("token"), SecurityConfig::Auth::token}}),
+      token_keys_key(),
+      grant_secret(),
+      boolean(FIELD(security.require_expiry)),
+      list(FIELD(security.revoked), parse_revoked,
+           [](const std::vector<std::string>& ids) { return ids; }),
       word(FIELD(security.core_dumps), std::array{std::pair{Words("auto"), CoreDumps::automatic},
                                                   std::pair{Words("on"), CoreDumps::on},
                                                   std::pair{Words("off"), CoreDumps::off}}),

@@ -42,6 +42,8 @@ CROSSINGS = {
     # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
     ("master/main.cc", "worker/health_probe.h"),
+    # `streamgate sign` makes a link.
+    ("master/main.cc", "worker/links/token_signer.h"),
     # A trial runs the supervisor's Program; the header includes only common/.
     ("master/upgrade/trial_run.h", "master/program.h"),
 }

@@ -10,6 +10,7 @@
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_list.h"
 #include "worker/fetch/fetch.h"
+#include "worker/links/access_control.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/socket_memory.h"
@@ -29,6 +30,7 @@ struct ExchangeEnvironment {
   AccessLog& access_log;
   Slot& slot;
   const std::atomic<bool>& service_stopping;
+  AccessControl& access;
   ExchangeList exchanges = {};
   DocumentBodies document_bodies = {};
   std::string url_scratch = {};  // both are kept for their memory

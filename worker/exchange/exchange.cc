@@ -1,5 +1,6 @@
 #include "worker/exchange/exchange.h"
 
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -85,15 +86,30 @@ void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
+  if (auto allowed = check_access(); !allowed) return fail(allowed.error());
   enter(Step::fetch);
   const bool may_continue = may_reconnect();
   FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
                                            client_head_, environment_.config.upstream);
   wanted.alternatives = std::move(request_->alternatives);
   wanted.may_reconnect = may_continue;
+  if (access_) wanted.allow = &access_->key->allow;
   fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
   note_target();
   fetch_->start();
+}
+
+Result<void> Exchange::check_access() {
+  if (!environment_.access.is_required()) return {};
+  const SocketAddress& client = gate_->stream().client();
+  auto access =
+      environment_.access.check(*request_,
+                                {field_or_empty(client_head_.fields, "Authorization"),
+                                 client.is_ip() ? std::optional(client.ip()) : std::nullopt},
+                                ::time(nullptr));
+  if (!access) return std::move(access).error();
+  access_ = std::make_unique<Access>(std::move(*access));
+  return {};
 }
 
 void Exchange::note_target() {
@@ -276,6 +292,8 @@ void Exchange::fill_in(DocumentSetting& setting) {
     setting.proxy_origin = path_of(setting.proxy_origin);
   }
   setting.route_path = request_->route_path;
+  setting.access = access_.get();
+  setting.grant_keys = &environment_.access.grant_keys();
   setting.same_origin_parameters.clear();
   append_query_form(request_->link, nearest_child(), setting.same_origin_parameters);
   add_authorization(setting.same_origin_parameters);
