@@ -248,6 +248,14 @@ class Recipes(PlayerTest):
                 self.check_front(port)
 
 
+class Translation(unittest.TestCase):
+    def test_the_chinese_readme_has_the_commands_of_the_english_one(self):
+        english = [block.text for block in blocks("README.md")]
+        chinese = [block.text for block in blocks("README.zh-CN.md")]
+        self.assertGreaterEqual(len(chinese), 4)
+        self.assertEqual([text for text in chinese if text not in english], [])
+
+
 class Links(unittest.TestCase):
     def test_links_of_documents_lead_to_files_and_headings(self):
         names = [
