@@ -12,7 +12,7 @@ import time
 import unittest
 from urllib.parse import quote, unquote, urlsplit
 
-from harness import ProxyTest, main, stream_path, streamgate
+from harness import ProxyTest, main, stream_path, streamgate, wait_until
 from upstream import ok, playlist, redirect
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -442,6 +442,11 @@ class Grants(TokenTest):
         payload = token.split(".")[1]
         expiry = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
         self.assertEqual(re.search(r"sg_grant=1\.site\.(\d+)\.", link)[1], str(expiry))
+        expired = wait_until(
+            lambda: [r for r in [self.ask_link(self.proxy(), link)] if r.status != 200],
+            what="the end of the grant",
+        )
+        self.assert_refused(expired[0], 403, "token_expired")
 
     def test_a_grant_keeps_the_client(self):
         up = self.upstream_with()
@@ -469,6 +474,14 @@ class Grants(TokenTest):
         proxy = self.own_proxy(self.settings)
         link = self.play(proxy, up, sg_token=hs256(jti="ticket-7"))[0]
         proxy.reload(self.security(revoked=["ticket-7"]))
+        proxy.wait_for_event("worker.left")
+        self.assert_refused(self.ask_link(proxy, link), 403, "token_invalid")
+
+    def test_the_links_of_a_revoked_key_end(self):
+        up = self.upstream_with()
+        proxy = self.own_proxy(self.settings)
+        link = self.play(proxy, up, sg_token=hs256())[0]
+        proxy.reload(self.security(revoked=["site"]))
         proxy.wait_for_event("worker.left")
         self.assert_refused(self.ask_link(proxy, link), 403, "token_invalid")
 
