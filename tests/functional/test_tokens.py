@@ -321,7 +321,7 @@ class Entries(TokenTest):
         self.assertEqual(proxy.stream(up.url("/a"), sg_token=hs256()).status, 200)
         new = [{"id": "site", "algorithm": "HS256", "secret": OTHER}]
         proxy.reload(self.security(keys=new))
-        proxy.wait_for_event("reload.done", generation="3")
+        proxy.wait_for_event("worker.left", generation="2")
         self.assert_refused(proxy.stream(up.url("/a"), sg_token=hs256()), 403, "token_invalid")
 
 
