@@ -178,13 +178,37 @@ struct CorsConfig {
   bool operator==(const CorsConfig&) const = default;
 };
 
+// A key that verifies the tokens of entries (RFC 7519), and signs the links of their documents.
+struct TokenKey {
+  enum class Algorithm { hs256, es256, eddsa };
+
+  std::string id;  // letters, digits, `-` and `_`: it stands in links
+  Algorithm algorithm = Algorithm::hs256;
+  Secret secret;                // hs256: 32 bytes at least
+  std::string secret_file;      // in place of `secret`; the master reads it
+  std::string public_key_file;  // es256, eddsa; PEM
+  std::string public_key_pem;   // its content, which the master reads
+  std::string audience;         // the claim `aud` must have it; empty: not checked
+  std::string issuer;           // the claim `iss`; empty: not checked
+  // The upstream hosts of this key, in addition to SecurityConfig::allow. Empty: all.
+  std::vector<TargetPattern> allow;
+
+  bool operator==(const TokenKey&) const = default;
+};
+
 struct SecurityConfig {
+  enum class Auth { none, token };
+  Auth auth = Auth::none;
+  std::vector<TokenKey> keys;
+  Secret grant_secret;                 // signs links if a key has no secret of its own
+  bool require_expiry = true;          // a token needs the claim `exp`
+  std::vector<std::string> revoked;    // ids of keys and of tokens (`jti`)
   bool allow_all_private = false;      // allow_private: true
   std::vector<IpRange> allow_private;  // allow_private: [..]
   std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
   std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
-  // Whether workers may dump core. automatic: not if a listener has a key.
+  // Whether workers may dump core. automatic: not if a listener has a key, or tokens have keys.
   enum class CoreDumps { automatic, on, off };
   CoreDumps core_dumps = CoreDumps::automatic;
 

@@ -32,6 +32,11 @@ namespace streamgate {
   ROW(target_forbidden, 403, "This target is not allowed.")                                \
   ROW(port_forbidden, 403, "Targets on this port are not allowed.")                        \
   ROW(script_forbidden, 403, "Nothing from an upstream may run as a script here.")         \
+  ROW(token_missing, 401, "A token is needed.")                                            \
+  ROW(token_invalid, 403, "The token is not valid.")                                       \
+  ROW(token_expired, 403, "The token has expired.")                                        \
+  ROW(token_scope, 403, "The token does not allow this URL.")                              \
+  ROW(token_client, 403, "The token belongs to another client.")                           \
   ROW(loop, 508, "The request leads back to this proxy.")                                  \
   ROW(rate_limited, 429, "This client is at its limit.")                                   \
   ROW(client_gone, 499, "The client left.")                                                \

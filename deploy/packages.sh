@@ -10,7 +10,8 @@ RUN_PACKAGES=(libbrotli1 libc-ares2 libevent-2.1-7 libevent-core-2.1-7 libevent-
 # For the quickstart's demonstration.
 DEMO_PACKAGES=(curl ffmpeg python3)
 # In addition for the tests, and for the browser tests only.
-TEST_PACKAGES=(caddy ffmpeg googletest haproxy libgtest-dev nginx openssl prometheus python3)
+TEST_PACKAGES=(caddy ffmpeg googletest haproxy libgtest-dev nginx openssl php-cli prometheus
+  python3 python3-cryptography python3-jwt)
 BROWSER_PACKAGES=(ca-certificates chromium firefox-esr nodejs npm)
 
 # Installs the named packages that are missing. Calls apt only if there is one.

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/version.h"
+#include "master/config/values.h"
 
 namespace streamgate {
 namespace {
@@ -65,6 +66,32 @@ CLI::App* add_explain(CLI::App& app, CommandLine& out) {
   return command;
 }
 
+void add_sign(CLI::App& app, std::string& lifetime, CommandLine& out) {
+  CLI::App* sign =
+      app.add_subcommand("sign", "Print a link with a token, for security.auth: token");
+  sign->fallthrough();  // for -c
+  sign->add_option("url", out.sign.url, "The upstream URL")->required();
+  sign->add_option("--for", lifetime, "How long the link is valid; 6h unless it is given")
+      ->type_name("DURATION");
+  sign->add_option("--ip", out.sign.client, "The only client: an address or a block")
+      ->type_name("ADDRESS");
+  sign->add_flag("--prefix", out.sign.is_prefix, "For all URLs in the directory of the URL");
+  sign->add_option("--key", out.sign.key, "The key; the first one with a secret unless it is given")
+      ->type_name("ID");
+  sign->callback([&out] { out.action = CommandLine::Action::sign; });
+}
+
+void take_lifetime(const std::string& text, CommandLine& out) {
+  if (text.empty() || out.exit_code) return;
+  const auto lifetime = parse_duration(text);
+  if (lifetime && lifetime->count() > 0) {
+    out.sign.lifetime = *lifetime;
+    return;
+  }
+  std::fprintf(stderr, "streamgate: --for %s: write 30m, 6h or 7d\n", text.c_str());
+  out.exit_code = kExitUsage;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
@@ -109,6 +136,8 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     const CLI::App* explain = add_explain(app, out);
     const bool is_explain =
         std::find(argv + 1, argv + argc, std::string_view("explain")) != argv + argc;
+    std::string lifetime;
+    add_sign(app, lifetime, out);
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
@@ -120,6 +149,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     if (json && order != "status" && order != "streams") {
       throw std::runtime_error("--json needs -s status or -s streams");
     }
+    take_lifetime(lifetime, out);
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
     if (check) out.action = CommandLine::Action::check;

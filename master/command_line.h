@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/config.h"
 #include "master/service/control.h"
 #include "master/upgrade/trial_order.h"
 
@@ -26,6 +27,15 @@ struct ExplainLine {
   std::chrono::seconds limit{10};
 };
 
+// `streamgate sign`.
+struct SignOrder {
+  std::string url;
+  Milliseconds lifetime{std::chrono::hours(6)};
+  bool is_prefix = false;
+  std::string client;
+  std::string key;
+};
+
 struct CommandLine {
   enum class Action {
     serve,
@@ -35,13 +45,15 @@ struct CommandLine {
     healthcheck,
     foreground_worker,
     trial,
-    explain
+    explain,
+    sign
   };
   Action action = Action::serve;
   ServiceOrder order = ServiceOrder::status;  // of Action::control
   OutputForm form = OutputForm::text;         // of the answer to that order
   TrialOrder trial{-1, -1};                   // of Action::trial
   ExplainLine explain = {};                   // of Action::explain
+  SignOrder sign;                             // of Action::sign
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "master/upgrade/trial_run.h"
 #include "worker/explain/explain_command.h"
 #include "worker/health_probe.h"
+#include "worker/links/token_signer.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -80,6 +82,29 @@ int explain(const ExplainLine& line, const LoadedConfig& loaded) {
   return explain_command(loaded.config, {line.url, line.headers, line.is_json, line.limit});
 }
 
+int sign(const SignOrder& order, LoadedConfig loaded) {
+  if (loaded.ok()) {
+    if (const auto read = read_tls_files(loaded.config); !read) {
+      loaded.problems.push_back(read.error().detail);
+    }
+  }
+  for (const std::string& problem : loaded.problems) complain(problem);
+  if (!loaded.ok()) return EXIT_FAILURE;
+  NewToken token;
+  token.url = order.url;
+  token.expires = std::time(nullptr) + order.lifetime.count() / 1000;
+  if (order.is_prefix) token.reach = NewToken::Reach::directory;
+  token.client = order.client;
+  token.key_id = order.key;
+  const auto link = sign_link(loaded.config, token);
+  if (!link) {
+    complain(link.error().detail);
+    return EXIT_FAILURE;
+  }
+  std::puts(link->c_str());
+  return EXIT_SUCCESS;
+}
+
 // Set by the previous program of this process. Removed, so that workers do not inherit it.
 std::optional<int> take_state() {
   const char* value = std::getenv(kStateVariable);
@@ -105,6 +130,8 @@ int run(int argc, char** argv) {
       return check_health(load_config(line.config_file, environment));
     case CommandLine::Action::explain:
       return explain(line.explain, load_config(line.config_file, environment));
+    case CommandLine::Action::sign:
+      return sign(line.sign, load_config(line.config_file, environment));
     case CommandLine::Action::serve:
     case CommandLine::Action::foreground_worker:
     case CommandLine::Action::trial:

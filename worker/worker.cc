@@ -87,7 +87,7 @@ void log_libevent(int severity, const char* message) {
 // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, never deleted by its base
 class Worker final : private Server::Observer {
  public:
-  explicit Worker(const Heritage& heritage)
+  Worker(const Heritage& heritage, AccessControl access)
       : heritage_(heritage),
         slot_(heritage.column.slot),
         base_(make_base()),
@@ -109,6 +109,7 @@ class Worker final : private Server::Observer {
         loop_mark_(loop_mark(heritage)),
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters),
+        access_(std::move(access)),
         environment_{heritage.config,
                      {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,
                       pool_, wheel_, slot_.counters, resolve_upstream_url},
@@ -120,7 +121,8 @@ class Worker final : private Server::Observer {
                      access_log_,
                      slot_,
                      heritage.scoreboard,
-                     heritage.column},
+                     heritage.column,
+                     access_},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
         admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
@@ -244,6 +246,7 @@ class Worker final : private Server::Observer {
   LoopMark loop_mark_;
   OriginMarks marks_;
   AccessLog access_log_;
+  AccessControl access_;
   ExchangeEnvironment environment_;
   Server server_;
   AdminServer admin_;
@@ -259,7 +262,12 @@ int run_worker(const Heritage& heritage) {
   configure_heap();
   show_notes_in(heritage.column.served);
   event_set_log_callback(log_libevent);
-  Worker worker(heritage);
+  auto access = AccessControl::make(heritage.config.security);
+  if (!access) {
+    log::error("worker.cannot_start", {{"detail", access.error().detail}});
+    return kExitCannotStart;
+  }
+  Worker worker(heritage, *std::move(access));
   if (auto started = worker.start(); !started) {
     log::error("worker.cannot_start", {{"detail", started.error().detail}});
     return kExitCannotStart;
@@ -271,6 +279,9 @@ int run_worker(const Heritage& heritage) {
 Result<void> check_worker_config(const Config& config) {
   if (auto contexts = make_tls_contexts(config.upstream); !contexts) {
     return std::move(contexts).error();
+  }
+  if (auto access = AccessControl::make(config.security); !access) {
+    return std::move(access).error();
   }
   for (const ListenConfig& entry : config.listen) {
     if (!entry.tls) continue;

@@ -8,6 +8,7 @@
 #include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/token_keys.h"
 #include "master/config/values.h"
 
 namespace streamgate {
@@ -43,6 +44,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
   check_cors_rules(config.cors, lines, problems);
   check_admin_rules(config, line_of, problems);
   check_proxy_rules(config, line_of, problems);
+  check_token_rules(config.security, line_of, problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +

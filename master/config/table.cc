@@ -10,6 +10,7 @@
 #include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/token_keys.h"
 #include "master/config/values.h"
 
 namespace streamgate {
@@ -305,6 +306,11 @@ ConfigKey allow_origin() {
   return key;
 }
 
+Result<std::vector<std::string>> parse_revoked(std::string_view text) {
+  if (!text.empty()) return std::vector{std::string(text)};
+  return Error{Reason::bad_request, "needs the id of a key or of a token (jti)"};
+}
+
 // The value of allow_private is a word or a list, stored in two fields.
 ConfigKey allow_private() {
   ConfigKey key = list(
@@ -410,6 +416,14 @@ std::vector<ConfigKey> service_keys() {
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
       allow_private(),
+      word(FIELD(security.auth),
+           std::array{std::pair{Words("none"), SecurityConfig::Auth::none},
+                      std::pair{Words("token"), SecurityConfig::Auth::token}}),
+      token_keys_key(),
+      grant_secret_key(),
+      boolean(FIELD(security.require_expiry)),
+      list(FIELD(security.revoked), parse_revoked,
+           [](const std::vector<std::string>& ids) { return ids; }),
       word(FIELD(security.core_dumps), std::array{std::pair{Words("auto"), CoreDumps::automatic},
                                                   std::pair{Words("on"), CoreDumps::on},
                                                   std::pair{Words("off"), CoreDumps::off}}),

@@ -1,5 +1,5 @@
-// Reads the certificates and keys of TLS listeners in the master, because often only root may read
-// a key. The content is checked in a worker.
+// Reads the certificates and keys of TLS listeners, and the keys of tokens, in the master, because
+// often only root may read a key. The content is checked in a worker.
 #pragma once
 
 #include "common/config.h"
@@ -7,7 +7,8 @@
 
 namespace streamgate {
 
-// Sets those PEM texts of `config.listen` that are empty. An error names the file.
+// Sets those texts of `config.listen` and `config.security.keys` that are empty. An error names the
+// file. The line end behind a secret is no part of it.
 Result<void> read_tls_files(Config& config);
 
 }  // namespace streamgate

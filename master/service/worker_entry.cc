@@ -13,6 +13,7 @@ bool may_dump_core(const Config& config) {
   if (config.security.core_dumps != CoreDumps::automatic) {
     return config.security.core_dumps == CoreDumps::on;
   }
+  if (!config.security.keys.empty()) return false;
   return std::none_of(config.listen.begin(), config.listen.end(),
                       [](const ListenConfig& entry) { return entry.tls.has_value(); });
 }

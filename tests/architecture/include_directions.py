@@ -46,6 +46,8 @@ CROSSINGS = {
     ("master/main.cc", "worker/worker.h"),
     ("master/main.cc", "worker/health_probe.h"),
     ("master/main.cc", "worker/explain/explain_command.h"),
+    # `streamgate sign` makes a link.
+    ("master/main.cc", "worker/links/token_signer.h"),
     # A trial runs the supervisor's Program; the header includes only common/.
     ("master/upgrade/trial_run.h", "master/program.h"),
 }
@@ -66,6 +68,7 @@ WALLS = {
         "worker/client/tls_server",
         "worker/health_probe",
         "worker/loop/openssl",
+        "worker/loop/signature",
         "worker/upstream/authorities",
         "worker/upstream/socket",
         "worker/upstream/tls",

@@ -20,6 +20,8 @@ from players import MEDIA, PlayerTest  # noqa: E402
 from recipes import ROOT, anchors, blocks, links, replaced  # noqa: E402
 
 RECIPES = "deploy/RECIPES.md"
+SECRET = "change-me: 32 random bytes at least"
+SIGNERS = {"python": ["python3", "-"], "js": ["node", "-"], "php": ["php"]}
 # What a command shows, by its heading. Only the exit status counts for the others.
 SHOWN = {
     "Links": ["/stream?url="],
@@ -70,12 +72,14 @@ class Recipes(PlayerTest):
         return found
 
     def test_each_block_is_run_by_a_test(self):
-        known = {"sh", "yaml", "nginx", "haproxy", "caddy", "html"}
+        known = {"sh", "yaml", "nginx", "haproxy", "caddy", "html", *SIGNERS}
         self.assertEqual([b for b in blocks(RECIPES) if b.language not in known], [])
 
     def test_commands(self):
         path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
         for block in self.of("sh"):
+            if block.heading == "Signed links":
+                continue
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", replaced(block.text, self.addresses())],
                 cwd=self.folder,
@@ -97,6 +101,46 @@ class Recipes(PlayerTest):
                 file.flush()
                 done = streamgate("-c", file.name, "--check")
                 self.assertEqual(done.returncode, 0, done.stderr)
+
+    def signed_link(self, command, block, proxy):
+        addresses = {
+            **self.addresses(),
+            "http://localhost:8080": proxy.origin,
+            "https://cdn.example/live/": self.media.url("/ts/"),
+            "-c streamgate.yaml": f"-c {proxy.config_file}",
+        }
+        path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
+        done = subprocess.run(
+            command,
+            input=replaced(block.text, addresses),
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def test_signed_links(self):
+        keys = [{"id": "site", "algorithm": "HS256", "secret": SECRET}]
+        proxy = self.own_proxy(
+            {"security": {**self.settings["security"], "auth": "token", "keys": keys}}
+        )
+        runners = {**SIGNERS, "sh": ["bash", "-euo", "pipefail"]}
+        found = [
+            b for b in blocks(RECIPES) if b.heading == "Signed links" and b.language in runners
+        ]
+        self.assertEqual([b.language for b in found], ["sh", "sh", "python", "js", "php"])
+        for block in found:
+            command = runners[block.language]
+            if shutil.which(command[0]) is None:
+                continue  # tests/run.sh installs them all
+            with self.subTest(block):
+                link = self.signed_link(command, block, proxy).removeprefix(proxy.origin)
+                self.assertEqual(proxy.ask(link).status, 200)
+                unsigned = proxy.ask(link.partition("&sg_token=")[0])
+                self.assertEqual(unsigned.status, 401)
 
     def front(self, program, arguments, port, text, cwd):
         """Starts the front; its port and Streamgate's are put in place of those of the recipe."""
@@ -202,6 +246,14 @@ class Recipes(PlayerTest):
                 text = f"{{\n admin off\n}}\n{text}"
                 self.front("caddy", ["run", "--adapter", "caddyfile", "--config"], port, text, cwd)
                 self.check_front(port)
+
+
+class Translation(unittest.TestCase):
+    def test_the_chinese_readme_has_the_commands_of_the_english_one(self):
+        english = [block.text for block in blocks("README.md")]
+        chinese = [block.text for block in blocks("README.zh-CN.md")]
+        self.assertGreaterEqual(len(chinese), 4)
+        self.assertEqual([text for text in chinese if text not in english], [])
 
 
 class Links(unittest.TestCase):

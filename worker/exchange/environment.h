@@ -11,6 +11,7 @@
 #include "worker/exchange/failing_hosts.h"
 #include "worker/exchange/live_streams.h"
 #include "worker/fetch/fetch.h"
+#include "worker/links/access_control.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/socket_memory.h"
@@ -31,6 +32,7 @@ struct ExchangeEnvironment {
   Slot& slot;
   const ScoreboardView scoreboard;
   Column& column;  // the worker's own
+  AccessControl& access;
   ExchangeList exchanges = {};
   LiveStreams streams{exchanges, wheel, column.streams};
   FailingHosts failing_hosts{column.host_failures, wheel};

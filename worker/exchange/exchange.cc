@@ -1,5 +1,6 @@
 #include "worker/exchange/exchange.h"
 
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -33,14 +34,6 @@ std::string_view token_of(Method method) {
       return "OPTIONS";
   }
   return "?";
-}
-
-// `https://host/prefix` -> `/prefix`
-std::string path_of(std::string_view origin) {
-  const size_t authority = origin.find("://");
-  if (authority == std::string_view::npos) return {};
-  const size_t slash = origin.find('/', authority + 3);
-  return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
 }
 
 // For the operator.
@@ -97,15 +90,30 @@ void Exchange::admit() {
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
+  if (auto allowed = check_access(); !allowed) return fail(allowed.error());
   enter(Step::fetch);
   const bool may_continue = may_reconnect();
   FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
                                            client_head_, environment_.config.upstream);
   wanted.alternatives = std::move(request_->alternatives);
   wanted.may_reconnect = may_continue;
+  if (access_) wanted.allow = &access_->key->allow;
   fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
   note_target();
   fetch_->start();
+}
+
+Result<void> Exchange::check_access() {
+  if (!environment_.access.is_required()) return {};
+  const SocketAddress& client = gate_->stream().client();
+  auto access =
+      environment_.access.check(*request_,
+                                {field_or_empty(client_head_.fields, "Authorization"),
+                                 client.is_ip() ? std::optional(client.ip()) : std::nullopt},
+                                ::time(nullptr));
+  if (!access) return std::move(access).error();
+  access_ = std::make_unique<Access>(std::move(*access));
+  return {};
 }
 
 void Exchange::note_target() {
@@ -271,68 +279,6 @@ void Exchange::begin_live(std::string_view first_bytes) {
   if (media == LiveMedia::none) return;
   if (media == LiveMedia::packets) std::get<BodyRelay>(path_storage_).cut_packets();
   fetch_->reconnect_at_end();
-}
-
-void Exchange::begin_document(DocumentKind kind) {
-  is_playlist_ = true;
-  std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
-  fill_in(body->setting());
-  body->begin(kind, sniffer_->codings());
-  Counters& counters = environment_.slot.counters;
-  count(counters, Counter::playlists_rewritten);
-  path_ = &path_storage_.emplace<DocumentPath>(
-      gate_->stream(),
-      DocumentPath::Tools{environment_.document_bodies, environment_.work, counters},
-      std::move(body), static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
-}
-
-void Exchange::fill_in(DocumentSetting& setting) {
-  const Config& config = environment_.config;
-  setting.base_url.clear();
-  fetch_->url().append_to(setting.base_url);
-  setting.proxy_origin =
-      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
-                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
-  if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
-    setting.proxy_origin = path_of(setting.proxy_origin);
-  }
-  setting.route_path = request_->route_path;
-  setting.same_origin_parameters.clear();
-  append_query_form(request_->link, nearest_child(), setting.same_origin_parameters);
-  add_authorization(setting.same_origin_parameters);
-  setting.other_origin_parameters.clear();
-  append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
-  fill_in_cookies(setting);
-  setting.child_urls = config.hls.child_urls;
-  setting.list_attributes = config.hls.list_attributes;
-  setting.longest_line = config.limits.playlist_line;
-}
-
-// After a redirect to another origin, the children are not on the origin that the client requested.
-ChildOrigin Exchange::nearest_child() const {
-  return fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same;
-}
-
-// The children on the redirect's origin get its userinfo too.
-void Exchange::add_authorization(std::string& parameters) const {
-  if (fetch_->authorization().empty()) return;
-  LinkContext redirected;
-  take_list_header("Authorization", fetch_->authorization(), redirected);
-  const std::string inherited = std::exchange(parameters, {});
-  append_query_form_of_child(inherited, redirected, parameters);
-}
-
-void Exchange::fill_in_cookies(DocumentSetting& setting) {
-  std::string cookies = fetch_->cookies_for_children();
-  setting.has_new_cookies = cookies != request_->link.cookies;
-  if (!setting.has_new_cookies) return;
-  LinkContext link = request_->link;
-  link.cookies = std::move(cookies);
-  setting.same_origin_parameters_with_cookies.clear();
-  append_query_form(link, nearest_child(), setting.same_origin_parameters_with_cookies);
-  add_authorization(setting.same_origin_parameters_with_cookies);
-  setting.other_origin_parameters_with_cookies.clear();
-  append_query_form(link, ChildOrigin::other, setting.other_origin_parameters_with_cookies);
 }
 
 // --- relay_body ---

@@ -14,6 +14,7 @@
 // The client's and the upstream's side meet only here.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,6 +59,7 @@ class Exchange final : public Retirable,
 
   // admit
   void admit();
+  Result<void> check_access();
   void note_target();
   void answer_options();
   void answer_health();
@@ -122,6 +124,7 @@ class Exchange final : public Retirable,
   Step step_ = Step::admit;
 
   std::optional<StreamRequest> request_;
+  std::unique_ptr<Access> access_;  // null if none is required
   std::optional<Fetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL

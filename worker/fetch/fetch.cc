@@ -147,7 +147,7 @@ Result<void> Fetch::begin_failover() {
   std::vector<UpstreamUrl> urls{{request_.url}};
   urls.insert(urls.end(), request_.alternatives.begin(), request_.alternatives.end());
   for (const auto& [url, _] : urls) {
-    if (auto allowed = environment_.guard.check_name(url); !allowed) return allowed;
+    if (auto allowed = check_name(url); !allowed) return allowed;
     const auto literal = IpAddress::parse(url.host);
     if (!literal) continue;
     const SocketAddress address(*literal, url.port);
@@ -155,6 +155,19 @@ Result<void> Fetch::begin_failover() {
   }
   failover_ = std::make_unique<Failover>(std::move(urls), environment_.marks);
   return {};
+}
+
+Result<void> Fetch::check_name(const HttpUrl& url) const {
+  if (request_.allow != nullptr && !request_.allow->empty()) {
+    const auto literal = IpAddress::parse(url.host);
+    const bool is_allowed = std::any_of(
+        request_.allow->begin(), request_.allow->end(), [&](const TargetPattern& pattern) {
+          return pattern.matches_host(url.host, url.port) ||
+                 (literal && pattern.matches_address(*literal, url.port));
+        });
+    if (!is_allowed) return Error{Reason::token_scope, "not a host of the key"};
+  }
+  return environment_.guard.check_name(url);
 }
 
 // Starts again with one of the link's URLs.
@@ -184,7 +197,7 @@ void Fetch::resolve() {
   enter(Step::resolve);
   settings_ = &environment_.hosts.of(request_.url);
   if (request_.trace != nullptr) request_.trace->on_url(request_.url);
-  if (auto allowed = environment_.guard.check_name(request_.url); !allowed) {
+  if (auto allowed = check_name(request_.url); !allowed) {
     return give_up_url(allowed.error());
   }
   if (settings_->resolves_remotely() && !is_literal(request_.url)) return connect_by_name();

@@ -175,6 +175,7 @@ class Fetch final : private Resolver::Observer,
 
   Result<void> begin_failover();
   void ask(const UpstreamUrl& url);
+  Result<void> check_name(const HttpUrl& url) const;
   bool ask_next_url();
 
   void resolve();

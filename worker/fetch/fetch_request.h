@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/target_pattern.h"
 #include "common/url.h"
 #include "worker/http/message.h"
 
@@ -39,6 +40,8 @@ struct FetchRequest {
   std::string cdn_loop = {};
   // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.
   std::vector<UpstreamUrl> alternatives = {};
+  // The hosts of the client's key, for every hop; null or empty: all. Part of the configuration.
+  const std::vector<TargetPattern>* allow = nullptr;
   bool may_reconnect = false;   // Fetch::reconnect_at_end() may be called
   FetchTrace* trace = nullptr;  // outlives the fetch; null: nobody watches
 

@@ -69,6 +69,8 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   if (error.reason == Reason::upstream_busy) response.extra_fields = kRetryAfter;
   // Required (RFC 9110 15.5.6).
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
+  // Required (RFC 9110 15.5.2).
+  if (info.status == 401) response.extra_fields = "WWW-Authenticate: Bearer\r\n";
   // Connections can end at any time, so a short Retry-After is right (RFC 6585 4).
   if (info.status == 429) response.extra_fields = "Retry-After: 5\r\n";
   response.head_only = head_only;

@@ -147,6 +147,11 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   directory_prefix_ = origin_prefix_;
   percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
 
+  grants_.reset();
+  if (setting.access != nullptr) {
+    grants_.emplace();
+    grants_->begin(*setting.grant_keys, *setting.access);
+  }
   carry(CarriedCookies::of_link);
 }
 
@@ -179,6 +184,8 @@ bool ChildUrlWriter::append_sibling(std::string_view reference, BlockBuffer& out
   if (std::memcmp(reference.data(), directory.data(), directory.size()) != 0) return false;
   const std::string_view name = reference.substr(directory.size());
   if (name.front() == '.') return false;
+  // A deeper directory has a grant of its own.
+  if (grants_ && without_query(name).find('/') != name.npos) return false;
   return append_encoded(
       {siblings_.prefix, name, name, siblings_.parameters, reference, siblings_.directory_at},
       kIllegalByte | kSlashDotBytes, out);
@@ -203,9 +210,12 @@ bool ChildUrlWriter::append_directly(std::string_view reference, BlockBuffer& ou
   const std::string_view prefix = host_at != 0   ? absolute_prefix_
                                   : first == '/' ? origin_prefix_
                                                  : directory_prefix_;
-  const Child child{prefix,    reference,
-                    path,      host_at != 0 ? parameters_for(reference) : same_origin_parameters_,
-                    reference, prefix.size()};
+  std::string_view parameters = host_at != 0 ? parameters_for(reference) : same_origin_parameters_;
+  if (grants_) {
+    parameters = host_at != 0 ? with_grant(parameters, reference)
+                              : with_grant_of_directory(parameters, reference);
+  }
+  const Child child{prefix, reference, path, parameters, reference, prefix.size()};
   unsigned refused = kIllegalByte | kSlashDotBytes;
   if (host_at == 0) refused |= kColonByte;
   if (!append_encoded(child, refused, out)) return false;
@@ -234,7 +244,8 @@ void ChildUrlWriter::note_directory(const Child& child) {
   siblings_.directory_at = child.prefix.size();
   siblings_.prefix = child.prefix;
   percent_encode(directory, siblings_.prefix);
-  siblings_.parameters = child.parameters;
+  siblings_.granted_parameters = grants_ ? child.parameters : std::string_view();
+  siblings_.parameters = grants_ ? siblings_.granted_parameters : child.parameters;
 }
 
 bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffer& out) {
@@ -254,7 +265,8 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   }
   const UriParts absolute = split_uri(resolved_);
   if (absolute.authority.empty()) return false;
-  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters_with(own)}, 0, out);
+  const std::string_view parameters = with_grant(parameters_with(own), resolved_);
+  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters}, 0, out);
 }
 
 // The parameters of the child resolved_.
@@ -264,6 +276,23 @@ std::string_view ChildUrlWriter::parameters_with(const LinkContext& own) {
   own_parameters_.clear();
   append_query_form_of_child(inherited, own, own_parameters_);
   return own_parameters_;
+}
+
+// `parameters` and the grant for the child `absolute`, if links carry grants. Valid until the next
+// call.
+std::string_view ChildUrlWriter::with_grant(std::string_view parameters,
+                                            std::string_view absolute) {
+  if (!grants_) return parameters;
+  granted_parameters_.assign(parameters).append(grants_->parameter_for(absolute));
+  return granted_parameters_;
+}
+
+// The same for a reference without an origin that needs only a prefix.
+std::string_view ChildUrlWriter::with_grant_of_directory(std::string_view parameters,
+                                                         std::string_view reference) {
+  resolved_.clear();
+  resolve_reference(base_, reference, resolved_);
+  return with_grant(parameters, resolved_);
 }
 
 // False if `child.url` holds a byte of a class in `refused`. The encoding loop finds such a byte,
@@ -297,6 +326,8 @@ void ChildUrlWriter::learn(const Child& child, std::string_view text) {
       child.path.empty() ? size : static_cast<size_t>(child.path.data() - child.reference.data());
   const bool may_be_ours = has_origin_ && http_prefix_size(child.reference) != 0;
   template_.fix(0, may_be_ours ? std::max(path_at, name_at_ + 1) : path_at);
+  // A grant depends on the directory.
+  if (grants_) template_.fix(path_at, path_at + child.path.rfind('/') + 1);
   fix_extension(path_at + child.path.size(), child.reference);
   fix_extension(size, child.reference);
 }

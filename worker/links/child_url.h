@@ -6,12 +6,14 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/url.h"
 #include "worker/links/child_template.h"
 #include "worker/links/document_setting.h"
+#include "worker/links/grant.h"
 #include "worker/links/link_context.h"
 #include "worker/loop/block_buffer.h"
 
@@ -83,6 +85,8 @@ class ChildUrlWriter {
   char* put_suffix(const Child& child, const char* start, char* to);
   char* put_segment_suffix(const Child& child, const char* start, char* to);
   std::string_view parameters_for(std::string_view absolute) const;
+  std::string_view with_grant(std::string_view parameters, std::string_view absolute);
+  std::string_view with_grant_of_directory(std::string_view parameters, std::string_view reference);
   std::string_view route() const { return std::string_view(absolute_prefix_).substr(0, name_at_); }
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute) const;
@@ -109,6 +113,7 @@ class ChildUrlWriter {
     std::string prefix;
     size_t directory_at = 0;  // in the prefix
     std::string_view parameters;
+    std::string granted_parameters;  // behind `parameters`, if the links carry grants
   } siblings_;
   ChildTemplate template_;
   SegmentFormat template_format_ = SegmentFormat::none;
@@ -119,6 +124,8 @@ class ChildUrlWriter {
   std::string resolved_;  // scratch, like the next ones
   std::string spelling_;
   std::string own_parameters_;
+  std::string granted_parameters_;
+  std::optional<GrantWriter> grants_;  // the links carry grants
 };
 
 }  // namespace streamgate

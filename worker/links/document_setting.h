@@ -8,6 +8,9 @@
 
 namespace streamgate {
 
+struct Access;
+class GrantKeys;
+
 // Does not change while the document is rewritten. It is filled in again for the next document, so
 // that its strings keep their memory.
 struct DocumentSetting {
@@ -23,6 +26,9 @@ struct DocumentSetting {
   bool has_new_cookies = false;
   std::string same_origin_parameters_with_cookies = {};
   std::string other_origin_parameters_with_cookies = {};
+  // What the client has proved; the links get its grants. Null: links carry none.
+  const Access* access = nullptr;
+  const GrantKeys* grant_keys = nullptr;
   HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
   bool list_attributes = false;  // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged

@@ -145,6 +145,15 @@ Result<void> take_alternative(const Parameter& parameter, StreamRequest& request
   return {};
 }
 
+// Two of them could mean that two readers of the link see different ones.
+Result<void> take_proof(const Parameter& parameter, std::string& proof) {
+  if (!proof.empty()) {
+    return Error::for_client(Reason::bad_request, "repeated " + std::string(parameter.raw_name));
+  }
+  proof = percent_decode(parameter.raw_value);
+  return {};
+}
+
 // A parameter of the client's query that is not ours.
 void add_foreign(std::string_view name, std::string_view raw, HttpUrl& upstream) {
   if (name.starts_with("_HLS_")) {
@@ -161,6 +170,8 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
   if (is_link_parameter(name)) return take_link_parameter(name, parameter.raw_value, request.link);
   if (name == "sg_alt") return take_alternative(parameter, request);
   if (name == "sg_live") request.is_live = parameter.raw_value == "1";
+  if (name == "sg_token") return take_proof(parameter, request.token);
+  if (name == "sg_grant") return take_proof(parameter, request.grant);
   if (name.starts_with("sg_")) return {};
   const bool may_be_of_suffix = found.url && is_header_of_suffix(name);
   if (may_be_of_suffix && found.url->find('|') != std::string::npos) {

@@ -4,9 +4,10 @@
 //
 // `url` may stand anywhere in the query. `referer`, `h_*` and `sg_c` are the link context.
 // `sg_alt`, at most three times, is another URL with the same content; `sg_live=1` marks a live
-// stream. Every other `sg_*` is reserved for this proxy and ignored. `_HLS_*` replaces a parameter
-// of the same name in the upstream's query; every other parameter is appended to that query, not
-// decoded. The queries of the alternatives change in the same way.
+// stream; `sg_token` and `sg_grant` prove that the client may send the request. Every other `sg_*`
+// is reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
+// upstream's query; every other parameter is appended to that query, not decoded. The queries of
+// the alternatives change in the same way.
 //
 // The url may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h), with
 // blanks and line ends around it.
@@ -36,6 +37,9 @@ struct StreamRequest {
   // For this link only: its children do not inherit them.
   bool is_live = false;                   // sg_live=1: a live body is continued after its end
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
+  // What proves that the client may send the request (worker/links/access_control.h).
+  std::string token;  // sg_token
+  std::string grant;  // sg_grant
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for

@@ -1,0 +1,20 @@
+// `security.keys` and `security.grant_secret`: the keys of tokens and links.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "master/config/key.h"
+
+namespace streamgate {
+
+ConfigKey token_keys_key();
+ConfigKey grant_secret_key();  // its value is never printed
+
+// What single keys of `security` cannot say: with `auth: token` there is a key, and a secret for
+// links. `line_of` returns the line of a key in the file, 0 if it has none.
+void check_token_rules(const SecurityConfig& security,
+                       const std::function<int(std::string_view)>& line_of,
+                       ConfigProblems& problems);
+
+}  // namespace streamgate

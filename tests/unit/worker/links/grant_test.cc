@@ -1,0 +1,133 @@
+#include "worker/links/grant.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace streamgate {
+namespace {
+
+HttpUrl url_of(std::string_view text) {
+  auto url = parse_http_url(text);
+  EXPECT_TRUE(url) << text;
+  return *url;
+}
+
+class GrantTest : public testing::Test {
+ protected:
+  GrantTest() {
+    TokenKey key;
+    key.id = "site";
+    key.secret = "0123456789abcdef0123456789abcdef";
+    config_.keys = {key};
+    keys_.emplace(config_);
+    access_.key = config_.keys.data();
+    access_.expires = 1'700'000'000;
+  }
+
+  std::string grant_for(std::string_view url) {
+    GrantWriter writer;
+    writer.begin(*keys_, access_);
+    return std::string(writer.parameter_for(url));
+  }
+  // The text behind `&sg_grant=`.
+  static std::string text_of(std::string_view parameter) {
+    return std::string(parameter.substr(parameter.find('=') + 1));
+  }
+
+  SecurityConfig config_;
+  std::optional<GrantKeys> keys_;
+  Access access_;
+};
+
+TEST_F(GrantTest, CoversTheDirectoryOfTheChild) {
+  const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts?x=/y/"));
+  EXPECT_TRUE(grant.starts_with("1.site.1700000000.1.-.")) << grant;
+  for (int i = 0; i < 2; ++i) {  // the second time it is known
+    const auto access = keys_->verify(grant, url_of("http://cdn.example/live/deep/b.ts"));
+    ASSERT_TRUE(access);
+    EXPECT_EQ(access->scope, "http://cdn.example/live/");
+    EXPECT_EQ(access->grant, grant);
+    EXPECT_EQ(access->key, config_.keys.data());
+    EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/other/b.ts")));
+  }
+  const auto above = keys_->verify(grant, url_of("http://cdn.example/b.ts"));
+  EXPECT_EQ(above.error().reason, Reason::token_scope);
+  const auto dots = keys_->verify(grant, url_of("http://cdn.example/live/%2e%2e/b.ts"));
+  EXPECT_EQ(dots.error().reason, Reason::token_scope);
+}
+
+TEST_F(GrantTest, AKnownGrantWithOneByteChangedIsInvalid) {
+  const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts"));
+  const HttpUrl url = url_of("http://cdn.example/live/a.ts");
+  ASSERT_TRUE(keys_->verify(grant, url));
+  for (size_t i = 0; i < grant.size(); ++i) {
+    std::string changed = grant;
+    changed[i] = changed[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(keys_->verify(changed, url)) << changed;
+    changed = grant;
+    changed.erase(i, 1);
+    EXPECT_FALSE(keys_->verify(changed, url)) << changed;
+  }
+  EXPECT_FALSE(keys_->verify(grant + "A", url));
+  EXPECT_FALSE(keys_->verify("", url));
+}
+
+TEST_F(GrantTest, AnotherSecretMakesAnotherGrant) {
+  const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts"));
+  SecurityConfig other = config_;
+  other.keys[0].secret = "fedcba9876543210fedcba9876543210";
+  GrantKeys others(other);
+  EXPECT_FALSE(others.verify(grant, url_of("http://cdn.example/live/a.ts")));
+}
+
+TEST_F(GrantTest, AChildBelowTheScopeKeepsTheGrantOfItsParent) {
+  access_.grant = text_of(grant_for("http://cdn.example/live/index.m3u8"));
+  access_.scope = "http://cdn.example/live/";
+  EXPECT_EQ(text_of(grant_for("http://cdn.example/live/low/a.ts")), access_.grant);
+  EXPECT_EQ(text_of(grant_for("HTTP://cdn.EXAMPLE:80/live/a.ts")), access_.grant);
+  EXPECT_NE(text_of(grant_for("http://cdn.example/other/a.ts")), access_.grant);
+  EXPECT_NE(text_of(grant_for("https://cdn.example/live/a.ts")), access_.grant);
+}
+
+TEST_F(GrantTest, TheSameChildAlwaysHasTheSameText) {
+  GrantWriter writer;
+  writer.begin(*keys_, access_);
+  const std::string first(writer.parameter_for("http://cdn.example/a/1.ts"));
+  const std::string other(writer.parameter_for("http://cdn.example/b/1.ts"));
+  EXPECT_NE(first, other);
+  EXPECT_EQ(writer.parameter_for("http://cdn.example/a/2.ts"), first);
+  EXPECT_EQ(writer.parameter_for("http://cdn.example/b/%32.ts"), other);
+}
+
+TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNone) {
+  EXPECT_EQ(grant_for("http://cdn.example/live/%2e%2e/a.ts"), "");
+  EXPECT_EQ(grant_for("http://cdn.example/live/..%2Fa.ts"), "");
+  EXPECT_EQ(grant_for("http:///a.ts"), grant_for("http:///a.ts"));
+  EXPECT_EQ(grant_for("ftp://cdn.example/a.ts"), "");
+}
+
+TEST_F(GrantTest, PlaceholdersOfAPathAreNotInTheScope) {
+  const std::string grant =
+      text_of(grant_for("http://cdn.example/shift/u/%7Bduration%7D/%7Bstart%7D/1.ts"));
+  EXPECT_TRUE(keys_->verify(grant, url_of("http://cdn.example/shift/u/60/2026-01-01/1.ts")));
+  EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/shift/v/60/2026-01-01/1.ts")));
+}
+
+TEST(AccessClaimsTest, HaveOneText) {
+  const AccessClaims claims{"10.0.0.0/8", 3, 125'000, "t;1"};
+  const std::string text = encode_claims(claims);
+  const auto decoded = decode_claims(text);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->client, "10.0.0.0/8");
+  EXPECT_EQ(decoded->streams, 3U);
+  EXPECT_EQ(decoded->rate, 125'000U);
+  EXPECT_EQ(decoded->token_id, "t;1");
+  EXPECT_TRUE(decode_claims("-"));
+  EXPECT_FALSE(decode_claims(""));
+  EXPECT_FALSE(decode_claims("AA"));
+  EXPECT_FALSE(decode_claims(text + "AAAA"));
+}
+
+}  // namespace
+}  // namespace streamgate

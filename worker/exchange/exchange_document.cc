@@ -1,0 +1,85 @@
+// The part of Exchange that begins a document: what its links carry.
+#include <utility>
+
+#include "worker/client/client_address.h"
+#include "worker/exchange/exchange.h"
+#include "worker/links/public_origin.h"
+
+namespace streamgate {
+namespace {
+
+// `https://host/prefix` -> `/prefix`
+std::string path_of(std::string_view origin) {
+  const size_t authority = origin.find("://");
+  if (authority == std::string_view::npos) return {};
+  const size_t slash = origin.find('/', authority + 3);
+  return slash == std::string_view::npos ? std::string() : std::string(origin.substr(slash));
+}
+
+}  // namespace
+
+void Exchange::begin_document(DocumentKind kind) {
+  is_playlist_ = true;
+  std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
+  fill_in(body->setting());
+  body->begin(kind, sniffer_->codings());
+  Counters& counters = environment_.slot.counters;
+  count(counters, Counter::playlists_rewritten);
+  path_ = &path_storage_.emplace<DocumentPath>(
+      gate_->stream(),
+      DocumentPath::Tools{environment_.document_bodies, environment_.work, counters},
+      std::move(body), static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
+}
+
+void Exchange::fill_in(DocumentSetting& setting) {
+  const Config& config = environment_.config;
+  setting.base_url.clear();
+  fetch_->url().append_to(setting.base_url);
+  setting.proxy_origin =
+      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
+                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
+  if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
+    setting.proxy_origin = path_of(setting.proxy_origin);
+  }
+  setting.route_path = request_->route_path;
+  setting.access = access_.get();
+  setting.grant_keys = &environment_.access.grant_keys();
+  setting.same_origin_parameters.clear();
+  append_query_form(request_->link, nearest_child(), setting.same_origin_parameters);
+  add_authorization(setting.same_origin_parameters);
+  setting.other_origin_parameters.clear();
+  append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
+  fill_in_cookies(setting);
+  setting.child_urls = config.hls.child_urls;
+  setting.list_attributes = config.hls.list_attributes;
+  setting.longest_line = config.limits.playlist_line;
+}
+
+// After a redirect to another origin, the children are not on the origin that the client requested.
+ChildOrigin Exchange::nearest_child() const {
+  return fetch_->left_origin() ? ChildOrigin::other : ChildOrigin::same;
+}
+
+// The children on the redirect's origin get its userinfo too.
+void Exchange::add_authorization(std::string& parameters) const {
+  if (fetch_->authorization().empty()) return;
+  LinkContext redirected;
+  take_list_header("Authorization", fetch_->authorization(), redirected);
+  const std::string inherited = std::exchange(parameters, {});
+  append_query_form_of_child(inherited, redirected, parameters);
+}
+
+void Exchange::fill_in_cookies(DocumentSetting& setting) {
+  std::string cookies = fetch_->cookies_for_children();
+  setting.has_new_cookies = cookies != request_->link.cookies;
+  if (!setting.has_new_cookies) return;
+  LinkContext link = request_->link;
+  link.cookies = std::move(cookies);
+  setting.same_origin_parameters_with_cookies.clear();
+  append_query_form(link, nearest_child(), setting.same_origin_parameters_with_cookies);
+  add_authorization(setting.same_origin_parameters_with_cookies);
+  setting.other_origin_parameters_with_cookies.clear();
+  append_query_form(link, ChildOrigin::other, setting.other_origin_parameters_with_cookies);
+}
+
+}  // namespace streamgate

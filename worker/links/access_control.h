@@ -1,0 +1,51 @@
+// Decides whether a client may send a request (security.auth: token): by a token of the operator
+// for an entry, or by a grant of ours for a link of a document.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "common/config.h"
+#include "common/ip_address.h"
+#include "common/result.h"
+#include "worker/links/grant.h"
+#include "worker/links/stream_request.h"
+#include "worker/links/token.h"
+
+namespace streamgate {
+
+// One per worker.
+class AccessControl {
+ public:
+  // `config` outlives the object. internal if a key cannot be used.
+  static Result<AccessControl> make(const SecurityConfig& config);
+
+  bool is_required() const { return config_->auth == SecurityConfig::Auth::token; }
+
+  struct Client {
+    std::string_view bearer;           // the value of Authorization; empty: none
+    std::optional<IpAddress> address;  // none: a Unix socket
+  };
+
+  // Requires is_required(). `now` is in seconds since 1970. token_missing, token_expired,
+  // token_invalid, token_scope (a URL that the proof does not cover) or token_client (another
+  // client's address). A grant counts before a token.
+  Result<Access> check(const StreamRequest& request, const Client& client, int64_t now);
+
+  const GrantKeys& grant_keys() const { return grants_; }
+
+ private:
+  AccessControl(const SecurityConfig& config, TokenVerifier tokens)
+      : config_(&config), tokens_(std::move(tokens)), grants_(config) {}
+
+  Result<Access> check_grant(const StreamRequest& request, const Client& client, int64_t now);
+  Result<Access> check_token(std::string_view token, const StreamRequest& request,
+                             const Client& client, int64_t now) const;
+
+  const SecurityConfig* config_;
+  TokenVerifier tokens_;
+  GrantKeys grants_;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,171 @@
+#include "worker/links/grant.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <optional>
+
+#include "common/check.h"
+#include "worker/http/base64url.h"
+#include "worker/links/upstream_url.h"
+#include "worker/links/url_scope.h"
+#include "worker/loop/signature.h"
+
+namespace streamgate {
+namespace {
+
+constexpr std::string_view kVersion = "1";
+constexpr std::string_view kParameter = "&sg_grant=";
+constexpr size_t kMacBytes = 16;
+constexpr size_t kParts = 6;
+constexpr size_t kMaxGrantBytes = 1024;
+
+Error invalid(const char* rule) { return {Reason::token_invalid, rule}; }
+
+template <class Number>
+std::optional<Number> number_of(std::string_view text) {
+  Number value{};
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, value);
+  const bool is_canonical = text == "0" || (!text.empty() && text.front() != '0');
+  if (error != std::errc() || at != end || !is_canonical) return std::nullopt;
+  return value;
+}
+
+std::optional<std::array<std::string_view, kParts>> split(std::string_view grant) {
+  std::array<std::string_view, kParts> parts;
+  for (size_t i = 0; i < kParts; ++i) {
+    const size_t dot = i + 1 < kParts ? grant.find('.') : grant.size();
+    if (dot == grant.npos) return std::nullopt;
+    parts[i] = grant.substr(0, dot);
+    grant.remove_prefix(std::min(dot + 1, grant.size()));
+  }
+  return parts;
+}
+
+// `i=..;` of the claims, cut off at the front; nullopt if they begin with another name.
+std::optional<std::string> take(std::string_view& claims, std::string_view name) {
+  if (!claims.starts_with(name)) return std::nullopt;
+  const size_t end = claims.find(';');
+  if (end == claims.npos) return std::nullopt;
+  std::string value(claims.substr(name.size(), end - name.size()));
+  claims.remove_prefix(end + 1);
+  return value;
+}
+
+std::string mac_of(std::string_view key, std::string_view signed_part, std::string_view scope) {
+  std::string text(signed_part);
+  text.append(" ").append(scope);
+  std::string mac;
+  append_base64url(std::string_view(hmac_sha256_bytes(key, text)).substr(0, kMacBytes), mac);
+  return mac;
+}
+
+}  // namespace
+
+std::string encode_claims(const AccessClaims& claims) {
+  std::string text = "i=" + claims.client + ";s=" + std::to_string(claims.streams) +
+                     ";r=" + std::to_string(claims.rate) + ";t=";
+  append_base64url(claims.token_id, text);
+  text += ';';
+  std::string encoded;
+  append_base64url(text, encoded);
+  return encoded;
+}
+
+std::optional<AccessClaims> decode_claims(std::string_view text) {
+  if (text == "-") return AccessClaims{};
+  const auto decoded = decode_base64url(text);
+  if (!decoded) return std::nullopt;
+  std::string_view rest = *decoded;
+  auto client = take(rest, "i=");
+  const auto streams = number_of<uint64_t>(take(rest, "s=").value_or(""));
+  const auto rate = number_of<uint64_t>(take(rest, "r=").value_or(""));
+  auto id = decode_base64url(take(rest, "t=").value_or(""));
+  if (!client || !streams || !rate || !id || !rest.empty()) return std::nullopt;
+  return AccessClaims{*std::move(client), *streams, *rate, *std::move(id)};
+}
+
+GrantKeys::GrantKeys(const SecurityConfig& config) {
+  for (const TokenKey& key : config.keys) {
+    const Secret& secret =
+        key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
+    // A key of its own: the MAC of a grant is never the signature of a token.
+    keys_.push_back({&key, hmac_sha256_bytes(secret.view(), "streamgate grant 1 " + key.id)});
+  }
+}
+
+const GrantKeys::Key* GrantKeys::find(std::string_view id) const {
+  const auto found = std::find_if(keys_.begin(), keys_.end(),
+                                  [&](const Key& key) { return key.config->id == id; });
+  return found == keys_.end() ? nullptr : &*found;
+}
+
+Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url) {
+  const auto parts = split(grant);
+  if (grant.size() > kMaxGrantBytes || !parts || (*parts)[0] != kVersion) return invalid("grant");
+  const auto& [version, id, expires_text, depth_text, claims, mac] = *parts;
+  const Key* const key = find(id);
+  const auto expires = number_of<int64_t>(expires_text);
+  const auto depth = number_of<size_t>(depth_text);
+  if (key == nullptr || !expires || !depth) return invalid("grant");
+  if (*depth > directory_depth(url.path()) || is_ambiguous_path(url.path())) {
+    return Error{Reason::token_scope, {}};
+  }
+  Access access{key->config, *expires, std::string(claims), scope_of(url, *depth),
+                std::string(grant)};
+  std::string proof = access.scope + " " + access.grant;
+  std::string& known = verified_[std::hash<std::string>{}(proof) % verified_.size()];
+  if (known == proof) return access;
+  const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
+  if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope), mac)) {
+    return invalid("grant");
+  }
+  known = std::move(proof);
+  return access;
+}
+
+std::string GrantKeys::sign(const Access& access, std::string_view scope, size_t depth) const {
+  const Key* const key = find(access.key->id);
+  CHECK(key != nullptr);
+  std::string grant(kVersion);
+  grant.append(".").append(access.key->id).append(".").append(std::to_string(access.expires));
+  grant.append(".").append(std::to_string(depth)).append(".").append(access.claims);
+  const std::string mac = mac_of(key->mac_key, grant, scope);
+  return grant.append(".").append(mac);
+}
+
+void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
+  keys_ = &keys;
+  access_ = &access;
+  directory_.clear();
+}
+
+std::string_view GrantWriter::parameter_for(std::string_view absolute) {
+  const std::string_view url = absolute.substr(0, absolute.find_first_of("?#"));
+  const size_t name_at = url.rfind('/') + 1;
+  const std::string_view directory = url.substr(0, name_at);
+  // A name with one of these may be another path for the upstream, or a placeholder.
+  const bool is_plain = url.substr(name_at).find_first_of("%\\;{") == url.npos;
+  if (is_plain && !directory_.empty() && directory == directory_) return parameter_;
+  make_parameter(absolute);
+  directory_ = is_plain ? directory : std::string_view();
+  return parameter_;
+}
+
+void GrantWriter::make_parameter(std::string_view absolute) {
+  parameter_.clear();
+  const auto url = parse_upstream_url(absolute.substr(0, absolute.find('#')));
+  if (!url || is_ambiguous_path(url->url.path())) return;
+  parameter_ = kParameter;
+  if (!access_->scope.empty() && is_in_scope(url->url, access_->scope)) {
+    parameter_ += access_->grant;
+    return;
+  }
+  // Players put other text in place of the placeholders of catchup-source.
+  const std::string_view path = url->url.path();
+  const size_t depth = directory_depth(path.substr(0, path.find("%7B")));
+  parameter_ += keys_->sign(*access_, scope_of(url->url, depth), depth);
+}
+
+}  // namespace streamgate

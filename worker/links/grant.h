@@ -1,0 +1,91 @@
+// Grants: what the links of a document carry in place of the token of its entry, as
+//
+//   sg_grant=1.<kid>.<expires>.<depth>.<claims>.<mac>
+//
+// `claims` is `-` or base64url of `i=<block>;s=<streams>;r=<rate>;t=<token id>`. The MAC
+// (HMAC-SHA256, 128 bits) covers all of it and the scope of the link: the origin and the first
+// `depth` directories of the URL, which the verifier reads off the link. A child below the scope of
+// its parent keeps the parent's grant; any other child gets a grant for its own directory. So most
+// playlists need no MAC or one, and a link has the same text at each reload.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "common/url.h"
+
+namespace streamgate {
+
+// What a client has proved, by a token or by a grant. The links of its document inherit it.
+struct Access {
+  const TokenKey* key = nullptr;  // in SecurityConfig::keys
+  int64_t expires = 0;            // seconds since 1970; 0: never
+  std::string claims = "-";       // as in a grant
+  // Of a grant: its scope (worker/links/url_scope.h) and its text. Empty: a token.
+  std::string scope = {};
+  std::string grant = {};
+};
+
+// Who may use an access, and how much: the text `claims`, decoded.
+struct AccessClaims {
+  std::string client;  // an address block; empty: any client
+  uint64_t streams = 0;
+  uint64_t rate = 0;
+  std::string token_id;
+};
+std::string encode_claims(const AccessClaims& claims);
+// nullopt for a text that encode_claims() does not make.
+std::optional<AccessClaims> decode_claims(std::string_view text);
+
+// Signs and verifies. One per worker.
+class GrantKeys {
+ public:
+  // `config` outlives the object.
+  explicit GrantKeys(const SecurityConfig& config);
+
+  // token_invalid for a grant that was not made for this URL; a URL outside the scope is one.
+  // Expiry and client are not checked.
+  Result<Access> verify(std::string_view grant, const HttpUrl& url);
+
+  // A grant for `scope`, with what `access` allows.
+  std::string sign(const Access& access, std::string_view scope, size_t depth) const;
+
+ private:
+  struct Key {
+    const TokenKey* config;
+    std::string mac_key;
+  };
+
+  const Key* find(std::string_view id) const;
+
+  std::vector<Key> keys_;
+  // The grants that were verified last, each with its scope: a player sends the same ones again and
+  // again, and a comparison costs a tenth of a MAC. At the place of their hash.
+  std::array<std::string, 512> verified_;
+};
+
+// Writes the grants of the links of one document.
+class GrantWriter {
+ public:
+  // `keys` outlives the writer. Previous documents are forgotten.
+  void begin(const GrantKeys& keys, const Access& access);
+
+  // `&sg_grant=<grant>` for the child with this absolute URL; empty if the URL is ambiguous or none
+  // that can be requested. Valid until the next call.
+  std::string_view parameter_for(std::string_view absolute);
+
+ private:
+  void make_parameter(std::string_view absolute);
+
+  const GrantKeys* keys_ = nullptr;
+  const Access* access_ = nullptr;
+  std::string parameter_;
+  std::string directory_;  // for which it is right, as it stands in the URL
+};
+
+}  // namespace streamgate

@@ -1,0 +1,140 @@
+#include "worker/links/token.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "worker/http/base64url.h"
+
+namespace streamgate {
+namespace {
+
+Error invalid(const char* rule) { return {Reason::token_invalid, rule}; }
+
+std::string_view name_of(TokenKey::Algorithm algorithm) {
+  switch (algorithm) {
+    case TokenKey::Algorithm::hs256:
+      return "HS256";
+    case TokenKey::Algorithm::es256:
+      return "ES256";
+    case TokenKey::Algorithm::eddsa:
+      return "EdDSA";
+  }
+  return {};
+}
+
+// The three parts of the compact form, as they are.
+std::optional<std::array<std::string_view, 3>> split(std::string_view token) {
+  const size_t first = token.find('.');
+  const size_t last = token.rfind('.');
+  if (first == token.npos || first == last) return std::nullopt;
+  const std::array<std::string_view, 3> parts{
+      token.substr(0, first), token.substr(first + 1, last - first - 1), token.substr(last + 1)};
+  if (parts[1].find('.') != token.npos) return std::nullopt;
+  return parts;
+}
+
+std::string id_of(const TokenPayload& payload, std::string_view token) {
+  if (payload.id && !payload.id->empty()) return *payload.id;
+  std::string id;
+  append_base64url(short_digest(token), id);
+  return id;
+}
+
+}  // namespace
+
+Result<TokenVerifier> TokenVerifier::make(const SecurityConfig& config) {
+  TokenVerifier verifier(config);
+  for (const TokenKey& key : config.keys) {
+    Key entry{&key, std::nullopt};
+    if (key.algorithm != TokenKey::Algorithm::hs256) {
+      const bool is_ecdsa = key.algorithm == TokenKey::Algorithm::es256;
+      entry.public_key = PublicKey::parse(
+          key.public_key_pem, is_ecdsa ? PublicKey::Kind::p256 : PublicKey::Kind::ed25519);
+      if (!entry.public_key) {
+        return Error{Reason::internal, "security.keys: " + key.id + ": " + key.public_key_file +
+                                           (is_ecdsa ? " has no public key of the curve P-256 (PEM)"
+                                                     : " has no public key of Ed25519 (PEM)")};
+      }
+    }
+    verifier.keys_.push_back(std::move(entry));
+  }
+  return verifier;
+}
+
+bool TokenVerifier::is_revoked(std::string_view id) const {
+  const auto& revoked = config_->revoked;
+  return std::find(revoked.begin(), revoked.end(), id) != revoked.end();
+}
+
+// Null if no key of the configuration has made the signature.
+const TokenKey* TokenVerifier::find_signer(std::string_view algorithm,
+                                           const std::optional<std::string>& id,
+                                           std::string_view text,
+                                           std::string_view signature) const {
+  for (const Key& key : keys_) {
+    if (name_of(key.config->algorithm) != algorithm) continue;
+    if (id && *id != key.config->id) continue;
+    const bool is_right =
+        key.public_key
+            ? key.public_key->verify(text, signature)
+            : equal_in_constant_time(hmac_sha256_bytes(key.config->secret.view(), text), signature);
+    if (is_right) return key.config;
+  }
+  return nullptr;
+}
+
+Result<void> TokenVerifier::check_times(const TokenPayload& payload, int64_t now) const {
+  if (!payload.expires && config_->require_expiry) return invalid("exp is missing");
+  if (payload.not_before && *payload.not_before > now + kSkew) return invalid("nbf");
+  if (payload.expires && *payload.expires + kSkew <= now) return Error{Reason::token_expired, {}};
+  return {};
+}
+
+Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) const {
+  if (token.size() > kMaxBytes) return invalid("too long");
+  const auto parts = split(token);
+  if (!parts) return invalid("not a JWT");
+  const auto& [header_text, payload_text, signature_text] = *parts;
+  const auto header_json = decode_base64url(header_text);
+  const auto payload_json = decode_base64url(payload_text);
+  const auto signature = decode_base64url(signature_text);
+  if (!header_json || !payload_json || !signature) return invalid("not base64url");
+  const auto header = parse_token_header(*header_json);
+  if (!header) return invalid("header");
+  if (header->has_critical) return invalid("crit");
+  const std::string_view signed_text =
+      token.substr(0, header_text.size() + 1 + payload_text.size());
+  const TokenKey* const key =
+      find_signer(header->algorithm, header->key_id, signed_text, *signature);
+  if (key == nullptr) return invalid("signature");
+
+  // What follows is signed.
+  auto payload = parse_token_payload(*payload_json);
+  if (!payload) return invalid("claims");
+  if (auto valid = check_times(*payload, now); !valid) return std::move(valid).error();
+  const auto& audience = payload->audience;
+  if (!key->audience.empty() &&
+      std::find(audience.begin(), audience.end(), key->audience) == audience.end()) {
+    return invalid("aud");
+  }
+  if (!key->issuer.empty() && payload->issuer != key->issuer) return invalid("iss");
+  TokenClaims claims;
+  claims.key = key;
+  claims.expires = payload->expires.value_or(0);
+  claims.url = std::move(payload->url);
+  claims.prefix = std::move(payload->prefix);
+  if (payload->client) {
+    const auto client = IpRange::parse(*payload->client);
+    if (!client || client->port) return invalid("ip");
+    claims.client = *client;
+  }
+  claims.streams = payload->streams.value_or(0);
+  claims.rate = payload->rate.value_or(0);
+  claims.id = id_of(*payload, token);
+  claims.has_id = payload->id && !payload->id->empty();
+  if (is_revoked(key->id) || is_revoked(claims.id)) return invalid("revoked");
+  return claims;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,26 @@
+// Scopes of URLs: an origin and the first segments of a path, as text that ends with a slash:
+// `https://cdn.example/live/user/`. A grant or a token that is limited to a directory names one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/url.h"
+
+namespace streamgate {
+
+// Whether an upstream could read another path in `path` than its segments say: decoded once or
+// twice and cut at `/` and `\`, a segment is `.` or `..`, with or without parameters behind a
+// semicolon. Such a path is in no scope.
+bool is_ambiguous_path(std::string_view path);
+
+// The directories of a path: 2 for `/live/user/seg.ts`, 0 for `/`.
+size_t directory_depth(std::string_view path);
+
+// The scope of the first `depth` directories. Requires depth <= directory_depth(url.path()).
+std::string scope_of(const HttpUrl& url, size_t depth);
+
+// Whether `url` lies below `scope`, and is not ambiguous.
+bool is_in_scope(const HttpUrl& url, std::string_view scope);
+
+}  // namespace streamgate

@@ -1,0 +1,43 @@
+// The signatures of tokens and links, by OpenSSL.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "worker/loop/event.h"
+
+namespace streamgate {
+
+// HMAC-SHA256 (RFC 2104), 32 bytes.
+std::string hmac_sha256_bytes(std::string_view key, std::string_view text);
+
+// The first 16 bytes of SHA-256.
+std::string short_digest(std::string_view text);
+
+// In a time that depends only on the lengths.
+bool equal_in_constant_time(std::string_view one, std::string_view other);
+
+// A public key that verifies signatures of JWS (RFC 7518 3.4, RFC 8037).
+class PublicKey {
+ public:
+  enum class Kind { p256, ed25519 };
+
+  // nullopt if `pem` holds no public key of this kind.
+  static std::optional<PublicKey> parse(std::string_view pem, Kind kind);
+
+  // `signature` as JWS has it: r and s of 32 bytes each, or 64 bytes of Ed25519.
+  bool verify(std::string_view text, std::string_view signature) const;
+
+ private:
+  using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+
+  PublicKey(Key key, Kind kind) : key_(std::move(key)), kind_(kind) {}
+
+  Key key_;
+  Kind kind_;
+};
+
+}  // namespace streamgate
