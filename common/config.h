@@ -237,10 +237,34 @@ enum class ClientAddress { peer, x_forwarded_for, forwarded };
 
 enum class LogLevel { debug, info, warn, error };
 
+// The facilities of RFC 5424 6.2.1 that a service may use.
+enum class SyslogFacility {
+  user = 1,
+  daemon = 3,
+  local0 = 16,
+  local1,
+  local2,
+  local3,
+  local4,
+  local5,
+  local6,
+  local7
+};
+
+// The local syslog, for a log that goes to `syslog`.
+struct SyslogConfig {
+  std::string socket = "/dev/log";
+  SyslogFacility facility = SyslogFacility::daemon;
+  std::string tag = "streamgate";  // the name before the process id
+
+  bool operator==(const SyslogConfig&) const = default;
+};
+
 struct LogConfig {
   LogLevel level = LogLevel::info;
-  std::string access = "stderr";  // stderr, off, or a path
-  std::string error = "stderr";   // stderr, or a path
+  std::string access = "stderr";  // stderr, syslog, off, or a path
+  std::string error = "stderr";   // stderr, syslog, or a path
+  SyslogConfig syslog = {};
 
   bool operator==(const LogConfig&) const = default;
 };

@@ -165,7 +165,7 @@ Result<void> open(const LogConfig& config) {
   LogSink::standard_error();  // before a fork: a worker may not be allowed to open it again
   std::optional<LogSink> file;
   if (config.error != "stderr") {
-    auto opened = LogSink::open(config.error);
+    auto opened = LogSink::open(config, config.error);
     if (!opened) return opened.error();
     file = *std::move(opened);
   }

@@ -5,12 +5,14 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "common/log_form.h"
 #include "common/pipe_pair.h"
 #include "common/system_error.h"
 
@@ -21,6 +23,8 @@ bool is_non_blocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
+
+bool is_not_ready(int error) { return error == EAGAIN || error == EINTR || error == ENOBUFS; }
 
 bool is_file(const struct stat& info) { return S_ISREG(info.st_mode) || S_ISBLK(info.st_mode); }
 
@@ -62,8 +66,17 @@ std::string_view first_piece(std::string_view lines, size_t limit) {
 }  // namespace
 
 LogSink& LogSink::standard_error() {
-  static LogSink the_sink(STDERR_FILENO);
+  static LogSink the_sink = [] {
+    LogSink sink(STDERR_FILENO);
+    sink.is_journal_ = is_journal(STDERR_FILENO);
+    return sink;
+  }();
   return the_sink;
+}
+
+Result<LogSink> LogSink::open(const LogConfig& config, const std::string& where) {
+  if (where == "syslog") return LogSink(config.syslog);
+  return open(where);
 }
 
 Result<LogSink> LogSink::open(const std::string& path) {
@@ -104,8 +117,59 @@ LogSink::LogSink(int inherited) : fd_(inherited), kind_(Kind::file) {
   }
 }
 
+LogSink::LogSink(const SyslogConfig& syslog) : fd_(-1), kind_(Kind::syslog), syslog_(syslog) {
+  connect_to_syslog();
+}
+
+bool LogSink::connect_to_syslog() {
+  own_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  fd_ = own_.get();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!own_.valid() || syslog_.socket.size() >= sizeof address.sun_path) return false;
+  syslog_.socket.copy(address.sun_path, sizeof address.sun_path - 1);
+  return ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+// A restarted syslog has a new socket at the same path.
+long LogSink::send_to_syslog(std::string_view message) {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  const long sent = ::send(fd_, message.data(), message.size(), kFlags);
+  if (sent >= 0 || is_not_ready(errno) || !connect_to_syslog()) return sent;
+  return ::send(fd_, message.data(), message.size(), kFlags);
+}
+
+// Line by line, for the journal and syslog.
+size_t LogSink::write_in_form(std::string_view lines) {
+  size_t done = 0;
+  while (done < lines.size()) {
+    const size_t end = std::min(lines.find('\n', done), lines.size() - 1) + 1;
+    const std::string_view line = lines.substr(done, end - done);
+    if (kind_ == Kind::syslog) {
+      if (send_to_syslog(syslog_message(line, syslog_)) < 0) break;
+      done = end;
+      continue;
+    }
+    const std::string text = journal_line(line);
+    const long written = put(std::string_view(text).substr(0, PIPE_BUF));
+    if (written <= 0) break;
+    done = end;
+    if (static_cast<size_t>(written) == text.size()) continue;
+    keep_cut(std::string_view(text).substr(static_cast<size_t>(written)));
+    if (!finish_cut_line()) break;
+  }
+  return done;
+}
+
+void LogSink::keep_cut(std::string_view rest) {
+  cut_ = rest;
+  cut_by_ = ::getpid();
+  size_at_cut_ = size_of(fd_);
+}
+
 size_t LogSink::write(std::string_view lines) {
   if (!finish_cut_line()) return 0;
+  if (is_journal_ || kind_ == Kind::syslog) return write_in_form(lines);
   // Up to PIPE_BUF bytes are written to a pipe as a whole or not at all, so that lines of several
   // processes do not mix. Only a longer line can be cut there.
   const size_t limit = kind_ == Kind::file ? lines.size() : PIPE_BUF;
@@ -118,9 +182,7 @@ size_t LogSink::write(std::string_view lines) {
     const size_t start = lines.substr(0, done).rfind('\n') + 1;
     if (take_back(done - start)) return start;
     const size_t end = std::min(lines.find('\n', done), lines.size() - 1) + 1;
-    cut_ = lines.substr(done, end - done);
-    cut_by_ = ::getpid();
-    size_at_cut_ = size_of(fd_);
+    keep_cut(lines.substr(done, end - done));
     done = end;
     if (!finish_cut_line()) break;
   }
@@ -164,6 +226,7 @@ long LogSink::put(std::string_view piece) const {
       break;
     case Kind::file:
     case Kind::non_blocking:
+    case Kind::syslog:
       break;
   }
   return ::write(fd_, piece.data(), piece.size());

@@ -1,11 +1,13 @@
-// Where log lines go: a file, or the stderr that this process has inherited. A write never waits
-// for a reader: a sink that takes nothing now refuses the line, and the caller counts it.
+// Where log lines go: a file, syslog, or the stderr that this process has inherited. Lines for the
+// journal and for syslog get another form (common/log_form.h). A write never waits for a reader: a
+// sink that takes nothing now refuses the line, and the caller counts it.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
+#include "common/config.h"
 #include "common/result.h"
 #include "common/unique_fd.h"
 
@@ -20,6 +22,10 @@ class LogSink {
   static LogSink inherited(int fd) { return LogSink(fd); }
   // Opens or creates the file. A FIFO without a reader keeps the lines that fit into it.
   static Result<LogSink> open(const std::string& path);
+
+  // `where` is `syslog`, or the path of a file. Opening syslog never fails: lines are refused while
+  // nothing listens on its socket.
+  static Result<LogSink> open(const LogConfig& config, const std::string& where);
 
   LogSink(const LogSink&) = delete;
   LogSink& operator=(const LogSink&) = delete;
@@ -37,12 +43,18 @@ class LogSink {
     file,           // write() does not wait for a reader
     non_blocking,   // neither does write() here
     socket,         // send() with MSG_DONTWAIT
+    syslog,         // likewise; a datagram for each line
     blocking_pipe,  // splice() with SPLICE_F_NONBLOCK
     blocking_device
   };
 
+  explicit LogSink(const SyslogConfig& syslog);
   explicit LogSink(UniqueFd own);
   explicit LogSink(int inherited);
+  size_t write_in_form(std::string_view lines);
+  void keep_cut(std::string_view rest);
+  bool connect_to_syslog();
+  long send_to_syslog(std::string_view message);
   bool take_back(size_t bytes) const;
   bool finish_cut_line();
   bool continues_here() const;
@@ -51,6 +63,8 @@ class LogSink {
   UniqueFd own_;  // not valid: the descriptor is inherited
   int fd_;
   Kind kind_;
+  bool is_journal_ = false;
+  SyslogConfig syslog_;   // Kind::syslog
   std::string cut_;       // the rest of a line of which a part has been written
   int cut_by_ = 0;        // the process that wrote the part
   long size_at_cut_ = 0;  // of a file

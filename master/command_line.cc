@@ -121,6 +121,10 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
             ->excludes(check_flag);
     bool json = false;
     app.add_flag("--json", json, "With -s status and -s streams: print JSON")->needs(order_option);
+    app.add_option("--pid-file", out.pid_file,
+                   "For -s: the service of this pid file, also if the configuration is broken")
+        ->type_name("FILE")
+        ->needs(order_option);
     bool foreground = false;
     app.add_flag(
            "--foreground-worker", foreground,

@@ -54,6 +54,7 @@ struct CommandLine {
   TrialOrder trial{-1, -1};                   // of Action::trial
   ExplainLine explain = {};                   // of Action::explain
   SignOrder sign;                             // of Action::sign
+  std::string pid_file;                       // of Action::control; empty: the configuration's
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };

@@ -6,13 +6,18 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/heritage.h"
+#include "common/log_form.h"
+#include "common/process_title.h"
 #include "master/command_line.h"
 #include "master/config/loader.h"
 #include "master/config/tls_files.h"
 #include "master/foreground_worker.h"
 #include "master/process/account.h"
+#include "master/process/acting_as.h"
+#include "master/service/access_check.h"
 #include "master/service/control.h"
 #include "master/service/files.h"
 #include "master/supervisor.h"
@@ -26,18 +31,30 @@ namespace streamgate {
 namespace {
 
 void complain(const std::string& problem) {
-  std::fprintf(stderr, "streamgate: %s\n", problem.c_str());
+  const std::string line = "streamgate: " + problem + "\n";
+  std::fputs(is_journal(fileno(stderr)) ? journal_line(line).c_str() : line.c_str(), stderr);
+}
+
+// With the users that will use the files: this one for keys, the workers' for everything else.
+void check_files(LoadedConfig& loaded, const std::optional<Account>& account) {
+  std::vector<std::string> problems = access_problems(loaded.config, account);
+  loaded.problems.insert(loaded.problems.end(), problems.begin(), problems.end());
+  if (!problems.empty()) return;
+  if (const auto read = read_tls_files(loaded.config); !read) {
+    loaded.problems.push_back(read.error().detail);
+    return;
+  }
+  const ActingAs acting(account);
+  const auto checked = check_worker_config(loaded.config);
+  if (!checked) loaded.problems.push_back(checked.error().detail);
 }
 
 // `--check`: every check that is possible without a start of the service.
 int check(LoadedConfig loaded) {
   if (loaded.ok()) {
-    if (const auto account = find_account(loaded.config.user); !account) {
-      loaded.problems.push_back(account.error().detail);
-    }
-    const auto read = read_tls_files(loaded.config);
-    const auto checked = read ? check_worker_config(loaded.config) : read;
-    if (!checked) loaded.problems.push_back(checked.error().detail);
+    const auto account = find_account(loaded.config.user);
+    if (!account) loaded.problems.push_back(account.error().detail);
+    check_files(loaded, account ? *account : std::nullopt);
   }
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;
@@ -48,6 +65,13 @@ int check(LoadedConfig loaded) {
   }
   std::puts("the configuration is valid");
   return EXIT_SUCCESS;
+}
+
+// The file is still read with --pid-file: a stop waits for its limits. It may have problems.
+int control(const CommandLine& line, const Environment& environment) {
+  LoadedConfig loaded = load_config(line.config_file, environment);
+  if (!line.pid_file.empty()) loaded.config.pid_file = line.pid_file;
+  return control_service(line.order, line.form, loaded);
 }
 
 int print_effective_config(const LoadedConfig& loaded) {
@@ -115,6 +139,7 @@ std::optional<int> take_state() {
 }
 
 int run(int argc, char** argv) {
+  take_title_space(argc, argv);
   const CommandLine line = parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
   const std::optional<int> state = take_state();
@@ -125,7 +150,7 @@ int run(int argc, char** argv) {
     case CommandLine::Action::print_config:
       return print_effective_config(load_config(line.config_file, environment));
     case CommandLine::Action::control:
-      return control_service(line.order, line.form, load_config(line.config_file, environment));
+      return control(line, environment);
     case CommandLine::Action::healthcheck:
       return check_health(load_config(line.config_file, environment));
     case CommandLine::Action::explain:
@@ -139,6 +164,8 @@ int run(int argc, char** argv) {
   }
   Program program{line.config_file,    environment,         run_worker,
                   check_worker_config, {argv, argv + argc}, state};
+  set_process_name("streamgate");
+  set_process_title("master");
   if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);
   if (line.action == CommandLine::Action::foreground_worker) return run_foreground_worker(program);
   Supervisor supervisor(std::move(program));

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/process_title.h"
 #include "common/scoreboard.h"
 #include "worker/admin/admin_server.h"
 #include "worker/client/tls_server.h"
@@ -204,6 +205,7 @@ class Worker final : private Server::Observer {
     if (lifeline_) event_del(lifeline_.get());  // at EOF it stays readable
     if (slot_.state.load() == WorkerState::draining) return;
     slot_.state.store(WorkerState::draining);
+    set_process_title(worker_title(heritage_.slot_index, heritage_.generation) + " (draining)");
     log::info("worker.draining", {{"slot", heritage_.slot_index},
                                   {"generation", heritage_.generation},
                                   {"exchanges", slot_.exchanges_now.load()}});

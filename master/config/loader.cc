@@ -280,8 +280,10 @@ class SettingsPrinter {
       text_ += std::string(2 * depth, ' ') + sections[depth] + ":\n";
     }
     open_ = std::move(sections);
-    text_ += std::string(2 * depth, ' ') + name + ":" + (value.empty() ? "" : " " + value) +
-             (comment.empty() ? "" : "  # " + comment) + "\n";
+    // Above the key, so that a script can read the rest of its line as the value.
+    const std::string indentation(2 * depth, ' ');
+    if (!comment.empty()) text_ += indentation + "# " + comment + "\n";
+    text_ += indentation + name + ":" + (value.empty() ? "" : " " + value) + "\n";
   }
 
   const std::string& text() const { return text_; }

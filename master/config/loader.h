@@ -40,7 +40,7 @@ LoadedConfig parse_config(std::string_view text, std::string_view name,
 // The whole configuration as YAML. Loading it gives an equal configuration.
 std::string print_config(const Config& config);
 
-// The same with a comment at each key, which names the origin of the value. Secrets from the
+// The same with a comment above each key, which names the origin of the value. Secrets from the
 // environment are replaced by their ${NAME}: loading it needs the same environment.
 std::string print_config(const LoadedConfig& loaded);
 

@@ -10,6 +10,7 @@
 #include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/log_values.h"
 #include "master/config/token_keys.h"
 #include "master/config/values.h"
 
@@ -233,23 +234,6 @@ Result<std::vector<IpRange>> parse_proxies(std::string_view text) {
   return ranges;
 }
 
-Result<std::string> parse_log_path(std::string_view text, std::string_view words) {
-  auto path = parse_path(text);
-  if (path && !path->empty()) return path;
-  return Error{Reason::bad_request, "'" + std::string(text) + "' is neither " + std::string(words) +
-                                        " nor an absolute path"};
-}
-
-Result<std::string> parse_access_log(std::string_view text) {
-  if (text == "stderr" || text == "off") return std::string(text);
-  return parse_log_path(text, "stderr, off");
-}
-
-Result<std::string> parse_error_log(std::string_view text) {
-  if (text == "stderr") return std::string(text);
-  return parse_log_path(text, "stderr");
-}
-
 Result<std::vector<std::string>> parse_origin(std::string_view text) {
   // Browsers compare it byte by byte, so only a bare origin can match.
   const auto url = parse_http_url(text);
@@ -441,6 +425,9 @@ std::vector<ConfigKey> service_keys() {
                                         std::pair{Words("error"), LogLevel::error}}),
       scalar(FIELD(log.access), parse_access_log, print_text),
       scalar(FIELD(log.error), parse_error_log, print_text),
+      scalar(FIELD(log.syslog.socket), parse_socket_path, print_text),
+      word(FIELD(log.syslog.facility), kSyslogFacilities),
+      scalar(FIELD(log.syslog.tag), parse_syslog_tag, print_text),
       word(FIELD(errors.detail),
            std::array<std::pair<std::string_view, ErrorsConfig::Detail>, 3>{
                {{"auto", ErrorsConfig::Detail::automatic},

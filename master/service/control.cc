@@ -123,7 +123,7 @@ int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loa
     if (!loaded.ok()) {
       return complain(
           "-s finds the service by `pid_file`, which could not be read; "
-          "correct the configuration, or signal the process");
+          "correct the configuration, or name the file with --pid-file");
     }
     return complain("-s finds the service by its pid file: set `pid_file`");
   }

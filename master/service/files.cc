@@ -97,10 +97,10 @@ bool names_another(const std::string& pid_file) {
 }  // namespace
 
 Result<void> open_log_files(const LogConfig& config, const std::optional<Account>& account) {
-  if (config.access != "stderr" && config.access != "off") {
+  if (config.access.starts_with('/')) {
     if (auto created = create_log_file(config.access, account); !created) return created;
   }
-  if (config.error != "stderr") {
+  if (config.error.starts_with('/')) {
     if (auto created = create_log_file(config.error, account); !created) return created;
   }
   return log::open(config);

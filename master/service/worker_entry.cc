@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/process_title.h"
 #include "master/process/account.h"
 
 namespace streamgate {
@@ -30,6 +31,8 @@ Result<void> drop_privileges(const Generation& generation) {
 
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker) {
+  set_process_name("streamgate-w" + std::to_string(seat.slot_index));
+  set_process_title(worker_title(seat.slot_index, generation.number));
   for (const auto& prepared :
        {seat.scoreboard.confine(seat.slot_index), drop_privileges(generation)}) {
     if (prepared) continue;
@@ -49,6 +52,7 @@ int run_as_worker(const Generation& generation, const WorkerSeat& seat,
 
 Result<void> check_as_worker(const Generation& generation,
                              const std::function<Result<void>(const Config&)>& check) {
+  set_process_title("check of a configuration");
   if (auto changed = drop_privileges(generation); !changed) return changed;
   return check(generation.config);
 }

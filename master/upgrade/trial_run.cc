@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/memory_file.h"
 #include "common/pipe_pair.h"
+#include "common/process_title.h"
 #include "common/version.h"
 #include "master/config/listen.h"
 #include "master/process/child_process.h"
@@ -137,6 +138,7 @@ TrialVerdict try_all(const Program& program, int state) {
 }  // namespace
 
 int run_trial(const Program& program, const TrialOrder& order) {
+  set_process_title("trial of a program");
   const UniqueFd state(order.state);
   const UniqueFd report(order.report);
   // Set again: execve() clears it for a file with capabilities.

@@ -8,7 +8,8 @@ from harness import Proxy, main, streamgate, yaml
 
 
 def without_comments(text):
-    return re.sub("  # .*", "", text)
+    """A printed configuration without the origins of its values."""
+    return re.sub("(?m)^ *# .*\n", "", text)
 
 
 class CommandLine(unittest.TestCase):

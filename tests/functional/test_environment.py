@@ -39,15 +39,15 @@ class Environment(ProxyTest):
         done = streamgate("--print-config", "-c", path, environment=environment)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         for line in (
-            "\nworkers: 3  # STREAMGATE_WORKERS\n",
-            f"\nuser: root  # {path}:2\n",
-            "\n  ports: [22, 25]  # STREAMGATE_SECURITY_PORTS\n",
-            f"\n  level: warn  # {path}:3\n",
-            "\nclient_address: peer  # default\n",
+            "\n# STREAMGATE_WORKERS\nworkers: 3\n",
+            f"\n# {path}:2\nuser: root\n",
+            "\n  # STREAMGATE_SECURITY_PORTS\n  ports: [22, 25]\n",
+            f"\n  # {path}:3\n  level: warn\n",
+            "\n# default\nclient_address: peer\n",
         ):
             self.assertIn(line, done.stdout)
         again = streamgate("--print-config", "-c", self.file(done.stdout))
-        self.assertIn("\nworkers: 3  #", again.stdout)
+        self.assertIn("\nworkers: 3\n", again.stdout)
 
     def test_a_wrong_variable_is_named(self):
         done = streamgate("--check", environment={"STREAMGATE_DRAIN_IDLE": "5"})

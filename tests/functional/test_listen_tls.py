@@ -190,10 +190,13 @@ class Handshakes(TlsTest):
 
     def test_plain_http_is_answered_with_400(self):
         proxy = self.tls_proxy()
-        with proxy.connect(tls=None) as client:
-            client.request("/health")
-            self.assert_error(client.read_response(), 400, "bad_request")
-            self.assertEqual(client.read_to_end(), b"")
+        for method in ("GET", "POST", "HEAD", "CONNECT"):
+            with proxy.connect(tls=None) as client:
+                client.send(f"{method} /health HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                response = client.read_response()
+                self.assert_error(response, 400, "bad_request")
+                self.assertIn("plain HTTP request was sent to an HTTPS port", response.body.decode())
+                self.assertEqual(client.read_to_end(), b"")
         self.assertEqual(proxy.ask("/health").status, 200)
 
     def test_a_handshake_larger_than_the_socket_buffer_completes(self):

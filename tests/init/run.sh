@@ -106,7 +106,7 @@ expect 0 serves 8082
 begin 'stop'
 expect 0 "$service" stop
 expect 3 "$service" status
-expect 1 pgrep -x streamgate
+expect 1 pgrep streamgate
 expect 0 [ -z "$(ls /run/streamgate)" ]
 
 begin 'a start that fails'

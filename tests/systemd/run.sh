@@ -147,13 +147,13 @@ kill -KILL "$before"
 expect 'a new master runs' within 10 another main_pid "$before"
 expect 'the service answers' within 10 serves 80
 expect 'two workers run' within 10 two_workers
-only_the_new_ones() { (($(pgrep -c -x streamgate) == 3)); }
+only_the_new_ones() { (($(pgrep -c streamgate) == 3)); }
 expect 'the workers of the old master have exited' within 10 only_the_new_ones
 
 begin 'stop'
 expect 'systemctl stop succeeds' systemctl stop streamgate
 expect 'the unit is inactive, not failed' is ActiveState inactive
-expect 'no process is left' [ -z "$(pgrep -x streamgate)" ]
+expect 'no process is left' [ -z "$(pgrep streamgate)" ]
 expect 'no file is left' [ ! -e /run/streamgate ]
 
 begin 'a start that cannot succeed'

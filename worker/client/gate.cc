@@ -166,7 +166,8 @@ bool ClientGate::shake_hands() {
     case ClientSocket::Handshake::plain_http:
       intake_ = environment_.intakes.borrow();
       phase_ = Phase::reading_head;
-      refuse({Reason::bad_request, "plain HTTP on a TLS listener"});
+      refuse({Reason::bad_request, "plain HTTP on a TLS listener",
+              "The plain HTTP request was sent to an HTTPS port."});
       return false;
     case ClientSocket::Handshake::failed:
       count(environment_.counters, Counter::client_tls_handshakes_failed);

@@ -144,9 +144,9 @@ ClientSocket::Handshake ClientSocket::shake_hands() {
       break;
   }
   const unsigned long error = ERR_peek_error();
-  if (ERR_GET_LIB(error) != ERR_LIB_SSL || ERR_GET_REASON(error) != SSL_R_HTTP_REQUEST) {
-    return Handshake::failed;
-  }
+  const int reason = ERR_GET_REASON(error);
+  const bool is_http = reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST;
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL || !is_http) return Handshake::failed;
   close_tls(std::move(ssl_), TlsGoodbye::abrupt);
   return Handshake::plain_http;
 }

@@ -35,7 +35,7 @@ AccessLog::~AccessLog() { flush(); }
 
 Result<void> AccessLog::open() {
   if (config_.access == "stderr" || config_.access == "off") return {};
-  auto file = LogSink::open(config_.access);
+  auto file = LogSink::open(config_, config_.access);
   if (!file) return file.error();
   flush();
   file_ = *std::move(file);

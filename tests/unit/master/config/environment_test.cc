@@ -182,8 +182,8 @@ TEST(ConfigEnvironment, PrintedConfigurationNamesOriginsAndLoadsAgain) {
       load("user: root\nupstream: {user_agent: 'a${x:-y}', referer: 'r$${q}'}", environment);
   const std::string text = print_config(loaded);
   for (const char* line :
-       {"listen: [\"127.0.0.1:9\"]  # LISTEN_ADDR\n", "workers: 3  # STREAMGATE_WORKERS\n",
-        "user: root  # f:1\n", "pid_file:  # default\n", "  referer: \"r$${q}\"  # f:2\n"}) {
+       {"# LISTEN_ADDR\nlisten: [\"127.0.0.1:9\"]\n", "# STREAMGATE_WORKERS\nworkers: 3\n",
+        "# f:1\nuser: root\n", "# default\npid_file:\n", "  # f:2\n  referer: \"r$${q}\"\n"}) {
     EXPECT_NE(std::string::npos, text.find(line)) << line << text;
   }
   EXPECT_EQ(loaded.config, good(text, environment));

@@ -304,8 +304,8 @@ TEST(ConfigLoader, ALoopIdIsATokenOfAtMost64Bytes) {
 
 TEST(ConfigLoader, PathsAreAbsolute) {
   expect_problem("pid_file: a/b", "is not an absolute path");
-  expect_problem("log: { access: stdout }", "neither stderr, off nor an absolute path");
-  expect_problem("log: { error: 'off' }", "neither stderr nor an absolute path");
+  expect_problem("log: { access: stdout }", "neither stderr, syslog, off nor an absolute path");
+  expect_problem("log: { error: 'off' }", "neither stderr, syslog nor an absolute path");
 }
 
 TEST(ConfigLoader, ListenAddrAppliesIfTheFileDoesNotSetListen) {
