@@ -46,12 +46,14 @@ class Healthcheck(ProxyTest):
         tls = {"certificate": certificate, "key": key}
         listen = {"address": "127.0.0.1:0", "tls": tls}
         proxy = self.own_proxy({"listen": listen}, tls=authority.client_context())
-        self.assert_healthy(self.check({**listen, "address": f"127.0.0.1:{proxy.port}"}), proxy.origin)
+        bound = {**listen, "address": f"127.0.0.1:{proxy.port}"}
+        self.assert_healthy(self.check(bound), proxy.origin)
 
     def test_a_listener_with_the_proxy_protocol_is_asked_with_its_header(self):
         listen = {"address": "127.0.0.1:0", "proxy_protocol": True}
         proxy = self.own_proxy({"listen": listen, "trusted_proxies": ["127.0.0.1"]})
-        self.assert_healthy(self.check({**listen, "address": f"127.0.0.1:{proxy.port}"}), proxy.origin)
+        bound = {**listen, "address": f"127.0.0.1:{proxy.port}"}
+        self.assert_healthy(self.check(bound), proxy.origin)
 
     def test_a_service_that_does_not_run_is_not_healthy(self):
         done = self.check(f"127.0.0.1:{closed_port()}")

@@ -52,7 +52,7 @@ status_has() { streamgate -c "$config" -s status | grep -q -- "$1"; }
 installed_version() { dpkg-query -W -f '${Version}' streamgate; }
 main_pid() { cat /run/streamgate/streamgate.pid; }
 install_package() { DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold "$1" >"$work/dpkg.log" 2>&1; }
-gone() { [[ -z $(pgrep -x streamgate) ]]; }
+gone() { [[ -z $(pgrep '^streamgate') ]]; }
 restarts() { ((!booted)) || [[ $(systemctl show -P NRestarts streamgate.service) == "$1" ]]; }
 
 # The same package with another version, in its fields and in the program, and another problem.
@@ -89,7 +89,7 @@ expect 'the service answers' within 10 serves
 expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
 expect 'the workers have their own user' \
-  [ "$(ps -o uid= -p "$(pgrep -x streamgate | tail -n 1)" | tr -d ' ')" = "$(id -u streamgate)" ]
+  [ "$(ps -o uid= -p "$(pgrep '^streamgate' | tail -n 1)" | tr -d ' ')" = "$(id -u streamgate)" ]
 expect 'the configuration is a conffile' grep -qx "$config" <(dpkg-query -W -f '${Conffiles}' streamgate |
   sed -n 's/^ \([^ ]*\) .*/\1/p')
 expect 'the manual page is found' man -w streamgate

@@ -1,8 +1,8 @@
 """Viewers of a proxy while it is upgraded: paced streams, and requests on new connections.
 
-    viewers.py HOST:PORT COUNT    prints `watching` when every stream is under way, ends the streams when
-                                  its input is closed, and prints its counts; exit status 1 if a stream or
-                                  a request failed
+    viewers.py HOST:PORT COUNT    prints `watching` when every stream is under way, ends the streams
+                                  when its input is closed, and prints its counts; exit status 1 if
+                                  a stream or a request failed
 """
 
 import asyncio
@@ -45,9 +45,8 @@ class Viewers:
     async def ask(self, path):
         reader, writer = await asyncio.open_connection(self.host, int(self.port))
         url = quote(self.origin + path, safe="")
-        writer.write(
-            f"GET /stream?url={url} HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n".encode()
-        )
+        fields = f"Host: {self.host}\r\nConnection: close"
+        writer.write(f"GET /stream?url={url} HTTP/1.1\r\n{fields}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200 "):
             raise ValueError(head)
