@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
 
-install_packages "${BUILD_PACKAGES[@]}" "${PACKAGING_PACKAGES[@]}"
+install_packages "${BUILD_PACKAGES[@]}" "${PACKAGING_PACKAGES[@]}" "${PLAYER_PACKAGES[@]}"
 # The time in the packages is that of the last commit, so that two builds of it are alike.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
