@@ -86,9 +86,13 @@ int check_health(const LoadedConfig& loaded) {
   for (const std::string& problem : loaded.problems) complain(problem);
   if (!loaded.ok()) return EXIT_FAILURE;
   ::signal(SIGPIPE, SIG_IGN);
-  const auto healthy = probe_health(loaded.config);
-  if (!healthy) complain(healthy.error().detail);
-  return healthy ? EXIT_SUCCESS : EXIT_FAILURE;
+  const auto origin = probe_health(loaded.config);
+  if (!origin) {
+    complain(origin.error().detail);
+    return EXIT_FAILURE;
+  }
+  std::printf("%s serves\n", origin->c_str());
+  return EXIT_SUCCESS;
 }
 
 // `streamgate explain`. Not as root: it reads the bytes of any upstream.

@@ -84,9 +84,14 @@ std::string read_status(BIO* bio) {
   return line.starts_with(kStatusLine) ? line.substr(kStatusLine.size()) : line;
 }
 
+std::string origin(const ListenConfig& listener, const SocketAddress& address) {
+  if (!address.is_ip()) return address.to_string();
+  return (listener.tls ? "https://" : "http://") + address.to_string();
+}
+
 }  // namespace
 
-Result<void> probe_health(const Config& config) {
+Result<std::string> probe_health(const Config& config) {
   const ListenConfig* listener = best_listener(config);
   if (!listener) return Error{Reason::internal, "the configuration has no listener"};
   const SocketAddress address = on_loopback(listener->address);
@@ -102,7 +107,7 @@ Result<void> probe_health(const Config& config) {
     bio = BioPtr(::BIO_push(encrypted, bio.release()), ::BIO_free_all);
   }
   const std::string status = send_all(bio.get(), kRequest) ? read_status(bio.get()) : "";
-  if (status == "200") return {};
+  if (status == "200") return origin(*listener, address);
   return Error{Reason::internal,
                address.to_string() + (status.empty() ? " did not answer" : " answered " + status)};
 }

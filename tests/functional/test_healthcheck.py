@@ -21,24 +21,24 @@ class Healthcheck(ProxyTest):
             file.write(yaml({"listen": listen}))
         return streamgate("healthcheck", "-c", path)
 
-    def assert_healthy(self, done):
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+    def assert_healthy(self, done, origin):
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (0, "", origin + " serves\n"))
 
     def test_a_wildcard_address_is_asked_on_loopback(self):
         proxy = self.proxy()
-        self.assert_healthy(self.check(f"0.0.0.0:{proxy.port}"))
+        self.assert_healthy(self.check(f"0.0.0.0:{proxy.port}"), proxy.origin)
         self.assertEqual(proxy.wait_for_access()["route"], "/health")
 
     def test_the_plain_listener_is_asked_first(self):
         proxy = self.proxy()
         tls = {"certificate": "/none.pem", "key": "/none.pem"}
         dead = {"address": f"127.0.0.1:{closed_port()}", "tls": tls}
-        self.assert_healthy(self.check([dead, f"127.0.0.1:{proxy.port}"]))
+        self.assert_healthy(self.check([dead, f"127.0.0.1:{proxy.port}"]), proxy.origin)
 
     def test_a_unix_socket_is_asked(self):
         address = "unix:" + os.path.join(self.folder, "socket")
         self.own_proxy({"listen": ["127.0.0.1:0", address]})
-        self.assert_healthy(self.check(address))
+        self.assert_healthy(self.check(address), address)
 
     def test_a_certificate_that_nobody_trusts_is_enough(self):
         authority = Authority(self.folder)
@@ -46,12 +46,14 @@ class Healthcheck(ProxyTest):
         tls = {"certificate": certificate, "key": key}
         listen = {"address": "127.0.0.1:0", "tls": tls}
         proxy = self.own_proxy({"listen": listen}, tls=authority.client_context())
-        self.assert_healthy(self.check({**listen, "address": f"127.0.0.1:{proxy.port}"}))
+        bound = {**listen, "address": f"127.0.0.1:{proxy.port}"}
+        self.assert_healthy(self.check(bound), proxy.origin)
 
     def test_a_listener_with_the_proxy_protocol_is_asked_with_its_header(self):
         listen = {"address": "127.0.0.1:0", "proxy_protocol": True}
         proxy = self.own_proxy({"listen": listen, "trusted_proxies": ["127.0.0.1"]})
-        self.assert_healthy(self.check({**listen, "address": f"127.0.0.1:{proxy.port}"}))
+        bound = {**listen, "address": f"127.0.0.1:{proxy.port}"}
+        self.assert_healthy(self.check(bound), proxy.origin)
 
     def test_a_service_that_does_not_run_is_not_healthy(self):
         done = self.check(f"127.0.0.1:{closed_port()}")

@@ -63,6 +63,7 @@ two_workers() { [[ $(workers | wc -l) == 2 ]]; }
 begin 'install'
 install -m 755 "$binary" /usr/local/sbin/streamgate
 install -D -m 644 deploy/streamgate.yaml "$config"
+systemd-sysusers "$PWD/deploy/sysusers.d/streamgate.conf"
 install -m 644 deploy/streamgate.service deploy/streamgate.socket /etc/systemd/system/
 systemctl daemon-reload
 exposure=$(systemd-analyze security --no-pager streamgate.service | sed -n 's/.*level for .*: \([0-9.]*\) .*/\1/p')

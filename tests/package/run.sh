@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Tests the Debian package: installation, upgrade under load, a refused upgrade, removal and purge. It
+# changes the machine, so run it as root on a throw-away one, booted by systemd or without it:
+#
+#   tests/package/run.sh PATH-OF-PACKAGE
+# shellcheck disable=SC2317  # functions are called through `expect`
+set -euo pipefail
+package=$(realpath "${1:?usage: tests/package/run.sh PATH-OF-PACKAGE}")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. deploy/packages.sh
+
+[[ $EUID == 0 ]] || {
+  echo "This needs root." >&2
+  exit 2
+}
+install_packages "${RUN_PACKAGES[@]}" bash-completion curl logrotate lsb-base man-db procps python3
+booted=0
+[[ ! -d /run/systemd/system ]] || booted=1
+# An installation starts services only if no policy forbids it, as in containers.
+rm -f /usr/sbin/policy-rc.d
+# invoke-rc.d starts nothing on a machine whose init it cannot ask for the runlevel.
+((booted)) || install -m 755 <(printf '#!/bin/sh\necho N 2\n') /sbin/runlevel
+
+config=/etc/streamgate/streamgate.yaml
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0 step=''
+begin() {
+  step=$1
+  echo "== $step"
+}
+expect() { # WHAT COMMAND...
+  local what=$1
+  shift
+  "$@" && return
+  failures=$((failures + 1))
+  echo "FAILED ($step): $what"
+  # For the report only.
+  ((!booted)) || journalctl --no-pager -n 20 -u streamgate.service || true
+}
+refuse() { ! "$@"; }
+within() { # SECONDS COMMAND...: until it succeeds
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || return 1
+    sleep 0.1
+  done
+}
+serves() { curl -s -o /dev/null --max-time 5 http://127.0.0.1:8080/health; }
+status_has() { streamgate -c "$config" -s status | grep -q -- "$1"; }
+installed_version() { dpkg-query -W -f '${Version}' streamgate; }
+main_pid() { cat /run/streamgate/streamgate.pid; }
+install_package() { DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold "$1" >"$work/dpkg.log" 2>&1; }
+gone() { [[ -z $(pgrep '^streamgate') ]]; }
+restarts() { ((!booted)) || [[ $(systemctl show -P NRestarts streamgate.service) == "$1" ]]; }
+
+# The same package with another version, in its fields and in the program, and another problem.
+repack() { # VERSION [COMMAND-IN-THE-TREE]
+  local tree=$work/tree-$1
+  dpkg-deb -R "$package" "$tree"
+  sed -i "s/^Version: .*/Version: $1/" "$tree/DEBIAN/control"
+  python3 - "$tree/usr/sbin/streamgate" "$(dpkg-deb -f "$package" Version)" "$1" <<'PYTHON'
+import sys
+path, old, new = sys.argv[1:]
+with open(path, "rb") as file:
+    program = file.read()
+assert len(old) == len(new) and program.count(b"\0%s\0" % old.encode()) == 1
+with open(path, "wb") as file:
+    file.write(program.replace(b"\0%s\0" % old.encode(), b"\0%s\0" % new.encode()))
+PYTHON
+  [[ -z ${2:-} ]] || (cd "$tree" && eval "$2")
+  (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
+  dpkg-deb --root-owner-group -b "$tree" "$work/$1.deb" >/dev/null
+}
+files() { # Everything that a package may leave; not the records and caches of dpkg, man and the journal.
+  find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path "$PWD" -o -path /root \
+    -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log/journal \
+    -o -path /var/log/apt -o -path /var/tmp -o -path /var/lib/systemd \) -prune -o -print | sort
+  find /run -name '*streamgate*'
+  find /var/lib/systemd -name '*streamgate*'
+  grep -l streamgate /etc/passwd /etc/group /etc/shadow /etc/gshadow || true
+}
+
+begin 'install'
+files >"$work/before"
+expect 'the package is installed' install_package "$package"
+expect 'the service answers' within 10 serves
+expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
+  "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
+expect 'the workers have their own user' \
+  [ "$(ps -o uid= -p "$(pgrep '^streamgate' | tail -n 1)" | tr -d ' ')" = "$(id -u streamgate)" ]
+expect 'the configuration is a conffile' grep -qx "$config" <(dpkg-query -W -f '${Conffiles}' streamgate |
+  sed -n 's/^ \([^ ]*\) .*/\1/p')
+expect 'the manual page is found' man -w streamgate
+if ((booted)); then
+  expect 'the unit is enabled' systemctl is-enabled --quiet streamgate.service
+  expect 'the unit names its documentation' grep -q 'man:streamgate(8)' <(systemctl status streamgate)
+  expect 'systemd finds no mistake in the units' systemd-analyze verify streamgate.service
+fi
+expect 'a word of the command line is completed' [ "$(bash -c '. /usr/share/bash-completion/bash_completion
+  _completion_loader streamgate; COMP_WORDS=(streamgate -s rel) COMP_CWORD=2; _streamgate streamgate rel -s
+  echo "${COMPREPLY[*]}"')" = reload ]
+
+begin 'upgrade under load'
+version=$(installed_version)
+repack "${version%?}8"
+printf '%s\n' 'listen: 127.0.0.1:8080' 'pid_file: /run/streamgate/streamgate.pid' 'workers: 2' \
+  'user: streamgate' 'security: {allow_private: ["127.0.0.1:9000"]}' \
+  'log: {error: /var/log/streamgate/error.log, access: /var/log/streamgate/access.log}' >"$config"
+expect 'the edited configuration is accepted' streamgate -c "$config" -s reload
+before=$(main_pid)
+mkfifo "$work/end"
+python3 tests/package/viewers.py 127.0.0.1:8080 200 <"$work/end" >"$work/viewers" &
+viewers=$!
+exec 7>"$work/end"
+expect 'the viewers watch' within 30 grep -q watching "$work/viewers"
+expect 'the package is upgraded' install_package "$work/${version%?}8.deb"
+expect 'the new version serves' status_has "version=${version%?}8 state=serving"
+expect 'the old workers serve their streams' status_has 'state=draining'
+expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
+expect 'systemd has not restarted the service' restarts 0
+expect 'the edited configuration stays' grep -q 'allow_private' "$config"
+expect 'the package is upgraded again' install_package "$package"
+expect 'the first version serves again' status_has "version=$version state=serving"
+exec 7>&-
+expect 'no stream and no request failed' wait "$viewers"
+cat "$work/viewers"
+
+begin 'an upgrade that the service refuses'
+repack "${version%?}7" "printf 'not a program' >usr/sbin/streamgate"
+expect 'the package is installed all the same' install_package "$work/${version%?}7.deb"
+expect 'its output says so' grep -q 'was not upgraded' "$work/dpkg.log"
+expect 'the old program serves on' serves
+expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
+expect 'the next upgrade succeeds' install_package "$work/${version%?}8.deb"
+expect 'its version serves' status_has "version=${version%?}8 state=serving"
+
+begin 'a service that the administrator has stopped and disabled'
+if ((booted)); then
+  systemctl disable --quiet --now streamgate.service
+  expect 'the package is upgraded' install_package "$package"
+  expect 'the service is not started' gone
+  expect 'the unit stays disabled' refuse systemctl is-enabled --quiet streamgate.service
+  systemctl enable --quiet --now streamgate.service
+else
+  service streamgate stop >/dev/null
+  expect 'the package is upgraded' install_package "$package"
+  expect 'the service is not started' gone
+  service streamgate start >/dev/null
+fi
+expect 'the service answers' within 10 serves
+
+begin 'logrotate'
+expect 'the rotation succeeds' logrotate --force --state "$work/rotated" /etc/logrotate.d/streamgate
+expect 'the old log is kept' [ -s /var/log/streamgate/error.log.1 ]
+expect 'the service writes to a new log' within 10 [ -e /var/log/streamgate/error.log ]
+
+begin 'removal'
+expect 'the package is removed' dpkg -r streamgate
+expect 'no process is left' gone
+expect 'the configuration stays' [ -e "$config" ]
+expect 'it is installed again' install_package "$package"
+expect 'the service answers' within 10 serves
+expect 'the edited configuration is in use' grep -q allow_private "$config"
+
+begin 'purge'
+expect 'the package is purged' dpkg -P streamgate
+expect 'no process is left' gone
+files >"$work/after"
+expect 'nothing is left' diff "$work/before" "$work/after"
+
+((failures == 0)) && echo 'All tests passed.'
+exit $((failures > 0))
