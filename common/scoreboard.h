@@ -62,7 +62,8 @@ constexpr size_t kScoreboardPage = size_t{64} * 1024;
 constexpr size_t kServedTextBytes = 232;
 constexpr size_t kServedStepBytes = 16;
 
-// The request that the worker serves, or has served last: `127.0.0.1:4711 GET http://a.example/x`.
+// The request that the worker serves, or has served last:
+// `127.0.0.1:4711 id=gk3w0x9q2c7rm GET http://a.example/x`.
 // Written before the worker handles bytes of the request, so that it remains after a crash. Secrets
 // in the URL are masked (log::redact). The master reads it only after the worker's death, and does
 // not trust it.

@@ -65,6 +65,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
                         environment.config.errors,
                         environment.config.client_address,
                         environment.config.trusted_proxies,
+                        environment.config.takes_exchange_ids,
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},
@@ -256,6 +257,7 @@ void Server::log_bad_proxy_header(const SocketAddress& peer, const std::string& 
 
 void Server::on_refused(const ClientGate& gate, const Error& error) {
   AccessRecord record{gate.stream().client_text()};
+  record.id = gate.stream().id().text();
   record.method = "-";
   record.route = "-";
   record.status = status_for(error.reason);

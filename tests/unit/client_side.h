@@ -30,7 +30,7 @@ class ClientSide : private ClientStream::Owner {
   }
 
   // Call it once; `observer` may be null.
-  void begin(ClientStream::Observer* observer) { stream.begin(head_, observer); }
+  void begin(ClientStream::Observer* observer) { stream.begin(head_, id_, observer); }
 
   // Returns the bytes that have arrived, without waiting.
   std::string receive() {
@@ -64,6 +64,7 @@ class ClientSide : private ClientStream::Owner {
   UniqueFd theirs_;
   std::optional<ClientSocket> socket_;
   RequestHead head_;
+  ExchangeId id_;
 
  public:
   ClientStream stream{*this, wheel, config};

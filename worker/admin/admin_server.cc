@@ -34,6 +34,7 @@ AdminServer::AdminServer(event_base* base, const Environment& environment)
                         environment.config.errors,
                         ClientAddress::peer,
                         environment.config.trusted_proxies,
+                        false,
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},

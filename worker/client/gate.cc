@@ -242,13 +242,25 @@ void ClientGate::take_head() {
   deadline_.cancel();
   phase_ = Phase::serving;
   mark(IdleConnections::State::busy);
-  stream_.begin(parser.head(), nullptr);
+  begin_response();
   if (environment_.client_address != ClientAddress::peer) {
     stream_.set_client(client_address(parser.head().fields, environment_.client_address, peer(),
                                       environment_.trusted_proxies));
   }
   if (refuse_with_) return refuse({*refuse_with_, {}});
   environment_.observer.on_request(*this);
+}
+
+// A head that is refused is incomplete, so its id is ours.
+void ClientGate::begin_response() {
+  const RequestHead& head = intake_->parser.head();
+  std::optional<std::string_view> given;
+  if (environment_.takes_exchange_ids && phase_ == Phase::serving &&
+      is_trusted(peer(), environment_.trusted_proxies)) {
+    given = given_exchange_id(head.fields);
+  }
+  intake_->id = given ? ExchangeId(*given) : environment_.ids.next();
+  stream_.begin(head, intake_->id, nullptr);
 }
 
 void ClientGate::return_intake() {
@@ -258,7 +270,7 @@ void ClientGate::return_intake() {
 void ClientGate::refuse(const Error& error) {
   const Reason reason = error.reason;
   count(environment_.counters, Counter::requests_refused);
-  if (phase_ == Phase::reading_head) stream_.begin(intake_->parser.head(), nullptr);
+  if (phase_ == Phase::reading_head) begin_response();
   environment_.observer.on_refused(*this, error);
   const bool has_head = phase_ == Phase::serving;
   phase_ = Phase::serving;
@@ -270,7 +282,8 @@ void ClientGate::refuse(const Error& error) {
       audience_of(environment_.errors, peer(), has_head ? &stream_.head().fields : nullptr), error);
   const std::string_view origin =
       has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
-  stream_.send_head(write_error_response(told, head_only, false, {environment_.cors, origin}),
+  stream_.send_head(write_error_response(told, stream_.id().text(), head_only, false,
+                                         {environment_.cors, origin}),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }

@@ -64,9 +64,11 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
     const ErrorsConfig& errors;
     ClientAddress client_address;
     const std::vector<IpRange>& trusted_proxies;
+    bool takes_exchange_ids;
     Observer& observer;
     Counters& counters;
     ClientIntakes intakes;
+    ExchangeIds ids = ExchangeIds();
     IdleConnections idle = {};
   };
 
@@ -114,6 +116,7 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
   void read_input();
   void take_head();
   bool head_started() const { return intake_ && intake_->parser.started(); }
+  void begin_response();
   void return_intake();
   void refuse(const Error& error);
   void linger();

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "worker/client/exchange_id.h"
 #include "worker/http/request_head_parser.h"
 
 namespace streamgate {
@@ -20,6 +21,7 @@ struct ClientIntake {
   std::string input;       // received and not yet part of a request
   std::string head_bytes;  // of the request being served; its head's views point in here
   RequestHeadParser parser;
+  ExchangeId id;  // of that request
 };
 
 class ClientIntakes {

@@ -62,9 +62,10 @@ void ClientStream::set_client(const SocketAddress& client) {
   client_text_ = text_of_client(client);
 }
 
-void ClientStream::begin(const RequestHead& head, Observer* observer) {
+void ClientStream::begin(const RequestHead& head, const ExchangeId& id, Observer* observer) {
   if (client_text_.empty() || client_ != peer_) set_client(peer_);
   head_ = &head;
+  id_ = &id;
   observer_ = observer;
   held_head_.clear();
   framing_ = {};
@@ -94,6 +95,7 @@ void ClientStream::send_head(std::string head, const ClientFraming& framing, boo
   CHECK(!head_sent_ && held_head_.empty());
   keep_alive_ = keep_alive;
   held_head_ = std::move(head);
+  held_head_.insert(held_head_.find('\n') + 1, id_->field());  // behind the status line
   framing_ = framing;
 }
 

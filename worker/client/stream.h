@@ -22,6 +22,7 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/socket_address.h"
+#include "worker/client/exchange_id.h"
 #include "worker/client/socket.h"
 #include "worker/http/message.h"
 #include "worker/loop/event.h"
@@ -67,12 +68,13 @@ class ClientStream {
   void set_peer(const SocketAddress& peer);
   // The client of this request. Call it after begin().
   void set_client(const SocketAddress& client);
-  void begin(const RequestHead& head, Observer* observer);
+  void begin(const RequestHead& head, const ExchangeId& id, Observer* observer);
   void name_client();        // makes client_text(); does nothing if it is there
   void lose(Reason reason);  // the client is gone: notifies the observer, releases the socket
 
   // Valid until the response is finished.
   const RequestHead& head() const { return *head_; }
+  const ExchangeId& id() const { return *id_; }
   const SocketAddress& peer() const { return peer_; }
   // The address of the client that sent the request; the text is for logs.
   const SocketAddress& client() const { return client_; }
@@ -87,6 +89,8 @@ class ClientStream {
 
   void set_observer(Observer& observer) { observer_ = &observer; }
 
+  // Adds X-Streamgate-Id to the head, so that every answer has it.
+  //
   // The head waits for the first write(), flush() or finish(), so that it shares a packet with the
   // body. Body bytes are framed as `framing` says; with Kind::none they are dropped. `keep_alive`:
   // the head announces that the connection stays open after the response.
@@ -161,6 +165,7 @@ class ClientStream {
 
   // State of one response.
   const RequestHead* head_ = nullptr;
+  const ExchangeId* id_ = nullptr;
   Observer* observer_ = nullptr;
   std::string held_head_;
   ClientFraming framing_;

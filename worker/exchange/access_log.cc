@@ -50,7 +50,8 @@ void AccessLog::write(const AccessRecord& record) {
   }
   line_.clear();
   line_.append(log::time_text());
-  append(line_, " access client=", record.client);
+  line_.append_row(std::string_view(" access id="), record.id);
+  append(line_, " client=", record.client);
   line_.append_row(std::string_view(" method="), record.method);
   // Only a target that is no path of ours has something to hide.
   if (ascii::find_any<';', '@', '#'>(record.route) == record.route.npos) {

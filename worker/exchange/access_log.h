@@ -22,7 +22,8 @@
 namespace streamgate {
 
 struct AccessRecord {
-  std::string_view client;  // its address
+  std::string_view client;   // its address
+  std::string_view id = {};  // of the exchange
   std::string_view method = {};
   std::string_view route = {};   // `/stream`, without the query
   int status = 0;                // as sent to the client; 0: none went out

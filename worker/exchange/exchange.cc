@@ -60,7 +60,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       route_(client_head_.target.substr(0, client_head_.target.find('?'))
                  .substr(0, kMaxLoggedRouteBytes)),
       started_ms_(environment.wheel.now_ms()),
-      note_(gate.stream().client_text(), token_of(method_)) {
+      note_(gate.stream().client_text(), gate.stream().id().text(), token_of(method_)) {
   gate.stream().set_observer(*this);
   count(environment_.slot.counters, Counter::exchanges_started);
   count(environment_.slot.exchanges_now);
@@ -350,10 +350,11 @@ void Exchange::fail(const Error& error) {
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   const Error told =
       told_to(audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
-  send_own(status_for(error.reason),
-           write_error_response(told, method_ == Method::head, keep_alive,
-                                cors_for(environment_.config.cors, client_head_.fields)),
-           keep_alive);
+  send_own(
+      status_for(error.reason),
+      write_error_response(told, gate_->stream().id().text(), method_ == Method::head, keep_alive,
+                           cors_for(environment_.config.cors, client_head_.fields)),
+      keep_alive);
   finish(error.reason, error.detail, End::complete);
 }
 
@@ -394,6 +395,7 @@ void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
 void Exchange::write_access_line(std::string_view token, std::string_view detail,
                                  int64_t duration_ms) {
   AccessRecord record{gate_->stream().client_text()};
+  record.id = gate_->stream().id().text();
   record.method = token_of(method_);
   record.route = route_;
   record.status = client_status_;

@@ -188,6 +188,8 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   if (!response.is_playlist) head.raw_lines(kSandbox);
+  // Tells the upstream's own errors from ours, which have X-Streamgate-Error.
+  if (status >= 400) head.number("X-Streamgate-Upstream-Status", static_cast<uint64_t>(status));
   head.cors(response.client_fields != nullptr ? cors_for(cors, *response.client_fields) : cors);
   const bool ends_by_close = response.framing.kind == ClientFraming::Kind::until_close;
   head.connection(response.keep_alive && !ends_by_close, response.client_minor_version);

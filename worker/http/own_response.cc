@@ -6,7 +6,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kUsualHeadBytes = 640;
+constexpr size_t kUsualHeadBytes = 760;
 constexpr std::string_view kRetryAfter = "Retry-After: 5\r\n";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr size_t kMaxAllowedHeadersBytes = size_t{4} * 1024;
@@ -46,8 +46,8 @@ std::string write_own_response(const OwnResponse& response, const Cors& cors) {
   return text;
 }
 
-std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
-                                 const Cors& cors) {
+std::string write_error_response(const Error& error, std::string_view id, bool head_only,
+                                 bool keep_alive, const Cors& cors) {
   const ReasonInfo& info = info_of(error.reason);
   std::string body = R"({"error":)";
   append_json_string(info.token, body);
@@ -59,6 +59,8 @@ std::string write_error_response(const Error& error, bool head_only, bool keep_a
   }
   body += R"(,"status":)";
   body += std::to_string(info.status);
+  body += R"(,"id":)";
+  append_json_string(id, body);
   body += "}\n";
 
   OwnResponse response;

@@ -26,10 +26,10 @@ struct OwnResponse {
 std::string write_own_response(const OwnResponse& response, const Cors& cors);
 
 // The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. The body
-// contains `client_detail` of the error, but no other text of it. `Connection: close` unless
-// keep_alive.
-std::string write_error_response(const Error& error, bool head_only, bool keep_alive,
-                                 const Cors& cors);
+// contains the id of the exchange and `client_detail` of the error, but no other text of it.
+// `Connection: close` unless keep_alive.
+std::string write_error_response(const Error& error, std::string_view id, bool head_only,
+                                 bool keep_alive, const Cors& cors);
 
 // The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, the requested
 // headers that are tokens, exposed headers, max age; a private network if it is asked for and

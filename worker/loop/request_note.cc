@@ -28,17 +28,23 @@ void show(const RequestNote& note) {
 
 using request_note_detail::state;
 
-RequestNote::RequestNote(std::string_view client, std::string_view method) {
+RequestNote::RequestNote(std::string_view client, std::string_view id, std::string_view method) {
   constexpr size_t kMaxClientBytes = 128;
+  constexpr size_t kMaxIdBytes = 36;
   constexpr size_t kMaxMethodBytes = 16;
-  client = client.substr(0, kMaxClientBytes);
-  method = method.substr(0, kMaxMethodBytes);
-  std::memcpy(text_.data(), client.data(), client.size());
-  size_t size = client.size();
+  size_t size = 0;
+  const auto add = [&](std::string_view word) {
+    std::memcpy(text_.data() + size, word.data(), word.size());
+    size += word.size();
+  };
+  add(client.substr(0, kMaxClientBytes));
+  if (!id.empty()) {
+    add(" id=");
+    add(id.substr(0, kMaxIdBytes));
+  }
   if (!method.empty()) {
-    text_[size++] = ' ';
-    std::memcpy(text_.data() + size, method.data(), method.size());
-    size += method.size();
+    add(" ");
+    add(method.substr(0, kMaxMethodBytes));
   }
   size_ = target_at_ = static_cast<uint16_t>(size);
 }

@@ -46,8 +46,10 @@ constexpr StepText step_text(std::string_view name) {
 // A member of the object that stands for a request, or of a function that handles a client.
 class RequestNote {
  public:
-  // `client`: its address, at most 128 bytes of it. `method` may be empty.
-  explicit RequestNote(std::string_view client, std::string_view method = {});
+  // `client`: its address, at most 128 bytes of it.
+  explicit RequestNote(std::string_view client) : RequestNote(client, {}, {}) {}
+  // Of a request whose head has arrived. `id`: of the exchange, at most 36 bytes of it.
+  RequestNote(std::string_view client, std::string_view id, std::string_view method);
   ~RequestNote();
   RequestNote(const RequestNote&) = delete;
   RequestNote& operator=(const RequestNote&) = delete;

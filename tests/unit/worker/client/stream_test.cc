@@ -45,7 +45,7 @@ class ClientStreamTest : public testing::Test {
     ::setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     socket.emplace(fds[0], nullptr);
     stream.attach(base.get(), *socket, {});
-    stream.begin(head, &observer);
+    stream.begin(head, id, &observer);
   }
 
   std::string receive() {
@@ -73,6 +73,7 @@ class ClientStreamTest : public testing::Test {
   Owner owner;
   Observer observer;
   RequestHead head;
+  ExchangeId id;
   ClientConfig config = [] {
     ClientConfig out;
     out.write_stall_timeout = milliseconds(200);
@@ -189,7 +190,7 @@ TEST_F(ClientStreamTest, AClientThatReadsSlowlyIsNotStalled) {
   config.write_stall_timeout = kStall;
   ClientStream slow(owner, wheel, config);
   slow.attach(base.get(), *socket, {});
-  slow.begin(head, &observer);
+  slow.begin(head, id, &observer);
   slow.send_head("H", {ClientFraming::Kind::until_close, 0}, false);
   const int64_t until = wheel.now_ms() + 3 * kStall.count();
   int64_t read_at = 0;
@@ -213,7 +214,7 @@ TEST_F(ClientStreamTest, AClientBelowTheMinimumRateIsTooSlow) {
   config.write_stall_timeout = milliseconds(10'000);
   ClientStream slow(owner, wheel, config);
   slow.attach(base.get(), *socket, {});
-  slow.begin(head, &observer);
+  slow.begin(head, id, &observer);
   const std::string body(10'000'000, 'x');
   slow.send_head("H", {ClientFraming::Kind::length, body.size()}, true);
   EXPECT_EQ(slow.write(body), Flow::full);
@@ -234,7 +235,7 @@ TEST_F(ClientStreamTest, TimeWithoutWaitingBytesDoesNotCount) {
   config.min_rate_window = milliseconds(200);
   ClientStream idle(owner, wheel, config);
   idle.attach(base.get(), *socket, {});
-  idle.begin(head, &observer);
+  idle.begin(head, id, &observer);
   idle.send_head("H", {ClientFraming::Kind::length, 100}, true);
   EXPECT_EQ(idle.write("body"), Flow::open);
   const int64_t end = wheel.now_ms() + 600;

@@ -33,6 +33,7 @@ class AccessLogTest : public testing::Test {
 
   AccessRecord record() {
     AccessRecord out{client};
+    out.id = "gk3w0x9q2c7rm";
     out.method = "GET";
     out.route = "/stream";
     out.status = 200;
@@ -60,11 +61,11 @@ TEST_F(AccessLogTest, OneLineWithStableKeysAndWithoutSecrets) {
   const std::string got = text();
   const size_t start = got.find(" access ");
   ASSERT_NE(start, std::string::npos);
-  EXPECT_EQ(
-      got.substr(start),
-      " access client=192.0.2.1:40000 method=GET route=/stream status=200 reason=ok bytes=12 "
-      "ms=0 upstream=\"https://*@up.example/a.ts?token=*&x=*\" upstream_status=200 attempts=2 "
-      "reused=0 playlist=0\n");
+  EXPECT_EQ(got.substr(start),
+            " access id=gk3w0x9q2c7rm client=192.0.2.1:40000 method=GET route=/stream status=200 "
+            "reason=ok bytes=12 ms=0 upstream=\"https://*@up.example/a.ts?token=*&x=*\" "
+            "upstream_status=200 attempts=2 "
+            "reused=0 playlist=0\n");
 }
 
 TEST_F(AccessLogTest, LinesAreWrittenAfterAShortTime) {

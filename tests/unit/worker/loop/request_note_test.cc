@@ -24,16 +24,16 @@ class RequestNoteTest : public testing::Test {
 };
 
 TEST_F(RequestNoteTest, TheTextStaysAfterTheScopeAndIsNoLongerRunning) {
-  RequestNote note("192.0.2.1:4711", "GET");
+  RequestNote note("192.0.2.1:4711", "id-1", "GET");
   note.set_target("http://a.example/x?token=*");
   EXPECT_EQ("", text());
   {
     const RequestScope scope(&note);
-    EXPECT_EQ("192.0.2.1:4711 GET http://a.example/x?token=*", text());
+    EXPECT_EQ("192.0.2.1:4711 id=id-1 GET http://a.example/x?token=*", text());
     EXPECT_TRUE(is_running());
     EXPECT_EQ(&note, current_note());
   }
-  EXPECT_EQ("192.0.2.1:4711 GET http://a.example/x?token=*", text());
+  EXPECT_EQ("192.0.2.1:4711 id=id-1 GET http://a.example/x?token=*", text());
   EXPECT_FALSE(is_running());
   EXPECT_EQ(nullptr, current_note());
 }
@@ -55,7 +55,7 @@ TEST_F(RequestNoteTest, EachScopeShowsItsOwnRequest) {
 
 TEST_F(RequestNoteTest, TheScopeOfAGateRunsOnAfterItsRequest) {
   const RequestNote gate("192.0.2.1:4711");
-  const RequestNote request("192.0.2.1:4711", "GET");
+  const RequestNote request("192.0.2.1:4711", {}, "GET");
   const RequestScope outer(&gate);
   { const RequestScope inner(&request); }
   EXPECT_EQ("192.0.2.1:4711 GET", text());
@@ -77,7 +77,7 @@ TEST_F(RequestNoteTest, AScopeWithoutANoteChangesNothing) {
 }
 
 TEST_F(RequestNoteTest, ATargetAndAStepOfTheCurrentRequestShowAtOnce) {
-  RequestNote note("c", "GET");
+  RequestNote note("c", {}, "GET");
   const RequestNote other("d");
   {
     const RequestScope scope(&note);
@@ -106,7 +106,8 @@ TEST_F(RequestNoteTest, ANewRequestAtTheSameAddressIsShown) {
 }
 
 TEST_F(RequestNoteTest, LongTextsAreCutAndOnlyAWholeTargetIsReused) {
-  RequestNote note(std::string(500, 'c'), std::string(500, 'M'));
+  const std::string long_text(500, 'c');
+  RequestNote note(long_text, long_text, long_text);
   EXPECT_EQ("", note.whole_target());
   note.set_target(std::string(500, 'u'));
   EXPECT_EQ("", note.whole_target());

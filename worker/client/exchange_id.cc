@@ -1,0 +1,79 @@
+#include "worker/client/exchange_id.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "common/ascii.h"
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMadeBytes = 13;  // 64 bits, five in each
+// Without letters that look like digits (Crockford's base 32).
+constexpr std::string_view kDigits = "0123456789abcdefghjkmnpqrstvwxyz";
+
+bool is_id_byte(char c) {
+  return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.' || c == ':';
+}
+
+// A bijection of 64 bits (the finalizer of splitmix64): ids that follow each other are not mistaken
+// for each other, and different numbers stay different.
+uint64_t mixed(uint64_t x) {
+  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31U);
+}
+
+uint64_t random_start() {
+  uint64_t start = 0;
+  if (::getrandom(&start, sizeof start, GRND_NONBLOCK) == sizeof start) return start;
+  // Early in the boot the kernel has no random numbers yet. The clock differs between restarts, the
+  // process id between workers that start at the same time.
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return mixed(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+               static_cast<uint64_t>(now.tv_nsec)) ^
+         static_cast<uint64_t>(::getpid());
+}
+
+}  // namespace
+
+ExchangeId::ExchangeId(std::string_view text) : size_(static_cast<uint8_t>(text.size())) {
+  CHECK(text.size() <= kMaxBytes);
+  char* end = std::copy(kName.begin(), kName.end(), line_.begin());
+  end = std::copy(text.begin(), text.end(), end);
+  *end++ = '\r';
+  *end = '\n';
+}
+
+ExchangeIds::ExchangeIds() : next_(random_start()) {}
+
+ExchangeId ExchangeIds::next() {
+  std::array<char, kMadeBytes> text;
+  uint64_t left = mixed(next_++);
+  for (char& c : text) {
+    c = kDigits[left & 31U];
+    left >>= 5U;
+  }
+  return ExchangeId({text.data(), text.size()});
+}
+
+std::optional<std::string_view> given_exchange_id(const HeaderFields& fields) {
+  std::optional<std::string_view> given;
+  for (const HeaderField& field : fields) {
+    if (!ascii::iequals(field.name, "X-Streamgate-Id")) continue;
+    const std::string_view text = field.value;
+    const bool is_well_formed = !text.empty() && text.size() <= ExchangeId::kMaxBytes &&
+                                std::all_of(text.begin(), text.end(), is_id_byte);
+    if (given || !is_well_formed) return std::nullopt;
+    given = text;
+  }
+  return given;
+}
+
+}  // namespace streamgate
