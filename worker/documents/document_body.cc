@@ -15,6 +15,11 @@ constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 // The maximum of UTF-16 that is decoded at a time.
 constexpr size_t kMaxDecodedBytes = size_t{16} * 1024;
 
+// What DocumentRewriter::costly_bytes() count as, and how many of them one write() rewrites after a
+// conversion.
+constexpr size_t kCostlyFactor = 32;
+constexpr size_t kMaxCostlyBytes = size_t{8} * 1024;
+
 constexpr size_t kMaxKeptBytes = size_t{256} * 1024;  // of one idle body
 constexpr size_t kMaxIdle = 4;
 
@@ -47,14 +52,16 @@ Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t
     is_begun_ = true;
     if (may_be_utf16(bytes)) utf16_.emplace();
   }
+  const size_t costly_before = rewriter_->costly_bytes();
   Result<Written> written = Written{};
   if (decoder_ || utf16_) {
     written = write_converted(bytes, max_output);
   } else {
     const size_t taken = rewriter_->write(bytes, output_, max_output);
-    written = Written{taken, taken};
+    written = Written{taken, taken, taken};
   }
   if (auto grown = check_growth(); !grown) return grown.error();
+  if (written) written->work += kCostlyFactor * (rewriter_->costly_bytes() - costly_before);
   return written;
 }
 
@@ -62,7 +69,9 @@ Result<DocumentBody::Written> DocumentBody::write_converted(std::string_view byt
                                                             size_t max_output) {
   std::string_view left = bytes;
   Written written{};
-  while (written.plain < kMaxPlainBytes && output_.size() < max_output) {
+  const size_t costly_before = rewriter_->costly_bytes();
+  while (written.plain < kMaxPlainBytes && output_.size() < max_output &&
+         rewriter_->costly_bytes() - costly_before < kMaxCostlyBytes) {
     if (plain_.empty()) {
       const auto piece = next_plain(left);
       if (!piece) return piece.error();
@@ -74,6 +83,7 @@ Result<DocumentBody::Written> DocumentBody::write_converted(std::string_view byt
     written.plain += taken;
   }
   written.taken = bytes.size() - left.size();
+  written.work = written.plain;
   return written;
 }
 

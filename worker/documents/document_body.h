@@ -30,6 +30,7 @@ class DocumentBody {
   struct Written {
     size_t taken;  // of the bytes that were offered; offer the others again
     size_t plain;  // bytes that were rewritten
+    size_t work;   // the same, with more for bytes that took longer
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
   // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of converted text.

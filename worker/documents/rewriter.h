@@ -30,6 +30,9 @@ class DocumentRewriter {
   virtual bool has_grown_too_far() const = 0;
   // Lines of this document that passed through unchanged because they exceed longest_line.
   virtual uint64_t lines_too_long() const = 0;
+  // The bytes of this document so far that took much longer than others: about 20 times as long in
+  // a channel list (headers, userinfo, hosts in other scripts).
+  virtual size_t costly_bytes() const = 0;
   // The memory that is kept for the next document.
   virtual size_t memory_bytes() const = 0;
 };

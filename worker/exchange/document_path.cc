@@ -99,7 +99,7 @@ Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
     const auto written = body_->write(input.substr(0, kPieceBytes), send_at_);
     if (!written) return written.error();
     input.remove_prefix(written->taken);
-    work += written->plain > 0 ? written->plain + output.size() - output_before : kIdleWorkBytes;
+    work += written->plain > 0 ? written->work + output.size() - output_before : kIdleWorkBytes;
     if (output.size() >= send_at_ && send() == Flow::gone) return Flow::gone;
   }
   // room() may have found the client full, although nothing was sent.

@@ -128,6 +128,7 @@ struct ChildUrlWriter::Child {
 
 void ChildUrlWriter::begin(const DocumentSetting& setting) {
   setting_ = &setting;
+  resolved_bytes_ = 0;
   base_ = split_uri(setting.base_url);
   has_origin_ = !setting.proxy_origin.empty() && setting.proxy_origin.front() != '/';
   is_named_ = setting.child_urls == HlsConfig::ChildUrls::named;
@@ -249,6 +250,8 @@ void ChildUrlWriter::note_directory(const Child& child) {
 }
 
 bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffer& out) {
+  constexpr size_t kBytesForEach = 16;
+  resolved_bytes_ += reference.text.size() + kBytesForEach;
   // The player substitutes variables first (RFC 8216bis 4.3), with a result unknown here.
   if (reference.text.find("{$") != reference.text.npos) return false;
   LinkContext own = reference.own != nullptr ? *reference.own : LinkContext{};

@@ -51,6 +51,9 @@ class ChildUrlWriter {
     return append(ChildReference{reference}, out);
   }
 
+  // The bytes of the references since begin() that had to be resolved, and 16 for each of them.
+  size_t resolved_bytes() const { return resolved_bytes_; }
+
  private:
   struct Child;
 
@@ -118,6 +121,7 @@ class ChildUrlWriter {
   ChildTemplate template_;
   SegmentFormat template_format_ = SegmentFormat::none;
   SegmentFormat format_ = SegmentFormat::none;  // of the current reference
+  size_t resolved_bytes_ = 0;
   // References that no template matched: the length of the last one, and how many in a row had it.
   size_t last_size_ = 0;
   int run_ = 0;

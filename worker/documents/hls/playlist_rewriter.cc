@@ -88,6 +88,7 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   is_first_line_ = true;
   is_passing_long_line_ = drop_line_ = drop_next_lf_ = false;
   lines_too_long_ = 0;
+  header_bytes_ = 0;
   has_grown_too_far_ = false;
 }
 
@@ -170,6 +171,7 @@ void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy
     }
   }
   if (!has_own_) return replace_until(end, reference, copy);
+  header_bytes_ += line.size();
   reference.own = &own_;
   replace_until(end, reference, copy);
   own_ = {};
@@ -177,6 +179,7 @@ void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy
 }
 
 void PlaylistRewriter::take_list_header_of(std::string_view tag) {
+  header_bytes_ += tag.size();
   take_list_header_tag(tag, own_);
   has_own_ = own_.referer || !own_.headers.empty();
 }

@@ -21,6 +21,7 @@ class PlaylistRewriter final : public DocumentRewriter {
 
   bool has_grown_too_far() const override { return has_grown_too_far_; }
   uint64_t lines_too_long() const override { return lines_too_long_; }
+  size_t costly_bytes() const override { return header_bytes_ + children_.resolved_bytes(); }
   size_t memory_bytes() const override { return unfinished_line_.capacity(); }
 
  private:
@@ -66,6 +67,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
+  size_t header_bytes_ = 0;      // of tags and suffixes with headers
   size_t max_output_ = 0;        // of the present write()
   bool is_output_full_ = false;  // it was reached
   size_t line_growth_ = 0;       // bytes of the links in the present line

@@ -117,6 +117,29 @@ TEST(DocumentBody, ABombIsInflatedInBoundedSteps) {
   EXPECT_TRUE(body.finish());
 }
 
+TEST(DocumentBody, LinesThatTakeLongCountAsMoreWork) {
+  DocumentBody body;
+  begin(body, ContentCoding::identity);
+  const auto usual = body.write("#EXTM3U\na.ts\n", size_t{64} * 1024);
+  ASSERT_TRUE(usual);
+  EXPECT_EQ(usual->work, usual->plain);
+  const auto costly = body.write("http://u:p@b.example/\n", size_t{64} * 1024);
+  ASSERT_TRUE(costly);
+  EXPECT_GE(costly->work, 20 * costly->plain);
+}
+
+TEST(DocumentBody, CodedLinesThatTakeLongAreRewrittenInSmallSteps) {
+  std::string lines = "#EXTM3U\n";
+  for (int i = 0; i < 10'000; ++i) lines += "http://u:p@b.example/\n";
+  const std::string coded = deflated(lines, kGzipWrapped);
+  DocumentBody body;
+  begin(body, ContentCoding::gzip);
+  const auto written = body.write(coded, size_t{1024} * 1024);
+  ASSERT_TRUE(written);
+  EXPECT_LE(written->plain, size_t{32} * 1024);
+  EXPECT_TRUE(body.has_pending() || written->taken < coded.size());
+}
+
 TEST(DocumentBody, ALineWhoseLinksGrowBeyondTheLimitFails) {
   std::string line = "#EXT-X-OTHER:X=1";
   for (int i = 0; i < 64 * 1024; ++i) line += ",URI=\"a\"";

@@ -56,6 +56,28 @@ TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
   EXPECT_LT(out.size(), size_t{512} * 1024);
 }
 
+size_t costly_bytes_of(const std::string& text) {
+  BlockBuffer out;
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting());
+  rewriter.write(text, out, kNoLimit);
+  return rewriter.costly_bytes();
+}
+
+TEST(PlaylistRewriter, LinesThatTakeLongAreCounted) {
+  EXPECT_EQ(costly_bytes_of("#EXTM3U\n#EXTINF:4,\na.ts\nhttps://b.example/a.ts\n/a.ts\n"), 0U);
+  for (const std::string& line :
+       {std::string("#EXTVLCOPT:http-user-agent=x"), std::string("#KODIPROP:stream_headers=A=b"),
+        std::string("#EXTHTTP:{\"A\":\"b\"}"), std::string("a.ts|A=b&C=d"),
+        std::string("http://u:p@b.example/"), std::string("http://\xE4\xB8\xAD.example/"),
+        std::string("..\\a.ts"), std::string("../a.ts")}) {
+    EXPECT_GE(costly_bytes_of(line + "\n"), line.size() - 1) << line;
+    std::string many;
+    for (int i = 0; i < 100; ++i) many += line + "\n";
+    EXPECT_GE(costly_bytes_of(many), 100 * (line.size() - 1)) << line;
+  }
+}
+
 TEST(PlaylistRewriter, OneLongReferenceDoesNotEndTheDocument) {
   for (const char byte : {'a', '|', '$', '"', '@', '%'}) {
     BlockBuffer out;
