@@ -3,14 +3,13 @@
 set(page_source ${CMAKE_SOURCE_DIR}/worker/pages)
 set(page_build ${CMAKE_BINARY_DIR}/page)
 find_program(GZIP_PROGRAM gzip REQUIRED)
-file(GLOB page_files CONFIGURE_DEPENDS ${page_source}/page/*)
+file(GLOB page_files CONFIGURE_DEPENDS ${page_source}/page/*.css ${page_source}/page/*.js
+     ${page_source}/page/*.svg)
 
 set(page_assets "=${page_source}/page/index.html")
 foreach(file ${page_files})
   get_filename_component(name ${file} NAME)
-  if(NOT name STREQUAL index.html)
-    list(APPEND page_assets page/${name}=${file})
-  endif()
+  list(APPEND page_assets page/${name}=${file})
 endforeach()
 
 # players.js tells the page which players are there.
@@ -64,3 +63,6 @@ add_custom_command(
   COMMENT "Embedding the page"
   VERBATIM)
 target_sources(streamgate_worker PRIVATE ${page_build}/page_assets.cc)
+# clang warns of literals beyond 64 KiB, which all our compilers accept.
+set_source_files_properties(${page_build}/page_assets.cc PROPERTIES
+                            COMPILE_OPTIONS -Wno-overlength-strings)

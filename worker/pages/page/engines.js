@@ -46,9 +46,10 @@ async function startHls(video, {link, answer}, on) {
   let recovered = false;
   hls.on(Hls.Events.MANIFEST_PARSED, () => play(video, on));
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, {level}) => {
-    const {width, height, bitrate, codecSet} = hls.levels[level];
+    const {width, height, bitrate, videoCodec, audioCodec} = hls.levels[level];
+    const codecs = [videoCodec, audioCodec].filter(Boolean).join(', ');
     on.note('variant_chosen', {variant: width ? `${width}×${height}` : `${bitrate} bit/s`});
-    if (codecSet) on.fact('codecs', codecSet);
+    if (codecs) on.fact('codecs', codecs);
   });
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (!data.fatal) return on.trouble(describeHlsError(data));
