@@ -25,7 +25,8 @@ from harness import (
 )
 from http_client import Client
 
-PROMPT = 10  # seconds; a process that waits for its log would never answer
+# Seconds. A process that waits for its log would never answer. hostile.sh measures how fast it is.
+PROMPT = 10
 # One line of the access log with 3 KB.
 LONG_REQUEST = stream_path(f"http://127.0.0.1:{closed_port()}/" + "x" * 3000)
 

@@ -38,13 +38,18 @@ class HeapTrimTest : public testing::Test {
     trim = std::make_unique<HeapTrim>(wheel);
   }
 
-  // Fills 32 MiB of the heap, and frees all but one block in 64: none of it is at the end.
-  void fragment() {
-    std::vector<std::unique_ptr<char[]>> blocks(32 * kMib / kBlockBytes);
+  static std::vector<std::unique_ptr<char[]>> blocks_of(size_t bytes) {
+    std::vector<std::unique_ptr<char[]>> blocks(bytes / kBlockBytes);
     for (auto& block : blocks) {
       block.reset(new char[kBlockBytes]);
       std::memset(block.get(), 1, kBlockBytes);
     }
+    return blocks;
+  }
+
+  // Fills 32 MiB of the heap, and frees all but one block in 64: none of it is at the end.
+  void fragment() {
+    auto blocks = blocks_of(32 * kMib);
     for (size_t i = 0; i < blocks.size(); i += kKeptEvery) kept.push_back(std::move(blocks[i]));
     kept.push_back(std::move(blocks.back()));
   }
@@ -73,6 +78,21 @@ TEST_F(HeapTrimTest, ReturnsMemoryAgainThatWasUsedSinceTheLastTrim) {
   ASSERT_GT(resident_bytes(), trimmed + 24 * kMib);
   for (int i = 0; i < 2; ++i) trim->check();
   EXPECT_LT(resident_bytes(), trimmed + 8 * kMib);
+}
+
+// A trim cannot return a page with a live block. Later the same memory may be free as a whole.
+TEST_F(HeapTrimTest, ReturnsMemoryThatAnEarlierTrimCouldNotReturn) {
+  auto blocks = blocks_of(32 * kMib);
+  for (size_t i = 0; i + 1 < blocks.size(); i += 2) blocks[i].reset();
+  for (int i = 0; i < 2; ++i) trim->check();
+  const size_t full = resident_bytes();
+  for (auto& block : blocks) {
+    if (!block) block.reset(new char[kBlockBytes]);
+  }
+  trim->check();
+  for (size_t i = 0; i < blocks.size() / 2; ++i) blocks[i].reset();
+  for (int i = 0; i < 2; ++i) trim->check();
+  EXPECT_LT(resident_bytes(), full - 8 * kMib);
 }
 
 }  // namespace
