@@ -150,9 +150,6 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       const int usage = is_explain ? kExitExplainUsage : kExitUsage;
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : usage;
     }
-    if (json && order != "status" && order != "streams") {
-      throw std::runtime_error("--json needs -s status or -s streams");
-    }
     take_lifetime(lifetime, out);
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
@@ -161,6 +158,12 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       out.action = CommandLine::Action::control;
       out.order = known->second;
       out.form = json ? OutputForm::json : OutputForm::text;
+      const bool has_forms =
+          out.order == ServiceOrder::status || out.order == ServiceOrder::streams;
+      if (json && !has_forms) {
+        std::fputs("streamgate: --json needs -s status or -s streams\n", stderr);
+        out.exit_code = kExitUsage;
+      }
     }
     if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
     if (print) out.action = CommandLine::Action::print_config;

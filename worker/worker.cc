@@ -1,6 +1,5 @@
 #include "worker/worker.h"
 
-#include <ifaddrs.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "worker/exchange/environment.h"
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/origin_marks.h"
+#include "worker/fetch/own_addresses.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/links/upstream_url.h"
 #include "worker/loop/heap.h"
@@ -44,27 +44,13 @@ constexpr int kUsualPriority = 1;
 // After this time the loop looks for events of a higher priority.
 constexpr timeval kMaxDispatch{0, 4'000};
 
-// The addresses at which the listeners of that role can be reached. A wildcard is replaced by the
-// addresses of all interfaces.
+// The addresses at which the listeners of that role can be reached.
 std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners, ListenRole role) {
-  std::vector<SocketAddress> own;
-  ifaddrs* interfaces = nullptr;
-  if (::getifaddrs(&interfaces) != 0) interfaces = nullptr;
-  const std::unique_ptr<ifaddrs, Freer<freeifaddrs>> owner(interfaces);
+  std::vector<SocketAddress> addresses;
   for (const ListenSocket& listener : listeners) {
-    if (listener.role != role || !listener.address.is_ip()) continue;
-    own.push_back(listener.address);
-    const IpAddress address = listener.address.ip();
-    if (address.bytes != std::array<uint8_t, 16>{}) continue;
-    for (const ifaddrs* entry = interfaces; entry != nullptr; entry = entry->ifa_next) {
-      if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != listener.address.family()) {
-        continue;
-      }
-      const auto native = SocketAddress::from_native(entry->ifa_addr, listener.address.length());
-      own.emplace_back(native.ip(), listener.address.port());
-    }
+    if (listener.role == role) addresses.push_back(listener.address);
   }
-  return own;
+  return reachable_addresses(addresses);
 }
 
 LoopMark loop_mark(const Heritage& heritage) {

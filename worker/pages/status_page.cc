@@ -2,7 +2,6 @@
 
 #include <array>
 #include <initializer_list>
-#include <vector>
 
 #include "common/histogram.h"
 #include "common/version.h"
@@ -50,7 +49,10 @@ async function refresh() {
   try {
     const answer = await fetch("/", { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.status);
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const text = await answer.text();
+    // Only this part: the policy of this page does not allow the style of another one.
+    const part = text.slice(text.indexOf("<main>"), text.indexOf("</main>"));
+    const next = new DOMParser().parseFromString(part, "text/html");
     const main = document.querySelector("main");
     if (main.contains(document.activeElement)) return;
     main.replaceWith(document.adoptNode(next.querySelector("main")));
@@ -79,7 +81,6 @@ void append_text(std::string_view text, std::string& out) {
         out += "&quot;";
         break;
       default:
-        // Control bytes, and bytes of broken UTF-8, are for no page.
         out += static_cast<unsigned char>(c) < ' ' || c == 0x7f ? '?' : c;
     }
   }
@@ -116,8 +117,7 @@ struct Cell {
 
 class Table {
  public:
-  Table(std::string& out, std::string_view caption, std::initializer_list<Cell> heads)
-      : out_(out), caption_(caption) {
+  Table(std::string& out, std::string_view caption, std::initializer_list<Cell> heads) : out_(out) {
     out_ += R"(<div class="table" role="region" tabindex="0" aria-label=")";
     append_text(caption, out_);
     out_ += "\"><table><caption>";
@@ -145,13 +145,18 @@ class Table {
   }
 
   std::string& out_;
-  std::string_view caption_;
 };
 
 Cell right(std::string_view text) { return {text, Cell::Kind::number}; }
 
-void add_fact(std::string_view name, std::string_view value, bool is_bad, std::string& out) {
-  out.append("<div><dt>").append(name).append(is_bad ? "</dt><dd class=\"bad\">" : "</dt><dd>");
+enum class Tone { usual, bad };
+
+Tone bad_if(bool is_bad) { return is_bad ? Tone::bad : Tone::usual; }
+
+void add_fact(std::string_view name, std::string_view value, Tone tone, std::string& out) {
+  out.append("<div><dt>")
+      .append(name)
+      .append(tone == Tone::bad ? "</dt><dd class=\"bad\">" : "</dt><dd>");
   append_text(value, out);
   out += "</dd></div>\n";
 }
@@ -161,24 +166,24 @@ void write_facts(const ServiceSurvey& survey, std::string& out) {
   const auto& reload = facts.reload;
   const auto total = [&](Counter counter) { return survey.totals[index_of(counter)]; };
   out += "<dl>\n";
-  add_fact("State", facts.state.view(), false, out);
-  add_fact("Ready", survey.is_ready ? "yes" : "no", !survey.is_ready, out);
-  add_fact("Generation", std::to_string(facts.generation), false, out);
-  add_fact("Age", age_text((survey.now_ms - facts.started_ms) / 1000), false, out);
-  add_fact("Requests now", std::to_string(survey.exchanges()), false, out);
-  add_fact("Requests", std::to_string(total(Counter::exchanges_started)), false, out);
-  add_fact("Failed", std::to_string(total(Counter::exchanges_failed)), false, out);
-  add_fact("To clients", bytes_text(total(Counter::bytes_to_clients)), false, out);
-  add_fact("From upstreams", bytes_text(total(Counter::bytes_from_upstreams)), false, out);
+  add_fact("State", facts.state.view(), Tone::usual, out);
+  add_fact("Ready", survey.is_ready ? "yes" : "no", bad_if(!survey.is_ready), out);
+  add_fact("Generation", std::to_string(facts.generation), Tone::usual, out);
+  add_fact("Age", age_text((survey.now_ms - facts.started_ms) / 1000), Tone::usual, out);
+  add_fact("Requests now", std::to_string(survey.exchanges()), Tone::usual, out);
+  add_fact("Requests", std::to_string(total(Counter::exchanges_started)), Tone::usual, out);
+  add_fact("Failed", std::to_string(total(Counter::exchanges_failed)), Tone::usual, out);
+  add_fact("To clients", bytes_text(total(Counter::bytes_to_clients)), Tone::usual, out);
+  add_fact("From upstreams", bytes_text(total(Counter::bytes_from_upstreams)), Tone::usual, out);
   const uint64_t died = total(Counter::workers_died);
-  add_fact("Workers that died", std::to_string(died), died > 0, out);
+  add_fact("Workers that died", std::to_string(died), bad_if(died > 0), out);
   const std::string_view problem = reload.problem.view();
   add_fact("Last reload",
            reload.sequence == 0 ? "none"
            : problem.empty()    ? "ok"
                                 : problem,
-           !problem.empty(), out);
-  if (!facts.held.view().empty()) add_fact("Reload held", facts.held.view(), true, out);
+           bad_if(!problem.empty()), out);
+  if (!facts.held.view().empty()) add_fact("Reload held", facts.held.view(), Tone::bad, out);
   out += "</dl>\n";
 }
 
@@ -231,7 +236,7 @@ void write_failures(const Totals& totals, std::string& out) {
 std::string status_page_policy(std::string_view nonce) {
   const std::string own = "'nonce-" + std::string(nonce) + "'";
   return "default-src 'none'; script-src " + own + "; style-src " + own +
-         "; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+         "; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 }
 
 std::string write_status_page(const ServiceSurvey& survey, std::string_view nonce) {

@@ -10,7 +10,7 @@
 namespace streamgate {
 namespace {
 
-LoadedConfig load(const std::string& text) { return parse_config(text, "c.yaml", std::nullopt); }
+LoadedConfig load(const std::string& text) { return parse_config(text, "c.yaml", {}); }
 
 std::string problem(const std::string& text) {
   const LoadedConfig loaded = load(text);
