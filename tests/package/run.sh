@@ -65,9 +65,9 @@ import sys
 path, old, new = sys.argv[1:]
 with open(path, "rb") as file:
     program = file.read()
-assert len(old) == len(new) and program.count(b"\0%s\0" % old.encode()) == 1
+assert len(old) == len(new) and program.count(b"%s\0" % old.encode()) == 1
 with open(path, "wb") as file:
-    file.write(program.replace(b"\0%s\0" % old.encode(), b"\0%s\0" % new.encode()))
+    file.write(program.replace(b"%s\0" % old.encode(), b"%s\0" % new.encode()))
 PYTHON
   [[ -z ${2:-} ]] || (cd "$tree" && eval "$2")
   (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
