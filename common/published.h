@@ -63,7 +63,7 @@ struct FixedText {
 
   FixedText() = default;
   explicit FixedText(std::string_view text) {
-    std::memcpy(bytes.data(), text.data(), text.size() < N ? text.size() : N);
+    text.substr(0, N).copy(bytes.data(), N);
   }
   std::string_view view() const {
     const std::string_view all(bytes.data(), N);

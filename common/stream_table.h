@@ -17,7 +17,7 @@ struct StreamFacts {
   uint64_t rate = 0;       // bytes a second, over the last seconds
   FixedText<12> kind;      // `file`, `live` or `playlist`; empty: not known yet
   FixedText<12> step;
-  FixedText<40> id;  // of the exchange; empty: it has none
+  FixedText<64> id;  // of the exchange
   FixedText<64> client;
   FixedText<256> upstream;  // the URL, redacted
 };

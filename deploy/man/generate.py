@@ -143,13 +143,21 @@ def options(program):
     for line in text.partition("\n\n\n")[0].splitlines():
         match = re.match(r"  (-\S.*?)(?:  +(.*))?$", line)
         if match:
-            name = re.sub(r" Excludes:.*", "", match[1])
-            rest = match[2] or ""
-            if " Excludes:" in match[1]:
-                rest = ""
-            rows.append([name, rest])
+            rows.append([re.sub(r" (Excludes|Needs):.*", "", match[1]), match[2] or ""])
         elif rows and line.startswith("      "):
             rows[-1][1] = f"{rows[-1][1]} {line.strip()}".strip()
+    return rows
+
+
+def commands(program):
+    """(name, arguments and options, text) of the subcommands in --help."""
+    shown = subprocess.run([program, "--help"], check=True, capture_output=True, text=True).stdout
+    rows = []
+    for name in re.findall(r"^  ([a-z]+) ", shown.partition("Subcommands:")[2], re.M):
+        own = subprocess.run([program, name, "--help"], check=True, capture_output=True, text=True)
+        head, _, rest = own.stdout.partition("Usage: ")
+        usage, _, rest = rest.partition("\n")
+        rows.append((usage, " ".join(head.split()), [line.rstrip() for line in rest.splitlines()]))
     return rows
 
 
@@ -174,6 +182,11 @@ def program_page(program, version):
         ".SH OPTIONS",
     ]
     out += [f".TP\n.B {escape(name)}\n{inline(text)}" for name, text in options(program)]
+    out.append(".SH COMMANDS")
+    for usage, text, details in commands(program):
+        out.append(f".SS {escape(usage)}\n{inline(text)}\n.PP\n.nf")
+        out += [escape(line) for line in details]
+        out.append(".fi")
     out.append(".SH ORDERS\n" + inline("The values of `--signal`."))
     out += [f".TP\n{inline(name)}\n{inline(text)}" for name, text in table_of_readme("order")]
     out.append(".SH SIGNALS")

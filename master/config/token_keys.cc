@@ -214,10 +214,10 @@ std::string print_grant_secret(const Config& config) {
 }  // namespace
 
 ConfigKey grant_secret_key() {
-  return {"security.grant_secret", set_grant_secret, print_grant_secret, false, true};
+  return {"security.grant_secret", set_grant_secret, print_grant_secret, false, true, true};
 }
 
-ConfigKey token_keys_key() { return {std::string(kKey), set_keys, print_keys, false, true}; }
+ConfigKey token_keys_key() { return {std::string(kKey), set_keys, print_keys, false, true, true}; }
 
 void check_token_rules(const SecurityConfig& security,
                        const std::function<int(std::string_view)>& line_of,

@@ -16,7 +16,7 @@ DEPLOY = os.path.join(os.path.dirname(__file__), "../../deploy")
 ALERTS = os.path.join(DEPLOY, "monitoring/streamgate-alerts.yaml")
 DASHBOARD = os.path.join(DEPLOY, "monitoring/streamgate-dashboard.json")
 MANUAL = os.path.join(DEPLOY, "OPERATIONS.md")
-SELECTOR = re.compile(r"\b(streamgate_\w+)(?:\{([^}]*)\})?")
+SELECTOR = re.compile(r"\b(streamgate_[a-z0-9_]+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(?:=~|=)"([^"]*)"')
 
 

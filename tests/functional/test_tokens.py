@@ -219,6 +219,7 @@ class Entries(TokenTest):
             "no expiry": signed(good, {}),
             "client as a number": signed(good, {**claims, "ip": 1}),
             "garbage": "x" * 100,
+            "long id": signed(good, {**claims, "jti": "x" * 257}),
             "too long": signed(good, {**claims, "x": "y" * 9000}),
         }
         for name, token in attacks.items():
@@ -540,6 +541,12 @@ class Sign(TokenTest):
         self.assertTrue(link.startswith("https://tv.example/x/stream?url="))
         self.assertEqual(self.ask_link(proxy, link.replace("/x/stream", "/stream")).body, b"x")
 
+    def test_a_link_of_a_url_with_headers_behind_a_bar(self):
+        up = self.upstream(ok(b"x"))
+        link = self.sign(self.proxy(), up.url("/a.ts|User-Agent=x"))
+        self.assertEqual(self.ask_link(self.proxy(), link).body, b"x")
+        self.assertEqual(up.requests[0]["User-Agent"], "x")
+
     def test_mistakes_are_named(self):
         config = self.proxy().config_file
         for arguments, text in (
@@ -595,6 +602,19 @@ class Configuration(unittest.TestCase):
         self.assertIn("id: a", printed)
         self.assertNotIn(SECRET, printed)
         self.assertNotIn(OTHER, printed)
+
+    def test_a_variable_beside_a_secret_does_not_show_it(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            keys = [
+                {"id": "a", "algorithm": "HS256", "secret": SECRET},
+                {"id": "b", "algorithm": "HS256", "secret": "${KEY_B}"},
+            ]
+            file.write(json.dumps({"security": {"keys": keys}}))
+            file.flush()
+            done = streamgate("-c", file.name, "--print-config", environment={"KEY_B": OTHER})
+        self.assertIn("id: b", done.stdout)
+        self.assertNotIn(SECRET, done.stdout)
+        self.assertNotIn(OTHER, done.stdout)
 
 
 if __name__ == "__main__":

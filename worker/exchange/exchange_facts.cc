@@ -20,6 +20,7 @@ StreamFacts Exchange::facts() const {
   out.bytes = body_bytes_ + gate_->stream().body_bytes_sent();
   out.kind = FixedText<12>(kind_);
   out.step = FixedText<12>(step_name());
+  out.id = FixedText<64>(gate_->stream().id().text());
   out.client = FixedText<64>(gate_->stream().client_text());
   const std::string_view target = fetch_->is_redirected() ? "" : note_.whole_target();
   out.upstream = FixedText<256>(target.empty() ? log::redact(fetch_->url().to_string()) : target);

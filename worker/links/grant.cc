@@ -116,7 +116,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url) {
                 std::string(grant)};
   std::string proof = access.scope + " " + access.grant;
   std::string& known = verified_[std::hash<std::string>{}(proof) % verified_.size()];
-  if (known == proof) return access;
+  if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
   if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope), mac)) {
     return invalid("grant");

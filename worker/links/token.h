@@ -28,7 +28,7 @@ struct TokenClaims {
   std::optional<IpRange> client;      // `ip`
   uint64_t streams = 0;               // 0: no limit
   uint64_t rate = 0;                  // bytes per second; 0: no limit
-  std::string id;                     // `jti`; without it, a digest of the token
+  std::string id;                     // `jti`; without it, a digest of the other parts
   bool has_id = false;                // the token has a `jti`
 };
 
@@ -36,6 +36,8 @@ class TokenVerifier {
  public:
   // The longest token.
   static constexpr size_t kMaxBytes = size_t{8} * 1024;
+  // The longest `jti`: each link of a playlist carries it.
+  static constexpr size_t kMaxIdBytes = 256;
   // How much the clocks of two machines may differ, in seconds.
   static constexpr int64_t kSkew = 30;
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "common/ip_address.h"
+#include "common/json_string.h"
 #include "common/url.h"
 #include "worker/http/base64url.h"
-#include "common/json_string.h"
-#include "worker/links/upstream_url.h"
+#include "worker/links/stream_request.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"
 
@@ -63,26 +63,29 @@ std::string base_of(const Config& config) {
 Result<std::string> sign_link(const Config& config, const NewToken& token) {
   const auto key = find_key(config.security, token.key_id);
   if (!key) return key.error();
-  const auto url = parse_upstream_url(token.url);
-  if (!url) return mistake("'" + token.url + "' is no http(s) URL: " + url.error().detail);
-  if (is_ambiguous_path(url->url.path())) return mistake("the path has dot segments");
+  std::string target = "/stream?url=";
+  percent_encode(token.url, target);
+  const auto request = parse_stream_request(target);  // as the link will be read
+  if (!request) {
+    return mistake("'" + token.url + "' is no http(s) URL: " + request.error().detail);
+  }
+  const HttpUrl& url = request->upstream;
+  if (is_ambiguous_path(url.path())) return mistake("the path has dot segments");
   if (!token.client.empty()) {
     const auto client = IpRange::parse(token.client);
     if (!client || client->port) return mistake("'" + token.client + "' is no address or block");
   }
   std::string payload = "{\"exp\":" + std::to_string(token.expires);
   if (token.reach == NewToken::Reach::directory) {
-    add_text("prefix", scope_of(url->url, directory_depth(url->url.path())), payload);
+    add_text("prefix", scope_of(url, directory_depth(url.path())), payload);
   } else {
-    add_text("url", url->url.to_string(), payload);
+    add_text("url", url.to_string(), payload);
   }
   add_text("ip", token.client, payload);
   add_text("aud", (*key)->audience, payload);
   add_text("iss", (*key)->issuer, payload);
   payload += '}';
-  std::string link = base_of(config) + "/stream?url=";
-  percent_encode(token.url, link);
-  return link + "&sg_token=" + sign(**key, payload);
+  return base_of(config) + target + "&sg_token=" + sign(**key, payload);
 }
 
 }  // namespace streamgate

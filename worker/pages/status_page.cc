@@ -236,7 +236,8 @@ void write_failures(const Totals& totals, std::string& out) {
 std::string status_page_policy(std::string_view nonce) {
   const std::string own = "'nonce-" + std::string(nonce) + "'";
   return "default-src 'none'; script-src " + own + "; style-src " + own +
-         "; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+         "; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+         "frame-ancestors 'none'";
 }
 
 std::string write_status_page(const ServiceSurvey& survey, std::string_view nonce) {

@@ -58,12 +58,18 @@ function showLinks(source, name = '') {
 // The source in the form, or null: there is none, or the text is a list.
 function sourceInForm() {
   const text = readInput();
-  return text && !isListText(text) ? {...readOptions(), url: text} : null;
+  if (!text || isListText(text)) return null;
+  // A token or cookies of a pasted link go with that link's URL only.
+  const other = text === lastPasted?.url ? lastPasted.other : [];
+  return {...readOptions(), url: text, other};
 }
+
+let lastPasted = null;
 
 function onFormChange() {
   const pasted = sourceOfLink(readInput());
   if (pasted) {
+    lastPasted = pasted;
     // A link to this proxy: show what it contains.
     setInput(pasted.url);
     writeOptions(pasted);

@@ -9,14 +9,18 @@ namespace {
 std::string_view origin_check(HeaderFields fields, std::vector<std::string> hosts = {}) {
   RequestHead request;
   request.fields = std::move(fields);
-  const auto refusal = check_admin_origin(request, AdminConfig{.hosts = std::move(hosts)});
+  AdminConfig config;
+  config.hosts = std::move(hosts);
+  const auto refusal = check_admin_origin(request, config);
   return refusal ? refusal->token : "ok";
 }
 
 std::string_view token_check(const char* secret, HeaderFields fields) {
   RequestHead request;
   request.fields = std::move(fields);
-  const auto refusal = check_admin_token(request, AdminConfig{.token = Secret(secret)});
+  AdminConfig config;
+  config.token = Secret(secret);
+  const auto refusal = check_admin_token(request, config);
   return refusal ? refusal->token : "ok";
 }
 
