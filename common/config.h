@@ -296,7 +296,6 @@ struct Config {
   std::string loop_id;                   // a token for CDN-Loop; empty: derived by the worker
   std::vector<IpRange> trusted_proxies;  // filled with loopback and private by default_config()
   ClientAddress client_address = ClientAddress::peer;  // a header only if the file sets the list
-  bool takes_exchange_ids = false;  // of trusted proxies: only if the file sets the list
   Milliseconds watchdog_timeout{10'000};
   DrainConfig drain;
   ClientConfig client;

@@ -65,7 +65,7 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
                         environment.config.errors,
                         environment.config.client_address,
                         environment.config.trusted_proxies,
-                        environment.config.takes_exchange_ids,
+                        environment.config.trusted_proxies != default_config().trusted_proxies,
                         *this,
                         environment.slot.counters,
                         ClientIntakes(environment.config.limits)},

@@ -16,7 +16,9 @@ struct ConfigKey {
   std::function<std::string(const Config&)> print;  // the value as YAML, on one line
   bool is_list = false;          // its environment variable has commas between the items
   bool may_hold_secret = false;  // a value from the environment is not printed
-  bool hides_secrets = false;    // print() shows none, wherever they come from
+  // The value for people, without the secrets in it; null: print(). What print() returns goes to
+  // the next program of an upgrade.
+  std::function<std::string(const Config&)> show = {};
 };
 
 }  // namespace streamgate

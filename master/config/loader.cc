@@ -194,7 +194,7 @@ class Applier {
       for (const ConfigProblem& problem : found) {
         loaded_.problems.push_back(variable + ": " + problem.text);
       }
-      if (!key.may_hold_secret || key.hides_secrets) continue;
+      if (!key.may_hold_secret || key.show) continue;
       // The map of hosts has no form with a variable in it. The variable wins over an empty one.
       const bool is_scalar = node.kind == ConfigNode::Kind::scalar;
       loaded_.origins[key.path].shown_as = is_scalar ? print_as_written(node) : "{}";
@@ -227,7 +227,7 @@ class Applier {
     if (key.is_list && !node.variables.empty()) node = split_at_commas(node);
     set(key, node, problems_);
     ValueOrigin origin{std::string(name_) + ":" + std::to_string(item.line)};
-    if (!key.hides_secrets && holds_secret(key, node)) origin.shown_as = print_as_written(node);
+    if (!key.show && holds_secret(key, node)) origin.shown_as = print_as_written(node);
     loaded_.origins.insert_or_assign(key.path, std::move(origin));
   }
 
@@ -404,7 +404,8 @@ std::string print_config(const LoadedConfig& loaded) {
   for (const ConfigKey& key : config_keys()) {
     const auto origin = loaded.origins.find(key.path);
     const bool has_default = origin == loaded.origins.end();
-    std::string value = without_variables(key.print(loaded.config));
+    std::string value =
+        without_variables(key.show ? key.show(loaded.config) : key.print(loaded.config));
     std::string comment = has_default ? "default" : one_line(origin->second.place);
     if (!has_default && !origin->second.shown_as.empty()) {
       value = origin->second.shown_as;

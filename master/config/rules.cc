@@ -59,7 +59,6 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
 }
 
 void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings) {
-  config.takes_exchange_ids = lines.contains("trusted_proxies");
   if (config.client_address == ClientAddress::peer || lines.contains("trusted_proxies")) return;
   config.client_address = ClientAddress::peer;
   const auto found = lines.find("client_address");

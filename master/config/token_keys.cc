@@ -166,7 +166,9 @@ void set_keys(const ConfigNode& node, Config& config, ConfigProblems& problems) 
   config.security.keys = KeysReader(problems).read(node);
 }
 
-std::string print_key(const TokenKey& key) {
+enum class Secrets { printed, hidden };
+
+std::string print_key(const TokenKey& key, Secrets secrets) {
   std::string out = "{id: " + yaml_text(key.id);
   for (const auto& [name, algorithm] : kAlgorithms) {
     if (algorithm == key.algorithm) out.append(", algorithm: ").append(name);
@@ -174,7 +176,9 @@ std::string print_key(const TokenKey& key) {
   const auto add = [&](std::string_view name, const std::string& text) {
     if (!text.empty()) out.append(", ").append(name).append(": ").append(yaml_text(text));
   };
-  if (key.secret_file.empty() && !key.secret.empty()) add("secret", "(hidden)");
+  if (key.secret_file.empty()) {
+    add("secret", secrets == Secrets::hidden ? "(hidden)" : std::string(key.secret.view()));
+  }
   add("secret_file", key.secret_file);
   add("public_key_file", key.public_key_file);
   add("aud", key.audience);
@@ -187,13 +191,17 @@ std::string print_key(const TokenKey& key) {
   return out + "}";
 }
 
-std::string print_keys(const Config& config) {
+std::string print_keys_with(const Config& config, Secrets secrets) {
   std::string out;
   for (const TokenKey& key : config.security.keys) {
-    out += (out.empty() ? "[" : ", ") + print_key(key);
+    out += (out.empty() ? "[" : ", ") + print_key(key, secrets);
   }
   return out.empty() ? "[]" : out + "]";
 }
+
+std::string print_keys(const Config& config) { return print_keys_with(config, Secrets::printed); }
+
+std::string show_keys(const Config& config) { return print_keys_with(config, Secrets::hidden); }
 
 void set_grant_secret(const ConfigNode& node, Config& config, ConfigProblems& problems) {
   config.security.grant_secret = Secret();
@@ -208,16 +216,24 @@ void set_grant_secret(const ConfigNode& node, Config& config, ConfigProblems& pr
 }
 
 std::string print_grant_secret(const Config& config) {
+  const Secret& secret = config.security.grant_secret;
+  return secret.empty() ? std::string() : yaml_text(secret.view());
+}
+
+std::string show_grant_secret(const Config& config) {
   return config.security.grant_secret.empty() ? "" : "\"(hidden)\"";
 }
 
 }  // namespace
 
 ConfigKey grant_secret_key() {
-  return {"security.grant_secret", set_grant_secret, print_grant_secret, false, true, true};
+  return {"security.grant_secret", set_grant_secret, print_grant_secret, false, true,
+          show_grant_secret};
 }
 
-ConfigKey token_keys_key() { return {std::string(kKey), set_keys, print_keys, false, true, true}; }
+ConfigKey token_keys_key() {
+  return {std::string(kKey), set_keys, print_keys, false, true, show_keys};
+}
 
 void check_token_rules(const SecurityConfig& security,
                        const std::function<int(std::string_view)>& line_of,

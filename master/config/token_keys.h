@@ -9,7 +9,7 @@
 namespace streamgate {
 
 ConfigKey token_keys_key();
-ConfigKey grant_secret_key();  // its value is never printed
+ConfigKey grant_secret_key();
 
 // What single keys of `security` cannot say: with `auth: token` there is a key, and a secret for
 // links. `line_of` returns the line of a key in the file, 0 if it has none.

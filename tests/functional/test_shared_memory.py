@@ -7,7 +7,7 @@ import tempfile
 from harness import BINARY, ProxyTest, main, streamgate, wait_until
 from programs import NEXT, put
 
-COLUMN = (256 + 512) * 1024  # counters and live streams; the table of connections by client
+COLUMN = (320 + 512) * 1024  # counters and live streams; the table of connections by client
 
 
 def scoreboard_mappings(pid):

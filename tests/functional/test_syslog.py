@@ -100,7 +100,7 @@ class LogReceivers(ProxyTest):
         process = self.start(theirs, journal=theirs.fileno())
         self.assertEqual(self.ask(receiver).status, 200)
         receiver.wait_for(rb"^<6>info master\.started pid=")
-        receiver.wait_for(rb"^<6>access client=\S+ method=GET route=/health status=200 ")
+        receiver.wait_for(rb"^<6>access id=\S+ client=\S+ method=GET route=/health status=200 ")
         with open(self.config, "a", encoding="utf-8") as file:
             file.write("colour: red\n")
         process.send_signal(1)
@@ -153,10 +153,10 @@ class LogReceivers(ProxyTest):
         }
         process = self.start(subprocess.DEVNULL, {"log": log})
         self.assertEqual(self.ask(receiver).status, 200)
-        access = receiver.wait_for(rb"access client=")
+        access = receiver.wait_for(rb"access id=\S+ client=")
         local3 = 19 * 8
         date = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-        self.assertRegex(access, rb"^<%d>%s sg-1\[\d+\]: access client=\S+ .*[^\n]$" % (local3 + 6, date))
+        self.assertRegex(access, rb"^<%d>%s sg-1\[\d+\]: access id=\S+ client=\S+ .*[^\n]$" % (local3 + 6, date))
         with open(self.config, "a", encoding="utf-8") as file:
             file.write("colour: red\n")
         process.send_signal(1)
@@ -169,12 +169,12 @@ class LogReceivers(ProxyTest):
         )
         self.assertEqual(proxy.ask("/health").status, 200)  # nothing listens: not waited for
         receiver = Receiver(self.syslog_socket(path))
-        receiver.wait_for(rb"^<30>.* streamgate\[\d+\]: access client=")
+        receiver.wait_for(rb"^<30>.* streamgate\[\d+\]: access id=\S+ client=")
         receiver.stop()
         os.unlink(path)
         receiver = Receiver(self.syslog_socket(path))
         self.assertEqual(proxy.ask("/health?again").status, 200)
-        receiver.wait_for(rb"access client=")
+        receiver.wait_for(rb"access id=\S+ client=")
 
     def test_a_syslog_that_takes_nothing_does_not_stop_the_service(self):
         path = os.path.join(self.folder, "dev-log")

@@ -12,7 +12,8 @@ import time
 import unittest
 from urllib.parse import quote, unquote, urlsplit
 
-from harness import ProxyTest, main, stream_path, streamgate, wait_until
+from harness import BINARY, ProxyTest, main, stream_path, streamgate, wait_until
+from programs import NEXT, put
 from upstream import ok, playlist, redirect
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -324,6 +325,21 @@ class Entries(TokenTest):
         proxy.reload(self.security(keys=new))
         proxy.wait_for_event("worker.left", generation="2")
         self.assert_refused(proxy.stream(up.url("/a"), sg_token=hs256()), 403, "token_invalid")
+
+
+class Upgrade(TokenTest):
+    def test_an_upgrade_keeps_the_keys(self):
+        up = self.upstream(ok(b"x"))
+        with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:
+            os.chmod(folder, 0o755)
+            program = os.path.join(folder, "streamgate")
+            put(BINARY, program)
+            settings = {**self.settings, "pid_file": os.path.join(folder, "pid")}
+            proxy = self.own_proxy(settings, binary=program)
+            put(NEXT, program)
+            done = streamgate("-c", proxy.config_file, "-s", "reload")
+            self.assertEqual(done.stdout, "reload 1: ok\n", done)
+            self.assertEqual(proxy.stream(up.url("/a"), sg_token=hs256()).status, 200)
 
 
 class Grants(TokenTest):
