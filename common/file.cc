@@ -9,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
+#include "common/secret.h"
 #include "common/unique_fd.h"
 
 namespace streamgate {
@@ -21,6 +23,18 @@ std::string size_text(size_t bytes) {
   constexpr size_t kMiB = size_t{1024} * 1024;
   return bytes % kMiB == 0 ? std::to_string(bytes / kMiB) + "MiB"
                            : std::to_string(bytes) + " bytes";
+}
+
+// A string that grows by itself frees its old memory as it is, and the text may hold a key.
+void append_leaving_no_copy(std::string& text, std::string_view piece) {
+  if (text.capacity() - text.size() < piece.size()) {
+    std::string larger;
+    larger.reserve(2 * (text.size() + piece.size()));
+    larger += text;
+    wipe(text);
+    text.swap(larger);
+  }
+  text += piece;
 }
 
 }  // namespace
@@ -35,7 +49,7 @@ Result<std::string> read_start(int fd, size_t max_bytes) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return problem(std::strerror(errno));
     if (got == 0) break;
-    text.append(piece.data(), static_cast<size_t>(got));
+    append_leaving_no_copy(text, {piece.data(), static_cast<size_t>(got)});
   }
   ::explicit_bzero(piece.data(), std::min(piece.size(), text.size()));  // it may hold a key
   return text;

@@ -50,6 +50,7 @@ void Secret::wipe() const {
 }
 
 void wipe(std::string& text) {
+  text.resize(text.capacity());  // behind the end may be more of it, from before it became shorter
   ::explicit_bzero(text.data(), text.size());
   text.clear();
 }

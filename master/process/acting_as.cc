@@ -3,8 +3,6 @@
 #include <grp.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "common/check.h"
 #include "common/file.h"
 
@@ -20,8 +18,10 @@ std::string own_user_name() {
 
 ActingAs::ActingAs(const std::optional<Account>& account) {
   if (!account || account->uid == 0 || ::geteuid() != 0) return;
-  groups_.resize(static_cast<size_t>(std::max(0, ::getgroups(0, nullptr))));
-  ::getgroups(static_cast<int>(groups_.size()), groups_.data());
+  const int count = ::getgroups(0, nullptr);
+  CHECK(count >= 0);
+  groups_.resize(static_cast<size_t>(count));
+  CHECK(::getgroups(count, groups_.data()) == count);
   is_acting_ = true;
   CHECK(::setgroups(account->groups.size(), account->groups.data()) == 0 &&
         ::setegid(account->gid) == 0 && ::seteuid(account->uid) == 0);

@@ -27,7 +27,7 @@ class Reload(ProxyTest):
         for user in ("nobody", "daemon" if is_root else "nosuchuser"):
             if user != "nobody":
                 proxy.reload({"user": user})
-                proxy.wait_for_event("reload.done")
+                proxy.wait_for_event("worker.left", generation="1")
             expected = pwd.getpwnam(user).pw_uid if is_root else os.geteuid()
             wait_until(
                 lambda expected=expected: [os.stat(f"/proc/{w}").st_uid for w in proxy.workers()]
