@@ -60,15 +60,15 @@ ServiceFacts facts_of(const ServiceView& view) {
   return out;
 }
 
-std::string body_of(Report report, const ServiceView& view) {
+std::string body_of(ReportKind report, const ServiceView& view) {
   const ServiceSurvey found = survey(view.workers.scoreboard().view(), monotonic_ms(),
                                      view.generation.config.watchdog_timeout);
   switch (report) {
-    case Report::status_json:
+    case ReportKind::status_json:
       return print_status_json(found);
-    case Report::streams:
+    case ReportKind::streams:
       return print_streams(found);
-    case Report::streams_json:
+    case ReportKind::streams_json:
       return print_streams_json(found);
   }
   return {};

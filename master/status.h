@@ -32,7 +32,7 @@ StatusReport report_of(const ServiceView& view);
 // The same for the workers, as far as they do not know it.
 ServiceFacts facts_of(const ServiceView& view);
 // The body of a report. As of the last 500 ms: workers write their streams twice a second.
-std::string body_of(Report report, const ServiceView& view);
+std::string body_of(ReportKind report, const ServiceView& view);
 // The answer to SIGUSR2.
 void log_live_state(const ServiceView& view);
 

@@ -98,7 +98,7 @@ int show_status(const RunningService& service) {
 }
 
 // The master writes the report for this order.
-int show_report(const RunningService& service, Report report, const std::string& name) {
+int show_report(const RunningService& service, ReportKind report, const std::string& name) {
   const int64_t sent_us = monotonic_us();
   if (const auto sent = service.send(SIGUSR2, static_cast<int>(report)); !sent) {
     return complain(sent.error().detail);
@@ -141,11 +141,12 @@ int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loa
           *service, SIGQUIT,
           config.drain.ready_delay + std::max(config.drain.timeout, config.drain.stop_timeout));
     case ServiceOrder::status:
-      if (form == OutputForm::json) return show_report(*service, Report::status_json, "status");
+      if (form == OutputForm::json) return show_report(*service, ReportKind::status_json, "status");
       return show_status(*service);
     case ServiceOrder::streams:
-      return show_report(
-          *service, form == OutputForm::json ? Report::streams_json : Report::streams, "streams");
+      return show_report(*service,
+                         form == OutputForm::json ? ReportKind::streams_json : ReportKind::streams,
+                         "streams");
   }
   return kExitOrderFailed;
 }

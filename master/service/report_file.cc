@@ -22,12 +22,12 @@ namespace {
 // 128 workers of two generations with all rows of their tables need 60 MiB as JSON.
 constexpr size_t kMaxReportBytes = size_t{256} * 1024 * 1024;
 
-constexpr std::array<std::pair<Report, std::string_view>, 3> kSuffixes{
-    {{Report::status_json, ".status.json"},
-     {Report::streams, ".streams"},
-     {Report::streams_json, ".streams.json"}}};
+constexpr std::array<std::pair<ReportKind, std::string_view>, 3> kSuffixes{
+    {{ReportKind::status_json, ".status.json"},
+     {ReportKind::streams, ".streams"},
+     {ReportKind::streams_json, ".streams.json"}}};
 
-std::string path_of(const std::string& pid_file, Report report) {
+std::string path_of(const std::string& pid_file, ReportKind report) {
   for (const auto& [each, suffix] : kSuffixes) {
     if (each == report) return pid_file + std::string(suffix);
   }
@@ -41,7 +41,7 @@ bool is_ours(const std::string& pid_file) {
 
 }  // namespace
 
-std::optional<Report> report_of_signal(int value) {
+std::optional<ReportKind> report_of_signal(int value) {
   for (const auto& [report, suffix] : kSuffixes) {
     if (static_cast<int>(report) == value) return report;
   }
@@ -50,7 +50,7 @@ std::optional<Report> report_of_signal(int value) {
 
 // A new file and a rename, so that no reader sees a part of it. O_EXCL: another user may have put a
 // link at the name.
-Result<void> write_report(const std::string& pid_file, Report report, const std::string& body) {
+Result<void> write_report(const std::string& pid_file, ReportKind report, const std::string& body) {
   if (pid_file.empty() || !is_ours(pid_file)) return {};
   const std::string path = path_of(pid_file, report);
   const std::string fresh = path + ".new";
@@ -73,7 +73,7 @@ void remove_reports(const std::string& pid_file) {
   for (const auto& [report, suffix] : kSuffixes) ::unlink(path_of(pid_file, report).c_str());
 }
 
-std::optional<std::string> read_report(const std::string& pid_file, Report report, pid_t master,
+std::optional<std::string> read_report(const std::string& pid_file, ReportKind report, pid_t master,
                                        int64_t since_us) {
   const auto text = read_file(path_of(pid_file, report), kMaxReportBytes);
   if (!text) return std::nullopt;

@@ -14,18 +14,18 @@
 namespace streamgate {
 
 // The number is the value of the signal that asks for it (SIGUSR2, sigqueue).
-enum class Report { status_json = 2, streams = 3, streams_json = 4 };
+enum class ReportKind { status_json = 2, streams = 3, streams_json = 4 };
 
 // The report that this value asks for; none if it asks for none.
-std::optional<Report> report_of_signal(int value);
+std::optional<ReportKind> report_of_signal(int value);
 
 // Called in the master. Does nothing if the pid file names another service by now.
-Result<void> write_report(const std::string& pid_file, Report report, const std::string& body);
+Result<void> write_report(const std::string& pid_file, ReportKind report, const std::string& body);
 void remove_reports(const std::string& pid_file);
 
 // In any process: the body of the report if the master with that process id wrote it at `since_us`
 // (CLOCK_MONOTONIC) or later.
-std::optional<std::string> read_report(const std::string& pid_file, Report report, pid_t master,
+std::optional<std::string> read_report(const std::string& pid_file, ReportKind report, pid_t master,
                                        int64_t since_us);
 
 }  // namespace streamgate

@@ -17,7 +17,7 @@
 namespace streamgate {
 
 // SIGUSR2 with this value (sigqueue) asks only for a new status file, without log lines.
-constexpr int kWriteStatusOnly = 1;  // larger values: Report
+constexpr int kWriteStatusOnly = 1;  // larger values: ReportKind
 
 // Refers to one process, also after another process has got its id or its pid file.
 class RunningService {
