@@ -135,6 +135,10 @@ Guidance guidance_of(Reason reason) {
       return {"", "The upstream closed the connection too early. Try again."};
     case Reason::unsupported_coding:
       return {"", "The upstream sends the playlist in a content coding that is not supported."};
+    case Reason::bad_document:
+      return {"",
+              "The links of such a document cannot be rewritten. Request it from the upstream and "
+              "check it."};
     case Reason::bad_url:
       return {"", "Check the URL."};
     case Reason::loop:

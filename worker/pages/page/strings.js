@@ -225,6 +225,7 @@ export const reasons = {
   first_byte_timeout: ['The upstream accepted the request, but did not answer in time.', '上游接受了请求，但没有及时应答。'],
   bad_response: ['The upstream gave no valid HTTP answer. It may not be a web server.', '上游没有给出有效的 HTTP 应答。它可能不是网页服务器。'],
   unsupported_coding: ['The playlist is compressed in a way that the proxy cannot read.', '播放列表的压缩方式无法读取。'],
+  bad_document: ['The document of the upstream is not well formed or too large, so its links cannot be rewritten.', '上游的文档格式有误或过大，无法改写其中的链接。'],
   too_many_redirects: ['The upstream redirects in circles.', '上游不停地重定向。'],
   truncated_body: ['The answer of the upstream ended too early.', '上游的应答过早结束。'],
   idle_timeout: ['The upstream stopped sending.', '上游停止了发送。'],
