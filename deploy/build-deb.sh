@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the Debian packages (program and debug symbols) into build/deb. Version and files are those of the
-# checkout.
+# Builds the Debian packages (program and debug symbols) into build/deb, from the files and with the version
+# of the checkout.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
 
 install_packages "${BUILD_PACKAGES[@]}" "${PACKAGING_PACKAGES[@]}" "${PLAYER_PACKAGES[@]}"
-# The time in the packages is that of the last commit, so that two builds of it are alike.
+# The packages carry the time of the last commit, so that two builds of it have the same bytes.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 umask 022

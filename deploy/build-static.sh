@@ -11,8 +11,8 @@ usage: deploy/build-static.sh [--arch amd64|arm64] [--output DIR]
 
 Writes DIR/streamgate and its symbols, DIR/streamgate.debug.
 
-  --arch ARCH   the machine that the program is for (default: this one). Another one needs a cross
-                compiler and the libraries of that architecture; the script names the packages.
+  --arch ARCH   the architecture of the program (default: that of this machine). Another architecture
+                needs a cross compiler and its libraries; the script names the packages.
   --output DIR  default: build/static-ARCH
   --help        print this text
 TEXT
@@ -74,7 +74,7 @@ apt-get update && apt-get install ${missing[*]}"
   cross=(-DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$processor"
     "-DCMAKE_C_COMPILER=${tools}gcc" "-DCMAKE_CXX_COMPILER=${tools}g++")
 fi
-# pkg-config answers for the architecture; this directory has our evhtp.pc.
+# pkg-config searches the libraries of the architecture only; the first directory has our evhtp.pc.
 export PKG_CONFIG_LIBDIR=$build/lib/pkgconfig:/usr/lib/$triplet/pkgconfig:/usr/share/pkgconfig
 
 # The source of a Debian package, checked against the archive's signature. The lists are private, so
@@ -109,9 +109,9 @@ if [[ ! -e $build/lib/pkgconfig/evhtp.pc ]]; then
     cat "$build/libevhtp.log" >&2
     fail "libevhtp could not be built."
   }
-  # Which the header of the regular expressions would include.
+  # parser.h needs size_t, which it otherwise gets from the header of the regular expressions.
   sed -i '1i #include <stddef.h>' "$build/include/evhtp/parser.h"
-  # Its own headers, also as <evhtp/evhtp.h>: the options above change their structures.
+  # The headers of this build, also as <evhtp/evhtp.h>: the options above change their structures.
   sed -i "s|^Cflags:.*|Cflags: -I$build/include -I$build/include/evhtp|" "$build/lib/pkgconfig/evhtp.pc"
 fi
 
@@ -123,7 +123,7 @@ cmake --build "$build/program" --target streamgate
 
 program=$build/program/streamgate
 "${tools}objcopy" --only-keep-debug "$program" "$output/streamgate.debug"
-# A new file, then a rename: the old one may be running.
+# A new file, then a rename: the old program may be running.
 "${tools}strip" -o "$output/streamgate.new" "$program"
 (cd "$output" && "${tools}objcopy" --add-gnu-debuglink=streamgate.debug streamgate.new)
 mv "$output/streamgate.new" "$output/streamgate"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs Streamgate on any Linux with systemd or an init script, or without root into a directory, and
-# proves with requests that it serves.
+# verifies with requests that it serves.
 set -eu
 
 usage() {
@@ -8,10 +8,10 @@ usage() {
 usage: deploy/install.sh [--package FILE | --binary FILE] [--prefix DIR] [--listen ADDRESS]
        deploy/install.sh --uninstall [--purge] [--prefix DIR]
 
-Installs, writes a configuration, starts the service and requests a stream from it. Run again, it upgrades:
-the service is reloaded, no stream is cut, and an existing configuration stays as it is.
+Installs, writes a configuration, starts the service and verifies that it serves. If it is run again, it
+upgrades: the service is reloaded, no stream is cut, and an existing configuration stays as it is.
 
-  --package FILE    a .deb of Streamgate (default: one beside this script or in build/deb)
+  --package FILE    a .deb of Streamgate (default on Debian 12: one beside this script or in build/deb)
   --binary FILE     the program (default: one beside this script or in build/; else it is built here)
   --prefix DIR      everything in this directory, without a user, a unit or an init script.
                     Without root the default is ~/.local
@@ -103,13 +103,13 @@ remove() {
         chkconfig --del streamgate
       fi
       ;;
-    # Not running is no failure.
+    # The exit status 3 means that the service does not run.
     none) [ ! -x "$program" ] || [ ! -r "$config" ] || "$program" -c "$config" -s stop || [ $? = 3 ] ;;
   esac
   rm -f "$program"
   if [ "$manager" != none ]; then
     rm -f /etc/logrotate.d/streamgate /usr/lib/sysusers.d/streamgate.conf
-    # A package that was removed before may have left them.
+    # From an earlier package, or from start_systemd.
     [ $purge = 0 ] || rm -f /etc/default/streamgate
   fi
   rm -rf "$run"
@@ -149,7 +149,7 @@ case $machine in
 esac
 
 is_bookworm() { has dpkg && grep -q '^VERSION_CODENAME=bookworm' /etc/os-release; }
-# The package fits Debian 12. A machine that has the static program keeps that form.
+# The package is for Debian 12. A machine that has the static program keeps that form.
 if [ -z "$package$binary$prefix" ] && is_bookworm && [ ! -e /usr/local/sbin/streamgate ]; then
   package=$(first "$here"/streamgate_*_"$arch".deb "$here"/../build/deb/streamgate_*_"$arch".deb)
 fi
@@ -167,7 +167,7 @@ if [ -z "$package$binary" ]; then
 fi
 [ -z "$package" ] || [ -z "$prefix" ] || fail "--package cannot be installed into a prefix; use --binary."
 
-# Replaced by a rename: the file of a running program cannot be overwritten.
+# Replaces the file by a rename: the file of a running program cannot be overwritten.
 put_program() {
   mkdir -p "$(dirname "$program")"
   cp "$binary" "$program.new"
@@ -211,7 +211,7 @@ TEXT
   echo "$config: listens on $listen"
 }
 
-# Signals a service that runs, or starts it.
+# Reloads the service if it runs; else starts it.
 start_systemd() {
   [ -e /etc/default/streamgate ] || cp "$here/default/streamgate" /etc/default/streamgate
   cp "$here/streamgate.service" /etc/systemd/system/streamgate.service
@@ -255,7 +255,7 @@ if [ -n "$package" ]; then
   say "Installing the package $package"
   [ "$(id -u)" = 0 ] || fail "installing a package needs root."
   program=/usr/sbin/streamgate
-  # An address that is asked for must be there before the package starts the service.
+  # The package starts the service, so the address of --listen must be in the file before that.
   if [ "$listen" != 127.0.0.1:8080 ]; then write_config; fi
   package=$(cd "$(dirname "$package")" && pwd)/$(basename "$package")
   if has apt-get; then
@@ -301,7 +301,7 @@ case $address in
   http://*) address=${address#http://} ;;
   *) address='' ;;
 esac
-# The proxy refuses to fetch from this machine, which shows that requests reach its guard.
+# The proxy refuses to fetch from this machine. The refusal shows that requests reach its guard.
 stream="http://$address/stream?url=http%3A%2F%2F127.0.0.1%3A1%2F"
 answer=''
 if [ -n "$address" ]; then
@@ -312,7 +312,7 @@ if [ -n "$address" ]; then
   fi
 fi
 case $answer in
-  *target_forbidden*) echo "GET /stream of an address of this machine: refused, as it must be" ;;
+  *target_forbidden*) echo "GET /stream of an address of this machine: refused, as expected" ;;
   '{'*) echo "GET /stream: $answer" ;;
   *) echo "GET /stream was not tried: no plain listener, or neither curl nor wget." ;;
 esac

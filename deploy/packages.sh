@@ -7,17 +7,17 @@ BUILD_PACKAGES=(cmake g++ libbrotli-dev libc-ares-dev libcli11-dev libevent-dev 
 # To run a release binary.
 RUN_PACKAGES=(libbrotli1 libc-ares2 libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7
   libevent-openssl-2.1-7 libevhtp0 libidn2-0 libpsl5 libssl3 libyaml-cpp0.7 libzstd1 zlib1g)
-# In addition for the players in the page of a release.
+# In addition, for the players in the page of a release.
 PLAYER_PACKAGES=(ca-certificates nodejs npm)
-# In addition for a program without shared libraries (build-static.sh).
+# In addition, for a program without shared libraries (build-static.sh).
 STATIC_PACKAGES=(binutils dpkg-dev libunistring-dev python3)
-# In addition for the Debian package (build-deb.sh).
+# In addition, for the Debian package (build-deb.sh).
 PACKAGING_PACKAGES=(dpkg-dev file lintian)
 # For tests/lint.sh.
 LINT_PACKAGES=(clang-format clang-tidy python3 shellcheck)
 # For the quickstart's demonstration.
 DEMO_PACKAGES=(curl ffmpeg python3)
-# In addition for the tests, and for the browser tests only.
+# In addition, for the tests, and for the browser tests only.
 TEST_PACKAGES=(caddy ffmpeg googletest haproxy libgtest-dev nginx openssl php-cli prometheus
   python3 python3-cryptography python3-jwt python3-yaml)
 BROWSER_PACKAGES=(ca-certificates chromium firefox-esr nodejs npm)
@@ -47,7 +47,7 @@ install_packages() {
   }
 }
 
-# On a terminal, shows the last line of its input in place; elsewhere, nothing.
+# On a terminal, shows the last line of its input in place; otherwise shows nothing.
 show_last_line() {
   local line width
   if [[ ! -t 2 ]]; then
@@ -59,7 +59,7 @@ show_last_line() {
   printf '\r\033[K' >&2
 }
 
-# A package is there if dpkg has it installed, or if its command comes from another source.
+# nodejs and npm may come from another source, so their commands count. Other packages must be installed.
 package_is_there() {
   case $1 in
     nodejs) command -v node >/dev/null ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a checkout on a bare Debian 12 to a stream that plays through the proxy. The only network
-# access is to the package mirror.
+# Installs packages and builds on a bare Debian 12, then plays a stream through the proxy. The only
+# network access is to the package mirror.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
@@ -65,7 +65,7 @@ proxy='' origin='' follow=''
 finish() {
   trap - EXIT INT TERM
   local pid
-  # Any of them may have ended already.
+  # Each of them may have ended already.
   for pid in $follow $origin $proxy; do kill "$pid" 2>/dev/null || true; done
   [[ -z $proxy ]] || wait "$proxy" 2>/dev/null || true
   rm -rf "$work"
@@ -115,7 +115,7 @@ wait_for grep -q ^http "$work/origin.log" || fail "the origin did not start: $(<
 origin_url=$(head -n 1 "$work/origin.log")
 echo "$origin_url/index.m3u8"
 
-say "Starting the proxy; of the private addresses its configuration allows only the origin"
+say "Starting the proxy; its configuration allows one private address, the origin"
 cat >"$work/streamgate.yaml" <<EOF
 listen: 127.0.0.1:$port
 drain: {idle: 100ms, stop_timeout: 2s}

@@ -2,7 +2,7 @@
 # Makes everything of a release in build/dist: static tarballs, Debian packages, bill of materials,
 # checksums. On Debian 12, or in its container.
 #
-#   deploy/release.sh [TAG]    TAG must be v and the version of CMakeLists.txt
+#   deploy/release.sh [TAG]    TAG must be `v` followed by the version in CMakeLists.txt
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -21,7 +21,7 @@ dist=$PWD/build/dist
 rm -rf "$dist"
 mkdir -p "$dist"
 
-# install.sh finds the other files beside itself.
+# install.sh expects the other files in its own directory.
 make_tarball() { # ARCH
   local name=streamgate-$version-linux-$1 tree
   tree=$(mktemp -d)

@@ -12,7 +12,7 @@ function(stage source name)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${source})
 endfunction()
 
-# The same, compressed as Debian's policy asks, without a time in the file.
+# The same, compressed as Debian's policy requires, without a time in the file.
 function(stage_compressed source name)
   stage(${source} ${name})
   execute_process(COMMAND gzip -9nf ${staged}/${name} COMMAND_ERROR_IS_FATAL ANY)

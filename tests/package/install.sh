@@ -69,7 +69,7 @@ begin 'the static program as a service'
 files >"$work/before"
 expect 'it is installed' install_it --binary "$binary" --listen 127.0.0.1:8090
 expect 'it was verified' says 'http://127.0.0.1:8090 serves'
-expect 'a stream request was tried' says 'refused, as it must be'
+expect 'a stream request was tried' says 'refused, as expected'
 expect 'it says what to open' says 'http://127.0.0.1:8090/stream?url='
 expect 'the service answers' serves 8090
 expect 'the workers are not root' [ "$(ps -o uid= -p "$(pgrep '^streamgate' | tail -n 1)" | tr -d ' ')" -gt 0 ]
