@@ -70,7 +70,10 @@ struct HeaderPolicy {
   bool operator==(const HeaderPolicy&) const = default;
 };
 
+enum class TlsVersion { tls1_0, tls1_1, tls1_2, tls1_3 };
+
 struct TlsConfig {
+  TlsVersion min_version = TlsVersion::tls1_0;
   bool verify = true;
   std::string ca_file;  // PEM; empty: the system's
   // An older form of UpstreamHost::verify: hosts whose certificate is not verified.

@@ -4,6 +4,8 @@ import os
 import ssl
 import subprocess
 
+P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")  # options of openssl req for the key
+
 
 class Authority:
     def __init__(self, folder, name="Streamgate test CA"):
@@ -14,9 +16,7 @@ class Authority:
             "req",
             "-x509",
             "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
+            *P256,
             "-nodes",
             "-days",
             "2",
@@ -29,12 +29,12 @@ class Authority:
         )
         os.chmod(self.certificate, 0o644)
 
-    def issue(self, *names, days=1):
+    def issue(self, *names, days=1, key=P256):
         """A server's SSLContext for these names (`IP:127.0.0.1` for an address). Its
         `names_asked_for` has the SNI name of each connection, or None."""
-        return server_context(*self.issue_files(*names, days=days))
+        return server_context(*self.issue_files(*names, days=days, key=key))
 
-    def issue_files(self, *names, days=1):
+    def issue_files(self, *names, days=1, key=P256):
         """The PEM files of a certificate for these names, and of its key."""
         stem = os.path.join(self.folder, names[0].replace(":", "_").replace("*", "_"))
         alternatives = ",".join(n if n.startswith("IP:") else "DNS:" + n for n in names)
@@ -43,9 +43,7 @@ class Authority:
         self._openssl(
             "req",
             "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
+            *key,
             "-nodes",
             "-subj",
             "/CN=ignored",
@@ -129,6 +127,7 @@ class Authority:
 
 def server_context(certificate, key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # for tests of weak keys and old versions
     context.load_cert_chain(certificate, key)
     context.names_asked_for = []
     context.sni_callback = lambda _socket, name, _context: context.names_asked_for.append(name)

@@ -1,9 +1,11 @@
 """https upstreams: certificates are verified by authority and name; SNI is sent."""
 
+import itertools
 import os
+import ssl
 import tempfile
 
-from certificates import Authority
+from certificates import P256, Authority
 from harness import ProxyTest, main, stream_path
 from upstream import Answer, ok, playlist, redirect
 
@@ -128,6 +130,21 @@ class Tls(ProxyTest):
         proxy = self.proxy(upstream={"connect_timeout": "300ms"})
         response = proxy.stream(up.url().replace("http://", "https://"))
         self.assert_error(response, 504, "connect_timeout")
+
+    def test_old_versions_are_accepted_down_to_min_version(self):
+        versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2)
+        for version, key in itertools.product(versions, (P256, ("rsa:2048",))):
+            context = self.authority.issue("IP:127.0.0.1", key=key)
+            context.minimum_version = context.maximum_version = version
+            up = self.upstream(ok(b"old"), tls=context)
+            self.assertEqual(self.trusting().stream(up.url()).body, b"old", version)
+            strict = self.trusting(min_version="1.2").stream(up.url())
+            self.assertEqual(strict.status, 200 if version is ssl.TLSVersion.TLSv1_2 else 502)
+
+    def test_an_old_version_admits_no_weak_key(self):
+        context = self.authority.issue("IP:127.0.0.1", key=("rsa:1024",))
+        up = self.upstream(ok(b"weak"), tls=context)
+        self.assert_error(self.trusting().stream(up.url()), 502, "tls_failed")
 
     def test_a_plain_upstream_behind_an_https_url_is_a_tls_failure(self):
         up = self.upstream(ok(b"plain"), greeting=b"HTTP/1.1 400 Bad Request\r\n\r\nthis is plain")

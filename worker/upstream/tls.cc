@@ -17,13 +17,57 @@ constexpr size_t kMaxSessions = 256;
 constexpr size_t kReadAheadBytes = size_t{64} * 1024;
 constexpr unsigned char kAlpn[] = "\x08http/1.1";
 
+int protocol_of(TlsVersion version) {
+  switch (version) {
+    case TlsVersion::tls1_0:
+      return TLS1_VERSION;
+    case TlsVersion::tls1_1:
+      return TLS1_1_VERSION;
+    case TlsVersion::tls1_2:
+      return TLS1_2_VERSION;
+    case TlsVersion::tls1_3:
+      return TLS1_3_VERSION;
+  }
+  return TLS1_2_VERSION;
+}
+
+// OpenSSL's own check, which applies the security level.
+int check_level(const SSL* ssl, const SSL_CTX* context, int operation, int bits, int nid,
+                void* other, void* data) {
+  static const auto check = [] {
+    const SslContext fresh(SSL_CTX_new(TLS_client_method()));
+    CHECK(fresh != nullptr);
+    return SSL_CTX_get_security_callback(fresh.get());
+  }();
+  return check(ssl, context, operation, bits, nid, other, data);
+}
+
+// OpenSSL 3 allows TLS 1.0 and 1.1, and their signatures (SHA-1, for RSA together with MD5), at
+// security level 0 only. That level would also admit weak keys and groups.
+int allow_old_versions(const SSL* ssl, const SSL_CTX* context, int operation, int bits, int nid,
+                       void* other, void* data) {
+  const bool is_version = operation == SSL_SECOP_VERSION && nid >= TLS1_VERSION;
+  const bool is_signature =
+      operation == SSL_SECOP_SIGALG_SUPPORTED || operation == SSL_SECOP_SIGALG_CHECK;
+  const bool is_old = ssl != nullptr && SSL_version(ssl) < TLS1_2_VERSION;
+  if (is_version) return 1;
+  if (is_signature && (nid == NID_md5_sha1 || (is_old && nid == NID_sha1))) return 1;
+  return check_level(ssl, context, operation, bits, nid, other, data);
+}
+
+void set_versions(SSL_CTX& context, TlsVersion min_version) {
+  SSL_CTX_set_min_proto_version(&context, protocol_of(min_version));
+  if (min_version >= TlsVersion::tls1_2) return;
+  SSL_CTX_set_security_callback(&context, allow_old_versions);
+}
+
 }  // namespace
 
 Result<SslContext> make_tls_context(const TlsConfig& config) {
   ERR_clear_error();
   SslContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) return tls_error("no TLS context");
-  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  set_versions(*context, config.min_version);
   // Browsers accept servers without RFC 5746, which OpenSSL 3 refuses by default. The attack that
   // RFC 5746 prevents needs a renegotiation.
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);
@@ -50,7 +94,7 @@ Result<TlsContexts> make_tls_contexts(const UpstreamConfig& config) {
   TlsContexts contexts;
   for (const std::string& file : files) {
     if (contexts.contains(file)) continue;
-    TlsConfig wanted;
+    TlsConfig wanted = config.tls;
     wanted.ca_file = file;
     auto context = make_tls_context(wanted);
     if (!context) return std::move(context).error();
