@@ -568,7 +568,7 @@ class Sign(TokenTest):
         for arguments, text in (
             (["ftp://x/"], "is no http(s) URL"),
             (["http://x/", "--for", "2"], "--for 2"),
-            (["http://x/", "--ip", "local"], "is no address"),
+            (["http://x/", "--ip", "local"], "is not an address"),
             (["http://x/", "--key", "none"], "no key none"),
             ([], "url"),
         ):
