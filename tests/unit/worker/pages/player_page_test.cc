@@ -56,7 +56,7 @@ TEST(PlayerPage, ReferencesAreRelative) {
   }
 }
 
-TEST(PlayerPage, PolicyForbidsForeignAndInlineContent) {
+TEST(PlayerPage, PolicyForbidsInlineContentAndOtherOrigins) {
   const ReadHead page = answer("/", {});
   const std::string policy = page["Content-Security-Policy"];
   EXPECT_TRUE(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "));
