@@ -244,7 +244,7 @@ class Entries(TokenTest):
         token = hs256(url=up.url("/a/b.m3u8?x=1"))
         ask = self.proxy().stream
         self.assertEqual(ask(up.url("/a/b.m3u8?x=1"), sg_token=token).status, 200)
-        # A player asks for the next state of the playlist.
+        # A player requests the next state of the playlist.
         self.assertEqual(
             ask(up.url("/a/b.m3u8?x=1"), sg_token=token, _HLS_msn="3", _HLS_part="1").status, 200
         )
