@@ -22,7 +22,8 @@ constexpr std::array kCauses{
         "The upstream must renew its certificate. Check the clock of this machine too. To play "
         "it anyway, set verify: false for its host in upstream.hosts."},
     CauseInfo{"certificate_not_yet_valid", kEveryone, "the upstream's certificate is not valid yet",
-              "", "Check the clock of this machine: the certificate begins to be valid later."},
+              "",
+              "Check the clock of this machine: the certificate is valid from a later date on."},
     CauseInfo{"certificate_self_signed", kEveryone, "the upstream's certificate is self-signed",
               kCaFile, kTrustIt},
     CauseInfo{
@@ -41,7 +42,7 @@ constexpr std::array kCauses{
               kTrustIt},
     CauseInfo{"tls_not_spoken", kEveryone, "the upstream does not speak TLS on this port", "",
               "Use http:// instead of https://, or the upstream's TLS port."},
-    CauseInfo{"tls_version", kEveryone, "the upstream has no TLS version from 1.2 on", "",
+    CauseInfo{"tls_version", kEveryone, "the upstream does not support TLS 1.2 or later", "",
               "The upstream must support TLS 1.2 or later."},
     CauseInfo{"tls_refused", kEveryone, "the upstream refused the TLS handshake", "",
               "The upstream may not serve this host name, or may require a client certificate."},
@@ -54,7 +55,7 @@ constexpr std::array kCauses{
         "Nothing listens on this port, or a firewall rejects the connection. Check the port."},
     CauseInfo{
         "no_route", kEveryone, "there is no route to the upstream", "",
-        "Check the network of this machine: its default route, and IPv6 if the address is one."},
+        "Check the network of this machine: its default route, and IPv6 for an IPv6 address."},
     CauseInfo{"no_such_name", kEveryone, "the name does not exist", "",
               "Check the spelling of the host name."},
     CauseInfo{"name_without_address", kEveryone, "the name has no address", "",
@@ -66,9 +67,9 @@ constexpr std::array kCauses{
     CauseInfo{"not_public", kInsiders, "the address is not public", "security.allow_private",
               "If this target may be reached through the proxy, add its address to "
               "security.allow_private."},
-    CauseInfo{"not_unicast", kInsiders, "the address is not one of a single host", "",
+    CauseInfo{"not_unicast", kInsiders, "the address is not a unicast address", "",
               "No configuration allows such an address."},
-    CauseInfo{"local_name", kInsiders, "the name means this machine or its site",
+    CauseInfo{"local_name", kInsiders, "the name is that of this machine or of its network",
               "security.allow_private",
               "Add the address to security.allow_private, or the name to security.allow."},
     CauseInfo{"denied", kInsiders, "the configuration denies the target", "security.deny",
@@ -107,8 +108,8 @@ Guidance guidance_of(Reason reason) {
               "network."};
     case Reason::first_byte_timeout:
       return {"upstream.first_byte_timeout",
-              "The upstream took the request and did not answer. If it is known to be slow, raise "
-              "upstream.first_byte_timeout."};
+              "The upstream received the request but did not answer. If it is known to be slow, "
+              "raise upstream.first_byte_timeout."};
     case Reason::idle_timeout:
       return {"upstream.idle_timeout",
               "The upstream stopped sending. If it pauses for long, raise upstream.idle_timeout."};
@@ -120,7 +121,7 @@ Guidance guidance_of(Reason reason) {
               "upstream.max_connections."};
     case Reason::too_many_redirects:
       return {"upstream.max_redirects",
-              "The redirects may be a circle. The upstream may need a cookie, a Referer or another "
+              "The redirects may form a loop. The upstream may need a cookie, a Referer or another "
               "User-Agent."};
     case Reason::proxy_failed:
       return {"upstream.proxy",

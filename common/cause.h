@@ -1,8 +1,9 @@
-// The causes of failures: finer than a Reason, and for people. The only table that says to whom the
-// text of a failure may go, which configuration key decides, and what to do.
+// The causes of failures: more specific than a Reason, with texts for people. The only table that
+// has the audience of each text, the configuration key that decides, and the advice.
 //
-// `everyone`: about the client's own request or about what the upstream shows to every visitor.
-// `insiders`: about this machine, its network or its configuration. errors.detail says who is one.
+// `everyone`: about the client's own request, or about facts that the upstream shows to everyone.
+// `insiders`: about this machine, its network or its configuration. errors.detail selects the
+// clients that are insiders.
 #pragma once
 
 #include <string_view>
@@ -45,13 +46,14 @@ struct CauseInfo {
   std::string_view token;     // stable: the `cause` of `streamgate explain --json`
   Audience audience;          // of the sentence
   std::string_view sentence;  // for the `detail` of an error body
-  std::string_view key;     // of the configuration: would allow it, or sets the limit; may be empty
-  std::string_view advice;  // for `streamgate explain`
+  std::string_view key;       // of the configuration: allows it or sets the limit; may be empty
+  std::string_view advice;    // for `streamgate explain`
 };
 
 const CauseInfo& info_of(Cause cause);
 
-// The key and the advice for failures whose Reason has only one cause. Both may be empty.
+// The key and the advice for a failure: those of its cause, or if the cause is `none`, those of its
+// reason. Both may be empty.
 struct Guidance {
   std::string_view key;
   std::string_view advice;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks without running anything: the format of C++ and Python, shell scripts, and the architecture. With
-# --tidy also clang-tidy on every source file (some minutes on two cores).
+# Static checks: the format of C++, shell scripts, includes and documented events. With --tidy also
+# clang-tidy on every source file (some minutes on two cores).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh

@@ -77,10 +77,12 @@ void set_token(const ConfigNode& node, Config& config, ConfigProblems& problems)
     return refuse(node, kToken, "takes one value, not a list or a section", problems);
   }
   if (node.text.empty()) return;
-  // Without the text, which may be a secret with one wrong character.
+  // The problem does not contain the text, which may be a secret with one wrong character.
   if (!is_bearer_token(node.text)) {
     return refuse(node, kToken,
-                  "consists of letters, digits and - . _ ~ + / (`openssl rand -hex 32`)", problems);
+                  "takes letters, digits and - . _ ~ + /, then any number of =; `openssl rand -hex "
+                  "32` makes one",
+                  problems);
   }
   config.admin.token = Secret(node.text);
 }
@@ -111,7 +113,7 @@ void set_hosts(const ConfigNode& node, Config& config, ConfigProblems& problems)
 
 std::string print_hosts(const Config& config) { return yaml_list(config.admin.hosts); }
 
-// Every user of this machine may connect, and nobody else.
+// Only users of this machine can connect.
 bool is_local(const SocketAddress& address) {
   if (!address.is_ip()) return true;
   const auto& ranges = loopback_ranges();

@@ -12,12 +12,12 @@
 
 namespace streamgate {
 
-// The rows of the section in the table of keys. `--print-config` prints the token: it is a setting
-// that a handover carries to the next program.
+// The rows of the section in the table of keys. `--print-config` prints a token that is in the
+// file.
 std::vector<ConfigKey> admin_keys();
 
-// Adds a problem for each address of admin.listen that overlaps another one, and if one of them is
-// neither loopback nor a Unix socket although there is no token. `line_of` gives the line of a key,
+// Adds a problem for each address of admin.listen that overlaps another one, and if there is no
+// token, for each that is neither loopback nor a Unix socket. `line_of` returns the line of a key,
 // or 0.
 void check_admin_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems);

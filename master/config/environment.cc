@@ -106,7 +106,7 @@ Expansion expand(std::string_view text, const Environment& environment) {
     }
     const size_t end = text.find('}');
     if (end == text.npos || text.substr(2, end - 2).find("${") != text.npos) {
-      out.problem = "a ${ has no } of its own; write $${ for the text ${";
+      out.problem = "a ${ has no matching }; write $${ for the text ${";
       break;
     }
     expand_one(text.substr(2, end - 2), environment, out);

@@ -34,11 +34,11 @@ ConfigNode node_of_variable(const ConfigKey& key, std::string_view value);
 ConfigNode split_at_commas(const ConfigNode& whole);
 
 // Replaces ${NAME} and ${NAME:-default} in the scalars of `node`, and `$${` by `${`. A variable
-// that is neither set nor has a default is a problem. `path` is the key's.
+// that is neither set nor has a default is a problem. `path` is that of the key.
 void expand_variables(ConfigNode& node, const std::string& path, const Environment& environment,
                       ConfigProblems& problems);
 
-// The text for which expand_variables() gives `text`.
+// Escapes `text`: expand_variables() turns the result into `text` again.
 std::string without_variables(std::string_view text);
 
 // Whether `node` has a value from the environment that must not be printed.

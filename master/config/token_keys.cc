@@ -113,11 +113,11 @@ class KeysReader {
                  "'" + std::string(text) + "' is not one of HS256, ES256, EdDSA"};
   }
 
-  // The text itself never stands in a problem.
+  // A problem never contains the text.
   static Result<void> read_secret(const std::string& text, TokenKey& key) {
     if (text.size() < kMinSecretBytes) {
       return Error{Reason::bad_request,
-                   "needs 32 bytes at least; `openssl rand -hex 32` makes one"};
+                   "needs at least 32 bytes; `openssl rand -hex 32` makes one"};
     }
     key.secret = text;
     return {};
@@ -211,7 +211,7 @@ void set_grant_secret(const ConfigNode& node, Config& config, ConfigProblems& pr
     return;
   }
   problems.push_back({node.line,
-                      "security.grant_secret: needs 32 bytes at least; `openssl rand -hex 32` "
+                      "security.grant_secret: needs at least 32 bytes; `openssl rand -hex 32` "
                       "makes one"});
 }
 

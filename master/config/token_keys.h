@@ -11,8 +11,8 @@ namespace streamgate {
 ConfigKey token_keys_key();
 ConfigKey grant_secret_key();
 
-// What single keys of `security` cannot say: with `auth: token` there is a key, and a secret for
-// links. `line_of` returns the line of a key in the file, 0 if it has none.
+// The rules between keys of `security`: `auth: token` needs a key, and keys with ES256 or EdDSA
+// need grant_secret. `line_of` returns the line of a key in the file, 0 if it has none.
 void check_token_rules(const SecurityConfig& security,
                        const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems);

@@ -1,4 +1,4 @@
-"""Asks the admin listener of a proxy."""
+"""Sends requests to the admin listener of a proxy."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The admin listener: who may ask it, what it answers, and that it serves nothing of the proxy."""
+"""The admin listener: accepted requests, answers, and the separation from the proxy."""
 
 import os
 import signal
@@ -84,7 +84,7 @@ class Access(ProxyTest):
             [r.status for r in answers], [200, 200, 404, 403, 405, 405, 400], answers
         )
 
-    def test_a_token_is_required_where_one_is_set(self):
+    def test_a_token_is_required_if_one_is_set(self):
         address = self.admin(admin={**ADMIN, "token": "s3cret-token_~+/=="})
         self.assertEqual(
             ask(address, headers={"Authorization": "Bearer s3cret-token_~+/=="}).status, 200
@@ -104,7 +104,7 @@ class Access(ProxyTest):
         self.assert_refused(ask(address, "/stream?url=x"), 401, "token_missing")
         self.assertEqual(ask(address, "/ready").status, 200)
 
-    def test_it_serves_nothing_of_the_proxy_and_the_proxy_nothing_of_it(self):
+    def test_the_admin_listener_and_the_proxy_serve_different_paths(self):
         up = self.upstream(ok(b"hello"))
         proxy = self.proxy()
         address = admin_address(proxy)
@@ -125,7 +125,7 @@ class Access(ProxyTest):
                 client.request(target)
                 self.assertIsNotNone(client.read_response())
 
-    def test_requests_to_it_are_not_counted_as_those_of_the_proxy(self):
+    def test_admin_requests_are_not_counted_as_requests_of_the_proxy(self):
         proxy = self.own_proxy()
         address = admin_address(proxy)
         before = metrics(address)
@@ -140,9 +140,9 @@ class Access(ProxyTest):
 
 
 class Targets(ProxyTest):
-    """No URL of a client leads to the admin listener."""
+    """The URL of a client cannot lead to the admin listener."""
 
-    def test_the_admin_listener_is_no_target_even_if_all_private_addresses_are(self):
+    def test_the_admin_listener_is_forbidden_even_if_private_addresses_are_allowed(self):
         proxy = self.own_proxy({"admin": ADMIN, "security": {"allow_private": True}})
         port = admin_address(proxy)[1]
         for host in ("127.0.0.1", "127.0.0.2", "localhost"):
@@ -150,7 +150,7 @@ class Targets(ProxyTest):
                 response = proxy.stream(f"http://{host}:{port}/metrics")
                 self.assert_error(response, 403, "target_forbidden")
 
-    def test_neither_is_a_wildcard_listener_at_any_address_of_the_machine(self):
+    def test_a_wildcard_admin_listener_is_forbidden_at_each_address_of_the_machine(self):
         proxy = self.own_proxy(
             {
                 "admin": {"listen": "0.0.0.0:0", "token": "t"},
@@ -162,7 +162,7 @@ class Targets(ProxyTest):
             response = proxy.stream(f"http://{host}:{port}/metrics")
             self.assert_error(response, 403, "target_forbidden")
 
-    def test_neither_is_the_target_of_a_redirect(self):
+    def test_a_redirect_to_the_admin_listener_is_forbidden(self):
         proxy = self.own_proxy({"admin": ADMIN, "security": {"allow_private": True}})
         target = f"http://127.0.0.1:{admin_address(proxy)[1]}/metrics"
         head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
@@ -195,7 +195,7 @@ class Listening(ProxyTest):
         self.assertRegex(self.problem(hosts="http://x/"), r":3: admin\.hosts: ")
         self.assertRegex(self.problem(hosts="[x:80]"), r":3: admin\.hosts: ")
 
-    def test_it_is_off_by_default(self):
+    def test_the_admin_listener_is_off_by_default(self):
         proxy = self.own_proxy()
         self.assertEqual(len(proxy.events_named("listener.bound")), 1)
         self.assertEqual(proxy.wait_for_event("master.started")["admin"], "off")
@@ -211,7 +211,7 @@ class Listening(ProxyTest):
             proxy.stop()
             self.assertFalse(os.path.exists(path))
 
-    def test_a_reload_keeps_it_and_switches_it_on_and_off(self):
+    def test_a_reload_keeps_opens_and_closes_the_admin_listener(self):
         proxy = self.own_proxy({"workers": 2})
         proxy.reload({"admin": ADMIN})
         started = proxy.wait_for_event("reload.done", generation="2")
@@ -236,7 +236,7 @@ class Listening(ProxyTest):
 
 
 class Limits(ProxyTest):
-    def test_it_answers_while_the_proxy_is_full(self):
+    def test_the_admin_listener_answers_while_the_proxy_is_full(self):
         up = self.upstream(ok(b"x" * 100_000_000))
         proxy = self.own_proxy({"admin": ADMIN, "limits": {"connections": 3}})
         address = admin_address(proxy)
@@ -253,7 +253,7 @@ class Limits(ProxyTest):
         self.assertEqual(values["streamgate_connections_refused_total"], 1)
         self.assertEqual(ask(address, "/ready").status, 200)
 
-    def test_idle_connections_to_it_make_room_for_new_ones(self):
+    def test_idle_admin_connections_make_room_for_new_ones(self):
         proxy = self.own_proxy({"admin": ADMIN})
         address = admin_address(proxy)
         idle = [Client(address) for _ in range(40)]
@@ -264,13 +264,13 @@ class Limits(ProxyTest):
 
 
 class Ready(ProxyTest):
-    def test_it_is_answered_on_both_listeners(self):
+    def test_ready_is_answered_on_both_listeners(self):
         proxy = self.proxy(admin=ADMIN)
         for response in (proxy.ask("/ready"), ask(admin_address(proxy), "/ready")):
             self.assertEqual((response.status, response.text), (200, '{"status":"ready"}\n'))
         self.assertEqual(proxy.ask("/ready", method="HEAD").body, b"")
 
-    def test_before_a_planned_stop_it_is_503_while_requests_are_served(self):
+    def test_ready_is_503_before_a_planned_stop_while_requests_are_served(self):
         up = self.upstream(ok(b"hello"))
         for number in (signal.SIGTERM, signal.SIGQUIT):
             with self.subTest(signal=number):
@@ -287,7 +287,7 @@ class Ready(ProxyTest):
                 proxy.reload({})
                 failed = proxy.wait_for_event("reload.failed")
                 self.assertEqual(failed["reason"], "the service stops")
-                # A second TERM does not wait.
+                # A second TERM ends the delay.
                 self.assertEqual(proxy.stop(signal.SIGTERM), 0)
 
     def test_the_service_stops_after_the_delay(self):

@@ -1,5 +1,5 @@
-"""Each exchange has an id, in X-Streamgate-Id, in error bodies and in the access log. An answer of
-an upstream says that it is the upstream's."""
+"""Each exchange has an id, in X-Streamgate-Id, in error bodies and in the access log. An error of
+an upstream has its status in X-Streamgate-Upstream-Status."""
 
 import json
 
@@ -10,7 +10,7 @@ OURS = r"^[0-9a-z]{13}$"
 
 
 class Ids(ProxyTest):
-    def test_every_answer_has_one_and_the_access_log_has_the_same(self):
+    def test_every_answer_has_an_id_and_the_access_log_has_the_same(self):
         up = self.upstream(
             {
                 "/a.ts": ok(b"x"),
@@ -40,7 +40,7 @@ class Ids(ProxyTest):
                 self.assertEqual(proxy.wait_for_access(len(ids))["id"], ids[-1])
         self.assertEqual(len(set(ids)), len(ids))
 
-    def test_our_error_bodies_have_it(self):
+    def test_error_bodies_have_the_id(self):
         proxy = self.proxy()
         for target in ("/nothing", stream_path("http://10.0.0.1/")):
             response = proxy.ask(target)
@@ -50,7 +50,7 @@ class Ids(ProxyTest):
             response = client.read_response()
         self.assertEqual(json.loads(response.body)["id"], response["X-Streamgate-Id"])
 
-    def test_pages_may_read_it(self):
+    def test_pages_may_read_the_id(self):
         up = self.upstream(ok(b"x"))
         proxy = self.proxy()
         for target in (stream_path(up.url()), "/nothing"):
@@ -73,7 +73,7 @@ class Ids(ProxyTest):
             ids += [proxy.ask("/health")["X-Streamgate-Id"] for _ in range(3)]
         self.assertEqual(len(set(ids)), 6)
 
-    def test_it_is_not_sent_upstream(self):
+    def test_the_id_is_not_sent_upstream(self):
         up = self.upstream(ok(b"x"))
         proxy = self.proxy(trusted_proxies=["127.0.0.1"])
         proxy.stream(up.url(), {"X-Streamgate-Id": "front-1"})
@@ -115,7 +115,7 @@ class GivenIds(ProxyTest):
 
 
 class UpstreamStatus(ProxyTest):
-    def test_an_upstreams_error_is_told_from_ours(self):
+    def test_only_an_error_of_the_upstream_has_its_status_in_a_header(self):
         up = self.upstream(
             {
                 "/403": status(403, {"X-Streamgate-Error": "target_forbidden"}, b"no"),

@@ -1,4 +1,4 @@
-"""`streamgate explain`: the steps of a fetch, its verdict as exit status, and what to do."""
+"""`streamgate explain`: the steps of a fetch, its verdict as exit status, and the advice."""
 
 import json
 import os
@@ -180,7 +180,7 @@ class UpstreamProblems(Explain):
             self.assertEqual(report["player_status"], code)
             self.assertIn(word, " ".join(report["advice"]))
 
-    def test_pages_and_other_texts_are_no_stream(self):
+    def test_pages_and_other_texts_do_not_play(self):
         for body, kind in (
             (b"\n<!DOCTYPE html><html>login</html>", "HTML page"),
             (b'{"error": 1}', "JSON document"),
@@ -213,7 +213,7 @@ class UpstreamProblems(Explain):
         self.assertEqual(report["reason"], "first_byte_timeout")
         self.assertIn("no answer within 1000 ms", report["detail"])
 
-    def test_a_circle_of_redirects_is_shown(self):
+    def test_a_redirect_loop_is_shown(self):
         report = self.explain(self.upstream(redirect("/x")).url(), verdict=UPSTREAM)
         self.assertEqual((report["reason"], len(report["requests"])), ("too_many_redirects", 11))
 

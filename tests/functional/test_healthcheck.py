@@ -40,7 +40,7 @@ class Healthcheck(ProxyTest):
         self.own_proxy({"listen": ["127.0.0.1:0", address]})
         self.assert_healthy(self.check(address), address)
 
-    def test_a_certificate_that_nobody_trusts_is_enough(self):
+    def test_an_untrusted_certificate_is_enough(self):
         authority = Authority(self.folder)
         certificate, key = authority.issue_files("DNS:media.test", "media.test")
         tls = {"certificate": certificate, "key": key}

@@ -114,7 +114,7 @@ class Values(ProxyTest):
         wait_until(lambda: metrics(address)['streamgate_exchanges{worker="0"}'] == 0)
         wait_until(lambda: metrics(address)['streamgate_streams{kind="file"}'] == 0)
 
-    def test_the_expiry_of_our_certificate_is_told(self):
+    def test_the_expiry_of_the_listeners_certificate_is_a_metric(self):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-test-")
         self.addCleanup(folder.cleanup)
         authority = Authority(folder.name)
@@ -140,7 +140,7 @@ class Values(ProxyTest):
         proxy.ask("/health")
         self.assertEqual(metrics(address)["streamgate_client_tls_handshakes_total"], 1)
 
-    def test_without_a_certificate_no_expiry_is_told(self):
+    def test_without_a_certificate_there_is_no_expiry(self):
         self.assertNotIn(
             "streamgate_certificate_expiry_timestamp_seconds",
             metrics(admin_address(self.proxy())),

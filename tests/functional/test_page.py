@@ -1,4 +1,4 @@
-"""The page for people: its routes, and what no other route may do in its place."""
+"""The page for people: its routes and files, and that no upstream can replace them."""
 
 import gzip
 import re
@@ -106,7 +106,7 @@ class Page(ProxyTest):
         self.assertGreater(len(named), 50)
         self.assertEqual(named - set(table), set())
 
-    def test_a_reload_switches_it(self):
+    def test_a_reload_enables_and_disables_the_page(self):
         proxy = self.own_proxy()
         self.assertEqual(proxy.ask("/").status, 404)
         proxy.reload(ON)

@@ -103,7 +103,7 @@ class OnTheAdminListener(StreamsTest):
         self.assertEqual(states, ["draining", "ready"])
 
     def test_more_streams_than_rows_are_counted(self):
-        # The kernel accepts the connections; nobody answers.
+        # The kernel accepts the connections; no answer is sent.
         upstream = socket.create_server(("127.0.0.1", 0), backlog=600)
         self.addCleanup(upstream.close)
         url = f"http://127.0.0.1:{upstream.getsockname()[1]}/"

@@ -1,4 +1,4 @@
-"""Tokens for entries and grants for the links of their playlists (security.auth: token)."""
+"""Tokens for URLs, and grants for the links of their playlists (security.auth: token)."""
 
 import base64
 import hashlib
@@ -162,7 +162,7 @@ class Entries(TokenTest):
         subprocess.run(["/usr/bin/python3", "-c", "import jwt, cryptography"], capture_output=True).returncode == 0,
         "needs PyJWT",
     )
-    def test_tokens_of_pyjwt(self):
+    def test_tokens_made_by_pyjwt_are_accepted(self):
         up = self.upstream(ok(b"x"))
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
@@ -244,7 +244,7 @@ class Entries(TokenTest):
         token = hs256(url=up.url("/a/b.m3u8?x=1"))
         ask = self.proxy().stream
         self.assertEqual(ask(up.url("/a/b.m3u8?x=1"), sg_token=token).status, 200)
-        # A player asks for the next state of the playlist.
+        # A player requests the next state of the playlist.
         self.assertEqual(
             ask(up.url("/a/b.m3u8?x=1"), sg_token=token, _HLS_msn="3", _HLS_part="1").status, 200
         )
@@ -255,7 +255,7 @@ class Entries(TokenTest):
         spare = ask(up.url("/a/b.m3u8?x=1"), sg_token=token, sg_alt=up.url("/other"))
         self.assert_refused(spare, 403, "token_scope")
 
-    def test_the_claim_prefix_allows_what_lies_below(self):
+    def test_the_claim_prefix_allows_urls_below_it(self):
         up = self.upstream(ok(b"x"))
         token = hs256(prefix=up.url("/live/user"))
         ask = self.proxy().stream
@@ -486,7 +486,7 @@ class Grants(TokenTest):
         links = self.play(self.proxy(), up, "/live/c.m3u8", sg_token=hs256())
         self.assertEqual([self.ask_link(self.proxy(), link).body for link in links], [b"D", b"E"])
 
-    def test_the_links_of_a_revoked_token_end(self):
+    def test_the_links_of_a_revoked_token_are_refused(self):
         up = self.upstream_with()
         proxy = self.own_proxy(self.settings)
         link = self.play(proxy, up, sg_token=hs256(jti="ticket-7"))[0]
@@ -494,7 +494,7 @@ class Grants(TokenTest):
         proxy.wait_for_event("worker.left")
         self.assert_refused(self.ask_link(proxy, link), 403, "token_invalid")
 
-    def test_the_links_of_a_revoked_key_end(self):
+    def test_the_links_of_a_revoked_key_are_refused(self):
         up = self.upstream_with()
         proxy = self.own_proxy(self.settings)
         link = self.play(proxy, up, sg_token=hs256())[0]
@@ -568,7 +568,7 @@ class Sign(TokenTest):
         for arguments, text in (
             (["ftp://x/"], "is no http(s) URL"),
             (["http://x/", "--for", "2"], "--for 2"),
-            (["http://x/", "--ip", "local"], "is no address"),
+            (["http://x/", "--ip", "local"], "is not an address"),
             (["http://x/", "--key", "none"], "no key none"),
             ([], "url"),
         ):

@@ -1,7 +1,7 @@
 // Whether a request may see the admin pages. Three checks, in this order:
 //
-//   Host     an address, `localhost` or one of admin.hosts. Any other name may be one that a web
-//            page has made resolve to this machine (DNS rebinding)
+//   Host     an address, `localhost` or one of admin.hosts. A web page can make any other name
+//            resolve to this machine (DNS rebinding)
 //   origin   no request that a page of another origin has caused, except a link that is followed
 //   token    `Authorization: Bearer` with admin.token, if there is one
 //
@@ -35,10 +35,10 @@ inline constexpr AdminRefusal kAdminNotFound{
 inline constexpr AdminRefusal kAdminMethod{405, "method_not_allowed",
                                            "The admin listener answers GET and HEAD."};
 
-// The first two checks; none if they are passed.
+// The first two checks. nullopt if the request passes both.
 std::optional<AdminRefusal> check_admin_origin(const RequestHead& request,
                                                const AdminConfig& config);
-// The third check.
+// The third check. nullopt if the request passes it.
 std::optional<AdminRefusal> check_admin_token(const RequestHead& request,
                                               const AdminConfig& config);
 

@@ -58,7 +58,7 @@ void AdminPages::answer(ClientGate& gate) {
   if (const auto refusal = check_admin_origin(request, config)) return refuse(gate, *refusal);
   if (request.method == Method::options) return refuse(gate, kAdminMethod);
   const std::string_view path = path_of(request.target);
-  // The proxy's listeners tell everybody.
+  // Needs no token: the listeners of the proxy answer it to every client too.
   if (path == "/ready") return answer_ready(gate);
   if (const auto refusal = check_admin_token(request, config)) return refuse(gate, *refusal);
   answer_allowed(gate, path);

@@ -16,7 +16,7 @@ constexpr size_t kMaxConnections = 32;
 // readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 
-// No answer of the admin listener may be read by pages of other origins.
+// Pages of other origins may read no answer of the admin listener.
 const CorsConfig& no_cors() {
   static const CorsConfig kNone{.allow_origin = {}};
   return kNone;
@@ -81,12 +81,12 @@ void AdminServer::resume_accepting() {
   for (const Evhtp& listener : listeners_) evconnlistener_enable(listener->server);
 }
 
-// False: every connection is busy.
+// Returns false if every connection is busy.
 bool AdminServer::make_room() {
   while (gates_.size() >= kMaxConnections) {
     ClientGate* idle = gate_environment_.idle.longest_idle(environment_.wheel.last_tick_ms());
     if (idle == nullptr) return false;
-    idle->close_if_idle();  // or it is receiving now, and no longer idle
+    idle->close_if_idle();  // a client that has begun to send stays, and is idle no longer
   }
   return true;
 }

@@ -1,7 +1,7 @@
-// Accepts clients on the listeners of admin.listen, and lets AdminPages answer their requests. It
-// has its own connections: those of the proxy, limits.connections, and pauses of its listeners do
-// not affect it. A worker keeps at most 32 connections here. A new one takes the place of the
-// longest idle one, and is closed if none is idle.
+// Accepts clients on the listeners of admin.listen, and lets AdminPages answer their requests. The
+// connections of the proxy, limits.connections and the pauses of the proxy's listeners do not
+// affect it. A worker keeps at most 32 admin connections. A new one takes the place of the longest
+// idle one, and is closed if none is idle.
 //
 // One per worker.
 #pragma once

@@ -32,8 +32,9 @@ bool is_local(const IpAddress& address) {
   return has(loopback_ranges()) || has(private_ranges());
 }
 
-// An origin on this machine or its network: `localhost`, or a private address. Any page of the
-// Internet can send requests to private addresses from the browser of a person who is there.
+// An origin on this machine or its network: `localhost`, or a private address. Pages of public
+// origins do not count: from a browser inside the network they can send requests to private
+// addresses.
 bool is_local_origin(std::string_view origin) {
   const auto url = parse_http_url(std::string(origin) + "/");
   if (!url) return false;
@@ -72,11 +73,11 @@ Audience audience_of(const ErrorsConfig& config, const SocketAddress& peer,
   return is_of_an_insider(peer, fields) ? Audience::insiders : Audience::everyone;
 }
 
-Error told_to(Audience audience, const Error& error) {
-  Error told = error;
-  if (audience == Audience::insiders) told.client_detail = detail_for_insiders(error);
-  if (told.client_detail.size() > kMaxDetailBytes) told.client_detail.resize(kMaxDetailBytes);
-  return told;
+Error error_for(Audience audience, const Error& error) {
+  Error out = error;
+  if (audience == Audience::insiders) out.client_detail = detail_for_insiders(error);
+  if (out.client_detail.size() > kMaxDetailBytes) out.client_detail.resize(kMaxDetailBytes);
+  return out;
 }
 
 }  // namespace streamgate

@@ -1,4 +1,4 @@
-// How much a client is told about a failure: the `detail` of the JSON body (errors.detail).
+// The `detail` of an error's JSON body: which facts about a failure a client gets (errors.detail).
 #pragma once
 
 #include "common/cause.h"
@@ -9,16 +9,16 @@
 
 namespace streamgate {
 
-// Whether the sender of a request with these fields is told internal details. With `auto`, a
-// request that a proxy has forwarded, and one from a page of a public site, counts as a stranger's:
-// its peer's address says nothing about who reads the answer. `fields` is null if the request head
-// could not be read; it then counts as forwarded.
+// Whether the sender of a request with these fields gets internal details. With `auto`, the sender
+// is not an insider if a proxy has forwarded the request or a page of a public site has sent it,
+// because the address of the peer is then not that of the reader. `fields` is null if the request
+// head could not be read. Such a request is handled as a forwarded one.
 Audience audience_of(const ErrorsConfig& config, const SocketAddress& peer,
                      const HeaderFields* fields);
 
 // `error` with the text for that audience as its client_detail, at most 512 bytes. For insiders:
 // the log's detail with secrets masked as in the log, and the key of the configuration that
 // decides.
-Error told_to(Audience audience, const Error& error);
+Error error_for(Audience audience, const Error& error);
 
 }  // namespace streamgate

@@ -21,8 +21,8 @@ bool is_id_byte(char c) {
   return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.' || c == ':';
 }
 
-// A bijection of 64 bits (the finalizer of splitmix64): ids that follow each other are not mistaken
-// for each other, and different numbers stay different.
+// A bijection of 64 bits (the finalizer of splitmix64): consecutive numbers give ids that look
+// different, and two numbers never give the same id.
 uint64_t mixed(uint64_t x) {
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;

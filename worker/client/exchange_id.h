@@ -1,7 +1,7 @@
 // The id of an exchange. It is in each answer (X-Streamgate-Id), in error bodies and in the access
-// log, so that a complaint leads to a line. A worker makes 64-bit ids from a counter that begins at
-// a random number: without any coordination, ids of different workers and restarts are the same
-// with a negligible probability. A trusted proxy in front may give the id instead.
+// log, so that the log line of an answer can be found. A worker makes 64-bit ids from a counter
+// that begins at a random number. Workers do not coordinate; the probability that two of them, or
+// two runs, make the same id is negligible. A trusted proxy in front may set the id.
 #pragma once
 
 #include <array>

@@ -278,11 +278,11 @@ void ClientGate::refuse(const Error& error) {
   deadline_.cancel();
   refuse_with_ = reason;
   const bool head_only = has_head && stream_.head().method == Method::head;
-  const Error told = told_to(
+  const Error shown = error_for(
       audience_of(environment_.errors, peer(), has_head ? &stream_.head().fields : nullptr), error);
   const std::string_view origin =
       has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
-  stream_.send_head(write_error_response(told, stream_.id().text(), head_only, false,
+  stream_.send_head(write_error_response(shown, stream_.id().text(), head_only, false,
                                          {environment_.cors, origin}),
                     {ClientFraming::Kind::none, 0}, false);
   stream_.finish();

@@ -348,11 +348,11 @@ void Exchange::fail(const Error& error) {
   // An HTTP/1.0 client keeps a connection only after `Connection: keep-alive`, which error answers
   // do not have.
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
-  const Error told =
-      told_to(audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
+  const Error shown = error_for(
+      audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
   send_own(
       status_for(error.reason),
-      write_error_response(told, gate_->stream().id().text(), method_ == Method::head, keep_alive,
+      write_error_response(shown, gate_->stream().id().text(), method_ == Method::head, keep_alive,
                            cors_for(environment_.config.cors, client_head_.fields)),
       keep_alive);
   finish(error.reason, error.detail, End::complete);

@@ -41,14 +41,13 @@ BodyKind kind_of_text(std::string_view declared, std::string_view text) {
     return {"XML document", false, "The URL leads to an XML document, which no player plays."};
   }
   if (text.starts_with("{") || text.starts_with("[")) {
-    return {
-        "JSON document", false,
-        "The URL leads to an answer of an API, which may have the media URL or an error in it."};
+    return {"JSON document", false,
+            "The URL leads to JSON, which may contain the media URL or an error message."};
   }
   if (ascii::istarts_with(declared, "text/html")) {
     return {"HTML page", false, std::string(kPageAdvice)};
   }
-  return {"text", false, "The URL leads to a text, perhaps an error message of the upstream."};
+  return {"text", false, "The URL leads to a text, which may be an error message."};
 }
 
 }  // namespace

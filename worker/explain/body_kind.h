@@ -1,4 +1,4 @@
-// Names the kind of a body that is no playlist, for `streamgate explain`. Pure.
+// Names the kind of a body that is not a playlist, for `streamgate explain`. Pure.
 #pragma once
 
 #include <string>

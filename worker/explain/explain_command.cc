@@ -50,7 +50,7 @@ std::string loop_id(const Config& config) {
 // The parts of a worker that a fetch needs.
 class Engine final : private Explainer::Observer {
  public:
-  // `scoreboard` has a slot of its own, which is taken.
+  // `scoreboard` has one slot, which is taken.
   Engine(const Config& config, Scoreboard& scoreboard)
       : config_(config),
         wheel_(base_.get()),
@@ -69,7 +69,7 @@ class Engine final : private Explainer::Observer {
         environment_{config.upstream, guard_, loop_mark_, marks_,    hosts_,
                      resolver_,       pool_,  wheel_,     counters_, resolve_upstream_url} {}
 
-  // The report; an error if the CA files of the configuration cannot be read.
+  // An error if the CA files of the configuration cannot be read.
   Result<Report> explain(ExplainRequest request) {
     if (auto started = pool_.start(); !started) return started.error();
     Explainer::Observer& self = *this;

@@ -43,7 +43,7 @@ std::string_view target_of_link(std::string_view text) {
   return is_link(text) ? text : std::string_view();
 }
 
-// Cookies are secrets, other values may have a URL in them.
+// Masks the values of cookies, and in other values the secrets of URLs.
 std::string shown_value(const HeaderField& field) {
   if (ascii::iequals(field.name, "Content-Type")) {
     return printable(std::string(field.value), kMaxHeaderBytes);
@@ -52,7 +52,8 @@ std::string shown_value(const HeaderField& field) {
   return shown(field.value.substr(0, field.value.find('=')), kMaxHeaderBytes) + "=*";
 }
 
-// The text of a playlist, without its content coding, in UTF-8. Of a damaged body the beginning.
+// The text of a playlist, without its content coding, in UTF-8. If the body is damaged, only the
+// text before the damage.
 std::string plain_text(std::string_view body, const ContentCodings& codings) {
   std::string plain;
   if (codings.empty()) {
@@ -164,7 +165,7 @@ void Explainer::on_addresses(const ResolvedName& name) {
   step_began_ = Clock::now();
 }
 
-// After an answer the next connection is for the same URL again.
+// If this hop has an answer already, the next connection repeats the request for the same URL.
 ExplainedHop& Explainer::hop_to_connect() {
   if (hop().status == 0) return hop();
   ExplainedHop repeated;
@@ -253,7 +254,7 @@ void Explainer::on_end() {
 
 void Explainer::on_failed(const Error& error) { fail(error); }
 
-// A playlist is read to its end.
+// A playlist is read to its end. The report on any other body ends here.
 void Explainer::decide(DocumentKind kind) {
   kind_ = kind;
   if (kind != DocumentKind::none) {

@@ -1,6 +1,6 @@
-// Explains one URL: fetches it as for a player, watches each step, and says what happened and what
-// to do. It runs the engine of the proxy itself: the fetch with its guard, resolver and pool, the
-// sniffer, and the rewriter.
+// Explains one URL: fetches it as for a player, records each step, and reports the result with
+// advice. It uses the proxy's own code: the fetch with its guard, resolver and pool, the sniffer,
+// and the rewriter.
 //
 // Reads at most 1 MiB of the body, within the time limit of the request. Runs in a worker, or in
 // the process of `streamgate explain`.
@@ -31,9 +31,9 @@ struct ExplainRequest {
 };
 
 // `text` is an upstream's URL in any spelling that the url parameter may have, or a link to a proxy
-// (`/stream?url=..`, with or without its origin), whose referer, h_* and other parameters count.
-// `headers` are names and values, as of h_ parameters. bad_url or bad_request as
-// parse_stream_request() says.
+// (`/stream?url=..`, with or without its origin). The referer, h_* and other parameters of a link
+// are used. `headers` are names and values, as in h_ parameters. Fails with bad_url or bad_request,
+// as parse_stream_request() does.
 Result<StreamRequest> parse_explained(
     std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers);
 
@@ -106,8 +106,8 @@ class Explainer final : private Fetch::Observer, private FetchTrace {
   Clock::time_point started_;
   Clock::time_point step_began_;
   std::optional<BodySniffer> sniffer_;
-  std::string declared_type_;  // the sniffer's
-  std::string path_;           // the sniffer's
+  std::string declared_type_;  // the sniffer refers to it
+  std::string path_;           // the sniffer refers to it
   DocumentKind kind_ = DocumentKind::none;
   std::string body_;  // its first bytes, still coded
   bool is_over_ = false;

@@ -1,4 +1,4 @@
-// Reads what a person wants to know about a playlist, and compares it with its rewritten form.
+// Extracts the facts about a playlist for the report, and compares it with its rewritten form.
 // Pure.
 #pragma once
 

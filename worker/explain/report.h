@@ -37,7 +37,7 @@ struct ExplainedAddress {
 struct ExplainedHop {
   std::string url;
   bool is_repeated = false;    // the same URL again, without Referer and Origin after a 403
-  std::string full_name = {};  // that a search rule of resolv.conf made of the name
+  std::string full_name = {};  // the name with a search domain of resolv.conf; empty: without
   std::vector<ExplainedAddress> addresses = {};
   StepTime resolve_ms = {};
   StepTime connect_ms = {};
@@ -94,7 +94,7 @@ struct Report {
   std::string kind = {};  // `HLS multivariant playlist`, `video/mp2t`, `HTML page`
   std::string declared_type = {};
   std::optional<uint64_t> declared_length = {};
-  uint64_t body_bytes = 0;  // that were read
+  uint64_t body_bytes = 0;  // read
   bool is_body_complete = false;
   StepTime body_start_ms = {};  // from the head to the first byte of the body
   std::optional<ExplainedPlaylist> playlist = {};

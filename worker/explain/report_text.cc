@@ -52,7 +52,7 @@ void add_tls(std::string& out, const TlsFacts& facts) {
 
 void add_hop(std::string& out, const ExplainedHop& hop, size_t number) {
   out += std::to_string(number) + ". " + hop.url;
-  out += hop.is_repeated ? "  (the same again, with other headers)\n" : "\n";
+  out += hop.is_repeated ? "  (repeated, with other headers)\n" : "\n";
   if (!hop.full_name.empty()) add(out, "full name", hop.full_name);
   for (const ExplainedAddress& address : hop.addresses) add_address(out, address);
   add(out, "time",

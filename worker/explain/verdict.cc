@@ -23,19 +23,20 @@ bool is_refusal(Reason reason) {
 std::string_view advice_for_status(int status) {
   switch (status) {
     case 401:
-      return "The upstream wants a user name and a password. Write them into the URL "
+      return "The upstream requires a user name and a password. Write them into the URL "
              "(http://user:password@host/), or set the header Authorization.";
     case 403:
       return "The upstream refuses the request. A token in the URL may have expired or be bound to "
-             "another address; get a new URL. Else the upstream wants a certain Referer (referer=) "
-             "or User-Agent (h_User-Agent=), or it blocks the country or network of this machine.";
+             "another address; get a new URL. The upstream may also require a certain Referer "
+             "(referer=) or User-Agent (h_User-Agent=), or block the country or network of this "
+             "machine.";
     case 404:
     case 410:
       return "The upstream has nothing at this path. Check the path, or get a new URL.";
     case 407:
-      return "A proxy on the way wants a password. Check upstream.proxy.";
+      return "A proxy on the way requires a password. Check upstream.proxy.";
     case 416:
-      return "The upstream cannot give that range.";
+      return "The upstream cannot send this range.";
     case 429:
       return "The upstream limits the number of requests. Wait, or set upstream.max_connections.";
     case 451:
@@ -45,12 +46,12 @@ std::string_view advice_for_status(int status) {
     case 459:
     case 461:
     case 509:
-      return "IPTV panels send this status when an account has too many connections or has ended. "
+      return "IPTV panels send this status if an account has too many connections or has expired. "
              "Close other players, and set upstream.max_connections.";
     default:
       break;
   }
-  if (status >= 500) return "The upstream has a fault of its own. Try again later.";
+  if (status >= 500) return "The upstream has an error of its own. Try again later.";
   if (status >= 400) return "The upstream refuses the request. Check the URL and the headers.";
   if (status >= 300) return "The upstream sends a redirect without a usable Location.";
   return "";
@@ -94,8 +95,8 @@ void conclude_playlist(const ExplainedPlaylist& playlist, Report& report) {
   }
   if (playlist.type == "multivariant") {
     report.advice.emplace_back(
-        "If the player still shows nothing, explain the URL of a variant: its segments may be "
-        "refused.");
+        "If the player still shows nothing, run `streamgate explain` with the URL of a variant: "
+        "the upstream may refuse its segments.");
   }
 }
 
@@ -128,7 +129,7 @@ void conclude_answer(bool can_play, const std::string& kind_advice, Report& repo
   }
   if (!can_play) {
     report.verdict = Verdict::upstream_problem;
-    report.summary = "The upstream answers, but with no stream: " + report.kind + ".";
+    report.summary = "The upstream answers, but not with a stream: " + report.kind + ".";
     if (!kind_advice.empty()) report.advice.push_back(kind_advice);
     return;
   }

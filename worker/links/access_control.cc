@@ -20,7 +20,7 @@ std::string_view bearer_token(std::string_view authorization) {
   return ascii::trim(authorization.substr(kBearer.size()));
 }
 
-// Delivery directives (RFC 8216bis 6.2.5) ask for another state of the same playlist.
+// Delivery directives (RFC 8216bis 6.2.5) request another state of the same playlist.
 std::string without_directives(std::string_view path_and_query) {
   const size_t question = std::min(path_and_query.find('?'), path_and_query.size());
   std::string out(path_and_query.substr(0, question));
@@ -78,7 +78,7 @@ bool is_client(const std::optional<IpAddress>& address, std::string_view block) 
   return range && address && range->contains(*address);
 }
 
-// A grant says no more than it needs, because every link carries it.
+// Only the claims that a grant needs, because every link carries them.
 std::string claims_for_grants(const TokenClaims& claims) {
   if (!claims.client && claims.streams == 0 && claims.rate == 0 && !claims.has_id) return "-";
   return encode_claims(

@@ -1,5 +1,5 @@
-// Decides whether a client may send a request (security.auth: token): by a token of the operator
-// for an entry, or by a grant of ours for a link of a document.
+// Decides whether a client may send a request (security.auth: token). The request needs a token
+// that the operator has signed, or a grant that the proxy has signed for a link of a document.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace streamgate {
 // One per worker.
 class AccessControl {
  public:
-  // `config` outlives the object. internal if a key cannot be used.
+  // `config` outlives the object. Fails with `internal` if a key cannot be used.
   static Result<AccessControl> make(const SecurityConfig& config);
 
   bool is_required() const { return config_->auth == SecurityConfig::Auth::token; }
@@ -28,9 +28,10 @@ class AccessControl {
     std::optional<IpAddress> address;  // none: a Unix socket
   };
 
-  // Requires is_required(). `now` is in seconds since 1970. token_missing, token_expired,
-  // token_invalid, token_scope (a URL that the proof does not cover) or token_client (another
-  // client's address). A grant counts before a token.
+  // Requires is_required(). `now` is in seconds since 1970. Fails with token_missing,
+  // token_expired, token_invalid, token_scope (the token or grant does not cover a URL of the
+  // request) or token_client (another client's address). The token is checked only if there is no
+  // valid grant.
   Result<Access> check(const StreamRequest& request, const Client& client, int64_t now);
 
   const GrantKeys& grant_keys() const { return grants_; }

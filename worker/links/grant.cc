@@ -43,7 +43,8 @@ std::optional<std::array<std::string_view, kParts>> split(std::string_view grant
   return parts;
 }
 
-// `i=..;` of the claims, cut off at the front; nullopt if they begin with another name.
+// Removes `i=..;` from the front of the claims and returns its value; nullopt if they begin with
+// another name.
 std::optional<std::string> take(std::string_view& claims, std::string_view name) {
   if (!claims.starts_with(name)) return std::nullopt;
   const size_t end = claims.find(';');
@@ -90,7 +91,7 @@ GrantKeys::GrantKeys(const SecurityConfig& config) {
   for (const TokenKey& key : config.keys) {
     const Secret& secret =
         key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
-    // A key of its own: the MAC of a grant is never the signature of a token.
+    // A derived key, so that the MAC of a grant is never the signature of a token.
     keys_.push_back({&key, hmac_sha256_bytes(secret.view(), "streamgate grant 1 " + key.id)});
   }
 }
@@ -145,7 +146,7 @@ std::string_view GrantWriter::parameter_for(std::string_view absolute) {
   const std::string_view url = absolute.substr(0, absolute.find_first_of("?#"));
   const size_t name_at = url.rfind('/') + 1;
   const std::string_view directory = url.substr(0, name_at);
-  // A name with one of these may be another path for the upstream, or a placeholder.
+  // With one of these bytes the upstream may read the name as another path, or it is a placeholder.
   const bool is_plain = url.substr(name_at).find_first_of("%\\;{") == url.npos;
   if (is_plain && !directory_.empty() && directory == directory_) return parameter_;
   make_parameter(absolute);
@@ -162,7 +163,7 @@ void GrantWriter::make_parameter(std::string_view absolute) {
     parameter_ += access_->grant;
     return;
   }
-  // Players put other text in place of the placeholders of catchup-source.
+  // Players replace the placeholders of catchup-source, so the scope ends before the first one.
   const std::string_view path = url->url.path();
   const size_t depth = directory_depth(path.substr(0, path.find("%7B")));
   parameter_ += keys_->sign(*access_, scope_of(url->url, depth), depth);

@@ -1,12 +1,14 @@
-// Grants: what the links of a document carry in place of the token of its entry, as
+// Grants. The links of a document carry a grant in place of the token with which the document was
+// requested:
 //
 //   sg_grant=1.<kid>.<expires>.<depth>.<claims>.<mac>
 //
 // `claims` is `-` or base64url of `i=<block>;s=<streams>;r=<rate>;t=<token id>`. The MAC
 // (HMAC-SHA256, 128 bits) covers all of it and the scope of the link: the origin and the first
-// `depth` directories of the URL, which the verifier reads off the link. A child below the scope of
-// its parent keeps the parent's grant; any other child gets a grant for its own directory. So most
-// playlists need no MAC or one, and a link has the same text at each reload.
+// `depth` directories of the URL, which the verifier takes from the link. A child below the scope
+// of its parent keeps the parent's grant; any other child gets a grant for its own directory. So
+// most playlists need at most one MAC, and a link has the same text each time the playlist is
+// requested.
 #pragma once
 
 #include <array>
@@ -21,17 +23,18 @@
 
 namespace streamgate {
 
-// What a client has proved, by a token or by a grant. The links of its document inherit it.
+// The access that a client has proved with a token or a grant. The links of its document inherit
+// it.
 struct Access {
   const TokenKey* key = nullptr;  // in SecurityConfig::keys
   int64_t expires = 0;            // seconds since 1970; 0: never
   std::string claims = "-";       // as in a grant
-  // Of a grant: its scope (worker/links/url_scope.h) and its text. Empty: a token.
+  // The scope (worker/links/url_scope.h) and the text of a grant; both are empty for a token.
   std::string scope = {};
   std::string grant = {};
 };
 
-// Who may use an access, and how much: the text `claims`, decoded.
+// The text `claims` of an access, decoded: its client and its limits.
 struct AccessClaims {
   std::string client;  // an address block; empty: any client
   uint64_t streams = 0;
@@ -39,7 +42,7 @@ struct AccessClaims {
   std::string token_id;
 };
 std::string encode_claims(const AccessClaims& claims);
-// nullopt for a text that encode_claims() does not make.
+// nullopt for a text that encode_claims() does not write.
 std::optional<AccessClaims> decode_claims(std::string_view text);
 
 // Signs and verifies. One per worker.
@@ -48,8 +51,9 @@ class GrantKeys {
   // `config` outlives the object.
   explicit GrantKeys(const SecurityConfig& config);
 
-  // token_invalid for a grant that was not made for this URL; a URL outside the scope is one.
-  // Expiry and client are not checked.
+  // Fails with token_scope if the path has fewer directories than the grant or is ambiguous, and
+  // with token_invalid if the grant is malformed or was made for another scope. Does not check
+  // expiry and client.
   Result<Access> verify(std::string_view grant, const HttpUrl& url);
 
   // A grant for `scope`, with what `access` allows.
@@ -64,19 +68,19 @@ class GrantKeys {
   const Key* find(std::string_view id) const;
 
   std::vector<Key> keys_;
-  // The grants that were verified last, each with its scope: a player sends the same ones again and
-  // again, and a comparison costs a tenth of a MAC. At the place of their hash.
+  // The grants that were verified last, each with its scope, indexed by their hash: a player sends
+  // the same ones again and again, and a comparison costs a tenth of a MAC.
   std::array<std::string, 512> verified_;
 };
 
 // Writes the grants of the links of one document.
 class GrantWriter {
  public:
-  // `keys` outlives the writer. Previous documents are forgotten.
+  // `keys` and `access` outlive the document. Forgets the previous document.
   void begin(const GrantKeys& keys, const Access& access);
 
-  // `&sg_grant=<grant>` for the child with this absolute URL; empty if the URL is ambiguous or none
-  // that can be requested. Valid until the next call.
+  // `&sg_grant=<grant>` for the child with this absolute URL; empty if the URL is ambiguous or
+  // cannot be requested. Valid until the next call.
   std::string_view parameter_for(std::string_view absolute);
 
  private:
@@ -85,7 +89,7 @@ class GrantWriter {
   const GrantKeys* keys_ = nullptr;
   const Access* access_ = nullptr;
   std::string parameter_;
-  std::string directory_;  // for which it is right, as it stands in the URL
+  std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
 };
 
 }  // namespace streamgate

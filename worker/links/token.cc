@@ -23,7 +23,7 @@ std::string_view name_of(TokenKey::Algorithm algorithm) {
   return {};
 }
 
-// The three parts of the compact form, as they are.
+// The three parts of the compact form, still encoded.
 std::optional<std::array<std::string_view, 3>> split(std::string_view token) {
   const size_t first = token.find('.');
   const size_t last = token.rfind('.');
@@ -34,7 +34,8 @@ std::optional<std::array<std::string_view, 3>> split(std::string_view token) {
   return parts;
 }
 
-// Without the signature: of one token of ES256 anybody can make a second one that is valid too.
+// The id does not depend on the signature: anybody can change the signature of an ES256 token into
+// a second valid one.
 std::string id_of(const TokenPayload& payload, std::string_view signed_text) {
   if (payload.id && !payload.id->empty()) return *payload.id;
   std::string id;
@@ -68,7 +69,7 @@ bool TokenVerifier::is_revoked(std::string_view id) const {
   return std::find(revoked.begin(), revoked.end(), id) != revoked.end();
 }
 
-// Null if no key of the configuration has made the signature.
+// Null if the signature is valid for no key of the configuration.
 const TokenKey* TokenVerifier::find_signer(std::string_view algorithm,
                                            const std::optional<std::string>& id,
                                            std::string_view text,
@@ -110,7 +111,7 @@ Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) c
       find_signer(header->algorithm, header->key_id, signed_text, *signature);
   if (key == nullptr) return invalid("signature");
 
-  // What follows is signed.
+  // The signature is valid, so the claims are those of the operator.
   auto payload = parse_token_payload(*payload_json);
   if (!payload) return invalid("claims");
   if (payload->id && payload->id->size() > kMaxIdBytes) return invalid("jti");

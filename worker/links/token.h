@@ -1,8 +1,7 @@
-// Tokens of entries: JSON Web Tokens (RFC 7519) in the compact form of RFC 7515, made by the
-// operator's own programs. Attacks that RFC 8725 lists: the algorithm belongs to the key and never
-// to the token; keys in a token (`jwk`, `jku`, `x5u`) are ignored; base64url has one spelling; a
-// critical extension
-// (`crit`) is refused.
+// Tokens: JSON Web Tokens (RFC 7519) in the compact form of RFC 7515, made by the operator's own
+// programs. Against the attacks of RFC 8725: the algorithm is that of the key, never that of the
+// token; keys in a token (`jwk`, `jku`, `x5u`) are ignored; base64url has one spelling; a token
+// with a critical extension (`crit`) is rejected.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +18,16 @@
 
 namespace streamgate {
 
-// What a valid token says.
+// The claims of a valid token. `streams` and `rate` are only copied to grants; nothing enforces
+// them.
 struct TokenClaims {
   const TokenKey* key = nullptr;
   int64_t expires = 0;                // `exp`: seconds since 1970; 0: never
   std::optional<std::string> url;     // the only URL
   std::optional<std::string> prefix;  // the beginning of all URLs
   std::optional<IpRange> client;      // `ip`
-  uint64_t streams = 0;               // 0: no limit
-  uint64_t rate = 0;                  // bytes per second; 0: no limit
+  uint64_t streams = 0;               // 0: none
+  uint64_t rate = 0;                  // bytes per second; 0: none
   std::string id;                     // `jti`; without it, a digest of the other parts
   bool has_id = false;                // the token has a `jti`
 };
@@ -41,10 +41,12 @@ class TokenVerifier {
   // How much the clocks of two machines may differ, in seconds.
   static constexpr int64_t kSkew = 30;
 
-  // `config` outlives the verifier. internal, with the name of the key, if a key cannot be used.
+  // `config` outlives the verifier. Fails with `internal` and the name of the key if a key cannot
+  // be used.
   static Result<TokenVerifier> make(const SecurityConfig& config);
 
-  // token_expired, or token_invalid with the rule for the log. `now` is in seconds since 1970.
+  // Fails with token_expired, or with token_invalid and the broken rule for the log. `now` is in
+  // seconds since 1970.
   Result<TokenClaims> verify(std::string_view token, int64_t now) const;
 
   bool is_revoked(std::string_view id) const;

@@ -12,10 +12,10 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kMaxDepth = 64;
 constexpr int64_t kMaxNumber = int64_t{1} << 53;  // sums with it do not overflow
-constexpr size_t kMaxNames = 64;                  // names are compared with each other
+constexpr size_t kMaxNames = 64;                  // each new name is compared with all others
 
-// Reads the members of the outer object; no tree is built. `take` returns false for a value that
-// the member may not have.
+// Reads the members of the outer object without building a tree. The functions take_...() return
+// false for a value that the member may not have.
 class ObjectReader : public nlohmann::json_sax<Json> {
  public:
   bool key(std::string& name) override {

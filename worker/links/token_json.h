@@ -1,5 +1,5 @@
-// The two JSON objects of a token. Both refuse a name that stands twice: libraries disagree on
-// which of the two values counts (RFC 8259 4).
+// Parses the two JSON objects of a token. A repeated name is an error, because libraries disagree
+// on which of the two values counts (RFC 8259 4).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct TokenHeader {
   bool has_critical = false;  // `crit`
 };
 
-// The claims that mean something here. Others are ignored.
+// The claims that the proxy knows. Others are ignored.
 struct TokenPayload {
   std::optional<int64_t> expires;
   std::optional<int64_t> not_before;
@@ -30,8 +30,8 @@ struct TokenPayload {
   std::optional<uint64_t> rate;
 };
 
-// nullopt for a text that is no JSON object, is nested more than 64 levels deep, has a name twice
-// in the outer object, or gives a known name a value of another type.
+// nullopt for a text that is not a JSON object, is nested more than 64 levels deep, repeats a name
+// or has more than 64 names in the outer object, or has a value of a wrong type for a known name.
 std::optional<TokenHeader> parse_token_header(std::string_view json);
 std::optional<TokenPayload> parse_token_payload(std::string_view json);
 

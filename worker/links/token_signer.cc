@@ -15,13 +15,13 @@ namespace {
 
 Error mistake(std::string sentence) { return {Reason::bad_request, std::move(sentence)}; }
 
-// Only a key with a secret can sign here: of the others there is the public half.
+// Only a key with a secret can sign: of other keys the configuration has only the public half.
 Result<const TokenKey*> find_key(const SecurityConfig& security, const std::string& id) {
   for (const TokenKey& key : security.keys) {
     const bool can_sign = key.algorithm == TokenKey::Algorithm::hs256;
     if (id.empty() ? !can_sign : key.id != id) continue;
     if (can_sign) return &key;
-    return mistake("the key " + id + " is a public one: sign with the private key that you keep");
+    return mistake("the key " + id + " is a public key: sign the token with its private key");
   }
   return mistake(id.empty() ? "security.keys has no key with HS256"
                             : "security.keys has no key " + id);
@@ -65,7 +65,7 @@ Result<std::string> sign_link(const Config& config, const NewToken& token) {
   if (!key) return key.error();
   std::string target = "/stream?url=";
   percent_encode(token.url, target);
-  const auto request = parse_stream_request(target);  // as the link will be read
+  const auto request = parse_stream_request(target);  // as the service will parse the link
   if (!request) {
     return mistake("'" + token.url + "' is no http(s) URL: " + request.error().detail);
   }
@@ -73,7 +73,9 @@ Result<std::string> sign_link(const Config& config, const NewToken& token) {
   if (is_ambiguous_path(url.path())) return mistake("the path has dot segments");
   if (!token.client.empty()) {
     const auto client = IpRange::parse(token.client);
-    if (!client || client->port) return mistake("'" + token.client + "' is no address or block");
+    if (!client || client->port) {
+      return mistake("'" + token.client + "' is not an address or a block");
+    }
   }
   std::string payload = "{\"exp\":" + std::to_string(token.expires);
   if (token.reach == NewToken::Reach::directory) {

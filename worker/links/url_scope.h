@@ -9,9 +9,9 @@
 
 namespace streamgate {
 
-// Whether an upstream could read another path in `path` than its segments say: decoded once or
-// twice and cut at `/` and `\`, a segment is `.` or `..`, with or without parameters behind a
-// semicolon. Such a path is in no scope.
+// Whether an upstream may resolve `path` to another path than its segments show: after it has been
+// decoded not at all, once or twice, and split at `/` and `\`, a segment is `.` or `..`, with or
+// without parameters after a semicolon. Such a path is in no scope.
 bool is_ambiguous_path(std::string_view path);
 
 // The directories of a path: 2 for `/live/user/seg.ts`, 0 for `/`.

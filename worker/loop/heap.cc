@@ -41,7 +41,7 @@ size_t anonymous_bytes() {
 }
 
 #ifdef __GLIBC__
-// Resident bytes that malloc has not given out, and a constant: stacks and the like.
+// Resident bytes that malloc has not given out, and a constant part (stacks, static data).
 size_t idle_bytes() {
   const struct mallinfo2 info = ::mallinfo2();
   const size_t anonymous = anonymous_bytes();

@@ -17,7 +17,7 @@ std::string hmac_sha256_bytes(std::string_view key, std::string_view text);
 // The first 16 bytes of SHA-256.
 std::string short_digest(std::string_view text);
 
-// In a time that depends only on the lengths.
+// Takes a time that depends only on the lengths.
 bool equal_in_constant_time(std::string_view one, std::string_view other);
 
 // A public key that verifies signatures of JWS (RFC 7518 3.4, RFC 8037).

@@ -132,7 +132,7 @@ void write_streams(const ServiceSurvey& survey, MetricsWriter& out) {
 void write_service(const ServiceSurvey& survey, const Config& config, MetricsWriter& out) {
   out.metric("build_info", "gauge", "The version of the program; always 1.");
   out.sample(label("version", version()), 1);
-  out.gauge("ready", "1 if new clients are served, as /ready tells.", survey.is_ready ? 1 : 0);
+  out.gauge("ready", "1 while /ready answers 200.", survey.is_ready ? 1 : 0);
   if (survey.facts) {
     out.gauge("start_time_seconds", "When the service was started, in seconds since 1970.",
               static_cast<uint64_t>(unix_seconds_of(survey.facts->started_ms)));

@@ -1,6 +1,6 @@
 // The metrics of the service in the text format of Prometheus (version 0.0.4). Counters are those
 // of common/counters.h and never fall. Labels are `reason`, `worker` (the slot's number) and
-// `kind`, so that their number is bounded; no label has a host or a URL.
+// `kind`, and never a host or a URL, so the number of series is bounded.
 #pragma once
 
 #include <string>

@@ -10,7 +10,7 @@ namespace streamgate {
 struct PageAsset {
   std::string_view path;     // below `/`, such as `page/app.js`; empty: the page itself
   std::string_view type;     // Content-Type
-  std::string_view hash;     // hexadecimal; another content has another one
+  std::string_view hash;     // of the content, hexadecimal
   std::string_view gzipped;  // the content, as gzip
 };
 

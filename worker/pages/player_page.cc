@@ -44,7 +44,7 @@ bool accepts_gzip(const HeaderFields& fields) {
   return accepted;
 }
 
-// Both forms of a file have the same content, so the tag of either is good for a 304.
+// Both forms of a file have the same content, so a client that has either gets a 304.
 bool has_tag(const HeaderFields& fields, std::string_view hash) {
   bool found = false;
   for (const HeaderField& field : fields) {

@@ -12,8 +12,8 @@
 //   path of the page is one of `/stream`.
 // - The page writes text of upstreams (names of channels, messages) as text only. The policy
 //   forbids inline scripts, inline styles, and with Trusted Types every conversion of text to HTML.
-// - No foreign page can show the page in a frame or load its files, and no file of the page can
-//   become a service worker, which would see all requests of this origin.
+// - No page of another origin can show this page in a frame or load its files. No file of the page
+//   can become a service worker, which would see all requests of this origin.
 // - The page requests nothing from other origins, and sends no Referer. It acts only when a person
 //   presses a button: a link to the page may fill the form, but starts nothing.
 #pragma once
@@ -26,7 +26,7 @@
 
 namespace streamgate {
 
-// The file at the path of `target`, or null. The query counts for nothing.
+// The file at the path of `target`, or null. The query is ignored.
 const PageAsset* find_page_asset(std::string_view target);
 
 struct PageRequest {

@@ -50,7 +50,7 @@ async function refresh() {
     const answer = await fetch("/", { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.status);
     const text = await answer.text();
-    // Only this part: the policy of this page does not allow the style of another one.
+    // Only <main>: the policy of this page does not allow the style of the new document.
     const part = text.slice(text.indexOf("<main>"), text.indexOf("</main>"));
     const next = new DOMParser().parseFromString(part, "text/html");
     const main = document.querySelector("main");

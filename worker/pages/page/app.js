@@ -14,11 +14,11 @@ import {Channels} from './channels.js';
 import {firstLanguage, rememberLanguage, setLanguage, t, translatePage} from './strings.js';
 
 const video = $('video');
-let shown = {source: null, name: ''};  // whose links are shown; the name of a channel
+let shown = {source: null, name: ''};  // the source whose links are shown; the channel's name
 let list = null;                       // {head, entries}: the channel list
-let now = null;                        // {abortion, stop, engine}: what is requested or plays
+let now = null;                        // {abortion, stop, engine}: the stream that is requested or plays
 
-// `values`: a function, because some of them follow the language.
+// `values`: a function, because some values depend on the language.
 const setStatus = (key, values = () => ({})) => say(() => t(key, values()));
 
 // --- links ---
@@ -27,7 +27,7 @@ async function copy(field, button) {
   try {
     await navigator.clipboard.writeText(field.value);
   } catch {
-    // Without https browsers have no clipboard for pages; the old way still works.
+    // Without https, browsers give pages no clipboard API; execCommand still works.
     field.select();
     document.execCommand('copy');
     button.focus();
@@ -59,7 +59,7 @@ function showLinks(source, name = '') {
 function sourceInForm() {
   const text = readInput();
   if (!text || isListText(text)) return null;
-  // A token or cookies of a pasted link go with that link's URL only.
+  // The token and the cookies of a pasted link are kept for that link's URL only.
   const other = text === lastPasted?.url ? lastPasted.other : [];
   return {...readOptions(), url: text, other};
 }
@@ -121,7 +121,7 @@ function showFound(kind, answer) {
   showAnswer(answer);
 }
 
-// Requests the source, says what it is, and plays it.
+// Requests the source, shows its kind, and plays it.
 async function run(source) {
   const mine = begin();
   const link = linkOf(source);
@@ -188,8 +188,8 @@ function playHls(text, stream, mine) {
   return play('hls', {...stream, firstPart}, mine);
 }
 
-// The first part of an HLS stream that cannot be loaded, as a failure, or null. Some players do not
-// say why they failed.
+// The first part of an HLS stream that cannot be loaded, as a failure, or null. Needed because some
+// players do not report why they failed.
 async function firstFailure(link, depth = 2) {
   if (!link || depth === 0) return null;
   const answer = await request(link);
@@ -410,7 +410,7 @@ $('language').addEventListener('change', () => {
   showLanguage($('language').value);
 });
 showLanguage(firstLanguage());
-// A link to the page may bring a URL along: `#url=...`. It fills the form and starts nothing.
+// A link to the page may contain a URL: `#url=...`. It fills the form and starts nothing.
 const brought = new URLSearchParams(location.hash.slice(1)).get('url');
 if (brought) setInput(brought);
 $('input').focus();

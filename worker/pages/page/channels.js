@@ -1,5 +1,6 @@
 // The channel list. Only the visible rows are in the document, so ten thousand channels cost no
-// more than twenty. One tab stop: the arrow keys move, Enter plays (listbox pattern of WAI-ARIA).
+// more than twenty. The list is one tab stop: the arrow keys move, Enter plays (listbox pattern of
+// WAI-ARIA).
 import {linkOf, emptySource, sourceOfLink} from './links.js';
 import {make} from './dom.js';
 
@@ -7,7 +8,7 @@ const rowHeight = 48;   // as in style.css
 const spareRows = 6;    // above and below the visible ones
 
 export class Channels {
-  // `list`: the element of the list box. `choose(entry)`: the person wants this channel.
+  // `list`: the element of the list box. `choose(entry)`: the person has selected this channel.
   // `changed(shown, all)`: the filter has changed.
   constructor(list, {choose, changed}) {
     this.list = list;
@@ -98,7 +99,7 @@ export class Channels {
     this.draw();
   }
 
-  // Draws all rows anew: their content has changed.
+  // Draws all rows again, because their content has changed.
   redraw() {
     this.rows.clear();
     this.space.replaceChildren();

@@ -1,4 +1,4 @@
-// Making elements. Text is always text: the policy of the page forbids to write HTML.
+// Makes elements. Text is always inserted as text: the policy of the page forbids HTML.
 
 export const $ = (id) => document.getElementById(id);
 

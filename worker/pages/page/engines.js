@@ -80,8 +80,8 @@ function loadMpegts() {
   return mpegtsLoaded;
 }
 
-// Continues the request whose first bytes showed the kind: an upstream that allows one connection
-// would refuse a second one. `failed`: another request was answered with an error.
+// Continues the request whose first bytes showed the kind, because an upstream that allows one
+// connection would refuse a second one. `failed`: called if a later request is answered with an error.
 function makeLoader({BaseLoader}, first, failed) {
   let unused = first;
   return class Loader extends BaseLoader {

@@ -6,7 +6,7 @@ import {t} from './strings.js';
 const mostAlternatives = 3;
 const usualHeaders = ['User-Agent', 'Authorization', 'Cookie', 'Origin', 'Accept-Language'];
 
-// A text area takes seconds for longer texts, so a pasted list of that size does not go into it.
+// A text area needs seconds for longer texts, so a pasted list of that size is not put into it.
 const longestText = 20000;
 
 let changed = () => {};
@@ -76,7 +76,7 @@ export function writeOptions(source) {
   update();
 }
 
-// The number of options, in the present language.
+// The number of options, in the current language.
 export function showOptionCount() {
   const options = readOptions();
   const count = options.headers.length + options.alternatives.length + Boolean(options.referer) +
@@ -98,7 +98,7 @@ function fitInput() {
   style.height = `${$('input').scrollHeight + 2}px`;  // and its borders
 }
 
-// `onChange()`: text or options have changed. `onSubmit()`: the person wants to play it.
+// `onChange()`: text or options have changed. `onSubmit()`: the person has pressed Play or Enter.
 // `onList(text)`: a long list was pasted or opened.
 export function connectForm({onChange, onSubmit, onList}) {
   changed = onChange;

@@ -1,4 +1,4 @@
-// The kind of a body by its first bytes. The content type counts only if the bytes say nothing.
+// The kind of a body by its first bytes. The content type counts only if the bytes are not known.
 
 const encoder = new TextEncoder();
 

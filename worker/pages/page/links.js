@@ -1,4 +1,4 @@
-// Links to the proxy. A source is what a person wants to watch:
+// Links to the proxy. A source is a stream with its request options:
 //   {url, referer, headers: [[name, value]], live, alternatives: [url], other: [[name, value]]}
 // `other` has the parameters of a link that this page does not know, such as the cookies of a
 // list's channels. They are kept.
@@ -26,7 +26,7 @@ export function fileNameOf(url) {
   try {
     name = decodeURIComponent(name);
   } catch {
-    // Not UTF-8: the text as it stands.
+    // Not UTF-8: the text unchanged.
   }
   return name && name.length <= longestName && !/^\.+$/.test(name) ? name : 'stream';
 }
@@ -42,8 +42,8 @@ const base = () => new URL('.', document.baseURI).href;
 
 export const linkOf = (source, form = forms[0]) => base() + form.path(source);
 
-// The source of a link to a Streamgate, or null. `isOurs`: the text is certainly a link to this one
-// (it comes from a list that this proxy has rewritten), whatever its host is called.
+// The source of a link to a Streamgate, or null. `isOurs`: the text is a link to this proxy with any
+// host, because it is from a list that this proxy has rewritten.
 export function sourceOfLink(text, isOurs = false) {
   if (!isOurs && !text.startsWith(base() + 'stream')) return null;
   let link;

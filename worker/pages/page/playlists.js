@@ -72,7 +72,7 @@ function headersOfPairs(text, entry) {
   }
 }
 
-// The dialects in which lists say the request headers of the next channel.
+// The dialects of lists for the request headers of the next channel.
 function takeOption(line, entry) {
   const [, option, value] = /^#(?:EXTVLCOPT|KODIPROP):([\w.-]+)=(.*)$/.exec(line) ?? [];
   if (option === 'http-referrer') entry.source.referer = value.trim();

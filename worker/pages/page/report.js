@@ -1,8 +1,8 @@
-// What the page says: the status line, errors in words, the facts about a stream, and the log.
+// The texts that the page shows: the status line, errors, the facts about a stream, and the log.
 import {$, make} from './dom.js';
 import {reasons, strings, t} from './strings.js';
 
-// What is shown now. Texts are functions, so that they follow the language.
+// The texts that are shown now. They are functions, so that they follow the language.
 const facts = new Map();  // by name
 let error = null;
 let status = () => '';
@@ -43,7 +43,7 @@ export function setFact(name, value) {
   $('facts').replaceChildren(...rows);
 }
 
-// Writes everything but the log in the present language.
+// Writes everything except the log in the current language.
 export function translateReport() {
   const [first] = facts;
   if (first) setFact(...first);
@@ -79,7 +79,7 @@ function drawError() {
   $('error').hidden = false;
 }
 
-// `sentence`: a function. `code`: a reason of the proxy or a status, shown as it stands. `details`:
+// `sentence`: a function. `code`: a reason of the proxy or a status, shown unchanged. `details`:
 // further sentences, which are not translated.
 export function showError(sentence, {code = '', details = []} = {}) {
   say(() => '');
@@ -94,6 +94,6 @@ export function wordsOfStatus(status) {
   return t(key in strings ? key : 'status_other', {status});
 }
 
-// The sentence for a reason of the proxy. `message`: the proxy's own words.
+// The sentence for a reason of the proxy. `message`: the sentence from the proxy's answer.
 export const wordsOfReason = (reason, message) =>
   (reason in reasons ? t(reason) : message || reason);

@@ -1,4 +1,4 @@
-// One request through the proxy: what it answers, and how soon.
+// One request through the proxy: its answer, and the time that it took.
 
 const enough = 4096;  // bytes that show the kind
 const largestText = 64 * 1024 * 1024;
@@ -13,8 +13,8 @@ function joined(parts) {
   return bytes;
 }
 
-// The answer to one request. `start` has its first bytes; they are also the first of text() and of
-// a reader that goes on (next).
+// The answer to one request. `start` has its first bytes. text() begins with them, next() continues
+// after them.
 class Answer {
   constructor(response) {
     this.status = response.status;
@@ -28,7 +28,7 @@ class Answer {
     this.reader = response.body?.getReader();
   }
 
-  // `begun`: when it was requested.
+  // `begun`: the time of the request.
   async readStart(begun) {
     const parts = [];
     let size = 0;

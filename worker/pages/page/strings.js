@@ -1,5 +1,5 @@
 // Every text of the page: [English, Chinese]. {name} is replaced. Reasons are the tokens of our
-// error answers (common/reason.h), each with what happened and what to do.
+// error answers (common/reason.h), each with an explanation and advice.
 
 const languages = ['en', 'zh'];
 
@@ -67,7 +67,7 @@ export const strings = {
   stopped: ['Stopped', '已停止'],
   list_read: ['A list with {count} channels', '包含 {count} 个频道的列表'],
   tries_again: ['The player tries again…', '播放器正在重试……'],
-  press_play: ['Press play in the video: the browser wants a click.', '请点击视频里的播放：浏览器要求用户操作。'],
+  press_play: ['Press play in the video: the browser requires a click.', '请点击视频里的播放：浏览器要求用户操作。'],
   player_browser: ["the browser's own player", '浏览器自带的播放器'],
 
   report: ['What happened', '发生了什么'],
@@ -125,11 +125,11 @@ export const strings = {
   ],
   not_media_image: ['The URL leads to an image.', '该地址是一张图片。'],
   not_media_text: [
-    'The URL leads to a text that is no playlist.',
+    'The URL leads to a text that is not a playlist.',
     '该地址是一段文本，不是播放列表。',
   ],
   no_dash: [
-    'This page plays no DASH yet. Copy the link into a player that does, such as VLC or mpv.',
+    'This page cannot play DASH yet. Copy the link into a player that can, such as VLC or mpv.',
     '本页尚不能播放 DASH。请把链接复制到支持它的播放器，例如 VLC 或 mpv。',
   ],
   no_player: [
@@ -138,11 +138,11 @@ export const strings = {
   ],
   empty_list: ['The list has no channels.', '列表中没有频道。'],
   pasted_hls: [
-    'This is the text of an HLS playlist. Paste its URL instead: its links count from there.',
+    'This is the text of an HLS playlist. Paste its URL instead: its links are relative to that URL.',
     '这是 HLS 播放列表的内容。请改为粘贴它的地址，其中的链接以该地址为基准。',
   ],
   player_failed: [
-    'The stream arrived, but the player could not play it. The codecs may be unknown to this browser.',
+    'The stream arrived, but the player could not play it. This browser may not support its codecs.',
     '流已到达，但播放器无法播放。浏览器可能不支持其编码。',
   ],
   part_failed: ['A part of the stream could not be loaded: {url}', '流的一部分无法加载：{url}'],
@@ -151,7 +151,7 @@ export const strings = {
     '播放列表中的链接指向 {origin}，而不是本页所在的地址。在反向代理之后，请设置 X-Forwarded-Proto、-Host 和 -Prefix，或 public_url。',
   ],
   broken_off: [
-    'The answer broke off before its end.',
+    'The answer ended too early.',
     '应答在结束前中断。',
   ],
   proxy_unreachable: [
@@ -160,7 +160,7 @@ export const strings = {
   ],
 
   status_401: [
-    'The upstream wants a user name and password (401). Write them in the URL, or add the header Authorization.',
+    'The upstream requires a user name and password (401). Write them in the URL, or add the header Authorization.',
     '上游要求用户名和密码（401）。请写在地址中，或添加请求头 Authorization。',
   ],
   status_403: [
@@ -173,11 +173,11 @@ export const strings = {
   ],
   status_410: ['The content is gone from the upstream (410).', '上游已删除该内容（410）。'],
   status_429: [
-    'The upstream wants fewer requests (429). Try again in a while.',
+    'The upstream limits the number of requests (429). Try again later.',
     '上游要求减少请求（429）。请稍后再试。',
   ],
   status_5xx: [
-    'The upstream has a fault of its own ({status}). Try again later.',
+    'The upstream has an error of its own ({status}). Try again later.',
     '上游自身发生故障（{status}）。请稍后再试。',
   ],
   status_other: ['The upstream answered with status {status}.', '上游以状态 {status} 应答。'],
@@ -199,12 +199,12 @@ export const reasons = {
   uri_too_long: ['The URL is too long for the limit of this proxy (limits.request_line).', '地址超过了代理的长度限制（limits.request_line）。'],
   expectation_failed: ['The request expects something that the proxy does not offer.', '请求期望了代理不支持的功能。'],
   header_too_large: ['The request is too large for the limit of this proxy (limits.request_head).', '请求超过了代理的大小限制（limits.request_head）。'],
-  not_implemented: ['The proxy does not know this kind of request.', '代理不支持这种请求。'],
+  not_implemented: ['The proxy does not support this kind of request.', '代理不支持这种请求。'],
   version_not_supported: ['The proxy speaks HTTP/1.0 and HTTP/1.1 only.', '代理只支持 HTTP/1.0 和 HTTP/1.1。'],
   target_forbidden: ['This proxy may not request that address: it is private, or not on the list. The operator can open it with security.allow_private or security.allow.', '本代理不允许请求该地址：它是私有地址，或不在名单中。管理员可用 security.allow_private 或 security.allow 放行。'],
   port_forbidden: ['Browsers refuse this port, and so does the proxy. The operator can open it with security.ports.', '浏览器禁止该端口，代理也禁止。管理员可用 security.ports 放行。'],
   script_forbidden: ['Nothing from an upstream may run as a script here.', '上游的内容不得在此作为脚本运行。'],
-  token_missing: ['This proxy wants a token. Ask the operator for a link that has one.', '本代理需要令牌。请向管理员索取带令牌的链接。'],
+  token_missing: ['This proxy requires a token. Ask the operator for a link that has one.', '本代理需要令牌。请向管理员索取带令牌的链接。'],
   token_expired: ['The token has expired. Ask the operator for a new link.', '令牌已过期。请向管理员索取新的链接。'],
   token_invalid: ['The token is not valid for this proxy.', '令牌对本代理无效。'],
   token_scope: ['The token does not cover this URL.', '令牌不包含该地址。'],
@@ -219,20 +219,20 @@ export const reasons = {
   dns_timeout: ['Resolving the name of the upstream took too long.', '解析上游域名超时。'],
   connect_failed: ['The upstream refuses connections. It may be off, or the port is wrong.', '上游拒绝连接。它可能已关闭，或端口有误。'],
   connect_timeout: ['The upstream does not answer. It may be off, or it blocks this proxy.', '上游没有响应。它可能已关闭，或屏蔽了本代理。'],
-  tls_failed: ['No secure connection to the upstream: its certificate is not valid, or it speaks no TLS. Try http:// if it has it.', '无法与上游建立安全连接：证书无效，或它不支持 TLS。如果可用，请尝试 http://。'],
+  tls_failed: ['No secure connection to the upstream: its certificate is not valid, or it does not support TLS. Try http:// instead of https://.', '无法与上游建立安全连接：证书无效，或它不支持 TLS。如果可用，请尝试 http://。'],
   proxy_failed: ['The proxy on the way to the upstream failed.', '通往上游的代理出现故障。'],
   upstream_busy: ['The upstream allows no more connections now. Stop another stream, or wait.', '上游目前不允许更多连接。请停止其他流，或稍候。'],
   first_byte_timeout: ['The upstream accepted the request, but did not answer in time.', '上游接受了请求，但没有及时应答。'],
   bad_response: ['The upstream gave no valid HTTP answer. It may not be a web server.', '上游没有给出有效的 HTTP 应答。它可能不是网页服务器。'],
   unsupported_coding: ['The playlist is compressed in a way that the proxy cannot read.', '播放列表的压缩方式无法读取。'],
   bad_document: ['The document of the upstream is not well formed or too large, so its links cannot be rewritten.', '上游的文档格式有误或过大，无法改写其中的链接。'],
-  too_many_redirects: ['The upstream redirects in circles.', '上游不停地重定向。'],
+  too_many_redirects: ['The upstream redirects too often.', '上游不停地重定向。'],
   truncated_body: ['The answer of the upstream ended too early.', '上游的应答过早结束。'],
   idle_timeout: ['The upstream stopped sending.', '上游停止了发送。'],
   upstream_too_slow: ['The upstream sent too slowly.', '上游发送过慢。'],
-  overloaded: ['The proxy is at its limit. Try again in a while.', '代理已达上限。请稍后再试。'],
+  overloaded: ['The proxy is at its limit. Try again later.', '代理已达上限。请稍后再试。'],
   stopping: ['The proxy is stopping. Try again in a moment.', '代理正在停止。请稍后再试。'],
-  internal: ['The proxy failed. Its log has more.', '代理内部出错。详情见其日志。'],
+  internal: ['The proxy failed. Its log has the details.', '代理内部出错。详情见其日志。'],
 };
 
 let column = 0;
@@ -245,7 +245,8 @@ function remembered() {
   }
 }
 
-// The language that the person has chosen before, else the first one of the browser that we have.
+// The language that the person has chosen before, else the first language of the browser for which
+// the page has texts.
 export function firstLanguage() {
   const wanted = [remembered(), ...navigator.languages].filter(Boolean)
     .map((tag) => tag.slice(0, 2).toLowerCase());

@@ -1,5 +1,6 @@
-// The page's policy for Trusted Types. The Content-Security-Policy forbids to turn text into HTML
-// or code; only the URLs of the embedded players become scripts. Imported before everything else.
+// The page's policy for Trusted Types. The Content-Security-Policy forbids conversions of text to
+// HTML or code; only the URLs of the embedded players may become scripts. Imported before all other
+// modules.
 
 const scripts = ['mpegts.js', 'hls.worker.js'].map(
   (name) => new URL(`players/${name}`, import.meta.url).href);

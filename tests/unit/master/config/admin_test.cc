@@ -30,7 +30,7 @@ TEST(AdminConfig, ListenIsOffOrOneAddressOrAList) {
   EXPECT_EQ(0U, problem("admin:\n  listen:").find("c.yaml:2: admin.listen: needs a list"));
 }
 
-TEST(AdminConfig, AnAddressThatOthersReachNeedsAToken) {
+TEST(AdminConfig, AnAddressThatOtherMachinesReachNeedsAToken) {
   for (const char* address :
        {"0.0.0.0:1", "192.0.2.1:1", "\"[::]:1\"", "\"[::ffff:127.0.0.1]:1\""}) {
     const std::string text = std::string("listen: 127.0.0.1:9\nadmin:\n  listen: ") + address;

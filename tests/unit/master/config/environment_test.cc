@@ -98,13 +98,13 @@ TEST(ConfigEnvironment, AProblemNamesItsVariable) {
             first_problem("", {{"STREAMGATE_WORKERS", "x"}}));
   EXPECT_EQ("STREAMGATE_SECURITY_PORTS: security.ports: 0 is out of range: 1 to 65535",
             first_problem("", {{"STREAMGATE_SECURITY_PORTS", "22,0"}}));
-  // A rule about several keys.
+  // A rule between keys.
   EXPECT_TRUE(
       first_problem("", {{"STREAMGATE_LIMITS_REQUEST_HEAD", "1KiB"}})
           .starts_with("STREAMGATE_LIMITS_REQUEST_HEAD: limits.request_head: 1KiB is less"));
 }
 
-TEST(ConfigEnvironment, AVariableSetsTheKeyForRulesThatNeedIt) {
+TEST(ConfigEnvironment, AKeyThatAVariableSetsCountsAsSetInRules) {
   EXPECT_EQ(ClientAddress::x_forwarded_for,
             good("client_address: x-forwarded-for", {{"STREAMGATE_TRUSTED_PROXIES", "10.0.0.1"}})
                 .client_address);
@@ -143,7 +143,7 @@ TEST(ConfigEnvironment, VariablesInTheFileAreExpanded) {
                       .second);
 }
 
-TEST(ConfigEnvironment, TwoDollarsAreALiteralOne) {
+TEST(ConfigEnvironment, TwoDollarsBeforeABraceAreTheTextOfOne) {
   EXPECT_EQ("a${b}", good("upstream: {user_agent: 'a$${b}'}", {}).upstream.user_agent.text);
   EXPECT_EQ("$$a", good("upstream: {user_agent: '$$a'}", {}).upstream.user_agent.text);
   for (const char* text : {"${b}", "$${b}", "$$${b}", "a$", "$${"}) {
@@ -219,7 +219,7 @@ TEST(ConfigEnvironment, SecretsFromTheEnvironmentAreInNoProblem) {
   }
 }
 
-// Settings that another version of the program has written are taken as they are.
+// Settings that another version of the program has written are not expanded.
 TEST(ConfigEnvironment, TheSettingsOfAnotherVersionHaveNoVariables) {
   Config config = default_config();
   config.upstream.user_agent = {HeaderPolicy::Kind::literal, "a${HOME}$${b"};

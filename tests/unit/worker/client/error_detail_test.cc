@@ -13,7 +13,7 @@ Audience audience(const std::string& peer, const HeaderFields& fields) {
   return audience_of({}, *SocketAddress::parse(peer), &fields);
 }
 
-TEST(ErrorDetail, InsidersAreLocalPeersWhoseRequestNoProxyHasForwarded) {
+TEST(ErrorDetail, InsidersAreLocalPeersWithoutAProxyInBetween) {
   for (const char* peer : {"127.0.0.1:1", "[::1]:1", "10.0.0.1:1", "192.168.1.1:1", "[fc00::1]:1",
                            "[::ffff:192.168.1.1]:1"}) {
     EXPECT_EQ(audience(peer, {}), Audience::insiders) << peer;
@@ -25,26 +25,26 @@ TEST(ErrorDetail, InsidersAreLocalPeersWhoseRequestNoProxyHasForwarded) {
   }
 }
 
-TEST(ErrorDetail, StrangersGetTheSentenceOfAPublicCauseOnly) {
+TEST(ErrorDetail, OtherClientsGetOnlyTheSentenceOfAPublicCause) {
   const Error refused =
       Error::of(Reason::connect_failed, Cause::connection_refused, "10.0.0.1:80: refused");
-  EXPECT_EQ(told_to(Audience::everyone, refused).client_detail, "the connection was refused");
+  EXPECT_EQ(error_for(Audience::everyone, refused).client_detail, "the connection was refused");
   const Error inside =
       Error::of(Reason::target_forbidden, Cause::not_public, "not a public address: 10.0.0.1:80");
-  EXPECT_EQ(told_to(Audience::everyone, inside).client_detail, "");
+  EXPECT_EQ(error_for(Audience::everyone, inside).client_detail, "");
 }
 
 TEST(ErrorDetail, InsidersGetTheDetailAndTheKeyWithoutSecrets) {
   const Error inside = Error::of(Reason::target_forbidden, Cause::not_public, "10.0.0.1:80");
-  EXPECT_EQ(told_to(Audience::insiders, inside).client_detail,
+  EXPECT_EQ(error_for(Audience::insiders, inside).client_detail,
             "10.0.0.1:80 (see security.allow_private)");
   const Error timeout{Reason::connect_timeout, "at http://u:p@h/x?k=v"};
-  EXPECT_EQ(told_to(Audience::insiders, timeout).client_detail,
+  EXPECT_EQ(error_for(Audience::insiders, timeout).client_detail,
             "at http://*@h/x?k=* (see upstream.connect_timeout)");
-  EXPECT_EQ(told_to(Audience::insiders, {Reason::rate_limited, {}}).client_detail,
+  EXPECT_EQ(error_for(Audience::insiders, {Reason::rate_limited, {}}).client_detail,
             "see limits.per_client.connections");
   const Error own = Error::for_client(Reason::bad_url, "empty");
-  EXPECT_EQ(told_to(Audience::insiders, own).client_detail, "empty");
+  EXPECT_EQ(error_for(Audience::insiders, own).client_detail, "empty");
 }
 
 TEST(ErrorDetail, EachCauseHasATokenAndASentence) {

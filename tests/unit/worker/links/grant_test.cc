@@ -43,7 +43,7 @@ class GrantTest : public testing::Test {
 TEST_F(GrantTest, CoversTheDirectoryOfTheChild) {
   const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts?x=/y/"));
   EXPECT_TRUE(grant.starts_with("1.site.1700000000.1.-.")) << grant;
-  for (int i = 0; i < 2; ++i) {  // the second time it is known
+  for (int i = 0; i < 2; ++i) {  // the second time from verified_
     const auto access = keys_->verify(grant, url_of("http://cdn.example/live/deep/b.ts"));
     ASSERT_TRUE(access);
     EXPECT_EQ(access->scope, "http://cdn.example/live/");
@@ -100,7 +100,7 @@ TEST_F(GrantTest, TheSameChildAlwaysHasTheSameText) {
   EXPECT_EQ(writer.parameter_for("http://cdn.example/b/%32.ts"), other);
 }
 
-TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNone) {
+TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNoGrant) {
   EXPECT_EQ(grant_for("http://cdn.example/live/%2e%2e/a.ts"), "");
   EXPECT_EQ(grant_for("http://cdn.example/live/..%2Fa.ts"), "");
   EXPECT_EQ(grant_for("http:///a.ts"), grant_for("http:///a.ts"));
@@ -114,7 +114,7 @@ TEST_F(GrantTest, PlaceholdersOfAPathAreNotInTheScope) {
   EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/shift/v/60/2026-01-01/1.ts")));
 }
 
-TEST(AccessClaimsTest, HaveOneText) {
+TEST(AccessClaimsTest, DecodingInvertsEncoding) {
   const AccessClaims claims{"10.0.0.0/8", 3, 125'000, "t;1"};
   const std::string text = encode_claims(claims);
   const auto decoded = decode_claims(text);

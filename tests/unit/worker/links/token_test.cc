@@ -143,7 +143,7 @@ TEST_F(TokenTest, ATokenWithoutIdHasADigestAsId) {
   EXPECT_NE(one->id, other->id);
 }
 
-TEST_F(TokenTest, TriesEachKeyIfTheTokenNamesNone) {
+TEST_F(TokenTest, TriesEachKeyIfTheTokenNamesNoKey) {
   config_.keys.push_back(hs256("second", "fedcba9876543210fedcba9876543210"));
   const std::string payload = R"({"exp":1700000060})";
   const auto second = "fedcba9876543210fedcba9876543210";
@@ -172,7 +172,7 @@ TEST_F(TokenTest, HugeAndNegativeTimesDoNotOverflow) {
   EXPECT_EQ(rule_of(with("1e999")), "token_invalid claims");
 }
 
-TEST_F(TokenTest, WithoutExpiryOnlyIfTheConfigurationAllowsIt) {
+TEST_F(TokenTest, ATokenWithoutExpiryIsValidOnlyIfTheConfigurationAllowsIt) {
   const std::string token = sign(R"({"alg":"HS256"})", "{}", kSecret);
   EXPECT_EQ(rule_of(token), "token_invalid exp is missing");
   config_.require_expiry = false;

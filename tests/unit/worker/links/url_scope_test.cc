@@ -41,7 +41,7 @@ TEST(UrlScope, IsTheOriginAndTheFirstDirectories) {
   EXPECT_EQ(scope_of(url, 2), "https://cdn.example:8443/live/user/");
 }
 
-TEST(UrlScope, OnlyUrlsBelowItAreInIt) {
+TEST(UrlScope, OnlyUrlsBelowAScopeAreInIt) {
   const std::string scope = "https://cdn.example/live/";
   EXPECT_TRUE(is_in_scope(url_of("https://cdn.example/live/a/b.ts"), scope));
   EXPECT_TRUE(is_in_scope(url_of("https://cdn.example:443/live/"), scope));

@@ -70,7 +70,7 @@ TEST_F(HeapTrimTest, ReturnsMemoryThatWasFreeAtTwoChecks) {
   EXPECT_LT(resident_bytes(), before + 8 * kMib);
 }
 
-TEST_F(HeapTrimTest, ReturnsMemoryAgainThatWasUsedSinceTheLastTrim) {
+TEST_F(HeapTrimTest, ReturnsMemoryThatWasUsedSinceTheLastTrim) {
   fragment();
   for (int i = 0; i < 2; ++i) trim->check();
   const size_t trimmed = resident_bytes();

@@ -56,7 +56,7 @@ TEST(PlayerPage, ReferencesAreRelative) {
   }
 }
 
-TEST(PlayerPage, PolicyForbidsForeignAndInlineContent) {
+TEST(PlayerPage, PolicyForbidsInlineContentAndOtherOrigins) {
   const ReadHead page = answer("/", {});
   const std::string policy = page["Content-Security-Policy"];
   EXPECT_TRUE(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "));
@@ -133,7 +133,7 @@ TEST(PlayerPage, FollowsTheRequestsMethodAndVersion) {
   EXPECT_EQ(head["Connection"], "keep-alive");
 }
 
-// The page says in words what each reason means.
+// The page has a sentence for each reason.
 TEST(PlayerPage, ExplainsEveryReason) {
   const std::string strings = answer("/page/strings.js", {}).body;
   const std::string reasons = strings.substr(strings.find("export const reasons"));

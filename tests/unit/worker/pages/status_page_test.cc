@@ -28,7 +28,7 @@ TEST(StatusPage, ShowsAgesAndSizesForPeople) {
   EXPECT_NE(std::string::npos, page.find("1.5 MiB"));
 }
 
-TEST(StatusPage, ThePolicyAllowsWhatHasTheNonce) {
+TEST(StatusPage, StyleScriptAndPolicyHaveTheSameNonce) {
   const std::string page = write_status_page({}, "n0nce");
   EXPECT_NE(std::string::npos, page.find("<style nonce=\"n0nce\">"));
   EXPECT_NE(std::string::npos, page.find("<script nonce=\"n0nce\">"));
