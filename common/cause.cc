@@ -42,8 +42,10 @@ constexpr std::array kCauses{
               kTrustIt},
     CauseInfo{"tls_not_spoken", kEveryone, "the upstream does not speak TLS on this port", "",
               "Use http:// instead of https://, or the upstream's TLS port."},
-    CauseInfo{"tls_version", kEveryone, "the upstream does not support TLS 1.2 or later", "",
-              "The upstream must support TLS 1.2 or later."},
+    CauseInfo{"tls_version", kEveryone, "the upstream does not support an accepted TLS version",
+              "upstream.tls.min_version",
+              "The upstream has no TLS version from upstream.tls.min_version on. Lower that key if "
+              "you accept an older version."},
     CauseInfo{"tls_refused", kEveryone, "the upstream refused the TLS handshake", "",
               "The upstream may not serve this host name, or may require a client certificate."},
     CauseInfo{
