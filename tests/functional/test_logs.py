@@ -314,6 +314,54 @@ class Levels(ProxyTest):
         self.assertIn(":3: log.levels.dns.server_silnet: is neither an event", result.stderr)
 
 
+class NotAPlaylist(ProxyTest):
+    PAGE = b"<!DOCTYPE html><title>Log in</title>"
+
+    def reason_of(self, proxy, target, body):
+        proxy.mark()
+        response = proxy.ask(target)
+        self.assertEqual((response.status, response.body), (200, body))
+        return proxy.wait_for_access()["reason"]
+
+    def test_html_under_the_name_of_a_playlist_has_its_own_reason(self):
+        page = ok(self.PAGE, content_type="text/html")
+        up = self.upstream(
+            {
+                "/a.m3u8": page,
+                "/b.M3U": ok(b"\n<html>", content_type="application/vnd.apple.mpegurl"),
+                "/moved.m3u8": redirect("/login"),
+                "/login": page,
+            }
+        )
+        proxy = self.proxy()
+        for target, body in (
+            (stream_path(up.url("/a.m3u8?token=x")), self.PAGE),
+            (stream_path(up.url("/b.M3U")), b"\n<html>"),
+            (stream_path(up.url("/moved.m3u8")), self.PAGE),
+            (stream_path(up.url("/login"), "/stream/x.m3u8"), self.PAGE),
+        ):
+            with self.subTest(target):
+                self.assertEqual(self.reason_of(proxy, target, body), "not_a_playlist")
+
+    def test_other_html_and_other_text_is_ok(self):
+        page = ok(self.PAGE, content_type="text/html")
+        up = self.upstream(
+            {
+                "/a.html": page,
+                "/a.m3u8": ok(b'{"error":1}', content_type="application/json"),
+                "/404.m3u8": status(404, {"Content-Type": "text/html"}, self.PAGE),
+            }
+        )
+        proxy = self.proxy()
+        self.assertEqual(self.reason_of(proxy, stream_path(up.url("/a.html")), self.PAGE), "ok")
+        self.assertEqual(
+            self.reason_of(proxy, stream_path(up.url("/a.m3u8")), b'{"error":1}'), "ok"
+        )
+        proxy.mark()
+        self.assertEqual(proxy.stream(up.url("/404.m3u8")).status, 404)
+        self.assertEqual(proxy.wait_for_access()["reason"], "ok")
+
+
 class Files(ProxyTest):
     def test_logs_go_to_files_and_reopen_on_usr1(self):
         proxy = self.own_proxy()

@@ -11,6 +11,7 @@
 #include "worker/client/error_detail.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
+#include "worker/exchange/playlist_name.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
@@ -243,6 +244,8 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     begin_document(kind);
   } else {
     media_type_ = sniffer_->media_type();
+    is_not_a_playlist_ =
+        sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
     if (fetch_->may_reconnect()) begin_live(sniffer_->held().empty() ? next : sniffer_->held());
   }
@@ -326,7 +329,8 @@ void Exchange::on_path_flow(BodyPath::Flow flow) {
 
 void Exchange::on_path_sent() {
   if (cut_by_) return fail(*cut_by_);
-  finish({}, {}, End::complete);
+  finish(is_not_a_playlist_ ? std::optional(Reason::not_a_playlist) : std::nullopt, {},
+         End::complete);
 }
 
 void Exchange::on_path_failed(const Error& error) { fail(error); }
