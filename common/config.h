@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/access_field.h"
 #include "common/ip_address.h"
 #include "common/proxy_address.h"
 #include "common/secret.h"
@@ -263,11 +264,26 @@ struct SyslogConfig {
   bool operator==(const SyslogConfig&) const = default;
 };
 
+// combined: the access log is in the combined format of Apache and nginx, events are text.
+enum class LogFormat { text, json, combined };
+
+// The lowest level that is logged of one event (`dns.server_silent`), of the events of an area
+// (`dns.*`), or of the access log (`access`).
+struct EventLevel {
+  std::string events;
+  std::optional<LogLevel> level;  // none: nothing is logged
+
+  bool operator==(const EventLevel&) const = default;
+};
+
 struct LogConfig {
   LogLevel level = LogLevel::info;
   std::string access = "stderr";  // stderr, syslog, off, or a path
   std::string error = "stderr";   // stderr, syslog, or a path
   SyslogConfig syslog = {};
+  std::vector<EventLevel> levels = {};  // a name wins over its area; others have `level`
+  LogFormat format = LogFormat::text;
+  std::vector<AccessField> fields = default_access_fields();  // of access lines; not for combined
 
   bool operator==(const LogConfig&) const = default;
 };

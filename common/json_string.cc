@@ -32,6 +32,7 @@ size_t multibyte_size(std::string_view text) {
   return size;
 }
 
+// A control character of one byte, or of two in UTF-8.
 void append_control(char c, std::string& out) {
   constexpr char kHex[] = "0123456789abcdef";
   out += "\\u00";
@@ -39,27 +40,54 @@ void append_control(char c, std::string& out) {
   out += kHex[static_cast<unsigned char>(c) & 15];
 }
 
+// Appends the first character, escaped if it must be, and returns its size in `text`.
+size_t append_character(std::string_view text, std::string& out) {
+  const char c = text.front();
+  if (c == '"' || c == '\\') {
+    out += '\\';
+    out += c;
+  } else if (is_between(c, 0, 0x1f) || c == 0x7f) {
+    append_control(c, out);
+  } else if (is_between(c, 0x20, 0x7e)) {
+    out += c;
+  } else {
+    const size_t size = multibyte_size(text);
+    if (size == 0) {
+      out += "\\ufffd";
+      return 1;
+    }
+    if (c == '\xc2' && is_between(text[1], 0x80, 0x9f)) {
+      append_control(text[1], out);
+    } else {
+      out += text.substr(0, size);
+    }
+    return size;
+  }
+  return 1;
+}
+
 }  // namespace
 
 void append_json_string(std::string_view text, std::string& out) {
   out += '"';
+  while (!text.empty()) text.remove_prefix(append_character(text, out));
+  out += '"';
+}
+
+void append_json_string(std::string_view text, size_t most, std::string& out) {
+  constexpr std::string_view kCut = "...\"";
+  const size_t limit = out.size() + most;
+  size_t last_cut = out.size() + 1;  // the end of the characters that leave room for kCut
+  out += '"';
   while (!text.empty()) {
-    const char c = text.front();
-    size_t taken = 1;
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (is_between(c, 0, 0x1f)) {
-      append_control(c, out);
-    } else if (is_between(c, 0x20, 0x7f)) {
-      out += c;
-    } else if (const size_t size = multibyte_size(text); size > 0) {
-      out += text.substr(0, size);
-      taken = size;
-    } else {
-      out += "\\ufffd";
+    text.remove_prefix(append_character(text, out));
+    if (out.size() + kCut.size() <= limit) {
+      last_cut = out.size();
+    } else if (out.size() + 1 > limit) {
+      out.resize(last_cut);
+      out += kCut;
+      return;
     }
-    text.remove_prefix(taken);
   }
   out += '"';
 }

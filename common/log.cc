@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "common/ascii.h"
+#include "common/json_string.h"
 #include "common/log_sink.h"
 
 namespace streamgate::log {
@@ -18,6 +19,9 @@ namespace {
 struct EventLog {
   std::optional<LogSink> file;  // none: stderr
   LogLevel level = LogLevel::info;
+  LogLevel lowest = LogLevel::info;  // of `level` and of all `levels`
+  std::vector<EventLevel> levels = {};
+  bool is_json = false;
   uint64_t dropped = 0;  // lines that the sink refused, not reported yet
   pid_t dropped_by = 0;
 
@@ -37,21 +41,27 @@ constexpr std::array<bool, 256> kIsPlain = [] {
   return plain;
 }();
 
-std::string_view name_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::debug:
-      return "debug";
-    case LogLevel::info:
-      return "info";
-    case LogLevel::warn:
-      return "warn";
-    case LogLevel::error:
-      return "error";
+constexpr size_t kMaxValueBytes = size_t{2} * 1024;
+
+std::string json_line_of(LogLevel level, std::string_view event, Fields fields) {
+  std::string line = R"({"time":")" + std::string(time_text());
+  line += R"(","level":")" + std::string(name_of(level));
+  line += R"(","event":")" + std::string(event);
+  line += R"(","pid":)" + std::to_string(::getpid());
+  for (const Field& field : fields) {
+    line += ",\"" + std::string(field.key) + "\":";
+    if (field.is_number) {
+      line += field.value;
+    } else {
+      append_json_string(field.value, kMaxValueBytes, line);
+    }
   }
-  return "?";
+  line += "}\n";
+  return line;
 }
 
 std::string line_of(LogLevel level, std::string_view event, Fields fields) {
+  if (the_log().is_json) return json_line_of(level, event, fields);
   std::string line;
   line.reserve(256);
   line += time_text();
@@ -65,14 +75,21 @@ std::string line_of(LogLevel level, std::string_view event, Fields fields) {
     line += ' ';
     line += field.key;
     line += '=';
-    line += quote(field.value);
+    append_quoted(field.value, kMaxValueBytes, line);
   }
   line += '\n';
   return line;
 }
 
+bool is_logged(LogLevel level, std::string_view event) {
+  const EventLog& log = the_log();
+  const EventLevel* const own = log.levels.empty() ? nullptr : find_level(log.levels, event);
+  if (own == nullptr) return level >= log.level;
+  return own->level && level >= *own->level;
+}
+
 void write_line(LogLevel level, std::string_view event, Fields fields) {
-  if (!enabled(level)) return;
+  if (!enabled(level) || !is_logged(level, event)) return;
   report_dropped();
   EventLog& log = the_log();
   if (log.dropped == 0 && log.sink().write(line_of(level, event, fields)) > 0) return;
@@ -170,7 +187,13 @@ Result<void> open(const LogConfig& config) {
     file = *std::move(opened);
   }
   the_log().file = std::move(file);
-  the_log().level = config.level;
+  EventLog& log = the_log();
+  log.level = log.lowest = config.level;
+  log.levels = config.levels;
+  for (const EventLevel& entry : log.levels) {
+    if (entry.level) log.lowest = std::min(log.lowest, *entry.level);
+  }
+  log.is_json = config.format == LogFormat::json;
   return {};
 }
 
@@ -185,7 +208,33 @@ void report_dropped() {
   if (log.sink().write(line_of(LogLevel::warn, "log.dropped", fields)) > 0) log.dropped = 0;
 }
 
-bool enabled(LogLevel level) { return level >= the_log().level; }
+bool enabled(LogLevel level) { return level >= the_log().lowest; }
+
+const EventLevel* find_level(const std::vector<EventLevel>& levels, std::string_view event) {
+  const EventLevel* of_area = nullptr;
+  for (const EventLevel& entry : levels) {
+    const std::string_view events = entry.events;
+    if (events == event) return &entry;
+    if (events.ends_with('*') && event.starts_with(events.substr(0, events.size() - 1))) {
+      of_area = &entry;
+    }
+  }
+  return of_area;
+}
+
+std::string_view name_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warn:
+      return "warn";
+    case LogLevel::error:
+      return "error";
+  }
+  return "?";
+}
 
 bool goes_to_stderr() { return !the_log().file; }
 
@@ -219,6 +268,29 @@ void append_quoted(std::string_view value, std::string& out) {
     }
   }
   out += '"';
+}
+
+void append_quoted(std::string_view value, size_t most, std::string& out) {
+  if (value.size() <= most && !needs_quotes(value)) {
+    out += value;
+    return;
+  }
+  // An escape has up to four bytes, and the quotes and the dots have five.
+  const size_t start = out.size();
+  size_t taken = 0;
+  size_t size = 5;
+  while (taken < value.size() && size + 4 <= most) {
+    const char c = value[taken++];
+    const bool is_escaped = c < ' ' || c >= 0x7f;
+    size += is_escaped ? 4 : c == '"' || c == '\\' ? 2 : 1;
+  }
+  if (taken == value.size()) return append_quoted(value, out);
+  append_quoted(value.substr(0, taken), out);
+  if (out[start] != '"') {  // no byte of the part needs quotes
+    out += "...";
+  } else {
+    out.insert(out.size() - 1, "...");
+  }
 }
 
 std::string quote(std::string_view value) {

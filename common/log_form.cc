@@ -61,9 +61,25 @@ std::string_view syslog_time() {
   return {text, sizeof text - 1};
 }
 
+// The priority of a JSON line, `{"time":"...","level":"warn","event":"...",...`. An access is info.
+int json_priority(std::string_view line) {
+  constexpr std::string_view kLevel = R"(","level":")";
+  constexpr std::string_view kAccess = R"(","event":"access")";
+  const size_t at = line.find(kLevel);
+  if (at == line.npos) return kInfo;
+  line.remove_prefix(at + kLevel.size());
+  const size_t end = std::min(line.find('"'), line.size());
+  if (line.substr(end).starts_with(kAccess)) return kInfo;
+  for (const Word& level : kLevels) {
+    if (level.start.substr(0, level.start.size() - 1) == line.substr(0, end)) return level.priority;
+  }
+  return kInfo;
+}
+
 }  // namespace
 
 PriorityLine with_priority(std::string_view line) {
+  if (line.starts_with(R"({"time":")")) return {json_priority(line), line};
   const size_t start = time_bytes(line);
   line.remove_prefix(start);
   return {start > 0 ? priority_of(line, kLevels) : priority_of(line, kMessages), line};

@@ -11,7 +11,7 @@ namespace streamgate {
 
 // A priority of RFC 5424 6.2.1 (3: error, 4: warning, 5: notice, 6: info, 7: debug) and the line
 // without the time of an event or of an access. `line` is a line of a log, or a message that begins
-// with `streamgate: `; any other line is info.
+// with `streamgate: `; any other line is info. A JSON line stays whole.
 struct PriorityLine {
   int priority;
   std::string_view text;

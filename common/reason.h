@@ -54,6 +54,7 @@ namespace streamgate {
   ROW(bad_response, 502, "The upstream gave no valid HTTP answer.")                        \
   ROW(unsupported_coding, 502, "The playlist's content coding is not supported.")          \
   ROW(bad_document, 502, "The upstream's document is not well formed or too large.")      \
+  ROW(not_a_playlist, 499, "The upstream sent a web page in place of a playlist.")         \
   ROW(too_many_redirects, 502, "The upstream redirected too often.")                       \
   ROW(truncated_body, 502, "The upstream's answer ended too early.")                       \
   ROW(idle_timeout, 504, "The upstream stopped sending.")                                  \

@@ -262,6 +262,7 @@ void Server::on_refused(const ClientGate& gate, const Error& error) {
   record.route = "-";
   record.status = status_for(error.reason);
   record.reason = token_of(error.reason);
+  record.level = access_level(error.reason);
   record.detail = error.detail;
   environment_.access_log.write(record);
 }

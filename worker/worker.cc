@@ -95,7 +95,7 @@ class Worker final : private Server::Observer {
                 own_addresses(heritage.listeners, ListenRole::admin)}),
         loop_mark_(loop_mark(heritage)),
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
-        access_log_(heritage.config.log, wheel_, slot_.counters),
+        access_log_(heritage.config.log, wheel_, slot_.counters, {::getpid(), heritage.generation}),
         access_(std::move(access)),
         environment_{heritage.config,
                      {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,

@@ -8,6 +8,7 @@
 #include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/log_lines.h"
 #include "master/config/token_keys.h"
 #include "master/config/values.h"
 
@@ -45,6 +46,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
   check_admin_rules(config, line_of, problems);
   check_proxy_rules(config, line_of, problems);
   check_token_rules(config.security, line_of, problems);
+  check_log_rules(config.log, line_of("log.fields"), problems);
   if (config.limits.request_head < config.limits.request_line) {
     const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
@@ -67,11 +69,18 @@ void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigP
 }
 
 ConfigProblems config_warnings(const Config& config, const ConfigLines& lines) {
-  const auto line = lines.find("upstream.tls.insecure_hosts");
-  if (line == lines.end() || config.upstream.tls.insecure_hosts.empty()) return {};
-  return {{line->second,
-           "upstream.tls.insecure_hosts: is an old key; write `verify: false` below the host in "
-           "upstream.hosts"}};
+  ConfigProblems warnings;
+  if (lines.contains("upstream.tls.insecure_hosts") &&
+      !config.upstream.tls.insecure_hosts.empty()) {
+    warnings.push_back({line_in(lines, "upstream.tls.insecure_hosts"),
+                        "upstream.tls.insecure_hosts: is an old key; write `verify: false` below "
+                        "the host in upstream.hosts"});
+  }
+  if (lines.contains("log.fields") && config.log.format == LogFormat::combined) {
+    warnings.push_back({line_in(lines, "log.fields"),
+                        "log.fields: has no effect, because log.format is combined"});
+  }
+  return warnings;
 }
 
 }  // namespace streamgate

@@ -10,6 +10,7 @@
 #include "master/config/admin.h"
 #include "master/config/hosts.h"
 #include "master/config/listen.h"
+#include "master/config/log_lines.h"
 #include "master/config/log_values.h"
 #include "master/config/token_keys.h"
 #include "master/config/values.h"
@@ -428,6 +429,11 @@ std::vector<ConfigKey> service_keys() {
                                         std::pair{Words("info"), LogLevel::info},
                                         std::pair{Words("warn"), LogLevel::warn},
                                         std::pair{Words("error"), LogLevel::error}}),
+      log_levels_key(),
+      word(FIELD(log.format), std::array{std::pair{Words("text"), LogFormat::text},
+                                         std::pair{Words("json"), LogFormat::json},
+                                         std::pair{Words("combined"), LogFormat::combined}}),
+      list(FIELD(log.fields), parse_access_field, print_access_fields),
       scalar(FIELD(log.access), parse_access_log, print_text),
       scalar(FIELD(log.error), parse_error_log, print_text),
       scalar(FIELD(log.syslog.socket), parse_socket_path, print_text),

@@ -78,6 +78,8 @@ def stream_path(url, route="/stream", **parameters):
 
 def parse_line(line):
     """One log line as a dict: `time`, `event` (and `level`), and its fields."""
+    if line.startswith("{"):  # log.format: json
+        return json.loads(line)
     words = line.split(" ")
     entry = {"time": words[0]}
     if len(words) > 1 and words[1] == "access":

@@ -90,7 +90,8 @@ class GivenIds(ProxyTest):
         proxy = self.proxy(trusted_proxies=["127.0.0.1"])
         proxy.mark()
         given = "3F0c2f0e-9f0a-4c5e:8a3e_0c.1"
-        self.assertEqual(proxy.ask("/nothing", {"x-streamgate-id": given})["X-Streamgate-Id"], given)
+        response = proxy.ask("/nothing", {"x-streamgate-id": given})
+        self.assertEqual(response["X-Streamgate-Id"], given)
         self.assertEqual(proxy.wait_for_access()["id"], given)
 
     def test_an_id_that_is_malformed_is_replaced(self):

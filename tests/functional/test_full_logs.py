@@ -194,7 +194,7 @@ class StandardError(FullLogTest):
         fill(write_end)
         service = self.start(write_end, {"workers": 1})
         service.process.send_signal(signal.SIGUSR2)
-        for _ in range(200):
+        for _ in range(400):  # of more than 1 KiB each; the access log keeps 256 KiB
             service.ask(LONG_REQUEST)
         self.assertEqual(service.order("status").returncode, 0)
         text = read_available(read_end).lstrip(b"f")

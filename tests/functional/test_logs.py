@@ -1,9 +1,11 @@
-"""The access log has one line per exchange, with stable keys and without secrets."""
+"""The access log has one line per exchange, in each format, with stable keys and no secrets."""
 
+import json
 import os
+import re
 import signal
 
-from harness import ProxyTest, closed_port, main, parse_line, stream_path, wait_until
+from harness import ProxyTest, closed_port, main, parse_line, stream_path, streamgate, wait_until
 from upstream import Answer, ok, redirect, status
 
 
@@ -129,6 +131,235 @@ class Secrets(ProxyTest):
         entry = proxy.wait_for_access()
         self.assertEqual(entry["status"], "200")
         self.assertEqual(len(proxy.access_log()), 1)
+
+
+# Bytes with which a request could end a line, forge a field or control a terminal.
+HOSTILE = (
+    'x" status=999 \t',
+    "a\\",
+    '\\", "status": 999, "x": "',
+    '" 200 0 "-" "-"',
+    "\x1b[2J\x7f",
+    "\x80\xff\x9b1m",
+    "\xc3\xa9 \xe2\x80\xa8",
+    "'; $(id) `id` %s %n",
+    "x" * 9_000,
+)
+STATUSES = [400 if "\x1b" in text else 200 for text in HOSTILE]  # control bytes are refused
+ALL_FIELDS = (
+    "id client method route status reason bytes ms upstream upstream_status attempts reused"
+    " playlist resumed discontinuities detail user_agent referer protocol first_byte_ms"
+    " upstream_host worker generation"
+).split()
+
+
+class Formats(ProxyTest):
+    def lines_of(self, proxy, count, is_access):
+        """The lines of the access log, as bytes without their ends."""
+
+        def lines():
+            with open(proxy.log_file, "rb") as file:
+                return [line for line in file.read().split(b"\n")[:-1] if is_access(line)]
+
+        wait_until(lambda: len(lines()) >= count, what=f"{count} lines")
+        return lines()
+
+    def ask_hostile(self, proxy):
+        """Requests with hostile bytes in every place; returns their number."""
+        up = self.upstream(lambda request: ok(b"x"))
+        for text in HOSTILE:
+            proxy.stream(
+                up.url("/a%0aaccess%22"), {"User-Agent": text, "Referer": f"http://r/{text}"}
+            )
+        proxy.ask("/no%22thing\\x;a=b")
+        with proxy.connect() as client:
+            client.send(b'GET /\x1b[2J"\r\n\r\n')
+            client.read_response()
+        with proxy.connect() as client:
+            client.request(stream_path(up.url()))
+            client.read_head()
+        return len(HOSTILE) + 3
+
+    def test_each_json_line_is_one_object_whatever_a_request_has(self):
+        proxy = self.own_proxy({"log": {"format": "json", "fields": ALL_FIELDS}})
+        count = self.ask_hostile(proxy)
+        lines = self.lines_of(proxy, count, lambda line: b'"event":"access"' in line)
+        self.assertEqual(len(lines), count)
+        with open(proxy.log_file, "rb") as file:
+            everything = file.read()
+        self.assertNotRegex(everything, rb"[\x00-\x09\x0b-\x1f\x7f]")
+        self.assertNotIn(b"\xc2\x9b", everything)
+        for line in everything.split(b"\n")[:-1]:
+            pairs = json.loads(line.decode("utf-8"), object_pairs_hook=list)
+            keys = [key for key, _ in pairs]
+            self.assertEqual(keys[:3], ["time", "level", "event"])
+            self.assertEqual(len(set(keys)), len(keys), line)
+            self.assertLessEqual(len(line), 4096)
+        entries = [json.loads(line) for line in lines]
+        first = entries[0]
+        self.assertEqual([key for key in ALL_FIELDS if key in first], list(first)[3:])
+        self.assertEqual(
+            [first[key] for key in ("status", "bytes", "reused", "playlist", "protocol")],
+            [200, 1, False, False, "HTTP/1.1"],
+        )
+        self.assertEqual(first["user_agent"], HOSTILE[0].strip())
+        self.assertEqual((first["upstream_host"], first["generation"]), ("127.0.0.1", 1))
+        self.assertIn(first["worker"], proxy.workers())
+        self.assertGreaterEqual(first["ms"], first["first_byte_ms"])
+        self.assertEqual([entry["status"] for entry in entries[: len(HOSTILE)]], STATUSES)
+
+    def test_events_are_json_too(self):
+        proxy = self.own_proxy({"log": {"format": "json"}})
+        wait_until(lambda: '"event":"master.ready"' in proxy.log())
+        ready = next(json.loads(x) for x in proxy.log().split("\n") if "master.ready" in x)
+        self.assertEqual((ready["level"], ready["workers"]), ("info", 1))
+        self.assertEqual(ready["pid"], proxy.process.pid)
+
+    def test_combined_lines_are_those_of_apache(self):
+        proxy = self.own_proxy({"log": {"format": "combined"}})
+        count = self.ask_hostile(proxy)
+        # LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined
+        quoted = rb'"((?:[^"\\\x00-\x1f\x7f-\xff]|\\x[0-9A-F]{2})+)"'
+        combined = re.compile(
+            rb"(\d+\.\d+\.\d+\.\d+) - - "
+            rb"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
+            rb'"(-|(?:GET|HEAD|OPTIONS) [^ "]+ HTTP/1\.[01])" (\d{3}) (\d+) '
+            + quoted
+            + b" "
+            + quoted
+        )
+        lines = self.lines_of(proxy, count, lambda line: b"] \"" in line)
+        self.assertEqual(len(lines), count)
+        for line in lines:
+            self.assertIsNotNone(combined.fullmatch(line), line)
+            self.assertLessEqual(len(line), 4096)
+        first = combined.fullmatch(lines[0]).groups()
+        self.assertEqual(first[0], b"127.0.0.1")
+        self.assertRegex(
+            first[1], rb"^GET /stream\?url=http://127\.0\.0\.1:\d+/a%0aaccess%22 HTTP/1\.1$"
+        )
+        self.assertEqual((first[2], first[3]), (b"200", b"1"))
+        self.assertEqual(first[5], rb"x\x22 status=999")
+        self.assertIn(b'"-" 400 ', lines[-2])
+
+    def test_text_lines_with_all_fields_cannot_be_forged(self):
+        proxy = self.own_proxy({"log": {"fields": ALL_FIELDS}})
+        count = self.ask_hostile(proxy)
+        lines = self.lines_of(proxy, count, lambda line: b" access " in line)
+        self.assertEqual(len(lines), count)
+        for line in lines:
+            self.assertRegex(line, rb"^[\x20-\x7e]+$")
+            self.assertLessEqual(len(line), 4096)
+        entries = [parse_line(line.decode()) for line in lines[: len(HOSTILE)]]
+        self.assertEqual([int(entry["status"]) for entry in entries], STATUSES)
+
+    def test_chosen_fields_stand_in_their_order(self):
+        proxy = self.proxy(log={"fields": ["status", "upstream_host", "id", "user_agent"]})
+        up = self.upstream(ok(b"x"))
+        proxy.stream(up.url("/a.ts"), {"User-Agent": "VLC/3.0"})
+        line = self.lines_of(proxy, 1, lambda line: b" access " in line)[0].decode()
+        self.assertRegex(
+            line, r" access status=200 upstream_host=127\.0\.0\.1 id=\w{13} user_agent=VLC/3\.0$"
+        )
+
+    def test_headers_in_the_log_have_no_secrets(self):
+        up = self.upstream(lambda request: ok(b"x"))
+        headers = {
+            "User-Agent": "Bot (+http://u:SECRET@b.example/?t=SECRET)",
+            "Referer": "http://u:SECRET@r.example/p;s=SECRET?t=SECRET&SECRET#SECRET",
+        }
+        for log in ({"fields": ALL_FIELDS}, {"format": "json", "fields": ALL_FIELDS},
+                    {"format": "combined"}):
+            proxy = self.own_proxy({"log": log})
+            proxy.stream(up.url("/a.ts?t=SECRET"), headers)
+            wait_until(lambda: "r.example" in proxy.log())  # pylint: disable=W0640
+            self.assertNotIn("SECRET", proxy.log())
+
+
+class Levels(ProxyTest):
+    def test_the_access_log_may_have_failures_only(self):
+        up = self.upstream({"/a": ok(b"x"), "/404": status(404, {}, b"no")})
+        proxy = self.proxy(log={"levels": {"access": "warn"}})
+        for target in (stream_path(up.url("/a")), stream_path(up.url("/404")), "/nothing"):
+            proxy.ask(target)
+        wait_until(proxy.access_log)
+        self.assertEqual([entry["reason"] for entry in proxy.access_log()], ["not_found"])
+
+    def test_the_access_log_may_have_errors_only_or_nothing(self):
+        proxy = self.proxy(log={"levels": {"access": "error"}})
+        proxy.ask("/nothing")
+        proxy.stream(f"http://127.0.0.1:{closed_port()}/")
+        wait_until(proxy.access_log)
+        self.assertEqual([entry["reason"] for entry in proxy.access_log()], ["connect_failed"])
+        proxy = self.own_proxy({"log": {"levels": {"access": "off"}}})
+        proxy.ask("/nothing")
+        proxy.stop()
+        self.assertEqual(proxy.access_log(), [])
+
+    def test_one_debug_event_may_be_on_alone(self):
+        proxy = self.own_proxy({"log": {"levels": {"fetch.*": "debug", "worker.left": "off"}}})
+        up = self.upstream(ok(b"x"))
+        proxy.stream(up.url())
+        proxy.wait_for_event("fetch.step", step="read_body")
+        proxy.stop()
+        self.assertEqual(proxy.events_named("exchange.step"), [])
+        self.assertEqual(proxy.events_named("worker.left"), [])
+        self.assertTrue(proxy.events_named("master.stopped"))
+
+    def test_an_unknown_event_is_a_mistake_with_its_line(self):
+        proxy = self.own_proxy()
+        proxy.write_config("log:\n  levels:\n    dns.server_silnet: off\n")
+        result = streamgate("-c", proxy.config_file, "--check")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(":3: log.levels.dns.server_silnet: is neither an event", result.stderr)
+
+
+class NotAPlaylist(ProxyTest):
+    PAGE = b"<!DOCTYPE html><title>Log in</title>"
+
+    def reason_of(self, proxy, target, body):
+        proxy.mark()
+        response = proxy.ask(target)
+        self.assertEqual((response.status, response.body), (200, body))
+        return proxy.wait_for_access()["reason"]
+
+    def test_html_under_the_name_of_a_playlist_has_its_own_reason(self):
+        page = ok(self.PAGE, content_type="text/html")
+        up = self.upstream(
+            {
+                "/a.m3u8": page,
+                "/b.M3U": ok(b"\n<html>", content_type="application/vnd.apple.mpegurl"),
+                "/moved.m3u8": redirect("/login"),
+                "/login": page,
+            }
+        )
+        proxy = self.proxy()
+        for target, body in (
+            (stream_path(up.url("/a.m3u8?token=x")), self.PAGE),
+            (stream_path(up.url("/b.M3U")), b"\n<html>"),
+            (stream_path(up.url("/moved.m3u8")), self.PAGE),
+            (stream_path(up.url("/login"), "/stream/x.m3u8"), self.PAGE),
+        ):
+            with self.subTest(target):
+                self.assertEqual(self.reason_of(proxy, target, body), "not_a_playlist")
+
+    def test_other_html_and_other_text_is_ok(self):
+        page = ok(self.PAGE, content_type="text/html")
+        up = self.upstream(
+            {
+                "/a.html": page,
+                "/a.m3u8": ok(b'{"error":1}', content_type="application/json"),
+                "/404.m3u8": status(404, {"Content-Type": "text/html"}, self.PAGE),
+            }
+        )
+        proxy = self.proxy()
+        self.assertEqual(self.reason_of(proxy, stream_path(up.url("/a.html")), self.PAGE), "ok")
+        self.assertEqual(
+            self.reason_of(proxy, stream_path(up.url("/a.m3u8")), b'{"error":1}'), "ok"
+        )
+        proxy.mark()
+        self.assertEqual(proxy.stream(up.url("/404.m3u8")).status, 404)
+        self.assertEqual(proxy.wait_for_access()["reason"], "ok")
 
 
 class Files(ProxyTest):

@@ -1,6 +1,7 @@
 #include "worker/documents/sniffer.h"
 
 #include "worker/documents/media_sniffer.h"
+#include "worker/documents/web_page.h"
 
 namespace streamgate {
 namespace {
@@ -77,6 +78,7 @@ std::optional<DocumentKind> BodySniffer::detect_unknown(std::string_view bytes, 
 
 std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bool complete) {
   const auto kind = detect_kind(content_type_, path_, bytes, complete);
+  if (kind == DocumentKind::none) is_web_page_ = begins_like_web_page(bytes);
   if (media_ == Media::ignored || kind != DocumentKind::none) return kind;
   const auto type = sniff_media_type(bytes, complete);
   if (!type) return std::nullopt;

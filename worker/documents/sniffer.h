@@ -40,6 +40,9 @@ class BodySniffer {
   // static text.
   std::string_view media_type() const { return media_type_; }
 
+  // The body is no document and begins like HTML.
+  bool is_web_page() const { return is_web_page_; }
+
   static constexpr size_t kMaxHeldBytes = size_t{64} * 1024;
 
  private:
@@ -53,6 +56,7 @@ class BodySniffer {
   std::string_view path_;
   ContentCodings codings_;
   bool is_readable_ = true;
+  bool is_web_page_ = false;
   Media media_;
   std::string_view media_type_;
   std::string held_;

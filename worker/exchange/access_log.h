@@ -10,61 +10,43 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "common/config.h"
 #include "common/log_sink.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
-#include "worker/loop/text_buffer.h"
+#include "worker/exchange/access_line.h"
 #include "worker/loop/timer_wheel.h"
 
 namespace streamgate {
 
-struct AccessRecord {
-  std::string_view client;   // its address
-  std::string_view id = {};  // of the exchange
-  std::string_view method = {};
-  std::string_view route = {};   // `/stream`, without the query
-  int status = 0;                // as sent to the client; 0: none went out
-  std::string_view reason = {};  // `ok`, or why it failed
-  std::string_view detail = {};  // about the failure; may be empty
-  uint64_t body_bytes = 0;       // to the client
-  int64_t duration_ms = 0;
-  std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
-  std::string_view redacted_upstream = {};  // the same, redacted by the caller; used if not empty
-  int upstream_status = 0;
-  unsigned attempts = 0;         // requests sent upstream
-  unsigned resumed = 0;          // times that a truncated body was resumed
-  unsigned discontinuities = 0;  // times that another body continued a live body
-  bool reused_connection = false;
-  bool playlist = false;
-};
-
 class AccessLog {
  public:
-  AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters);
+  AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters,
+            AccessLine::Origin origin);
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
   // Opens the file, or opens it again after a rotation. On failure the old file stays open.
   Result<void> open();
+  // Whether the lines have that field, so that a value that costs time need not be found for none.
+  bool has(AccessField field) const { return (fields_ >> static_cast<unsigned>(field) & 1U) != 0; }
   // Copies the record. While more than 256 KiB wait to be written, the line is dropped and counted.
   void write(const AccessRecord& record);
   // Writes the lines that the file takes without blocking, and tries the others again later.
   void flush();
 
  private:
-  void append_redacted(std::string_view key, std::string_view value);
-
   const LogConfig& config_;
   Counters& counters_;
   std::optional<LogSink> file_;  // none: stderr
   std::string pending_;
   uint64_t dropped_ = 0;  // not reported yet
-  TextBuffer line_;       // a member, like redacted_, to reuse its memory
-  std::string redacted_;
+  AccessLine line_;
+  LogLevel lowest_ = LogLevel::debug;  // the level of the lines that are written
+  bool is_off_;
+  uint32_t fields_ = 0;  // of the lines; a bit for each
   Deadline flush_deadline_;
 };
 

@@ -11,6 +11,7 @@
 #include "worker/client/error_detail.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
+#include "worker/exchange/playlist_name.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
@@ -174,6 +175,9 @@ void Exchange::on_next_url() { note_target(); }
 
 void Exchange::on_head(const ResponseHead& head) {
   head_ = &head;
+  if (environment_.access_log.has(AccessField::first_byte_ms)) {
+    first_byte_ms_ = environment_.wheel.now_ms() - started_ms_;
+  }
   const std::string_view type = field_or_empty(head.fields, "Content-Type");
   const std::string_view path = fetch_->url().path();
   const bool successful = head.status >= 200 && head.status < 300;
@@ -240,6 +244,8 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     begin_document(kind);
   } else {
     media_type_ = sniffer_->media_type();
+    is_not_a_playlist_ =
+        sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
     if (fetch_->may_reconnect()) begin_live(sniffer_->held().empty() ? next : sniffer_->held());
   }
@@ -323,7 +329,8 @@ void Exchange::on_path_flow(BodyPath::Flow flow) {
 
 void Exchange::on_path_sent() {
   if (cut_by_) return fail(*cut_by_);
-  finish({}, {}, End::complete);
+  finish(is_not_a_playlist_ ? std::optional(Reason::not_a_playlist) : std::nullopt, {},
+         End::complete);
 }
 
 void Exchange::on_path_failed(const Error& error) { fail(error); }
@@ -368,7 +375,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   body_bytes_ += client.body_bytes_sent();
   // Before the client's side ends: the request head belongs to the gate.
   const int64_t duration_ms = environment_.wheel.now_ms() - started_ms_;
-  write_access_line(failure ? token_of(*failure) : "ok", detail, duration_ms);
+  write_access_line(failure, detail, duration_ms);
   count_end(failure, duration_ms);
   gate_ = nullptr;
   if (end == End::complete) client.finish();
@@ -392,14 +399,16 @@ void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
   count_down(environment_.slot.exchanges_now);
 }
 
-void Exchange::write_access_line(std::string_view token, std::string_view detail,
+void Exchange::write_access_line(std::optional<Reason> failure, std::string_view detail,
                                  int64_t duration_ms) {
   AccessRecord record{gate_->stream().client_text()};
+  record.head = &client_head_;
   record.id = gate_->stream().id().text();
   record.method = token_of(method_);
   record.route = route_;
   record.status = client_status_;
-  record.reason = token;
+  record.reason = failure ? token_of(*failure) : "ok";
+  record.level = failure ? access_level(*failure) : LogLevel::info;
   record.detail = detail;
   record.body_bytes = body_bytes_;
   record.duration_ms = duration_ms;
@@ -412,6 +421,8 @@ void Exchange::write_access_line(std::string_view token, std::string_view detail
       fetch_->url().append_to(upstream);
       record.upstream = upstream;
     }
+    record.upstream_host = fetch_->url().host;
+    record.first_byte_ms = first_byte_ms_;
     record.upstream_status = fetch_->upstream_status();
     record.attempts = fetch_->attempts();
     record.resumed = fetch_->resumed();

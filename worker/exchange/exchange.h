@@ -107,7 +107,8 @@ class Exchange final : public Retirable,
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void count_end(std::optional<Reason> failure, int64_t duration_ms);
   void count_failure_of_host(std::optional<Reason> failure);
-  void write_access_line(std::string_view token, std::string_view detail, int64_t duration_ms);
+  void write_access_line(std::optional<Reason> failure, std::string_view detail,
+                         int64_t duration_ms);
 
   void enter(Step step);
   std::string_view step_name() const;
@@ -132,9 +133,11 @@ class Exchange final : public Retirable,
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
   bool is_playlist_ = false;
+  bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet
-  std::string_view media_type_;  // that the first bytes show; static
-  int client_status_ = 0;        // 0: no head has been written yet
+  std::string_view media_type_;           // that the first bytes show; static
+  std::optional<int64_t> first_byte_ms_;  // set only if the access log has it
+  int client_status_ = 0;                 // 0: no head has been written yet
   uint64_t body_bytes_ = 0;
 };
 

@@ -33,6 +33,19 @@ TEST(LogForm, TheTimeIsLeftOut) {
   EXPECT_EQ("<6>error x\n", journal_line("error x\n"));
 }
 
+TEST(LogForm, AJsonLineStaysWholeAndItsLevelIsItsPriority) {
+  const auto line = [](const std::string& level, const std::string& event) {
+    return R"({"time":"2026-01-02T03:04:05.678Z","level":")" + level + R"(","event":")" + event +
+           R"(","x":"\",\"level\":\"error"})"
+           "\n";
+  };
+  EXPECT_EQ("<3>" + line("error", "a.b"), journal_line(line("error", "a.b")));
+  EXPECT_EQ("<4>" + line("warn", "a.b"), journal_line(line("warn", "a.b")));
+  EXPECT_EQ("<7>" + line("debug", "a.b"), journal_line(line("debug", "a.b")));
+  EXPECT_EQ("<6>" + line("error", "access"), journal_line(line("error", "access")));
+  EXPECT_EQ("<6>{\"time\":\"x\n", journal_line("{\"time\":\"x\n"));
+}
+
 TEST(LogForm, MessagesOfTheProgramAreErrorsUnlessTheySayOtherwise) {
   EXPECT_EQ("<3>streamgate: f:1: x\n", journal_line("streamgate: f:1: x\n"));
   EXPECT_EQ("<4>streamgate: warning: x\n", journal_line("streamgate: warning: x\n"));

@@ -140,6 +140,84 @@ TEST(Log, DroppedLinesAreCountedAndReportedOnce) {
   EXPECT_LT(second.find("log.dropped"), second.find("later.event"));
 }
 
+// The text that `write` logs with that configuration.
+template <class Write>
+std::string logged(LogConfig config, Write write) {
+  char path[] = "/tmp/streamgate-test-XXXXXX";
+  ::close(::mkstemp(path));
+  config.error = path;
+  EXPECT_TRUE(log::open(config));
+  write();
+  EXPECT_TRUE(log::open({}));
+  std::ifstream file(path);
+  std::string all{std::istreambuf_iterator<char>(file), {}};
+  ::unlink(path);
+  return all;
+}
+
+TEST(Log, JsonHasOneObjectForEachEvent) {
+  LogConfig config;
+  config.format = LogFormat::json;
+  const std::string got = logged(config, [] {
+    log::warn("some.event", {{"text", "a\"\n\xff"}, {"number", 7}, {"digits", "7"}});
+  });
+  ASSERT_TRUE(got.starts_with("{\"time\":\"")) << got;
+  EXPECT_EQ(
+      "Z\",\"level\":\"warn\",\"event\":\"some.event\",\"pid\":" + std::to_string(::getpid()) +
+          R"(,"text":"a\"\u000a\ufffd","number":7,"digits":"7"})" + "\n",
+      got.substr(got.find('Z')));
+}
+
+TEST(Log, ALevelOfAnEventWinsOverThatOfItsAreaAndTheGlobalOne) {
+  LogConfig config;
+  config.level = LogLevel::warn;
+  config.levels = {{"dns.*", std::nullopt},
+                   {"dns.server_silent", LogLevel::warn},
+                   {"tls.handshake_failed", LogLevel::debug},
+                   {"worker.*", LogLevel::info}};
+  const std::string got = logged(config, [] {
+    EXPECT_TRUE(log::enabled(LogLevel::debug));
+    log::warn("dns.server_answers");
+    log::warn("dns.server_silent");
+    log::info("dns.server_silent");
+    log::debug("tls.handshake_failed");
+    log::debug("tls.other");
+    log::debug("worker.ready");
+    log::info("worker.left");
+    log::info("workers.left");
+    log::error("reload.failed");
+  });
+  std::string events;
+  for (size_t at = 0; (at = got.find(" pid=", at)) != got.npos; ++at) {
+    events += got.substr(got.rfind(' ', at - 1), at - got.rfind(' ', at - 1));
+  }
+  EXPECT_EQ(events, " dns.server_silent tls.handshake_failed worker.left reload.failed");
+  EXPECT_FALSE(log::enabled(LogLevel::debug));
+}
+
+TEST(Log, ALongValueIsCut) {
+  for (const char byte : {'a', '\x01', '"'}) {
+    const std::string got = logged({}, [byte] {
+      log::warn("some.event", {{"text", std::string(5'000, byte)}});
+    });
+    EXPECT_LT(got.size(), 2'200U);
+    EXPECT_NE(got.find("..."), std::string::npos);
+  }
+  std::string out = "x";
+  log::append_quoted("abcdefghij", 10, out);
+  EXPECT_EQ(out, "xabcdefghij");
+  out.clear();
+  log::append_quoted("ab cdefghijkl", 12, out);
+  EXPECT_EQ(out, R"("ab c...")") << out;
+  for (size_t most = 8; most < 40; ++most) {
+    for (const char byte : {'a', ' ', '\x01', '"'}) {
+      out.clear();
+      log::append_quoted(std::string(50, byte), most, out);
+      EXPECT_LE(out.size(), most) << out;
+    }
+  }
+}
+
 TEST(Log, AFailedOpenKeepsThePreviousLog) {
   EXPECT_FALSE(log::open({LogLevel::error, "off", "/nonexistent/log"}));
   EXPECT_TRUE(log::enabled(LogLevel::info));

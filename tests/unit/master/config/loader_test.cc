@@ -157,6 +157,40 @@ TEST(ConfigLoader, AKeyThatIsSetTwiceIsAProblem) {
   expect_problem("drain: { idle: 1s, idle: 2s }\n", "idle: is set twice");
 }
 
+TEST(ConfigLoader, LevelsByEventNeedKnownEventsAndLevels) {
+  const Config config =
+      parse_config("log: {levels: {access: off, 'dns.*': debug, worker.died: warn}}", "f", {})
+          .config;
+  const std::vector<EventLevel> expected = {
+      {"access", std::nullopt}, {"dns.*", LogLevel::debug}, {"worker.died", LogLevel::warn}};
+  EXPECT_EQ(config.log.levels, expected);
+  EXPECT_EQ(parse_config(print_config(config), "f", {}).config.log.levels, expected);
+  for (const std::string name : {"dns.x", "dn.*", "dns*", "'*'", "dns.", "libevent.*", "Access"}) {
+    expect_problem("log:\n  levels:\n    " + name + ": warn", "is neither an event of the log");
+  }
+  expect_problem("log:\n  levels:\n    dns.gone: warn", "f:3: log.levels.dns.gone: ");
+  expect_problem("log:\n  levels:\n    access: loud", "f:3: log.levels.access: needs one of debug");
+  expect_problem("log: {levels: [access]}", "log.levels: needs events with levels");
+  expect_problem("log: {levels: {access: off, access: warn}}", "is set twice");
+}
+
+TEST(ConfigLoader, FieldsOfTheAccessLogAreKnownAndDifferent) {
+  const Config config = parse_config("log: {fields: [status, id, user_agent]}", "f", {}).config;
+  const std::vector<AccessField> expected = {AccessField::status, AccessField::id,
+                                             AccessField::user_agent};
+  EXPECT_EQ(config.log.fields, expected);
+  EXPECT_EQ(parse_config(print_config(config), "f", {}).config.log.fields, expected);
+  expect_problem("log:\n  fields: [id, agent]",
+                 "f:2: log.fields: 'agent' is not one of id, client");
+  expect_problem("log:\n  fields: [id, ms, id]", "f:2: log.fields: id is listed twice");
+  expect_problem("log:\n  fields: []", "f:2: log.fields: needs at least one field");
+  expect_problem("log: {format: xml}", "is not one of text, json, combined");
+  const auto loaded = parse_config("log:\n  format: combined\n  fields: [id]", "f", {});
+  ASSERT_EQ(loaded.warnings.size(), 1U);
+  EXPECT_NE(loaded.warnings[0].find("f:3: log.fields: has no effect"), std::string::npos)
+      << loaded.warnings[0];
+}
+
 TEST(ConfigLoader, ADottedNameIsNotAKey) {
   expect_problem("upstream.connect_timeout: 7s\n", "f:1: upstream.connect_timeout: is not a known");
 }

@@ -50,7 +50,7 @@ class AccessLogTest : public testing::Test {
 };
 
 TEST_F(AccessLogTest, OneLineWithStableKeysAndWithoutSecrets) {
-  AccessLog log(config, wheel, counters);
+  AccessLog log(config, wheel, counters, {});
   ASSERT_TRUE(log.open());
   AccessRecord line = record();
   line.upstream = "https://user:pass@up.example/a.ts?token=secret&x=1";
@@ -69,7 +69,7 @@ TEST_F(AccessLogTest, OneLineWithStableKeysAndWithoutSecrets) {
 }
 
 TEST_F(AccessLogTest, LinesAreWrittenAfterAShortTime) {
-  AccessLog log(config, wheel, counters);
+  AccessLog log(config, wheel, counters, {});
   ASSERT_TRUE(log.open());
   log.write(record());
   EXPECT_EQ(text(), "");
@@ -79,7 +79,7 @@ TEST_F(AccessLogTest, LinesAreWrittenAfterAShortTime) {
 }
 
 TEST_F(AccessLogTest, ReopeningFollowsARotation) {
-  AccessLog log(config, wheel, counters);
+  AccessLog log(config, wheel, counters, {});
   ASSERT_TRUE(log.open());
   const std::string old_path = config.access + ".1";
   ASSERT_EQ(::rename(config.access.c_str(), old_path.c_str()), 0);
@@ -96,7 +96,7 @@ TEST_F(AccessLogTest, ReopeningFollowsARotation) {
 
 TEST_F(AccessLogTest, AFileThatCannotBeOpenedIsAnError) {
   config.access = "/nonexistent/dir/log";
-  AccessLog log(config, wheel, counters);
+  AccessLog log(config, wheel, counters, {});
   EXPECT_FALSE(log.open());
   config.access = "/tmp/streamgate-access-none";
 }
@@ -104,7 +104,7 @@ TEST_F(AccessLogTest, AFileThatCannotBeOpenedIsAnError) {
 TEST_F(AccessLogTest, AReaderThatIsLateCostsLinesThatAreCountedOnce) {
   ::unlink(config.access.c_str());
   ASSERT_EQ(::mkfifo(config.access.c_str(), 0600), 0);
-  AccessLog access_log(config, wheel, counters);
+  AccessLog access_log(config, wheel, counters, {});
   ASSERT_TRUE(access_log.open());
   const UniqueFd reader(::open(config.access.c_str(), O_RDONLY | O_NONBLOCK));
   constexpr size_t kRecords = 5'000;
@@ -136,7 +136,7 @@ TEST_F(AccessLogTest, OffWritesNothing) {
   const std::string path = config.access;
   config.access = "off";
   {
-    AccessLog log(config, wheel, counters);
+    AccessLog log(config, wheel, counters, {});
     ASSERT_TRUE(log.open());
     log.write(record());
   }
