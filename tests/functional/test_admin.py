@@ -190,7 +190,7 @@ class Listening(ProxyTest):
     def test_mistakes_are_named(self):
         self.assertRegex(self.problem(listen="nowhere"), r":3: admin\.listen: ")
         self.assertRegex(self.problem(listen="127.0.0.1:8080"), r"admin\.listen: .* overlap")
-        self.assertRegex(self.problem(token="a b"), r":3: admin\.token: consists of")
+        self.assertRegex(self.problem(token="a b"), r":3: admin\.token: takes letters")
         self.assertNotIn("a b", self.problem(token="a b"))
         self.assertRegex(self.problem(hosts="http://x/"), r":3: admin\.hosts: ")
         self.assertRegex(self.problem(hosts="[x:80]"), r":3: admin\.hosts: ")
