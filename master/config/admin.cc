@@ -92,6 +92,10 @@ std::string print_token(const Config& config) {
   return token.empty() ? std::string() : yaml_text(token);
 }
 
+std::string show_token(const Config& config) {
+  return config.admin.token.empty() ? "" : "\"(hidden)\"";
+}
+
 Result<std::string> parse_host(std::string_view text) {
   const bool is_name = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return ascii::is_alpha(c) || ascii::is_digit(c) || c == '.' || c == '-' || c == '_';
@@ -128,7 +132,8 @@ std::vector<ConfigKey> admin_keys() {
           {.path = std::string(kToken),
            .set = set_token,
            .print = print_token,
-           .may_hold_secret = true},
+           .may_hold_secret = true,
+           .show = show_token},
           {.path = std::string(kHosts), .set = set_hosts, .print = print_hosts, .is_list = true}};
 }
 

@@ -49,6 +49,13 @@ TEST(AdminConfig, AddressesDoNotOverlap) {
             problem("admin: {listen: [127.0.0.1:80, 127.0.0.1:80]}").find("overlap"));
 }
 
+TEST(AdminConfig, OnlyTheNextProgramGetsTheTokenInTheClear) {
+  const LoadedConfig loaded = load("admin: {token: abc123xyz}");
+  EXPECT_EQ(std::string::npos, print_config(loaded).find("abc123xyz"));
+  EXPECT_NE(std::string::npos, print_config(loaded).find("token: \"(hidden)\""));
+  EXPECT_NE(std::string::npos, print_config(loaded.config).find("abc123xyz"));
+}
+
 TEST(AdminConfig, TheTokenHasTheCharactersOfABearerToken) {
   EXPECT_EQ("aZ0-._~+/==", load("admin: {token: \"aZ0-._~+/==\"}").config.admin.token.view());
   EXPECT_TRUE(load("admin:\n  token:").config.admin.token.empty());
