@@ -13,6 +13,7 @@
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/playlist_name.h"
 #include "worker/exchange/relayed_head.h"
+#include "worker/exchange/relayed_type.h"
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
@@ -187,9 +188,7 @@ void Exchange::on_head(const ResponseHead& head) {
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
   }
   if (!successful) return begin_relay();
-  sniffer_.emplace(
-      type, path, parse_content_codings(head.fields),
-      may_correct_type(head) ? BodySniffer::Media::wanted : BodySniffer::Media::ignored);
+  sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
 }
 
 void Exchange::on_body(std::string_view bytes) {
@@ -243,7 +242,9 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     }
     begin_document(kind);
   } else {
-    media_type_ = sniffer_->media_type();
+    media_type_ = sniffer_->is_unnamed_data()
+                      ? type_of_names(fetch_->url().path(), client_head_.target)
+                      : sniffer_->media_type();
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
@@ -301,6 +302,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   response.client_minor_version = client_head_.minor_version;
   response.media_type = media_type_;
   response.client_fields = &client_head_.fields;
+  response.client_target = client_head_.target;
   response.is_whole_part =
       head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);
   client_status_ = status_for_client(response);

@@ -5,11 +5,9 @@
 #include <utility>
 
 #include "common/check.h"
-#include "worker/documents/media_sniffer.h"
-#include "worker/http/fetch_metadata.h"
+#include "worker/exchange/relayed_type.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/head_writer.h"
-#include "worker/http/media_type.h"
 
 namespace streamgate {
 namespace {
@@ -68,51 +66,12 @@ size_t relayed_field(std::string_view name) {
   return kRelayedFields.size();
 }
 
-bool begins_at_first_byte(const ResponseHead& upstream) {
-  return upstream.status != 206 ||
-         ascii::istarts_with(field_or_empty(upstream.fields, "Content-Range"), "bytes 0-");
-}
-
-// A browser whose first part was declared as media plays a later part only if it is declared so
-// too: Opaque Response Blocking in Chromium 156 drops octet-stream then. Any media type will do.
-std::string_view unnamed_part_type(const RelayedResponse& response) {
-  if (response.client_fields != nullptr) {
-    const MediaElement element = media_element_of(*response.client_fields);
-    if (element == MediaElement::video) return "video/mp4";
-    if (element == MediaElement::audio) return "audio/mpeg";
-  }
-  return "application/octet-stream";
-}
-
-// The type by the name, for a response whose first bytes are not seen: a HEAD, or a part.
-std::string_view type_by_name(const RelayedResponse& response, TypeClass declared) {
-  if (declared == TypeClass::media) return {};
-  const ResponseHead& upstream = response.upstream;
-  const bool is_part = !begins_at_first_byte(upstream);
-  const bool is_head = response.framing.kind == ClientFraming::Kind::none;
-  if (!(is_part || (is_head && upstream.status == 200))) return {};
-  const std::string_view type = media_type_of_name(response.upstream_path);
-  if (!type.empty() || !is_part || declared == TypeClass::other) return type;
-  return unnamed_part_type(response);
-}
-
 void write_type(const RelayedResponse& response, HeadWriter& head) {
   if (response.is_playlist) return head.field("Content-Type", kPlaylistType);
-  if (!response.media_type.empty()) return head.field("Content-Type", response.media_type);
-  const HeaderFields& fields = response.upstream.fields;
-  // A 304 would put the declared type in place of the corrected one in a cache (RFC 9111 3.2).
-  if (response.upstream.status == 304) return;
-  if (const auto media = plain_media_type(fields)) return head.field("Content-Type", *media);
-  const MediaType type = extract_media_type(fields);
-  const TypeClass declared = declared_class(fields, type);
-  const std::string_view by_name = type_by_name(response, declared);
-  if (!by_name.empty()) return head.field("Content-Type", by_name);
-  if (declared == TypeClass::active) {
-    return head.field("Content-Type",
-                      "text/plain" + std::string(type.is_plain ? type.parameters : ""));
-  }
-  // Of several values only the one that counts is sent, so that every client reads the same.
-  if (!type.value.empty()) head.field("Content-Type", type.value);
+  const RelayedType type = type_for_client(response);
+  if (type.value.empty()) return;
+  if (type.parameters.empty()) return head.field("Content-Type", type.value);
+  head.field("Content-Type", std::string(type.value) + std::string(type.parameters));
 }
 
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
@@ -165,15 +124,6 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 }
 
 }  // namespace
-
-bool may_correct_type(const ResponseHead& upstream) {
-  if (plain_media_type(upstream.fields)) return false;
-  const MediaType type = extract_media_type(upstream.fields);
-  const bool is_media = declared_class(upstream.fields, type) == TypeClass::media;
-  // A subtitle player reads the bytes only; a media player needs the type.
-  const bool is_text = ascii::iequals(type.essence, "text/vtt");
-  return (!is_media || is_text) && begins_at_first_byte(upstream);
-}
 
 int status_for_client(const RelayedResponse& response) {
   const bool is_whole = response.is_playlist || response.is_whole_part;
