@@ -33,8 +33,9 @@ TYPES = {
 
 
 class Origin:
-    def __init__(self, root, proof_needed=True):
+    def __init__(self, root, proof_needed=True, padding=b""):
         self.root = root
+        self.padding = padding  # behind the first line of every playlist
         self.proof = secrets.token_hex(8) if proof_needed else None
         self.requests = []  # (path, range, status)
         self.strays = []
@@ -91,8 +92,11 @@ class Origin:
             return None
         extension = os.path.splitext(full)[1]
         with open(full, "rb") as file:
+            body = file.read()
+            if extension == ".m3u8":
+                body = body.replace(b"\n", b"\n" + self.padding, 1)
             return (
-                file.read(),
+                body,
                 TYPES.get(extension) or mimetypes.guess_type(full)[0] or "application/octet-stream",
             )
 

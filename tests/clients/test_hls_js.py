@@ -2,7 +2,7 @@
 
 from media import SECONDS
 from player_page import PlayerPage
-from players import main
+from players import PADDING, main
 
 
 class HlsJs(PlayerPage):
@@ -19,9 +19,10 @@ class HlsJs(PlayerPage):
         self.assertIn("line 0", report["cues"])
         self.assertIn("line 4", report["cues"])
 
-    def test_aes_128_plays(self):
-        origin = self.origin()
-        self.play(origin, "/aes/index.m3u8")
+    def test_aes_128_and_a_compressed_playlist_play(self):
+        origin = self.origin(padding=PADDING)
+        report = self.play(origin, "/aes/index.m3u8")
+        self.assertEqual(report["compressed"], 1)
         self.assertIn("/aes/key.bin", origin.paths())
 
     def test_a_live_window_plays_to_its_end(self):

@@ -14,6 +14,7 @@
 #include "worker/exchange/playlist_name.h"
 #include "worker/exchange/relayed_head.h"
 #include "worker/exchange/relayed_type.h"
+#include "worker/http/accept_encoding.h"
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
@@ -290,13 +291,16 @@ void Exchange::begin_live(std::string_view first_bytes) {
 
 // --- relay_body ---
 
-void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist) {
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
+                                 ContentCoding coding) {
   enter(Step::relay_body);
   observe(environment_.slot.counters, Histogram::first_byte,
           environment_.wheel.now_ms() - started_ms_);
   kind_ = kind_of(framing, is_playlist);
   RelayedResponse response{*head_, fetch_->url().path()};
   response.is_playlist = is_playlist;
+  response.coding = coding;
+  response.varies_by_coding = is_playlist && environment_.config.hls.compress_from > 0;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;
@@ -316,7 +320,11 @@ ClientFraming Exchange::framing_for_unknown_length() const {
   return {ClientFraming::Kind::chunked, 0};
 }
 
-void Exchange::on_path_head(const ClientFraming& framing) { send_relayed_head(framing, true); }
+void Exchange::on_path_head(const ClientFraming& framing, ContentCoding coding) {
+  send_relayed_head(framing, true, coding);
+}
+
+bool Exchange::may_compress() const { return may_be_compressed(client_head_.fields); }
 
 void Exchange::on_path_flow(BodyPath::Flow flow) {
   switch (flow) {

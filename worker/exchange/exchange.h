@@ -90,9 +90,11 @@ class Exchange final : public Retirable,
   ChildOrigin nearest_child() const;
 
   // relay_body
-  void send_relayed_head(const ClientFraming& framing, bool is_playlist);
+  void send_relayed_head(const ClientFraming& framing, bool is_playlist,
+                         ContentCoding coding = ContentCoding::identity);
   ClientFraming framing_for_unknown_length() const;
-  void on_path_head(const ClientFraming& framing) override;
+  void on_path_head(const ClientFraming& framing, ContentCoding coding) override;
+  bool may_compress() const override;
   void on_path_flow(BodyPath::Flow flow) override;
   void on_path_sent() override;
   void on_path_failed(const Error& error) override;

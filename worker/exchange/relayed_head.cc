@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "worker/exchange/relayed_type.h"
 #include "worker/http/field_rules.h"
+#include "worker/http/grammar.h"
 #include "worker/http/head_writer.h"
 
 namespace streamgate {
@@ -47,11 +48,12 @@ constexpr size_t kContentRange = 0;
 constexpr size_t kCacheControl = 5;
 constexpr size_t kExpires = 6;
 constexpr size_t kDate = 7;
+constexpr size_t kVary = 11;
 constexpr size_t kPragma = 12;
 static_assert(kRelayedFields[kContentRange].name == "Content-Range" &&
               kRelayedFields[kCacheControl].name == "Cache-Control" &&
               kRelayedFields[kExpires].name == "Expires" && kRelayedFields[kDate].name == "Date" &&
-              kRelayedFields[kPragma].name == "Pragma");
+              kRelayedFields[kVary].name == "Vary" && kRelayedFields[kPragma].name == "Pragma");
 
 // The fields of Icecast and SHOUTcast. icy-metaint is the distance of the titles in the audio.
 bool is_icecast_field(std::string_view name) {
@@ -74,6 +76,22 @@ void write_type(const RelayedResponse& response, HeadWriter& head) {
   head.field("Content-Type", std::string(type.value) + std::string(type.parameters));
 }
 
+// Vary of a document that may leave compressed: the upstream's names, and ours.
+void write_merged_vary(const HeaderFields& fields, HeadWriter& head) {
+  constexpr std::string_view kOurs = "Accept-Encoding";
+  std::string names;
+  bool has_ours = false;
+  for (const HeaderField& field : fields) {
+    if (!ascii::iequals(field.name, "Vary")) continue;
+    http::for_each_element(field.value, [&](std::string_view name) {
+      has_ours = has_ours || name == "*" || ascii::iequals(name, kOurs);
+      names.append(names.empty() ? "" : ", ").append(name);
+    });
+  }
+  if (!has_ours) names.append(names.empty() ? "" : ", ").append(kOurs);
+  head.field("Vary", names);
+}
+
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   std::array<bool, kRelayedFields.size()> seen{};
   const HeaderFields& fields = response.upstream.fields;
@@ -91,6 +109,7 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
       if (index == kContentRange && response.is_whole_part) continue;
       if (seen[index] && !may_repeat(name)) continue;
       seen[index] = true;
+      if (index == kVary && response.varies_by_coding) continue;
     }
     head.field(name, value);
   }
@@ -99,6 +118,9 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   // Nothing else is added: only the upstream knows how long its bytes stay the same.
   const bool has_caching = seen[kCacheControl] || seen[kExpires] || seen[kPragma];
   if (response.is_playlist && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
+  if (response.varies_by_coding && seen[kVary]) write_merged_vary(fields, head);
+  if (response.varies_by_coding && !seen[kVary]) head.raw_lines("Vary: Accept-Encoding\r\n");
+  if (response.coding == ContentCoding::gzip) head.raw_lines("Content-Encoding: gzip\r\n");
 }
 
 // Without a sandbox the scripts of a relayed document would run in our origin. The browser's own

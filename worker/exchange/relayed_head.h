@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/config.h"
+#include "worker/http/content_coding.h"
 #include "worker/http/message.h"
 
 namespace streamgate {
@@ -25,6 +26,8 @@ struct RelayedResponse {
   const HeaderFields* client_fields = nullptr;
   // A 206 that has the whole body, although the client requested no range. It is sent as a 200.
   bool is_whole_part = false;
+  ContentCoding coding = ContentCoding::identity;  // of a rewritten playlist: identity or gzip
+  bool varies_by_coding = false;                   // Vary names Accept-Encoding
   // The client's link. Its name counts if upstream_path, of the last redirect, has no extension.
   std::string_view client_target = {};
 };
