@@ -163,6 +163,8 @@ struct HlsConfig {
   UrlStyle url_style = UrlStyle::absolute;
   ChildUrls child_urls = ChildUrls::query;
   bool list_attributes = false;  // rewrite the logos, guides and archives of channel lists too
+  // Rewritten documents of so many bytes leave gzip-coded for clients that accept it. 0: none.
+  size_t compress_from = size_t{16} * 1024;
 
   bool operator==(const HlsConfig&) const = default;
 };

@@ -78,6 +78,15 @@ ConfigKey size(std::string path, Field field, size_t least, size_t most) {
   return scalar(std::move(path), field, within(least, most, parse_size, print_size), print_size);
 }
 
+// 0 needs no unit.
+template <class Field>
+ConfigKey size_or_zero(std::string path, Field field, size_t most) {
+  const auto parse = [](std::string_view text) {
+    return text == "0" ? Result<size_t>(size_t{0}) : parse_size(text);
+  };
+  return scalar(std::move(path), field, within(size_t{0}, most, parse, print_size), print_size);
+}
+
 std::string print_number(unsigned value) { return std::to_string(value); }
 
 Result<unsigned> parse_unsigned(std::string_view text) {
@@ -401,6 +410,7 @@ std::vector<ConfigKey> service_keys() {
       word(FIELD(hls.child_urls), std::array{std::pair{Words("query"), ChildUrls::query},
                                              std::pair{Words("named"), ChildUrls::named}}),
       boolean(FIELD(hls.list_attributes)),
+      size_or_zero(FIELD(hls.compress_from), 256 * kKiB),
       boolean(FIELD(page.enabled)),
       allow_origin(),
       boolean(FIELD(cors.allow_credentials)),

@@ -62,7 +62,7 @@ WALLS = {
     r"(evhtp\.h|evhtp/)": {"worker/admin/admin_server", "worker/server", "worker/client/gate"},
     r"ares\.h": {"worker/upstream/dns_channel"},
     r"libpsl\.h": {"worker/fetch/public_suffix"},
-    r"zlib\.h": {"worker/http/inflater"},
+    r"zlib\.h": {"worker/http/deflater", "worker/http/inflater"},
     r"openssl/": {
         "worker/client/socket",
         "worker/client/tls_server",

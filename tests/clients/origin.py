@@ -5,6 +5,8 @@ A request that came through the proxy has the field `X-Proxy-Proof`: the first U
 parameter, and the proxy passes it on to every child. Any other request gets a 403 and is kept in
 `strays`.
 
+`/typed/TYPE/PATH` is PATH, with all that is no playlist declared as TYPE (percent-encoded; empty: none).
+
 By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is stopped.
 """
 
@@ -16,6 +18,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -30,8 +33,9 @@ TYPES = {
 
 
 class Origin:
-    def __init__(self, root, proof_needed=True):
+    def __init__(self, root, proof_needed=True, padding=b""):
         self.root = root
+        self.padding = padding  # behind the first line of every playlist
         self.proof = secrets.token_hex(8) if proof_needed else None
         self.requests = []  # (path, range, status)
         self.strays = []
@@ -78,13 +82,21 @@ class Origin:
         """The bytes at a path and their type, or None."""
         if path == "/live/index.m3u8":
             return self.live_playlist().encode(), TYPES[".m3u8"]
+        declared = re.fullmatch(r"/typed/([^/]*)(/.*)", path)
+        if declared:
+            found = self.read(declared[2])
+            is_playlist = path.endswith(".m3u8")
+            return found and (found[0], found[1] if is_playlist else unquote(declared[1]))
         full = os.path.normpath(os.path.join(self.root, path.lstrip("/")))
         if not full.startswith(self.root) or not os.path.isfile(full):
             return None
         extension = os.path.splitext(full)[1]
         with open(full, "rb") as file:
+            body = file.read()
+            if extension == ".m3u8":
+                body = body.replace(b"\n", b"\n" + self.padding, 1)
             return (
-                file.read(),
+                body,
                 TYPES.get(extension) or mimetypes.guess_type(full)[0] or "application/octet-stream",
             )
 
@@ -118,7 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, path, status, body, content_type, content_range=None):
         self.origin.requests.append((path, self.headers.get("Range"), status))
         self.send_response(status)
-        self.send_header("Content-Type", content_type)
+        if content_type:
+            self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Accept-Ranges", "bytes")
         if content_range:

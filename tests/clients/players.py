@@ -18,6 +18,7 @@ __all__ = [
     "HERE",
     "INSTALLED",
     "MEDIA",
+    "PADDING",
     "PlayerTest",
     "closed_port",
     "install_players",
@@ -27,6 +28,8 @@ __all__ = [
 BUILD = os.environ.get("STREAMGATE_BUILD") or os.path.join(HERE, "node_modules", ".build")
 MEDIA = os.path.join(BUILD, "media")
 INSTALLED = os.path.join(BUILD, "players")
+# Makes a playlist so long that the proxy compresses it.
+PADDING = b"".join(b"# line %d\n" % i for i in range(2000))
 
 
 def install_players(folder=HERE, into=INSTALLED):

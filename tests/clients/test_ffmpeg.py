@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from media import FRAMES, SECONDS
-from players import MEDIA, PlayerTest, main
+from players import MEDIA, PADDING, PlayerTest, main
 
 
 def packets(source, *options):
@@ -44,12 +44,12 @@ def packets(source, *options):
 
 
 class Ffmpeg(PlayerTest):
-    def assert_plays_like_the_file(self, path):
-        origin = self.origin()
+    def assert_plays_like_the_file(self, path, *options, **of_origin):
+        origin = self.origin(**of_origin)
         # For local files ffmpeg does not allow the extension .bin of the key by default.
         any_name = ["-allowed_extensions", "ALL"] if path.endswith(".m3u8") else []
         expected, _ = packets(os.path.join(MEDIA, path.lstrip("/")), *any_name)
-        played, errors = packets(self.watch_url(origin, path))
+        played, errors = packets(self.watch_url(origin, path), *options)
         self.assertGreater(len(expected), FRAMES)
         self.assertEqual(errors, "")
         self.assertEqual(played, expected)
@@ -59,8 +59,11 @@ class Ffmpeg(PlayerTest):
     def test_mpeg_ts_plays_like_the_file(self):
         self.assert_plays_like_the_file("/ts/index.m3u8")
 
-    def test_aes_128_plays_like_the_file(self):
-        origin = self.assert_plays_like_the_file("/aes/index.m3u8")
+    def test_aes_128_and_a_compressed_playlist_play_like_the_file(self):
+        gzip = ["-headers", "Accept-Encoding: gzip\r\n"]
+        origin = self.assert_plays_like_the_file("/aes/index.m3u8", *gzip, padding=PADDING)
+        playlist = self.last_proxy.wait_for_access()
+        self.assertLess(int(playlist["bytes"]), len(PADDING) // 2)
         self.assertIn("/aes/key.bin", origin.paths())
 
     def test_multivariant_fmp4_plays_like_the_file(self):

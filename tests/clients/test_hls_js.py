@@ -1,58 +1,14 @@
 """hls.js in Chromium, on a page of another origin, plays to the end without errors."""
 
-import json
-import os
-import shutil
-import subprocess
-import tempfile
-from urllib.parse import quote
-
 from media import SECONDS
-from origin import Origin
-from players import HERE, INSTALLED, PlayerTest, install_players, main
+from player_page import PlayerPage
+from players import PADDING, main
 
 
-class HlsJs(PlayerTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        install_players()
-        cls.site_folder = tempfile.TemporaryDirectory(prefix="streamgate-page-")
-        shutil.copy(os.path.join(HERE, "player.html"), cls.site_folder.name)
-        shutil.copy(
-            os.path.join(INSTALLED, "node_modules", "hls.js", "dist", "hls.min.js"),
-            cls.site_folder.name,
-        )
-        cls.site = Origin(cls.site_folder.name, proof_needed=False)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.site.stop()
-        cls.site_folder.cleanup()
-        super().tearDownClass()
-
-    def play(self, origin, path, seconds=90):
-        page = self.site.url("/player.html?src=" + quote(self.watch_url(origin, path), safe=""))
-        chromium = shutil.which("chromium") or "chromium"
-        with tempfile.TemporaryDirectory(
-            prefix="streamgate-chromium-", ignore_cleanup_errors=True
-        ) as profile:
-            done = subprocess.run(
-                ["node", os.path.join(HERE, "play.mjs"), chromium, profile, page, str(seconds)],
-                cwd=INSTALLED,
-                capture_output=True,
-                text=True,
-                timeout=seconds + 60,
-                check=False,
-            )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        report = json.loads(done.stdout)
-        self.assertEqual(report["errors"], [], report)
-        self.assertTrue(report["ended"], report)
+class HlsJs(PlayerPage):
+    def play(self, origin, path):
+        report = self.open([self.watch_url(origin, path)])
         self.assertAlmostEqual(report["currentTime"], SECONDS, delta=0.5)
-        self.assertEqual(
-            sorted(report["origins"]), sorted([self.site.base, self.last_proxy.origin])
-        )
         self.assert_all_requests_came_through_the_proxy(origin)
         return report
 
@@ -63,9 +19,10 @@ class HlsJs(PlayerTest):
         self.assertIn("line 0", report["cues"])
         self.assertIn("line 4", report["cues"])
 
-    def test_aes_128_plays(self):
-        origin = self.origin()
-        self.play(origin, "/aes/index.m3u8")
+    def test_aes_128_and_a_compressed_playlist_play(self):
+        origin = self.origin(padding=PADDING)
+        report = self.play(origin, "/aes/index.m3u8")
+        self.assertEqual(report["compressed"], 1)
         self.assertIn("/aes/key.bin", origin.paths())
 
     def test_a_live_window_plays_to_its_end(self):

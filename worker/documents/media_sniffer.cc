@@ -240,24 +240,61 @@ class Beginning {
   bool is_final_;
 };
 
-constexpr std::array<Signature, 29> kExtensions = {{
-    {".ts", "video/mp2t"},        {".m2ts", "video/mp2t"},     {".mp4", "video/mp4"},
-    {".m4v", "video/mp4"},        {".m4s", "video/mp4"},       {".cmfv", "video/mp4"},
-    {".m4a", "audio/mp4"},        {".cmfa", "audio/mp4"},      {".webm", "video/webm"},
-    {".mkv", "video/x-matroska"}, {".mov", "video/quicktime"}, {".flv", "video/x-flv"},
-    {".avi", "video/x-msvideo"},  {".mpg", "video/mpeg"},      {".mpeg", "video/mpeg"},
-    {".ogv", "video/ogg"},        {".ogg", "application/ogg"}, {".oga", "audio/ogg"},
-    {".opus", "audio/ogg"},       {".aac", "audio/aac"},       {".mp3", "audio/mpeg"},
-    {".flac", "audio/flac"},      {".wav", "audio/wav"},       {".jpg", "image/jpeg"},
-    {".jpeg", "image/jpeg"},      {".png", "image/png"},       {".gif", "image/gif"},
-    {".webp", "image/webp"},      {".vtt", "text/vtt"},
+constexpr std::array<Signature, 38> kExtensions = {{
+    {".ts", "video/mp2t"},   {".m2ts", "video/mp2t"},      {".mts", "video/mp2t"},
+    {".mp4", "video/mp4"},   {".m4v", "video/mp4"},        {".m4s", "video/mp4"},
+    {".m4f", "video/mp4"},   {".m4i", "video/mp4"},        {".mp4v", "video/mp4"},
+    {".fmp4", "video/mp4"},  {".cmfv", "video/mp4"},       {".m4a", "audio/mp4"},
+    {".mp4a", "audio/mp4"},  {".cmfa", "audio/mp4"},       {".cmft", "application/mp4"},
+    {".webm", "video/webm"}, {".mkv", "video/x-matroska"}, {".mov", "video/quicktime"},
+    {".flv", "video/x-flv"}, {".avi", "video/x-msvideo"},  {".mpg", "video/mpeg"},
+    {".mpeg", "video/mpeg"}, {".ogv", "video/ogg"},        {".ogg", "application/ogg"},
+    {".oga", "audio/ogg"},   {".opus", "audio/ogg"},       {".aac", "audio/aac"},
+    {".mp3", "audio/mpeg"},  {".flac", "audio/flac"},      {".wav", "audio/wav"},
+    {".jpg", "image/jpeg"},  {".jpeg", "image/jpeg"},      {".png", "image/png"},
+    {".gif", "image/gif"},   {".webp", "image/webp"},      {".avif", "image/avif"},
+    {".vtt", "text/vtt"},    {".webvtt", "text/vtt"},
 }};
+
+// The registered types of the boxes of ISO/IEC 14496-12. Aliases such as audio/x-m4a are not among
+// them: Media Source Extensions reject those.
+constexpr std::array<std::string_view, 12> kMp4Types = {
+    "video/mp4",  "audio/mp4",   "application/mp4", "video/quicktime", "video/3gpp", "video/3gpp2",
+    "audio/3gpp", "audio/3gpp2", "image/avif",      "image/heic",      "image/heif", "video/mj2"};
+
+std::string_view essence_of(std::string_view content_type) {
+  return ascii::trim(content_type.substr(0, content_type.find(';')));
+}
 
 }  // namespace
 
 std::optional<std::string_view> sniff_media_type(std::string_view first_bytes, bool complete) {
   const bool is_final = complete || first_bytes.size() >= kMediaSniffBytes;
   return Beginning(first_bytes.substr(0, kMediaSniffBytes), is_final).type();
+}
+
+Container container_of(std::string_view content_type) {
+  const std::string_view type = essence_of(content_type);
+  if (ascii::iequals(type, "video/mp2t")) return Container::transport_stream;
+  if (ascii::iequals(type, "text/vtt")) return Container::webvtt;
+  for (const std::string_view known : kMp4Types) {
+    if (ascii::iequals(type, known)) return Container::mp4;
+  }
+  return Container::other;
+}
+
+bool may_be_other_container(char first_byte, std::string_view content_type) {
+  switch (first_byte) {
+    case '\0':  // the size of a box is nearly always below 16 MiB
+      return container_of(content_type) != Container::mp4;
+    case 'G':
+      return container_of(content_type) != Container::transport_stream;
+    case 'W':
+    case '\xEF':  // of a byte order mark
+      return container_of(content_type) != Container::webvtt;
+    default:
+      return false;
+  }
 }
 
 std::string_view media_type_of_name(std::string_view path) {

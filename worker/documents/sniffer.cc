@@ -80,9 +80,14 @@ std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bo
   const auto kind = detect_kind(content_type_, path_, bytes, complete);
   if (kind == DocumentKind::none) is_web_page_ = begins_like_web_page(bytes);
   if (media_ == Media::ignored || kind != DocumentKind::none) return kind;
+  if (media_ == Media::checked && !bytes.empty() &&
+      !may_be_other_container(bytes.front(), content_type_)) {
+    return kind;
+  }
   const auto type = sniff_media_type(bytes, complete);
   if (!type) return std::nullopt;
   media_type_ = *type;
+  is_unnamed_data_ = media_ == Media::wanted && type->empty() && looks_binary(bytes);
   return kind;
 }
 

@@ -14,8 +14,10 @@ namespace streamgate {
 
 class BodySniffer {
  public:
-  // Whether a body that is no document is searched for the signature of a media type too.
-  enum class Media { ignored, wanted };
+  // Whether a body that is no document is searched for the signature of a media type too. checked:
+  // only if its first byte may be that of another container than the declared one, so that no byte
+  // of a body whose type is right is held back.
+  enum class Media { ignored, checked, wanted };
 
   // `codings` are the codings that the upstream declared. The sniffer also detects a playlist that
   // is coded although no coding was declared, or plain although one was. Both texts must outlive
@@ -39,6 +41,9 @@ class BodySniffer {
   // The type that the first bytes of a body that is no document show. Empty: none, or ignored. A
   // static text.
   std::string_view media_type() const { return media_type_; }
+  // A type of media was wanted, but the first bytes are no text and have no signature: an encrypted
+  // segment.
+  bool is_unnamed_data() const { return is_unnamed_data_; }
 
   // The body is no document and begins like HTML.
   bool is_web_page() const { return is_web_page_; }
@@ -59,6 +64,7 @@ class BodySniffer {
   bool is_web_page_ = false;
   Media media_;
   std::string_view media_type_;
+  bool is_unnamed_data_ = false;
   std::string held_;
   std::unique_ptr<Decoder> decoder_;
   size_t decoded_ = 0;  // bytes of the body that decoder_ has received

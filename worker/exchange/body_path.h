@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "worker/client/stream.h"
+#include "worker/http/content_coding.h"
 #include "worker/http/message.h"
 
 namespace streamgate {
@@ -21,7 +22,9 @@ class BodyPath {
    public:
     // Called once by DocumentPath: send the client's head before any byte of the body. The head of
     // a BodyRelay has been sent before.
-    virtual void on_path_head(const ClientFraming& framing) = 0;
+    virtual void on_path_head(const ClientFraming& framing, ContentCoding coding) = 0;
+    // Asked by DocumentPath if the document is long enough: the client accepts gzip.
+    virtual bool may_compress() const = 0;
     // full: the client takes no more bytes, so the fetch must pause. open: the client takes bytes
     // again. gone: the client has left.
     virtual void on_path_flow(Flow flow) = 0;

@@ -17,6 +17,14 @@ constexpr size_t kPieceBytes = size_t{4} * 1024;
 
 // Bytes read and written by the rewriter before others have their turn: 0.03 to 2.3 ms (measured).
 constexpr size_t kSliceBytes = size_t{512} * 1024;
+// The text that is compressed at a time, and what each byte of it counts as: compressing a list of
+// random names takes eight times as long as rewriting it (measured: 270 MB/s against 2.1 GB/s).
+constexpr size_t kCodedPieceBytes = size_t{16} * 1024;
+constexpr size_t kCodingCost = 8;
+// How long a text that may still become long enough to be compressed waits. The deadline adds up to
+// 100 ms.
+constexpr std::chrono::milliseconds kMaxHeld{100};
+
 // The cost of a call without output: several codings may decode many bytes to nothing.
 constexpr size_t kIdleWorkBytes = size_t{16} * 1024;
 
@@ -24,12 +32,13 @@ constexpr size_t kIdleWorkBytes = size_t{16} * 1024;
 
 DocumentPath::DocumentPath(ClientStream& client, const Tools& tools,
                            std::unique_ptr<DocumentBody> body, Observer& observer,
-                           const ClientFraming& unknown_length)
+                           const Delivery& delivery)
     : client_(client),
       tools_(tools),
       body_(std::move(body)),
       observer_(observer),
-      unknown_length_(unknown_length),
+      delivery_(delivery),
+      coding_(delivery.compress_from > 0 ? Coding::undecided : Coding::identity),
       next_slice_(tools.work, this, call<&DocumentPath::go_on>) {}
 
 DocumentPath::~DocumentPath() { tools_.bodies.give_back(std::move(body_)); }
@@ -43,8 +52,8 @@ void DocumentPath::write(std::string_view bytes) {
 }
 
 void DocumentPath::flush() {
-  if (is_waiting() || body_->output().size() == 0) return;
-  if (const Flow flow = send(); flow != Flow::open) report(flow);
+  if (is_waiting()) return;
+  if (const Flow flow = end_read(); flow != Flow::open) report(flow);
 }
 
 void DocumentPath::on_client_drained() { go_on(); }
@@ -67,8 +76,7 @@ void DocumentPath::go_on() {
   const std::string input = std::exchange(input_, {});
   if (!proceed(input)) return;
   if (is_ended_) return complete();
-  // The read that brought the input is over.
-  if (body_->output().size() > 0 && send() == Flow::gone) return report(Flow::gone);
+  if (end_read() == Flow::gone) return report(Flow::gone);
   report(client_.is_full() ? Flow::full : Flow::open);
 }
 
@@ -84,10 +92,7 @@ bool DocumentPath::proceed(std::string_view input) {
 // Removes from `input` what was rewritten. full: the client is, or the slice is over.
 Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
   BlockBuffer& output = body_->output();
-  // Asked once for the output that is gathered, not for each small chunk.
-  if (output.size() == 0) {
-    send_at_ = std::clamp(head_sent_ ? client_.room() : 0, kSendBytes, kMaxSendBytes);
-  }
+  if (output.size() == 0) send_at_ = piece_bytes();
   size_t work = 0;
   while (!input.empty() || body_->has_pending()) {
     if (client_.is_full()) return Flow::full;
@@ -99,11 +104,103 @@ Result<BodyPath::Flow> DocumentPath::rewrite(std::string_view& input) {
     const auto written = body_->write(input.substr(0, kPieceBytes), send_at_);
     if (!written) return written.error();
     input.remove_prefix(written->taken);
-    work += written->plain > 0 ? written->work + output.size() - output_before : kIdleWorkBytes;
-    if (output.size() >= send_at_ && send() == Flow::gone) return Flow::gone;
+    const size_t grown = output.size() - output_before;
+    work += written->plain > 0 ? written->work + grown : kIdleWorkBytes;
+    if (coder_) work += kCodingCost * grown;
+    if (output.size() >= send_at_ && pass_on() == Flow::gone) return Flow::gone;
   }
   // room() may have found the client full, although nothing was sent.
   return client_.is_full() ? Flow::full : Flow::open;
+}
+
+// Asked once for the output that is gathered, not for each small chunk.
+size_t DocumentPath::piece_bytes() {
+  switch (coding_) {
+    case Coding::undecided:
+      return delivery_.compress_from;
+    case Coding::gzip:
+      return kCodedPieceBytes;
+    case Coding::identity:
+      break;
+  }
+  return std::clamp(head_sent_ ? client_.room() : 0, kSendBytes, kMaxSendBytes);
+}
+
+// The rewritten text has reached send_at_.
+BodyPath::Flow DocumentPath::pass_on() {
+  if (coding_ == Coding::undecided) {
+    choose_coding();
+    if (body_->output().size() < send_at_) return Flow::open;
+  }
+  if (!coder_) return send();
+  coder_->take(body_->output());
+  return coder_->output().size() >= kSendBytes ? send() : Flow::open;
+}
+
+// The read that brought the input is over.
+BodyPath::Flow DocumentPath::end_read() {
+  if (coding_ == Coding::undecided && (body_->output().size() == 0 || holds_back())) {
+    return Flow::open;
+  }
+  if (coder_) {
+    pause().send.schedule();
+    return Flow::open;
+  }
+  return body_->output().size() > 0 ? send() : Flow::open;
+}
+
+// Whether a text that is too short to be compressed waits for more of it.
+bool DocumentPath::holds_back() {
+  if (pause_) return true;
+  if (!observer_.may_compress()) {
+    set_coding(Coding::identity);
+    return false;
+  }
+  // A text grows when its links are rewritten.
+  if (delivery_.declared_length >= delivery_.compress_from) {
+    set_coding(Coding::gzip);
+    return false;
+  }
+  pause().held_too_long.arm(kMaxHeld);
+  return true;
+}
+
+void DocumentPath::choose_coding() {
+  set_coding(observer_.may_compress() ? Coding::gzip : Coding::identity);
+}
+
+void DocumentPath::set_coding(Coding coding) {
+  coding_ = coding;
+  if (coding == Coding::gzip) coder_ = std::make_unique<DocumentCoder>();
+  if (pause_) pause_->held_too_long.cancel();
+  send_at_ = piece_bytes();
+}
+
+DocumentPath::Pause::Pause(DocumentPath& path)
+    : held_too_long(path.tools_.wheel, &path, call<&DocumentPath::on_held_too_long>),
+      send(path.tools_.work, &path, call<&DocumentPath::on_pause>) {}
+
+DocumentPath::Pause& DocumentPath::pause() {
+  if (!pause_) pause_ = std::make_unique<Pause>(*this);
+  return *pause_;
+}
+
+// The exchange may have ended in this turn of the loop, so nothing is sent here.
+void DocumentPath::on_held_too_long() {
+  set_coding(Coding::identity);
+  pause_->send.schedule();
+}
+
+// The upstream pauses, or the text was held back for too long.
+void DocumentPath::on_pause() {
+  const RequestScope scope(note_);
+  if (is_waiting()) return;  // go_on() follows
+  if (coder_) {
+    coder_->take(body_->output());
+    coder_->flush();
+  }
+  if (pending().size() == 0) return;
+  if (const Flow flow = send(); flow != Flow::open) report(flow);
 }
 
 void DocumentPath::complete() {
@@ -112,7 +209,15 @@ void DocumentPath::complete() {
     if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
   }
   count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
-  if (!head_sent_) send_head({ClientFraming::Kind::length, body_->output().size()});
+  if (coding_ == Coding::undecided && body_->output().size() >= delivery_.compress_from) {
+    choose_coding();
+  }
+  if (coder_) {
+    coder_->take(body_->output());
+    is_cut_ ? coder_->flush() : coder_->finish();
+  }
+  pause_.reset();
+  if (!head_sent_) send_head({ClientFraming::Kind::length, pending().size()});
   // The stream queues what the socket does not take.
   if (send() == Flow::gone) return report(Flow::gone);
   tools_.bodies.give_back(std::move(body_));  // now, for the next document of this turn of the loop
@@ -125,13 +230,13 @@ void DocumentPath::report(const Result<Flow>& flow) {
 }
 
 BodyPath::Flow DocumentPath::send() {
-  if (!head_sent_) send_head(unknown_length_);
-  return body_->output().hand_over([this](evbuffer* text) { return client_.write(text); });
+  if (!head_sent_) send_head(delivery_.unknown_length);
+  return pending().hand_over([this](evbuffer* text) { return client_.write(text); });
 }
 
 void DocumentPath::send_head(const ClientFraming& framing) {
   head_sent_ = true;
-  observer_.on_path_head(framing);
+  observer_.on_path_head(framing, coder_ ? ContentCoding::gzip : ContentCoding::identity);
 }
 
 }  // namespace streamgate

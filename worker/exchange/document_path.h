@@ -3,6 +3,10 @@
 // the client is full, and after a slice of work, until the loop has served the others; the input
 // waits here as it came from the upstream, at most one read. The output for one client is at most
 // 256 KiB and one line.
+//
+// A document whose text reaches `compress_from` bytes leaves gzip-coded if the client accepts it.
+// The client's head is read only then. Before, the text of a slow upstream is held back for 200 ms
+// at most. After it, each pause of the upstream sends all that was rewritten.
 #pragma once
 
 #include <memory>
@@ -13,7 +17,9 @@
 #include "worker/client/stream.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/body_path.h"
+#include "worker/exchange/document_coder.h"
 #include "worker/loop/request_note.h"
+#include "worker/loop/timer_wheel.h"
 #include "worker/loop/work_queue.h"
 
 namespace streamgate {
@@ -24,13 +30,18 @@ class DocumentPath final : public BodyPath {
   struct Tools {
     DocumentBodies& bodies;
     WorkQueue& work;
+    TimerWheel& wheel;
     Counters& counters;
   };
+  struct Delivery {
+    ClientFraming unknown_length;  // of a document that is sent before its end is known
+    size_t compress_from = 0;      // bytes of rewritten text; 0: never
+    uint64_t declared_length = 0;  // of the upstream's body; 0: unknown
+  };
 
-  // `body` has begun. `unknown_length`: the framing of a document that is sent before its end is
-  // known. `client` and `observer` outlive the path.
+  // `body` has begun. `client` and `observer` outlive the path.
   DocumentPath(ClientStream& client, const Tools& tools, std::unique_ptr<DocumentBody> body,
-               Observer& observer, const ClientFraming& unknown_length);
+               Observer& observer, const Delivery& delivery);
   ~DocumentPath() override;
 
   void write(std::string_view bytes) override;
@@ -40,11 +51,30 @@ class DocumentPath final : public BodyPath {
   void cut() override;
 
  private:
+  enum class Coding { undecided, identity, gzip };
+  // What happens when the upstream pauses. Made when it is first needed: most documents arrive in
+  // one read.
+  struct Pause {
+    explicit Pause(DocumentPath& path);
+    Deadline held_too_long;
+    WorkQueue::Task send;  // behind all reads that are due, so that each pause flushes once
+  };
+
   bool is_waiting() const { return client_.is_full() || next_slice_.is_scheduled(); }
   void go_on();
   bool proceed(std::string_view input);
   Result<Flow> rewrite(std::string_view& input);
+  size_t piece_bytes();
+  Flow pass_on();
+  Flow end_read();
+  bool holds_back();
+  void choose_coding();
+  void set_coding(Coding coding);
+  void on_held_too_long();
+  void on_pause();
   void complete();
+  BlockBuffer& pending() { return coder_ ? coder_->output() : body_->output(); }
+  Pause& pause();
   Flow send();
   void send_head(const ClientFraming& framing);
   void report(const Result<Flow>& flow);
@@ -53,12 +83,15 @@ class DocumentPath final : public BodyPath {
   const Tools tools_;
   std::unique_ptr<DocumentBody> body_;  // borrowed
   Observer& observer_;
-  const ClientFraming unknown_length_;
+  const Delivery delivery_;
   bool head_sent_ = false;
   bool is_ended_ = false;  // finish() or cut() was called
   bool is_cut_ = false;
+  Coding coding_;
+  std::unique_ptr<DocumentCoder> coder_;  // Coding::gzip
+  std::unique_ptr<Pause> pause_;
   std::string input_;   // not rewritten yet: the client is full, or the next slice is due
-  size_t send_at_ = 0;  // bytes of output
+  size_t send_at_ = 0;  // bytes of rewritten text
   const RequestNote* const note_ = current_note();
   WorkQueue::Task next_slice_;
 };

@@ -13,6 +13,8 @@
 #include "worker/exchange/forwarded_request.h"
 #include "worker/exchange/playlist_name.h"
 #include "worker/exchange/relayed_head.h"
+#include "worker/exchange/relayed_type.h"
+#include "worker/http/accept_encoding.h"
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
@@ -187,9 +189,7 @@ void Exchange::on_head(const ResponseHead& head) {
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
   }
   if (!successful) return begin_relay();
-  sniffer_.emplace(
-      type, path, parse_content_codings(head.fields),
-      may_correct_type(head) ? BodySniffer::Media::wanted : BodySniffer::Media::ignored);
+  sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
 }
 
 void Exchange::on_body(std::string_view bytes) {
@@ -243,7 +243,9 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     }
     begin_document(kind);
   } else {
-    media_type_ = sniffer_->media_type();
+    media_type_ = sniffer_->is_unnamed_data()
+                      ? type_of_names(fetch_->url().path(), client_head_.target)
+                      : sniffer_->media_type();
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
@@ -289,18 +291,22 @@ void Exchange::begin_live(std::string_view first_bytes) {
 
 // --- relay_body ---
 
-void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist) {
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
+                                 ContentCoding coding) {
   enter(Step::relay_body);
   observe(environment_.slot.counters, Histogram::first_byte,
           environment_.wheel.now_ms() - started_ms_);
   kind_ = kind_of(framing, is_playlist);
   RelayedResponse response{*head_, fetch_->url().path()};
   response.is_playlist = is_playlist;
+  response.coding = coding;
+  response.varies_by_coding = is_playlist && environment_.config.hls.compress_from > 0;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;
   response.media_type = media_type_;
   response.client_fields = &client_head_.fields;
+  response.client_target = client_head_.target;
   response.is_whole_part =
       head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);
   client_status_ = status_for_client(response);
@@ -314,7 +320,11 @@ ClientFraming Exchange::framing_for_unknown_length() const {
   return {ClientFraming::Kind::chunked, 0};
 }
 
-void Exchange::on_path_head(const ClientFraming& framing) { send_relayed_head(framing, true); }
+void Exchange::on_path_head(const ClientFraming& framing, ContentCoding coding) {
+  send_relayed_head(framing, true, coding);
+}
+
+bool Exchange::may_compress() const { return may_be_compressed(client_head_.fields); }
 
 void Exchange::on_path_flow(BodyPath::Flow flow) {
   switch (flow) {

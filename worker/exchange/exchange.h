@@ -90,9 +90,11 @@ class Exchange final : public Retirable,
   ChildOrigin nearest_child() const;
 
   // relay_body
-  void send_relayed_head(const ClientFraming& framing, bool is_playlist);
+  void send_relayed_head(const ClientFraming& framing, bool is_playlist,
+                         ContentCoding coding = ContentCoding::identity);
   ClientFraming framing_for_unknown_length() const;
-  void on_path_head(const ClientFraming& framing) override;
+  void on_path_head(const ClientFraming& framing, ContentCoding coding) override;
+  bool may_compress() const override;
   void on_path_flow(BodyPath::Flow flow) override;
   void on_path_sent() override;
   void on_path_failed(const Error& error) override;
@@ -135,7 +137,7 @@ class Exchange final : public Retirable,
   bool is_playlist_ = false;
   bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet
-  std::string_view media_type_;           // that the first bytes show; static
+  std::string_view media_type_;           // of the first bytes, or of the name; static
   std::optional<int64_t> first_byte_ms_;  // set only if the access log has it
   int client_status_ = 0;                 // 0: no head has been written yet
   uint64_t body_bytes_ = 0;

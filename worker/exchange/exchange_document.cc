@@ -27,8 +27,11 @@ void Exchange::begin_document(DocumentKind kind) {
   count(counters, Counter::playlists_rewritten);
   path_ = &path_storage_.emplace<DocumentPath>(
       gate_->stream(),
-      DocumentPath::Tools{environment_.document_bodies, environment_.work, counters},
-      std::move(body), static_cast<BodyPath::Observer&>(*this), framing_for_unknown_length());
+      DocumentPath::Tools{environment_.document_bodies, environment_.work, environment_.wheel,
+                          counters},
+      std::move(body), static_cast<BodyPath::Observer&>(*this),
+      DocumentPath::Delivery{framing_for_unknown_length(), environment_.config.hls.compress_from,
+                             head_->content_length});
 }
 
 void Exchange::fill_in(DocumentSetting& setting) {

@@ -5,11 +5,10 @@
 #include <utility>
 
 #include "common/check.h"
-#include "worker/documents/media_sniffer.h"
-#include "worker/http/fetch_metadata.h"
+#include "worker/exchange/relayed_type.h"
 #include "worker/http/field_rules.h"
+#include "worker/http/grammar.h"
 #include "worker/http/head_writer.h"
-#include "worker/http/media_type.h"
 
 namespace streamgate {
 namespace {
@@ -49,11 +48,12 @@ constexpr size_t kContentRange = 0;
 constexpr size_t kCacheControl = 5;
 constexpr size_t kExpires = 6;
 constexpr size_t kDate = 7;
+constexpr size_t kVary = 11;
 constexpr size_t kPragma = 12;
 static_assert(kRelayedFields[kContentRange].name == "Content-Range" &&
               kRelayedFields[kCacheControl].name == "Cache-Control" &&
               kRelayedFields[kExpires].name == "Expires" && kRelayedFields[kDate].name == "Date" &&
-              kRelayedFields[kPragma].name == "Pragma");
+              kRelayedFields[kVary].name == "Vary" && kRelayedFields[kPragma].name == "Pragma");
 
 // The fields of Icecast and SHOUTcast. icy-metaint is the distance of the titles in the audio.
 bool is_icecast_field(std::string_view name) {
@@ -68,51 +68,28 @@ size_t relayed_field(std::string_view name) {
   return kRelayedFields.size();
 }
 
-bool begins_at_first_byte(const ResponseHead& upstream) {
-  return upstream.status != 206 ||
-         ascii::istarts_with(field_or_empty(upstream.fields, "Content-Range"), "bytes 0-");
-}
-
-// A browser whose first part was declared as media plays a later part only if it is declared so
-// too: Opaque Response Blocking in Chromium 156 drops octet-stream then. Any media type will do.
-std::string_view unnamed_part_type(const RelayedResponse& response) {
-  if (response.client_fields != nullptr) {
-    const MediaElement element = media_element_of(*response.client_fields);
-    if (element == MediaElement::video) return "video/mp4";
-    if (element == MediaElement::audio) return "audio/mpeg";
-  }
-  return "application/octet-stream";
-}
-
-// The type by the name, for a response whose first bytes are not seen: a HEAD, or a part.
-std::string_view type_by_name(const RelayedResponse& response, TypeClass declared) {
-  if (declared == TypeClass::media) return {};
-  const ResponseHead& upstream = response.upstream;
-  const bool is_part = !begins_at_first_byte(upstream);
-  const bool is_head = response.framing.kind == ClientFraming::Kind::none;
-  if (!(is_part || (is_head && upstream.status == 200))) return {};
-  const std::string_view type = media_type_of_name(response.upstream_path);
-  if (!type.empty() || !is_part || declared == TypeClass::other) return type;
-  return unnamed_part_type(response);
-}
-
 void write_type(const RelayedResponse& response, HeadWriter& head) {
   if (response.is_playlist) return head.field("Content-Type", kPlaylistType);
-  if (!response.media_type.empty()) return head.field("Content-Type", response.media_type);
-  const HeaderFields& fields = response.upstream.fields;
-  // A 304 would put the declared type in place of the corrected one in a cache (RFC 9111 3.2).
-  if (response.upstream.status == 304) return;
-  if (const auto media = plain_media_type(fields)) return head.field("Content-Type", *media);
-  const MediaType type = extract_media_type(fields);
-  const TypeClass declared = declared_class(fields, type);
-  const std::string_view by_name = type_by_name(response, declared);
-  if (!by_name.empty()) return head.field("Content-Type", by_name);
-  if (declared == TypeClass::active) {
-    return head.field("Content-Type",
-                      "text/plain" + std::string(type.is_plain ? type.parameters : ""));
+  const RelayedType type = type_for_client(response);
+  if (type.value.empty()) return;
+  if (type.parameters.empty()) return head.field("Content-Type", type.value);
+  head.field("Content-Type", std::string(type.value) + std::string(type.parameters));
+}
+
+// Vary of a document that may leave compressed: the upstream's names, and ours.
+void write_merged_vary(const HeaderFields& fields, HeadWriter& head) {
+  constexpr std::string_view kOurs = "Accept-Encoding";
+  std::string names;
+  bool has_ours = false;
+  for (const HeaderField& field : fields) {
+    if (!ascii::iequals(field.name, "Vary")) continue;
+    http::for_each_element(field.value, [&](std::string_view name) {
+      has_ours = has_ours || name == "*" || ascii::iequals(name, kOurs);
+      names.append(names.empty() ? "" : ", ").append(name);
+    });
   }
-  // Of several values only the one that counts is sent, so that every client reads the same.
-  if (!type.value.empty()) head.field("Content-Type", type.value);
+  if (!has_ours) names.append(names.empty() ? "" : ", ").append(kOurs);
+  head.field("Vary", names);
 }
 
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
@@ -132,6 +109,7 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
       if (index == kContentRange && response.is_whole_part) continue;
       if (seen[index] && !may_repeat(name)) continue;
       seen[index] = true;
+      if (index == kVary && response.varies_by_coding) continue;
     }
     head.field(name, value);
   }
@@ -140,6 +118,9 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   // Nothing else is added: only the upstream knows how long its bytes stay the same.
   const bool has_caching = seen[kCacheControl] || seen[kExpires] || seen[kPragma];
   if (response.is_playlist && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
+  if (response.varies_by_coding && seen[kVary]) write_merged_vary(fields, head);
+  if (response.varies_by_coding && !seen[kVary]) head.raw_lines("Vary: Accept-Encoding\r\n");
+  if (response.coding == ContentCoding::gzip) head.raw_lines("Content-Encoding: gzip\r\n");
 }
 
 // Without a sandbox the scripts of a relayed document would run in our origin. The browser's own
@@ -165,15 +146,6 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 }
 
 }  // namespace
-
-bool may_correct_type(const ResponseHead& upstream) {
-  if (plain_media_type(upstream.fields)) return false;
-  const MediaType type = extract_media_type(upstream.fields);
-  const bool is_media = declared_class(upstream.fields, type) == TypeClass::media;
-  // A subtitle player reads the bytes only; a media player needs the type.
-  const bool is_text = ascii::iequals(type.essence, "text/vtt");
-  return (!is_media || is_text) && begins_at_first_byte(upstream);
-}
 
 int status_for_client(const RelayedResponse& response) {
   const bool is_whole = response.is_playlist || response.is_whole_part;

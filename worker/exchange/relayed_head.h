@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/config.h"
+#include "worker/http/content_coding.h"
 #include "worker/http/message.h"
 
 namespace streamgate {
@@ -25,14 +26,14 @@ struct RelayedResponse {
   const HeaderFields* client_fields = nullptr;
   // A 206 that has the whole body, although the client requested no range. It is sent as a 200.
   bool is_whole_part = false;
+  ContentCoding coding = ContentCoding::identity;  // of a rewritten playlist: identity or gzip
+  bool varies_by_coding = false;                   // Vary names Accept-Encoding
+  // The client's link. Its name counts if upstream_path, of the last redirect, has no extension.
+  std::string_view client_target = {};
 };
 
 // The status that the client receives: the upstream's, or 200 for a 206 that has the whole body.
 int status_for_client(const RelayedResponse& response);
-
-// Whether the first bytes of a successful response's body may correct its declared type: it is not
-// declared as media, and the body begins at byte 0.
-bool may_correct_type(const ResponseHead& upstream);
 
 // The response head for the client, with CORS, cache fields and framing.
 std::string write_relayed_head(const RelayedResponse& response, const CorsConfig& cors);

@@ -104,10 +104,35 @@ TEST(MediaSniffer, EveryBodyIsDecidedWithinItsBound) {
   }
 }
 
+TEST(MediaSniffer, ATypeNamesItsContainer) {
+  EXPECT_EQ(container_of("Video/MP2T ; a=b"), Container::transport_stream);
+  EXPECT_EQ(container_of("audio/mp4;codecs=x"), Container::mp4);
+  EXPECT_EQ(container_of("text/vtt"), Container::webvtt);
+  for (const char* type : {"", "video/iso.segment", "audio/x-m4a", "video/webm", "text/plain"}) {
+    EXPECT_EQ(container_of(type), Container::other) << type;
+  }
+}
+
+TEST(MediaSniffer, TheFirstByteTellsWhetherAnotherContainerIsPossible) {
+  EXPECT_FALSE(may_be_other_container('G', "video/mp2t"));
+  EXPECT_FALSE(may_be_other_container('\0', "Video/MP4; a=b"));
+  EXPECT_FALSE(may_be_other_container('W', "text/vtt"));
+  for (const char* type : {"", "image/png", "audio/mpeg", "video/iso.segment"}) {
+    for (const char first : {'\0', 'G', 'W', '\xEF'}) {
+      EXPECT_TRUE(may_be_other_container(first, type)) << type;
+    }
+    EXPECT_FALSE(may_be_other_container('\xFF', type)) << type;
+  }
+  EXPECT_TRUE(may_be_other_container('\0', "video/mp2t"));
+  EXPECT_TRUE(may_be_other_container('G', "video/mp4"));
+}
+
 TEST(MediaSniffer, NameGivesTheTypeOfItsExtension) {
   EXPECT_EQ(media_type_of_name("/a/b.ts"), "video/mp2t");
   EXPECT_EQ(media_type_of_name("/a/b.MP4"), "video/mp4");
   EXPECT_EQ(media_type_of_name("b.x.vtt"), "text/vtt");
+  EXPECT_EQ(media_type_of_name("b.cmft"), "application/mp4");
+  EXPECT_EQ(media_type_of_name("b.mp4a"), "audio/mp4");
   for (const char* path : {"", "/", "/ts", "/a.ts/b", "/a.html", "/a.js", "/a.svg", "/a."}) {
     EXPECT_EQ(media_type_of_name(path), "") << path;
   }

@@ -33,6 +33,30 @@ TEST(BodySniffer, FirstByteOfMediaDecidesAndNothingIsHeld) {
   EXPECT_TRUE(sniffer.held().empty());
 }
 
+TEST(BodySniffer, ARightTypeDecidesAtTheFirstByteAndAWrongOneWaits) {
+  using Media = BodySniffer::Media;
+  BodySniffer right("video/mp2t", "/a", ContentCoding::identity, Media::checked);
+  EXPECT_EQ(right.add("G"), DocumentKind::none);
+  EXPECT_EQ(right.media_type(), "");
+  BodySniffer wrong("video/mp2t", "/a", ContentCoding::identity, Media::checked);
+  EXPECT_EQ(wrong.add({"\0\0\0\x18mo", 6}), std::nullopt);
+  EXPECT_EQ(wrong.add("of"), DocumentKind::none);
+  EXPECT_EQ(wrong.media_type(), "video/mp4");
+}
+
+TEST(BodySniffer, DataWithoutASignatureIsToldFromText) {
+  using Media = BodySniffer::Media;
+  const auto is_data = [](std::string_view body, Media media) {
+    BodySniffer sniffer("text/plain", "/a", ContentCoding::identity, media);
+    EXPECT_EQ(sniffer.add(body), DocumentKind::none);
+    return sniffer.is_unnamed_data();
+  };
+  EXPECT_TRUE(is_data("\x02\x03", Media::wanted));
+  EXPECT_FALSE(is_data("text\n", Media::wanted));
+  EXPECT_FALSE(is_data("fLaC\x01", Media::wanted));
+  EXPECT_FALSE(is_data("\x02\x03", Media::ignored));
+}
+
 TEST(BodySniffer, FindsAPlaylistOfAnyTypeAtEverySplit) {
   for (size_t step = 1; step <= kPlaylist.size(); ++step) {
     BodySniffer sniffer("video/mp2t", "/x", ContentCoding::identity, BodySniffer::Media::ignored);

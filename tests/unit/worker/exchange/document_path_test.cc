@@ -8,6 +8,7 @@
 #include "tests/unit/client_side.h"
 #include "tests/unit/deflated.h"
 #include "tests/unit/worker/exchange/path_recorder.h"
+#include "worker/http/inflater.h"
 
 namespace streamgate {
 namespace {
@@ -19,14 +20,17 @@ constexpr std::string_view kUrlStart = "/stream?url=http%3A%2F%2Fup.example%2F";
 class DocumentPathTest : public testing::Test {
  protected:
   DocumentPath& begin(ContentCoding coding = ContentCoding::identity) {
+    return begin(coding, {{ClientFraming::Kind::until_close, 0}, kCompressFrom});
+  }
+  DocumentPath& begin(ContentCoding coding, const DocumentPath::Delivery& delivery) {
     auto body = bodies.borrow();
     body->setting() = {};
     body->setting().base_url = "http://up.example/list.m3u8";
     body->setting().route_path = "/stream";
     body->setting().longest_line = 1024;
     body->begin(DocumentKind::hls, coding);
-    path.emplace(client.stream, DocumentPath::Tools{bodies, work, counters}, std::move(body),
-                 observer, ClientFraming{ClientFraming::Kind::until_close, 0});
+    path.emplace(client.stream, DocumentPath::Tools{bodies, work, client.wheel, counters},
+                 std::move(body), observer, delivery);
     observer.path = &*path;
     return *path;
   }
@@ -40,8 +44,31 @@ class DocumentPathTest : public testing::Test {
     return out;
   }
 
+  static constexpr size_t kCompressFrom = size_t{16} * 1024;
+
+  // Receives until the client has decoded a text of that size. Returns the text.
+  std::string receive_text(size_t size) {
+    std::string text;
+    for (int idle = 0; text.size() < size && idle < 500; ++idle) {
+      event_base_loop(client.base.get(), EVLOOP_NONBLOCK);
+      coded += client.receive();
+      if (!observer.head) continue;
+      std::string_view body = std::string_view(coded).substr(8);  // behind the head
+      text.clear();
+      Inflater inflater(ContentCoding::gzip);
+      for (auto piece = inflater.next(body); piece && !piece->empty();
+           piece = inflater.next(body)) {
+        text += *piece;
+      }
+      is_whole = inflater.finish().has_value();
+    }
+    return text;
+  }
+
   ClientSide client;
   PathRecorder observer{client};
+  std::string coded;      // receive_text()'s
+  bool is_whole = false;  // the coded stream has ended
   Counters counters;
   DocumentBodies bodies;
   WorkQueue work{client.base.get()};
@@ -146,6 +173,150 @@ TEST_F(DocumentPathTest, ABombFillsOnlyTheBoundOfAClientThatDoesNotRead) {
   const size_t whole = 8 + 8 + 300'000 * (kUrlStart.size() + 2);
   EXPECT_EQ(client.receive(whole).size(), whole);
   EXPECT_EQ(observer.sent, 1);
+}
+
+TEST_F(DocumentPathTest, ALongDocumentIsCodedAndItsLengthIsKnownIfItFitsIntoOneSend) {
+  observer.takes_gzip = true;
+  begin();
+  path->write(playlist(1000, ""));
+  path->finish();
+  const std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(receive_text(text.size()), text);
+  EXPECT_TRUE(is_whole);
+  EXPECT_EQ(observer.coding, ContentCoding::gzip);
+  EXPECT_EQ(observer.head->kind, ClientFraming::Kind::length);
+  EXPECT_EQ(observer.head->length + 8, coded.size());
+  EXPECT_LT(coded.size(), text.size() / 5);
+  EXPECT_EQ(observer.sent, 1);
+}
+
+TEST_F(DocumentPathTest, TheClientIsAskedOnlyForALongDocument) {
+  observer.takes_gzip = true;
+  begin();
+  path->write(playlist(300, ""));
+  path->finish();
+  const std::string text = playlist(300, kUrlStart);
+  ASSERT_LT(text.size(), kCompressFrom);
+  EXPECT_EQ(client.receive(text.size() + 8), "HEAD\r\n\r\n" + text);
+  EXPECT_EQ(observer.coding, ContentCoding::identity);
+  EXPECT_EQ(observer.questions, 0);
+}
+
+TEST_F(DocumentPathTest, ALongDocumentIsPlainIfTheClientTakesNoGzip) {
+  begin();
+  path->write(playlist(1000, ""));
+  path->finish();
+  const std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(client.receive(text.size() + 8), "HEAD\r\n\r\n" + text);
+  EXPECT_EQ(observer.coding, ContentCoding::identity);
+  EXPECT_EQ(observer.questions, 1);
+}
+
+TEST_F(DocumentPathTest, NothingIsCodedOrHeldBackIfItIsSwitchedOff) {
+  observer.takes_gzip = true;
+  begin(ContentCoding::identity, {{ClientFraming::Kind::until_close, 0}, 0});
+  path->write("#EXTM3U\na.ts\n");
+  path->flush();
+  EXPECT_EQ(client.receive(), "HEAD\r\n\r\n#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n");
+  path->write(playlist(1000, ""));
+  path->finish();
+  const std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(client.receive(text.size()), text);
+  EXPECT_EQ(observer.questions, 0);
+}
+
+TEST_F(DocumentPathTest, EachPauseOfTheUpstreamSendsAllThatCanBeDecoded) {
+  observer.takes_gzip = true;
+  begin();
+  path->write(playlist(1000, ""));
+  path->flush();
+  std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(receive_text(text.size()), text);
+  EXPECT_EQ(observer.head->kind, ClientFraming::Kind::until_close);
+  path->write("last.ts\n");
+  path->flush();
+  text += std::string(kUrlStart) + "last.ts\n";
+  EXPECT_EQ(receive_text(text.size()), text);
+  EXPECT_FALSE(is_whole);
+  const size_t before = coded.size();
+  path->flush();  // nothing new
+  EXPECT_EQ(receive_text(text.size() + 1).size(), text.size());
+  EXPECT_EQ(coded.size(), before);
+  path->finish();
+  EXPECT_EQ(receive_text(text.size()), text);
+  EXPECT_TRUE(is_whole);
+}
+
+TEST_F(DocumentPathTest, AShortBeginningWaitsForMoreAndIsThenCoded) {
+  observer.takes_gzip = true;
+  begin();
+  path->write("#EXTM3U\n");
+  path->flush();
+  EXPECT_EQ(client.receive(), "");
+  path->write(playlist(1000, ""));
+  path->finish();
+  const std::string text = "#EXTM3U\n" + playlist(1000, kUrlStart);
+  EXPECT_EQ(receive_text(text.size()), text);
+  EXPECT_EQ(observer.coding, ContentCoding::gzip);
+}
+
+TEST_F(DocumentPathTest, AShortBeginningIsSentPlainIfNothingFollows) {
+  observer.takes_gzip = true;
+  begin();
+  path->write("#EXTM3U\na.ts\n");
+  path->flush();
+  std::string received;
+  while (received.empty()) {
+    event_base_loop(client.base.get(), EVLOOP_ONCE);
+    received = client.receive();
+  }
+  EXPECT_EQ(received, "HEAD\r\n\r\n#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n");
+  path->write(playlist(1000, ""));
+  path->finish();
+  const std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(client.receive(text.size()), text);
+  EXPECT_EQ(observer.coding, ContentCoding::identity);
+}
+
+TEST_F(DocumentPathTest, AShortBeginningOfALongBodyIsCodedAtOnce) {
+  observer.takes_gzip = true;
+  begin(ContentCoding::identity, {{ClientFraming::Kind::until_close, 0}, kCompressFrom, 20'000});
+  path->write("#EXTM3U\na.ts\n");
+  path->flush();
+  const std::string text = "#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n";
+  EXPECT_EQ(receive_text(text.size()), text);
+}
+
+TEST_F(DocumentPathTest, ACutDocumentIsSentAsFarAsItCameAndHasNoEnd) {
+  observer.takes_gzip = true;
+  begin();
+  path->write(playlist(1000, ""));
+  path->flush();
+  const std::string text = playlist(1000, kUrlStart);
+  EXPECT_EQ(receive_text(text.size()), text);
+  path->write("b.ts\ntrunc");
+  path->cut();
+  EXPECT_EQ(receive_text(text.size() + 1), text + std::string(kUrlStart) + "b.ts\n");
+  EXPECT_FALSE(is_whole);
+  EXPECT_EQ(observer.sent, 1);
+}
+
+// Random names, which compress badly: 4 MB do not fit into the bound.
+TEST_F(DocumentPathTest, ACodedDocumentForAClientThatDoesNotReadKeepsTheBound) {
+  std::string lines;
+  uint64_t random = 1;
+  while (lines.size() < size_t{4} << 20U) {
+    random = random * 6364136223846793005U + 1442695040888963407U;
+    lines += std::to_string(random) + "\n";
+  }
+  observer.takes_gzip = true;
+  begin();
+  path->write("#EXTM3U\n" + lines);
+  path->finish();
+  for (int i = 0; i < 500; ++i) event_base_loop(client.base.get(), EVLOOP_NONBLOCK);
+  EXPECT_GE(observer.filled, 1);
+  EXPECT_LT(client.stream.body_bytes_sent(), size_t{256} * 1024);
+  EXPECT_EQ(observer.sent, 0);
 }
 
 TEST_F(DocumentPathTest, LongWorkIsDoneInSlices) {

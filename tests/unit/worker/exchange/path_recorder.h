@@ -13,9 +13,14 @@ class PathRecorder final : public BodyPath::Observer, public ClientStream::Obser
  public:
   explicit PathRecorder(ClientSide& client) : client_(client) { client.begin(this); }
 
-  void on_path_head(const ClientFraming& framing) override {
+  void on_path_head(const ClientFraming& framing, ContentCoding body_coding) override {
     head = framing;
+    coding = body_coding;
     client_.stream.send_head("HEAD\r\n\r\n", framing, true);
+  }
+  bool may_compress() const override {
+    ++questions;
+    return takes_gzip;
   }
   void on_path_flow(BodyPath::Flow flow) override {
     if (flow == BodyPath::Flow::open) ++opened;
@@ -31,7 +36,10 @@ class PathRecorder final : public BodyPath::Observer, public ClientStream::Obser
   void on_client_gone(Reason /*reason*/) override { gone = true; }
 
   BodyPath* path = nullptr;  // gets on_client_drained()
+  bool takes_gzip = false;
+  mutable int questions = 0;
   std::optional<ClientFraming> head;
+  ContentCoding coding = ContentCoding::identity;
   int opened = 0;
   int filled = 0;
   int sent = 0;
