@@ -38,6 +38,7 @@ inline constexpr std::string_view kLogEvents[] = {
     "reload.failed",
     "reload.held",
     "reload.started",
+    "security.open_proxy",
     "state.master",
     "state.worker",
     "tls.handshake_failed",

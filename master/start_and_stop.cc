@@ -7,6 +7,7 @@
 #include "common/log_sink.h"
 #include "common/version.h"
 #include "master/config/listen.h"
+#include "master/config/open_proxy.h"
 #include "master/process/account.h"
 #include "master/process/own_process.h"
 #include "master/service/limits.h"
@@ -69,6 +70,11 @@ Result<void> Supervisor::start() {
                                {"addresses", current_->addresses()},
                                {"admin", current_->admin_addresses()},
                                {"config", program_.config_file}});
+  if (const auto address = open_proxy_address(current_->config)) {
+    log::warn("security.open_proxy",
+              {{"address", address->to_string()},
+               {"hint", "set security.auth: token, security.allow or a private listen address"}});
+  }
   last_turn_ms_ = monotonic_ms();
   return {};
 }

@@ -13,11 +13,12 @@ for folder in ("functional", "clients"):
     sys.path.insert(0, os.path.join(HERE, "..", folder))
 
 import media  # noqa: E402
-from harness import BINARY, closed_port, main, streamgate, wait_until  # noqa: E402
+from harness import BINARY, closed_port, main, stream_path, streamgate, wait_until  # noqa: E402
 from http_client import Client  # noqa: E402
 from origin import Origin  # noqa: E402
 from players import MEDIA, PlayerTest  # noqa: E402
 from recipes import ROOT, anchors, blocks, links, replaced  # noqa: E402
+from upstream import ok, playlist, status  # noqa: E402
 
 RECIPES = "deploy/RECIPES.md"
 SECRET = "change-me: 32 random bytes at least"
@@ -30,6 +31,8 @@ SHOWN = {
     "IPTV lists and Kodi": ["#EXTM3U", "/stream"],
     "From the Rust proxy": ["#EXTM3U", "/api/proxy/stream?url="],
 }
+# Fronts that admit some clients only.
+CLOSED = ("A login cookie", "Links of secure_link", "A secret in the path")
 # A client sends these; no front may pass them on.
 FORGED = [
     ("X-Forwarded-Host", "evil.example"),
@@ -78,7 +81,7 @@ class Recipes(PlayerTest):
     def test_commands(self):
         path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
         for block in self.of("sh"):
-            if block.heading == "Signed links":
+            if block.heading in ("Signed links", *CLOSED):
                 continue
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", replaced(block.text, self.addresses())],
@@ -192,6 +195,8 @@ class Recipes(PlayerTest):
     @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
     def test_nginx(self):
         for block in self.of("nginx"):
+            if block.heading in CLOSED:
+                continue
             with self.subTest(block):
                 port, cwd = closed_port(), self.scratch()
                 text = block.text.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
@@ -246,6 +251,93 @@ class Recipes(PlayerTest):
                 text = f"{{\n admin off\n}}\n{text}"
                 self.front("caddy", ["run", "--adapter", "caddyfile", "--config"], port, text, cwd)
                 self.check_front(port)
+
+    def closed_front(self, heading, addresses, proxy, folder=None):
+        """nginx with the block below that heading; returns its port."""
+        (block,) = [b for b in self.of("nginx") if b.heading == heading]
+        port, cwd = closed_port(), folder or self.scratch()
+        text = block.text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        # For the question whether the front is ready.
+        text = text.replace("server {", "server { location = /health { return 200; }")
+        for old, new in {"127.0.0.1:8080": f"127.0.0.1:{proxy.port}", **addresses}.items():
+            text = text.replace(old, new)
+        paths = "".join(
+            f"{name}_temp_path {cwd}/{name};"
+            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        whole = (
+            f"daemon off; pid {cwd}/pid; error_log {cwd}/errors; events {{}}\n"
+            f"http {{ access_log off; {paths}\n{text} }}\n"
+        )
+        self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
+        return port
+
+    def list_upstream(self):
+        """An upstream with a playlist of one segment."""
+        return self.upstream(
+            {"/live/index.m3u8": playlist("#EXTM3U\n#EXTINF:4,\na.ts\n"), "/live/a.ts": ok(b"G")}
+        )
+
+    @staticmethod
+    def segment_of(answer):
+        """The path and query of the segment's link."""
+        link = next(line for line in answer.text.splitlines() if line.startswith("http"))
+        return "/" + link.split("/", 3)[3]
+
+    @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
+    def test_a_login_cookie_admits_the_playlist_and_its_segments(self):
+        def admits(request):
+            return ok(b"") if request["Cookie"] == "session=alice" else status(401)
+
+        site, up = self.upstream(admits), self.list_upstream()
+        sites = {"127.0.0.1:9000": "127.0.0.1:%d" % site.port}
+        port = self.closed_front("A login cookie", sites, self.proxy())
+        cookie = [("Cookie", "session=alice")]
+        entry = stream_path(up.url("/live/index.m3u8"))
+        self.assertEqual(self.ask_front(port, entry).status, 401)
+        answer = self.ask_front(port, entry, cookie)
+        segment = self.segment_of(answer)
+        self.assertEqual(self.ask_front(port, segment, cookie).body, b"G")
+        self.assertEqual(self.ask_front(port, segment).status, 401)
+        self.assertEqual([request["Cookie"] for request in up.requests], [None, None])
+        self.assertEqual(site.requests[-1]["X-Original-URI"], segment)
+
+    @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
+    def test_a_link_of_secure_link_leads_to_segments_with_grants(self):
+        up, folder = self.list_upstream(), self.scratch()
+        (block,) = [b for b in self.of("sh") if b.heading == "Links of secure_link"]
+        addresses = {"https://cdn.example/live/index.m3u8": up.url("/live/index.m3u8")}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", replaced(block.text, addresses)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        entry = done.stdout.strip().removeprefix("http://media.example.com")
+        keys = [{"id": "site", "algorithm": "HS256", "secret": SECRET}]
+        proxy = self.own_proxy(
+            {"security": {**self.settings["security"], "auth": "token", "keys": keys}}
+        )
+        port = self.closed_front("Links of secure_link", {}, proxy, folder)
+        answer = self.ask_front(port, entry)
+        self.assertEqual(answer.status, 200, answer.text)
+        segment = self.segment_of(answer)
+        self.assertEqual(self.ask_front(port, segment).body, b"G")
+        self.assertEqual(up.targets(), ["/live/index.m3u8", "/live/a.ts"])
+        self.assertEqual([request["Authorization"] for request in up.requests], [None, None])
+        self.assertEqual(self.ask_front(port, segment.split("&sg_grant=")[0]).status, 401)
+        self.assertEqual(self.ask_front(port, entry.replace("index", "other")).status, 403)
+        self.assertEqual(self.ask_front(port, entry.split("&md5=")[0]).status, 403)
+        self.assertEqual(self.ask_front(port, entry.replace("/play?", "/stream?")).status, 401)
+
+    @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
+    def test_a_secret_in_the_path_is_in_each_link(self):
+        port = self.closed_front("A secret in the path", {}, self.proxy())
+        self.check_front(port, "/u/alice-7d1f0c9e")
+        self.assertEqual(self.ask_front(port, "/u/mallory/stream?url=http%3A%2F%2Fa").status, 403)
+        self.assertEqual(self.ask_front(port, "/stream?url=http%3A%2F%2Fa").status, 404)
 
 
 class Translation(unittest.TestCase):

@@ -633,5 +633,23 @@ class Configuration(unittest.TestCase):
         self.assertNotIn(OTHER, done.stdout)
 
 
+class OpenProxy(ProxyTest):
+    def test_an_open_proxy_on_a_public_address_is_logged_once(self):
+        proxy = self.own_proxy({"listen": ["127.0.0.1:0", "0.0.0.0:0"]})
+        proxy.reload({"workers": 2})
+        proxy.wait_for_event("reload.done")
+        (event,) = proxy.events_named("security.open_proxy")
+        self.assertEqual((event["level"], event["address"]), ("warn", "0.0.0.0:0"))
+
+    def test_a_private_address_or_a_list_of_targets_is_not_logged(self):
+        for settings in (
+            {},
+            {"listen": "0.0.0.0:0", "security": {"allow": ["*.cdn.example"]}},
+        ):
+            proxy = self.own_proxy(settings)
+            proxy.wait_for_event("master.ready")
+            self.assertEqual(proxy.events_named("security.open_proxy"), [])
+
+
 if __name__ == "__main__":
     main()
