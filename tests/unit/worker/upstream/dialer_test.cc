@@ -196,9 +196,10 @@ TEST_F(DialerTest, WithoutVerificationAnyCertificateIsAccepted) {
   EXPECT_TRUE(waiting.socket.is_tls()) << (waiting.error ? waiting.error->detail : "");
 }
 
-TEST_F(DialerTest, RefusesOldVersionsOfTls) {
+TEST_F(DialerTest, RefusesVersionsOfTlsBelowTheLowest) {
   const TlsIdentity identity("DNS:a.test");
   config.tls.ca_file = identity.ca_file();
+  config.tls.min_version = TlsVersion::tls1_2;
   use_tls();
   TlsServer tls(
       identity, 1, [](SSL*, int) {}, TLS1_1_VERSION);

@@ -63,7 +63,19 @@ TEST_F(TlsTest, ReportsAnEndWithoutCloseNotify) {
   make("a.test");
   EXPECT_EQ(SSL_CTX_get_options(context.get()) & SSL_OP_IGNORE_UNEXPECTED_EOF, 0U);
   EXPECT_NE(SSL_CTX_get_options(context.get()) & SSL_OP_NO_RENEGOTIATION, 0U);
-  EXPECT_EQ(SSL_CTX_get_min_proto_version(context.get()), TLS1_2_VERSION);
+}
+
+TEST_F(TlsTest, TheLowestVersionIsThatOfTheSettings) {
+  const std::pair<TlsVersion, int> versions[] = {{TlsVersion::tls1_0, TLS1_VERSION},
+                                                 {TlsVersion::tls1_1, TLS1_1_VERSION},
+                                                 {TlsVersion::tls1_2, TLS1_2_VERSION},
+                                                 {TlsVersion::tls1_3, TLS1_3_VERSION}};
+  for (const auto& [version, expected] : versions) {
+    config.min_version = version;
+    const auto made = make_tls_context(config);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ(SSL_CTX_get_min_proto_version(made->get()), expected);
+  }
 }
 
 TEST_F(TlsTest, SendsSniForNamesOnly) {
