@@ -85,9 +85,21 @@ constexpr std::array kCauses{
               "(upstream.resolve: local)."},
     CauseInfo{"own_place", kInsiders, "the target is this service itself", "",
               "Use the URL of the upstream, not a URL of this service."},
+    CauseInfo{"all_streams", kInsiders, "the service has as many streams as it may have",
+              "limits.streams", "Raise limits.streams."},
+    CauseInfo{"client_streams", kEveryone, "this client has as many streams as it may have",
+              "limits.per_client.streams", "Raise limits.per_client.streams."},
+    CauseInfo{"client_requests", kEveryone, "this client sends too many requests a second",
+              "limits.per_client.requests", "Raise limits.per_client.requests."},
+    CauseInfo{"token_streams", kEveryone, "the token has as many streams as it may have", "",
+              "Make tokens with a larger claim `streams`."},
+    CauseInfo{"key_streams", kEveryone, "the key of the token has as many streams as it may have",
+              "security.keys", "Raise `streams` in the `limits` of the key."},
+    CauseInfo{"key_requests", kEveryone, "too many requests a second for the key of the token",
+              "security.keys", "Raise `requests` in the `limits` of the key."},
 };
 
-static_assert(kCauses.size() == static_cast<size_t>(Cause::own_place) + 1);
+static_assert(kCauses.size() == static_cast<size_t>(Cause::key_requests) + 1);
 
 Guidance guidance_of(Reason reason) {
   switch (reason) {

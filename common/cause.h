@@ -38,6 +38,12 @@ enum class Cause : unsigned char {
   not_allowed,
   not_allowed_unresolved,
   own_place,
+  all_streams,
+  client_streams,
+  client_requests,
+  token_streams,
+  key_streams,
+  key_requests,
 };
 
 enum class Audience { insiders, everyone };

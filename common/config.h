@@ -181,6 +181,15 @@ struct CorsConfig {
   bool operator==(const CorsConfig&) const = default;
 };
 
+// Limits over all workers. 0: none.
+struct RateLimits {
+  unsigned streams = 0;   // at a time
+  unsigned requests = 0;  // a second, and as many at once
+  size_t bandwidth = 0;   // bytes a second, of all streams together
+
+  bool operator==(const RateLimits&) const = default;
+};
+
 // A key that verifies the tokens of entries (RFC 7519), and signs the links of their documents.
 struct TokenKey {
   enum class Algorithm { hs256, es256, eddsa };
@@ -195,8 +204,28 @@ struct TokenKey {
   std::string issuer;           // the claim `iss`; empty: not checked
   // The upstream hosts of this key, in addition to SecurityConfig::allow. Empty: all.
   std::vector<TargetPattern> allow;
+  RateLimits limits;                // of all clients with a token or a link of this key together
+  std::vector<UpstreamHost> hosts;  // over UpstreamConfig::hosts; without ca_file
 
   bool operator==(const TokenKey&) const = default;
+};
+
+// The clients that are served, by address.
+struct ClientRules {
+  std::vector<IpRange> allow;  // if not empty, only these
+  std::vector<IpRange> deny;   // wins over allow
+
+  bool operator==(const ClientRules&) const = default;
+};
+
+// Which parameters a client may add to a link. Links of playlists may have those that the playlist
+// gave them.
+struct ParameterRules {
+  bool live = true;          // sg_live
+  bool alternatives = true;  // sg_alt
+  bool headers = true;       // referer, h_*, and headers behind the url
+
+  bool operator==(const ParameterRules&) const = default;
 };
 
 struct SecurityConfig {
@@ -211,6 +240,8 @@ struct SecurityConfig {
   std::vector<TargetPattern> allow;    // if not empty, only these are allowed
   std::vector<TargetPattern> deny;     // wins over allow
   std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
+  ClientRules clients;
+  ParameterRules parameters;
   // Whether workers may dump core. automatic: not if a listener has a key, or tokens have keys.
   enum class CoreDumps { automatic, on, off };
   CoreDumps core_dumps = CoreDumps::automatic;
@@ -221,6 +252,7 @@ struct SecurityConfig {
 // Limits for one client: an IPv4 address or an IPv6 /64. 0: none.
 struct PerClientLimits {
   unsigned connections = 0;  // over all workers
+  RateLimits rates = {};
 
   bool operator==(const PerClientLimits&) const = default;
 };
@@ -230,6 +262,7 @@ struct LimitsConfig {
   size_t request_head = size_t{32} * 1024;  // bytes, the request line included
   size_t playlist_line = size_t{1024} * 1024;
   unsigned connections = 10'000;  // clients, over all workers
+  unsigned streams = 0;           // running requests, over all workers; 0: no limit
   PerClientLimits per_client;
 
   bool operator==(const LimitsConfig&) const = default;

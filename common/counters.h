@@ -25,6 +25,10 @@ namespace streamgate {
   ROW(connections_displaced, "Idle client connections closed to make room for new ones.")         \
   ROW(connections_rate_limited, "Client connections answered with 429: limits.per_client.")       \
   ROW(requests_refused, "Requests rejected before an exchange was started.")                      \
+  ROW(requests_rate_limited, "Requests answered with 429: too many in a second.")                 \
+  ROW(streams_refused, "Requests answered with 503: limits.streams.")                             \
+  ROW(streams_rate_limited, "Requests answered with 429: the streams of a client, token or key.") \
+  ROW(streams_throttled, "Requests that waited for bandwidth of their client, token or key.")     \
   ROW(exchanges_started, "Exchanges started: client requests with a valid head.")                 \
   ROW(exchanges_failed, "Exchanges that ended with a reason other than ok.")                      \
   ROW(bytes_to_clients, "Body bytes sent to clients.")                                            \

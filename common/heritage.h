@@ -35,7 +35,8 @@ struct Heritage {
   unsigned slot_index = 0;
   uint64_t generation = 0;
   ScoreboardView scoreboard;  // read-only memory: for limits that hold over all workers
-  Column& column;             // the worker's own; the only shared memory that it can write
+  Column& column;             // the worker's own
+  ArrivalTable& arrivals;     // with `column`, the only shared memory that it can write
   int lifeline_fd = -1;       // read end; EOF means the master is gone: drain and exit
 };
 

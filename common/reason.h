@@ -37,6 +37,8 @@ namespace streamgate {
   ROW(token_expired, 403, "The token has expired.")                                        \
   ROW(token_scope, 403, "The token does not allow this URL.")                              \
   ROW(token_client, 403, "The token belongs to another client.")                           \
+  ROW(client_forbidden, 403, "Clients of this address are not served.")                    \
+  ROW(parameter_forbidden, 403, "This link has a parameter that is not allowed.")          \
   ROW(loop, 508, "The request leads back to this proxy.")                                  \
   ROW(rate_limited, 429, "This client is at its limit.")                                   \
   ROW(client_gone, 499, "The client left.")                                                \

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,8 +138,12 @@ size_t columns_offset(size_t slot_count) {
   return whole_pages(kAssignmentsOffset + slot_count * sizeof(Assignment));
 }
 
-size_t scoreboard_size(size_t slot_count) {
+size_t arrivals_offset(size_t slot_count) {
   return columns_offset(slot_count) + slot_count * sizeof(Column);
+}
+
+size_t scoreboard_size(size_t slot_count) {
+  return arrivals_offset(slot_count) + whole_pages(sizeof(ArrivalTable));
 }
 
 Result<Scoreboard> Scoreboard::create(size_t slot_count) {
@@ -149,7 +154,14 @@ Result<Scoreboard> Scoreboard::create(size_t slot_count) {
     return cannot_map();
   }
   // Zero, as the kernel provides the pages, is the initial state of every part.
-  return adopt(*std::move(file), slot_count);
+  auto made = adopt(*std::move(file), slot_count);
+  if (!made) return made;
+  uint64_t seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+    return system_error("cannot read random bytes");
+  }
+  made->arrivals().seed = seed;
+  return made;
 }
 
 Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
@@ -174,6 +186,7 @@ Scoreboard::Scoreboard(UniqueFd file, char* memory, size_t slot_count)
       board_(reinterpret_cast<Board*>(memory)),
       assignments_(reinterpret_cast<Assignment*>(memory + kAssignmentsOffset)),
       columns_(reinterpret_cast<Column*>(memory + columns_offset(slot_count))),
+      arrivals_(reinterpret_cast<ArrivalTable*>(memory + arrivals_offset(slot_count))),
       slot_count_(slot_count) {}
 
 Scoreboard::Scoreboard(Scoreboard&& other) noexcept
@@ -181,6 +194,7 @@ Scoreboard::Scoreboard(Scoreboard&& other) noexcept
       board_(std::exchange(other.board_, nullptr)),
       assignments_(std::exchange(other.assignments_, nullptr)),
       columns_(std::exchange(other.columns_, nullptr)),
+      arrivals_(std::exchange(other.arrivals_, nullptr)),
       slot_count_(std::exchange(other.slot_count_, 0)) {}
 
 Scoreboard::~Scoreboard() {
@@ -222,7 +236,7 @@ Result<void> Scoreboard::confine(unsigned index) {
   char* start = reinterpret_cast<char*>(board_);
   const size_t own = columns_offset(slot_count_) + index * sizeof(Column);
   const size_t next = own + sizeof(Column);
-  const size_t end = scoreboard_size(slot_count_);
+  const size_t end = arrivals_offset(slot_count_);
   if (!map_at(start, own, PROT_READ, source, 0) ||
       !map_at(start + next, end - next, PROT_READ, source, next)) {
     return cannot_map();

@@ -1,11 +1,13 @@
-// The state of every worker, in shared memory that outlives the workers. Three parts:
+// The state of every worker, in shared memory that outlives the workers. Four parts:
 //
-//   Board        the service as a whole; only the master writes it
-//   Assignment   one for each slot: whether a worker has it; only the master writes it
-//   Column       one for each slot; only the worker that has the slot writes it
+//   Board         the service as a whole; only the master writes it
+//   Assignment    one for each slot: whether a worker has it; only the master writes it
+//   Column        one for each slot; only the worker that has the slot writes it
+//   ArrivalTable  every worker writes it: limits by rate
 //
 // Every process reads all parts. A worker has the whole mapping read-only, except its own column
-// (Scoreboard::confine). The kernel enforces this even if the worker is compromised.
+// and the last part (Scoreboard::confine). The kernel enforces this even if the worker is
+// compromised; such a worker can then change only the rates of clients.
 //
 // The master maps the scoreboard before the first fork, and only the master assigns slots. When a
 // worker is gone, its counters are added to the retired ones and its column is cleared, so that
@@ -21,6 +23,7 @@
 #include <span>
 #include <string_view>
 
+#include "common/arrival_table.h"
 #include "common/connection_table.h"
 #include "common/counters.h"
 #include "common/host_failures.h"
@@ -79,7 +82,9 @@ struct alignas(64) ServedRequest {
 struct alignas(kScoreboardPage) Column {
   Slot slot;
   ServedRequest served;
-  KeyedCounts client_connections;  // by client address; empty without limits.per_client
+  // The connections of client addresses, and the streams of client addresses, tokens and keys.
+  // Empty without limits for them.
+  KeyedCounts client_counts;
   MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
   MarkTable kept_links;    // the URL that a link stays with, by index
   ConnectionTable connections;
@@ -128,6 +133,7 @@ bool is_ready(const ScoreboardView& scoreboard, int64_t now_ms, std::chrono::mil
 // Where the parts stand in a mapping with that many slots; the Board stands at 0.
 constexpr size_t kAssignmentsOffset = sizeof(Board);
 size_t columns_offset(size_t slot_count);
+size_t arrivals_offset(size_t slot_count);
 size_t scoreboard_size(size_t slot_count);
 
 // The mapping of a memory file that holds the scoreboard. The master makes it; a forked worker
@@ -146,6 +152,7 @@ class Scoreboard {
   const Board& board() const { return *board_; }
   Column& column(size_t index) { return columns_[index]; }
   const Column& column(size_t index) const { return columns_[index]; }
+  ArrivalTable& arrivals() { return *arrivals_; }
   ScoreboardView view() const {
     return {*board_, {assignments_, slot_count_}, {columns_, slot_count_}};
   }
@@ -161,7 +168,8 @@ class Scoreboard {
   void retire(unsigned index);
 
   // Called in the worker process, while it still has the master's user: everything but this slot's
-  // column becomes read-only at the same addresses, and the file is closed. The pages are mapped
+  // column and the arrivals becomes read-only at the same addresses, and the file is closed. The
+  // pages are mapped
   // again through a descriptor that was opened read-only, so that mprotect() cannot undo it.
   Result<void> confine(unsigned index);
 
@@ -172,6 +180,7 @@ class Scoreboard {
   Board* board_;  // owned: the start of the mapping
   Assignment* assignments_;
   Column* columns_;
+  ArrivalTable* arrivals_;
   size_t slot_count_;
 };
 

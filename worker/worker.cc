@@ -15,6 +15,7 @@
 #include "worker/client/tls_server.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
+#include "worker/exchange/stream_limits.h"
 #include "worker/fetch/loop_mark.h"
 #include "worker/fetch/origin_marks.h"
 #include "worker/fetch/own_addresses.h"
@@ -84,6 +85,7 @@ class Worker final : private Server::Observer {
         work_(base_.get()),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
         hosts_(heritage.config.upstream),
+        key_hosts_(heritage.config.upstream, heritage.config.security.keys),
         places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
                 heritage.config.upstream.connect_timeout),
         socket_memory_(wheel_),
@@ -97,6 +99,7 @@ class Worker final : private Server::Observer {
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters),
         access_(std::move(access)),
+        limits_({heritage.config, heritage.scoreboard, heritage.column, heritage.arrivals, wheel_}),
         environment_{heritage.config,
                      {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,
                       pool_, wheel_, slot_.counters, resolve_upstream_url},
@@ -109,7 +112,9 @@ class Worker final : private Server::Observer {
                      slot_,
                      heritage.scoreboard,
                      heritage.column,
-                     access_},
+                     access_,
+                     limits_,
+                     key_hosts_},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
         admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
@@ -226,6 +231,7 @@ class Worker final : private Server::Observer {
   WorkQueue work_;
   Resolver resolver_;
   HostTable hosts_;
+  KeyHosts key_hosts_;
   ConnectionPlaces places_;
   SocketMemory socket_memory_;
   UpstreamPool pool_;
@@ -235,6 +241,7 @@ class Worker final : private Server::Observer {
   OriginMarks marks_;
   AccessLog access_log_;
   AccessControl access_;
+  StreamLimits limits_;
   ExchangeEnvironment environment_;
   Server server_;
   AdminServer admin_;

@@ -73,13 +73,14 @@ bool is_field_value(std::string_view text) {
 // Reads the table and collects its problems.
 class HostsReader {
  public:
-  explicit HostsReader(ConfigProblems& problems) : problems_(problems) {}
+  HostsReader(std::string path, ConfigProblems& problems)
+      : path_(std::move(path)), problems_(problems) {}
 
   std::vector<UpstreamHost> read(const ConfigNode& node) {
     std::vector<UpstreamHost> rows;
     if (node.kind == ConfigNode::Kind::null) return rows;
     if (node.kind != ConfigNode::Kind::map) {
-      refuse(node, std::string(kKey), "needs patterns with their settings; {} is none");
+      refuse(node, path_, "needs patterns with their settings; {} is none");
       return rows;
     }
     for (const ConfigNode& item : node.items) read_row(item, rows);
@@ -92,9 +93,9 @@ class HostsReader {
   }
 
   void read_row(const ConfigNode& item, std::vector<UpstreamHost>& rows) {
-    const std::string path = std::string(kKey) + "." + item.key;
+    const std::string path = path_ + "." + item.key;
     const auto pattern = TargetPattern::parse(item.key);
-    if (!pattern) return refuse(item, std::string(kKey), pattern.error().detail);
+    if (!pattern) return refuse(item, path_, pattern.error().detail);
     const bool is_repeated = std::any_of(
         rows.begin(), rows.end(), [&](const UpstreamHost& row) { return row.pattern == *pattern; });
     if (is_repeated) return refuse(item, path, "is set twice");
@@ -109,6 +110,9 @@ class HostsReader {
 
   void read_setting(const ConfigNode& node, const std::string& path, UpstreamHost& row) {
     if (node.key == "headers") return read_headers(node, path, row);
+    if (node.key == "ca_file" && path_ != kKey) {
+      return refuse(node, path, "is possible in upstream.hosts only");
+    }
     // An empty ca_file means the system's authorities.
     if (node.key == "ca_file" && node.kind == ConfigNode::Kind::null) {
       row.ca_file.emplace();
@@ -202,6 +206,7 @@ class HostsReader {
     return row.headers.size() < kMaxHeaders ? std::string() : "is one too many: at most 32 headers";
   }
 
+  const std::string path_;
   ConfigProblems& problems_;
 };
 
@@ -236,25 +241,30 @@ std::string print_row(const UpstreamHost& row) {
   return yaml_text(row.pattern.to_string()) + ": {" + out + "}";
 }
 
-std::string print_hosts(const Config& config) {
+bool is_proxy(const ProxyAddress& proxy) { return proxy.kind != ProxyAddress::Kind::none; }
+
+}  // namespace
+
+std::vector<UpstreamHost> read_hosts(const ConfigNode& node, const std::string& path,
+                                     ConfigProblems& problems) {
+  return HostsReader(path, problems).read(node);
+}
+
+std::string print_hosts(const std::vector<UpstreamHost>& rows) {
   std::string out = "{";
-  for (const UpstreamHost& row : config.upstream.hosts) {
+  for (const UpstreamHost& row : rows) {
     if (out.size() > 1) out += ", ";
     out += print_row(row);
   }
   return out + "}";
 }
 
-bool is_proxy(const ProxyAddress& proxy) { return proxy.kind != ProxyAddress::Kind::none; }
-
-}  // namespace
-
 ConfigKey hosts_key() {
   return {std::string(kKey),
           [](const ConfigNode& node, Config& config, ConfigProblems& problems) {
-            config.upstream.hosts = HostsReader(problems).read(node);
+            config.upstream.hosts = read_hosts(node, std::string(kKey), problems);
           },
-          print_hosts};
+          [](const Config& config) { return print_hosts(config.upstream.hosts); }};
 }
 
 void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config.h"
 #include "master/config/key.h"
@@ -13,6 +15,12 @@ namespace streamgate {
 
 // The row of `upstream.hosts` in the table of keys. It reports each problem with its line.
 ConfigKey hosts_key();
+
+// The same for a table of hosts elsewhere: `path` is its key, for problems. Such a table has no
+// ca_file, because a worker loads those of upstream.hosts only.
+std::vector<UpstreamHost> read_hosts(const ConfigNode& node, const std::string& path,
+                                     ConfigProblems& problems);
+std::string print_hosts(const std::vector<UpstreamHost>& rows);
 
 // Adds a problem if a proxy resolves the names and security.allow is empty, and if `resolve:
 // remote` has no proxy. `line_of` gives the line of a key, or 0.

@@ -224,12 +224,11 @@ std::string print_or_auto(unsigned number) {
   return number == 0 ? std::string("auto") : std::to_string(number);
 }
 
-Result<std::vector<IpRange>> parse_proxies(std::string_view text) {
+Result<std::vector<IpRange>> parse_without_port(std::string_view text) {
   auto ranges = parse_ranges(text);
   if (ranges && ranges->front().port) {
-    return Error{
-        Reason::bad_request,
-        "'" + std::string(text) + "' has a port: write the address of a trusted proxy without one"};
+    return Error{Reason::bad_request,
+                 "'" + std::string(text) + "' has a port: write the address without one"};
   }
   return ranges;
 }
@@ -321,7 +320,7 @@ std::vector<ConfigKey> general_keys() {
       optional_text(FIELD(pid_file), parse_path),
       optional_text(FIELD(public_url), parse_public_url),
       optional_text(FIELD(loop_id), parse_loop_id),
-      list(FIELD(trusted_proxies), parse_proxies, print_ranges),
+      list(FIELD(trusted_proxies), parse_without_port, print_ranges),
       word(
           FIELD(client_address),
           std::array{std::pair{std::string_view("peer"), ClientAddress::peer},
@@ -419,11 +418,33 @@ std::vector<ConfigKey> service_keys() {
       patterns(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
       list(FIELD(security.ports), parse_port_item, print_ports),
+      list(FIELD(security.clients.allow), parse_without_port, print_ranges),
+      list(FIELD(security.clients.deny), parse_without_port, print_ranges),
+      boolean(
+          "security.parameters.sg_live",
+          [](auto& config) -> auto& { return config.security.parameters.live; }),
+      boolean(
+          "security.parameters.sg_alt",
+          [](auto& config) -> auto& { return config.security.parameters.alternatives; }),
+      boolean(FIELD(security.parameters.headers)),
       size(FIELD(limits.request_line), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),
       count(FIELD(limits.connections), 1, 1'000'000),
+      count(FIELD(limits.streams), 0, 1'000'000),
       count(FIELD(limits.per_client.connections), 0, 60'000),
+      count(
+          "limits.per_client.streams",
+          [](auto& config) -> auto& { return config.limits.per_client.rates.streams; }, 0,
+          kMaxStreamsOfClient),
+      count(
+          "limits.per_client.requests",
+          [](auto& config) -> auto& { return config.limits.per_client.rates.requests; }, 0,
+          kMaxRequestRate),
+      scalar(
+          "limits.per_client.bandwidth",
+          [](auto& config) -> auto& { return config.limits.per_client.rates.bandwidth; },
+          parse_bandwidth, print_size),
       word(FIELD(log.level), std::array{std::pair{Words("debug"), LogLevel::debug},
                                         std::pair{Words("info"), LogLevel::info},
                                         std::pair{Words("warn"), LogLevel::warn},

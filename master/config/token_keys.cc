@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/ascii.h"
+#include "master/config/hosts.h"
 #include "master/config/values.h"
 
 namespace streamgate {
@@ -14,7 +15,8 @@ namespace {
 
 constexpr std::string_view kKey = "security.keys";
 constexpr std::string_view kFields =
-    "id, algorithm, secret, secret_file, public_key_file, aud, iss and allow";
+    "id, algorithm, secret, secret_file, public_key_file, aud, iss, allow, limits and hosts";
+constexpr std::string_view kLimits = "streams, requests and bandwidth";
 constexpr size_t kMinSecretBytes = 32;  // RFC 7518 3.2
 constexpr size_t kMaxIdBytes = 64;
 
@@ -70,6 +72,11 @@ class KeysReader {
   void read_field(const ConfigNode& node, TokenKey& key) {
     const std::string path = std::string(kKey) + "." + node.key;
     if (node.key == "allow") return read_allow(node, path, key);
+    if (node.key == "limits") return read_limits(node, path, key.limits);
+    if (node.key == "hosts") {
+      key.hosts = read_hosts(node, path, problems_);
+      return;
+    }
     if (node.kind != ConfigNode::Kind::scalar) {
       return refuse(node, path,
                     node.kind == ConfigNode::Kind::null ? "needs a value" : "takes one value");
@@ -143,6 +150,43 @@ class KeysReader {
     }
   }
 
+  void read_limits(const ConfigNode& node, const std::string& path, RateLimits& limits) {
+    if (node.kind != ConfigNode::Kind::map) {
+      return refuse(node, path, "needs " + std::string(kLimits) + "; {} is no limit");
+    }
+    for (const ConfigNode& item : node.items) {
+      const std::string name = path + "." + item.key;
+      if (item.kind != ConfigNode::Kind::scalar) {
+        refuse(item, name, "needs one value");
+      } else if (auto read = read_limit(item.key, item.text, limits); !read) {
+        refuse(item, name, read.error().detail);
+      }
+    }
+  }
+
+  static Result<void> read_limit(std::string_view name, std::string_view text, RateLimits& limits) {
+    if (name == "streams") return put_count(text, kMaxStreamsOfClient, limits.streams);
+    if (name == "requests") return put_count(text, kMaxRequestRate, limits.requests);
+    if (name != "bandwidth") {
+      return Error{Reason::bad_request, "is not a known key; limits has " + std::string(kLimits)};
+    }
+    const auto bandwidth = parse_bandwidth(text);
+    if (!bandwidth) return bandwidth.error();
+    limits.bandwidth = *bandwidth;
+    return {};
+  }
+
+  static Result<void> put_count(std::string_view text, unsigned most, unsigned& limit) {
+    const auto value = parse_count(text);
+    if (!value) return value.error();
+    if (*value > most) {
+      return Error{Reason::bad_request,
+                   std::string(text) + " is out of range: 0 to " + std::to_string(most)};
+    }
+    limit = static_cast<unsigned>(*value);
+    return {};
+  }
+
   void check_key(const ConfigNode& node, const TokenKey& key) {
     const std::string path(kKey);
     const bool has_secret = !key.secret.empty() || !key.secret_file.empty();
@@ -164,6 +208,12 @@ class KeysReader {
 
 void set_keys(const ConfigNode& node, Config& config, ConfigProblems& problems) {
   config.security.keys = KeysReader(problems).read(node);
+}
+
+std::string print_limits(const RateLimits& limits) {
+  return "{streams: " + std::to_string(limits.streams) +
+         ", requests: " + std::to_string(limits.requests) +
+         ", bandwidth: " + print_size(limits.bandwidth) + "}";
 }
 
 enum class Secrets { printed, hidden };
@@ -188,6 +238,11 @@ std::string print_key(const TokenKey& key, Secrets secrets) {
     for (const TargetPattern& pattern : key.allow) hosts.push_back(pattern.to_string());
     out += ", allow: " + yaml_list(hosts);
   }
+  if (!key.hosts.empty()) {
+    // Their headers and proxies may hold passwords.
+    out += ", hosts: " + (secrets == Secrets::hidden ? "(hidden)" : print_hosts(key.hosts));
+  }
+  if (key.limits != RateLimits{}) out += ", limits: " + print_limits(key.limits);
   return out + "}";
 }
 
@@ -238,7 +293,14 @@ ConfigKey token_keys_key() {
 void check_token_rules(const SecurityConfig& security,
                        const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems) {
-  if (security.auth == SecurityConfig::Auth::none) return;
+  if (security.auth == SecurityConfig::Auth::none) {
+    // Without a grant, the headers that a playlist gives its links are like those of a client.
+    if (!security.parameters.headers) {
+      problems.push_back({line_of("security.parameters.headers"),
+                          "security.parameters.headers: false needs security.auth: token"});
+    }
+    return;
+  }
   if (security.keys.empty()) {
     problems.push_back({line_of("security.auth"), "security.auth: token needs security.keys"});
   }

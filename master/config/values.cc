@@ -83,6 +83,16 @@ Result<size_t> parse_size(std::string_view text) {
 
 std::string print_size(size_t bytes) { return print_with_unit(bytes, kSizeUnits, 0); }
 
+Result<size_t> parse_bandwidth(std::string_view text) {
+  constexpr size_t kLeast = size_t{4} * 1024;
+  constexpr size_t kMost = size_t{1024} * 1024 * 1024;
+  auto value = parse_size(text);
+  if (value && *value != 0 && (*value < kLeast || *value > kMost)) {
+    return refuse(std::string(text) + " is out of range: 0B, or 4KiB to 1GiB");
+  }
+  return value;
+}
+
 Result<uint64_t> parse_count(std::string_view text) {
   const auto number = ascii::parse_uint(text);
   if (!number) return refuse(quoted(text) + " is not a whole number");

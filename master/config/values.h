@@ -23,6 +23,13 @@ std::string print_duration(Milliseconds duration);
 Result<size_t> parse_size(std::string_view text);
 std::string print_size(size_t bytes);
 
+// Bytes a second: 0, or 4KiB to 1GiB.
+Result<size_t> parse_bandwidth(std::string_view text);
+
+// The largest values of limits for one client, token or key.
+constexpr unsigned kMaxStreamsOfClient = 60'000;
+constexpr unsigned kMaxRequestRate = 100'000;  // a second
+
 Result<uint64_t> parse_count(std::string_view text);
 Result<bool> parse_bool(std::string_view text);
 

@@ -53,7 +53,8 @@ ScoreboardLayout own_layout(size_t slots) {
       {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
       {"board.service_leaving", offsetof(Board, service_leaving)},
       {"board.facts", offsetof(Board, facts)},
-      {"slot.client_connections", offsetof(Column, client_connections)},
+      {"board.arrivals_1", 0},
+      {"slot.client_counts", offsetof(Column, client_counts)},
       {"slot.streams", offsetof(Column, streams)},
       {"slot.host_failures", offsetof(Column, host_failures)}};
   for (const CounterInfo& info : kCounters) {

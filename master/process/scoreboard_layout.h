@@ -19,9 +19,10 @@ constexpr size_t kSlots = 512;
 // the first slot) or of a slot's column (`slot.*`, `worker.*`). `worker.X` is a counter of one
 // worker, `retired.X` the sum of workers that have ended. A value keeps its width for as long as it
 // keeps its name: counters, times and gauges have 64 bits, `slot.state` and `slot.pid` 32,
-// `board.service_stopping` 8. `slot.client_connections` is the start of a table that only programs
+// `board.service_stopping` 8. `slot.client_counts` is the start of a table that only programs
 // with the same layout use; a table of another format gets another name. So are `slot.streams`,
 // `slot.host_failures` and `board.facts`. Older programs have `slot.generation` too.
+// `board.arrivals_1` is no offset: it marks the format of the table behind the columns.
 struct ScoreboardLayout {
   size_t size = 0;  // of the whole mapping, in bytes
   size_t slots = 0;

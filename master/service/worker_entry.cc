@@ -46,6 +46,7 @@ int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                           .generation = generation.number,
                           .scoreboard = seat.scoreboard.view(),
                           .column = seat.scoreboard.column(seat.slot_index),
+                          .arrivals = seat.scoreboard.arrivals(),
                           .lifeline_fd = seat.lifeline_fd};
   return run_worker(heritage);
 }

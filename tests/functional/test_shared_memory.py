@@ -1,4 +1,4 @@
-"""A worker has the shared memory read-only, except its own column."""
+"""A worker has the shared memory read-only, except its own column and the limits by rate."""
 
 import os
 import re
@@ -7,7 +7,8 @@ import tempfile
 from harness import BINARY, ProxyTest, main, streamgate, wait_until
 from programs import NEXT, put
 
-COLUMN = (320 + 512) * 1024  # counters and live streams; the table of connections by client
+COLUMN = (320 + 512) * 1024  # counters and live streams; the table of counts by client
+ARRIVALS = (1024 + 64) * 1024  # the limits by rate, which all workers write
 
 
 def scoreboard_mappings(pid):
@@ -36,13 +37,14 @@ class SharedMemory(ProxyTest):
         for pid in proxy.workers():
             mappings = scoreboard_mappings(pid)
             writable = [entry for entry in mappings if "w" in entry[1]]
-            self.assertEqual(writable, [(COLUMN, "rw-s", True)])
+            expected = [(size, "rw-s", True) for size in (COLUMN, ARRIVALS)]
+            self.assertEqual(writable, expected)
             # Without "mw", the kernel refuses mprotect(PROT_WRITE).
             others = {entry[1:] for entry in mappings if entry not in writable}
             self.assertEqual(others, {("r--s", False)})
             self.assertEqual(scoreboard_descriptors(pid), [])
 
-    def test_a_worker_can_write_nothing_but_its_own_column(self):
+    def test_a_worker_can_write_nothing_but_its_own_column_and_the_rates(self):
         proxy = self.own_proxy({"workers": 3})
         self.check_workers(proxy)
         killed = proxy.workers()[1]

@@ -39,20 +39,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const auto url = parse_http_url(rest);
   if (!url) return 0;
-  CHECK(!keys.verify(first, *url));
+  CHECK(!keys.verify(first, *url, {}));
 
   // What is signed for a URL is valid for it, and for no other host.
   Access access;
   access.key = &config.keys[0];
   GrantWriter writer;
   writer.begin(keys, access);
-  const std::string_view parameter = writer.parameter_for(rest);
+  const std::string_view parameter = writer.parameter_for(rest, {});
   if (parameter.empty()) return 0;
   const std::string grant(parameter.substr(parameter.find('=') + 1));
-  const auto granted = keys.verify(grant, *url);
+  const auto granted = keys.verify(grant, *url, {});
   CHECK(granted && is_in_scope(*url, granted->scope));
   HttpUrl other = *url;
   other.host += "x";
-  CHECK(!keys.verify(grant, other));
+  CHECK(!keys.verify(grant, other, {}));
   return 0;
 }

@@ -12,7 +12,7 @@ import time
 
 from harness import closed_port, stream_path
 from http_client import BadAnswer, Client
-from upstream import Answer, Upstream, redirect
+from upstream import Answer, Upstream, redirect, status
 
 # 2 KB: a million short references, each of which grows to a link of more than 1 KiB.
 BOMB = gzip.compress(b"#EXTM3U\n" + b"a\n" * 1_000_000, 9)
@@ -215,3 +215,68 @@ def stalled_viewers(front, stop, viewers=300):
         most = max(most, tcp_memory())
     sent = sum(answer.sent for answer in up.answers) >> 20
     return {"viewers": started, "MiB sent": sent, "TCP MiB": (most - before) >> 20}
+
+
+def ask_again_and_again(front, stop, target, connections, pause=0.0, batch=1):
+    """Asks on `connections` kept connections of one client until they get a 200, `batch` requests at a
+    time. Returns the answers with 200 and how many others came."""
+    poller, open_now, later, awaited = select.poll(), {}, [], {}
+    request = f"GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n".encode() * batch
+    served, refused = 0, 0
+
+    def open_one():
+        with contextlib.suppress(OSError):
+            connection = socket.create_connection(front, 10, ("127.0.2.1", 0))
+            connection.sendall(request)
+            poller.register(connection, select.POLLIN)
+            open_now[connection.fileno()] = connection
+            awaited[connection] = batch
+
+    for _ in range(connections):
+        open_one()
+    while not stop.is_set():
+        for descriptor, _ in poller.poll(20):
+            connection = open_now[descriptor]
+            try:
+                answer = connection.recv(65536)
+                if answer.startswith(b"HTTP/1.1 200 "):
+                    poller.unregister(connection)  # it stays open
+                    served += 1
+                elif answer:
+                    answers = answer.count(b"HTTP/1.1 ")
+                    refused += answers
+                    awaited[connection] -= answers
+                    if awaited[connection] <= 0:
+                        awaited[connection] = batch
+                        later.append((time.monotonic() + pause, connection))
+                    continue
+            except OSError:
+                answer = b""
+            if not answer:
+                poller.unregister(connection)
+                open_now.pop(descriptor).close()
+                open_one()
+        while later and later[0][0] <= time.monotonic():
+            with contextlib.suppress(OSError):
+                later.pop(0)[1].sendall(request)
+    return served, refused
+
+
+def too_many_streams(front, stop, places=20):
+    """One client wants ten times as many streams as it may have."""
+    held = threading.Event()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1000000\r\n\r\nfirst"
+    up = Upstream(lambda _: Answer(head, body=lambda: [b"later"], wait=held))
+    target = stream_path(up.url("/film.mp4"))
+    served, refused = ask_again_and_again(front, stop, target, 10 * places, pause=0.05)
+    held.set()
+    return {"streams": served, "refused": refused}
+
+
+def too_many_requests(front, stop):
+    """One client sends far more requests than it may send in a second."""
+    up = Upstream(status(404, body=b"x"))
+    begun = time.monotonic()
+    _, answered = ask_again_and_again(front, stop, stream_path(up.url("/a.ts")), 10, batch=8)
+    seconds = time.monotonic() - begun
+    return {"a second": int(answered / seconds), "admitted a second": int(len(up.requests) / seconds)}

@@ -92,6 +92,22 @@ ATTACKS = [
         settings={"client": LONG},
         needs={"viewers": 300, "MiB sent": 30},
     ),
+    # The other clients, and the streams within the limit, keep their latency: at most twice the
+    # quiet p99.
+    Attack(
+        "too many streams",
+        attacks.too_many_streams,
+        settings={"limits": {"per_client": {"streams": 20}}, "client": LONG},
+        needs={"streams": 19, "refused": 5000},
+        most={"streams": 20},
+    ),
+    Attack(
+        "too many requests",
+        attacks.too_many_requests,
+        settings={"limits": {"per_client": {"requests": 250}}},
+        needs={"a second": 2500, "admitted a second": 200},
+        most={"admitted a second": 275},
+    ),
     Attack("reloads", controllers=(Reloads,), needs={"HUPs": 15, "reloads": 5}),
     Attack("killed workers", controllers=(Kills,), streams=8, needs={"killed": 3, "died": 3}),
 ]

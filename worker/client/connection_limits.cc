@@ -36,7 +36,7 @@ bool ConnectionLimits::other_has(std::atomic<uint64_t> Slot::*value) const {
 std::optional<uint32_t> ConnectionLimits::add(const SocketAddress& peer) {
   if (config_.limits.per_client.connections == 0) return std::nullopt;
   if (is_trusted(peer, config_.trusted_proxies)) return std::nullopt;
-  return own_.client_connections.add(client_key(peer.ip()));
+  return own_.client_counts.add(client_key(peer.ip()));
 }
 
 bool ConnectionLimits::is_over(const SocketAddress& peer) const {
@@ -44,7 +44,7 @@ bool ConnectionLimits::is_over(const SocketAddress& peer) const {
   uint64_t connections = 0;
   for (size_t i = 0; i < scoreboard_.slot_count(); ++i) {
     if (!scoreboard_.is_live(i)) continue;
-    connections += scoreboard_.columns[i].client_connections.count_of(key);
+    connections += scoreboard_.columns[i].client_counts.count_of(key);
   }
   return connections > config_.limits.per_client.connections;
 }

@@ -34,7 +34,7 @@ class ConnectionLimits {
   // Counts a connection of that peer, and returns its row for remove(). None if the connection is
   // not counted, because there is no limit, or the peer is a trusted proxy or a Unix socket.
   std::optional<uint32_t> add(const SocketAddress& peer);
-  void remove(uint32_t row) { own_.client_connections.remove(row); }
+  void remove(uint32_t row) { own_.client_counts.remove(row); }
   // Whether a counted peer has more connections than limits.per_client.connections.
   bool is_over(const SocketAddress& peer) const;
 

@@ -55,7 +55,8 @@ void BodyRelay::finish() {
 }
 
 size_t BodyRelay::room() {
-  const size_t room = holds_bytes() ? 0 : client_.room();
+  size_t room = holds_bytes() ? 0 : client_.room();
+  if (room > 0 && tools_.meter != nullptr) room = tools_.meter->room(room, taken_);
   if (room == 0) observer_.on_path_flow(Flow::full);
   return tools_.socket_memory.limit(room);
 }

@@ -14,6 +14,7 @@
 #include "worker/client/stream.h"
 #include "worker/exchange/body_path.h"
 #include "worker/exchange/packet_cutter.h"
+#include "worker/exchange/rate_meter.h"
 #include "worker/fetch/fetch.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/socket_memory.h"
@@ -30,6 +31,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   struct Tools {
     PipePool& pipes;
     SocketMemory& socket_memory;
+    RateMeter* meter = nullptr;  // null: the stream may have any bandwidth
   };
 
   // `client` and `observer` outlive the relay. The client's head has been sent.

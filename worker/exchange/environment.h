@@ -10,6 +10,7 @@
 #include "worker/exchange/exchange_list.h"
 #include "worker/exchange/failing_hosts.h"
 #include "worker/exchange/live_streams.h"
+#include "worker/exchange/stream_limits.h"
 #include "worker/fetch/fetch.h"
 #include "worker/links/access_control.h"
 #include "worker/loop/pipe.h"
@@ -17,6 +18,7 @@
 #include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/loop/work_queue.h"
+#include "worker/upstream/host_settings.h"
 
 namespace streamgate {
 
@@ -33,6 +35,8 @@ struct ExchangeEnvironment {
   const ScoreboardView scoreboard;
   Column& column;  // the worker's own
   AccessControl& access;
+  StreamLimits& limits;
+  const KeyHosts& key_hosts;
   ExchangeList exchanges = {};
   LiveStreams streams{exchanges, wheel, column.streams};
   FailingHosts failing_hosts{column.host_failures, wheel};

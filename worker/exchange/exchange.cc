@@ -8,6 +8,7 @@
 #include "common/histogram.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
+#include "worker/client/client_rules.h"
 #include "worker/client/error_detail.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
@@ -87,23 +88,37 @@ void Exchange::start() {
 
 void Exchange::admit() {
   if (would_run_answer(client_head_.fields)) return fail({Reason::script_forbidden, {}});
+  if (auto allowed = check_limits(); !allowed) return fail(allowed.error());
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   if (auto allowed = check_access(); !allowed) return fail(allowed.error());
+  if (auto counted = count_stream(); !counted) return fail(counted.error());
+  // on_bandwidth() continues.
+  if (place_ && place_->meter().must_wait()) return;
+  begin_fetch();
+}
+
+void Exchange::begin_fetch() {
   enter(Step::fetch);
   const bool may_continue = may_reconnect();
   FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
                                            client_head_, environment_.config.upstream);
   wanted.alternatives = std::move(request_->alternatives);
   wanted.may_reconnect = may_continue;
-  if (access_) wanted.allow = &access_->key->allow;
+  if (access_) {
+    wanted.allow = &access_->key->allow;
+    wanted.hosts = environment_.key_hosts.of(*access_->key);
+  }
   fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
   note_target();
   fetch_->start();
 }
 
 Result<void> Exchange::check_access() {
+  if (environment_.access.restricts_parameters()) {
+    if (auto allowed = environment_.access.check_parameters(*request_); !allowed) return allowed;
+  }
   if (!environment_.access.is_required()) return {};
   const SocketAddress& client = gate_->stream().client();
   auto access =
@@ -144,6 +159,9 @@ void Exchange::answer_page() {
   const PageAsset* asset = config.page.enabled ? find_page_asset(client_head_.target) : nullptr;
   if (asset == nullptr) return fail({Reason::not_found, {}});
   if (is_for_service_worker(client_head_.fields)) return fail({Reason::script_forbidden, {}});
+  if (!is_served(gate_->stream().client(), config.security.clients)) {
+    return fail({Reason::client_forbidden, {}});
+  }
   const PageResponse response =
       write_page_response(*asset, {client_head_, gate_->may_keep_alive(), config.public_url});
   answer(response.status, response.text);
@@ -251,7 +269,9 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
 void Exchange::begin_relay() {
   const bool is_chunked = head_->framing == Framing::chunked;
   auto& relay = path_storage_.emplace<BodyRelay>(
-      gate_->stream(), BodyRelay::Tools{environment_.pipes, environment_.socket_memory},
+      gate_->stream(),
+      BodyRelay::Tools{environment_.pipes, environment_.socket_memory,
+                       place_ && place_->meter().has_limit() ? &place_->meter() : nullptr},
       static_cast<BodyPath::Observer&>(*this),
       is_chunked ? BodyRelay::Pieces::gathered : BodyRelay::Pieces::as_they_come);
   path_ = &relay;
@@ -263,7 +283,9 @@ void Exchange::begin_relay() {
 }
 
 bool Exchange::may_reconnect() const {
-  const Reconnect which = environment_.fetches.hosts.of(request_->upstream).config.reconnect;
+  HostTable* const of_key = access_ ? environment_.key_hosts.of(*access_->key) : nullptr;
+  HostTable& hosts = of_key != nullptr ? *of_key : environment_.fetches.hosts;
+  const Reconnect which = hosts.of(request_->upstream).config.reconnect;
   if (which == Reconnect::links && !request_->is_live) return false;
   return which != Reconnect::never && method_ == Method::get;
 }
@@ -367,6 +389,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   if (end == End::broken) client.count_undelivered();
   body_bytes_ += client.body_bytes_sent();
   // Before the client's side ends: the request head belongs to the gate.
+  if (place_) give_up_place();
   const int64_t duration_ms = environment_.wheel.now_ms() - started_ms_;
   write_access_line(failure ? token_of(*failure) : "ok", detail, duration_ms);
   count_end(failure, duration_ms);

@@ -26,6 +26,7 @@
 #include "worker/exchange/body_relay.h"
 #include "worker/exchange/document_path.h"
 #include "worker/exchange/environment.h"
+#include "worker/exchange/stream_limits.h"
 #include "worker/fetch/fetch.h"
 #include "worker/links/link_context.h"
 #include "worker/links/stream_request.h"
@@ -36,7 +37,8 @@ namespace streamgate {
 class Exchange final : public Retirable,
                        private Fetch::Observer,
                        private BodyPath::Observer,
-                       private ClientStream::Observer {
+                       private ClientStream::Observer,
+                       private RateMeter::Observer {
  public:
   Exchange(ExchangeEnvironment& environment, ClientGate& gate);
   ~Exchange() override;
@@ -59,7 +61,11 @@ class Exchange final : public Retirable,
 
   // admit
   void admit();
+  Result<void> check_limits();
   Result<void> check_access();
+  Result<void> count_stream();
+  void begin_fetch();
+  void on_bandwidth() override;
   void note_target();
   void answer_options();
   void answer_health();
@@ -105,6 +111,7 @@ class Exchange final : public Retirable,
   // incomplete response. broken: by a reset. client_gone: it has already ended.
   enum class End { complete, cut, broken, client_gone };
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
+  void give_up_place();
   void count_end(std::optional<Reason> failure, int64_t duration_ms);
   void count_failure_of_host(std::optional<Reason> failure);
   void write_access_line(std::string_view token, std::string_view detail, int64_t duration_ms);
@@ -124,7 +131,8 @@ class Exchange final : public Retirable,
   Step step_ = Step::admit;
 
   std::optional<StreamRequest> request_;
-  std::unique_ptr<Access> access_;  // null if none is required
+  std::unique_ptr<Access> access_;      // null if none is required
+  std::unique_ptr<StreamPlace> place_;  // null if no limit counts the stream
   std::optional<Fetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL

@@ -195,7 +195,8 @@ bool Fetch::ask_next_url() {
 
 void Fetch::resolve() {
   enter(Step::resolve);
-  settings_ = &environment_.hosts.of(request_.url);
+  HostTable& hosts = request_.hosts != nullptr ? *request_.hosts : environment_.hosts;
+  settings_ = &hosts.of(request_.url);
   if (request_.trace != nullptr) request_.trace->on_url(request_.url);
   if (auto allowed = check_name(request_.url); !allowed) {
     return give_up_url(allowed.error());

@@ -15,6 +15,7 @@
 namespace streamgate {
 
 class FetchTrace;
+class HostTable;
 
 // A header field of the client that goes to the upstream.
 struct ForwardedField {
@@ -42,6 +43,8 @@ struct FetchRequest {
   std::vector<UpstreamUrl> alternatives = {};
   // The hosts of the client's key, for every hop; null or empty: all. Part of the configuration.
   const std::vector<TargetPattern>* allow = nullptr;
+  // The settings for the hosts of the client's key; null: the usual ones. Outlives the fetch.
+  HostTable* hosts = nullptr;
   bool may_reconnect = false;   // Fetch::reconnect_at_end() may be called
   FetchTrace* trace = nullptr;  // outlives the fetch; null: nobody watches
 

@@ -11,6 +11,11 @@ constexpr std::string_view kRetryAfter = "Retry-After: 5\r\n";
 constexpr std::string_view kMethods = "GET, HEAD, OPTIONS";
 constexpr size_t kMaxAllowedHeadersBytes = size_t{4} * 1024;
 
+// A limit of requests a second.
+bool is_of_a_second(Cause cause) {
+  return cause == Cause::client_requests || cause == Cause::key_requests;
+}
+
 bool has_body(int status) { return status != 204 && status != 304; }
 
 // The field names that the browser wants to send, without those that are not tokens; `*` if there
@@ -73,8 +78,11 @@ std::string write_error_response(const Error& error, std::string_view id, bool h
   if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
   // Required (RFC 9110 15.5.2).
   if (info.status == 401) response.extra_fields = "WWW-Authenticate: Bearer\r\n";
-  // Connections can end at any time, so a short Retry-After is right (RFC 6585 4).
-  if (info.status == 429) response.extra_fields = "Retry-After: 5\r\n";
+  // Connections and streams can end at any time, so a short Retry-After is right (RFC 6585 4).
+  if (info.status == 429) {
+    response.extra_fields = is_of_a_second(error.cause) ? "Retry-After: 1\r\n" : kRetryAfter;
+  }
+  if (error.cause == Cause::all_streams) response.extra_fields = kRetryAfter;
   response.head_only = head_only;
   response.keep_alive = keep_alive;
   return write_own_response(response, cors);

@@ -12,6 +12,17 @@ namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
 
+Error forbidden(const char* parameter) {
+  return Error::for_client(Reason::parameter_forbidden, parameter);
+}
+
+// The headers of the link, as the MAC of its grant covers them.
+std::string covered_headers(const StreamRequest& request) {
+  std::string form;
+  append_query_form(request.link, ChildOrigin::same, form);
+  return std::string(header_part_of(form));
+}
+
 Error out_of_scope() { return {Reason::token_scope, {}}; }
 
 // The token of `Authorization: Bearer <token>` (RFC 6750 2.1); empty for any other scheme.
@@ -93,6 +104,13 @@ Result<AccessControl> AccessControl::make(const SecurityConfig& config) {
   return AccessControl(config, *std::move(tokens));
 }
 
+Result<void> AccessControl::check_parameters(const StreamRequest& request) const {
+  const ParameterRules& rules = config_->parameters;
+  if (!rules.live && request.is_live) return forbidden("sg_live");
+  if (!rules.alternatives && !request.alternatives.empty()) return forbidden("sg_alt");
+  return {};
+}
+
 Result<Access> AccessControl::check(const StreamRequest& request, const Client& client,
                                     int64_t now) {
   const std::string_view bearer = bearer_token(client.bearer);
@@ -107,7 +125,8 @@ Result<Access> AccessControl::check(const StreamRequest& request, const Client& 
 
 Result<Access> AccessControl::check_grant(const StreamRequest& request, const Client& client,
                                           int64_t now) {
-  auto access = grants_.verify(request.grant, request.upstream);
+  auto access = grants_.verify(request.grant, request.upstream,
+                               grants_.covers_headers() ? covered_headers(request) : "");
   if (!access) return access;
   if (access->expires != 0 && access->expires + TokenVerifier::kSkew <= now) {
     return Error{Reason::token_expired, {}};
@@ -120,6 +139,9 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
   if (!is_client(client.address, claims->client)) return Error{Reason::token_client, {}};
   const auto in_scope = [&](const HttpUrl& url) { return is_in_scope(url, access->scope); };
   if (!all_urls_are(request, in_scope)) return out_of_scope();
+  access->streams = claims->streams;
+  access->rate = claims->rate;
+  access->token_id = claims->token_id;
   return access;
 }
 
@@ -131,7 +153,12 @@ Result<Access> AccessControl::check_token(std::string_view token, const StreamRe
     return Error{Reason::token_client, {}};
   }
   if (!covers(*claims, request)) return out_of_scope();
-  return Access{claims->key, claims->expires, claims_for_grants(*claims)};
+  if (!config_->parameters.headers && request.has_headers) return forbidden("headers");
+  Access access{claims->key, claims->expires, claims_for_grants(*claims)};
+  access.streams = claims->streams;
+  access.rate = claims->rate;
+  access.token_id = std::move(claims->id);
+  return access;
 }
 
 }  // namespace streamgate

@@ -21,6 +21,12 @@ class AccessControl {
   // `config` outlives the object. Fails with `internal` if a key cannot be used.
   static Result<AccessControl> make(const SecurityConfig& config);
 
+  // Whether clients may not add every parameter to a link (security.parameters).
+  bool restricts_parameters() const { return config_->parameters != ParameterRules{}; }
+  // parameter_forbidden for a parameter that no link has: neither that of a client nor that of a
+  // playlist. check() decides about headers.
+  Result<void> check_parameters(const StreamRequest& request) const;
+
   bool is_required() const { return config_->auth == SecurityConfig::Auth::token; }
 
   struct Client {
@@ -30,8 +36,8 @@ class AccessControl {
 
   // Requires is_required(). `now` is in seconds since 1970. Fails with token_missing,
   // token_expired, token_invalid, token_scope (the token or grant does not cover a URL of the
-  // request) or token_client (another client's address). The token is checked only if there is no
-  // valid grant.
+  // request), token_client (another client's address) or parameter_forbidden. The token is checked
+  // only if there is no valid grant.
   Result<Access> check(const StreamRequest& request, const Client& client, int64_t now);
 
   const GrantKeys& grant_keys() const { return grants_; }

@@ -286,7 +286,7 @@ std::string_view ChildUrlWriter::parameters_with(const LinkContext& own) {
 std::string_view ChildUrlWriter::with_grant(std::string_view parameters,
                                             std::string_view absolute) {
   if (!grants_) return parameters;
-  granted_parameters_.assign(parameters).append(grants_->parameter_for(absolute));
+  granted_parameters_.assign(parameters).append(grants_->parameter_for(absolute, parameters));
   return granted_parameters_;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/check.h"
 #include "worker/http/base64url.h"
+#include "worker/links/link_context.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"
@@ -54,9 +55,12 @@ std::optional<std::string> take(std::string_view& claims, std::string_view name)
   return value;
 }
 
-std::string mac_of(std::string_view key, std::string_view signed_part, std::string_view scope) {
+// Neither a scope nor a query form has a blank.
+std::string mac_of(std::string_view key, std::string_view signed_part, std::string_view scope,
+                   std::string_view covered) {
   std::string text(signed_part);
   text.append(" ").append(scope);
+  if (!covered.empty()) text.append(" ").append(covered);
   std::string mac;
   append_base64url(std::string_view(hmac_sha256_bytes(key, text)).substr(0, kMacBytes), mac);
   return mac;
@@ -87,7 +91,7 @@ std::optional<AccessClaims> decode_claims(std::string_view text) {
   return AccessClaims{*std::move(client), *streams, *rate, *std::move(id)};
 }
 
-GrantKeys::GrantKeys(const SecurityConfig& config) {
+GrantKeys::GrantKeys(const SecurityConfig& config) : covers_headers_(!config.parameters.headers) {
   for (const TokenKey& key : config.keys) {
     const Secret& secret =
         key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
@@ -102,7 +106,8 @@ const GrantKeys::Key* GrantKeys::find(std::string_view id) const {
   return found == keys_.end() ? nullptr : &*found;
 }
 
-Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url) {
+Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
+                                 std::string_view covered) {
   const auto parts = split(grant);
   if (grant.size() > kMaxGrantBytes || !parts || (*parts)[0] != kVersion) return invalid("grant");
   const auto& [version, id, expires_text, depth_text, claims, mac] = *parts;
@@ -113,26 +118,27 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url) {
   if (*depth > directory_depth(url.path()) || is_ambiguous_path(url.path())) {
     return Error{Reason::token_scope, {}};
   }
-  Access access{key->config, *expires, std::string(claims), scope_of(url, *depth),
-                std::string(grant)};
-  std::string proof = access.scope + " " + access.grant;
+  Access access{key->config,           *expires,           std::string(claims),
+                scope_of(url, *depth), std::string(grant), std::string(covered)};
+  std::string proof = access.scope + " " + access.grant + access.covered;
   std::string& known = verified_[std::hash<std::string>{}(proof) % verified_.size()];
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
-  if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope), mac)) {
+  if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope, covered), mac)) {
     return invalid("grant");
   }
   known = std::move(proof);
   return access;
 }
 
-std::string GrantKeys::sign(const Access& access, std::string_view scope, size_t depth) const {
+std::string GrantKeys::sign(const Access& access, std::string_view scope, size_t depth,
+                            std::string_view covered) const {
   const Key* const key = find(access.key->id);
   CHECK(key != nullptr);
   std::string grant(kVersion);
   grant.append(".").append(access.key->id).append(".").append(std::to_string(access.expires));
   grant.append(".").append(std::to_string(depth)).append(".").append(access.claims);
-  const std::string mac = mac_of(key->mac_key, grant, scope);
+  const std::string mac = mac_of(key->mac_key, grant, scope, covered);
   return grant.append(".").append(mac);
 }
 
@@ -140,9 +146,15 @@ void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
   keys_ = &keys;
   access_ = &access;
   directory_.clear();
+  covered_.clear();
 }
 
-std::string_view GrantWriter::parameter_for(std::string_view absolute) {
+std::string_view GrantWriter::parameter_for(std::string_view absolute,
+                                            std::string_view parameters) {
+  if (keys_->covers_headers() && covered_ != header_part_of(parameters)) {
+    covered_ = header_part_of(parameters);
+    directory_.clear();
+  }
   const std::string_view url = absolute.substr(0, absolute.find_first_of("?#"));
   const size_t name_at = url.rfind('/') + 1;
   const std::string_view directory = url.substr(0, name_at);
@@ -159,14 +171,15 @@ void GrantWriter::make_parameter(std::string_view absolute) {
   const auto url = parse_upstream_url(absolute.substr(0, absolute.find('#')));
   if (!url || is_ambiguous_path(url->url.path())) return;
   parameter_ = kParameter;
-  if (!access_->scope.empty() && is_in_scope(url->url, access_->scope)) {
+  if (!access_->scope.empty() && covered_ == access_->covered &&
+      is_in_scope(url->url, access_->scope)) {
     parameter_ += access_->grant;
     return;
   }
   // Players replace the placeholders of catchup-source, so the scope ends before the first one.
   const std::string_view path = url->url.path();
   const size_t depth = directory_depth(path.substr(0, path.find("%7B")));
-  parameter_ += keys_->sign(*access_, scope_of(url->url, depth), depth);
+  parameter_ += keys_->sign(*access_, scope_of(url->url, depth), depth, covered_);
 }
 
 }  // namespace streamgate

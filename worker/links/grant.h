@@ -9,6 +9,9 @@
 // of its parent keeps the parent's grant; any other child gets a grant for its own directory. So
 // most playlists need at most one MAC, and a link has the same text each time the playlist is
 // requested.
+//
+// With `security.parameters.headers: false` the MAC also covers the referer and the headers of the
+// link, so that a client can use those that a playlist gave it, and no others.
 #pragma once
 
 #include <array>
@@ -32,6 +35,11 @@ struct Access {
   // The scope (worker/links/url_scope.h) and the text of a grant; both are empty for a token.
   std::string scope = {};
   std::string grant = {};
+  std::string covered = {};  // the headers that the MAC covers, as in the link
+  // The limits of the token; of all streams with it or with links of its documents. 0: none.
+  uint64_t streams = 0;
+  uint64_t rate = 0;          // bytes a second
+  std::string token_id = {};  // `jti`, else a digest
 };
 
 // The text `claims` of an access, decoded: its client and its limits.
@@ -51,13 +59,18 @@ class GrantKeys {
   // `config` outlives the object.
   explicit GrantKeys(const SecurityConfig& config);
 
-  // Fails with token_scope if the path has fewer directories than the grant or is ambiguous, and
-  // with token_invalid if the grant is malformed or was made for another scope. Does not check
-  // expiry and client.
-  Result<Access> verify(std::string_view grant, const HttpUrl& url);
+  // Whether a MAC covers the headers of the link.
+  bool covers_headers() const { return covers_headers_; }
 
-  // A grant for `scope`, with what `access` allows.
-  std::string sign(const Access& access, std::string_view scope, size_t depth) const;
+  // Fails with token_scope if the path has fewer directories than the grant or is ambiguous, and
+  // with token_invalid if the grant is malformed or was made for another scope or other headers.
+  // `covered`: the headers of the link (header_part_of()); empty unless covers_headers(). Does not
+  // check expiry and client.
+  Result<Access> verify(std::string_view grant, const HttpUrl& url, std::string_view covered);
+
+  // A grant for `scope` and the headers `covered`, with what `access` allows.
+  std::string sign(const Access& access, std::string_view scope, size_t depth,
+                   std::string_view covered) const;
 
  private:
   struct Key {
@@ -68,6 +81,7 @@ class GrantKeys {
   const Key* find(std::string_view id) const;
 
   std::vector<Key> keys_;
+  bool covers_headers_;
   // The grants that were verified last, each with its scope, indexed by their hash: a player sends
   // the same ones again and again, and a comparison costs a tenth of a MAC.
   std::array<std::string, 512> verified_;
@@ -79,9 +93,9 @@ class GrantWriter {
   // `keys` and `access` outlive the document. Forgets the previous document.
   void begin(const GrantKeys& keys, const Access& access);
 
-  // `&sg_grant=<grant>` for the child with this absolute URL; empty if the URL is ambiguous or
-  // cannot be requested. Valid until the next call.
-  std::string_view parameter_for(std::string_view absolute);
+  // `&sg_grant=<grant>` for the child with this absolute URL and the query form `parameters`; empty
+  // if the URL is ambiguous or cannot be requested. Valid until the next call.
+  std::string_view parameter_for(std::string_view absolute, std::string_view parameters);
 
  private:
   void make_parameter(std::string_view absolute);
@@ -90,6 +104,7 @@ class GrantWriter {
   const Access* access_ = nullptr;
   std::string parameter_;
   std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
+  std::string covered_;    // the headers that parameter_ is for
 };
 
 }  // namespace streamgate

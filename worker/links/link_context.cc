@@ -163,6 +163,11 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
   if (!link.cookies.empty()) append_parameter({}, kCookies, link.cookies, out);
 }
 
+// No value holds an ampersand.
+std::string_view header_part_of(std::string_view query_form) {
+  return query_form.substr(0, query_form.find("&sg_c="));
+}
+
 void take_list_header(std::string_view name, std::string_view value, LinkContext& link) {
   name = usual_spelling(ascii::trim(name));
   value = ascii::trim(value);

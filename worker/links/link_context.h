@@ -21,6 +21,8 @@ struct LinkContext {
   std::string cookies = {};
 };
 
+inline bool has_headers(const LinkContext& link) { return link.referer || !link.headers.empty(); }
+
 // Whether a name in a query is one of the context's: `referer`, `h_<Name>`, `sg_c`.
 bool is_link_parameter(std::string_view name);
 
@@ -46,6 +48,9 @@ enum class ChildOrigin { same, other };
 // the order in which they were given, so that the same link always has the same text. Authorization
 // and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
+
+// The part of a query form that says the referer and the headers; the cookies stand behind it.
+std::string_view header_part_of(std::string_view query_form);
 
 // Appends the query form of a child that has values of its own: `inherited`, a query form, without
 // the values that `own` replaces, and those of `own`, Authorization and Cookie included.

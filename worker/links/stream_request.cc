@@ -96,6 +96,7 @@ struct Found {
   std::optional<std::string> url;
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
   LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
+  bool has_suffix = false;  // of_url has headers of the `|`
 };
 
 constexpr bool is_blank(char c) {
@@ -130,6 +131,7 @@ Result<HttpUrl> parse_url(Found& found) {
   }
   auto url = parse_upstream_url(without_fragment(cut_header_suffix(text, found.of_url)));
   if (!url) return std::move(url).error();
+  found.has_suffix = has_headers(found.of_url);
   LinkContext userinfo;
   if (!url->authorization.empty()) take_list_header("Authorization", url->authorization, userinfo);
   merge_weaker(userinfo, found.of_url);
@@ -207,6 +209,7 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   auto upstream = parse_url(found);
   if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
+  request.has_headers = found.has_suffix || has_headers(request.link);
   merge_weaker(found.of_url, request.link);
   for (const auto& [name, raw] : found.foreign) {
     add_foreign(name, raw, request.upstream);

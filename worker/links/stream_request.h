@@ -32,8 +32,9 @@ Route route_of(std::string_view target);
 
 struct StreamRequest {
   HttpUrl upstream;
-  std::string route_path;  // `/stream` or `/api/proxy/stream`, without the further segment
-  LinkContext link;        // the children of the document inherit it
+  std::string route_path;    // `/stream` or `/api/proxy/stream`, without the further segment
+  LinkContext link;          // the children of the document inherit it
+  bool has_headers = false;  // `link` has a referer or headers, besides those of userinfo
   // For this link only: its children do not inherit them.
   bool is_live = false;                   // sg_live=1: a live body is continued after its end
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails

@@ -65,8 +65,9 @@ void apply(const UpstreamHost& row, HostSettings& settings) {
 
 }  // namespace
 
-HostTable::HostTable(const UpstreamConfig& config)
-    : rows_(config.hosts), global_{without_rows(config)} {
+HostTable::HostTable(const UpstreamConfig& config, std::vector<UpstreamHost> rows)
+    : rows_(std::move(rows)), global_{without_rows(config)} {
+  rows_.insert(rows_.end(), config.hosts.begin(), config.hosts.end());
   for (const TargetPattern& pattern : config.tls.insecure_hosts) {
     rows_.push_back({.pattern = pattern, .verify = false});
   }
@@ -96,6 +97,17 @@ std::unique_ptr<HostSettings> HostTable::merge(const std::vector<uint16_t>& matc
   auto settings = std::make_unique<HostSettings>(global_);
   for (auto row = matching.rbegin(); row != matching.rend(); ++row) apply(rows_[*row], *settings);
   return settings;
+}
+
+KeyHosts::KeyHosts(const UpstreamConfig& config, const std::vector<TokenKey>& keys) {
+  for (const TokenKey& key : keys) {
+    if (!key.hosts.empty()) tables_[&key] = std::make_unique<HostTable>(config, key.hosts);
+  }
+}
+
+HostTable* KeyHosts::of(const TokenKey& key) const {
+  const auto found = tables_.find(&key);
+  return found == tables_.end() ? nullptr : found->second.get();
 }
 
 }  // namespace streamgate

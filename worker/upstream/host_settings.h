@@ -38,7 +38,9 @@ struct HostSettings {
 // One per worker.
 class HostTable {
  public:
-  explicit HostTable(const UpstreamConfig& config);
+  explicit HostTable(const UpstreamConfig& config) : HostTable(config, {}) {}
+  // Of two rows that are equally specific, the one of `rows` wins over the one of `config`.
+  HostTable(const UpstreamConfig& config, std::vector<UpstreamHost> rows);
   HostTable(const HostTable&) = delete;
   HostTable& operator=(const HostTable&) = delete;
 
@@ -55,6 +57,18 @@ class HostTable {
   // that clients request.
   std::map<std::vector<uint16_t>, std::unique_ptr<HostSettings>> merged_;
   std::vector<uint16_t> matching_;  // kept for its memory
+};
+
+// The tables of the keys of tokens that have hosts of their own. One per worker.
+class KeyHosts {
+ public:
+  KeyHosts(const UpstreamConfig& config, const std::vector<TokenKey>& keys);
+
+  // `key` is one of `keys`. Null: it has no hosts of its own.
+  HostTable* of(const TokenKey& key) const;
+
+ private:
+  std::map<const TokenKey*, std::unique_ptr<HostTable>> tables_;
 };
 
 }  // namespace streamgate

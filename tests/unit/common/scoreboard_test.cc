@@ -60,7 +60,9 @@ TEST(Scoreboard, APartSharesNoPageWithAnother) {
   EXPECT_GE(offset(view.assignments.data()), sizeof(Board));
   for (const Column& column : view.columns) EXPECT_EQ(0U, offset(&column) % kScoreboardPage);
   EXPECT_GE(offset(view.columns.data()), offset(view.assignments.data() + 3));
-  EXPECT_EQ(scoreboard_size(3), offset(view.columns.data() + 3));
+  EXPECT_EQ(arrivals_offset(3), offset(view.columns.data() + 3));
+  EXPECT_EQ(arrivals_offset(3), offset(&board.arrivals()));
+  EXPECT_GE(scoreboard_size(3), arrivals_offset(3) + sizeof(ArrivalTable));
 }
 
 TEST(Scoreboard, RetireClearsTheWholeColumn) {
@@ -112,6 +114,11 @@ TEST_F(ConfinedTest, AWorkerWritesItsOwnColumnAndTheMasterReadsIt) {
               return true;
             }));
   EXPECT_EQ(12U, total_of(Counter::bytes_to_clients, board.view()));
+}
+
+TEST_F(ConfinedTest, EveryWorkerWritesTheArrivals) {
+  EXPECT_EQ(0, status_of([this] { return board.arrivals().take(5, 700, 1000, 1); }));
+  EXPECT_EQ(700, board.arrivals().ahead_us(5, 1));
 }
 
 TEST_F(ConfinedTest, AWorkerReadsLaterWritesOfOthers) {

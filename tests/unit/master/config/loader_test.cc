@@ -265,6 +265,58 @@ TEST(ConfigLoader, AManagedSocketKeepsTheProxyProtocolOfItsAddress) {
   EXPECT_FALSE(listen_at({*SocketAddress::parse("127.0.0.1:2")}, configured)[0].proxy_protocol);
 }
 
+TEST(ConfigLoader, LimitsOfRatesHaveRanges) {
+  EXPECT_TRUE(load("limits: { per_client: { bandwidth: 0B } }\n").ok());
+  EXPECT_TRUE(load("limits: { per_client: { bandwidth: 4KiB, requests: 100000 } }\n").ok());
+  EXPECT_FALSE(load("limits: { per_client: { bandwidth: 4095B } }\n").ok());
+  EXPECT_FALSE(load("limits: { per_client: { bandwidth: 2GiB } }\n").ok());
+  EXPECT_FALSE(load("limits: { per_client: { requests: 100001 } }\n").ok());
+  EXPECT_FALSE(load("limits: { streams: -1 }\n").ok());
+}
+
+TEST(ConfigLoader, AKeyOfTokensHasLimits) {
+  const std::string key = "security: {keys: [{id: a, algorithm: HS256, secret: \"" +
+                          std::string(32, 's') + "\", limits: ";
+  const LoadedConfig loaded = load(key + "{streams: 3, requests: 5, bandwidth: 1MiB}}]}\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ((RateLimits{3, 5, size_t{1} << 20U}), loaded.config.security.keys.front().limits);
+  const LoadedConfig again = config_from(settings_of(loaded.config), "test");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(loaded.config, again.config);
+  for (const char* wrong :
+       {"{streams: x}", "{stream: 3}", "3", "{bandwidth: 1}", "{streams: []}"}) {
+    EXPECT_FALSE(load(key + wrong + "}]}\n").ok()) << wrong;
+  }
+}
+
+TEST(ConfigLoader, AKeyOfTokensHasHosts) {
+  const std::string key = "security: {keys: [{id: a, algorithm: HS256, secret: \"" +
+                          std::string(32, 's') + "\", hosts: ";
+  const LoadedConfig loaded =
+      load(key + "{\"*.x.org\": {user_agent: VLC, headers: {X-A: secret-b}, verify: false}}}]}\n");
+  ASSERT_TRUE(loaded.ok());
+  ASSERT_EQ(1U, loaded.config.security.keys.front().hosts.size());
+  EXPECT_EQ(std::string::npos, print_config(loaded).find("secret-b"));
+  const LoadedConfig again = config_from(settings_of(loaded.config), "test");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(loaded.config, again.config);
+  expect_problem(key + "{x.org: {ca_file: /a}}}]}\n", "security.keys.hosts.x.org.ca_file");
+}
+
+TEST(ConfigLoader, ClientsAreAddressesWithoutPorts) {
+  const LoadedConfig loaded =
+      load("security: {clients: {allow: [loopback, 10.0.0.0/8], deny: 10.1.2.3}}\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(3U, loaded.config.security.clients.allow.size());
+  EXPECT_EQ(1U, loaded.config.security.clients.deny.size());
+  EXPECT_FALSE(load("security: {clients: {allow: [10.0.0.1:80]}}\n").ok());
+}
+
+TEST(ConfigLoader, HeadersOfLinksCanOnlyBeForbiddenWithTokens) {
+  EXPECT_TRUE(load("security: {parameters: {sg_live: false, sg_alt: false}}\n").ok());
+  EXPECT_FALSE(load("security: {parameters: {headers: false}}\n").ok());
+}
+
 TEST(ConfigLoader, PortsAreNumbersOfAList) {
   EXPECT_EQ((std::vector<uint16_t>{6667, 22}),
             good("security: { ports: [6667, 22] }").security.ports);
@@ -364,10 +416,10 @@ client_address: forwarded
 public_url: http://x
 user: "null"
 trusted_proxies: [10.1.2.3, private, loopback, "fd00::/8"]
-security: { allow_private: [private, "[::1]:80", "[fd00::/8]:80"], allow: ["*:80", "*.x.org:1"], deny: ["::1"] }
+security: { allow_private: [private, "[::1]:80", "[fd00::/8]:80"], allow: ["*:80", "*.x.org:1"], deny: ["::1"], clients: { allow: [private, 10.1.2.3], deny: [loopback] }, parameters: { sg_live: false } }
 cors: { allow_origin: [https://x.org, https://y.org], allow_credentials: true }
 upstream: { user_agent: 'a "b" \ [c]: #d', origin: "- x", tls: { ca_file: "/a b" } }
-limits: { connections: 129, per_client: { connections: 5 } }
+limits: { connections: 129, streams: 7, per_client: { connections: 5, streams: 3, requests: 9, bandwidth: 64KiB } }
 )yaml");
   const std::string text = print_config(config);
   EXPECT_EQ(config, good(text)) << text;

@@ -131,7 +131,8 @@ TEST(Handover, RefusesInvalidAndImpossibleNumbers) {
   wrong.boards.clear();
   EXPECT_EQ("the state is wrong: there is no board", refusal_of(wrong));
   wrong = complete();
-  wrong.boards[0].layout.size -= 1;
+  ScoreboardLayout& layout = wrong.boards[0].layout;
+  layout.size = layout.first_slot + layout.slots * layout.slot_size - 1;
   EXPECT_EQ("the layout of the scoreboard is impossible: its size", refusal_of(wrong));
 }
 

@@ -28,7 +28,7 @@ class GrantTest : public testing::Test {
   std::string grant_for(std::string_view url) {
     GrantWriter writer;
     writer.begin(*keys_, access_);
-    return std::string(writer.parameter_for(url));
+    return std::string(writer.parameter_for(url, {}));
   }
   // The text behind `&sg_grant=`.
   static std::string text_of(std::string_view parameter) {
@@ -44,33 +44,33 @@ TEST_F(GrantTest, CoversTheDirectoryOfTheChild) {
   const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts?x=/y/"));
   EXPECT_TRUE(grant.starts_with("1.site.1700000000.1.-.")) << grant;
   for (int i = 0; i < 2; ++i) {  // the second time from verified_
-    const auto access = keys_->verify(grant, url_of("http://cdn.example/live/deep/b.ts"));
+    const auto access = keys_->verify(grant, url_of("http://cdn.example/live/deep/b.ts"), {});
     ASSERT_TRUE(access);
     EXPECT_EQ(access->scope, "http://cdn.example/live/");
     EXPECT_EQ(access->grant, grant);
     EXPECT_EQ(access->key, config_.keys.data());
-    EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/other/b.ts")));
+    EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/other/b.ts"), {}));
   }
-  const auto above = keys_->verify(grant, url_of("http://cdn.example/b.ts"));
+  const auto above = keys_->verify(grant, url_of("http://cdn.example/b.ts"), {});
   EXPECT_EQ(above.error().reason, Reason::token_scope);
-  const auto dots = keys_->verify(grant, url_of("http://cdn.example/live/%2e%2e/b.ts"));
+  const auto dots = keys_->verify(grant, url_of("http://cdn.example/live/%2e%2e/b.ts"), {});
   EXPECT_EQ(dots.error().reason, Reason::token_scope);
 }
 
 TEST_F(GrantTest, AKnownGrantWithOneByteChangedIsInvalid) {
   const std::string grant = text_of(grant_for("http://cdn.example/live/a.ts"));
   const HttpUrl url = url_of("http://cdn.example/live/a.ts");
-  ASSERT_TRUE(keys_->verify(grant, url));
+  ASSERT_TRUE(keys_->verify(grant, url, {}));
   for (size_t i = 0; i < grant.size(); ++i) {
     std::string changed = grant;
     changed[i] = changed[i] == 'A' ? 'B' : 'A';
-    EXPECT_FALSE(keys_->verify(changed, url)) << changed;
+    EXPECT_FALSE(keys_->verify(changed, url, {})) << changed;
     changed = grant;
     changed.erase(i, 1);
-    EXPECT_FALSE(keys_->verify(changed, url)) << changed;
+    EXPECT_FALSE(keys_->verify(changed, url, {})) << changed;
   }
-  EXPECT_FALSE(keys_->verify(grant + "A", url));
-  EXPECT_FALSE(keys_->verify("", url));
+  EXPECT_FALSE(keys_->verify(grant + "A", url, {}));
+  EXPECT_FALSE(keys_->verify("", url, {}));
 }
 
 TEST_F(GrantTest, AnotherSecretMakesAnotherGrant) {
@@ -78,7 +78,7 @@ TEST_F(GrantTest, AnotherSecretMakesAnotherGrant) {
   SecurityConfig other = config_;
   other.keys[0].secret = "fedcba9876543210fedcba9876543210";
   GrantKeys others(other);
-  EXPECT_FALSE(others.verify(grant, url_of("http://cdn.example/live/a.ts")));
+  EXPECT_FALSE(others.verify(grant, url_of("http://cdn.example/live/a.ts"), {}));
 }
 
 TEST_F(GrantTest, AChildBelowTheScopeKeepsTheGrantOfItsParent) {
@@ -93,11 +93,11 @@ TEST_F(GrantTest, AChildBelowTheScopeKeepsTheGrantOfItsParent) {
 TEST_F(GrantTest, TheSameChildAlwaysHasTheSameText) {
   GrantWriter writer;
   writer.begin(*keys_, access_);
-  const std::string first(writer.parameter_for("http://cdn.example/a/1.ts"));
-  const std::string other(writer.parameter_for("http://cdn.example/b/1.ts"));
+  const std::string first(writer.parameter_for("http://cdn.example/a/1.ts", {}));
+  const std::string other(writer.parameter_for("http://cdn.example/b/1.ts", {}));
   EXPECT_NE(first, other);
-  EXPECT_EQ(writer.parameter_for("http://cdn.example/a/2.ts"), first);
-  EXPECT_EQ(writer.parameter_for("http://cdn.example/b/%32.ts"), other);
+  EXPECT_EQ(writer.parameter_for("http://cdn.example/a/2.ts", {}), first);
+  EXPECT_EQ(writer.parameter_for("http://cdn.example/b/%32.ts", {}), other);
 }
 
 TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNoGrant) {
@@ -110,8 +110,33 @@ TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNoGrant) {
 TEST_F(GrantTest, PlaceholdersOfAPathAreNotInTheScope) {
   const std::string grant =
       text_of(grant_for("http://cdn.example/shift/u/%7Bduration%7D/%7Bstart%7D/1.ts"));
-  EXPECT_TRUE(keys_->verify(grant, url_of("http://cdn.example/shift/u/60/2026-01-01/1.ts")));
-  EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/shift/v/60/2026-01-01/1.ts")));
+  EXPECT_TRUE(keys_->verify(grant, url_of("http://cdn.example/shift/u/60/2026-01-01/1.ts"), {}));
+  EXPECT_FALSE(keys_->verify(grant, url_of("http://cdn.example/shift/v/60/2026-01-01/1.ts"), {}));
+}
+
+TEST_F(GrantTest, TheMacMayCoverTheHeadersOfTheLink) {
+  config_.parameters.headers = false;
+  keys_.emplace(config_);
+  GrantWriter writer;
+  writer.begin(*keys_, access_);
+  const std::string_view url = "http://cdn.example/live/a.ts";
+  const std::string plain = text_of(std::string(writer.parameter_for(url, "&sg_c=AA")));
+  const std::string own = text_of(std::string(writer.parameter_for(url, "&h_X=1&sg_c=AA")));
+  EXPECT_NE(plain, own);
+  EXPECT_EQ(own, text_of(std::string(writer.parameter_for(url, "&h_X=1"))));
+  EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, ""))));
+  for (int i = 0; i < 2; ++i) {  // the second time they are known
+    EXPECT_TRUE(keys_->verify(plain, url_of(url), ""));
+    EXPECT_TRUE(keys_->verify(own, url_of(url), "&h_X=1"));
+    EXPECT_FALSE(keys_->verify(plain, url_of(url), "&h_X=1"));
+    EXPECT_FALSE(keys_->verify(own, url_of(url), ""));
+    EXPECT_FALSE(keys_->verify(own, url_of(url), "&h_X=2"));
+  }
+  // A child with the headers of its parent keeps the grant, any other child gets one.
+  const Access parent = *keys_->verify(own, url_of(url), "&h_X=1");
+  writer.begin(*keys_, parent);
+  EXPECT_EQ(own, text_of(std::string(writer.parameter_for(url, "&h_X=1"))));
+  EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, ""))));
 }
 
 TEST(AccessClaimsTest, DecodingInvertsEncoding) {
