@@ -1,8 +1,6 @@
 """Tokens for URLs, and grants for the links of their playlists (security.auth: token)."""
 
 import base64
-import hashlib
-import hmac
 import json
 import os
 import re
@@ -14,31 +12,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from harness import BINARY, ProxyTest, main, stream_path, streamgate, wait_until
 from programs import NEXT, put
+from tokens import SECRET, b64, hs256, signed, soon
 from upstream import ok, playlist, redirect
 
-SECRET = "0123456789abcdef0123456789abcdef"
 OTHER = "another secret of at least 32 bytes!"
 ALL = ["127.0.0.0/8"]
-
-
-def b64(data):
-    data = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def signed(header, payload, secret=SECRET, raw=False):
-    """A JWS of any header and payload; with `raw` they are encoded text."""
-    text = f"{header}.{payload}" if raw else f"{b64(header)}.{b64(payload)}"
-    mac = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
-    return f"{text}.{b64(mac)}"
-
-
-def soon(seconds=600):
-    return int(time.time()) + seconds
-
-
-def hs256(**claims):
-    return signed({"alg": "HS256", "typ": "JWT"}, {"exp": soon(), **claims})
 
 
 def openssl(*arguments, text=b""):

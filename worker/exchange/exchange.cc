@@ -16,7 +16,7 @@
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
-#include "worker/links/public_origin.h"
+#include "worker/links/path_link.h"
 #include "worker/pages/health.h"
 #include "worker/pages/player_page.h"
 
@@ -35,6 +35,12 @@ std::string_view token_of(Method method) {
       return "OPTIONS";
   }
   return "?";
+}
+
+// A link of the path form has secrets in its path.
+std::string_view logged_route(std::string_view target) {
+  const std::string_view route = path_link_route_of(target);
+  return route.empty() ? target.substr(0, target.find('?')).substr(0, kMaxLoggedRouteBytes) : route;
 }
 
 // For the operator.
@@ -58,8 +64,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       gate_(&gate),
       client_head_(gate.stream().head()),
       method_(client_head_.method),
-      route_(client_head_.target.substr(0, client_head_.target.find('?'))
-                 .substr(0, kMaxLoggedRouteBytes)),
+      route_(logged_route(client_head_.target)),
       started_ms_(environment.wheel.now_ms()),
       note_(gate.stream().client_text(), gate.stream().id().text(), token_of(method_)) {
   gate.stream().set_observer(*this);
@@ -92,6 +97,8 @@ void Exchange::admit() {
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   if (auto allowed = check_access(); !allowed) return fail(allowed.error());
+  const bool is_path_link = !request_->path_link_route.empty();
+  if (access_ && is_path_link && !request_->token.empty()) return redirect_to_granted_link();
   enter(Step::fetch);
   const bool may_continue = may_reconnect();
   FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
@@ -244,6 +251,10 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     begin_document(kind);
   } else {
     media_type_ = sniffer_->media_type();
+    if (needs_own_link()) {
+      redirect_to_own_link();
+      return false;
+    }
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();

@@ -67,6 +67,11 @@ class Exchange final : public Retirable,
   void answer_ready();
   void answer(int status, const std::string& text);
   void send_own(int status, const std::string& text, bool keep_alive);
+  void redirect_to_granted_link();
+  bool needs_own_link() const;
+  void redirect_to_own_link();
+  void redirect_to(std::string_view carry, std::string_view url);
+  std::string proxy_origin() const;
 
   // fetch: from the upstream, in this order: one head, any number of pieces of the body, one end.
   void on_next_url() override;

@@ -72,6 +72,14 @@ bool covers(const TokenClaims& claims, const StreamRequest& request) {
   return all_urls_are(request, allowed);
 }
 
+bool covers_directory(const TokenClaims& claims, const HttpUrl& url) {
+  if (claims.url) return false;
+  if (!claims.prefix) return true;
+  HttpUrl directory = url;
+  directory.path_and_query.resize(url.path().rfind('/') + 1);
+  return has_prefix(directory, *claims.prefix);
+}
+
 bool is_client(const std::optional<IpAddress>& address, std::string_view block) {
   if (block.empty()) return true;
   const auto range = IpRange::parse(block);
@@ -107,6 +115,9 @@ Result<Access> AccessControl::check(const StreamRequest& request, const Client& 
 
 Result<Access> AccessControl::check_grant(const StreamRequest& request, const Client& client,
                                           int64_t now) {
+  if (!request.scope.empty() && !is_in_scope(request.upstream, request.scope)) {
+    return out_of_scope();
+  }
   auto access = grants_.verify(request.grant, request.upstream);
   if (!access) return access;
   if (access->expires != 0 && access->expires + TokenVerifier::kSkew <= now) {
@@ -131,7 +142,9 @@ Result<Access> AccessControl::check_token(std::string_view token, const StreamRe
     return Error{Reason::token_client, {}};
   }
   if (!covers(*claims, request)) return out_of_scope();
-  return Access{claims->key, claims->expires, claims_for_grants(*claims)};
+  Access access{claims->key, claims->expires, claims_for_grants(*claims)};
+  access.covers_directory = covers_directory(*claims, request.upstream);
+  return access;
 }
 
 }  // namespace streamgate

@@ -5,10 +5,10 @@
 //
 // `claims` is `-` or base64url of `i=<block>;s=<streams>;r=<rate>;t=<token id>`. The MAC
 // (HMAC-SHA256, 128 bits) covers all of it and the scope of the link: the origin and the first
-// `depth` directories of the URL, which the verifier takes from the link. A child below the scope
-// of its parent keeps the parent's grant; any other child gets a grant for its own directory. So
-// most playlists need at most one MAC, and a link has the same text each time the playlist is
-// requested.
+// `depth` directories of the URL, or its whole path, which the verifier takes from the link. A
+// child below the scope of its parent keeps the parent's grant; any other child gets a grant for
+// its own directory. So most playlists need at most one MAC, and a link has the same text each time
+// the playlist is requested.
 #pragma once
 
 #include <array>
@@ -32,6 +32,8 @@ struct Access {
   // The scope (worker/links/url_scope.h) and the text of a grant; both are empty for a token.
   std::string scope = {};
   std::string grant = {};
+  // Of a token: it allows everything in the directory of the URL that was requested.
+  bool covers_directory = false;
 };
 
 // The text `claims` of an access, decoded: its client and its limits.
@@ -59,6 +61,14 @@ class GrantKeys {
   // A grant for `scope`, with what `access` allows.
   std::string sign(const Access& access, std::string_view scope, size_t depth) const;
 
+  struct Entry {
+    std::string grant;
+    std::string scope;
+  };
+  // A grant for the URL of an entry, in place of its token: for the URL's directory, or for its
+  // path alone if the token allows no more.
+  Entry sign_entry(const Access& access, const HttpUrl& url) const;
+
  private:
   struct Key {
     const TokenKey* config;
@@ -82,6 +92,8 @@ class GrantWriter {
   // `&sg_grant=<grant>` for the child with this absolute URL; empty if the URL is ambiguous or
   // cannot be requested. Valid until the next call.
   std::string_view parameter_for(std::string_view absolute);
+  // The scope of that grant. Valid as long as the parameter is.
+  std::string_view scope() const { return scope_; }
 
  private:
   void make_parameter(std::string_view absolute);
@@ -89,6 +101,7 @@ class GrantWriter {
   const GrantKeys* keys_ = nullptr;
   const Access* access_ = nullptr;
   std::string parameter_;
+  std::string scope_;
   std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
 };
 
