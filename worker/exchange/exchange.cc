@@ -189,9 +189,10 @@ void Exchange::on_head(const ResponseHead& head) {
   const std::string_view path = fetch_->url().path();
   const bool successful = head.status >= 200 && head.status < 300;
   if (head.framing == Framing::none) {
-    const bool is_playlist =
-        successful && method_ == Method::head && claimed_kind(type, path) != DocumentKind::none;
-    return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
+    const DocumentKind kind = claimed_kind(type, path);
+    if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
+    const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
+    return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
   if (!successful) return begin_relay();
   sniffer_.emplace(
@@ -307,6 +308,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist)
   kind_ = kind_of(framing, is_playlist);
   RelayedResponse response{*head_, fetch_->url().path()};
   response.is_playlist = is_playlist;
+  response.document_type = document_type_;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;

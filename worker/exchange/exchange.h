@@ -139,6 +139,7 @@ class Exchange final : public Retirable,
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
   bool is_playlist_ = false;
   bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
+  std::string_view document_type_;  // of a rewritten document that is no HLS playlist; static
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet
   std::string_view media_type_;           // that the first bytes show; static
   std::optional<int64_t> first_byte_ms_;  // set only if the access log has it

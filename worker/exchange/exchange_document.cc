@@ -20,6 +20,7 @@ std::string path_of(std::string_view origin) {
 
 void Exchange::begin_document(DocumentKind kind) {
   is_playlist_ = true;
+  if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
   body->begin(kind, sniffer_->codings());
