@@ -159,7 +159,7 @@ struct UpstreamConfig {
 
 struct HlsConfig {
   enum class UrlStyle { absolute, relative };
-  enum class ChildUrls { query, named };
+  enum class ChildUrls { query, named, path };
   UrlStyle url_style = UrlStyle::absolute;
   ChildUrls child_urls = ChildUrls::query;
   bool list_attributes = false;  // rewrite the logos, guides and archives of channel lists too

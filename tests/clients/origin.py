@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
+    ".mpd": "application/dash+xml",
     ".ts": "video/mp2t",
     ".m4s": "video/iso.segment",
     ".vtt": "text/vtt",

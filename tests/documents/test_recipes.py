@@ -186,6 +186,15 @@ class Recipes(PlayerTest):
         forged = self.ask_front(port, f"{prefix}/stream?url={url}", FORGED)
         self.assertEqual(forged.text, playlist.text)
 
+    def check_path_links(self, port, prefix):
+        """Links of the path form arrive byte for byte."""
+        up = self.upstream(ok(b"x"))
+        paths = ["//a//b/", "/a%2Fb%20/;p=1/%E4?x=%20//&y", "/a/../b", "/$Number%05d$.m4s"]
+        for path in paths:
+            link = f"{prefix}/at/-/{up.url(path).replace('://', '/')}"
+            self.assertEqual(self.ask_front(port, link).status, 200, link)
+        self.assertEqual(up.targets(), paths)
+
     def scratch(self):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-front-")
         self.addCleanup(folder.cleanup)
@@ -213,7 +222,10 @@ class Recipes(PlayerTest):
                     f"http {{ access_log off; {paths}\n{text} }}\n"
                 )
                 self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
-                self.check_front(port, "/tv" if "/tv/" in text else "")
+                prefix = "/tv" if "/tv/" in text else ""
+                self.check_front(port, prefix)
+                if "merge_slashes" in text:
+                    self.check_path_links(port, prefix)
                 if "MediaFlow" in block.heading:
                     self.check_old_links(port)
 

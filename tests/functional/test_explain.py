@@ -118,6 +118,13 @@ class Plays(Explain):
         self.assertEqual(report["kind"], "channel list (M3U)")
         self.assertEqual(report["playlist"]["channels"], 1)
 
+    def test_a_dash_manifest_is_read(self):
+        up = self.upstream(ok(b"<MPD><Period/></MPD>", content_type="application/dash+xml"))
+        self.assertEqual(self.explain(up.url("/m"), verdict=PLAYS)["kind"], "DASH manifest")
+        broken = self.upstream(ok(b"<!DOCTYPE MPD><MPD/>", content_type="application/dash+xml"))
+        report = self.explain(broken.url("/m"), verdict=UPSTREAM)
+        self.assertEqual(report["reason"], "bad_document")
+
     def test_a_coded_playlist_is_read(self):
         up = self.upstream(playlist(gzip(LIVE.encode()), {"Content-Encoding": "gzip"}))
         self.assertEqual(self.explain(up.url(), verdict=PLAYS)["playlist"]["segments"], 2)

@@ -66,6 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if ((settings & 4) != 0) setting.same_origin_parameters = "&h_Cookie=c";
   if ((settings & 8) != 0) setting.child_urls = HlsConfig::ChildUrls::named;
   if ((settings & 16) != 0) setting.longest_line = 16;
+  if ((settings & 32) != 0) setting.child_urls = HlsConfig::ChildUrls::path;
+  if ((settings & 64) != 0) setting.own_carry = "-";
 
   PlaylistRewriter rewriter;
   const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/ascii.h"
+#include "worker/documents/dash/root_element.h"
 #include "worker/documents/hls/playlist_header.h"
 #include "worker/documents/utf16.h"
 
@@ -65,6 +66,16 @@ bool is_playlist_type(std::string_view content_type) {
                      [type](std::string_view known) { return ascii::iequals(type, known); });
 }
 
+bool is_mpd_type(std::string_view content_type) {
+  const std::string_view type = ascii::trim(content_type.substr(0, content_type.find(';')));
+  return ascii::iequals(type, "application/dash+xml") ||
+         ascii::iequals(type, "video/vnd.mpeg.dash.mpd");
+}
+
+bool has_mpd_extension(std::string_view path) {
+  return ascii::iends_with(path.substr(0, ascii::find_any<'?', '#'>(path)), ".mpd");
+}
+
 bool has_playlist_extension(std::string_view path) {
   path = path.substr(0, ascii::find_any<'?', '#'>(path));
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
@@ -79,8 +90,10 @@ struct Claim {
 }  // namespace
 
 DocumentKind claimed_kind(std::string_view content_type, std::string_view path) {
-  const bool is_playlist = is_playlist_type(content_type) || has_playlist_extension(path);
-  return is_playlist ? DocumentKind::hls : DocumentKind::none;
+  if (is_playlist_type(content_type)) return DocumentKind::hls;
+  if (is_mpd_type(content_type)) return DocumentKind::mpd;
+  if (has_playlist_extension(path)) return DocumentKind::hls;
+  return has_mpd_extension(path) ? DocumentKind::mpd : DocumentKind::none;
 }
 
 namespace {
@@ -110,6 +123,16 @@ std::optional<DocumentKind> find_header_behind(std::string_view text, bool is_cl
   return needs_more ? std::nullopt : std::optional(DocumentKind::none);
 }
 
+// For a text that begins with `<`. none: it may still be another kind.
+std::optional<DocumentKind> detect_xml(DocumentKind claimed, std::string_view text, bool is_final) {
+  const auto is_mpd = has_mpd_root(text);
+  if (is_mpd) return *is_mpd ? DocumentKind::mpd : DocumentKind::none;
+  // Messages of PHP may stand in front of a playlist, and their first line decides.
+  if (claimed == DocumentKind::hls) return DocumentKind::none;
+  if (!is_final) return std::nullopt;
+  return claimed;
+}
+
 std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
   if (!is_final && may_become(text, kByteOrderMark)) return std::nullopt;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
@@ -119,7 +142,12 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
   // True also while all bytes are blanks.
   if (!is_final && may_become(text, kPlaylistHeader)) return std::nullopt;
   if (text.empty()) return DocumentKind::none;
-  const bool is_claimed = claimed_kind(claim.content_type, claim.path) == DocumentKind::hls;
+  const DocumentKind claimed = claimed_kind(claim.content_type, claim.path);
+  if (text.front() == '<') {
+    const auto kind = detect_xml(claimed, text, is_final);
+    if (kind != DocumentKind::none) return kind;
+  }
+  const bool is_claimed = claimed == DocumentKind::hls;
   if (is_claimed) {
     const auto kind = check_claimed_playlist(text, is_final);
     return kind == DocumentKind::none ? find_header_behind(text, true, is_final) : kind;
@@ -138,7 +166,7 @@ std::optional<DocumentKind> detect_kind(std::string_view content_type, std::stri
   if (!may_be_utf16(bytes)) return detect_text({content_type, path}, bytes, is_final);
   if (bytes.size() == 1 && !is_final) {
     // MPEG audio begins with the same byte, and must not be held back.
-    const bool is_claimed = claimed_kind(content_type, path) == DocumentKind::hls;
+    const bool is_claimed = claimed_kind(content_type, path) != DocumentKind::none;
     return is_claimed ? std::nullopt : std::optional(DocumentKind::none);
   }
   std::string text;

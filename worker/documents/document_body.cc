@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "worker/documents/dash/mpd_rewriter.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 
 namespace streamgate {
@@ -27,6 +28,8 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
   switch (kind) {
     case DocumentKind::hls:
       return std::make_unique<PlaylistRewriter>();
+    case DocumentKind::mpd:
+      return std::make_unique<MpdRewriter>();
     case DocumentKind::none:
       break;
   }
@@ -60,7 +63,7 @@ Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t
     const size_t taken = rewriter_->write(bytes, output_, max_output);
     written = Written{taken, taken, taken};
   }
-  if (auto grown = check_growth(); !grown) return grown.error();
+  if (auto usable = check_rewriter(); !usable) return usable.error();
   if (written) written->work += kCostlyFactor * (rewriter_->costly_bytes() - costly_before);
   return written;
 }
@@ -116,10 +119,13 @@ Result<void> DocumentBody::finish() {
     if (auto ended = decoder_->finish(); !ended) return ended;
   }
   rewriter_->finish(output_);
-  return check_growth();
+  return check_rewriter();
 }
 
-Result<void> DocumentBody::check_growth() const {
+Result<void> DocumentBody::check_rewriter() const {
+  if (const char* problem = rewriter_->problem()) {
+    return Error::for_client(Reason::bad_document, problem);
+  }
   if (!rewriter_->has_grown_too_far()) return {};
   return Error{Reason::bad_response, "a rewritten document exceeds the size limit"};
 }

@@ -34,8 +34,8 @@ class DocumentBody {
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
   // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of converted text.
-  // bad_response if the bytes are not what the coding says or the links of a line grow too far;
-  // output() must not be sent then.
+  // bad_response if the bytes are not what the coding says or the links of a line grow too far,
+  // bad_document if a manifest cannot be read; output() must not be sent then.
   Result<Written> write(std::string_view bytes, size_t max_output);
   // Converted text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
@@ -53,7 +53,7 @@ class DocumentBody {
  private:
   Result<Written> write_converted(std::string_view bytes, size_t max_output);
   Result<std::string_view> next_plain(std::string_view& left);
-  Result<void> check_growth() const;
+  Result<void> check_rewriter() const;
 
   DocumentSetting setting_;
   std::unique_ptr<Decoder> decoder_;  // null: the body is not coded

@@ -28,6 +28,9 @@ class DocumentRewriter {
   // document must be given up. Links grow by the parameters of their request, so a line of many
   // short links could otherwise take all memory.
   virtual bool has_grown_too_far() const = 0;
+  // Why the document cannot be rewritten, as a static text; null if it can. Known after finish() at
+  // the latest. The document must be given up.
+  virtual const char* problem() const { return nullptr; }
   // Lines of this document that passed through unchanged because they exceed longest_line.
   virtual uint64_t lines_too_long() const = 0;
   // The bytes of this document so far that took much longer than others: about 20 times as long in

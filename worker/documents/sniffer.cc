@@ -63,6 +63,8 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
   std::string_view text = bytes;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (text.starts_with(kPlaylistHeader)) codings_ = {};
+  const bool is_plain_xml = text.starts_with("<?xml") || text.starts_with("<MPD");
+  if (is_plain_xml && claimed_kind(content_type_, path_) == DocumentKind::mpd) codings_ = {};
   return complete || !(may_become(text, kPlaylistHeader) || may_become(bytes, kByteOrderMark));
 }
 

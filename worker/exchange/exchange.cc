@@ -19,7 +19,7 @@
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
-#include "worker/links/public_origin.h"
+#include "worker/links/path_link.h"
 #include "worker/pages/health.h"
 #include "worker/pages/player_page.h"
 
@@ -38,6 +38,12 @@ std::string_view token_of(Method method) {
       return "OPTIONS";
   }
   return "?";
+}
+
+// A link of the path form has secrets in its path.
+std::string_view logged_route(std::string_view target) {
+  const std::string_view route = path_link_route_of(target);
+  return route.empty() ? target.substr(0, target.find('?')).substr(0, kMaxLoggedRouteBytes) : route;
 }
 
 // For the operator.
@@ -61,8 +67,7 @@ Exchange::Exchange(ExchangeEnvironment& environment, ClientGate& gate)
       gate_(&gate),
       client_head_(gate.stream().head()),
       method_(client_head_.method),
-      route_(client_head_.target.substr(0, client_head_.target.find('?'))
-                 .substr(0, kMaxLoggedRouteBytes)),
+      route_(logged_route(client_head_.target)),
       started_ms_(environment.wheel.now_ms()),
       note_(gate.stream().client_text(), gate.stream().id().text(), token_of(method_)) {
   gate.stream().set_observer(*this);
@@ -96,6 +101,8 @@ void Exchange::admit() {
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
   if (auto allowed = check_access(); !allowed) return fail(allowed.error());
+  const bool is_path_link = !request_->path_link_route.empty();
+  if (access_ && is_path_link && !request_->token.empty()) return redirect_to_granted_link();
   if (auto counted = count_stream(); !counted) return fail(counted.error());
   // on_bandwidth() continues.
   if (place_ && place_->meter().must_wait()) return;
@@ -202,9 +209,10 @@ void Exchange::on_head(const ResponseHead& head) {
   const std::string_view path = fetch_->url().path();
   const bool successful = head.status >= 200 && head.status < 300;
   if (head.framing == Framing::none) {
-    const bool is_playlist =
-        successful && method_ == Method::head && claimed_kind(type, path) != DocumentKind::none;
-    return send_relayed_head({ClientFraming::Kind::none, 0}, is_playlist);
+    const DocumentKind kind = claimed_kind(type, path);
+    if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
+    const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
+    return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
   if (!successful) return begin_relay();
   sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
@@ -264,6 +272,10 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     media_type_ = sniffer_->is_unnamed_data()
                       ? type_of_names(fetch_->url().path(), client_head_.target)
                       : sniffer_->media_type();
+    if (needs_own_link()) {
+      redirect_to_own_link();
+      return false;
+    }
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
@@ -323,6 +335,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
   response.is_playlist = is_playlist;
   response.coding = coding;
   response.varies_by_coding = is_playlist && environment_.config.hls.compress_from > 0;
+  response.document_type = document_type_;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
   response.client_minor_version = client_head_.minor_version;
@@ -463,27 +476,6 @@ void Exchange::write_access_line(std::optional<Reason> failure, std::string_view
     record.reused_connection = fetch_->reused_connection();
   }
   environment_.access_log.write(record);
-}
-
-void Exchange::enter(Step step) {
-  step_ = step;
-  if (log::enabled(LogLevel::debug)) {
-    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().client_text()}});
-  }
-}
-
-std::string_view Exchange::step_name() const {
-  switch (step_) {
-    case Step::admit:
-      return "admit";
-    case Step::fetch:
-      return fetch_ ? name_of(fetch_->step()) : "fetch";
-    case Step::relay_body:
-      return "relay_body";
-    case Step::finished:
-      return "finished";
-  }
-  return "?";
 }
 
 }  // namespace streamgate

@@ -73,6 +73,11 @@ class Exchange final : public Retirable,
   void answer_ready();
   void answer(int status, const std::string& text);
   void send_own(int status, const std::string& text, bool keep_alive);
+  void redirect_to_granted_link();
+  bool needs_own_link() const;
+  void redirect_to_own_link();
+  void redirect_to(std::string_view carry, std::string_view url);
+  std::string proxy_origin() const;
 
   // fetch: from the upstream, in this order: one head, any number of pieces of the body, one end.
   void on_next_url() override;
@@ -144,6 +149,7 @@ class Exchange final : public Retirable,
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
   bool is_playlist_ = false;
   bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
+  std::string_view document_type_;  // of a rewritten document that is no HLS playlist; static
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet
   std::string_view media_type_;           // of the first bytes, or of the name; static
   std::optional<int64_t> first_byte_ms_;  // set only if the access log has it

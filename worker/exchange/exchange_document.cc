@@ -20,6 +20,7 @@ std::string path_of(std::string_view origin) {
 
 void Exchange::begin_document(DocumentKind kind) {
   is_playlist_ = true;
+  if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
   body->begin(kind, sniffer_->codings());
@@ -34,16 +35,20 @@ void Exchange::begin_document(DocumentKind kind) {
                              head_->content_length});
 }
 
+std::string Exchange::proxy_origin() const {
+  const Config& config = environment_.config;
+  std::string origin =
+      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
+                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
+  const bool is_relative = config.hls.url_style == HlsConfig::UrlStyle::relative;
+  return is_relative ? path_of(origin) : origin;
+}
+
 void Exchange::fill_in(DocumentSetting& setting) {
   const Config& config = environment_.config;
   setting.base_url.clear();
   fetch_->url().append_to(setting.base_url);
-  setting.proxy_origin =
-      public_origin(client_head_, gate_->is_tls() ? "https" : "http",
-                    is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
-  if (config.hls.url_style == HlsConfig::UrlStyle::relative) {
-    setting.proxy_origin = path_of(setting.proxy_origin);
-  }
+  setting.proxy_origin = proxy_origin();
   setting.route_path = request_->route_path;
   setting.access = access_.get();
   setting.grant_keys = &environment_.access.grant_keys();
@@ -54,6 +59,7 @@ void Exchange::fill_in(DocumentSetting& setting) {
   append_query_form(request_->link, ChildOrigin::other, setting.other_origin_parameters);
   fill_in_cookies(setting);
   setting.child_urls = config.hls.child_urls;
+  setting.own_carry = fetch_->is_redirected() ? std::string() : request_->carry;
   setting.list_attributes = config.hls.list_attributes;
   setting.longest_line = config.limits.playlist_line;
 }

@@ -44,4 +44,25 @@ void Exchange::log_state() const {
                               {"upstream", fetch_ ? log::redact(fetch_->url().to_string()) : ""}});
 }
 
+void Exchange::enter(Step step) {
+  step_ = step;
+  if (log::enabled(LogLevel::debug)) {
+    log::debug("exchange.step", {{"step", step_name()}, {"client", gate_->stream().client_text()}});
+  }
+}
+
+std::string_view Exchange::step_name() const {
+  switch (step_) {
+    case Step::admit:
+      return "admit";
+    case Step::fetch:
+      return fetch_ ? name_of(fetch_->step()) : "fetch";
+    case Step::relay_body:
+      return "relay_body";
+    case Step::finished:
+      return "finished";
+  }
+  return "?";
+}
+
 }  // namespace streamgate

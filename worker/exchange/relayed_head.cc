@@ -69,7 +69,10 @@ size_t relayed_field(std::string_view name) {
 }
 
 void write_type(const RelayedResponse& response, HeadWriter& head) {
-  if (response.is_playlist) return head.field("Content-Type", kPlaylistType);
+  if (response.is_playlist) {
+    const std::string_view type = response.document_type;
+    return head.field("Content-Type", type.empty() ? kPlaylistType : type);
+  }
   const RelayedType type = type_for_client(response);
   if (type.value.empty()) return;
   if (type.parameters.empty()) return head.field("Content-Type", type.value);
@@ -159,7 +162,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_relayed_fields(response, head);
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
-  if (!response.is_playlist) head.raw_lines(kSandbox);
+  if (!response.is_playlist || !response.document_type.empty()) head.raw_lines(kSandbox);
   // Tells the upstream's own errors from ours, which have X-Streamgate-Error.
   if (status >= 400) head.number("X-Streamgate-Upstream-Status", static_cast<uint64_t>(status));
   head.cors(response.client_fields != nullptr ? cors_for(cors, *response.client_fields) : cors);

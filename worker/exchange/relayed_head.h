@@ -16,6 +16,8 @@ struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // see media_type
   bool is_playlist = false;        // rewritten: our type, no validators, `no-cache` by default
+  // Of a rewritten document that is no HLS playlist; it gets the sandbox. Empty: HLS.
+  std::string_view document_type = {};
   ClientFraming framing = {};
   bool keep_alive = true;  // of the client's connection
   int client_minor_version = 1;

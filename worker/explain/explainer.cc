@@ -274,6 +274,12 @@ void Explainer::read_playlist() {
   fill_in(body.setting());
   body.begin(kind_, {});
   const auto rewritten = rewrite(text, body);
+  if (kind_ == DocumentKind::mpd) {
+    if (!rewritten && report_.is_body_complete) return fail(rewritten.error());
+    report_.kind = "DASH manifest";
+    conclude_answer(true, {}, report_);
+    return finish();
+  }
   report_.playlist = playlist_facts(text, body.output().text());
   report_.playlist->lines_too_long = body.lines_too_long();
   if (!rewritten) report_.playlist->error = rewritten.error().detail;

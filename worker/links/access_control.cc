@@ -83,6 +83,14 @@ bool covers(const TokenClaims& claims, const StreamRequest& request) {
   return all_urls_are(request, allowed);
 }
 
+bool covers_directory(const TokenClaims& claims, const HttpUrl& url) {
+  if (claims.url) return false;
+  if (!claims.prefix) return true;
+  HttpUrl directory = url;
+  directory.path_and_query.resize(url.path().rfind('/') + 1);
+  return has_prefix(directory, *claims.prefix);
+}
+
 bool is_client(const std::optional<IpAddress>& address, std::string_view block) {
   if (block.empty()) return true;
   const auto range = IpRange::parse(block);
@@ -125,6 +133,9 @@ Result<Access> AccessControl::check(const StreamRequest& request, const Client& 
 
 Result<Access> AccessControl::check_grant(const StreamRequest& request, const Client& client,
                                           int64_t now) {
+  if (!request.scope.empty() && !is_in_scope(request.upstream, request.scope)) {
+    return out_of_scope();
+  }
   auto access = grants_.verify(request.grant, request.upstream,
                                grants_.covers_headers() ? covered_headers(request) : "");
   if (!access) return access;
@@ -158,6 +169,7 @@ Result<Access> AccessControl::check_token(std::string_view token, const StreamRe
   access.streams = claims->streams;
   access.rate = claims->rate;
   access.token_id = std::move(claims->id);
+  access.covers_directory = covers_directory(*claims, request.upstream);
   return access;
 }
 

@@ -21,6 +21,7 @@ constexpr size_t kMaxNameBytes = 128;  // a longer last segment is not put into 
 constexpr int kRunWorthATemplate = 8;
 constexpr std::string_view kExtensionParameter = "&sg_ext=.";
 constexpr std::string_view kTsExtension = "&sg_ext=.ts";
+constexpr std::string_view kPathRouteName = "at/";  // beside `stream`
 constexpr std::string_view kMp4Extension = "&sg_ext=.mp4";
 
 // Packs up to seven letters into one number, in lower case: extensions are compared for every
@@ -135,6 +136,7 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
 
   absolute_prefix_.assign(setting.proxy_origin).append(setting.route_path);
   name_at_ = absolute_prefix_.size();
+  route_name_at_ = absolute_prefix_.rfind('/') + 1;
   absolute_prefix_.append("?url=");
 
   origin_.clear();
@@ -153,6 +155,7 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
     grants_.emplace();
     grants_->begin(*setting.grant_keys, *setting.access);
   }
+  is_path_form_ = setting.child_urls == HlsConfig::ChildUrls::path;
   carry(CarriedCookies::of_link);
 }
 
@@ -167,10 +170,15 @@ void ChildUrlWriter::carry(CarriedCookies cookies) {
   siblings_.directory.clear();
   template_.forget();
   run_ = 0;
+  if (is_path_form_) {
+    const std::string_view parameters = with_grant_of_directory(same_origin_parameters_, ".");
+    path_links_.begin(*setting_, parameters, grant_scope());
+  }
 }
 
 bool ChildUrlWriter::append(const ChildReference& reference, BlockBuffer& out) {
   const std::string_view text = reference.text;
+  if (is_path_form_) return append_path_form(reference, out);
   format_ = reference.format;
   if (reference.own != nullptr) return !text.empty() && append_resolved(reference, out);
   if (format_ == template_format_ && template_.append(text, out)) return true;
@@ -249,6 +257,18 @@ void ChildUrlWriter::note_directory(const Child& child) {
   siblings_.parameters = grants_ ? siblings_.granted_parameters : child.parameters;
 }
 
+// The fast cases of the path form: a relative reference stays, or needs only a prefix.
+bool ChildUrlWriter::append_path_form(const ChildReference& reference, BlockBuffer& out) {
+  const std::string_view text = reference.text;
+  if (text.empty()) return false;
+  if (reference.own == nullptr && text.find('|') == text.npos) {
+    if (path_links_.stays(text)) return false;
+    if (path_links_.append_sibling(text, out)) return true;
+  }
+  format_ = SegmentFormat::none;  // only the other forms need the extension of a segment
+  return append_resolved(reference, out);
+}
+
 bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffer& out) {
   constexpr size_t kBytesForEach = 16;
   resolved_bytes_ += reference.text.size() + kBytesForEach;
@@ -269,6 +289,20 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   const UriParts absolute = split_uri(resolved_);
   if (absolute.authority.empty()) return false;
   const std::string_view parameters = with_grant(parameters_with(own), resolved_);
+  if (is_path_form_) {
+    // The client does not know values that stand in the reference.
+    const bool is_plain =
+        own.headers.empty() && !own.referer && text.data() == reference.text.data();
+    switch (path_links_.append(resolved_, parameters, grant_scope(),
+                               is_plain ? text : std::string_view(), out)) {
+      case PathLinkWriter::Appended::link:
+        return true;
+      case PathLinkWriter::Appended::nothing:
+        return false;
+      case PathLinkWriter::Appended::impossible:
+        break;
+    }
+  }
   return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters}, 0, out);
 }
 
@@ -404,7 +438,10 @@ std::string_view ChildUrlWriter::parameters_for(std::string_view absolute) const
 
 bool ChildUrlWriter::is_ours(std::string_view reference) const {
   // As long as our origin is not known, a path like ours belongs to the upstream.
-  if (!has_origin_ || !reference.starts_with(route())) return false;
+  if (!has_origin_ || !reference.starts_with(route().substr(0, route_name_at_))) return false;
+  const std::string_view path = reference.substr(route_name_at_);
+  if (path.starts_with(kPathRouteName)) return true;
+  if (!path.starts_with(route().substr(route_name_at_))) return false;
   const std::string_view rest = reference.substr(name_at_);
   return rest.starts_with('?') || rest.starts_with('/');
 }

@@ -1,5 +1,6 @@
 // Turns a reference in a document into the URL by which the player gets its target through us:
-// `<proxy_origin><route_path>?url=<encoded absolute URL><parameters>`.
+// `<proxy_origin><route_path>?url=<encoded absolute URL><parameters>`, or by a link of the path
+// form (HlsConfig::ChildUrls::path).
 //
 // The same upstream URL always becomes the same text, because players compare URLs between reloads
 // (RFC 8216bis 6.3.4).
@@ -15,6 +16,7 @@
 #include "worker/links/document_setting.h"
 #include "worker/links/grant.h"
 #include "worker/links/link_context.h"
+#include "worker/links/path_link_writer.h"
 #include "worker/loop/block_buffer.h"
 
 namespace streamgate {
@@ -43,13 +45,16 @@ class ChildUrlWriter {
 
   // Appends the child URL of `reference`. False, with nothing appended, if the reference must stay
   // as it is: a scheme other than http(s), the empty reference, EXT-X-DEFINE variables (the player
-  // substitutes them), a URL without a host, a URL of ours.
+  // substitutes them), a URL without a host, a URL of ours, and in the path form a relative
+  // reference that resolves to the right link by itself.
   //
   // The reference may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h).
   bool append(const ChildReference& reference, BlockBuffer& out);
   bool append(std::string_view reference, BlockBuffer& out) {
     return append(ChildReference{reference}, out);
   }
+
+  bool is_path_form() const { return is_path_form_; }
 
   // The bytes of the references since begin() that had to be resolved, and 16 for each of them.
   size_t resolved_bytes() const { return resolved_bytes_; }
@@ -78,6 +83,7 @@ class ChildUrlWriter {
   bool append_sibling(std::string_view reference, BlockBuffer& out);
   bool append_directly(std::string_view reference, BlockBuffer& out);
   bool append_resolved(const ChildReference& reference, BlockBuffer& out);
+  bool append_path_form(const ChildReference& reference, BlockBuffer& out);
   std::string_view parameters_with(const LinkContext& own);
   bool append_encoded(Child child, unsigned refused, BlockBuffer& out);
   void note_directory(const Child& child);
@@ -90,6 +96,7 @@ class ChildUrlWriter {
   std::string_view parameters_for(std::string_view absolute) const;
   std::string_view with_grant(std::string_view parameters, std::string_view absolute);
   std::string_view with_grant_of_directory(std::string_view parameters, std::string_view reference);
+  std::string_view grant_scope() const { return grants_ ? grants_->scope() : std::string_view(); }
   std::string_view route() const { return std::string_view(absolute_prefix_).substr(0, name_at_); }
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute) const;
@@ -100,6 +107,7 @@ class ChildUrlWriter {
   std::string_view other_origin_parameters_;
   bool has_origin_ = false;  // our origin is known
   bool is_named_ = false;
+  bool is_path_form_ = false;
   std::string origin_;  // of the base, as written there: `https://cdn.example:8443`
   // `<proxy_origin><route_path>?url=`, then nothing, the base's encoded origin, or that and its
   // directory (with the last slash). ChildUrls::named inserts `/<name>` at name_at_.
@@ -107,6 +115,7 @@ class ChildUrlWriter {
   std::string origin_prefix_;
   std::string directory_prefix_;
   size_t name_at_ = 0;
+  size_t route_name_at_ = 0;     // of `stream`
   Extension extension_;          // of children that are no segments
   Extension segment_extension_;  // one that FFmpeg accepts
   std::string last_directory_;   // of the last reference that append_directly() took
@@ -130,6 +139,7 @@ class ChildUrlWriter {
   std::string own_parameters_;
   std::string granted_parameters_;
   std::optional<GrantWriter> grants_;  // the links carry grants
+  PathLinkWriter path_links_;          // if is_path_form_
 };
 
 }  // namespace streamgate

@@ -30,6 +30,9 @@ struct DocumentSetting {
   const Access* access = nullptr;
   const GrantKeys* grant_keys = nullptr;
   HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;
+  // The carry of the document's own link if that is one of the path form to base_url: relative
+  // references then resolve to links with this carry. Empty for other links.
+  std::string own_carry = {};
   bool list_attributes = false;  // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
 };

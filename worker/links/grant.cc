@@ -115,7 +115,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   const auto expires = number_of<int64_t>(expires_text);
   const auto depth = number_of<size_t>(depth_text);
   if (key == nullptr || !expires || !depth) return invalid("grant");
-  if (*depth > directory_depth(url.path()) || is_ambiguous_path(url.path())) {
+  if (*depth > directory_depth(url.path()) + 1 || is_ambiguous_path(url.path())) {
     return Error{Reason::token_scope, {}};
   }
   Access access{key->config,           *expires,           std::string(claims),
@@ -125,7 +125,9 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
   if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope, covered), mac)) {
-    return invalid("grant");
+    // A depth that the URL has not: the URL lies above the scope.
+    const bool is_above = *depth > directory_depth(url.path());
+    return is_above ? Error{Reason::token_scope, {}} : invalid("grant");
   }
   known = std::move(proof);
   return access;
@@ -140,6 +142,14 @@ std::string GrantKeys::sign(const Access& access, std::string_view scope, size_t
   grant.append(".").append(std::to_string(depth)).append(".").append(access.claims);
   const std::string mac = mac_of(key->mac_key, grant, scope, covered);
   return grant.append(".").append(mac);
+}
+
+GrantKeys::Entry GrantKeys::sign_entry(const Access& access, const HttpUrl& url,
+                                       std::string_view headers) const {
+  const size_t depth = directory_depth(url.path()) + (access.covers_directory ? 0 : 1);
+  std::string scope = scope_of(url, depth);
+  std::string grant = sign(access, scope, depth, covers_headers_ ? headers : "");
+  return {std::move(grant), std::move(scope)};
 }
 
 void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
@@ -168,18 +178,21 @@ std::string_view GrantWriter::parameter_for(std::string_view absolute,
 
 void GrantWriter::make_parameter(std::string_view absolute) {
   parameter_.clear();
+  scope_.clear();
   const auto url = parse_upstream_url(absolute.substr(0, absolute.find('#')));
   if (!url || is_ambiguous_path(url->url.path())) return;
   parameter_ = kParameter;
   if (!access_->scope.empty() && covered_ == access_->covered &&
       is_in_scope(url->url, access_->scope)) {
     parameter_ += access_->grant;
+    scope_ = access_->scope;
     return;
   }
   // Players replace the placeholders of catchup-source, so the scope ends before the first one.
   const std::string_view path = url->url.path();
   const size_t depth = directory_depth(path.substr(0, path.find("%7B")));
-  parameter_ += keys_->sign(*access_, scope_of(url->url, depth), depth, covered_);
+  scope_ = scope_of(url->url, depth);
+  parameter_ += keys_->sign(*access_, scope_, depth, covered_);
 }
 
 }  // namespace streamgate

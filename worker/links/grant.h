@@ -5,10 +5,10 @@
 //
 // `claims` is `-` or base64url of `i=<block>;s=<streams>;r=<rate>;t=<token id>`. The MAC
 // (HMAC-SHA256, 128 bits) covers all of it and the scope of the link: the origin and the first
-// `depth` directories of the URL, which the verifier takes from the link. A child below the scope
-// of its parent keeps the parent's grant; any other child gets a grant for its own directory. So
-// most playlists need at most one MAC, and a link has the same text each time the playlist is
-// requested.
+// `depth` directories of the URL, or its whole path, which the verifier takes from the link. A
+// child below the scope of its parent keeps the parent's grant; any other child gets a grant for
+// its own directory. So most playlists need at most one MAC, and a link has the same text each time
+// the playlist is requested.
 //
 // With `security.parameters.headers: false` the MAC also covers the referer and the headers of the
 // link, so that a client can use those that a playlist gave it, and no others.
@@ -40,6 +40,8 @@ struct Access {
   uint64_t streams = 0;
   uint64_t rate = 0;          // bytes a second
   std::string token_id = {};  // `jti`, else a digest
+  // Of a token: it allows everything in the directory of the URL that was requested.
+  bool covers_directory = false;
 };
 
 // The text `claims` of an access, decoded: its client and its limits.
@@ -72,6 +74,14 @@ class GrantKeys {
   std::string sign(const Access& access, std::string_view scope, size_t depth,
                    std::string_view covered) const;
 
+  struct Entry {
+    std::string grant;
+    std::string scope;
+  };
+  // A grant for the URL of an entry, in place of its token: for the URL's directory, or for its
+  // path alone if the token allows no more. `headers`: header_part_of() the link.
+  Entry sign_entry(const Access& access, const HttpUrl& url, std::string_view headers) const;
+
  private:
   struct Key {
     const TokenKey* config;
@@ -96,6 +106,8 @@ class GrantWriter {
   // `&sg_grant=<grant>` for the child with this absolute URL and the query form `parameters`; empty
   // if the URL is ambiguous or cannot be requested. Valid until the next call.
   std::string_view parameter_for(std::string_view absolute, std::string_view parameters);
+  // The scope of that grant. Valid as long as the parameter is.
+  std::string_view scope() const { return scope_; }
 
  private:
   void make_parameter(std::string_view absolute);
@@ -103,6 +115,7 @@ class GrantWriter {
   const GrantKeys* keys_ = nullptr;
   const Access* access_ = nullptr;
   std::string parameter_;
+  std::string scope_;
   std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
   std::string covered_;    // the headers that parameter_ is for
 };

@@ -7,6 +7,7 @@
 
 #include "common/percent_table.h"
 #include "worker/links/header_suffix.h"
+#include "worker/links/path_link.h"
 #include "worker/links/upstream_url.h"
 
 namespace streamgate {
@@ -190,13 +191,15 @@ Route route_of(std::string_view target) {
   const std::string_view path = path_of(target);
   if (path == "/health") return Route::health;
   if (path == "/ready") return Route::ready;
-  return stream_path_of(path).empty() ? Route::none : Route::stream;
+  if (!stream_path_of(path).empty()) return Route::stream;
+  return path_link_route_of(target).empty() ? Route::none : Route::stream;
 }
 
 Result<StreamRequest> parse_stream_request(std::string_view target) {
   StreamRequest request;
   const std::string_view path = path_of(target);
   request.route_path = stream_path_of(path);
+  if (request.route_path.empty()) return parse_path_link(target);
   Found found;
   Result<void> taken;
   for_each_parameter(target.substr(std::min(path.size() + 1, target.size())),

@@ -11,6 +11,9 @@
 //
 // The url may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h), with
 // blanks and line ends around it.
+//
+// `/at/<carry>/<scheme>/<authority>/<path and query>` is the same request in another form
+// (path_link.h).
 #pragma once
 
 #include <string>
@@ -25,14 +28,15 @@ namespace streamgate {
 
 enum class Route { stream, health, ready, none };
 
-// Route::stream for `/stream` and `/api/proxy/stream`, each with or without one more segment;
-// Route::health for `/health`, Route::ready for `/ready`. Whole paths are compared: `/streamX` is
-// Route::none.
+// Route::stream for `/stream` and `/api/proxy/stream`, each with or without one more segment, and
+// for all paths below `/at` and `/api/proxy/at`; Route::health for `/health`, Route::ready for
+// `/ready`. Whole paths are compared: `/streamX` is Route::none.
 Route route_of(std::string_view target);
 
 struct StreamRequest {
   HttpUrl upstream;
-  std::string route_path;    // `/stream` or `/api/proxy/stream`, without the further segment
+  // Of the query form of child URLs: `/stream` or `/api/proxy/stream`, without the further segment.
+  std::string route_path;
   LinkContext link;          // the children of the document inherit it
   bool has_headers = false;  // `link` has a referer or headers, besides those of userinfo
   // For this link only: its children do not inherit them.
@@ -41,6 +45,10 @@ struct StreamRequest {
   // What proves that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token
   std::string grant;  // sg_grant
+  // Of a link of the path form (worker/links/path_link.h); empty for other links.
+  std::string_view path_link_route = {};  // `/at` or `/api/proxy/at`; static
+  std::string carry = {};                 // as it was asked
+  std::string scope = {};                 // that the carry names for its grant and its secrets
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for

@@ -37,6 +37,7 @@ size_t directory_depth(std::string_view path) {
 
 std::string scope_of(const HttpUrl& url, size_t depth) {
   const std::string_view path = url.path();
+  if (depth > directory_depth(path)) return url.origin().append(path).append("?");
   size_t end = 0;
   for (size_t i = 0; i < depth; ++i) end = path.find('/', end + 1);
   return url.origin().append(path.substr(0, end + 1));
@@ -45,7 +46,9 @@ std::string scope_of(const HttpUrl& url, size_t depth) {
 bool is_in_scope(const HttpUrl& url, std::string_view scope) {
   const std::string origin = url.origin();
   if (!scope.starts_with(origin)) return false;
-  return url.path().starts_with(scope.substr(origin.size())) && !is_ambiguous_path(url.path());
+  const std::string_view path = scope.substr(origin.size());
+  if (path.ends_with('?')) return url.path() == path.substr(0, path.size() - 1);
+  return url.path().starts_with(path) && !is_ambiguous_path(url.path());
 }
 
 }  // namespace streamgate

@@ -1,5 +1,6 @@
 // Scopes of URLs: an origin and the first segments of a path, as text that ends with a slash:
 // `https://cdn.example/live/user/`. A grant or a token that is limited to a directory names one.
+// The scope of one path alone ends with a question mark: `https://cdn.example/live/a.ts?`.
 #pragma once
 
 #include <string>
@@ -17,7 +18,8 @@ bool is_ambiguous_path(std::string_view path);
 // The directories of a path: 2 for `/live/user/seg.ts`, 0 for `/`.
 size_t directory_depth(std::string_view path);
 
-// The scope of the first `depth` directories. Requires depth <= directory_depth(url.path()).
+// The scope of the first `depth` directories; with directory_depth(url.path()) + 1, that of the
+// path alone. Requires depth <= directory_depth(url.path()) + 1.
 std::string scope_of(const HttpUrl& url, size_t depth);
 
 // Whether `url` lies below `scope`, and is not ambiguous.

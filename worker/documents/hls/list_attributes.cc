@@ -85,21 +85,22 @@ bool ListAttributes::next_attribute() {
   }
 }
 
-std::string with_raw_placeholders(std::string_view encoded) {
-  constexpr std::string_view kDollar = "%24";
-  constexpr std::string_view kOpen = "%257B";
-  constexpr std::string_view kClose = "%257D";
+std::string with_raw_placeholders(std::string_view link, LinkForm form) {
+  const bool is_query = form == LinkForm::query;
+  const std::string_view dollar = is_query ? "%24" : "$";
+  const std::string_view opening = is_query ? "%257B" : "%7B";
+  const std::string_view closing = is_query ? "%257D" : "%7D";
   std::string out;
   for (;;) {
-    const size_t open = encoded.find(kOpen);
-    const size_t close = open == encoded.npos ? open : encoded.find(kClose, open);
-    if (close == encoded.npos) return out.append(encoded);
-    std::string_view before = encoded.substr(0, open);
-    const bool has_dollar = before.ends_with(kDollar);
-    if (has_dollar) before.remove_suffix(kDollar.size());
-    const std::string_view name = encoded.substr(open + kOpen.size(), close - open - kOpen.size());
+    const size_t open = link.find(opening);
+    const size_t close = open == link.npos ? open : link.find(closing, open);
+    if (close == link.npos) return out.append(link);
+    std::string_view before = link.substr(0, open);
+    const bool has_dollar = before.ends_with(dollar);
+    if (has_dollar) before.remove_suffix(dollar.size());
+    const std::string_view name = link.substr(open + opening.size(), close - open - opening.size());
     out.append(before).append(has_dollar ? "${" : "{").append(raw_name(name)).push_back('}');
-    encoded.remove_prefix(close + kClose.size());
+    link.remove_prefix(close + closing.size());
   }
 }
 

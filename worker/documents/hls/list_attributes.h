@@ -30,8 +30,9 @@ class ListAttributes {
   bool has_placeholders_ = false;
 };
 
-// Restores the placeholders of an encoded URL: `%257Butc%257D` becomes `{utc}`, which the player
-// replaces.
-std::string with_raw_placeholders(std::string_view encoded);
+// Restores the placeholders of a link, which the player replaces: `%257Butc%257D` in the query
+// form, and `%7Butc%7D` in the path form, become `{utc}`.
+enum class LinkForm { query, path };
+std::string with_raw_placeholders(std::string_view link, LinkForm form = LinkForm::query);
 
 }  // namespace streamgate

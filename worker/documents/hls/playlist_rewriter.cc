@@ -335,10 +335,12 @@ void PlaylistRewriter::rewrite_list_attributes(std::string_view tag, PatchedCopy
 }
 
 // The player replaces the placeholders of a catchup-source. A source that begins with `?` is
-// appended to the URL of the channel, which is now our link and has a query already.
+// appended to the URL of the channel, which is now our link: in the query form it has a query.
 void PlaylistRewriter::rewrite_catchup(std::string_view source, PatchedCopy& copy) {
   if (has_grown_too_far_) return;
+  const LinkForm form = children_.is_path_form() ? LinkForm::path : LinkForm::query;
   if (source.front() == '?') {
+    if (form == LinkForm::path) return;
     copy.copy_until(source.data());
     copy.out().append("&");
     return copy.leave_out_until(source.data() + 1);
@@ -347,7 +349,7 @@ void PlaylistRewriter::rewrite_catchup(std::string_view source, PatchedCopy& cop
       ascii::istarts_with(source, "http://") || ascii::istarts_with(source, "https://");
   BlockBuffer child;
   if (!is_url || !children_.append(source, child)) return;
-  const std::string text = with_raw_placeholders(child.text());
+  const std::string text = with_raw_placeholders(child.text(), form);
   copy.copy_until(source.data());
   copy.out().append(text);
   copy.leave_out_until(source.data() + source.size());

@@ -140,5 +140,39 @@ TEST(DocumentDetector, AControlByteMakesABodyBinary) {
   EXPECT_FALSE(looks_binary("#EXTM3U\r\n\ta\xc3\xa9"));
 }
 
+TEST(DocumentDetector, FindsAnMpdByItsRootElement) {
+  for (const std::string text :
+       {"<MPD>", "<MPD xmlns='u'>", "\xEF\xBB\xBF\n<?xml version='1.0'?>\n<!-- > <a> --><MPD/>",
+        "<m:MPD\n", "<!DOCTYPE MPD [<!ENTITY a '>'>]><MPD>", "<!DOCTYPE x><MPD "}) {
+    for (const char* type : {"video/mp4", "text/html", "application/vnd.apple.mpegurl", ""}) {
+      EXPECT_EQ(detect_kind(type, "/", text, false), DocumentKind::mpd) << text;
+    }
+    for (size_t size = 1; size < text.size(); ++size) {
+      const auto kind = detect_kind("video/mp4", "/", text.substr(0, size), false);
+      EXPECT_TRUE(!kind || kind == DocumentKind::mpd) << text.substr(0, size);
+    }
+  }
+  EXPECT_EQ(of_bytes("\xFF\xFE<\0M\0P\0D\0>\0"s), DocumentKind::mpd);
+}
+
+TEST(DocumentDetector, OtherRootElementsAreNoMpdWhateverTheTypeSays) {
+  for (const char* text : {"<html>", "<!DOCTYPE html>\n<html", "<Patch xmlns='u'>", "<MPDx>",
+                           "<mpd>", "<?xml version='1.0'?><svg ", "MPD", "{}", "G@"}) {
+    EXPECT_EQ(detect_kind("application/dash+xml", "/m.mpd", text, true), DocumentKind::none)
+        << text;
+    EXPECT_EQ(detect_kind("video/mp4", "/m", text, true), DocumentKind::none) << text;
+  }
+}
+
+TEST(DocumentDetector, TheClaimDecidesIfTheRootElementIsFarAway) {
+  const std::string text = "<!-- " + std::string(kSniffBytes, 'x');
+  EXPECT_EQ(detect_kind("application/dash+xml; charset=utf-8", "/", text, false),
+            DocumentKind::mpd);
+  EXPECT_EQ(detect_kind("text/plain", "/a.MPD?x", text, false), DocumentKind::mpd);
+  EXPECT_EQ(detect_kind("text/plain", "/a", text, false), DocumentKind::none);
+  EXPECT_EQ(claimed_kind("Video/vnd.mpeg.dash.mpd", "/a.m3u8"), DocumentKind::mpd);
+  EXPECT_EQ(claimed_kind("audio/mpegurl", "/a.mpd"), DocumentKind::hls);
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -39,7 +39,12 @@ std::vector<DocumentSetting> settings() {
   prefixed.proxy_origin = "/prefix";
   DocumentSetting named = plain;
   named.child_urls = HlsConfig::ChildUrls::named;
-  return {plain, with_parameters, relative, prefixed, named};
+  DocumentSetting path = with_parameters;
+  path.child_urls = HlsConfig::ChildUrls::path;
+  DocumentSetting asked_by_path = plain;
+  asked_by_path.child_urls = HlsConfig::ChildUrls::path;
+  asked_by_path.own_carry = "-";
+  return {plain, with_parameters, relative, prefixed, named, path, asked_by_path};
 }
 
 // If a reference differs from the one before in one byte, its child URL may be made by patching.

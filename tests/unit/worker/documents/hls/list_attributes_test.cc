@@ -27,6 +27,7 @@ TEST(ListAttributes, AreFoundInAnyQuoting) {
 
 TEST(ListAttributes, PlaceholdersKeepTheirControlBytesEncoded) {
   EXPECT_EQ(with_raw_placeholders("u%257Ba%2520b%257D"), "u{a b}");
+  EXPECT_EQ(with_raw_placeholders("u/$%7Ba%20b%7D", LinkForm::path), "u/${a b}");
   EXPECT_EQ(with_raw_placeholders("u%257B%250Ahttp://h/%257D"), "u{%0Ahttp://h/}");
   EXPECT_EQ(with_raw_placeholders("u%257B%257F%2500%257D"), "u{%7F%00}");
 }

@@ -1,0 +1,301 @@
+"""DASH manifests: what a player asks for next comes back through us."""
+
+import glob
+import gzip
+import os
+import re
+import unittest
+from xml.etree import ElementTree
+from urllib.parse import urljoin
+
+from harness import ProxyTest, main
+from tokens import SECRET, b64, hs256
+from upstream import chunked, ok, redirect, status
+
+DASH = "application/dash+xml"
+BARE = '<?xml version="1.0"?>\n<MPD type="static"><Period><BaseURL>v/</BaseURL></Period></MPD>\n'
+
+
+def mpd(text, **options):
+    text = text if isinstance(text, bytes) else text.encode()
+    return ok(text, content_type=DASH, **options)
+
+
+class Dash(ProxyTest):
+    def link(self, url, carry="-", route="/at"):
+        return f"{self.proxy().origin}{route}/{carry}/{url.replace('://', '/')}"
+
+    def with_base(self, url):
+        return BARE.replace("<Period>", f"<BaseURL>{self.link(url)}</BaseURL><Period>")
+
+    def test_an_mpd_is_answered_in_place(self):
+        up = self.upstream(mpd(BARE, headers={"ETag": '"1"', "Cache-Control": "max-age=2"}))
+        for answer in (
+            self.proxy().stream(up.url("/a/b/m.mpd?x=/y")),
+            self.proxy().ask(self.link(up.url("/a/b/m.mpd?x=/y")).removeprefix(self.proxy().origin)),
+        ):
+            self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/a/b/"))))
+            self.assertEqual(answer["Content-Type"], DASH)
+            self.assertEqual(answer["Cache-Control"], "max-age=2")
+            self.assertIsNone(answer["ETag"])
+            self.assertIn("sandbox", answer["Content-Security-Policy"])
+            self.assertEqual(answer["Access-Control-Allow-Origin"], "*")
+        other = self.proxy().ask(f"/api/proxy/stream?url={up.url('/m.mpd')}")
+        self.assertIn(self.link(up.url("/"), route="/api/proxy/at"), other.text)
+
+    def test_type_name_or_bytes_tell_that_it_is_one(self):
+        comment = f"<!-- {'x' * 2000} -->{BARE.partition('?>')[2]}"
+        for path, body, content_type in (
+            ("/m", BARE, "text/plain"), ("/m", "\ufeff" + BARE, "video/mp4"),
+            ("/m", f"\n{BARE}", "text/html"), ("/m.MPD", comment, "text/plain"), ("/m", comment, DASH),
+        ):
+            for answer in (ok(body.encode(), content_type=content_type),
+                           chunked(body.encode(), content_type=content_type, size=1).bytewise()):
+                up = self.upstream(answer)
+                made = self.proxy().stream(up.url(path))
+                self.assertIn(self.link(up.url("/")), made.text, (path, content_type))
+                self.assertEqual(made["Content-Type"], DASH)
+        up = self.upstream(mpd(BARE))
+        self.assertEqual(self.proxy().stream(up.url("/m"), method="HEAD")["Content-Type"], DASH)
+
+    def test_coded_and_utf_16_documents(self):
+        text = BARE.replace('"1.0"', '"1.0" encoding="utf-16"')
+        plain = BARE.replace('"1.0"', '"1.0" encoding="UTF-8"')
+        for body, headers, wanted in (
+            (gzip.compress(BARE.encode()), {"Content-Encoding": "gzip"}, BARE),
+            (text.encode("utf-16"), {}, plain), (b"\xfe\xff" + text.encode("utf-16-be"), {}, plain),
+        ):
+            up = self.upstream(mpd(body, headers=headers).bytewise())
+            base = f"<BaseURL>{self.link(up.url('/'))}</BaseURL><Period>"
+            made = self.proxy().stream(up.url("/m"))
+            self.assertEqual(made.text, wanted.replace("<Period>", base))
+
+    def test_the_final_url_is_the_base(self):
+        up = self.upstream({"/old.mpd": redirect("/new/m.mpd?x"), "/new/m.mpd": mpd(BARE)})
+        self.assertEqual(self.proxy().stream(up.url("/old.mpd")).text, self.with_base(up.url("/new/")))
+
+    def test_a_whole_document_is_asked_for(self):
+        def script(request):
+            if request["Range"]:
+                body = BARE.encode()[:20]
+                return status(206, {"Content-Range": f"bytes 0-19/{len(BARE)}", "Content-Type": DASH}, body)
+            return mpd(BARE)
+
+        up = self.upstream(script)
+        answer = self.proxy().stream(up.url("/m.mpd"), {"Range": "bytes=0-19"})
+        self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/"))))
+
+    def test_other_root_elements_pass_as_they_are(self):
+        for body in (b"<Patch><add sel='/MPD'><BaseURL>/x</BaseURL></add></Patch>", b"<html>&nbsp;<p>",
+                     b"<!DOCTYPE html>\n<html></html>", b"no XML"):
+            up = self.upstream(mpd(body))
+            answer = self.proxy().stream(up.url("/m.mpd"))
+            self.assertEqual((answer.status, answer.body), (200, body))
+            self.assertIn("sandbox", answer["Content-Security-Policy"])
+
+    def test_a_document_that_cannot_be_read_is_502(self):
+        for body in ("<!DOCTYPE MPD [<!ENTITY a 'b'>]><MPD>&a;</MPD>", "<MPD>&undefined;</MPD>",
+                     "<MPD><Period></MPD>", "<MPD>"):
+            up = self.upstream(mpd(body))
+            answer = self.proxy().stream(up.url("/m.mpd"))
+            self.assertEqual((answer.status, answer["X-Streamgate-Error"]), (502, "bad_document"), body)
+
+    def test_a_document_that_breaks_late_never_looks_complete(self):
+        text = "<MPD><Period>" + "<Label>text</Label>" * 20000
+        up = self.upstream(mpd(text + "</MPD>"))
+        self.assertFalse(self.proxy().stream(up.url("/m.mpd")).complete)
+
+    def test_segments_and_licences(self):
+        period = (
+            '<ContentProtection><ms:laurl licenseUrl="https://l/?a&amp;b"/></ContentProtection>'
+            '<SegmentTemplate media="/$RepresentationID$/$Time%05d$.m4s?a=1&amp;b" '
+            "initialization='http://cdn/i.mp4'/>"
+        )
+        text = f"<MPD><Location>n.mpd</Location><Period>{period}</Period></MPD>"
+        up = self.upstream(mpd(text))
+        made = self.proxy().stream(up.url("/a/m.mpd"), h_X="1").text
+        carry = b64(b"h_X=1")
+        self.assertEqual(
+            made,
+            f"<MPD><Location>{self.link(up.url('/a/n.mpd'), carry)}</Location><BaseURL>"
+            f"{self.link(up.url('/a/'), carry)}</BaseURL><Period>"
+            + period.replace("/$Rep", self.link(up.url("/$Rep"), carry)).replace(
+                "http://cdn/i.mp4", self.link("http://cdn/i.mp4", carry)
+            )
+            + "</Period></MPD>",
+        )
+
+    def test_a_large_manifest_for_a_slow_client(self):
+        timeline = "".join(f'<S t="{i * 180180}" d="180180" r="3"/>\n' for i in range(60000))
+        text = BARE.replace("<BaseURL>", f"<SegmentTimeline>{timeline}</SegmentTimeline><BaseURL>")
+        up = self.upstream(mpd(text))
+        made = self.proxy().stream(up.url("/m.mpd"))
+        self.assertTrue(made.complete)
+        base = f"<BaseURL>{self.link(up.url('/'))}</BaseURL><Period>"
+        self.assertEqual(made.text, text.replace("<Period>", base))
+
+    def test_live_links_do_not_change_with_cookies(self):
+        cookie = {"Set-Cookie": "a=1; Path=/"}
+        for kind, carry in (("dynamic", "-"), ("static", None)):
+            up = self.upstream(mpd(BARE.replace("static", kind), headers=cookie))
+            made = self.proxy().stream(up.url("/m.mpd")).text
+            self.assertEqual(self.link(up.url("/")) in made, carry is not None, made)
+
+
+class Tokens(ProxyTest):
+    settings = {
+        "security": {
+            "allow_private": ["127.0.0.0/8"],
+            "auth": "token",
+            "keys": [{"id": "site", "algorithm": "HS256", "secret": SECRET}],
+        }
+    }
+
+    def test_links_carry_grants_for_their_directories(self):
+        body = (
+            "<MPD><Period><SegmentTemplate media='/b/$RepresentationID$/s.m4s' initialization='i.mp4'/>"
+            "<SegmentURL media='../up.mp4'/></Period></MPD>"
+        )
+        up = self.upstream({"/a/m.mpd": mpd(body)})
+        proxy = self.proxy()
+        text = proxy.stream(up.url("/a/m.mpd"), sg_token=hs256()).text
+        base = text.partition("<BaseURL>")[2].partition("</BaseURL>")[0]
+        media = text.partition("media='")[2].partition("'")[0].replace("$RepresentationID$", "v1")
+        climbing = text.rpartition("media='")[2].partition("'")[0]
+        up.script = ok(b"x")
+        for link in (urljoin(base, "i.mp4"), urljoin(base, "v/i.mp4"), media, climbing):
+            answer = proxy.ask(link.removeprefix(proxy.origin))
+            self.assertEqual((answer.status, answer.body), (200, b"x"), link)
+        outside = urljoin(base, "../c/i.mp4").removeprefix(proxy.origin)
+        self.assertEqual(proxy.ask(outside)["X-Streamgate-Error"], "token_scope")
+
+
+# --- an independent reading of manifests ---
+
+SEGMENT = {
+    "SegmentTemplate": ("media", "initialization", "index", "bitstreamSwitching"),
+    "SegmentURL": ("media", "index"),
+    "Initialization": ("sourceURL",),
+    "RepresentationIndex": ("sourceURL",),
+    "BitstreamSwitching": ("sourceURL",),
+}
+WHOLE = ("Location", "PatchLocation", "ContentSteering")
+URL = re.compile(r"^(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?$", re.S)
+
+
+def without_dots(path):
+    out = []
+    parts = path.split("/")
+    for i, part in enumerate(parts):
+        if part in (".", ".."):
+            if part == ".." and len(out) > 1:
+                out.pop()
+            if i == len(parts) - 1:
+                out.append("")
+        else:
+            out.append(part)
+    return "/".join(out)
+
+
+def resolve(base, reference):
+    """RFC 3986 5.2.2."""
+    scheme, host, path, query, fragment = URL.match(reference).groups()
+    base_scheme, base_host, base_path, base_query, _ = URL.match(base).groups()
+    if scheme is not None:
+        return reference if host is None else f"{scheme}://{host}{without_dots(path)}{query or ''}"
+    if host is None:
+        host = base_host
+        if path == "":
+            path, query = base_path, query if query is not None else base_query
+        elif path.startswith("/"):
+            path = without_dots(path)
+        else:
+            path = without_dots((base_path or "/").rpartition("/")[0] + "/" + path)
+    else:
+        path = without_dots(path)
+    return f"{base_scheme}://{host}{path}{query or ''}{fragment or ''}"
+
+
+def addresses(text, url, base):
+    """The absolute URLs of a manifest in order. `url` is its own, `base` what BaseURL begins from."""
+    found = []
+
+    def add(what, where, value):
+        found.append((what, resolve(where, value.strip())))
+
+    def walk(node, chain, level):
+        name = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
+        bases = [child for child in node if isinstance(child.tag, str)
+                 and child.tag.rpartition("}")[2] == "BaseURL"]
+        for child in bases:
+            if not level or (child.text or "").strip():  # nobody asks for an empty one
+                add(f"{name}/BaseURL", chain, child.text or "")
+        if bases:
+            chain = resolve(chain, (bases[0].text or "").strip())
+        for attribute in SEGMENT.get(name, ()):
+            if node.get(attribute):
+                add(f"{name}@{attribute}", chain, node.get(attribute))
+        if name in WHOLE and node.text:
+            add(name, url, node.text)
+        if name == "UTCTiming" and ":utc:http-" in node.get("schemeIdUri", ""):
+            for value in node.get("value", "").split():
+                add(name, url, value)
+        for attribute, value in node.items():
+            if attribute.endswith("}href"):
+                add(f"{name}@href", url, value)
+        for child in node:
+            walk(child, chain, level + 1)
+
+    walk(ElementTree.fromstring(text), base, 0)
+    return found
+
+
+CORPORA = os.environ.get("STREAMGATE_CORPORA", "")
+EXTERNAL = sorted(glob.glob(os.path.join(CORPORA, "mpd", "**", "*.mpd"), recursive=True)) if CORPORA else []
+
+
+@unittest.skipUnless(EXTERNAL, "STREAMGATE_CORPORA names no folder with mpd/")
+class ExternalCorpus(ProxyTest):
+    def upstream_url(self, url):
+        """The URL that a link of ours leads to; other URLs are as they are."""
+        route = self.proxy().origin + "/at/-/"
+        self.assertFalse(url.startswith("http") and not url.startswith(route), url)
+        return url.removeprefix(route).replace("/", "://", 1) if url.startswith(route) else url
+
+    def check(self, body, up, path):
+        url = up.url(path)
+        answer = self.proxy().stream(url)
+        self.assertEqual(answer.status, 200, answer.text)
+        before = addresses(body, url, url)
+        after = addresses(answer.body, self.proxy().origin + "/stream", self.proxy().origin + "/stream")
+        after = [(what, self.upstream_url(found)) for what, found in after]
+        if not any(what == "MPD/BaseURL" for what, _ in before):
+            self.assertEqual(after.pop(0), ("MPD/BaseURL", resolve(url, ".")))
+        # The same URL in another spelling: the scheme, and an empty path.
+        expected = [
+            (what, re.sub(r"^https?://[^/]*$", r"\g<0>/", re.sub(r"^HTTPS?", lambda m: m[0].lower(), found)))
+            for what, found in before
+        ]
+        self.assertEqual(after, expected)
+
+    def test_each_reference_leads_through_us_to_the_url_that_it_names(self):
+        checked = 0
+        for file in EXTERNAL:
+            with open(file, "rb") as opened:
+                body = opened.read()
+            try:
+                root = ElementTree.fromstring(body)
+            except ElementTree.ParseError:
+                continue
+            if root.tag.rpartition("}")[2] != "MPD":
+                continue
+            up = self.upstream(mpd(body))
+            for path in ("/m.mpd", "/a/b/m.mpd?x=/y/z", "/a//b/../c/m.mpd"):
+                with self.subTest(file=file, path=path):
+                    self.check(body, up, path)
+            checked += 1
+        self.assertGreater(checked, 0)
+
+
+if __name__ == "__main__":
+    main()

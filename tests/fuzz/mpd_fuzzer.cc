@@ -1,0 +1,66 @@
+// Any bytes as an MPD: the output must not depend on where the chunks end, and rewriting it again
+// must change nothing. The first byte chooses the settings, the second the chunk size.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/check.h"
+#include "worker/documents/dash/mpd_rewriter.h"
+#include "worker/documents/detector.h"
+
+namespace streamgate {
+namespace {
+
+struct Outcome {
+  std::string text;
+  bool is_refused = false;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome rewrite(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
+                size_t chunk) {
+  BlockBuffer out;
+  rewriter.begin(setting);
+  const auto is_refused = [&] {
+    return rewriter.problem() != nullptr || rewriter.has_grown_too_far();
+  };
+  for (size_t at = 0; at < text.size() && !is_refused();) {
+    at += rewriter.write(text.substr(at, chunk), out, 4096);
+  }
+  if (!is_refused()) rewriter.finish(out);
+  if (is_refused()) return {{}, true};
+  return {std::string(out.text()), false};
+}
+
+}  // namespace
+}  // namespace streamgate
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+  using namespace streamgate;
+  if (size < 2) return 0;
+  const unsigned settings = bytes[0];
+  const size_t chunk = size_t{1} + bytes[1];
+  const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
+
+  DocumentSetting setting;
+  setting.base_url = (settings & 1) != 0 ? "https://h:8443/a/b//d.mpd?x=/y" : "http://h/";
+  setting.proxy_origin = (settings & 2) != 0 ? "https://p" : "";
+  setting.route_path = "/stream";
+  if ((settings & 4) != 0) setting.same_origin_parameters = "&h_Cookie=c";
+
+  MpdRewriter rewriter;
+  const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
+  CHECK(rewrite(rewriter, setting, text, chunk) == whole);
+  CHECK(rewrite(rewriter, setting, text, 1) == whole);
+
+  // More bytes do not change a kind that has been detected.
+  for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
+    const auto kind = detect_kind("video/mp2t", "/", text.substr(0, seen), false);
+    if (!kind) continue;
+    CHECK(detect_kind("video/mp2t", "/", text, true) == kind);
+    break;
+  }
+  return 0;
+}

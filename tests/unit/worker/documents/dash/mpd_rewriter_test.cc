@@ -1,0 +1,406 @@
+#include "worker/documents/dash/mpd_rewriter.h"
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <string>
+
+#include "worker/http/base64url.h"
+
+namespace streamgate {
+namespace {
+
+DocumentSetting setting_of(std::string_view base_url) {
+  DocumentSetting setting;
+  setting.base_url = base_url;
+  setting.proxy_origin = "https://proxy";
+  setting.route_path = "/stream";
+  return setting;
+}
+
+const DocumentSetting kSetting = setting_of("https://up.example/live/a/manifest.mpd?tok=x/y");
+
+struct Outcome {
+  std::string text;
+  std::string problem;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome run(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
+            size_t first, size_t step) {
+  BlockBuffer out;
+  rewriter.begin(setting);
+  std::string_view left = text;
+  for (size_t size = first; !left.empty() && rewriter.problem() == nullptr; size = step) {
+    std::string_view piece = left.substr(0, std::max<size_t>(size, 1));
+    left.remove_prefix(piece.size());
+    while (!piece.empty() && rewriter.problem() == nullptr) {
+      piece.remove_prefix(rewriter.write(piece, out, SIZE_MAX));
+    }
+  }
+  if (rewriter.problem() == nullptr) rewriter.finish(out);
+  if (rewriter.problem() != nullptr) return {"", std::string(rewriter.problem())};
+  return {std::string(out.text()), ""};
+}
+
+// The rewritten document, which must not depend on where its pieces end.
+Outcome outcome(std::string_view text, const DocumentSetting& setting = kSetting) {
+  MpdRewriter rewriter;
+  const Outcome whole = run(rewriter, setting, text, text.size(), 1);
+  EXPECT_EQ(run(rewriter, setting, text, 1, 1), whole) << "in single bytes";
+  for (size_t split = 1; split < text.size(); ++split) {
+    const Outcome in_two = run(rewriter, setting, text, split, text.size());
+    EXPECT_EQ(in_two.problem, whole.problem) << split;
+    EXPECT_EQ(in_two.text, whole.text) << "split at " << split;
+    if (in_two != whole) break;
+  }
+  return whole;
+}
+
+std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
+  const Outcome made = outcome(text, setting);
+  EXPECT_EQ(made.problem, "") << text;
+  return made.text;
+}
+
+constexpr std::string_view kAt = "https://proxy/at/-/";
+const std::string kBase = "<BaseURL>https://proxy/at/-/https/up.example/live/a/</BaseURL>";
+
+std::string at(std::string_view rest) { return std::string(kAt) + std::string(rest); }
+
+// The content of a Period, in a document with nothing else.
+std::string mpd(std::string_view period, std::string_view before = "") {
+  return "<MPD>" + std::string(before) + "<Period>" + std::string(period) + "</Period></MPD>";
+}
+std::string rewritten_period(std::string_view period, std::string_view before = "") {
+  const std::string text = rewrite(mpd(period, before));
+  const std::string begin =
+      (before.empty() ? "<MPD>" + kBase : "<MPD>" + std::string(before)) + "<Period>";
+  EXPECT_TRUE(text.starts_with(begin)) << text;
+  EXPECT_TRUE(text.ends_with("</Period></MPD>")) << text;
+  const size_t size = text.size() - begin.size() - std::string_view("</Period></MPD>").size();
+  return text.substr(begin.size(), size);
+}
+
+TEST(MpdRewriter, AddsABaseUrlInFrontOfTheFirstPeriod) {
+  EXPECT_EQ(rewrite("<?xml version=\"1.0\"?>\r\n<!-- a -->\n<MPD type='static'>\n  <Period/>\n"
+                    "  <Period id='2'/>\n</MPD>\n"),
+            "<?xml version=\"1.0\"?>\r\n<!-- a -->\n<MPD type='static'>\n  " + kBase +
+                "<Period/>\n  <Period id='2'/>\n</MPD>\n");
+  EXPECT_EQ(rewrite("<MPD><ProgramInformation/></MPD>"),
+            "<MPD><ProgramInformation/>" + kBase + "</MPD>");
+  EXPECT_EQ(rewrite("<MPD/>"), "<MPD/>");
+  EXPECT_EQ(rewrite("<m:MPD xmlns:m='urn:mpeg:dash:schema:mpd:2011'><m:Period/></m:MPD>"),
+            "<m:MPD xmlns:m='urn:mpeg:dash:schema:mpd:2011'><m:BaseURL>" +
+                at("https/up.example/live/a/") + "</m:BaseURL><m:Period/></m:MPD>");
+}
+
+TEST(MpdRewriter, MakesEachBaseUrlOfTheMpdAbsolute) {
+  EXPECT_EQ(rewrite("<MPD><BaseURL>dash/</BaseURL><BaseURL serviceLocation=\"b\">\n "
+                    "http://B.example:81/x?a=1&amp;b=2 </BaseURL><Period/></MPD>"),
+            "<MPD><BaseURL>" + at("https/up.example/live/a/dash/") +
+                "</BaseURL><BaseURL serviceLocation=\"b\">" +
+                at("http/B.example:81/x?a=1&amp;b=2") + "</BaseURL><Period/></MPD>");
+  EXPECT_EQ(rewrite("<MPD><BaseURL><![CDATA[//c/d?x&y]]></BaseURL><Period/></MPD>"),
+            "<MPD><BaseURL>" + at("https/c/d?x&amp;y") + "</BaseURL><Period/></MPD>");
+  EXPECT_EQ(rewrite("<MPD><BaseURL>a&#x2F;b<!-- c -->/</BaseURL></MPD>"),
+            "<MPD><BaseURL>" + at("https/up.example/live/a/a/b/") + "</BaseURL></MPD>");
+}
+
+TEST(MpdRewriter, AnEmptyBaseUrlOfTheMpdIsTheUrlOfTheMpd) {
+  const std::string url = at("https/up.example/live/a/manifest.mpd?tok=x/y");
+  for (const std::string tag : {"<BaseURL/>", "<BaseURL></BaseURL>", "<BaseURL> </BaseURL>"}) {
+    EXPECT_EQ(rewrite("<MPD>" + tag + "</MPD>"), "<MPD><BaseURL>" + url + "</BaseURL></MPD>");
+    EXPECT_EQ(rewrite("<MPD><BaseURL>/</BaseURL><Period>" + tag + "</Period></MPD>"),
+              "<MPD><BaseURL>" + at("https/up.example/") + "</BaseURL><Period>" + tag +
+                  "</Period></MPD>");
+  }
+}
+
+TEST(MpdRewriter, SegmentsOfTimelinesStay) {
+  const std::string plain = "<S t=\"0\" d='1'/>\r\n <S d=\"1\" r=\"-1\" /><S/>";
+  const std::string period = "<SegmentTemplate><SegmentTimeline>" + plain +
+                             "<!-- <S d='1'/> > --><S x:href='/a'/>" + plain +
+                             "<S d='&#49;'></S><![CDATA[<S d='1'/>" + plain + "]]>" + plain +
+                             "</SegmentTimeline></SegmentTemplate><SegmentURL media='/a'/>";
+  std::string wanted = period;
+  wanted.replace(wanted.find("media='/a"), 9, "media='" + at("https/up.example/a"));
+  EXPECT_EQ(rewritten_period(period), wanted);
+  for (const std::string bad :
+       {"<S t='1' t='1'/>", "<S t='1'd='1'/>", "<S t=1/>", "<S t='<'/>", "<S>", "<S d='1'/"}) {
+    EXPECT_NE(
+        outcome(mpd("<SegmentTimeline>" + plain + bad + plain + "</SegmentTimeline>")).problem, "")
+        << bad;
+  }
+}
+
+TEST(MpdRewriter, RelativeReferencesBelowTheMpdStay) {
+  const std::string_view period =
+      "<BaseURL>video/</BaseURL><AdaptationSet><SegmentTemplate media='../$RepresentationID$/"
+      "$Time%05d$.m4s?x=/&amp;y' initialization=\"a:b/../i.mp4\" index='' />"
+      "<Representation><BaseURL>v1 \xC3\xA9.mp4</BaseURL><SegmentList><SegmentURL media='?a' "
+      "index='12:30'/></SegmentList></Representation></AdaptationSet>";
+  EXPECT_EQ(rewritten_period(std::string(period).replace(period.find("a:b"), 3, "a_b")),
+            std::string(period).replace(period.find("a:b"), 3, "a_b"));
+}
+
+TEST(MpdRewriter, ReferencesThatLeadPastUsBelongToTheirHost) {
+  EXPECT_EQ(rewritten_period("<SegmentTemplate media=\"/$Number%05d$.m4s?a=1&amp;b='$Bandwidth$'\" "
+                             "initialization='//h/i?a&apos;b'/>"),
+            "<SegmentTemplate media=\"" +
+                at("https/up.example/$Number%05d$.m4s?a=1&amp;b='$Bandwidth$'") +
+                "\" initialization='" + at("https/h/i?a&apos;b") + "'/>");
+  EXPECT_EQ(
+      rewritten_period("<BaseURL>http://cdn:8080/x/y</BaseURL><AdaptationSet><BaseURL>../z/"
+                       "</BaseURL><SegmentTemplate media='/a/$Time$'/></AdaptationSet>"
+                       "<AdaptationSet><BaseURL>//other/</BaseURL><Initialization sourceURL='/i'/>"
+                       "</AdaptationSet><RepresentationIndex sourceURL='/r'/>"),
+      "<BaseURL>" + at("http/cdn:8080/x/y") +
+          "</BaseURL><AdaptationSet><BaseURL>../z/"
+          "</BaseURL><SegmentTemplate media='" +
+          at("http/cdn:8080/a/$Time$") + "'/></AdaptationSet><AdaptationSet><BaseURL>" +
+          at("http/other/") + "</BaseURL><Initialization sourceURL='" + at("http/other/i") +
+          "'/></AdaptationSet><RepresentationIndex sourceURL='" + at("http/cdn:8080/r") + "'/>");
+  EXPECT_EQ(rewritten_period("<SegmentURL media='../../../x' index='../../x'/>"),
+            "<SegmentURL media='" + at("https/up.example/x") + "' index='../../x'/>");
+  EXPECT_EQ(rewritten_period("<SegmentURL media='\\x' index='a\\b'/>"),
+            "<SegmentURL media='" + at("https/up.example/x") + "' index='" +
+                at("https/up.example/live/a/a/b") + "'/>");
+}
+
+TEST(MpdRewriter, ReferencesWithoutAPathBelongToTheDocument) {
+  EXPECT_EQ(
+      rewritten_period("<SegmentURL media='?a'/><BaseURL>v.mp4</BaseURL><SegmentURL media='?b'/>"),
+      "<SegmentURL media='" + at("https/up.example/live/a/manifest.mpd?a") +
+          "'/><BaseURL>v.mp4</BaseURL><SegmentURL media='?b'/>");
+}
+
+TEST(MpdRewriter, TheFirstOfSeveralBaseUrlsIsTheBase) {
+  EXPECT_EQ(rewritten_period("<BaseURL>http://a/</BaseURL><BaseURL>http://b/</BaseURL>"
+                             "<SegmentURL media='/s'/>"),
+            "<BaseURL>" + at("http/a/") + "</BaseURL><BaseURL>" + at("http/b/") +
+                "</BaseURL><SegmentURL media='" + at("http/a/s") + "'/>");
+}
+
+TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
+  const std::string before =
+      "<BaseURL>http://cdn/</BaseURL><Location>next.mpd?a&amp;b</Location><PatchLocation ttl='1'>"
+      "/p</PatchLocation><ContentSteering proxyServerURL='//s/p'>https://s/dash.dcsm"
+      "</ContentSteering><UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-xsdate:2014' value='t "
+      "http://clock/?x'/><UTCTiming schemeIdUri='urn:mpeg:dash:utc:direct:2014' value='http://no'/>"
+      "<SupplementalProperty schemeIdUri='urn:mpeg:dash:mpd-chaining:2016' value='n.mpd'/>"
+      "<EssentialProperty schemeIdUri='urn:other' value='http://no/'/>";
+  EXPECT_EQ(rewrite("<MPD>" + before +
+                    "<Period xlink:href='p.xml'/><Period xlink:href="
+                    "'urn:mpeg:dash:resolve-to-zero:2013'/></MPD>"),
+            "<MPD><BaseURL>" + at("http/cdn/") + "</BaseURL><Location>" +
+                at("https/up.example/live/a/next.mpd?a&amp;b") +
+                "</Location><PatchLocation ttl='1'>" + at("https/up.example/p") +
+                "</PatchLocation><ContentSteering proxyServerURL='" + at("https/s/p") + "'>" +
+                at("https/s/dash.dcsm") +
+                "</ContentSteering><UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-xsdate:2014' "
+                "value='" +
+                at("https/up.example/live/a/t") + " " + at("http/clock/?x") +
+                "'/><UTCTiming schemeIdUri='urn:mpeg:dash:utc:direct:2014' value='http://no'/>"
+                "<SupplementalProperty schemeIdUri='urn:mpeg:dash:mpd-chaining:2016' value='" +
+                at("https/up.example/live/a/n.mpd") +
+                "'/><EssentialProperty schemeIdUri='urn:other' value='http://no/'/><Period "
+                "xlink:href='" +
+                at("https/up.example/live/a/p.xml") +
+                "'/><Period xlink:href='urn:mpeg:dash:resolve-to-zero:2013'/></MPD>");
+}
+
+TEST(MpdRewriter, AlternativeManifestsInEventsComeThroughUs) {
+  EXPECT_EQ(
+      rewritten_period("<EventStream><Event><ReplacePresentation url='ad.mpd' x='/y'/></Event>"
+                       "</EventStream><SegmentURL media='/s'/>"),
+      "<EventStream><Event><ReplacePresentation url='" + at("https/up.example/live/a/ad.mpd") +
+          "' x='/y'/></Event></EventStream><SegmentURL media='" + at("https/up.example/s") + "'/>");
+}
+
+TEST(MpdRewriter, TheQueryOfTheMpdIsWrittenOut) {
+  const std::string period =
+      "<up:UrlQueryInfo queryTemplate='$querypart$' useMPDUrlQuery=\"true\"/>"
+      "<up:ExtUrlQueryInfo queryString='a&amp;b' useMPDUrlQuery='true'/>"
+      "<up:UrlQueryInfo useMPDUrlQuery='false'/>";
+  EXPECT_EQ(rewritten_period(period),
+            "<up:UrlQueryInfo queryTemplate='$querypart$' useMPDUrlQuery=\"false\" "
+            "queryString=\"tok=x/y\"/><up:ExtUrlQueryInfo queryString='tok=x/y&amp;a&amp;b' "
+            "useMPDUrlQuery='false'/><up:UrlQueryInfo useMPDUrlQuery='false'/>");
+  DocumentSetting by_path = kSetting;
+  by_path.own_carry = "-";
+  const std::string text = rewrite(mpd(period), by_path);
+  EXPECT_NE(text.find(period), text.npos) << text;
+}
+
+TEST(MpdRewriter, LicencesAndForeignElementsStay) {
+  const std::string period =
+      "<ContentProtection schemeIdUri=\"urn:uuid:x\"><dashif:Laurl>https://l/</dashif:Laurl>"
+      "<ms:laurl "
+      "licenseUrl=\"https://l/?a&amp;b\"/><cenc:pssh>AAAA/+==</cenc:pssh><x:BaseURL>http://b/"
+      "</x:BaseURL></ContentProtection><EventStream><Event><Location>https://l/</Location></Event>"
+      "</EventStream><Label>http://l/</Label>";
+  EXPECT_EQ(rewritten_period(period), period);
+  const std::string before =
+      "<BaseURL>data:x</BaseURL><ProgramInformation "
+      "moreInformationURL='http://i/'/>";
+  EXPECT_EQ(rewrite(mpd("", before)), mpd("", before));
+}
+
+TEST(MpdRewriter, LinksOfOursStay) {
+  const std::string before =
+      "<BaseURL>https://proxy/at/-/http/h/</BaseURL><Location>"
+      "https://proxy/stream?url=http%3A%2F%2Fh%2F</Location>";
+  EXPECT_EQ(rewrite(mpd("", before)), mpd("", before));
+}
+
+TEST(MpdRewriter, CommentsAndCdataHoldNoElements) {
+  const std::string period =
+      "<!-- <BaseURL>http://x/</BaseURL> --><Label><![CDATA[<SegmentURL "
+      "media='/x'/>]]></Label>";
+  EXPECT_EQ(rewritten_period(period), period);
+}
+
+TEST(MpdRewriter, LinksCarryTheContextOfTheirHost) {
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&h_Cookie=c&h_X=1";
+  setting.other_origin_parameters = "&h_X=1";
+  const auto carry = [](std::string_view text) {
+    std::string out;
+    append_base64url(text, out);
+    return out;
+  };
+  const std::string own = carry("sg_scope=https%3A%2F%2Fup.example%2F&h_Cookie=c&h_X=1");
+  EXPECT_EQ(rewrite("<MPD><Period><BaseURL>http://b/</BaseURL><SegmentURL media='/x' "
+                    "index='HTTPS://UP.example:443/y'/></Period></MPD>",
+                    setting),
+            "<MPD><BaseURL>https://proxy/at/" + own +
+                "/https/up.example/live/a/</BaseURL><Period>"
+                "<BaseURL>https://proxy/at/" +
+                carry("h_X=1") +
+                "/http/b/</BaseURL><SegmentURL "
+                "media='https://proxy/at/" +
+                carry("h_X=1") + "/http/b/x' index='https://proxy/at/" + own +
+                "/https/UP.example:443/y'/></Period></MPD>");
+}
+
+TEST(MpdRewriter, UserinfoBecomesPartOfTheCarry) {
+  const std::string text = rewrite("<MPD><BaseURL>http://u:p@b/</BaseURL></MPD>");
+  EXPECT_EQ(text.find("u:p"), text.npos) << text;
+  EXPECT_TRUE(text.ends_with("/http/b/</BaseURL></MPD>")) << text;
+}
+
+TEST(MpdRewriter, OnlyStaticManifestsCarryNewCookies) {
+  DocumentSetting setting = kSetting;
+  setting.has_new_cookies = true;
+  setting.same_origin_parameters_with_cookies = "&sg_c=YWI";
+  const std::string with = rewrite("<MPD type=\"static\"><Period/></MPD>", setting);
+  EXPECT_NE(with.find("/at/c2dfYz1ZV0k/"), with.npos) << with;
+  const std::string live = rewrite("<MPD type=\"dynamic\"><Period/></MPD>", setting);
+  EXPECT_NE(live.find("/at/-/"), live.npos) << live;
+}
+
+TEST(MpdRewriter, DotSegmentsThatClientsResolveAreResolvedFirst) {
+  EXPECT_EQ(rewritten_period("<SegmentURL media='http://h/%2e%2e/x'/>"),
+            "<SegmentURL media='" + at("http/h/x") + "'/>");
+}
+
+TEST(MpdRewriter, OtherRootsPassUnchanged) {
+  for (const std::string text :
+       {"<Patch><add><BaseURL>/x</BaseURL></add></Patch>", "<html><p>&nbsp;",
+        "<mpd><Period/></mpd>",
+        "<?xml version='1.0'?><Period><BaseURL>http://x/</BaseURL></Period>"}) {
+    EXPECT_EQ(rewrite(text), text);
+  }
+}
+
+TEST(MpdRewriter, RefusesWhatIsNoXmlOrHasATypeDeclaration) {
+  for (const std::string text :
+       {"<!DOCTYPE MPD><MPD/>", "<!DOCTYPE MPD [<!ENTITY a 'b'>]><MPD>&a;</MPD>", "<MPD>&a;</MPD>",
+        "<MPD><a></MPD>", "<MPD>", "<MPD a=1/>", "<MPD/><MPD/>", "<MPD a='1' a='1'/>",
+        "<MPD>\x01</MPD>"}) {
+    EXPECT_NE(outcome(text).problem, "") << text;
+  }
+  std::string deep;
+  for (int i = 0; i < 300; ++i) deep += "<a>";
+  MpdRewriter rewriter;
+  EXPECT_NE(run(rewriter, kSetting, "<MPD>" + deep, 4096, 4096).problem, "");
+}
+
+TEST(MpdRewriter, PredefinedEntitiesAndCharacterReferencesAreFine) {
+  const std::string period = "<Label a='&lt;&gt;&amp;&quot;&apos;&#65;'>&lt;&#x42;</Label>";
+  EXPECT_EQ(rewritten_period(period), period);
+}
+
+TEST(MpdRewriter, ReadsRealProlog) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(rewrite(mark + "<?xml version='1.0' encoding='utf-8'?><MPD/>"),
+            mark + "<?xml version='1.0' encoding='utf-8'?><MPD/>");
+  EXPECT_EQ(rewrite("\n <?xml version='1.0'?>\n<MPD/>"), "\n <?xml version='1.0'?>\n<MPD/>");
+  EXPECT_EQ(rewrite("<?xml version='1.0' encoding='utf-16'?><MPD/>"),
+            "<?xml version='1.0' encoding='UTF-8'?><MPD/>");
+  EXPECT_EQ(rewrite("<?xml version='1.0' encoding='windows-1252'?><MPD a='\xE9\x93'/>"),
+            "<?xml version='1.0' encoding='windows-1252'?><MPD a='\xE9\x93'/>");
+}
+
+TEST(MpdRewriter, ADocumentThatTakesAllMemoryIsRefused) {
+  std::string text = "<MPD>";
+  for (int i = 0; text.size() < 4'000'000; ++i) {
+    const std::string number = std::to_string(i);
+    text += "<e" + number + " a" + number + "=''/>";
+  }
+  MpdRewriter rewriter;
+  EXPECT_NE(run(rewriter, kSetting, text, 65536, 65536).problem, "");
+  EXPECT_EQ(run(rewriter, kSetting, "<MPD/>", 6, 6).text, "<MPD/>");
+}
+
+TEST(MpdRewriter, ALongTagInSingleBytesTakesNoQuadraticTime) {
+  const std::string text = "<MPD><Label a='" + std::string(200'000, 'x') + "'/></MPD>";
+  MpdRewriter rewriter;
+  const std::clock_t began = std::clock();
+  EXPECT_EQ(run(rewriter, kSetting, text, 1, 1).problem, "");
+  EXPECT_LT(std::clock() - began, 5 * CLOCKS_PER_SEC);  // 0.1 s; quadratic time would be a minute
+  const std::string longer = "<MPD><Label a='" + std::string(3'000'000, 'x') + "'/></MPD>";
+  EXPECT_NE(run(rewriter, kSetting, longer, 4096, 4096).problem, "");
+}
+
+TEST(MpdRewriter, MemoryHasALimitWhateverTheDocumentNests) {
+  std::string bases = "<MPD>";
+  for (int i = 0; i < 20; ++i) bases += "<P><BaseURL>" + std::string(3000, 'x') + "/</BaseURL>";
+  std::string text = "<MPD><BaseURL>";
+  for (int i = 0; i < 100'000; ++i) text += "<x/>";
+  for (const std::string& large : {bases, text}) {
+    MpdRewriter rewriter;
+    EXPECT_NE(run(rewriter, kSetting, large, 4096, 4096).problem,
+              "the document is not well-formed XML");
+    EXPECT_LT(rewriter.memory_bytes(), size_t{1024} * 1024);
+  }
+}
+
+TEST(MpdRewriter, StopsWhenTheOutputIsFull) {
+  std::string text = "<MPD><Period>";
+  for (int i = 0; i < 1000; ++i) text += "<SegmentURL media='/a'/>";
+  text += "</Period></MPD>";
+  MpdRewriter rewriter;
+  rewriter.begin(kSetting);
+  BlockBuffer out;
+  const size_t taken = rewriter.write(text, out, 1);
+  EXPECT_LE(taken, size_t{4} * 1024);
+  EXPECT_GE(out.size(), 1U);
+  EXPECT_GT(rewriter.costly_bytes(), 0U);
+}
+
+TEST(MpdRewriter, TheLinksOfOnePieceHaveALimit) {
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&h_X=" + std::string(8000, 'x');
+  std::string text = "<MPD><Period>";
+  for (int i = 0; i < 300; ++i) text += "<BaseURL>/</BaseURL>";
+  MpdRewriter rewriter;
+  rewriter.begin(setting);
+  BlockBuffer out;
+  rewriter.write(text, out, SIZE_MAX);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+}
+
+}  // namespace
+}  // namespace streamgate

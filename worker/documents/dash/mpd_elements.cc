@@ -1,0 +1,52 @@
+#include "worker/documents/dash/mpd_elements.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/ascii.h"
+
+namespace streamgate {
+namespace {
+
+constexpr MpdElement kOther;
+
+constexpr std::array<MpdElement, 18> kElements = {{
+    {"BaseURL", UrlPlace::base_url, true, {}},
+    {"SegmentURL", UrlPlace::segment, false, {"media", "index"}},
+    {"SegmentTemplate",
+     UrlPlace::segment,
+     false,
+     {"media", "initialization", "index", "bitstreamSwitching"}},
+    {"Initialization", UrlPlace::segment, false, {"sourceURL"}},
+    {"RepresentationIndex", UrlPlace::segment, false, {"sourceURL"}},
+    {"BitstreamSwitching", UrlPlace::segment, false, {"sourceURL"}},
+    {"InitializationSet", UrlPlace::segment, false, {"initialization"}},
+    {"InitializationGroup", UrlPlace::segment, false, {"initialization"}},
+    {"Location", UrlPlace::document, true, {}},
+    {"PatchLocation", UrlPlace::document, true, {}},
+    {"ContentSteering", UrlPlace::document, true, {"proxyServerURL"}},
+    {"ImportedMPD", UrlPlace::document, true, {"uri", "url"}},
+    {"AlternativeMPD", UrlPlace::event, false, {"uri", "url"}},
+    {"InsertPresentation", UrlPlace::event, false, {"uri", "url"}},
+    {"ReplacePresentation", UrlPlace::event, false, {"uri", "url"}},
+    {"UTCTiming", UrlPlace::clock, false, {"value"}},
+    {"EssentialProperty", UrlPlace::descriptor, false, {"value"}},
+    {"SupplementalProperty", UrlPlace::descriptor, false, {"value"}},
+}};
+
+}  // namespace
+
+const MpdElement& mpd_element(std::string_view name) {
+  for (const MpdElement& element : kElements) {
+    if (element.name == name) return element;
+  }
+  return kOther;
+}
+
+bool is_url_scheme(std::string_view scheme_id_uri) {
+  return ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:utc:http-") ||
+         ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mpd-chaining:") ||
+         ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:fallback:");
+}
+
+}  // namespace streamgate

@@ -1,0 +1,35 @@
+// Where URLs stand in an MPD (ISO/IEC 23009-1 5 and annexes).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace streamgate {
+
+// The kinds of elements with URLs. URLs of the kinds base_url and segment are resolved against the
+// nearest BaseURL, and become links only where they would lead past us. All others are resolved
+// against the URL of the MPD, and always become links.
+enum class UrlPlace : uint8_t {
+  none,
+  base_url,    // BaseURL
+  segment,     // attributes that name segments
+  document,    // text and attributes that name other documents
+  event,       // attributes in events that name other MPDs
+  clock,       // the value of a clock; a URL only with an http scheme
+  descriptor,  // the value of a descriptor; a URL only with the scheme of an MPD
+};
+
+struct MpdElement {
+  std::string_view name;  // without its prefix
+  UrlPlace place = UrlPlace::none;
+  bool has_text = false;                // the text is a URL
+  std::string_view attributes[4] = {};  // that are URLs
+};
+
+// The element of that name. Elements without URLs have the place none.
+const MpdElement& mpd_element(std::string_view name);
+
+// Whether the value of a descriptor or clock with this scheme is a list of URLs.
+bool is_url_scheme(std::string_view scheme_id_uri);
+
+}  // namespace streamgate

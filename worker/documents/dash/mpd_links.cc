@@ -1,0 +1,142 @@
+#include "worker/documents/dash/mpd_links.h"
+
+#include <algorithm>
+
+#include "common/ascii.h"
+#include "common/url.h"
+#include "worker/links/path_link.h"
+#include "worker/links/upstream_url.h"
+
+namespace streamgate {
+namespace {
+
+bool is_http(std::string_view scheme) {
+  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
+}
+
+// `https://cdn.example:8443`, in one spelling; empty if it cannot be requested.
+std::string origin_of(std::string_view absolute) {
+  const UriParts parts = split_uri(absolute);
+  const auto url = parse_http_url(std::string(parts.scheme) + "://" + std::string(parts.authority));
+  return url ? url->origin() : std::string();
+}
+
+// `%2e` as a dot, as clients read it in dot segments (WHATWG URL, 4.1).
+std::string with_plain_dots(std::string_view url) {
+  std::string out;
+  const size_t path_end = std::min(url.find_first_of("?#"), url.size());
+  for (size_t i = 0; i < url.size(); ++i) {
+    const bool is_dot = i < path_end && ascii::istarts_with(url.substr(i), "%2e");
+    out += is_dot ? '.' : url[i];
+    if (is_dot) i += 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+void MpdLinks::begin(const DocumentSetting& setting) {
+  setting_ = &setting;
+  has_new_cookies_ = false;
+  origin_ = origin_of(setting.base_url);
+  grants_.reset();
+  if (setting.access != nullptr) {
+    grants_.emplace();
+    grants_->begin(*setting.grant_keys, *setting.access);
+  }
+  begin_links();
+}
+
+void MpdLinks::carry_new_cookies() {
+  if (!setting_->has_new_cookies) return;
+  has_new_cookies_ = true;
+  begin_links();
+}
+
+void MpdLinks::begin_links() {
+  absolute_ = setting_->base_url;
+  const std::string_view parameters = parameters_of_child();
+  links_.begin(*setting_, parameters, grants_ ? grants_->scope() : std::string_view());
+}
+
+bool MpdLinks::append(const MpdBase& base, std::string_view reference, LinkRule rule,
+                      std::string& out) {
+  if (rule == LinkRule::outside && stays(base, reference)) return false;
+  const UriParts base_parts = split_uri(base.url);
+  const std::string_view text = with_plain_slashes(base_parts.scheme, reference, spelling_);
+  const UriParts parts = split_uri(text);
+  if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
+  absolute_.clear();
+  resolve_reference(base_parts, text, absolute_);
+  if (split_uri(absolute_).authority.empty()) return false;
+  return append_link(out);
+}
+
+bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
+  if (reference.empty()) return true;
+  if (!is_relative_in_place(reference, base.directories)) return false;
+  // A grant covers what lies below its directory.
+  return !grants_ ||
+         (reference.front() != '.' && reference.find("/.") == reference.npos &&
+          !ascii::istarts_with(reference, "%2e") && reference.find("/%2") == reference.npos);
+}
+
+bool MpdLinks::is_ours(std::string_view reference) const {
+  const std::string_view origin = setting_->proxy_origin;
+  if (origin.empty() || origin.front() == '/') return false;
+  const auto leads_to = [&](std::string_view route, std::string_view ends) {
+    if (!reference.starts_with(route)) return false;
+    const std::string_view rest = reference.substr(route.size());
+    return !rest.empty() && ends.find(rest.front()) != ends.npos;
+  };
+  return leads_to(links_.route(), "/") ||
+         leads_to(std::string(origin) + setting_->route_path, "?/");
+}
+
+bool MpdLinks::is_same_origin(std::string_view absolute) {
+  if (absolute.starts_with(origin_) && absolute.substr(origin_.size()).starts_with('/'))
+    return true;
+  return origin_of(absolute) == origin_;
+}
+
+// The query form of the link to absolute_, whose userinfo becomes a part of it.
+std::string_view MpdLinks::parameters_of_child() {
+  LinkContext own;
+  const std::string authorization = take_authorization(absolute_);
+  if (!authorization.empty()) take_list_header("Authorization", authorization, own);
+  const DocumentSetting& setting = *setting_;
+  const bool is_same = is_same_origin(absolute_);
+  const std::string& inherited =
+      has_new_cookies_
+          ? (is_same ? setting.same_origin_parameters_with_cookies
+                     : setting.other_origin_parameters_with_cookies)
+          : (is_same ? setting.same_origin_parameters : setting.other_origin_parameters);
+  if (own.headers.empty() && !grants_) return inherited;
+  parameters_.clear();
+  if (own.headers.empty()) {
+    parameters_ = inherited;
+  } else {
+    append_query_form_of_child(inherited, own, parameters_);
+  }
+  // The player puts other text in place of the identifiers of a template.
+  const std::string_view url = absolute_;
+  if (grants_) parameters_ += grants_->parameter_for(url.substr(0, url.find('$')), parameters_);
+  return parameters_;
+}
+
+bool MpdLinks::append_link(std::string& out) {
+  const std::string_view parameters = parameters_of_child();
+  const std::string_view scope = grants_ ? grants_->scope() : std::string_view();
+  const std::string_view carry = links_.carry_of_child(absolute_, parameters, scope);
+  const size_t before = out.size();
+  out += links_.route();
+  if (append_path_link(carry, absolute_, out)) return true;
+  normal_.clear();
+  const std::string plain = with_plain_dots(absolute_);
+  resolve_reference(split_uri(plain), plain, normal_);
+  if (append_path_link(carry, normal_, out)) return true;
+  out.resize(before);
+  return false;
+}
+
+}  // namespace streamgate

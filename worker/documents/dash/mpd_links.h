@@ -1,0 +1,59 @@
+// The links in an MPD. They have the path form, so that the references that stay relative, and the
+// templates that a player completes, come back through us (worker/links/path_link.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "worker/links/document_setting.h"
+#include "worker/links/grant.h"
+#include "worker/links/link_context.h"
+#include "worker/links/path_link_writer.h"
+
+namespace streamgate {
+
+// Which references become links.
+enum class LinkRule {
+  outside,  // those that would lead past us: absolute, rooted, `//host`, and `..` above the root
+  all,      // relative ones too
+};
+
+// What the references of an element are resolved against.
+struct MpdBase {
+  std::string url;
+  size_t directories = 0;  // directories_above() its path (worker/links/path_link.h)
+};
+
+class MpdLinks {
+ public:
+  // First call for each document; `setting` stays unchanged until the last link.
+  void begin(const DocumentSetting& setting);
+  // The links carry the new cookies of the document too (DocumentSetting::has_new_cookies).
+  void carry_new_cookies();
+
+  // Appends the link of `reference`, which the document resolves against `base`. False, with
+  // nothing appended, if the reference stays: by the rule, because it has another scheme than
+  // http(s), no host, or is a link of ours.
+  bool append(const MpdBase& base, std::string_view reference, LinkRule rule, std::string& out);
+
+ private:
+  void begin_links();
+  bool stays(const MpdBase& base, std::string_view reference) const;
+  bool is_ours(std::string_view reference) const;
+  bool is_same_origin(std::string_view absolute);
+  std::string_view parameters_of_child();
+  bool append_link(std::string& out);
+
+  const DocumentSetting* setting_ = nullptr;
+  bool has_new_cookies_ = false;
+  std::string origin_;  // of the document
+  PathLinkWriter links_;
+  std::optional<GrantWriter> grants_;
+  std::string parameters_;  // scratch, like the next ones
+  std::string absolute_;
+  std::string spelling_;
+  std::string normal_;
+};
+
+}  // namespace streamgate

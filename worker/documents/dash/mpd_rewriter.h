@@ -1,0 +1,113 @@
+// Rewrites a DASH manifest (ISO/IEC 23009-1) so that everything the player requests next comes back
+// through us. Incremental and byte-preserving: expat checks the XML and says where the elements
+// are, and only the URLs are replaced. A BaseURL is added if the MPD has none of its own. A
+// document whose root element is not MPD passes through unchanged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/documents/dash/mpd_elements.h"
+#include "worker/documents/dash/mpd_links.h"
+#include "worker/documents/dash/xml_parser.h"
+#include "worker/documents/rewriter.h"
+
+namespace streamgate {
+
+class MpdRewriter final : public DocumentRewriter {
+ public:
+  void begin(const DocumentSetting& setting) override;
+  size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
+  void finish(BlockBuffer& out) override;
+
+  bool has_grown_too_far() const override { return has_grown_too_far_; }
+  const char* problem() const override { return problem_; }
+  uint64_t lines_too_long() const override { return 0; }
+  size_t costly_bytes() const override { return costly_bytes_; }
+  size_t memory_bytes() const override { return window_.capacity() + parser_.memory(); }
+
+ private:
+  // A BaseURL holds for its parent, and all elements in that.
+  struct Base {
+    size_t depth;  // of the parent; 1 is the root element
+    MpdBase base;
+  };
+
+  static void on_start(void* rewriter, const char* name, const char** attributes);
+  static void on_end(void* rewriter, const char* name);
+  static void on_text(void* rewriter, const char* text, int size);
+  static void on_cdata(void* rewriter);
+  static void on_cdata_end(void* rewriter);
+  static void on_doctype(void* rewriter, const char*, const char*, const char*, int);
+
+  void take_prolog();
+  void begin_parser();
+  void feed(XmlParser::Part part);
+  void read_window(XmlParser::Part part);
+  bool may_skip() const;
+  void read(std::string_view text, XmlParser::Part part);
+  void fail(const char* problem);
+  void start_element(std::string_view name, const char** attributes);
+  void start_root(std::string_view name, const char** attributes);
+  void start_text(const MpdElement& element);
+  void note_base(std::string_view reference);
+  void end_element();
+  void end_text();
+  void rewrite_attributes(const MpdElement& element, const char** attributes);
+  bool append_value(const MpdElement& element, std::string_view name, std::string_view value,
+                    std::string_view scheme);
+  void materialise_query(const char** attributes);
+  bool append_list(std::string_view list, std::string& out);
+  void insert_base_url();
+  void replace(uint64_t from, uint64_t to, std::string_view text);
+  void copy_until(uint64_t position);
+  void forget_copied();
+
+  bool is_of_mpd(std::string_view name) const { return name.starts_with(prefix_); }
+  const MpdBase& base() const { return bases_.empty() ? document_ : bases_.back().base; }
+  LinkRule rule_for(std::string_view reference) const;
+  // Of the present event, in bytes of the document.
+  uint64_t event_begin() const;
+  uint64_t event_end() const;
+  std::string_view raw(uint64_t from, uint64_t to) const;
+
+  const DocumentSetting* setting_ = nullptr;
+  MpdLinks links_;
+  XmlParser parser_;
+  BlockBuffer* out_ = nullptr;  // of the present call
+  enum class State { prolog, parsing, passing };
+  State state_ = State::prolog;
+  const char* problem_ = nullptr;  // static; null: none
+
+  // The bytes of the document from window_at_ on that are not copied yet or not parsed yet.
+  std::string window_;
+  uint64_t window_at_ = 0;
+  uint64_t copied_ = 0;   // position up to which the document has been copied or replaced
+  uint64_t handed_ = 0;   // position up to which the parser has the document
+  uint64_t skipped_ = 0;  // bytes that the parser did not get
+  size_t wanted_ = 0;     // bytes that must arrive before an unfinished tag is parsed again
+
+  std::string prefix_;  // of the root element: `` or `mpd:`
+  size_t depth_ = 0;    // open elements
+  MpdBase document_;
+  std::vector<Base> bases_;
+  bool has_base_url_ = false;  // of the MPD level
+  size_t timeline_depth_ = 0;  // of the open SegmentTimeline; 0: none is open
+  size_t event_depth_ = 0;     // of the open Event; 0: none is open
+  bool is_in_cdata_ = false;
+
+  // The open element whose text is a URL.
+  const MpdElement* text_element_ = nullptr;
+  size_t text_depth_ = 0;
+  uint64_t text_begin_ = 0;
+  std::string text_;
+  std::string link_;
+
+  size_t growth_ = 0;  // of the present piece
+  bool has_grown_too_far_ = false;
+  size_t costly_bytes_ = 0;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,84 @@
+#include "worker/documents/dash/xml_parser.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "common/check.h"
+
+namespace streamgate {
+namespace {
+
+// Expat's allocator has no argument of the caller, so the parser that runs is noted here. A worker
+// has one thread.
+size_t* memory_of_running = nullptr;
+
+class Running {
+ public:
+  explicit Running(size_t& memory) : before_(std::exchange(memory_of_running, &memory)) {}
+  ~Running() { memory_of_running = before_; }
+
+ private:
+  size_t* const before_;
+};
+
+// Each block begins with its size.
+constexpr size_t kHeader = alignof(std::max_align_t);
+
+void* allocate(size_t size) {
+  if (size > XmlParser::kMaxMemory - *memory_of_running) return nullptr;
+  char* const block = static_cast<char*>(std::malloc(size + kHeader));
+  if (block == nullptr) return nullptr;
+  std::memcpy(block, &size, sizeof size);
+  *memory_of_running += size;
+  return block + kHeader;
+}
+
+size_t size_of(const void* text) {
+  size_t size = 0;
+  std::memcpy(&size, static_cast<const char*>(text) - kHeader, sizeof size);
+  return size;
+}
+
+void release(void* text) {
+  if (text == nullptr) return;
+  *memory_of_running -= size_of(text);
+  std::free(static_cast<char*>(text) - kHeader);
+}
+
+void* reallocate(void* text, size_t size) {
+  if (text == nullptr) return allocate(size);
+  void* const larger = allocate(size);
+  if (larger == nullptr) return nullptr;
+  const size_t before = size_of(text);
+  std::memcpy(larger, text, before < size ? before : size);
+  release(text);
+  return larger;
+}
+
+}  // namespace
+
+XmlParser::XmlParser() {
+  const Running running(memory_);
+  const XML_Memory_Handling_Suite memory{allocate, reallocate, release};
+  parser_ = XML_ParserCreate_MM("UTF-8", &memory, nullptr);
+  CHECK(parser_ != nullptr);
+}
+
+XmlParser::~XmlParser() {
+  const Running running(memory_);
+  XML_ParserFree(parser_);
+}
+
+void XmlParser::begin(const char* encoding) {
+  const Running running(memory_);
+  CHECK(XML_ParserReset(parser_, encoding) == XML_TRUE);
+}
+
+bool XmlParser::parse(std::string_view text, Part part) {
+  const Running running(memory_);
+  return XML_Parse(parser_, text.data(), static_cast<int>(text.size()),
+                   part == Part::last ? XML_TRUE : XML_FALSE) == XML_STATUS_OK;
+}
+
+}  // namespace streamgate

@@ -1,0 +1,83 @@
+// The part of Exchange that answers with a link of the path form (worker/links/path_link.h).
+#include <string>
+
+#include "common/ascii.h"
+#include "worker/exchange/exchange.h"
+#include "worker/http/media_type.h"
+#include "worker/http/own_response.h"
+#include "worker/links/path_link.h"
+#include "worker/links/url_scope.h"
+
+namespace streamgate {
+namespace {
+
+// Whether a document of this type, which is not rewritten, may have relative references.
+bool may_have_references(std::string_view type) {
+  return ascii::iequals(type, "text/vtt") || ascii::iequals(type, "text/xml") ||
+         ascii::iequals(type, "application/xml") || ascii::iequals(type, "application/json") ||
+         ascii::iends_with(type, "+xml") || ascii::iends_with(type, "+json");
+}
+
+std::string directory_of(const HttpUrl& url) { return scope_of(url, directory_depth(url.path())); }
+
+}  // namespace
+
+// Relative links inherit the carry and not the query, so a grant in the carry replaces the token.
+void Exchange::redirect_to_granted_link() {
+  const GrantKeys& keys = environment_.access.grant_keys();
+  std::string parameters;
+  append_query_form(request_->link, ChildOrigin::same, parameters);
+  const bool has_grant = !access_->grant.empty();
+  const GrantKeys::Entry entry =
+      has_grant ? GrantKeys::Entry{access_->grant, access_->scope}
+                : keys.sign_entry(*access_, request_->upstream, header_part_of(parameters));
+  parameters.append("&sg_grant=").append(entry.grant);
+  redirect_to(carry_of(parameters, entry.scope), request_->upstream.to_string());
+}
+
+// Whether the client would resolve relative references of this answer against another directory
+// than the one it came from.
+bool Exchange::needs_own_link() const {
+  if (request_->path_link_route.empty() || !fetch_->is_redirected()) return false;
+  if (method_ != Method::get || head_->status != 200) return false;
+  const auto declared = extract_media_type(head_->fields).essence;
+  if (!may_have_references(media_type_.empty() ? std::string_view(declared) : media_type_)) {
+    return false;
+  }
+  const auto asked = parse_path_link(client_head_.target);
+  return asked && directory_of(asked->upstream) != directory_of(fetch_->url());
+}
+
+void Exchange::redirect_to_own_link() {
+  const std::string url = fetch_->url().to_string();
+  std::string parameters;
+  append_query_form(request_->link, nearest_child(), parameters);
+  add_authorization(parameters);
+  std::string scope = fetch_->url().origin() + "/";
+  if (access_) {
+    GrantWriter grants;
+    grants.begin(environment_.access.grant_keys(), *access_);
+    parameters += grants.parameter_for(url, parameters);
+    scope = grants.scope();
+  }
+  redirect_to(carry_of(parameters, scope), url);
+}
+
+void Exchange::redirect_to(std::string_view carry, std::string_view url) {
+  std::string location = "Location: " + proxy_origin();
+  location += request_->path_link_route;
+  if (!append_path_link(carry, url, location)) {
+    return fail(Error::for_client(Reason::bad_url, "dot segments lead out of the path"));
+  }
+  location += "\r\n";
+  OwnResponse response;
+  response.status = 302;
+  response.extra_fields = location;
+  response.head_only = method_ == Method::head;
+  response.keep_alive = gate_->may_keep_alive();
+  response.client_minor_version = client_head_.minor_version;
+  answer(302,
+         write_own_response(response, cors_for(environment_.config.cors, client_head_.fields)));
+}
+
+}  // namespace streamgate

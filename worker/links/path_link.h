@@ -1,0 +1,51 @@
+// Links of the path form:
+//
+//   /at/<carry>/<scheme>/<authority>/<path and query of the upstream>
+//
+// A relative reference in any document resolves to the right link by itself, and takes the carry
+// along. `<carry>` is `-`, or base64url of the parameters that the links of a document inherit, as
+// the query form has them (worker/links/link_context.h), with `sg_grant` as the last one. A carry
+// with Authorization, Cookie or a grant begins with `sg_scope`, the scope that they belong to
+// (worker/links/url_scope.h): a browser may have resolved `../..` into another authority. Outside
+// it they are not applied.
+//
+// Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
+// kept. Only `sg_token` is removed from the query.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "worker/links/stream_request.h"
+
+namespace streamgate {
+
+// `/at` or `/api/proxy/at` if `target` is below that path; else empty.
+std::string_view path_link_route_of(std::string_view target);
+
+// Requires path_link_route_of(target). bad_url for a target that names no http(s) URL and for a
+// carry that this proxy does not make; bad_request for a repeated sg_token, and as
+// take_link_parameter() says.
+Result<StreamRequest> parse_path_link(std::string_view target);
+
+// The carry of a link with these values: `parameters` is a query form, perhaps with the parameter
+// of a grant behind it. `scope` is that of the grant, or the child's origin; it is used only if
+// `parameters` has a grant or a secret.
+std::string carry_of(std::string_view parameters, std::string_view scope);
+
+// Appends `/<carry>/<scheme>/<authority><path><?query><#fragment>`. False, with nothing appended,
+// if the link cannot name `absolute`: it is no http(s) URL with a host, or clients would resolve
+// dot segments of its path (`%2e%2e`) that lead out of it.
+bool append_path_link(std::string_view carry, std::string_view absolute, std::string& out);
+
+// Whether a client that resolves `reference` against the link of a document comes to the link of
+// the right URL: it is relative, and does not climb above the root of the upstream.
+// `directories` is directories_above() the document.
+bool is_relative_in_place(std::string_view reference, size_t directories);
+
+// How many `..` lead from the document at `path` to the root: its directories, less those that its
+// own dot segments leave.
+size_t directories_above(std::string_view path);
+
+}  // namespace streamgate
