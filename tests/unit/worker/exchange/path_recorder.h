@@ -27,7 +27,11 @@ class PathRecorder final : public BodyPath::Observer, public ClientStream::Obser
     if (flow == BodyPath::Flow::full) ++filled;
     if (flow == BodyPath::Flow::gone) gone = true;
   }
-  void on_path_sent() override { ++sent; }
+  // The exchange ends then, and no longer passes on that the client has drained.
+  void on_path_sent() override {
+    ++sent;
+    path = nullptr;
+  }
   void on_path_failed(const Error& error) override { failure = error; }
 
   void on_client_drained() override {
