@@ -65,7 +65,9 @@ class MpdRewriter final : public DocumentRewriter {
   void copy_until(uint64_t position);
   void forget_copied();
 
-  bool is_of_mpd(std::string_view name) const { return name.starts_with(prefix_); }
+  bool is_of_mpd(std::string_view name) const {
+    return name.starts_with(prefix_) && name.find(':', prefix_.size()) == name.npos;
+  }
   const MpdBase& base() const { return bases_.empty() ? document_ : bases_.back().base; }
   LinkRule rule_for(std::string_view reference) const;
   // Of the present event, in bytes of the document.

@@ -58,7 +58,9 @@ void* reallocate(void* text, size_t size) {
 
 }  // namespace
 
-XmlParser::XmlParser() {
+XmlParser::XmlParser() { make(); }
+
+void XmlParser::make() {
   const Running running(memory_);
   const XML_Memory_Handling_Suite memory{allocate, reallocate, release};
   parser_ = XML_ParserCreate_MM("UTF-8", &memory, nullptr);
@@ -70,7 +72,16 @@ XmlParser::~XmlParser() {
   XML_ParserFree(parser_);
 }
 
+// A reset parser keeps its memory, and one at the limit could read nothing.
 void XmlParser::begin(const char* encoding) {
+  constexpr size_t kMaxKept = size_t{128} * 1024;
+  if (memory_ > kMaxKept) {
+    {
+      const Running running(memory_);
+      XML_ParserFree(parser_);
+    }
+    make();
+  }
   const Running running(memory_);
   CHECK(XML_ParserReset(parser_, encoding) == XML_TRUE);
 }

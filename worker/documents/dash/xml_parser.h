@@ -12,7 +12,7 @@ namespace streamgate {
 
 class XmlParser {
  public:
-  static constexpr size_t kMaxMemory = size_t{2} * 1024 * 1024;
+  static constexpr size_t kMaxMemory = size_t{3} * 1024 * 1024;
 
   XmlParser();
   ~XmlParser();
@@ -29,6 +29,8 @@ class XmlParser {
   bool parse(std::string_view text, Part part);
 
  private:
+  void make();
+
   size_t memory_ = 0;
   XML_Parser parser_ = nullptr;
 };

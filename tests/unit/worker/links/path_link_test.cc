@@ -148,15 +148,13 @@ TEST(PathLink, CountsTheDirectoriesAboveADocument) {
 TEST(PathLink, RelativeReferencesStayBelowTheRoot) {
   for (const char* reference :
        {"a", "a/b?../../..", "?x", "#f", "./a", "../a", "../../a", "a/../../../b", "12:30.ts",
-        "%2e%2e/a", ".../a", "..a/../../../b", "a//../../../b", "$Number%05d$.m4s"}) {
+        "%2e%2e/a", ".../a", "..a/../../../b", "a//../../../b", "..%2f../..", "$Number%05d$.m4s"}) {
     EXPECT_TRUE(is_relative_in_place(reference, 2)) << reference;
   }
   for (const char* reference :
        {"", "/a", "//h/a", "\\a", "a\\b", "http://h/a", "data:x", "../../../a", "a/../../../../b",
-        "..%2f../..", "%2E./../..", "../../..", "./../../../a"}) {
-    EXPECT_FALSE(
-        is_relative_in_place(reference, reference[0] == '.' && reference[2] == '%' ? 0 : 2))
-        << reference;
+        "%2E./../..", "../../..", "./../../../a"}) {
+    EXPECT_FALSE(is_relative_in_place(reference, 2)) << reference;
   }
 }
 

@@ -53,5 +53,16 @@ TEST(UrlScope, OnlyUrlsBelowAScopeAreInIt) {
   }
 }
 
+TEST(UrlScope, MayBeOnePathAlone) {
+  const HttpUrl url = url_of("https://h/live/a.ts?x=1");
+  const std::string scope = scope_of(url, directory_depth(url.path()) + 1);
+  EXPECT_EQ(scope, "https://h/live/a.ts?");
+  EXPECT_TRUE(is_in_scope(url_of("https://h/live/a.ts?y"), scope));
+  for (const char* other :
+       {"https://h/live/a.tsx", "https://h/live/a.ts/b", "https://h/live/", "http://h/live/a.ts"}) {
+    EXPECT_FALSE(is_in_scope(url_of(other), scope)) << other;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

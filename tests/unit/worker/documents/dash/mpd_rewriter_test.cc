@@ -237,7 +237,8 @@ TEST(MpdRewriter, LicencesAndForeignElementsStay) {
   const std::string period =
       "<ContentProtection schemeIdUri=\"urn:uuid:x\"><dashif:Laurl>https://l/</dashif:Laurl>"
       "<ms:laurl "
-      "licenseUrl=\"https://l/?a&amp;b\"/><cenc:pssh>AAAA/+==</cenc:pssh><x:BaseURL>http://b/"
+      "licenseUrl=\"https://l/?a&amp;b\"/><cenc:pssh>AAAA/+==</cenc:pssh><x:BaseURL "
+      "xlink:href='/a'>http://b/"
       "</x:BaseURL></ContentProtection><EventStream><Event><Location>https://l/</Location></Event>"
       "</EventStream><Label>http://l/</Label>";
   EXPECT_EQ(rewritten_period(period), period);
