@@ -40,6 +40,7 @@ ReadHead relayed(const RelayCase& with) {
   const RelayedResponse response{upstream,
                                  with.path,
                                  with.is_playlist,
+                                 {},  // document_type: HLS
                                  with.framing,
                                  with.keep_alive,
                                  with.client_minor_version,
