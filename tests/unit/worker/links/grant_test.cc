@@ -156,15 +156,15 @@ TEST(AccessClaimsTest, DecodingInvertsEncoding) {
 
 TEST_F(GrantTest, OfAnEntryCoversTheDirectoryOrThePathAlone) {
   const HttpUrl url = url_of("http://h/films/a.mp4?x");
-  const GrantKeys::Entry alone = keys_->sign_entry(access_, url);
+  const GrantKeys::Entry alone = keys_->sign_entry(access_, url, {});
   EXPECT_EQ(alone.scope, "http://h/films/a.mp4?");
-  EXPECT_TRUE(keys_->verify(alone.grant, url));
-  EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/b.mp4")));
-  EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/a.mp4/b")));
+  EXPECT_TRUE(keys_->verify(alone.grant, url, {}));
+  EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/b.mp4"), {}));
+  EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/a.mp4/b"), {}));
   access_.covers_directory = true;
-  const GrantKeys::Entry wide = keys_->sign_entry(access_, url);
+  const GrantKeys::Entry wide = keys_->sign_entry(access_, url, {});
   EXPECT_EQ(wide.scope, "http://h/films/");
-  EXPECT_TRUE(keys_->verify(wide.grant, url_of("http://h/films/b.mp4")));
+  EXPECT_TRUE(keys_->verify(wide.grant, url_of("http://h/films/b.mp4"), {}));
 }
 
 }  // namespace
