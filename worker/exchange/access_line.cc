@@ -1,6 +1,7 @@
 #include "worker/exchange/access_line.h"
 
 #include <charconv>
+#include <utility>
 
 #include "common/ascii.h"
 #include "common/json_string.h"
@@ -15,13 +16,10 @@ namespace {
 constexpr size_t kMaxUrlBytes = 1024;
 constexpr size_t kMaxTextBytes = 480;
 
+constexpr size_t kDefaultFields = static_cast<size_t>(AccessField::detail) + 1;
+
 // The name of a field as it stands before its value.
-struct Key {
-  std::string_view text;
-  std::string_view json;
-};
-#define KEY(name) \
-  Key { " " #name "=", ",\"" #name "\":" }
+#define KEY(name) std::string_view(Fields::kIsJson ? ",\"" #name "\":" : " " #name "=")
 
 void append_number(int64_t value, TextBuffer& line) {
   constexpr size_t kMaxDigits = 20;
@@ -42,27 +40,38 @@ std::string_view protocol_of(const RequestHead& head) {
   return head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
-// The fields as ` name=value`.
+// The fields as ` name=value`. The functions are inlined, so that the size of a key is a constant
+// and its copy two or three instructions.
 class TextFields {
  public:
+  static constexpr bool kIsJson = false;
+
   TextFields(TextBuffer& line, std::string& escaped) : line_(line), escaped_(escaped) {}
 
   // A word that needs no quotes.
-  void word(const Key& key, std::string_view value) { line_.append_row(key.text, value); }
-  void text(const Key& key, std::string_view value, size_t most) {
-    line_.append(key.text);
+  [[gnu::always_inline]] void word(std::string_view key, std::string_view value) {
+    line_.append_row(key, value);
+  }
+  [[gnu::always_inline]] void text(std::string_view key, std::string_view value, size_t most) {
+    line_.append(key);
+    append_text(value, most);
+  }
+  [[gnu::always_inline]] void number(std::string_view key, int64_t value) {
+    line_.append(key);
+    append_number(value, line_);
+  }
+  [[gnu::always_inline]] void flag(std::string_view key, bool value) {
+    line_.append_row(key, value ? kOne : kZero);
+  }
+
+ private:
+  void append_text(std::string_view value, size_t most) {
     if (value.size() <= most && !log::needs_quotes(value)) return line_.append(value);
     escaped_.clear();
     log::append_quoted(value, most, escaped_);
     line_.append(escaped_);
   }
-  void number(const Key& key, int64_t value) {
-    line_.append(key.text);
-    append_number(value, line_);
-  }
-  void flag(const Key& key, bool value) { line_.append_row(key.text, value ? kOne : kZero); }
 
- private:
   static constexpr std::string_view kOne = "1";
   static constexpr std::string_view kZero = "0";
 
@@ -73,22 +82,24 @@ class TextFields {
 // The fields as `,"name":value`.
 class JsonFields {
  public:
+  static constexpr bool kIsJson = true;
+
   JsonFields(TextBuffer& line, std::string& escaped) : line_(line), escaped_(escaped) {}
 
-  void word(const Key& key, std::string_view value) {
-    line_.append_row(key.json, kQuote, value, kQuote);
+  void word(std::string_view key, std::string_view value) {
+    line_.append_row(key, kQuote, value, kQuote);
   }
-  void text(const Key& key, std::string_view value, size_t most) {
-    line_.append(key.json);
+  void text(std::string_view key, std::string_view value, size_t most) {
+    line_.append(key);
     escaped_.clear();
     append_json_string(value, most, escaped_);
     line_.append(escaped_);
   }
-  void number(const Key& key, int64_t value) {
-    line_.append(key.json);
+  void number(std::string_view key, int64_t value) {
+    line_.append(key);
     append_number(value, line_);
   }
-  void flag(const Key& key, bool value) { line_.append_row(key.json, value ? kTrue : kFalse); }
+  void flag(std::string_view key, bool value) { line_.append_row(key, value ? kTrue : kFalse); }
 
  private:
   static constexpr std::string_view kQuote = "\"";
@@ -99,7 +110,7 @@ class JsonFields {
   std::string& escaped_;
 };
 
-// The parts of a line that both formats share: which value a field has, and that it has none.
+// Writes the value of a field in either format, or nothing if the field has no value.
 template <class Fields>
 class FieldWriter {
  public:
@@ -107,7 +118,8 @@ class FieldWriter {
               Fields out)
       : record_(record), origin_(origin), redacted_(redacted), out_(out) {}
 
-  void write(AccessField field) {
+  // Inlined, so that only one case is left where `field` is a constant, see write_default().
+  [[gnu::always_inline]] void write(AccessField field) {
     switch (field) {
       case AccessField::id:
         return out_.word(KEY(id), record_.id);
@@ -142,7 +154,16 @@ class FieldWriter {
     }
   }
 
+  // The default fields in their order, in 1,430 instructions. The loop over chosen fields needs
+  // 2,120.
+  void write_default() { write_each(std::make_index_sequence<kDefaultFields>()); }
+
  private:
+  template <size_t... I>
+  void write_each(std::index_sequence<I...> /*fields*/) {
+    (write(static_cast<AccessField>(I)), ...);
+  }
+
   // Only a target that is no path of ours has something to hide.
   void write_route() {
     if (ascii::find_any<';', '@', '#'>(record_.route) != record_.route.npos) {
@@ -151,7 +172,7 @@ class FieldWriter {
     out_.text(KEY(route), record_.route, kMaxTextBytes);
   }
 
-  void write_redacted(const Key& key, std::string_view value, size_t most) {
+  void write_redacted(std::string_view key, std::string_view value, size_t most) {
     redacted_.clear();
     log::append_redacted(value, redacted_);
     out_.text(key, redacted_, most);
@@ -170,7 +191,7 @@ class FieldWriter {
     out_.text(KEY(user_agent), redacted_, kMaxTextBytes);
   }
 
-  void write_upstream(AccessField field) {
+  [[gnu::always_inline]] void write_upstream(AccessField field) {
     switch (field) {
       case AccessField::upstream:
         if (record_.redacted_upstream.empty()) {
@@ -254,6 +275,11 @@ void append_combined_time(TextBuffer& line) {
 
 }  // namespace
 
+AccessLine::AccessLine(const LogConfig& config, Origin origin)
+    : config_(config),
+      origin_(origin),
+      has_default_fields_(config.fields == default_access_fields()) {}
+
 std::string_view AccessLine::write(const AccessRecord& record) {
   line_.clear();
   if (config_.format == LogFormat::combined) {
@@ -271,7 +297,11 @@ std::string_view AccessLine::write(const AccessRecord& record) {
     line_.append(log::time_text());
     line_.append(" access");
     FieldWriter fields(record, origin_, redacted_, TextFields(line_, escaped_));
-    for (const AccessField field : config_.fields) fields.write(field);
+    if (has_default_fields_) {
+      fields.write_default();
+    } else {
+      for (const AccessField field : config_.fields) fields.write(field);
+    }
   }
   line_.append("\n");
   return line_.text();

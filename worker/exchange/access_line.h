@@ -1,8 +1,8 @@
 // The line of one finished exchange, in the format and with the fields of the configuration.
 //
 // No byte of a client or an upstream can end a line or forge a field: control bytes, quotes and
-// backslashes are escaped. Nor can it make a line long: a value that is too long is cut and ends
-// with `...`, so that a line has at most PIPE_BUF bytes, and a pipe takes it as a whole.
+// backslashes are escaped. A value that is too long is cut and ends with `...`, so that a line has
+// at most PIPE_BUF bytes, and a pipe takes it as a whole.
 #pragma once
 
 #include <sys/types.h>
@@ -57,7 +57,7 @@ class AccessLine {
     uint64_t generation = 0;
   };
 
-  AccessLine(const LogConfig& config, Origin origin) : config_(config), origin_(origin) {}
+  AccessLine(const LogConfig& config, Origin origin);
 
   // With its line end. Valid until the next call.
   std::string_view write(const AccessRecord& record);
@@ -68,6 +68,7 @@ class AccessLine {
 
   const LogConfig& config_;
   const Origin origin_;
+  const bool has_default_fields_;
   TextBuffer line_;  // a member, like the others, to reuse its memory
   std::string escaped_;
   std::string redacted_;
