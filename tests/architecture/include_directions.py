@@ -24,7 +24,8 @@ FOLDERS = {
     "master/process": "common",
     "worker": "common worker/admin worker/exchange worker/pages worker/documents worker/links"
     " worker/fetch worker/client worker/upstream worker/http worker/loop",
-    "worker/admin": "common worker/pages worker/client worker/http worker/loop",
+    "worker/admin": "common worker/explain worker/pages worker/fetch worker/client worker/http"
+    " worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
     " worker/fetch worker/upstream worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"

@@ -36,6 +36,8 @@ std::string_view token_of(Method method) {
       return "HEAD";
     case Method::options:
       return "OPTIONS";
+    case Method::post:
+      return "POST";
   }
   return "?";
 }
