@@ -31,10 +31,12 @@ FOLDERS = {
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
     "worker/pages": "common worker/http worker/loop",
-    "worker/documents": "common worker/documents/dash worker/documents/hls worker/links worker/http"
-    " worker/loop",
+    "worker/documents": "common worker/documents/dash worker/documents/hls worker/documents/json"
+    " worker/links worker/http worker/loop",
     "worker/documents/dash": "common worker/documents worker/links worker/http worker/loop",
-    "worker/documents/hls": "common worker/documents worker/links worker/http worker/loop",
+    "worker/documents/hls": "common worker/documents worker/documents/json worker/links worker/http"
+    " worker/loop",
+    "worker/documents/json": "common worker/documents worker/links worker/http worker/loop",
     "worker/links": "common worker/http worker/loop",
     "worker/fetch": "common worker/upstream worker/http worker/loop",
     "worker/client": "common worker/http worker/loop",
