@@ -126,7 +126,9 @@ struct UpstreamConfig {
   Milliseconds dns_timeout{5'000};
   Milliseconds connect_timeout{5'000};      // per attempt: all addresses and the TLS handshake
   Milliseconds first_byte_timeout{30'000};  // from the request sent to the response head complete
-  Milliseconds idle_timeout{30'000};        // between two reads of a body
+  // The same for a request that the upstream may hold until the playlist has changed (_HLS_msn).
+  Milliseconds blocking_timeout{60'000};
+  Milliseconds idle_timeout{30'000};  // between two reads of a body
   size_t min_rate = 0;  // of a body, bytes per second, while the client accepts it; 0: none
   Milliseconds min_rate_window{60'000};  // over which min_rate is averaged
   unsigned resume_attempts = 2;          // per exchange: requests for the rest of a truncated body
@@ -160,8 +162,13 @@ struct UpstreamConfig {
 struct HlsConfig {
   enum class UrlStyle { absolute, relative };
   enum class ChildUrls { query, named, path };
+  enum class Segments { proxy, direct };  // direct: players get them from the upstream
   UrlStyle url_style = UrlStyle::absolute;
   ChildUrls child_urls = ChildUrls::query;
+  Segments segments = Segments::proxy;
+  // The limits for the variants of a multivariant playlist; 0: none.
+  unsigned max_height = 0;
+  unsigned max_bandwidth = 0;    // bits per second
   bool list_attributes = false;  // rewrite the logos, guides and archives of channel lists too
   // Rewritten documents of so many bytes leave gzip-coded for clients that accept it. 0: none.
   size_t compress_from = size_t{16} * 1024;

@@ -116,7 +116,8 @@ class Worker final : private Server::Observer {
                      limits_,
                      key_hosts_},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
-        admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_}) {
+        admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_,
+                             environment_.fetches}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
     slot_.started_ms.store(monotonic_ms(), std::memory_order_relaxed);
   }

@@ -51,6 +51,7 @@ ScoreboardLayout own_layout(size_t slots) {
       {"slot.certificates_expire", kSlotOffset + offsetof(Slot, certificates_expire)},
       {"slot.upstream_connections_now", kSlotOffset + offsetof(Slot, upstream_connections_now)},
       {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
+      {"slot.explains_now", kSlotOffset + offsetof(Slot, explains_now)},
       {"board.service_leaving", offsetof(Board, service_leaving)},
       {"board.facts", offsetof(Board, facts)},
       {"board.arrivals_1", 0},

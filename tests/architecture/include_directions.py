@@ -24,16 +24,19 @@ FOLDERS = {
     "master/process": "common",
     "worker": "common worker/admin worker/exchange worker/pages worker/documents worker/links"
     " worker/fetch worker/client worker/upstream worker/http worker/loop",
-    "worker/admin": "common worker/pages worker/client worker/http worker/loop",
+    "worker/admin": "common worker/explain worker/pages worker/fetch worker/client worker/http"
+    " worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
     " worker/fetch worker/upstream worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
     "worker/pages": "common worker/http worker/loop",
-    "worker/documents": "common worker/documents/dash worker/documents/hls worker/links worker/http"
-    " worker/loop",
+    "worker/documents": "common worker/documents/dash worker/documents/hls worker/documents/json"
+    " worker/links worker/http worker/loop",
     "worker/documents/dash": "common worker/documents worker/links worker/http worker/loop",
-    "worker/documents/hls": "common worker/documents worker/links worker/http worker/loop",
+    "worker/documents/hls": "common worker/documents worker/documents/json worker/links worker/http"
+    " worker/loop",
+    "worker/documents/json": "common worker/documents worker/links worker/http worker/loop",
     "worker/links": "common worker/http worker/loop",
     "worker/fetch": "common worker/upstream worker/http worker/loop",
     "worker/client": "common worker/http worker/loop",

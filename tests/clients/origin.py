@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 TYPES = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -39,6 +39,7 @@ class Origin:
         self.padding = padding  # behind the first line of every playlist
         self.proof = secrets.token_hex(8) if proof_needed else None
         self.requests = []  # (path, range, status)
+        self.targets = []  # with their queries
         self.strays = []
         self._live_since = None
         self._lock = threading.Lock()
@@ -67,8 +68,7 @@ class Origin:
 
     def live_playlist(self, window=3):
         """A live form of the ts/ playlist: a segment every two seconds, then EXT-X-ENDLIST."""
-        with open(os.path.join(self.root, "ts", "index.m3u8"), encoding="utf-8") as file:
-            segments = re.findall(r"#EXTINF:[^\n]*\n[^\n]+\n", file.read())
+        segments = self.segments()
         with self._lock:
             self._live_since = self._live_since or time.monotonic()
             known = min(window + int((time.monotonic() - self._live_since) / 2), len(segments) + 1)
@@ -76,10 +76,53 @@ class Origin:
         text = (
             f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
         )
-        text += "".join(s.replace("seg-", "../ts/seg-") for s in segments[first:known])
+        text += "".join(segments[first:known])
         return text + ("#EXT-X-ENDLIST\n" if known > len(segments) else "")
 
-    def read(self, path):
+    def segments(self):
+        """The segments of ts/, each with its tag, seen from a folder beside it."""
+        with open(os.path.join(self.root, "ts", "index.m3u8"), encoding="utf-8") as file:
+            found = re.findall(r"#EXTINF:[^\n]*\n[^\n]+\n", file.read())
+        return [segment.replace("seg-", "../ts/seg-") for segment in found]
+
+    def low_latency_playlist(self, query):
+        """A live form of ts/ with a part for each segment: one more every second, from three on. A
+        request for a later one is held."""
+        segments = self.segments()
+        with self._lock:
+            self._live_since = self._live_since or time.monotonic()
+        wanted = int((parse_qs(query).get("_HLS_msn") or ["0"])[0])
+        ready = self._live_since + wanted - 2
+        time.sleep(max(0.0, min(ready - time.monotonic(), 5.0)))
+        known = min(3 + int(time.monotonic() - self._live_since), len(segments) + 1)
+        text = (
+            "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=2\n"
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=6\n#EXT-X-MEDIA-SEQUENCE:0\n"
+        )
+        for segment in segments[:known]:
+            uri = segment.split("\n")[1]
+            text += f'#EXT-X-PART:DURATION=2,INDEPENDENT=YES,URI="{uri}"\n{segment}'
+        if known > len(segments):
+            return text + "#EXT-X-ENDLIST\n"
+        return text + f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="../ts/seg-{known}.ts"\n'
+
+    def variable_playlist(self, path):
+        """A multivariant playlist with variables, and the two segments of its playlist."""
+        if path == "/define/master.m3u8":
+            return (
+                f'#EXTM3U\n#EXT-X-DEFINE:NAME="base",VALUE="{self.base}"\n'
+                '#EXT-X-DEFINE:QUERYPARAM="token"\n#EXT-X-STREAM-INF:BANDWIDTH=400000\n'
+                "{$base}/define/index.m3u8?t={$token}\n"
+            )
+        text = (
+            '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-DEFINE:IMPORT="base"\n'
+            '#EXT-X-DEFINE:IMPORT="token"\n#EXT-X-DEFINE:QUERYPARAM="t"\n'
+        )
+        for segment in self.segments()[:2]:
+            text += segment.replace("../ts", "{$base}/ts").rstrip() + "?{$token}-{$t}\n"
+        return text + "#EXT-X-ENDLIST\n"
+
+    def read(self, path, query=""):
         """The bytes at a path and their type, or None."""
         if path == "/live/index.m3u8":
             return self.live_playlist().encode(), TYPES[".m3u8"]
@@ -88,6 +131,10 @@ class Origin:
             found = self.read(declared[2])
             is_playlist = path.endswith(".m3u8")
             return found and (found[0], found[1] if is_playlist else unquote(declared[1]))
+        if path == "/low-latency/index.m3u8":
+            return self.low_latency_playlist(query).encode(), TYPES[".m3u8"]
+        if path in ("/define/master.m3u8", "/define/index.m3u8"):
+            return self.variable_playlist(path).encode(), TYPES[".m3u8"]
         full = os.path.normpath(os.path.join(self.root, path.lstrip("/")))
         if not full.startswith(self.root) or not os.path.isfile(full):
             return None
@@ -112,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.origin.proof and self.headers.get("X-Proxy-Proof") != self.origin.proof:
             self.origin.strays.append((self.client_address, self.requestline, str(self.headers)))
             return self.answer(path, 403, b"", "text/plain")
-        found = self.origin.read(path)
+        found = self.origin.read(path, self.path.partition("?")[2])
         if found is None:
             return self.answer(path, 404, b"", "text/plain")
         body, content_type = found
@@ -130,6 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, path, status, body, content_type, content_range=None):
         self.origin.requests.append((path, self.headers.get("Range"), status))
+        self.origin.targets.append(self.path)
         self.send_response(status)
         if content_type:
             self.send_header("Content-Type", content_type)

@@ -6,9 +6,9 @@ from players import PADDING, main
 
 
 class HlsJs(PlayerPage):
-    def play(self, origin, path):
+    def play(self, origin, path, end=SECONDS):
         report = self.open([self.watch_url(origin, path)])
-        self.assertAlmostEqual(report["currentTime"], SECONDS, delta=0.5)
+        self.assertAlmostEqual(report["currentTime"], end, delta=0.5)
         self.assert_all_requests_came_through_the_proxy(origin)
         return report
 
@@ -29,6 +29,18 @@ class HlsJs(PlayerPage):
         origin = self.origin()
         self.play(origin, "/live/index.m3u8")
         self.assertGreater(origin.paths().count("/live/index.m3u8"), 2)
+
+    def test_variables_of_all_three_kinds_play(self):
+        origin = self.origin()
+        self.play(origin, "/define/master.m3u8?token=a%2Bb", end=4)
+        self.assertIn("/define/index.m3u8?t=a+b", origin.targets)
+        self.assertIn("/ts/seg-1.ts?a+b-a+b", origin.targets)
+
+    def test_low_latency_plays_with_held_reloads(self):
+        origin = self.origin()
+        self.play(origin, "/low-latency/index.m3u8")
+        held = [target for target in origin.targets if "_HLS_msn=" in target]
+        self.assertIn("/low-latency/index.m3u8?_HLS_msn=4&_HLS_part=0", held)
 
 
 if __name__ == "__main__":

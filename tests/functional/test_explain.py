@@ -3,11 +3,14 @@
 import json
 import os
 import pwd
+import signal
 import tempfile
+from urllib.parse import urlencode
 
+from admin import ADMIN, admin_address, ask
 from certificates import Authority
-from harness import ProxyTest, closed_port, main, stream_path, streamgate, yaml
-from http_client import gzip
+from harness import ProxyTest, closed_port, main, stream_path, streamgate, wait_until, yaml
+from http_client import Client, gzip
 from upstream import Answer, ok, playlist, redirect, status
 
 PLAYS, UPSTREAM, REFUSED, USAGE = 0, 1, 2, 64
@@ -280,6 +283,108 @@ class Refusals(Explain):
         settings = {"upstream": {"tls": {"ca_file": "/nonexistent"}}}
         report = self.explain("http://h.example/", verdict=REFUSED, settings=settings)
         self.assertIn("/nonexistent", report["detail"])
+
+
+class Admin(ProxyTest):
+    """POST /explain on the admin listener."""
+
+    settings = {"admin": ADMIN}
+
+    def post(self, body, content_type="application/x-www-form-urlencoded", headers=(), **options):
+        with Client(admin_address(options.get("proxy") or self.proxy())) as client:
+            data = body if isinstance(body, bytes) else body.encode()
+            fields = [
+                ("Content-Type", content_type),
+                ("Content-Length", str(len(data))),
+                ("Connection", "close"),
+                *headers,
+            ]
+            client.request(options.get("target", "/explain"), fields, "POST")
+            client.send(data)
+            return client.read_response("POST")
+
+    def report(self, response):
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(response["Access-Control-Allow-Origin"], None)
+        return json.loads(response.body)
+
+    def test_a_form_and_a_json_object_are_explained(self):
+        up = self.upstream(ok(TS))
+        form = {"url": up.url("/a?t=SECRET"), "referer": "http://p.example/", "h_X-A": "1"}
+        report = self.report(self.post(urlencode(form)))
+        self.assertEqual((report["verdict"], report["kind"]), ("plays", "video/mp2t"))
+        self.assertEqual(report["url"], up.url("/a?t=*"))
+        text = json.dumps({"url": up.url("/b"), "headers": {"X-A": "2"}})
+        self.assertEqual(self.report(self.post(text, "application/json"))["verdict"], "plays")
+        first, second = up.requests
+        self.assertEqual((first["Referer"], first["X-A"]), ("http://p.example/", "1"))
+        self.assertEqual((second.target, second["X-A"]), ("/b", "2"))
+
+    def test_refusals_and_failures_are_reports_too(self):
+        for url, verdict in (
+            ("http://10.1.2.3/", "refused"),
+            ("ftp://h/", "refused"),
+            (f"http://127.0.0.1:{closed_port()}/", "upstream_problem"),
+            ("http://%s:%d/metrics" % admin_address(self.proxy()), "refused"),
+        ):
+            report = self.report(self.post(urlencode({"url": url})))
+            self.assertEqual(report["verdict"], verdict, report)
+
+    def test_bodies_without_a_url_and_other_methods_are_refused(self):
+        for body, content_type in (
+            ("", "application/x-www-form-urlencoded"),
+            ("url=", "application/x-www-form-urlencoded"),
+            ("{", "application/json"),
+            ("[]", "application/json"),
+            ('{"url": 1}', "application/json"),
+            ('{"url": "http://h/", "headers": {"a": 1}}', "application/json"),
+            (b'{"url": "\xff"}', "application/json"),
+        ):
+            self.assertEqual(self.post(body, content_type).status, 400, body)
+        self.assertEqual(self.post("url=" + "x" * 20000).status, 413)
+        self.assertEqual(self.post("url=x", target="/status").status, 405)
+        response = ask(admin_address(self.proxy()), "/explain")
+        self.assertEqual((response.status, response["Allow"]), (405, "POST"))
+
+    def test_pages_of_other_origins_are_refused(self):
+        response = self.post("url=x", headers=[("Origin", "https://public.example")])
+        self.assertEqual(response.status, 403)
+
+    def begin(self, proxy, up):
+        """A client that waits for the explanation of a URL that does not answer."""
+        body = urlencode({"url": up.url()}).encode()
+        client = Client(admin_address(proxy))
+        self.addCleanup(client.close)
+        client.request("/explain", [("Content-Length", str(len(body)))], "POST")
+        client.send(body)
+        wait_until(lambda: up.requests, what="the request of the first explanation")
+        return client
+
+    def test_all_workers_explain_one_url_at_a_time(self):
+        proxy = self.own_proxy({"workers": 2})
+        up, other = self.upstream(Answer(b"", "stall")), self.upstream(lambda request: ok(TS))
+        body = urlencode({"url": other.url()})
+        client = self.begin(proxy, up)
+        for _ in range(8):  # connections, so that each worker gets some
+            response = self.post(body, proxy=proxy)
+            self.assertEqual((response.status, response["Retry-After"]), (429, "10"))
+        self.assertEqual(other.requests, [])
+        client.close()
+        wait_until(up.answers[0].closed.is_set, what="the end of the first explanation")
+        for _ in range(8):
+            self.assertEqual(self.report(self.post(body, proxy=proxy))["verdict"], "plays")
+
+    def test_a_worker_that_dies_does_not_keep_others_from_explaining(self):
+        proxy = self.own_proxy()
+        up, other = self.upstream(Answer(b"", "stall")), self.upstream(ok(TS))
+        self.begin(proxy, up)
+        os.kill(proxy.workers()[0], signal.SIGKILL)
+        proxy.wait_for_event("worker.died")
+        report = self.report(self.post(urlencode({"url": other.url()}), proxy=proxy))
+        self.assertEqual(report["verdict"], "plays")
+
+    def test_the_proxy_still_refuses_a_post(self):
+        self.assertEqual(self.proxy().ask("/explain", method="POST").status, 405)
 
 
 class Usage(Explain):

@@ -11,10 +11,13 @@
 #include "common/check.h"
 #include "worker/documents/detector.h"
 #include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/documents/hls/variables.h"
 #include "worker/links/child_url.h"
 
 namespace streamgate {
 namespace {
+
+constexpr std::string_view kLinkVariables = "YT0ieCIsYj0iaHR0cHM6Ly9jIiw";  // a="x",b="https://c",
 
 struct Outcome {
   std::string text;
@@ -31,6 +34,13 @@ Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std:
   }
   rewriter.finish(out);
   return {std::string(out.text()), rewriter.lines_too_long()};
+}
+
+// The variables of a link are those that it was made of.
+void check_variables(std::string_view text) {
+  const Variables variables = Variables::from_link(text);
+  const std::string link = variables.to_link();
+  CHECK(Variables::from_link(link).to_link() == link);
 }
 
 // A child URL must not depend on the references before.
@@ -68,6 +78,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   if ((settings & 16) != 0) setting.longest_line = 16;
   if ((settings & 32) != 0) setting.child_urls = HlsConfig::ChildUrls::path;
   if ((settings & 64) != 0) setting.own_carry = "-";
+  if ((settings & 128) != 0) {
+    setting.segments_are_direct = (bytes[1] & 1) != 0;
+    setting.max_height = (bytes[1] & 2) != 0 ? 720 : 0;
+    setting.variables = kLinkVariables;
+  }
 
   PlaylistRewriter rewriter;
   const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
@@ -76,6 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   CHECK(rewrite(rewriter, setting, text, 1) == whole);
 
   check_each_alone(setting, text);
+  check_variables(text);
 
   // More bytes do not change a kind that has been detected.
   for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {

@@ -56,12 +56,25 @@ void AdminPages::answer(ClientGate& gate) {
   const RequestHead& request = gate.stream().head();
   const AdminConfig& config = environment_.config.admin;
   if (const auto refusal = check_admin_origin(request, config)) return refuse(gate, *refusal);
-  if (request.method == Method::options) return refuse(gate, kAdminMethod);
   const std::string_view path = path_of(request.target);
+  const bool is_explain = path == "/explain";
+  if (is_explain && request.method != Method::post) return refuse(gate, kExplainMethod);
+  const bool is_read = request.method == Method::get || request.method == Method::head;
+  if (!is_explain && !is_read) return refuse(gate, kAdminMethod);
   // Needs no token: the listeners of the proxy answer it to every client too.
   if (path == "/ready") return answer_ready(gate);
   if (const auto refusal = check_admin_token(request, config)) return refuse(gate, *refusal);
+  if (is_explain) return explain(gate);
   answer_allowed(gate, path);
+}
+
+void AdminPages::explain(ClientGate& gate) {
+  const RequestHead& request = gate.stream().head();
+  const auto form =
+      parse_explain_form(field_or_empty(request.fields, "Content-Type"), request.body);
+  if (!form) return refuse(gate, kExplainForm);
+  if (!explain_.start(gate, *form)) return refuse(gate, kExplainBusy);
+  count(environment_.slot.counters, Counter::admin_requests);
 }
 
 void AdminPages::answer_allowed(ClientGate& gate, std::string_view path) {
@@ -121,6 +134,8 @@ void AdminPages::refuse(ClientGate& gate, const AdminRefusal& refusal) {
   response.error_token = refusal.token;
   if (refusal.status == 401) response.extra_fields = "WWW-Authenticate: Bearer\r\n";
   if (refusal.status == 405) response.extra_fields = "Allow: GET, HEAD\r\n";
+  if (refusal.message == kExplainMethod.message) response.extra_fields = "Allow: POST\r\n";
+  if (refusal.status == 429) response.extra_fields = "Retry-After: 10\r\n";
   send(gate, response);
 }
 

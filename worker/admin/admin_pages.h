@@ -12,6 +12,7 @@
 #include "common/scoreboard.h"
 #include "common/service_survey.h"
 #include "worker/admin/admin_access.h"
+#include "worker/admin/admin_explain.h"
 #include "worker/client/gate.h"
 #include "worker/http/own_response.h"
 #include "worker/loop/timer_wheel.h"
@@ -25,21 +26,25 @@ class AdminPages {
     const ScoreboardView& scoreboard;
     Slot& slot;
     TimerWheel& wheel;
+    AdminExplain::Environment explain;
   };
 
-  explicit AdminPages(const Environment& environment) : environment_(environment) {}
+  explicit AdminPages(const Environment& environment)
+      : environment_(environment), explain_(environment.explain, &AdminPages::send) {}
 
-  // Answers the request of this gate, before the call returns.
+  // Answers the request of this gate, before the call returns; POST /explain later.
   void answer(ClientGate& gate);
 
  private:
   void answer_allowed(ClientGate& gate, std::string_view path);
   void answer_ready(ClientGate& gate);
+  void explain(ClientGate& gate);
   void refuse(ClientGate& gate, const AdminRefusal& refusal);
   static void send_page(ClientGate& gate, const ServiceSurvey& state);
   static void send(ClientGate& gate, OwnResponse response);
 
   Environment environment_;
+  AdminExplain explain_;
 };
 
 }  // namespace streamgate

@@ -37,8 +37,13 @@ AdminServer::AdminServer(event_base* base, const Environment& environment)
                         false,
                         *this,
                         environment.slot.counters,
-                        ClientIntakes(environment.config.limits)},
-      pages_({environment.config, environment.scoreboard, environment.slot, environment.wheel}),
+                        ClientIntakes(environment.config.limits, RequestHeadParser::Bodies::small)},
+      pages_({environment.config,
+              environment.scoreboard,
+              environment.slot,
+              environment.wheel,
+              {environment.config, environment.fetches, environment.scoreboard, environment.slot,
+               environment.reaper}}),
       accept_again_(environment.wheel, this, call<&AdminServer::resume_accepting>) {}
 
 AdminServer::~AdminServer() { close_all(); }

@@ -32,6 +32,7 @@ class AdminServer final : private ClientGate::Observer {
     Slot& slot;
     TimerWheel& wheel;
     Reaper& reaper;
+    FetchEnvironment& fetches;
   };
 
   AdminServer(event_base* base, const Environment& environment);

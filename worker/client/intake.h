@@ -16,7 +16,8 @@
 namespace streamgate {
 
 struct ClientIntake {
-  explicit ClientIntake(const LimitsConfig& limits) : parser(limits) {}
+  ClientIntake(const LimitsConfig& limits, RequestHeadParser::Bodies bodies)
+      : parser(limits, bodies) {}
 
   std::string input;       // received and not yet part of a request
   std::string head_bytes;  // of the request being served; its head's views point in here
@@ -26,10 +27,12 @@ struct ClientIntake {
 
 class ClientIntakes {
  public:
-  explicit ClientIntakes(const LimitsConfig& limits) : limits_(limits) {}
+  explicit ClientIntakes(const LimitsConfig& limits,
+                         RequestHeadParser::Bodies bodies = RequestHeadParser::Bodies::refused)
+      : limits_(limits), bodies_(bodies) {}
 
   std::unique_ptr<ClientIntake> borrow() {
-    if (spare_.empty()) return std::make_unique<ClientIntake>(limits_);
+    if (spare_.empty()) return std::make_unique<ClientIntake>(limits_, bodies_);
     std::unique_ptr<ClientIntake> intake = std::move(spare_.back());
     spare_.pop_back();
     return intake;
@@ -50,6 +53,7 @@ class ClientIntakes {
   static constexpr size_t kMaxSpareBytes = size_t{8} * 1024;  // of one intake
 
   const LimitsConfig& limits_;
+  const RequestHeadParser::Bodies bodies_;
   std::vector<std::unique_ptr<ClientIntake>> spare_;
 };
 

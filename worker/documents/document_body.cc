@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "worker/documents/dash/mpd_rewriter.h"
 #include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/documents/json/json_rewriter.h"
 
 namespace streamgate {
 namespace {
@@ -30,6 +31,10 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
       return std::make_unique<PlaylistRewriter>();
     case DocumentKind::mpd:
       return std::make_unique<MpdRewriter>();
+    case DocumentKind::asset_list:
+    case DocumentKind::steering:
+    case DocumentKind::chapters:
+      return std::make_unique<JsonRewriter>(kind);
     case DocumentKind::none:
       break;
   }

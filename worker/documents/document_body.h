@@ -34,13 +34,13 @@ class DocumentBody {
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
   // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of converted text.
-  // bad_response if the bytes are not what the coding says or the links of a line grow too far,
-  // bad_document if a manifest cannot be read; output() must not be sent then.
+  // bad_response if the bytes are not what the coding says or the links of a line grow too far;
+  // bad_document if the document cannot be rewritten. output() must not be sent then.
   Result<Written> write(std::string_view bytes, size_t max_output);
   // Converted text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
   // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
-  // its end.
+  // its end; bad_document as above.
   Result<void> finish();
 
   BlockBuffer& output() { return output_; }

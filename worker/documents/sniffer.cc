@@ -1,5 +1,7 @@
 #include "worker/documents/sniffer.h"
 
+#include <algorithm>
+
 #include "worker/documents/media_sniffer.h"
 #include "worker/documents/web_page.h"
 
@@ -13,6 +15,22 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // The maximum of decoder calls without output. After that the body counts as unreadable.
 constexpr size_t kMaxIdleCalls = 16;
+
+std::string_view without_blanks(std::string_view bytes) {
+  if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
+  bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+  return bytes;
+}
+
+bool starts_json(std::string_view bytes) {
+  const std::string_view text = without_blanks(bytes);
+  return text.starts_with('{') || text.starts_with('[');
+}
+
+// Whether more bytes may complete a byte order mark or bring a bracket.
+bool is_blank(std::string_view bytes) {
+  return without_blanks(bytes).empty() || kByteOrderMark.starts_with(bytes);
+}
 
 bool may_become(std::string_view begun, std::string_view whole) {
   return begun.size() < whole.size() && whole.starts_with(begun);
@@ -54,7 +72,8 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
   if (codings_.empty()) {
     const char first = bytes.front();
     if (first != kGzipMagic.front() && first != kZstdMagic.front()) return true;
-    if (claimed_kind(content_type_, path_) == DocumentKind::none) return true;
+    const bool is_claimed = claimed_kind(content_type_, path_) != DocumentKind::none;
+    if (!is_claimed && expected_ == DocumentKind::none) return true;
     if (bytes.starts_with(kGzipMagic)) codings_ = ContentCoding::gzip;
     if (bytes.starts_with(kZstdMagic)) codings_ = ContentCoding::zstd;
     return complete || !(may_become(bytes, kGzipMagic) || may_become(bytes, kZstdMagic));
@@ -79,6 +98,10 @@ std::optional<DocumentKind> BodySniffer::detect_unknown(std::string_view bytes, 
 }
 
 std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bool complete) {
+  if (expected_ != DocumentKind::none) {
+    if (starts_json(bytes)) return expected_;
+    if (is_blank(bytes)) return complete ? std::optional(expected_) : std::nullopt;
+  }
   const auto kind = detect_kind(content_type_, path_, bytes, complete);
   if (kind == DocumentKind::none) is_web_page_ = begins_like_web_page(bytes);
   if (media_ == Media::ignored || kind != DocumentKind::none) return kind;

@@ -25,6 +25,10 @@ class BodySniffer {
   BodySniffer(std::string_view content_type, std::string_view path, const ContentCodings& codings,
               Media media);
 
+  // The link says that the document is of this kind, which is one of is_json(). The body is such a
+  // document if its first byte is a bracket. Before the first add().
+  void expect(DocumentKind json) { expected_ = json; }
+
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
   // kMaxHeldBytes are kept here. Not to be called again once the kind is decided.
   std::optional<DocumentKind> add(std::string_view bytes);
@@ -60,6 +64,7 @@ class BodySniffer {
   std::string_view content_type_;
   std::string_view path_;
   ContentCodings codings_;
+  DocumentKind expected_ = DocumentKind::none;
   bool is_readable_ = true;
   bool is_web_page_ = false;
   Media media_;

@@ -36,6 +36,8 @@ std::string_view token_of(Method method) {
       return "HEAD";
     case Method::options:
       return "OPTIONS";
+    case Method::post:
+      return "POST";
   }
   return "?";
 }
@@ -116,6 +118,8 @@ void Exchange::begin_fetch() {
                                            client_head_, environment_.config.upstream);
   wanted.alternatives = std::move(request_->alternatives);
   wanted.may_reconnect = may_continue;
+  // An asset list may take a minute (RFC 8216bis D.5).
+  wanted.is_blocking = request_->is_blocking || request_->link.kind == LinkKind::assets;
   if (access_) {
     wanted.allow = &access_->key->allow;
     wanted.hosts = environment_.key_hosts.of(*access_->key);
@@ -209,13 +213,15 @@ void Exchange::on_head(const ResponseHead& head) {
   const std::string_view path = fetch_->url().path();
   const bool successful = head.status >= 200 && head.status < 300;
   if (head.framing == Framing::none) {
-    const DocumentKind kind = claimed_kind(type, path);
-    if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
+    const DocumentKind expected = expected_kind();
+    const DocumentKind kind = expected != DocumentKind::none ? expected : claimed_kind(type, path);
+    if (kind == DocumentKind::mpd || is_json(kind)) document_type_ = media_type_of(kind);
     const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
   if (!successful) return begin_relay();
   sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
+  if (request_->link.kind != LinkKind::any) sniffer_->expect(expected_kind());
 }
 
 void Exchange::on_body(std::string_view bytes) {

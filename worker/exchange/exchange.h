@@ -94,8 +94,10 @@ class Exchange final : public Retirable,
   void begin_relay();
   bool may_reconnect() const;
   void begin_live(std::string_view first_bytes);
+  DocumentKind expected_kind() const;
   void begin_document(DocumentKind kind);
   void fill_in(DocumentSetting& setting);
+  void fill_in_options(DocumentSetting& setting) const;
   void add_authorization(std::string& parameters) const;
   void fill_in_cookies(DocumentSetting& setting);
   ChildOrigin nearest_child() const;
@@ -147,7 +149,7 @@ class Exchange final : public Retirable,
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
-  bool is_playlist_ = false;
+  bool is_playlist_ = false;     // the answer is rewritten
   bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
   std::string_view document_type_;  // of a rewritten document that is no HLS playlist; static
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet

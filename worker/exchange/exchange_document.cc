@@ -1,4 +1,5 @@
 // The part of Exchange that begins a document: what its links carry.
+#include <algorithm>
 #include <utility>
 
 #include "worker/client/client_address.h"
@@ -18,9 +19,24 @@ std::string path_of(std::string_view origin) {
 
 }  // namespace
 
+// The kind that the link names. A HEAD of an interstitial is not one: its bytes decide.
+DocumentKind Exchange::expected_kind() const {
+  switch (request_->link.kind) {
+    case LinkKind::assets:
+      return method_ == Method::head ? DocumentKind::none : DocumentKind::asset_list;
+    case LinkKind::steering:
+      return DocumentKind::steering;
+    case LinkKind::chapters:
+      return DocumentKind::chapters;
+    case LinkKind::any:
+      break;
+  }
+  return DocumentKind::none;
+}
+
 void Exchange::begin_document(DocumentKind kind) {
   is_playlist_ = true;
-  if (kind == DocumentKind::mpd) document_type_ = media_type_of(kind);
+  if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
   body->begin(kind, sniffer_->codings());
@@ -60,8 +76,23 @@ void Exchange::fill_in(DocumentSetting& setting) {
   fill_in_cookies(setting);
   setting.child_urls = config.hls.child_urls;
   setting.own_carry = fetch_->is_redirected() ? std::string() : request_->carry;
+  fill_in_options(setting);
+  setting.variables = request_->link.variables;
   setting.list_attributes = config.hls.list_attributes;
   setting.longest_line = config.limits.playlist_line;
+}
+
+// A link may only lower the limits of the configuration.
+void Exchange::fill_in_options(DocumentSetting& setting) const {
+  const HlsConfig& config = environment_.config.hls;
+  const PlaylistOptions& options = request_->link.options;
+  const auto lower = [](unsigned a, unsigned b) {
+    return a == 0 || b == 0 ? a + b : std::min(a, b);
+  };
+  setting.segments_are_direct =
+      options.segments.value_or(config.segments) == HlsConfig::Segments::direct;
+  setting.max_height = lower(options.max_height, config.max_height);
+  setting.max_bandwidth = lower(options.max_bandwidth, config.max_bandwidth);
 }
 
 // After a redirect to another origin, the children are not on the origin that the client requested.

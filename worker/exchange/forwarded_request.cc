@@ -9,6 +9,7 @@
 
 #include "common/ascii.h"
 #include "worker/http/field_rules.h"
+#include "worker/links/cmcd.h"
 
 namespace streamgate {
 namespace {
@@ -16,6 +17,11 @@ namespace {
 constexpr std::array<std::string_view, 7> kForwarded = {
     "Accept",        "Accept-Language",   "Range",       "If-Range",
     "If-None-Match", "If-Modified-Since", "Icy-MetaData"};
+
+// Fields in which a player reports about itself (CTA-5004; the last one is AVPlayer's).
+constexpr std::string_view kCmcdRequest = "CMCD-Request";
+constexpr std::array<std::string_view, 5> kReports = {"CMCD-Object", kCmcdRequest, "CMCD-Session",
+                                                      "CMCD-Status", "X-Playback-Session-Id"};
 
 // Whether the policy of any host is to send the client's field. The writer asks that of the hop.
 bool may_be_client(const UpstreamConfig& config, HeaderPolicy UpstreamConfig::*global,
@@ -31,6 +37,9 @@ bool may_be_client(const UpstreamConfig& config, HeaderPolicy UpstreamConfig::*g
 std::string_view forwarded_name(std::string_view name, const UpstreamConfig& config) {
   for (const std::string_view forwarded : kForwarded) {
     if (ascii::iequals(name, forwarded)) return forwarded;
+  }
+  for (const std::string_view report : kReports) {
+    if (ascii::iequals(name, report)) return report;
   }
   using Global = UpstreamConfig;
   using Host = UpstreamHost;
@@ -66,7 +75,10 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
     const std::string_view name = forwarded_name(field.name, config);
     if (name.empty() || (request.has_forwarded(name) && !may_repeat(name))) continue;
     if (may_be_named && is_for_this_hop(client.fields, name)) continue;
-    request.forwarded.push_back({name, std::string(field.value)});
+    std::string value(field.value);
+    if (name == kCmcdRequest) value = cmcd_for_upstream(value, client.target, request.url);
+    if (value.empty()) continue;
+    request.forwarded.push_back({name, std::move(value)});
   }
   keep_end(FetchRequest::kMaxCdnLoopBytes, request.cdn_loop);
   return request;

@@ -10,8 +10,9 @@ namespace streamgate {
 
 // `url` with the link's referer, headers and cookies. The client's fields Range, If-Range,
 // If-None-Match, If-Modified-Since, Accept and Accept-Language are forwarded, and User-Agent,
-// Referer and Origin where the configuration says `client`. Fields that Connection names are not
-// forwarded (RFC 9110 7.6.1), except CDN-Loop, which no hop may remove (RFC 8586 2).
+// Referer and Origin where the configuration says `client`. So are X-Playback-Session-Id and CMCD
+// fields, in which the next object has the upstream's own address. Fields that Connection names are
+// not forwarded (RFC 9110 7.6.1), except CDN-Loop, which no hop may remove (RFC 8586 2).
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
                                 const UpstreamConfig& config);
 

@@ -296,6 +296,9 @@ void Explainer::fill_in(DocumentSetting& setting) const {
   append_query_form(link_.link, ChildOrigin::same, setting.same_origin_parameters);
   append_query_form(link_.link, ChildOrigin::other, setting.other_origin_parameters);
   setting.child_urls = config_.hls.child_urls;
+  setting.segments_are_direct =
+      link_.link.options.segments.value_or(config_.hls.segments) == HlsConfig::Segments::direct;
+  setting.variables = link_.link.variables;
   setting.list_attributes = config_.hls.list_attributes;
   setting.longest_line = config_.limits.playlist_line;
 }

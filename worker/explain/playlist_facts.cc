@@ -7,7 +7,6 @@
 #include "common/ascii.h"
 #include "common/url.h"
 #include "worker/documents/hls/attribute_list.h"
-#include "worker/documents/hls/playlist_tags.h"
 
 namespace streamgate {
 namespace {
@@ -74,22 +73,13 @@ class Reader {
       const std::string_view line = take_line(text);
       ++facts_.lines;
       read_line(line);
-      if (is_dropped(line)) {
-        ++facts_.dropped_lines;
-      } else {
-        compare(line, take_line(rewritten));
-      }
+      compare(line, take_line(rewritten));
     }
     name_kind();
     return std::move(facts_);
   }
 
  private:
-  static bool is_dropped(std::string_view line) {
-    const std::string_view name = tag_name(line);
-    return !name.empty() && tag_rule(name) == TagRule::drop_line;
-  }
-
   void compare(std::string_view before, std::string_view after) {
     if (before == after) return;
     ++facts_.rewritten_lines;

@@ -75,7 +75,6 @@ struct ExplainedPlaylist {
   std::vector<ExplainedVariant> variants = {};  // the first 16
   size_t variant_count = 0;
   size_t rewritten_lines = 0;
-  size_t dropped_lines = 0;
   size_t lines_too_long = 0;
   std::vector<ExplainedLink> links = {};  // the first three
   std::string error = {};                 // why it cannot be rewritten

@@ -82,7 +82,6 @@ Json json_of(const ExplainedPlaylist& playlist) {
     links.push_back({{"before", link.before}, {"after", link.after}});
   }
   out["rewritten"] = {{"lines", playlist.rewritten_lines},
-                      {"dropped_lines", playlist.dropped_lines},
                       {"lines_too_long", playlist.lines_too_long},
                       {"first", links}};
   if (!playlist.error.empty()) out["error"] = playlist.error;

@@ -85,9 +85,7 @@ void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
     if (!variant.codecs.empty()) text += ", " + variant.codecs;
     add(out, "variant", text + ": " + variant.url);
   }
-  add(out, "rewritten",
-      std::to_string(playlist.rewritten_lines) + " lines, " +
-          std::to_string(playlist.dropped_lines) + " dropped");
+  add(out, "rewritten", std::to_string(playlist.rewritten_lines) + " lines");
   for (const ExplainedLink& link : playlist.links) {
     add(out, "", link.before);
     add(out, "", "  -> " + link.after);

@@ -299,6 +299,7 @@ void Fetch::send_request() {
     attempt.our_range = kFirstByte;
     attempt.get_instead_of_head = true;
   }
+  if (request_.is_blocking) connection_->expect_held_response();
   connection_->send_request(write_upstream_request(attempt, request_, *settings_),
                             asks_first_byte_ ? Method::get : request_.method, *this);
 }

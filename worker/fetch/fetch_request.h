@@ -45,6 +45,7 @@ struct FetchRequest {
   const std::vector<TargetPattern>* allow = nullptr;
   // The settings for the hosts of the client's key; null: the usual ones. Outlives the fetch.
   HostTable* hosts = nullptr;
+  bool is_blocking = false;     // blocking_timeout in place of first_byte_timeout
   bool may_reconnect = false;   // Fetch::reconnect_at_end() may be called
   FetchTrace* trace = nullptr;  // outlives the fetch; null: nobody watches
 

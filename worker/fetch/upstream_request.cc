@@ -33,6 +33,7 @@ class UpstreamRequestWriter {
     if (!write_forwarded("Accept")) write_ours("Accept", "*/*");
     write_forwarded("Accept-Language");
     write_forwarded("Icy-MetaData");
+    write_reports();
     write_ours("Accept-Encoding", "identity");
     write_range_and_conditions();
     if (attempt_.send_referer_and_origin) write_referer_and_origin();
@@ -95,6 +96,14 @@ class UpstreamRequestWriter {
       found = true;
     }
     return found;
+  }
+
+  // What a player reports about itself: CMCD (CTA-5004), and AVPlayer's session.
+  void write_reports() {
+    for (const auto& [name, value] : request_.forwarded) {
+      const bool is_report = name.starts_with("CMCD-") || name == "X-Playback-Session-Id";
+      if (is_report) write_ours(name, value);
+    }
   }
 
   void write_cookies() {

@@ -11,7 +11,7 @@
 
 namespace streamgate {
 
-enum class Method { get, head, options };
+enum class Method { get, head, options, post };  // post: to the admin listener only
 
 struct HeaderField {
   std::string_view name;   // as written; compare without case
@@ -34,10 +34,11 @@ inline std::string_view field_or_empty(const HeaderFields& fields, std::string_v
 
 struct RequestHead {
   Method method = Method::get;
-  std::string_view target;  // origin-form: path and query as sent; `*` only for OPTIONS
-  int minor_version = 1;    // HTTP/1.x
-  bool keep_alive = true;   // asked for by version and Connection
-  HeaderFields fields;      // including Host; without the fields of framing
+  std::string_view target;     // origin-form: path and query as sent; `*` only for OPTIONS
+  int minor_version = 1;       // HTTP/1.x
+  bool keep_alive = true;      // asked for by version and Connection
+  HeaderFields fields;         // including Host; without the fields of framing
+  std::string_view body = {};  // of a POST
 };
 
 // How the end of a body is marked (RFC 9112 6.3).

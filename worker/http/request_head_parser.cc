@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMaxFields = 100;
 constexpr unsigned kMaxEmptyLines = 2;
+constexpr uint64_t kMaxBodyBytes = uint64_t{16} * 1024;
 
 // RFC 9110 9.3 and RFC 5789: methods that exist but are not served here. Any other token is
 // unknown.
@@ -45,7 +46,8 @@ Result<int> minor_version_of(std::string_view version) {
   return version[7] - '0';
 }
 
-Result<Method> method_of(std::string_view text) {
+Result<Method> method_of(std::string_view text, RequestHeadParser::Bodies bodies) {
+  if (text == "POST" && bodies == RequestHeadParser::Bodies::small) return Method::post;
   if (text == "GET") return Method::get;
   if (text == "HEAD") return Method::head;
   if (text == "OPTIONS") return Method::options;
@@ -66,6 +68,9 @@ size_t absolute_form_prefix(std::string_view target) {
 void RequestHeadParser::reset() {
   head_.fields.clear();
   head_.target = {};
+  head_.body = {};
+  body_bytes_ = 0;
+  is_head_whole_ = false;
   refused_.reset();
   started_ = false;
   request_line_done_ = false;
@@ -90,6 +95,7 @@ Result<size_t> RequestHeadParser::parse(std::string_view received) {
 }
 
 Result<size_t> RequestHeadParser::advance(std::string_view received) {
+  if (is_head_whole_) return take_body(received);
   if (!started_) {
     if (auto skipped = skip_empty_lines(received); !skipped) return std::move(skipped).error();
     if (!started_) return size_t{0};
@@ -101,8 +107,8 @@ Result<size_t> RequestHeadParser::advance(std::string_view received) {
     if (!line->has_value()) break;
     if (request_line_done_ && (*line)->empty()) {
       if (auto whole = check_whole(); !whole) return std::move(whole).error();
-      build_head(received);
-      return line_begin_;
+      is_head_whole_ = true;
+      return take_body(received);
     }
     auto checked = request_line_done_ ? check_field_line(**line) : check_request_line(**line);
     if (!checked) return std::move(checked).error();
@@ -112,6 +118,14 @@ Result<size_t> RequestHeadParser::advance(std::string_view received) {
     return Error{request_line_done_ ? Reason::header_too_large : Reason::uri_too_long, "head"};
   }
   return size_t{0};
+}
+
+// 0 while the body is incomplete.
+Result<size_t> RequestHeadParser::take_body(std::string_view received) {
+  if (received.size() - line_begin_ < body_bytes_) return size_t{0};
+  build_head(received);
+  head_.body = received.substr(line_begin_, body_bytes_);
+  return line_begin_ + body_bytes_;
 }
 
 // RFC 9112 2.2: a robust server ignores an empty line received before the request line.
@@ -172,7 +186,7 @@ Result<void> RequestHeadParser::check_request_line(std::string_view line) {
   if (target.empty() || target.find(' ') != std::string_view::npos) return bad_request("target");
   const auto minor_version = minor_version_of(line.substr(last + 1));
   if (!minor_version) return minor_version.error();
-  const auto method = method_of(method_text);
+  const auto method = method_of(method_text, bodies_);
   if (!method) return method.error();
   head_.method = *method;
   head_.minor_version = *minor_version;
@@ -238,6 +252,7 @@ Result<void> RequestHeadParser::check_content_length(std::string_view value) {
     return bad_request("Content-Length");
   }
   body_announced_ = value.find_first_not_of('0') != std::string_view::npos;
+  body_bytes_ = ascii::parse_uint(value).value_or(kMaxBodyBytes + 1);
   return {};
 }
 
@@ -246,7 +261,10 @@ Result<void> RequestHeadParser::check_whole() const {
   // Both at once may be an attempt at request smuggling (RFC 9112 6.1).
   if (transfer_encoding_ && body_announced_) return bad_request("two framings");
   if (transfer_encoding_) return Error{Reason::not_implemented, "Transfer-Encoding"};
-  if (body_announced_.value_or(false)) return Error{Reason::body_not_accepted, {}};
+  const bool may_have_body = head_.method == Method::post && body_bytes_ <= kMaxBodyBytes;
+  if (body_announced_.value_or(false) && !may_have_body) {
+    return Error{Reason::body_not_accepted, {}};
+  }
   return {};
 }
 

@@ -20,7 +20,12 @@ namespace streamgate {
 
 class RequestHeadParser {
  public:
-  explicit RequestHeadParser(const LimitsConfig& limits) : limits_(limits) {}
+  // small: a POST with a body of at most 16 KiB is accepted, and the body counts as a part of the
+  // head.
+  enum class Bodies { refused, small };
+
+  explicit RequestHeadParser(const LimitsConfig& limits, Bodies bodies = Bodies::refused)
+      : limits_(limits), bodies_(bodies) {}
 
   // `received` is all bytes since the end of the last request; each call must extend the bytes of
   // the call before (they may have moved in memory). Returns the size of the head in bytes, or 0
@@ -61,12 +66,14 @@ class RequestHeadParser {
   Result<void> check_field(std::string_view name, std::string_view value);
   Result<void> check_content_length(std::string_view value);
   Result<void> check_whole() const;
+  Result<size_t> take_body(std::string_view received);
   void build_head(std::string_view received);
 
   size_t offset_of(const char* byte) const { return static_cast<size_t>(byte - base_); }
   Span span_of(std::string_view part) const { return {offset_of(part.data()), part.size()}; }
 
   const LimitsConfig& limits_;
+  const Bodies bodies_;
   RequestHead head_;
   std::optional<Error> refused_;  // final: every later call returns it
 
@@ -84,7 +91,9 @@ class RequestHeadParser {
   size_t field_lines_ = 0;
   unsigned host_count_ = 0;
   std::optional<bool> body_announced_;  // set by Content-Length: true if more than 0
+  uint64_t body_bytes_ = 0;             // of a body that is accepted
   bool transfer_encoding_ = false;
+  bool is_head_whole_ = false;  // only the body is awaited
   http::ConnectionOptions connection_;
 };
 

@@ -272,8 +272,6 @@ bool ChildUrlWriter::append_path_form(const ChildReference& reference, BlockBuff
 bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffer& out) {
   constexpr size_t kBytesForEach = 16;
   resolved_bytes_ += reference.text.size() + kBytesForEach;
-  // The player substitutes variables first (RFC 8216bis 4.3), with a result unknown here.
-  if (reference.text.find("{$") != reference.text.npos) return false;
   LinkContext own = reference.own != nullptr ? *reference.own : LinkContext{};
   const std::string_view text =
       with_plain_slashes(base_.scheme, cut_header_suffix(reference.text, own), spelling_);
@@ -309,7 +307,7 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
 // The parameters of the child resolved_.
 std::string_view ChildUrlWriter::parameters_with(const LinkContext& own) {
   const std::string_view inherited = parameters_for(resolved_);
-  if (own.headers.empty() && !own.referer) return inherited;
+  if (!own.has_own_values()) return inherited;
   own_parameters_.clear();
   append_query_form_of_child(inherited, own, own_parameters_);
   return own_parameters_;

@@ -44,9 +44,8 @@ class ChildUrlWriter {
   void carry(CarriedCookies cookies);
 
   // Appends the child URL of `reference`. False, with nothing appended, if the reference must stay
-  // as it is: a scheme other than http(s), the empty reference, EXT-X-DEFINE variables (the player
-  // substitutes them), a URL without a host, a URL of ours, and in the path form a relative
-  // reference that resolves to the right link by itself.
+  // as it is: a scheme other than http(s), the empty reference, a URL without a host, a URL of
+  // ours, and in the path form a relative reference that resolves to the right link by itself.
   //
   // The reference may be spelled as for a browser (upstream_url.h) or for Kodi (header_suffix.h).
   bool append(const ChildReference& reference, BlockBuffer& out);

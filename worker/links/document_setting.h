@@ -33,7 +33,11 @@ struct DocumentSetting {
   // The carry of the document's own link if that is one of the path form to base_url: relative
   // references then resolve to links with this carry. Empty for other links.
   std::string own_carry = {};
-  bool list_attributes = false;  // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
+  bool segments_are_direct = false;  // segments keep the upstream's URLs
+  unsigned max_height = 0;           // of variants; 0: no limit
+  unsigned max_bandwidth = 0;        // bits per second
+  std::string variables = {};        // LinkContext::variables of the document's link
+  bool list_attributes = false;      // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
 };
 

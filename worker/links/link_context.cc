@@ -1,6 +1,8 @@
 #include "worker/links/link_context.h"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 #include "common/ascii.h"
 #include "common/reserved_fields.h"
@@ -15,8 +17,15 @@ namespace {
 constexpr std::string_view kReferer = "referer";
 constexpr std::string_view kHeaderPrefix = "h_";
 constexpr std::string_view kCookies = "sg_c";
+constexpr std::string_view kVariables = "sg_v";
+constexpr std::string_view kKind = "sg_k";
+constexpr std::string_view kSegments = "sg_segments";
+constexpr std::string_view kMaxHeight = "sg_max_height";
+constexpr std::string_view kMaxBandwidth = "sg_max_bandwidth";
+constexpr std::string_view kProxy = "proxy";
+constexpr std::string_view kDirect = "direct";
 constexpr size_t kMaxHeaders = 32;
-constexpr size_t kMaxCookieBytes = size_t{8} * 1024;
+constexpr size_t kMaxEncodedBytes = size_t{8} * 1024;  // of sg_c, of sg_v
 constexpr size_t kMaxListHeaderBytes = size_t{8} * 1024;
 constexpr size_t kMaxNameBytesInDetail = 64;
 
@@ -67,15 +76,55 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
   return {};
 }
 
-Result<void> take_cookies(std::string_view raw_value, LinkContext& link) {
-  std::string cookies = percent_decode(raw_value);
-  const bool is_base64url = std::all_of(cookies.begin(), cookies.end(), [](char c) {
+// The kinds and their words, in the order of LinkKind.
+constexpr std::array<std::string_view, 4> kKinds = {"", "assets", "steering", "chapters"};
+
+std::string_view word_of(LinkKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+
+LinkKind kind_of(std::string_view word) {
+  const auto found = std::find(kKinds.begin(), kKinds.end(), word);
+  return found == kKinds.end() ? LinkKind::any : static_cast<LinkKind>(found - kKinds.begin());
+}
+
+// A value that this proxy has made: sg_c, sg_v.
+Result<void> take_encoded(std::string_view name, std::string_view raw_value, std::string& value) {
+  std::string text = percent_decode(raw_value);
+  const bool is_base64url = std::all_of(text.begin(), text.end(), [](char c) {
     return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_';
   });
-  if (!link.cookies.empty() || !is_base64url || cookies.size() > kMaxCookieBytes) {
-    return bad_request("sg_c is not a text that this proxy has made");
+  if (!value.empty() || !is_base64url || text.size() > kMaxEncodedBytes) {
+    return bad_request(std::string(name) + " is not a text that this proxy has made");
   }
-  link.cookies = std::move(cookies);
+  value = std::move(text);
+  return {};
+}
+
+Result<void> take_segments(std::string_view raw_value, PlaylistOptions& options) {
+  const std::string value = percent_decode(raw_value);
+  if (value != kProxy && value != kDirect) {
+    return bad_request("sg_segments is neither proxy nor direct");
+  }
+  options.segments = value == kProxy ? HlsConfig::Segments::proxy : HlsConfig::Segments::direct;
+  return {};
+}
+
+Result<void> take_limit(std::string_view name, std::string_view raw_value, unsigned& limit) {
+  const auto value = ascii::parse_uint(percent_decode(raw_value));
+  if (!value || *value > std::numeric_limits<unsigned>::max()) {
+    return bad_request(std::string(name) + " is not a number");
+  }
+  limit = static_cast<unsigned>(*value);
+  return {};
+}
+
+Result<void> take_own_parameter(std::string_view name, std::string_view raw_value,
+                                LinkContext& link) {
+  if (name == kCookies) return take_encoded(name, raw_value, link.cookies);
+  if (name == kVariables) return take_encoded(name, raw_value, link.variables);
+  if (name == kSegments) return take_segments(raw_value, link.options);
+  if (name == kMaxHeight) return take_limit(name, raw_value, link.options.max_height);
+  if (name == kMaxBandwidth) return take_limit(name, raw_value, link.options.max_bandwidth);
+  link.kind = kind_of(percent_decode(raw_value));
   return {};
 }
 
@@ -86,6 +135,19 @@ void append_parameter(std::string_view prefix, std::string_view name, std::strin
   percent_encode(name, out);
   out += '=';
   percent_encode(value, out);
+}
+
+void append_options(const PlaylistOptions& options, std::string& out) {
+  if (options.segments) {
+    const bool is_direct = *options.segments == HlsConfig::Segments::direct;
+    append_parameter({}, kSegments, is_direct ? kDirect : kProxy, out);
+  }
+  if (options.max_height > 0) {
+    append_parameter({}, kMaxHeight, std::to_string(options.max_height), out);
+  }
+  if (options.max_bandwidth > 0) {
+    append_parameter({}, kMaxBandwidth, std::to_string(options.max_bandwidth), out);
+  }
 }
 
 // The usual spelling of the headers that lists set: the letter case in a list does not change the
@@ -144,13 +206,16 @@ void for_each_parameter(std::string_view form, Visit visit) {
 }  // namespace
 
 bool is_link_parameter(std::string_view name) {
-  return name == kReferer || name.starts_with(kHeaderPrefix) || name == kCookies;
+  if (name == kReferer || name.starts_with(kHeaderPrefix)) return true;
+  if (!name.starts_with("sg_")) return false;
+  constexpr std::array kOwn = {kCookies, kVariables, kKind, kSegments, kMaxHeight, kMaxBandwidth};
+  return std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
 }
 
 Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
                                  LinkContext& link) {
   if (name == kReferer) return take_referer(raw_value, link);
-  if (name == kCookies) return take_cookies(raw_value, link);
+  if (!name.starts_with(kHeaderPrefix)) return take_own_parameter(name, raw_value, link);
   return take_header(name.substr(kHeaderPrefix.size()), raw_value, link);
 }
 
@@ -161,6 +226,7 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
     append_parameter(kHeaderPrefix, name, value, out);
   }
   if (!link.cookies.empty()) append_parameter({}, kCookies, link.cookies, out);
+  append_options(link.options, out);
 }
 
 // No value holds an ampersand.
@@ -198,14 +264,19 @@ void append_query_form_of_child(std::string_view inherited, const LinkContext& o
                                 std::string& out) {
   // The order is that of append_query_form(): the same values are the same text.
   if (own.referer) append_parameter({}, kReferer, *own.referer, out);
-  std::string others;
+  std::string cookies;
+  std::string options;
   for_each_parameter(inherited, [&](std::string_view raw) {
     if (is_replaced(raw, own)) return;
     const bool is_first_part = raw.starts_with(kReferer) || raw.starts_with(kHeaderPrefix);
+    std::string& others = raw.starts_with("sg_c=") ? cookies : options;
     (is_first_part ? out : others).append("&").append(raw);
   });
   for (const auto& [name, value] : own.headers) append_parameter(kHeaderPrefix, name, value, out);
-  out += others;
+  out += cookies;
+  if (!own.variables.empty()) append_parameter({}, kVariables, own.variables, out);
+  if (own.kind != LinkKind::any) append_parameter({}, kKind, word_of(own.kind), out);
+  out += options;
 }
 
 }  // namespace streamgate

@@ -1,5 +1,5 @@
-// The values of a link to us that every link in its document inherits, and their text in a query:
-// `referer`, `h_*` and `sg_c`.
+// The values of a link to us and their text in a query: `referer`, `h_*`, `sg_c` and the options,
+// which every link in its document inherits, and `sg_v` and `sg_k`, which belong to one link.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,25 @@
 #include <utility>
 #include <vector>
 
+#include "common/config.h"
 #include "common/result.h"
 
 namespace streamgate {
+
+// What the document at a link is, where its bytes alone do not show it (sg_k).
+enum class LinkKind {
+  any,
+  assets,    // an asset list, perhaps an asset itself (RFC 8216bis appendix D)
+  steering,  // a steering manifest (7.2)
+  chapters,  // the chapters in session data
+};
+
+// The options of a link, over those of the configuration.
+struct PlaylistOptions {
+  std::optional<HlsConfig::Segments> segments = {};  // sg_segments
+  unsigned max_height = 0;                           // sg_max_height; 0: none
+  unsigned max_bandwidth = 0;                        // sg_max_bandwidth
+};
 
 struct LinkContext {
   std::optional<std::string> referer;  // an http(s) URL without a fragment
@@ -19,18 +35,30 @@ struct LinkContext {
   // Cookies for any origin, as base64url (worker/fetch/cookies.h). Kept as it was sent: the links
   // of a live playlist are the same text at each reload.
   std::string cookies = {};
+  PlaylistOptions options = {};
+  // The variables of the multivariant playlist that the link stands in, as base64url
+  // (worker/documents/hls/variables.h). As it was sent.
+  std::string variables = {};
+  LinkKind kind = LinkKind::any;
+
+  // Whether a child with these own values has another text than its siblings.
+  bool has_own_values() const {
+    return referer || !headers.empty() || !variables.empty() || kind != LinkKind::any;
+  }
 };
 
 inline bool has_headers(const LinkContext& link) { return link.referer || !link.headers.empty(); }
 
-// Whether a name in a query is one of the context's: `referer`, `h_<Name>`, `sg_c`.
+// Whether a name in a query is one of the context's: `referer`, `h_<Name>`, `sg_c`, `sg_v`, `sg_k`,
+// `sg_segments`, `sg_max_height`, `sg_max_bandwidth`.
 bool is_link_parameter(std::string_view name);
 
 // Reads one parameter into `link`. `name` is decoded and is_link_parameter(); `raw_value` is as
 // sent. bad_request if the referer is not an http(s) URL or is repeated, if the h_ name is not a
 // token or would change the framing of the request or its loop mark (the client is told the name),
-// if the value holds CR, LF or NUL (RFC 9110 5.5), or after 32 headers; if sg_c is repeated, longer
-// than 8 KiB or no base64url.
+// if the value holds CR, LF or NUL (RFC 9110 5.5), or after 32 headers; if sg_c or sg_v is
+// repeated, longer than 8 KiB or no base64url; if an option has a value that it cannot have. An
+// unknown sg_k is ignored.
 Result<void> take_link_parameter(std::string_view name, std::string_view raw_value,
                                  LinkContext& link);
 
@@ -44,7 +72,8 @@ void merge_weaker(const LinkContext& weaker, LinkContext& link);
 // Where the child of a link lies, compared with the origin that the link was written for.
 enum class ChildOrigin { same, other };
 
-// Appends the query form, which follows `url=..`: `&referer=..&h_X=..&sg_c=..`. The headers keep
+// Appends the query form of the inherited values, which follows `url=..`:
+// `&referer=..&h_X=..&sg_c=..&sg_segments=..`. The headers keep
 // the order in which they were given, so that the same link always has the same text. Authorization
 // and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
@@ -53,7 +82,8 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
 std::string_view header_part_of(std::string_view query_form);
 
 // Appends the query form of a child that has values of its own: `inherited`, a query form, without
-// the values that `own` replaces, and those of `own`, Authorization and Cookie included.
+// the values that `own` replaces, and those of `own`, Authorization, Cookie, sg_v and sg_k
+// included.
 void append_query_form_of_child(std::string_view inherited, const LinkContext& own,
                                 std::string& out);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/percent_table.h"
+#include "worker/links/cmcd.h"
 #include "worker/links/header_suffix.h"
 #include "worker/links/path_link.h"
 #include "worker/links/upstream_url.h"
@@ -157,10 +158,13 @@ Result<void> take_proof(const Parameter& parameter, std::string& proof) {
   return {};
 }
 
-// A parameter of the client's query that is not ours.
+// A parameter of the client's query that is not ours. Some players encode the `_` of a directive.
 void add_foreign(std::string_view name, std::string_view raw, HttpUrl& upstream) {
   if (name.starts_with("_HLS_")) {
-    replace_parameter(upstream.path_and_query, name, raw);
+    const std::string_view value = parameter_of(raw).raw_value;
+    const bool is_plain = raw.starts_with("_HLS_");
+    replace_parameter(upstream.path_and_query, name,
+                      is_plain ? std::string(raw) : std::string(name).append("=").append(value));
   } else {
     append_parameter(upstream.path_and_query, raw);
   }
@@ -181,8 +185,21 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
     take_header_pairs(parameter.raw, found.of_url);
     return {};
   }
+  if (name == "_HLS_msn") request.is_blocking = true;
   found.foreign.emplace_back(std::move(name), parameter.raw);
   return {};
+}
+
+// CMCD as a query parameter. Empty if nothing of it is for the upstream.
+std::string cmcd_parameter(std::string_view raw_value, std::string_view target,
+                           const HttpUrl& upstream) {
+  const std::string list = percent_decode(raw_value);
+  std::string raw = "CMCD=";
+  if (!names_next_object(list)) return raw.append(raw_value);
+  const std::string for_upstream = cmcd_for_upstream(list, target, upstream);
+  if (for_upstream.empty()) return {};
+  percent_encode(for_upstream, raw);
+  return raw;
 }
 
 }  // namespace
@@ -193,6 +210,19 @@ Route route_of(std::string_view target) {
   if (path == "/ready") return Route::ready;
   if (!stream_path_of(path).empty()) return Route::stream;
   return path_link_route_of(target).empty() ? Route::none : Route::stream;
+}
+
+Result<HttpUrl> upstream_of_link(std::string_view target) {
+  Found found;
+  Result<void> taken;
+  for_each_parameter(target.substr(std::min(path_of(target).size() + 1, target.size())),
+                     [&](const Parameter& parameter) {
+                       const bool is_url = percent_decode(parameter.raw_name) == "url";
+                       if (taken && is_url) taken = take_url(parameter, found);
+                     });
+  if (!taken) return std::move(taken).error();
+  if (!found.url) return bad_url("missing");
+  return parse_url(found);
 }
 
 Result<StreamRequest> parse_stream_request(std::string_view target) {
@@ -214,7 +244,12 @@ Result<StreamRequest> parse_stream_request(std::string_view target) {
   request.upstream = std::move(*upstream);
   request.has_headers = found.has_suffix || has_headers(request.link);
   merge_weaker(found.of_url, request.link);
-  for (const auto& [name, raw] : found.foreign) {
+  for (auto& [name, raw] : found.foreign) {
+    std::string cmcd;
+    if (name == "CMCD") {
+      raw = cmcd = cmcd_parameter(parameter_of(raw).raw_value, target, request.upstream);
+    }
+    if (raw.empty()) continue;
     add_foreign(name, raw, request.upstream);
     for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
   }

@@ -40,7 +40,8 @@ struct StreamRequest {
   LinkContext link;          // the children of the document inherit it
   bool has_headers = false;  // `link` has a referer or headers, besides those of userinfo
   // For this link only: its children do not inherit them.
-  bool is_live = false;                   // sg_live=1: a live body is continued after its end
+  bool is_live = false;      // sg_live=1: a live body is continued after its end
+  bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
   // What proves that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token
@@ -54,5 +55,8 @@ struct StreamRequest {
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for
 // an unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
+
+// The URL of the `url` alone, without the parameters for the upstream. Requires and fails as above.
+Result<HttpUrl> upstream_of_link(std::string_view target);
 
 }  // namespace streamgate

@@ -39,6 +39,7 @@ void UpstreamConnection::begin_loan() {
   CHECK(step_ == Step::idle);
   step_ = Step::on_loan;
   reused_ = served_;
+  is_held_ = false;
   ++loan_;
 }
 
@@ -374,7 +375,10 @@ void UpstreamConnection::run_later() { CHECK(event_add(later_.get(), &kAtOnce) =
 
 // One timeout at a time: for the head, then for each next read of the body.
 void UpstreamConnection::arm_deadline() {
-  if (step_ != Step::relaying_body) return deadline_.arm(tools_.config.first_byte_timeout);
+  if (step_ != Step::relaying_body) {
+    return deadline_.arm(is_held_ ? tools_.config.blocking_timeout
+                                  : tools_.config.first_byte_timeout);
+  }
   deadline_.arm(tools_.config.idle_timeout);
   rate_.run();
 }

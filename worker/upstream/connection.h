@@ -97,6 +97,10 @@ class UpstreamConnection : public Retirable {
   // loan.
   void send_request(std::string request, Method method, Observer& observer);
 
+  // Before send_request(): the upstream may hold the response of this loan, so the limit for its
+  // head is blocking_timeout.
+  void expect_held_response() { is_held_ = true; }
+
   // Back-pressure. While paused, nothing is read and no timeout runs. Bytes that were read before
   // (one read at most) are kept and handed on after resume(), from the event loop. Either call may
   // be repeated.
@@ -178,6 +182,7 @@ class UpstreamConnection : public Retirable {
   bool holding_ = false;  // held_ (perhaps empty) must go through the parser before the next read
   std::optional<ReadEnd> pending_end_;  // comes after held_
   bool paused_ = false;
+  bool is_held_ = false;  // expect_held_response()
   bool reading_ = false;  // readable_ is added
   bool reused_ = false;
   bool served_ = false;

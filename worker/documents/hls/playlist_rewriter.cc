@@ -8,6 +8,7 @@
 #include "worker/documents/hls/line_scan.h"
 #include "worker/documents/hls/list_attributes.h"
 #include "worker/documents/hls/list_headers.h"
+#include "worker/documents/hls/patched_copy.h"
 #include "worker/documents/hls/playlist_header.h"
 #include "worker/documents/hls/playlist_tags.h"
 #include "worker/links/header_suffix.h"
@@ -29,6 +30,9 @@ constexpr size_t kMaxLineGrowth = size_t{256} * 1024;
 
 constexpr size_t kMaxEncodedByte = 5;  // `"` becomes `%2522`
 
+// A multivariant playlist whose variants are filtered is rewritten in one go.
+constexpr size_t kMaxFilteredOutput = size_t{16} * 1024 * 1024;
+
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 // Calls ascii::trim() only if there are blanks, which is rare.
@@ -48,32 +52,6 @@ std::string_view without_label(std::string_view line) {
 
 }  // namespace
 
-// Copies a text of which a few pieces are replaced or left out, in order. The text between two
-// pieces is appended in one go.
-class PlaylistRewriter::PatchedCopy {
- public:
-  PatchedCopy(std::string_view text, BlockBuffer& out)
-      : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
-
-  BlockBuffer& out() { return out_; }
-  // Appends the text in front of `here`.
-  void copy_until(const char* here) {
-    out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
-    copied_to_ = here;
-  }
-  void leave_out_until(const char* here) { copied_to_ = here; }
-  void leave_out(const char* from, const char* to) {
-    if (copied_to_ < from) copy_until(from);
-    copied_to_ = to;
-  }
-  void copy_rest() { copy_until(end_); }
-
- private:
-  const char* copied_to_;
-  const char* end_;
-  BlockBuffer& out_;
-};
-
 void PlaylistRewriter::begin(const DocumentSetting& setting) {
   children_.begin(setting);
   is_kind_open_ = setting.has_new_cookies;
@@ -84,6 +62,12 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   longest_plain_tag_ = rewrite_attributes_ ? 0 : longest_line_;
   if (has_own_) own_ = {};
   has_hls_tag_ = is_media_ = has_images_ = has_map_ = has_own_ = false;
+  setting_ = &setting;
+  if (!variables_.empty()) variables_.clear();
+  imported_.reset();
+  variables_text_.clear();
+  is_plain_ = !setting.segments_are_direct;
+  filter_.begin({setting.max_height, setting.max_bandwidth});
   unfinished_line_.clear();
   is_first_line_ = true;
   is_passing_long_line_ = drop_line_ = drop_next_lf_ = false;
@@ -181,7 +165,7 @@ void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy
 void PlaylistRewriter::take_list_header_of(std::string_view tag) {
   header_bytes_ += tag.size();
   take_list_header_tag(tag, own_);
-  has_own_ = own_.referer || !own_.headers.empty();
+  has_own_ = own_.has_own_values();
 }
 
 // The format of a segment at this place, for FFmpeg.
@@ -229,96 +213,29 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
       return rewrite_date_range(list, copy);
     case TagRule::whole_value:
       return replace({list, segment_format()}, copy);
-    case TagRule::drop_line:
-      drop_line_ = true;
-      return;
+    case TagRule::define:
+      return rewrite_define(list, copy);
     case TagRule::map:
       has_map_ = true;
-      return rewrite_uri_attributes(list, segment_format(), copy);
+      return rewrite_uri_attributes(list, {{}, segment_format()}, copy);
     case TagRule::part:
-      return rewrite_uri_attributes(list, segment_format(), copy);
+      return rewrite_uri_attributes(list, {{}, segment_format()}, copy);
     case TagRule::hint:
       return rewrite_hint(list, copy);
-    case TagRule::uri_attribute:
-      return rewrite_uri_attributes(list, SegmentFormat::none, copy);
+    case TagRule::report:
+      return rewrite_uri_of_playlist(list, setting_->variables, copy);
+    case TagRule::rendition:
+      return rewrite_uri_of_playlist(list, variables_text(), copy);
+    case TagRule::variant:
+      own_.variables = variables_text();
+      has_own_ = has_own_ || !own_.variables.empty();
+      return rewrite_unknown_tag(name, list, copy);
+    case TagRule::steering:
+      return rewrite_steering(list, copy);
+    case TagRule::session_data:
+      return rewrite_session_data(list, copy);
     case TagRule::any_uri_suffix:
       return rewrite_unknown_tag(name, list, copy);
-  }
-}
-
-void PlaylistRewriter::rewrite_uri_attributes(std::string_view list, SegmentFormat format,
-                                              PatchedCopy& copy) {
-  AttributeList attributes(list);
-  for (Attribute attribute; attributes.next(attribute);) {
-    if (attribute.name == "URI") replace({attribute.value, format}, copy);
-  }
-}
-
-void PlaylistRewriter::rewrite_unknown_tag(std::string_view name, std::string_view list,
-                                           PatchedCopy& copy) {
-  // Free text may hold a colon too, but the name of a tag holds no blank or quote.
-  if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
-  if (list.find("URI") == list.npos) return;
-  AttributeList attributes(list);
-  for (Attribute attribute; attributes.next(attribute);) {
-    const bool is_uri = attribute.name == "URI" || attribute.name.ends_with("-URI");
-    if (is_uri) replace({attribute.value}, copy);
-  }
-}
-
-// The URI of a hint must equal that of the later part or map (RFC 8216bis 4.4.5.3).
-void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
-  SegmentFormat format = segment_format();
-  AttributeList checked(list);
-  for (Attribute attribute; checked.next(attribute);) {
-    if (format == SegmentFormat::none || attribute.name != "TYPE") continue;
-    if (attribute.value == "MAP") format = SegmentFormat::mp4;
-  }
-  rewrite_uri_attributes(list, format, copy);
-}
-
-// If a DRM handles the key, the URI is an opaque name and not an address.
-void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
-  AttributeList checked(list);
-  for (Attribute attribute; checked.next(attribute);) {
-    if (attribute.name == "METHOD" && attribute.value == "NONE") return;
-    if (attribute.name == "KEYFORMAT" && attribute.value != "identity") return;
-  }
-  AttributeList attributes(list);
-  for (Attribute attribute; attributes.next(attribute);) {
-    if (attribute.name == "URI") replace({attribute.value}, copy);
-  }
-}
-
-// Interstitials (RFC 8216bis appendix D). An asset list is a JSON document of absolute URLs, which
-// would lead the player past us, so X-ASSET-LIST is left out, together with one comma.
-void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
-  bool x_uri_is_address = true;  // a later tag of the same range may omit CLASS
-  AttributeList checked(list);
-  for (Attribute attribute; checked.next(attribute);) {
-    if (attribute.name != "CLASS") continue;
-    x_uri_is_address = attribute.value == "com.apple.hls.preload";
-  }
-  const char* kept_to = nullptr;  // the end of the last attribute that stays
-  AttributeList attributes(list);
-  for (Attribute attribute; attributes.next(attribute);) {
-    const char* const whole_end = attribute.whole.data() + attribute.whole.size();
-    if (attribute.name != "X-ASSET-LIST") {
-      const bool is_uri =
-          attribute.name == "X-ASSET-URI" || (x_uri_is_address && attribute.name == "X-URI");
-      if (is_uri) replace({attribute.value}, copy);
-      kept_to = whole_end;
-      continue;
-    }
-    if (kept_to != nullptr) {
-      copy.leave_out(kept_to, whole_end);
-      continue;
-    }
-    const std::string_view behind(whole_end,
-                                  static_cast<size_t>(list.data() + list.size() - whole_end));
-    const size_t next = behind.find_first_not_of(" \t,");
-    copy.leave_out(attribute.whole.data(),
-                   next == behind.npos ? list.data() + list.size() : behind.data() + next);
   }
 }
 
@@ -353,7 +270,7 @@ void PlaylistRewriter::rewrite_catchup(std::string_view source, PatchedCopy& cop
   copy.copy_until(source.data());
   copy.out().append(text);
   copy.leave_out_until(source.data() + source.size());
-  count_growth(text.size());
+  count_growth(text.size(), 0);
 }
 
 void PlaylistRewriter::replace(ChildReference reference, PatchedCopy& copy) {
@@ -367,19 +284,34 @@ void PlaylistRewriter::replace_until(const char* end, const ChildReference& refe
   if (reference.text.empty() || has_grown_too_far_) return;
   copy.copy_until(reference.text.data());
   const size_t before = copy.out().size();
-  if (!children_.append(reference, copy.out())) return;
+  const bool is_replaced =
+      is_plain_ ? children_.append(reference, copy.out()) : append_child(reference, copy.out());
+  if (!is_replaced) return;
   copy.leave_out_until(end);
-  // The reference itself, encoded, does not count: one long reference does not end a list.
-  const size_t added = copy.out().size() - before;
-  count_growth(added - std::min(added, kMaxEncodedByte * reference.text.size()));
+  count_growth(copy.out().size() - before, reference.text.size());
 }
 
-void PlaylistRewriter::count_growth(size_t bytes) {
-  line_growth_ += bytes;
+// The replaced text itself, encoded, does not count: one long reference does not end a list.
+void PlaylistRewriter::count_growth(size_t bytes, size_t replaced) {
+  line_growth_ += bytes - std::min(bytes, kMaxEncodedByte * replaced);
   has_grown_too_far_ = line_growth_ > kMaxLineGrowth;
 }
 
 size_t PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
+  if (filter_.is_on()) {
+    write_filtered(filter_.add(bytes), out);
+    return bytes.size();
+  }
+  return write_lines(bytes, out, max_output);
+}
+
+// The text that the filter has held back, as a whole.
+void PlaylistRewriter::write_filtered(std::string_view text, BlockBuffer& out) {
+  const size_t taken = write_lines(text, out, out.size() + kMaxFilteredOutput);
+  if (taken < text.size()) has_grown_too_far_ = true;
+}
+
+size_t PlaylistRewriter::write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output) {
   const size_t size = bytes.size();
   max_output_ = max_output;
   is_output_full_ = false;
@@ -426,6 +358,7 @@ void PlaylistRewriter::keep(std::string_view unfinished, BlockBuffer& out) {
 }
 
 void PlaylistRewriter::finish(BlockBuffer& out) {
+  if (filter_.is_on()) write_filtered(filter_.end(), out);
   if (unfinished_line_.empty()) return;
   PatchedCopy copy(unfinished_line_, out);
   rewrite_line(unfinished_line_, copy);

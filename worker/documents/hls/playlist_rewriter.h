@@ -3,13 +3,20 @@
 // URI is copied unchanged, and at most one unfinished line is held.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "worker/documents/document_kind.h"
+#include "worker/documents/hls/attribute_list.h"
+#include "worker/documents/hls/variables.h"
+#include "worker/documents/hls/variant_filter.h"
 #include "worker/documents/rewriter.h"
 #include "worker/links/child_url.h"
 
 namespace streamgate {
+
+class PatchedCopy;
 
 class PlaylistRewriter final : public DocumentRewriter {
  public:
@@ -22,11 +29,13 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool has_grown_too_far() const override { return has_grown_too_far_; }
   uint64_t lines_too_long() const override { return lines_too_long_; }
   size_t costly_bytes() const override { return header_bytes_ + children_.resolved_bytes(); }
-  size_t memory_bytes() const override { return unfinished_line_.capacity(); }
+  size_t memory_bytes() const override {
+    return unfinished_line_.capacity() + filter_.memory_bytes();
+  }
 
  private:
-  class PatchedCopy;
-
+  size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
+  void write_filtered(std::string_view text, BlockBuffer& out);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void note_kind(std::string_view name, std::string_view value);
@@ -36,19 +45,41 @@ class PlaylistRewriter final : public DocumentRewriter {
   static std::string_view without_junk(std::string_view line, PatchedCopy& copy);
   void rewrite_uri_line(std::string_view line, PatchedCopy& copy);
   void rewrite_hint(std::string_view list, PatchedCopy& copy);
-  void rewrite_uri_attributes(std::string_view list, SegmentFormat format, PatchedCopy& copy);
+  // Rewrites each URI attribute of `list` as a reference that is like `as`.
+  void rewrite_uri_attributes(std::string_view list, ChildReference as, PatchedCopy& copy);
+  void rewrite_uri_of_playlist(std::string_view list, const std::string& variables,
+                               PatchedCopy& copy);
+  void rewrite_define(std::string_view list, PatchedCopy& copy);
+  void import(std::string_view name);
+  void materialise(const Attribute& query_parameter, PatchedCopy& copy);
+  void rewrite_steering(std::string_view list, PatchedCopy& copy);
+  void replace_document(std::string_view uri, DocumentKind kind, PatchedCopy& copy);
+  void rewrite_session_data(std::string_view list, PatchedCopy& copy);
   void rewrite_unknown_tag(std::string_view name, std::string_view list, PatchedCopy& copy);
   void rewrite_list_attributes(std::string_view tag, PatchedCopy& copy);
   void rewrite_catchup(std::string_view source, PatchedCopy& copy);
   void take_list_header_of(std::string_view tag);
   SegmentFormat segment_format() const;
+  void define(std::string_view name, std::string_view value);
+  const std::string& variables_text();
+  std::string substituted(std::string_view value) const;
+  bool append_child(ChildReference reference, BlockBuffer& out);
+  bool append_upstream_url(std::string_view reference, BlockBuffer& out);
   void replace(ChildReference reference, PatchedCopy& copy);
   void replace_until(const char* end, const ChildReference& reference, PatchedCopy& copy);
-  void count_growth(size_t bytes);
+  void count_growth(size_t bytes, size_t replaced);
   std::string_view continue_line(std::string_view bytes, BlockBuffer& out);
   void keep(std::string_view unfinished, BlockBuffer& out);
 
+  const DocumentSetting* setting_ = nullptr;
   ChildUrlWriter children_;
+  VariantFilter filter_;
+  Variables variables_;
+  std::optional<Variables> imported_;  // of the document's link; none: not read yet
+  std::string variables_text_;         // of variables_, for links; empty: not made yet
+  LinkContext own_of_tag_;             // values for the URIs of the present tag
+  // References need neither a substitution of variables nor the upstream's own URL.
+  bool is_plain_ = true;
   // The kind of the playlist decides whether its children carry its new cookies. False if the kind
   // is known, or if there are no new cookies.
   bool is_kind_open_ = false;

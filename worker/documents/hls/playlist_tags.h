@@ -10,14 +10,18 @@ enum class TagRule {
   media,           // no URI; only a media playlist has it
   images,          // no URI; the segments are images
   list_header,     // headers for the next URI line; copied unchanged
-  uri_attribute,   // URI
   part,            // URI of a part
   hint,            // URI of a part, or of a map if TYPE=MAP
   map,             // URI of an initialisation section
   key,             // URI, if players fetch the key (RFC 8216bis 4.4.4.4)
-  date_range,      // X-ASSET-URI, X-URI; X-ASSET-LIST is left out
+  date_range,      // X-ASSET-URI, X-ASSET-LIST, X-URI
   whole_value,     // the text after the colon is the URI of a segment
-  drop_line,       // the line must not reach the player
+  define,          // no URI; a variable
+  variant,         // the next line is the URI of a playlist; URI and *-URI
+  rendition,       // URI of a playlist
+  report,          // URI of a playlist beside this one
+  steering,        // SERVER-URI
+  session_data,    // URI
   any_uri_suffix,  // URI and *-URI: unknown tags and de-facto extensions
 };
 

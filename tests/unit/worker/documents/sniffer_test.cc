@@ -203,5 +203,24 @@ TEST(BodySniffer, FindsAPlaylistIfMediaIsWanted) {
   EXPECT_EQ(text.media_type(), "");
 }
 
+TEST(BodySniffer, ExpectedJsonIsRecognisedByItsBracket) {
+  const auto kind = [](std::string_view body, size_t step) {
+    BodySniffer sniffer("text/html", "/l", ContentCoding::identity, BodySniffer::Media::wanted);
+    sniffer.expect(DocumentKind::asset_list);
+    return kind_of(sniffer, body, step);
+  };
+  const std::string gzipped = deflated("{\"ASSETS\":[]}", kGzipWrapped);
+  for (const size_t step : {size_t{1}, size_t{3}, size_t{4096}}) {
+    for (const std::string body : {"{", " \r\n\t{}", "\xEF\xBB\xBF[", "   "}) {
+      EXPECT_EQ(kind(body, step), DocumentKind::asset_list) << body;
+    }
+    EXPECT_EQ(kind(gzipped, step), DocumentKind::asset_list);
+    EXPECT_EQ(kind(kPlaylist, step), DocumentKind::hls);
+    for (const std::string body : {"", "\xEF\xBB\xBE{", "<html>{", "\xFF\xD8\xFF"}) {
+      EXPECT_EQ(kind(body, step), DocumentKind::none) << body;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

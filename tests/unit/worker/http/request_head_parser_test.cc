@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -214,6 +215,63 @@ TEST(RequestHeadParserTest, RefusesBodiesOfAnyKind) {
             refused(Reason::bad_request));
   EXPECT_EQ(of_fields("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
             refused(Reason::bad_request));
+}
+
+// `accept` with the body, `wait`, or `refuse` with the reason, at every split of the bytes.
+std::string of_post(const std::string& fields, const std::string& body) {
+  const LimitsConfig limits;
+  const std::string bytes = "POST /x HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + body;
+  std::string last;
+  for (size_t cut = 0; cut <= std::min(bytes.size(), size_t{200}); ++cut) {
+    RequestHeadParser parser(limits, RequestHeadParser::Bodies::small);
+    const std::string begun = bytes.substr(0, cut);
+    auto outcome = parser.parse(begun);
+    if (outcome && *outcome == 0) outcome = parser.parse(bytes);
+    std::string text = "wait";
+    if (!outcome) {
+      text = refused(outcome.error().reason);
+    } else if (*outcome > 0) {
+      EXPECT_EQ(parser.head().method, Method::post);
+      EXPECT_EQ(parser.head().target, "/x");
+      text = "accept " + std::string(parser.head().body);
+    }
+    if (cut > 0) {
+      EXPECT_EQ(text, last) << "split at " << cut;
+    }
+    last = text;
+  }
+  return last;
+}
+
+TEST(RequestHeadParserTest, ASmallBodyOfAPostIsPartOfTheRequestIfBodiesAreAccepted) {
+  EXPECT_EQ(of_post("Content-Length: 5\r\n", "ab\r\nc"), "accept ab\r\nc");
+  EXPECT_EQ(of_post("Content-Length: 5\r\n", "abcd"), "wait");
+  EXPECT_EQ(of_post("", ""), "accept ");
+  EXPECT_EQ(of_post("Content-Length: 16384\r\n", std::string(16'384, 'x')),
+            "accept " + std::string(16'384, 'x'));
+  EXPECT_EQ(of_post("Content-Length: 16385\r\n", ""), refused(Reason::body_not_accepted));
+  EXPECT_EQ(of_post("Content-Length: 99999999999999999999999\r\n", ""),
+            refused(Reason::body_not_accepted));
+  EXPECT_EQ(of_post("Content-Length: 1\r\nContent-Length: 1\r\n", "x"),
+            refused(Reason::bad_request));
+  EXPECT_EQ(of_post("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "x"),
+            refused(Reason::bad_request));
+  EXPECT_EQ(of_post("Transfer-Encoding: chunked\r\n", "x"), refused(Reason::not_implemented));
+}
+
+TEST(RequestHeadParserTest, ARequestAfterABodyIsASecondOne) {
+  const LimitsConfig limits;
+  RequestHeadParser parser(limits, RequestHeadParser::Bodies::small);
+  const std::string post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nGET";
+  const std::string get = "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
+  EXPECT_EQ(*parser.parse(post + get), post.size());
+  EXPECT_EQ(parser.head().body, "GET");
+  parser.reset();
+  EXPECT_EQ(*parser.parse(get), get.size());
+  EXPECT_EQ(parser.head().method, Method::get);
+  EXPECT_EQ(parser.head().body, "");
+  parser.reset();
+  EXPECT_FALSE(parser.parse("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"));
 }
 
 TEST(RequestHeadParserTest, AcceptsNoExpectationBut100Continue) {

@@ -53,8 +53,12 @@ const std::vector<Parameter> kParameters = {{"h_X-A", "1%262"},
                                             {"h_X&B", "%22+x"}};
 
 TEST(LinkContext, RecognisesItsParameters) {
-  for (const char* name : {"referer", "h_X", "h_"}) EXPECT_TRUE(is_link_parameter(name)) << name;
-  for (const char* name : {"", "url", "Referer", "referer2", "h", "H_X", "sg_k", "_HLS_msn"}) {
+  for (const char* name : {"referer", "h_X", "h_", "sg_c", "sg_v", "sg_k", "sg_segments",
+                           "sg_max_height", "sg_max_bandwidth"}) {
+    EXPECT_TRUE(is_link_parameter(name)) << name;
+  }
+  for (const char* name :
+       {"", "url", "Referer", "referer2", "h", "H_X", "sg_", "sg_vv", "sg_grant", "_HLS_msn"}) {
     EXPECT_FALSE(is_link_parameter(name)) << name;
   }
 }
@@ -83,6 +87,45 @@ TEST(LinkContext, QueryFormReadsBackAsTheSameContext) {
   EXPECT_EQ(again.referer, link.referer);
   EXPECT_EQ(again.headers, link.headers);
   EXPECT_EQ(query_form(again), query_form(link));
+}
+
+TEST(LinkContext, QueryFormHasTheOptionsBehindTheCookies) {
+  const LinkContext link = link_of({{"sg_max_bandwidth", "9"},
+                                    {"sg_segments", "%64irect"},
+                                    {"sg_max_height", "720"},
+                                    {"sg_c", "Yw"},
+                                    {"sg_v", "YQ"},
+                                    {"sg_k", "steering"},
+                                    {"h_A", "1"}});
+  EXPECT_EQ(link.kind, LinkKind::steering);
+  EXPECT_EQ(link.variables, "YQ");
+  // The children do not inherit the variables and the kind.
+  const std::string form = "&h_A=1&sg_c=Yw&sg_segments=direct&sg_max_height=720&sg_max_bandwidth=9";
+  EXPECT_EQ(query_form(link), form);
+  EXPECT_EQ(query_form(read_query_form(form)), form);
+  std::string child;
+  append_query_form_of_child(form, link_of({{"sg_k", "assets"}, {"sg_v", "Yg"}, {"h_A", "2"}}),
+                             child);
+  EXPECT_EQ(child,
+            "&h_A=2&sg_c=Yw&sg_v=Yg&sg_k=assets&sg_segments=direct&sg_max_height=720"
+            "&sg_max_bandwidth=9");
+}
+
+TEST(LinkContext, RefusesOptionsThatCannotBe) {
+  for (const Parameter& parameter : std::vector<Parameter>{{"sg_segments", ""},
+                                                           {"sg_segments", "Proxy"},
+                                                           {"sg_max_height", ""},
+                                                           {"sg_max_height", "1.5"},
+                                                           {"sg_max_bandwidth", "4294967296"},
+                                                           {"sg_v", "a.b"}}) {
+    LinkContext link;
+    const auto taken = take_link_parameter(parameter.name, parameter.raw_value, link);
+    ASSERT_FALSE(taken) << parameter.name << "=" << parameter.raw_value;
+    EXPECT_EQ(taken.error().reason, Reason::bad_request);
+  }
+  LinkContext link;
+  EXPECT_TRUE(take_link_parameter("sg_k", "of-a-later-version", link));
+  EXPECT_EQ(link.kind, LinkKind::any);
 }
 
 }  // namespace

@@ -126,28 +126,25 @@ TEST(PlaylistRewriter, RewritesKeysOnlyIfAPlayerFetchesThem) {
   }
 }
 
-TEST(PlaylistRewriter, RewritesInterstitialsAndLeavesAssetListsOut) {
+TEST(PlaylistRewriter, RewritesInterstitialsAndNamesTheKindOfAssetLists) {
   const std::string tag = "#EXT-X-DATERANGE:";
   const std::string ours = sibling("ad.m3u8");
+  const std::string list = sibling("a.json?x=1,2") + "&sg_k=assets";
+  const std::string preload = ",CLASS=\"com.apple.hls.preload\"";
   expect_rewritten(
       {{tag + "ID=\"1\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-URI=\"ad.m3u8\",D=1",
         tag + "ID=\"1\",CLASS=\"com.apple.hls.interstitial\",X-ASSET-URI=\"" + ours + "\",D=1"},
-       {tag + "X-URI=\"ad.m3u8\",CLASS=\"com.apple.hls.preload\"",
-        tag + "X-URI=\"" + ours + "\",CLASS=\"com.apple.hls.preload\""},
+       {tag + "X-URI=\"ad.m3u8\"" + preload, tag + "X-URI=\"" + ours + "\"" + preload},
+       {tag + "X-URI=\"a.json?x=1,2\"" + preload, tag + "X-URI=\"" + list + "\"" + preload},
        {tag + "ID=\"1\",X-URI=\"ad.m3u8\"", tag + "ID=\"1\",X-URI=\"" + ours + "\""},
        {tag + "ID=\"1\"X-ASSET-URI=\"ad.m3u8\"", tag + "ID=\"1\"X-ASSET-URI=\"" + ours + "\""},
-       {tag + "ID=\"1\",X-ASSET-LIST=\"a.json?x=1,2\",D=1\n", tag + "ID=\"1\",D=1\n"},
-       {tag + "ID=\"1\",X-ASSET-LIST=\"a.json\"\n", tag + "ID=\"1\"\n"},
-       {tag + "X-ASSET-LIST=\"a.json\", ID=\"1\"\n", tag + "ID=\"1\"\n"},
-       {tag + "X-ASSET-LIST=\"a.json\"\r\n", tag + "\r\n"},
-       {tag + "A=1,X-ASSET-LIST=\"a\" , X-ASSET-LIST=\"b\",B=2", tag + "A=1,B=2"},
-       {tag + "X-ASSET-LIST=\"a\",X-ASSET-LIST=\"b\",B=2", tag + "B=2"},
-       {tag + "A=1,X-ASSET-LIST=\"data:application/json,{'ASSETS':[]}\"", tag + "A=1"},
-       {tag + "X-ASSET-LIST=\"a\",X-ASSET-URI=\"ad.m3u8\",X-ASSET-LIST=\"b\"",
-        tag + "X-ASSET-URI=\"" + ours + "\""}});
-  expect_untouched(
-      {tag + "ID=\"s\",SCTE35-OUT=0xFC30,X-AD-URL=\"https://beacon/y\"",
-       tag + "ID=\"s\",CLASS=\"com.example\",X-URI=\"u\",X-COM-A-BEACON=\"https://b\""});
+       {tag + "ID=\"1\",X-ASSET-LIST=\"a.json?x=1,2\",D=1\n",
+        tag + "ID=\"1\",X-ASSET-LIST=\"" + list + "\",D=1\n"},
+       {tag + "X-ASSET-LIST=\"/l\", ID=\"1\"\n",
+        tag + "X-ASSET-LIST=\"" + via("https://up.example/l") + "&sg_k=assets\", ID=\"1\"\n"}});
+  expect_untouched({tag + "ID=\"s\",SCTE35-OUT=0xFC30,X-AD-URL=\"https://beacon/y\"",
+                    tag + "ID=\"s\",CLASS=\"com.example\",X-URI=\"u\",X-COM-A-BEACON=\"https://b\"",
+                    tag + "ID=\"s\",X-ASSET-LIST=\"\",X-AD-CREATIVE-SIGNALING=\"eyJ1cmwi\""});
 }
 
 TEST(PlaylistRewriter, RewritesTheWholeValueOfPrefetchTags) {
@@ -157,15 +154,40 @@ TEST(PlaylistRewriter, RewritesTheWholeValueOfPrefetchTags) {
   expect_untouched({"#EXT-X-PREFETCH:\n", "#EXT-X-PREFETCH\n", "#EXT-X-PREFETCH:rtmp://h/x\n"});
 }
 
-TEST(PlaylistRewriter, DropsTheContentSteeringLine) {
-  const std::string tag = "#EXT-X-CONTENT-STEERING:SERVER-URI=\"/s\",PATHWAY-ID=\"A\"";
+TEST(PlaylistRewriter, NamesTheKindOfSteeringManifests) {
+  const std::string tag = "#EXT-X-CONTENT-STEERING:";
+  const std::string ours = via("https://up.example/s") + "&sg_k=steering";
   expect_rewritten(
-      {{"#EXTM3U\n" + tag + "\na.ts\n", "#EXTM3U\n" + sibling("a.ts") + "\n"},
-       {"#EXTM3U\r\n" + tag + "\r\na.ts\r\n", "#EXTM3U\r\n" + sibling("a.ts") + "\r\n"},
-       {"#EXTM3U\r" + tag + "\ra.ts\r", "#EXTM3U\r" + sibling("a.ts") + "\r"},
-       {tag + "\r\n\r\n" + tag + "\n\n#x", "\r\n\n#x"},
-       {"#EXTM3U\n" + tag, "#EXTM3U\n"},
-       {"\xEF\xBB\xBF \t" + tag + "\n#x\n", "#x\n"}});
+      {{tag + "SERVER-URI=\"/s\",PATHWAY-ID=\"A\"\r\n",
+        tag + "SERVER-URI=\"" + ours + "\",PATHWAY-ID=\"A\"\r\n"},
+       {tag + "PATHWAY-ID=\"A\", SERVER-URI=\"//h/s?a\"",
+        tag + "PATHWAY-ID=\"A\", SERVER-URI=\"" + via("https://h/s?a") + "&sg_k=steering\""}});
+  expect_untouched({tag + "PATHWAY-ID=\"A\"\n", tag + "URI=\"/s\"\n"});
+}
+
+TEST(PlaylistRewriter, RewritesDocumentsThatStandInThePlaylist) {
+  std::string json = "data:application/json,";
+  percent_encode("{\"ASSETS\":[{\"URI\":\"" + via("https://ad.example/1") + "\"}]}", json);
+  const std::string tag = "#EXT-X-DATERANGE:ID=\"1\",X-ASSET-LIST=\"";
+  const std::string plain = "%7B%22ASSETS%22:[%7b%22URI%22:%22https://ad.example/1%22}]}";
+  const std::string coded = "eyJBU1NFVFMiOlt7IlVSSSI6Imh0dHBzOi8vYWQuZXhhbXBsZS8xIn1dfQ==";
+  expect_rewritten({{tag + "data:application/json," + plain + "\"\n", tag + json + "\"\n"},
+                    {tag + "data:application/json;base64," + coded + "\"", tag + json + "\""}});
+  expect_untouched(
+      {tag + "data:application/json,{\"\n", tag + "data:;base64,%%\"", tag + "data:\""});
+  EXPECT_EQ(rewrite("#EXT-X-CONTENT-STEERING:SERVER-URI=\"data:,{%22TTL%22:1}\""),
+            "#EXT-X-CONTENT-STEERING:SERVER-URI=\"data:,%7B%22TTL%22%3A1%7D\"");
+}
+
+TEST(PlaylistRewriter, NamesTheKindOfChapters) {
+  const std::string tag = "#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.chapters\",";
+  const std::string uri = "URI=\"" + sibling("c.json");
+  expect_rewritten(
+      {{tag + "URI=\"c.json\"", tag + uri + "&sg_k=chapters\""},
+       {tag + "FORMAT=JSON,URI=\"c.json\"", tag + "FORMAT=JSON," + uri + "&sg_k=chapters\""},
+       {tag + "FORMAT=RAW,URI=\"c.json\"", tag + "FORMAT=RAW," + uri + "\""},
+       {"#EXT-X-SESSION-DATA:DATA-ID=\"x\",URI=\"c.json\"",
+        "#EXT-X-SESSION-DATA:DATA-ID=\"x\"," + uri + "\""}});
 }
 
 TEST(PlaylistRewriter, RewritesUriSuffixesOfUnknownTags) {
@@ -204,10 +226,10 @@ TEST(PlaylistRewriter, LeavesUrlsWithoutAHostAlone) {
   expect_untouched({"//#frag\n", "http://\n", "https://?x\n", "http:\n", "//\n"});
 }
 
-TEST(PlaylistRewriter, LeavesVariableReferencesToThePlayer) {
-  expect_untouched({"{$base}/s.ts\n", "rel/{$x}.ts?t={$token}\n", "https://h/{$x}\n",
-                    "#EXT-X-MAP:URI=\"{$dir}/i.mp4\"\n"});
-  EXPECT_EQ(rewrite("$x{y}.ts"), sibling("$x%7By%7D.ts"));
+TEST(PlaylistRewriter, TakesReferencesToUndefinedVariablesForText) {
+  expect_rewritten({{"{$base}/s.ts", sibling("%7B$base%7D/s.ts")},
+                    {"https://h/{$x}", via("https://h/%7B$x%7D")},
+                    {"$x{y}.ts", sibling("$x%7By%7D.ts")}});
 }
 
 TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {

@@ -1,0 +1,119 @@
+#include "worker/documents/json/json_rewriter.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+#include "tests/unit/playlist_rewriting.h"
+
+namespace streamgate {
+namespace {
+
+const DocumentSetting kSetting = setting_for("https://up.example/a/list.json?q=1");
+
+std::string rewrite(DocumentKind kind, std::string_view text) {
+  JsonRewriter rewriter(kind);
+  std::string out = rewritten(rewriter, kSetting, text);
+  if (rewriter.problem() != nullptr) return "problem: " + std::string(rewriter.problem()) + out;
+  return out;
+}
+
+std::string rewrite_list(std::string_view text) { return rewrite(DocumentKind::asset_list, text); }
+
+std::string link(const std::string& name) { return link_to("https://up.example/a/" + name); }
+
+TEST(JsonRewriter, RewritesTheUrisOfAssets) {
+  EXPECT_EQ(rewrite_list(R"( { "ASSETS" : [ {"URI":"ad1.m3u8","DURATION":15.50},
+                             {"DURATION":1e2,"URI":"https:\/\/h\/2?a=1&b=2"} ] , "X" : null } )"),
+            R"({"ASSETS":[{"URI":")" + link("ad1.m3u8") +
+                R"(","DURATION":15.50},{"DURATION":1e2,)" + R"("URI":")" +
+                link_to("https://h/2?a=1&b=2") + R"("}],"X":null})");
+}
+
+TEST(JsonRewriter, CopiesEverythingElse) {
+  for (
+      const char* text :
+      {R"({"URI":"a","ASSETS":{"URI":"a"},"assets":[{"URI":"a"}],"SKIP-CONTROL":{"OFFSET":-5}})",
+       R"({"ASSETS":[{"X-AD-CREATIVE-SIGNALING":{"payload":[{"URI":"https:\\b"}],"v":2}}]})",
+       R"({"ASSETS":[[{"URI":"a"}],"URI",{"URI":["a"]},{"URI":{"URI":"a"}},{"URI":7},{"URI":""}]})",
+       R"({"ASSETS":[{"URI":"data:,x"},{"URI":"skd://k"}]})",
+       R"({"a":[true,false,null,0,-1,18446744073709551615,0.1,1E+9,{},[],"\u0001\"\\é😀"]})",
+       R"("text")", "[]", "{}"}) {
+    EXPECT_EQ(rewrite_list(text), text);
+  }
+}
+
+TEST(JsonRewriter, RewritesEachOfRepeatedMembers) {
+  EXPECT_EQ(rewrite_list(R"({"ASSETS":[{"URI":"a","\u0055RI":"b"}],"ASSETS":[{"URI":"c"}]})"),
+            R"({"ASSETS":[{"URI":")" + link("a") + R"(","URI":")" + link("b") +
+                R"("}],"ASSETS":[{"URI":")" + link("c") + R"("}]})");
+}
+
+TEST(JsonRewriter, MakesReloadsOfASteeringManifestComeBackAndLeavesClonesOut) {
+  const auto steer = [](std::string_view text) { return rewrite(DocumentKind::steering, text); };
+  const std::string ours = link("next?x=1") + "&sg_k=steering";
+  EXPECT_EQ(
+      steer(R"({"VERSION":1,"TTL":300,"RELOAD-URI":"next?x=1","PATHWAY-PRIORITY":["A","B"]})"),
+      R"({"VERSION":1,"TTL":300,"RELOAD-URI":")" + ours + R"(","PATHWAY-PRIORITY":["A","B"]})");
+  EXPECT_EQ(steer(R"({"PATHWAY-CLONES":[{"ID":"C","URI-REPLACEMENT":{"HOST":"h"}}],"TTL":1})"),
+            R"({"TTL":1})");
+  EXPECT_EQ(steer(R"({"TTL":1,"PATHWAY-CLONES":null,"PATHWAY-CLONES":[[1],{"a":{}}],"V":1})"),
+            R"({"TTL":1,"V":1})");
+  EXPECT_EQ(steer(R"({"a":{"PATHWAY-CLONES":1,"RELOAD-URI":"n"}})"),
+            R"({"a":{"PATHWAY-CLONES":1,"RELOAD-URI":"n"}})");
+  EXPECT_EQ(steer(R"({"PATHWAY-CLONES":"x"})"), "{}");
+}
+
+TEST(JsonRewriter, RewritesTheImagesOfChapters) {
+  EXPECT_EQ(rewrite(DocumentKind::chapters,
+                    R"([{"chapter":1,"images":[{"url":"1.jpg"},{"url":"2.jpg"}],"url":"x"}])"),
+            R"([{"chapter":1,"images":[{"url":")" + link("1.jpg") + R"("},{"url":")" +
+                link("2.jpg") + R"("}],"url":"x"}])");
+}
+
+TEST(JsonRewriter, RefusesWhatIsNotJson) {
+  for (const char* text : {"", " ", "{", "{\"a\":1}}", "{\"a\":1,}", "{'a':1}", "[1 2]", "nul",
+                           "{\"a\":\"\xff\"}", "{\"a\":\"\n\"}", "// a\n{}", "<html>", "1e999"}) {
+    EXPECT_EQ(rewrite_list(text), "problem: not well-formed JSON") << text;
+  }
+}
+
+TEST(JsonRewriter, RefusesMoreThan64Levels) {
+  const auto nested = [](size_t levels) {
+    return std::string(levels, '[') + std::string(levels, ']');
+  };
+  EXPECT_EQ(rewrite_list(nested(64)), nested(64));
+  EXPECT_EQ(rewrite_list(nested(65)), "problem: JSON with more than 64 levels");
+  EXPECT_EQ(rewrite_list(std::string(2000, '[')), "problem: JSON with more than 64 levels");
+}
+
+std::string rewrite_once(const std::string& text, const DocumentSetting& setting) {
+  JsonRewriter rewriter(DocumentKind::asset_list);
+  const std::string out = rewritten_in_two(rewriter, setting, text, text.size() / 2);
+  return rewriter.problem() == nullptr ? out : rewriter.problem();
+}
+
+TEST(JsonRewriter, RefusesMoreThanOneMebibyte) {
+  const std::string most = "\"" + std::string(JsonRewriter::kMaxBytes - 2, 'x') + "\"";
+  EXPECT_EQ(rewrite_once(most, kSetting), most);
+  EXPECT_EQ(rewrite_once(most + " ", kSetting), "a JSON document of more than 1 MiB");
+}
+
+TEST(JsonRewriter, RefusesADocumentWhoseLinksTakeTooMuch) {
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  std::string text = "{\"ASSETS\":[";
+  for (int i = 0; i < 1000; ++i) text += "{\"URI\":\"a\"},";
+  EXPECT_EQ(rewrite_once(text + "{}]}", setting), "a rewritten JSON document of more than 4 MiB");
+}
+
+TEST(JsonRewriter, TakesManyNamesOfOneObject) {
+  std::string text = "{";
+  for (int i = 0; i < 60'000; ++i) text += "\"" + std::to_string(i) + "\":0,";
+  text += "\"z\":0}";
+  EXPECT_EQ(rewrite_once(text, kSetting), text);
+}
+
+}  // namespace
+}  // namespace streamgate

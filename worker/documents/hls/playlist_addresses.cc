@@ -1,0 +1,213 @@
+// The part of PlaylistRewriter for the tags whose attributes hold URIs, and for variables.
+#include "common/ascii.h"
+#include "common/url.h"
+#include "worker/documents/hls/patched_copy.h"
+#include "worker/documents/hls/playlist_rewriter.h"
+#include "worker/documents/json/data_uri.h"
+
+namespace streamgate {
+namespace {
+
+bool is_http_url(std::string_view text) {
+  return ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
+}
+
+bool is_playlist_name(std::string_view reference) {
+  const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
+  return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
+}
+
+}  // namespace
+
+void PlaylistRewriter::rewrite_uri_attributes(std::string_view list, ChildReference as,
+                                              PatchedCopy& copy) {
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    if (attribute.name != "URI") continue;
+    as.text = attribute.value;
+    replace(as, copy);
+  }
+}
+
+void PlaylistRewriter::rewrite_unknown_tag(std::string_view name, std::string_view list,
+                                           PatchedCopy& copy) {
+  // Free text may hold a colon too, but the name of a tag holds no blank or quote.
+  if (ascii::find_any<' ', '\t', '"'>(name) != name.npos) return;
+  if (list.find("URI") == list.npos) return;
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    const bool is_uri = attribute.name == "URI" || attribute.name.ends_with("-URI");
+    if (is_uri) replace({attribute.value}, copy);
+  }
+}
+
+// The URI of a hint must equal that of the later part or map (RFC 8216bis 4.4.5.3).
+void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
+  SegmentFormat format = segment_format();
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
+    if (format == SegmentFormat::none || attribute.name != "TYPE") continue;
+    if (attribute.value == "MAP") format = SegmentFormat::mp4;
+  }
+  rewrite_uri_attributes(list, {{}, format}, copy);
+}
+
+// If a DRM handles the key, the URI is an opaque name and not an address.
+void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
+    if (attribute.name == "METHOD" && attribute.value == "NONE") return;
+    if (attribute.name == "KEYFORMAT" && substituted(attribute.value) != "identity") return;
+  }
+  rewrite_uri_attributes(list, {}, copy);
+}
+
+// Interstitials (RFC 8216bis appendix D). X-URI must equal the X-ASSET-URI or X-ASSET-LIST that it
+// preloads (appendix F). Its name shows which of them it is.
+void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
+  bool x_uri_is_address = true;  // a later tag of the same range may omit CLASS
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
+    if (attribute.name != "CLASS") continue;
+    x_uri_is_address = substituted(attribute.value) == "com.apple.hls.preload";
+  }
+  own_of_tag_ = {};
+  own_of_tag_.kind = LinkKind::assets;
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    const bool is_x_uri = x_uri_is_address && attribute.name == "X-URI";
+    const bool is_list =
+        attribute.name == "X-ASSET-LIST" || (is_x_uri && !is_playlist_name(attribute.value));
+    if (is_list) {
+      replace_document(attribute.value, DocumentKind::asset_list, copy);
+    } else if (is_x_uri || attribute.name == "X-ASSET-URI") {
+      replace({attribute.value}, copy);
+    }
+  }
+}
+
+void PlaylistRewriter::rewrite_steering(std::string_view list, PatchedCopy& copy) {
+  own_of_tag_ = {};
+  own_of_tag_.kind = LinkKind::steering;
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    if (attribute.name != "SERVER-URI") continue;
+    replace_document(attribute.value, DocumentKind::steering, copy);
+  }
+}
+
+// Replaces the URI of a JSON document, which may be the document itself.
+void PlaylistRewriter::replace_document(std::string_view uri, DocumentKind kind,
+                                        PatchedCopy& copy) {
+  const auto rewritten = rewrite_data_uri(substituted(uri), kind, *setting_);
+  if (!rewritten) return replace({uri, SegmentFormat::none, &own_of_tag_}, copy);
+  if (has_grown_too_far_) return;
+  header_bytes_ += uri.size();
+  copy.copy_until(uri.data());
+  copy.out().append(*rewritten);
+  copy.leave_out_until(uri.data() + uri.size());
+  count_growth(rewritten->size(), uri.size());
+}
+
+// Of the known session data only the chapters hold URLs.
+void PlaylistRewriter::rewrite_session_data(std::string_view list, PatchedCopy& copy) {
+  bool is_json = true;  // the default of FORMAT (RFC 8216bis 4.4.6.4)
+  bool is_chapters = false;
+  AttributeList checked(list);
+  for (Attribute attribute; checked.next(attribute);) {
+    if (attribute.name == "FORMAT") is_json = attribute.value == "JSON";
+    if (attribute.name != "DATA-ID") continue;
+    is_chapters = substituted(attribute.value) == "com.apple.hls.chapters";
+  }
+  if (!is_json || !is_chapters) return rewrite_uri_attributes(list, {}, copy);
+  own_of_tag_ = {};
+  own_of_tag_.kind = LinkKind::chapters;
+  rewrite_uri_attributes(list, {{}, SegmentFormat::none, &own_of_tag_}, copy);
+}
+
+void PlaylistRewriter::rewrite_uri_of_playlist(std::string_view list, const std::string& variables,
+                                               PatchedCopy& copy) {
+  if (variables.empty()) return rewrite_uri_attributes(list, {}, copy);
+  own_of_tag_ = {};
+  own_of_tag_.variables = variables;
+  rewrite_uri_attributes(list, {{}, SegmentFormat::none, &own_of_tag_}, copy);
+}
+
+// --- variables ---
+
+void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) {
+  std::string_view name;
+  std::string_view value;
+  AttributeList attributes(list);
+  for (Attribute attribute; attributes.next(attribute);) {
+    if (attribute.name == "QUERYPARAM") return materialise(attribute, copy);
+    if (attribute.name == "NAME") name = attribute.value;
+    if (attribute.name == "VALUE") value = attribute.value;
+    if (attribute.name != "IMPORT") continue;
+    return import(attribute.value);
+  }
+  define(name, substituted(value));
+}
+
+// The link has the variables of the multivariant playlist.
+void PlaylistRewriter::import(std::string_view name) {
+  if (!imported_) imported_ = Variables::from_link(setting_->variables);
+  if (const std::string* value = imported_->find(name)) define(name, *value);
+}
+
+// The player would look for the query parameter in the URL of our link. A parameter that is missing
+// there too is empty: players refuse a playlist with such a tag.
+void PlaylistRewriter::materialise(const Attribute& query_parameter, PatchedCopy& copy) {
+  const std::string name(query_parameter.value);
+  const std::string value = query_value(setting_->base_url, name).value_or(std::string());
+  copy.copy_until(query_parameter.whole.data());
+  copy.out().append("NAME=\"" + name + "\",VALUE=\"" + value + "\"");
+  copy.leave_out_until(query_parameter.whole.data() + query_parameter.whole.size());
+  define(name, value);
+}
+
+void PlaylistRewriter::define(std::string_view name, std::string_view value) {
+  if (!variables_.define(name, value)) return;
+  variables_text_.clear();
+  is_plain_ = false;
+}
+
+const std::string& PlaylistRewriter::variables_text() {
+  if (variables_text_.empty() && !variables_.empty()) variables_text_ = variables_.to_link();
+  return variables_text_;
+}
+
+std::string PlaylistRewriter::substituted(std::string_view value) const {
+  if (variables_.empty() || !Variables::has_reference(value)) return std::string(value);
+  return variables_.substitute(value).value_or(std::string(value));
+}
+
+// --- children ---
+
+// Appends the URL of a child of which something is not plain (is_plain_).
+bool PlaylistRewriter::append_child(ChildReference reference, BlockBuffer& out) {
+  std::string substituted;
+  if (!variables_.empty() && Variables::has_reference(reference.text)) {
+    auto text = variables_.substitute(reference.text);
+    if (!text) {
+      has_grown_too_far_ = true;
+      return false;
+    }
+    substituted = *std::move(text);
+    reference.text = ascii::trim(substituted);
+  }
+  const bool is_segment = reference.format != SegmentFormat::none;
+  if (setting_->segments_are_direct && is_segment) return append_upstream_url(reference.text, out);
+  return children_.append(reference, out);
+}
+
+// False if the reference is absolute: it stays as it is.
+bool PlaylistRewriter::append_upstream_url(std::string_view reference, BlockBuffer& out) {
+  if (is_http_url(reference) || split_uri(reference).has_scheme) return false;
+  std::string absolute;
+  resolve_reference(split_uri(setting_->base_url), reference, absolute);
+  out.append(absolute);
+  return true;
+}
+
+}  // namespace streamgate

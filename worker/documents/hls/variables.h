@@ -1,0 +1,46 @@
+// The variables of a playlist (EXT-X-DEFINE, RFC 8216bis 4.3 and 4.4.2.3).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace streamgate {
+
+class Variables {
+ public:
+  void clear();
+  bool empty() const { return variables_.empty(); }
+
+  // The first definition of a name counts, as in hls.js. False if the name is not of the form
+  // [A-Za-z0-9_-]+ or is defined already, or if the names and values would exceed 64 KiB.
+  bool define(std::string_view name, std::string_view value);
+  // Null if the name is not defined.
+  const std::string* find(std::string_view name) const;
+
+  // Whether `text` may hold a `{$name}`.
+  static bool has_reference(std::string_view text) { return text.find("{$") != text.npos; }
+  // `text` with each `{$name}` replaced. The values are not scanned again, and a reference to an
+  // undefined variable stays. nullopt if the text would grow by more than 256 KiB.
+  std::optional<std::string> substitute(std::string_view text) const;
+
+  // All variables as base64url, for the links of a multivariant playlist: their playlists may
+  // import them. Empty if there are none. Variables beyond 4 KiB are left out.
+  std::string to_link() const;
+  // Any text, also one that to_link() has not made.
+  static Variables from_link(std::string_view text);
+
+ private:
+  // In the order of their definitions.
+  std::vector<std::pair<std::string, std::string>> variables_;
+  size_t size_ = 0;
+};
+
+// The value of the first query parameter `name` of `url`, decoded once. A quote or a control byte
+// stays encoded, because the value may stand in a quoted string (RFC 8216bis 4.2). A `+` stays.
+// nullopt if there is no such parameter.
+std::optional<std::string> query_value(std::string_view url, std::string_view name);
+
+}  // namespace streamgate

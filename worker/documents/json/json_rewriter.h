@@ -1,0 +1,48 @@
+// Rewrites the JSON documents that playlists lead to (RFC 8216bis appendix D and 7.2; chapters in
+// session data). The document is held until its end, because it is rewritten only if it is well
+// formed. Its members keep their order; blanks between them are left out.
+//
+//   asset list    ASSETS[].URI
+//   steering      RELOAD-URI; PATHWAY-CLONES is left out: players would apply its hosts and
+//                 parameters to our links
+//   chapters      [].images[].url
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "worker/documents/document_kind.h"
+#include "worker/documents/rewriter.h"
+#include "worker/links/child_url.h"
+
+namespace streamgate {
+
+class JsonRewriter final : public DocumentRewriter {
+ public:
+  static constexpr size_t kMaxBytes = size_t{1024} * 1024;       // of a document
+  static constexpr size_t kMaxOutput = size_t{4} * 1024 * 1024;  // of a rewritten one
+  static constexpr size_t kMaxDepth = 64;
+
+  // Requires is_json(kind).
+  explicit JsonRewriter(DocumentKind kind) : kind_(kind) {}
+
+  void begin(const DocumentSetting& setting) override;
+  size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
+  void finish(BlockBuffer& out) override;
+
+  bool has_grown_too_far() const override { return false; }
+  const char* problem() const override { return problem_; }
+  uint64_t lines_too_long() const override { return 0; }
+  size_t costly_bytes() const override { return 0; }
+  size_t memory_bytes() const override { return text_.capacity(); }
+
+ private:
+  class Copy;
+
+  const DocumentKind kind_;
+  ChildUrlWriter children_;
+  std::string text_;
+  const char* problem_ = nullptr;
+};
+
+}  // namespace streamgate
