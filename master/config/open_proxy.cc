@@ -20,7 +20,9 @@ bool is_public(const SocketAddress& address) {
 
 std::optional<SocketAddress> open_proxy_address(const Config& config) {
   const SecurityConfig& security = config.security;
-  if (security.auth != SecurityConfig::Auth::none || !security.allow.empty()) return std::nullopt;
+  const bool is_closed = security.auth != SecurityConfig::Auth::none || !security.allow.empty() ||
+                         !security.clients.allow.empty();
+  if (is_closed) return std::nullopt;
   const auto found =
       std::find_if(config.listen.begin(), config.listen.end(),
                    [](const ListenConfig& entry) { return is_public(entry.address); });

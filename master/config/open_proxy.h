@@ -9,8 +9,8 @@
 namespace streamgate {
 
 // The first address of `listen` by which strangers may fetch any public URL: it is neither loopback
-// nor private (private_ranges()) nor a Unix socket, and neither security.auth nor security.allow is
-// set. A wildcard address counts, because it includes the public addresses of the machine.
+// nor private (private_ranges()) nor a Unix socket, and none of security.auth, security.allow and
+// security.clients.allow is set. A wildcard address counts, because it includes the public addresses of the machine.
 std::optional<SocketAddress> open_proxy_address(const Config& config);
 
 }  // namespace streamgate

@@ -32,7 +32,9 @@ TEST(OpenProxy, LoopbackPrivateAndUnixAddressesAreNotOpen) {
   }
 }
 
-TEST(OpenProxy, TokensOrAllowCloseIt) {
+TEST(OpenProxy, TokensOrAListOfTargetsOrClientsCloseIt) {
+  EXPECT_EQ(open_address_of("security: {clients: {allow: [203.0.113.0/24]}}"), "none");
+  EXPECT_EQ(open_address_of("security: {clients: {deny: [203.0.113.0/24]}}"), "0.0.0.0:8080");
   EXPECT_EQ(open_address_of("security: {allow: ['*.cdn.example']}"), "none");
   EXPECT_EQ(open_address_of("security:\n"
                             "  auth: token\n"
