@@ -29,9 +29,10 @@ class Caching(ProxyTest):
             "Pragma": "no-cache",
         }
         up = self.upstream([ok(b"x", said), playlist("#EXTM3U\n", said)])
-        for name in ("a.ts", "a.m3u8"):
+        for name, more in (("a.ts", ""), ("a.m3u8", ", Accept-Encoding")):  # it may leave compressed
             response = self.proxy().stream(up.url("/" + name))
-            self.assertEqual({field: response[field] for field in said}, said)
+            expected = {**said, "Vary": said["Vary"] + more}
+            self.assertEqual({field: response[field] for field in said}, expected)
 
     def test_a_playlist_without_a_caching_field_is_no_cache_and_has_no_validator(self):
         up = self.upstream(playlist("#EXTM3U\n", {"ETag": '"1"', "Last-Modified": "some day"}))
@@ -79,7 +80,7 @@ class OtherOrigins(ProxyTest):
                 self.assertEqual(
                     response["Access-Control-Allow-Credentials"], "true" if is_allowed else None
                 )
-                self.assertEqual(response["Vary"], "Origin")
+                self.assertIn("Origin", response.all("Vary"))
                 self.assertEqual(response.all("Timing-Allow-Origin"), origins)
 
     def test_an_error_before_the_head_is_complete_names_the_requesting_origin(self):
