@@ -153,9 +153,13 @@ class MediaTypes(ProxyTest):
                 self.assertEqual(response["Content-Type"], wanted, types)
                 self.assertEqual(response.body, body)
 
-    def test_a_declared_media_type_stays(self):
-        up = self.upstream(typed(MP4, "video/mp2t"))
-        self.assertEqual(self.proxy().stream(up.url("/x"))["Content-Type"], "video/mp2t")
+    def test_a_declared_media_type_stays_unless_players_choose_a_container_by_it(self):
+        for body, declared, sent in (
+            (b"ID3\4\0\0\0\0\x1f\x76" + b"x" * 400, "audio/aac", "audio/aac"),
+            (MP4, "video/mp2t", "video/mp4"),
+        ):
+            up = self.upstream(typed(body, declared))
+            self.assertEqual(self.proxy().stream(up.url("/x"))["Content-Type"], sent)
 
     def test_the_type_is_found_in_single_bytes_and_inside_a_coding(self):
         coded = status(
