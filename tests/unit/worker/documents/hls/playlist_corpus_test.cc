@@ -372,6 +372,8 @@ void check_playlists(const std::string& corpus) {
   for (const Row& row : rows) {
     SCOPED_TRACE(row.at("path"));
     const std::string& text = row.at("bytes");
+    // The sniffer hands no other document to the rewriter.
+    if (text.find("#EXTM3U") == text.npos) continue;
     const Outcome plain = rewrite_plainly(text);
     for (const size_t piece : {text.size() + 1, size_t{1}, size_t{13}, size_t{1460}}) {
       ASSERT_EQ(rewrite_in_pieces(text, piece), plain.text) << "in pieces of " << piece;
