@@ -78,6 +78,8 @@ class HeldAnswers(ProxyTest):
         proxy = self.proxy(upstream={"first_byte_timeout": "20s", "blocking_timeout": "200ms"})
         response = proxy.stream(up.url("/i.m3u8"), _HLS_msn="7")
         self.assert_error(response, 504, "first_byte_timeout")
+        by_path = proxy.ask(up.url("/i.m3u8?_HLS_msn=7").replace("http://", "/at/-/http/"))
+        self.assert_error(by_path, 504, "first_byte_timeout")
 
     def test_the_answers_of_the_upstream_are_those_of_the_client(self):
         for code in (400, 503):

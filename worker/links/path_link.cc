@@ -179,6 +179,12 @@ bool may_have_dot_segment(std::string_view path) {
   return path.find('%') != path.npos || path.find('\\') != path.npos;
 }
 
+// Whether the query has a parameter `_HLS_msn`.
+bool has_sequence_number(std::string_view target) {
+  const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+  return query.starts_with("?_HLS_msn=") || query.find("&_HLS_msn=") != query.npos;
+}
+
 }  // namespace
 
 std::string_view path_link_route_of(std::string_view target) {
@@ -198,6 +204,7 @@ Result<StreamRequest> parse_path_link(std::string_view target) {
   }
   if (auto taken = take_url(rest, request); !taken) return std::move(taken).error();
   request.has_headers = has_headers(request.link);
+  request.is_blocking = has_sequence_number(rest);
   return request;
 }
 

@@ -137,6 +137,15 @@ TEST(PathLink, IsWrittenForEveryHttpUrl) {
   }
 }
 
+TEST(PathLink, ASequenceNumberOfTheQueryMakesTheRequestBlocking) {
+  for (const char* query : {"?_HLS_msn=7", "?a=b&_HLS_msn=7&_HLS_part=1"}) {
+    EXPECT_TRUE(parse_path_link(std::string("/at/-/http/h/a") + query)->is_blocking) << query;
+  }
+  for (const char* query : {"", "?x_HLS_msn=7", "?a=_HLS_msn=7", "/&_HLS_msn=7"}) {
+    EXPECT_FALSE(parse_path_link(std::string("/at/-/http/h/a") + query)->is_blocking) << query;
+  }
+}
+
 TEST(PathLink, CountsTheDirectoriesAboveADocument) {
   EXPECT_EQ(directories_above(""), 0U);
   EXPECT_EQ(directories_above("/a"), 0U);
