@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/url.h"
+#include "tests/unit/playlist_rewriting.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {
@@ -17,28 +18,11 @@ constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
 using namespace std::string_literals;
 
-constexpr std::string_view kProxy = "https://proxy.example/stream?url=";
-
-DocumentSetting setting_with_base(std::string_view base_url) {
-  DocumentSetting setting;
-  setting.base_url = base_url;
-  setting.proxy_origin = "https://proxy.example";
-  setting.route_path = "/stream";
-  return setting;
-}
-
-const DocumentSetting kSetting = setting_with_base("https://up.example/live/a/index.m3u8?tok=x/y");
-
-// The child URL of an absolute upstream URL.
-std::string via(std::string_view absolute) {
-  std::string out(kProxy);
-  percent_encode(absolute, out);
-  return out;
-}
+const DocumentSetting kSetting = setting_for("https://up.example/live/a/index.m3u8?tok=x/y");
 
 // The child URL of a file in the base's directory.
 std::string sibling(std::string_view name) {
-  return via("https://up.example/live/a/" + std::string(name));
+  return link_to("https://up.example/live/a/" + std::string(name));
 }
 
 std::string rewrite_in_pieces(const DocumentSetting& setting, std::string_view text, size_t size) {
@@ -86,8 +70,8 @@ TEST(PlaylistRewriter, RewritesEveryUriLine) {
   EXPECT_EQ(rewrite("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\nlow.m3u8\n"),
             "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n\n# comment\n" + sibling("low.m3u8") + "\n");
   expect_rewritten({{"#EXTINF:4,\na.ts\n", "#EXTINF:4,\n" + sibling("a.ts") + "\n"},
-                    {"/root.ts\n", via("https://up.example/root.ts") + "\n"},
-                    {"http://h/plain.mp3\n", via("http://h/plain.mp3") + "\n"},
+                    {"/root.ts\n", link_to("https://up.example/root.ts") + "\n"},
+                    {"http://h/plain.mp3\n", link_to("http://h/plain.mp3") + "\n"},
                     {"#EXT-X-ENDLIST\nafter.ts\n", "#EXT-X-ENDLIST\n" + sibling("after.ts") + "\n"},
                     {"#EXT-X-GAP\n#EXT-X-BYTERANGE:1@0\nb.ts\n",
                      "#EXT-X-GAP\n#EXT-X-BYTERANGE:1@0\n" + sibling("b.ts") + "\n"}});
@@ -116,7 +100,7 @@ TEST(PlaylistRewriter, RewritesKeysOnlyIfAPlayerFetchesThem) {
                       {tag + "URI=\"k\",METHOD=SAMPLE-AES,IV=0x1",
                        tag + "URI=\"" + key + "\",METHOD=SAMPLE-AES,IV=0x1"},
                       {tag + "METHOD=AES-128,URI=\"HTTPS://K.example/k\"",
-                       tag + "METHOD=AES-128,URI=\"" + via("HTTPS://K.example/k") + "\""}});
+                       tag + "METHOD=AES-128,URI=\"" + link_to("HTTPS://K.example/k") + "\""}});
     expect_untouched({tag + "METHOD=NONE", tag + "METHOD=NONE,URI=\"k\"",
                       tag + "URI=\"k\",METHOD=NONE", tag + "METHOD=SAMPLE-AES,URI=\"skd://asset\"",
                       tag + "METHOD=AES-128,URI=\"urn:uuid:1\"",
@@ -141,7 +125,7 @@ TEST(PlaylistRewriter, RewritesInterstitialsAndNamesTheKindOfAssetLists) {
        {tag + "ID=\"1\",X-ASSET-LIST=\"a.json?x=1,2\",D=1\n",
         tag + "ID=\"1\",X-ASSET-LIST=\"" + list + "\",D=1\n"},
        {tag + "X-ASSET-LIST=\"/l\", ID=\"1\"\n",
-        tag + "X-ASSET-LIST=\"" + via("https://up.example/l") + "&sg_k=assets\", ID=\"1\"\n"}});
+        tag + "X-ASSET-LIST=\"" + link_to("https://up.example/l") + "&sg_k=assets\", ID=\"1\"\n"}});
   expect_untouched({tag + "ID=\"s\",SCTE35-OUT=0xFC30,X-AD-URL=\"https://beacon/y\"",
                     tag + "ID=\"s\",CLASS=\"com.example\",X-URI=\"u\",X-COM-A-BEACON=\"https://b\"",
                     tag + "ID=\"s\",X-ASSET-LIST=\"\",X-AD-CREATIVE-SIGNALING=\"eyJ1cmwi\""});
@@ -150,24 +134,24 @@ TEST(PlaylistRewriter, RewritesInterstitialsAndNamesTheKindOfAssetLists) {
 TEST(PlaylistRewriter, RewritesTheWholeValueOfPrefetchTags) {
   expect_rewritten({{"#EXT-X-PREFETCH:rel/s.ts\n", "#EXT-X-PREFETCH:" + sibling("rel/s.ts") + "\n"},
                     {"#EXT-X-TWITCH-PREFETCH: https://v.example/2.ts \r",
-                     "#EXT-X-TWITCH-PREFETCH: " + via("https://v.example/2.ts") + " \r"}});
+                     "#EXT-X-TWITCH-PREFETCH: " + link_to("https://v.example/2.ts") + " \r"}});
   expect_untouched({"#EXT-X-PREFETCH:\n", "#EXT-X-PREFETCH\n", "#EXT-X-PREFETCH:rtmp://h/x\n"});
 }
 
 TEST(PlaylistRewriter, NamesTheKindOfSteeringManifests) {
   const std::string tag = "#EXT-X-CONTENT-STEERING:";
-  const std::string ours = via("https://up.example/s") + "&sg_k=steering";
+  const std::string ours = link_to("https://up.example/s") + "&sg_k=steering";
   expect_rewritten(
       {{tag + "SERVER-URI=\"/s\",PATHWAY-ID=\"A\"\r\n",
         tag + "SERVER-URI=\"" + ours + "\",PATHWAY-ID=\"A\"\r\n"},
        {tag + "PATHWAY-ID=\"A\", SERVER-URI=\"//h/s?a\"",
-        tag + "PATHWAY-ID=\"A\", SERVER-URI=\"" + via("https://h/s?a") + "&sg_k=steering\""}});
+        tag + "PATHWAY-ID=\"A\", SERVER-URI=\"" + link_to("https://h/s?a") + "&sg_k=steering\""}});
   expect_untouched({tag + "PATHWAY-ID=\"A\"\n", tag + "URI=\"/s\"\n"});
 }
 
 TEST(PlaylistRewriter, RewritesDocumentsThatStandInThePlaylist) {
   std::string json = "data:application/json,";
-  percent_encode("{\"ASSETS\":[{\"URI\":\"" + via("https://ad.example/1") + "\"}]}", json);
+  percent_encode("{\"ASSETS\":[{\"URI\":\"" + link_to("https://ad.example/1") + "\"}]}", json);
   const std::string tag = "#EXT-X-DATERANGE:ID=\"1\",X-ASSET-LIST=\"";
   const std::string plain = "%7B%22ASSETS%22:[%7b%22URI%22:%22https://ad.example/1%22}]}";
   const std::string coded = "eyJBU1NFVFMiOlt7IlVSSSI6Imh0dHBzOi8vYWQuZXhhbXBsZS8xIn1dfQ==";
@@ -192,7 +176,7 @@ TEST(PlaylistRewriter, NamesTheKindOfChapters) {
 
 TEST(PlaylistRewriter, RewritesUriSuffixesOfUnknownTags) {
   expect_rewritten({{"#EXT-X-STREAM-INF:B=1,PROGRESSIVE-URI=\"http://h/p.mp4\"",
-                     "#EXT-X-STREAM-INF:B=1,PROGRESSIVE-URI=\"" + via("http://h/p.mp4") + "\""},
+                     "#EXT-X-STREAM-INF:B=1,PROGRESSIVE-URI=\"" + link_to("http://h/p.mp4") + "\""},
                     {"#EXT-X-KEYS:A-URI=\"u\",URI=\"v\"",
                      "#EXT-X-KEYS:A-URI=\"" + sibling("u") + "\",URI=\"" + sibling("v") + "\""}});
   expect_untouched({"#EXT-X-MAP:A-URI=\"u\"", "#EXT-X-KEYS:XURI=\"u\"", "#EXT-X-MAP URI=\"x\"",
@@ -219,7 +203,7 @@ TEST(PlaylistRewriter, LeavesOtherSchemesAlone) {
   expect_rewritten({{"2024-01-01T10:00:00.ts", sibling("2024-01-01T10:00:00.ts")},
                     {"seg_1:2.ts", sibling("seg_1:2.ts")},
                     {"a/b:c.ts", sibling("a/b:c.ts")},
-                    {"HtTp://H/a.ts", via("HtTp://H/a.ts")}});
+                    {"HtTp://H/a.ts", link_to("HtTp://H/a.ts")}});
 }
 
 TEST(PlaylistRewriter, LeavesUrlsWithoutAHostAlone) {
@@ -228,40 +212,41 @@ TEST(PlaylistRewriter, LeavesUrlsWithoutAHostAlone) {
 
 TEST(PlaylistRewriter, TakesReferencesToUndefinedVariablesForText) {
   expect_rewritten({{"{$base}/s.ts", sibling("%7B$base%7D/s.ts")},
-                    {"https://h/{$x}", via("https://h/%7B$x%7D")},
+                    {"https://h/{$x}", link_to("https://h/%7B$x%7D")},
                     {"$x{y}.ts", sibling("$x%7By%7D.ts")}});
 }
 
 TEST(PlaylistRewriter, ResolvesBeforeItEncodes) {
-  expect_rewritten({{"my seg.ts", sibling("my%20seg.ts")},
-                    {"a%2Fb%20c.ts", sibling("a%2Fb%20c.ts")},
-                    {"100%.ts", sibling("100%.ts")},
-                    {"a+b,c.ts?d=e&f=\"", sibling("a+b,c.ts?d=e&f=%22") + "&sg_ext=.ts"},
-                    {"../up.ts", via("https://up.example/live/up.ts")},
-                    {"../../../../up.ts", via("https://up.example/up.ts")},
-                    {"x/../y/./z.ts", sibling("y/z.ts")},
-                    {".//d.ts", sibling("/d.ts")},
-                    {"a//b", sibling("a//b")},
-                    {".hidden", sibling(".hidden")},
-                    {"a/.b", sibling("a/.b")},
-                    {"?only", via("https://up.example/live/a/index.m3u8?only") + "&sg_ext=.m3u8"},
-                    {"//cdn/x.ts", via("https://cdn/x.ts")},
-                    {"https://h/a/../b.ts", via("https://h/b.ts")},
-                    {"https://u:p@[2001:db8::1]:8/a",
-                     via("https://[2001:db8::1]:8/a") + "&h_Authorization=Basic%20dTpw"},
-                    {"///cdn/x.ts", via("https://cdn/x.ts")},
-                    {"http:rel.ts", via("http://rel.ts")},
-                    {"https:rel.ts", sibling("rel.ts")},
-                    {"https:/\\\\h\\x?\\", via("https://h/x?%5C")},
-                    {"https://h", via("https://h")},
-                    {"x.ts#t=1", sibling("x.ts#t=1") + "&sg_ext=.ts"},
-                    {"\xc3\xaf\xff.ts", sibling("%C3%AF%FF.ts")},
-                    {"a\\b", sibling("a/b")},
-                    {"http://直播.example:8/a", via("http://xn--z6ut02b.example:8/a")}});
+  expect_rewritten(
+      {{"my seg.ts", sibling("my%20seg.ts")},
+       {"a%2Fb%20c.ts", sibling("a%2Fb%20c.ts")},
+       {"100%.ts", sibling("100%.ts")},
+       {"a+b,c.ts?d=e&f=\"", sibling("a+b,c.ts?d=e&f=%22") + "&sg_ext=.ts"},
+       {"../up.ts", link_to("https://up.example/live/up.ts")},
+       {"../../../../up.ts", link_to("https://up.example/up.ts")},
+       {"x/../y/./z.ts", sibling("y/z.ts")},
+       {".//d.ts", sibling("/d.ts")},
+       {"a//b", sibling("a//b")},
+       {".hidden", sibling(".hidden")},
+       {"a/.b", sibling("a/.b")},
+       {"?only", link_to("https://up.example/live/a/index.m3u8?only") + "&sg_ext=.m3u8"},
+       {"//cdn/x.ts", link_to("https://cdn/x.ts")},
+       {"https://h/a/../b.ts", link_to("https://h/b.ts")},
+       {"https://u:p@[2001:db8::1]:8/a",
+        link_to("https://[2001:db8::1]:8/a") + "&h_Authorization=Basic%20dTpw"},
+       {"///cdn/x.ts", link_to("https://cdn/x.ts")},
+       {"http:rel.ts", link_to("http://rel.ts")},
+       {"https:rel.ts", sibling("rel.ts")},
+       {"https:/\\\\h\\x?\\", link_to("https://h/x?%5C")},
+       {"https://h", link_to("https://h")},
+       {"x.ts#t=1", sibling("x.ts#t=1") + "&sg_ext=.ts"},
+       {"\xc3\xaf\xff.ts", sibling("%C3%AF%FF.ts")},
+       {"a\\b", sibling("a/b")},
+       {"http://直播.example:8/a", link_to("http://xn--z6ut02b.example:8/a")}});
   EXPECT_EQ(rewrite("a\0b.ts"s), sibling("a%00b.ts"));
-  EXPECT_EQ(rewrite("s.ts", setting_with_base("http://h")), via("http://h/s.ts"));
-  EXPECT_EQ(rewrite("/s.ts", setting_with_base("http://h:81?x/y")), via("http://h:81/s.ts"));
-  EXPECT_EQ(rewrite("g", setting_with_base("http://h/a/../b/p?q")), via("http://h/b/g"));
+  EXPECT_EQ(rewrite("s.ts", setting_for("http://h")), link_to("http://h/s.ts"));
+  EXPECT_EQ(rewrite("/s.ts", setting_for("http://h:81?x/y")), link_to("http://h:81/s.ts"));
+  EXPECT_EQ(rewrite("g", setting_for("http://h/a/../b/p?q")), link_to("http://h/b/g"));
 }
 
 // The encoder reads 16 bytes at a time and must find a dot segment across that boundary too.
@@ -331,17 +316,17 @@ TEST(PlaylistRewriter, AppendsTheParametersAndThenTheExtension) {
       {"a.bin", sibling("a.bin") + own},
       {"noext", sibling("noext") + own},
       {"d.ts/noext", sibling("d.ts/noext") + own},
-      {"/b.m4s", via("https://up.example/b.m4s") + own + "&sg_ext=.m4s"},
-      {"../c.mp4", via("https://up.example/live/c.mp4") + own + "&sg_ext=.mp4"},
-      {"https://up.example/x", via("https://up.example/x") + own},
-      {"https://UP.example:443/x", via("https://UP.example:443/x") + own},
-      {"http://up.example/x", via("http://up.example/x") + other},
-      {"https://up.example:8443/x", via("https://up.example:8443/x") + other},
-      {"https://up.example.evil/x", via("https://up.example.evil/x") + other},
-      {"https://h.ts", via("https://h.ts") + other},
-      {"//cdn.example/y.vtt", via("https://cdn.example/y.vtt") + other + "&sg_ext=.vtt"},
+      {"/b.m4s", link_to("https://up.example/b.m4s") + own + "&sg_ext=.m4s"},
+      {"../c.mp4", link_to("https://up.example/live/c.mp4") + own + "&sg_ext=.mp4"},
+      {"https://up.example/x", link_to("https://up.example/x") + own},
+      {"https://UP.example:443/x", link_to("https://UP.example:443/x") + own},
+      {"http://up.example/x", link_to("http://up.example/x") + other},
+      {"https://up.example:8443/x", link_to("https://up.example:8443/x") + other},
+      {"https://up.example.evil/x", link_to("https://up.example.evil/x") + other},
+      {"https://h.ts", link_to("https://h.ts") + other},
+      {"//cdn.example/y.vtt", link_to("https://cdn.example/y.vtt") + other + "&sg_ext=.vtt"},
       {"#EXT-X-RENDITION-REPORT:URI=\"../1M/p.m3u8\"",
-       "#EXT-X-RENDITION-REPORT:URI=\"" + via("https://up.example/live/1M/p.m3u8") + own +
+       "#EXT-X-RENDITION-REPORT:URI=\"" + link_to("https://up.example/live/1M/p.m3u8") + own +
            "&sg_ext=.m3u8\""}};
   for (const auto& [text, expected] : cases) EXPECT_EQ(rewrite(text, setting), expected) << text;
 }
@@ -350,8 +335,8 @@ TEST(PlaylistRewriter, AddsNoExtensionIfTheUrlEndsInIt) {
   expect_rewritten({{"a.ts?f=b.ts", sibling("a.ts?f=b.ts")},
                     {"a.ts?f=b", sibling("a.ts?f=b") + "&sg_ext=.ts"},
                     {"a.key?x", sibling("a.key?x")},
-                    {"https://h.ts?x", via("https://h.ts?x")},
-                    {"https://h?/a.ts", via("https://h?/a.ts")}});
+                    {"https://h.ts?x", link_to("https://h.ts?x")},
+                    {"https://h?/a.ts", link_to("https://h?/a.ts")}});
 }
 
 TEST(PlaylistRewriter, NamedChildUrlsHaveTheFileNameInThePath) {
@@ -443,8 +428,8 @@ TEST(PlaylistRewriter, WritesPathsIfThereIsNoProxyOrigin) {
 }
 
 TEST(PlaylistRewriter, DoesNotNestItsOwnUrls) {
-  expect_untouched({via("http://h/a") + "\n", "https://proxy.example/stream/x.ts?url=y\n"});
-  EXPECT_EQ(rewrite("https://proxy.example/streams?a"), via("https://proxy.example/streams?a"));
+  expect_untouched({link_to("http://h/a") + "\n", "https://proxy.example/stream/x.ts?url=y\n"});
+  EXPECT_EQ(rewrite("https://proxy.example/streams?a"), link_to("https://proxy.example/streams?a"));
 }
 
 TEST(PlaylistRewriter, SameUpstreamUrlHasTheSameTextEverywhere) {
