@@ -30,5 +30,4 @@ cmake --build --preset ci
 only=()
 ((quick)) && only=(--label-exclude '^(corpus|deploy)$'
   --exclude-regex '^clients\.(hls_js|libavformat|recipes|shaka|page_[a-z]+)$')
-# One more than there are cores: many tests mostly wait for a time limit.
-ctest --preset ci --parallel "$(($(nproc) + 1))" --no-tests=error "${only[@]}"
+ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"

@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "functional"))
 
 import media  # noqa: E402
-from harness import ProxyTest, closed_port, main, stream_path  # noqa: E402
+from harness import ProxyTest, closed_port, main, stream_path, wait_until  # noqa: E402
 from origin import Origin  # noqa: E402
 
 __all__ = [

@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from media import FRAMES, SECONDS
-from players import MEDIA, PADDING, PlayerTest, main
+from players import MEDIA, PADDING, PlayerTest, main, wait_until
 
 
 def packets(source, *options):
@@ -62,7 +62,9 @@ class Ffmpeg(PlayerTest):
     def test_aes_128_and_a_compressed_playlist_play_like_the_file(self):
         gzip = ["-headers", "Accept-Encoding: gzip\r\n"]
         origin = self.assert_plays_like_the_file("/aes/index.m3u8", *gzip, padding=PADDING)
-        playlist = self.last_proxy.wait_for_access()
+        (playlist,) = wait_until(
+            lambda: [line for line in self.last_proxy.access_log() if line["playlist"] == "1"]
+        )
         self.assertLess(int(playlist["bytes"]), len(PADDING) // 2)
         self.assertIn("/aes/key.bin", origin.paths())
 
