@@ -213,15 +213,7 @@ class Recipes(PlayerTest):
                 )
                 if "/tv/" in text:  # for the question whether the front is ready
                     text = text.replace("server {", "server { location = /health { return 200; }")
-                paths = "".join(
-                    f"{name}_temp_path {cwd}/{name};"
-                    for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-                )
-                whole = (
-                    f"daemon off; pid {cwd}/pid; error_log {cwd}/errors; events {{}}\n"
-                    f"http {{ access_log off; {paths}\n{text} }}\n"
-                )
-                self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
+                self.nginx(text, port, cwd)
                 prefix = "/tv" if "/tv/" in text else ""
                 self.check_front(port, prefix)
                 if "merge_slashes" in text:
@@ -273,6 +265,11 @@ class Recipes(PlayerTest):
         text = text.replace("server {", "server { location = /health { return 200; }")
         for old, new in {"127.0.0.1:8080": f"127.0.0.1:{proxy.port}", **addresses}.items():
             text = text.replace(old, new)
+        self.nginx(text, port, cwd)
+        return port
+
+    def nginx(self, text, port, cwd):
+        """Starts nginx with `text` inside its `http` block."""
         paths = "".join(
             f"{name}_temp_path {cwd}/{name};"
             for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -282,7 +279,6 @@ class Recipes(PlayerTest):
             f"http {{ access_log off; {paths}\n{text} }}\n"
         )
         self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
-        return port
 
     def list_upstream(self):
         """An upstream with a playlist of one segment."""
