@@ -199,12 +199,22 @@ class Proxy:
         return [entry for entry in self.events() if entry.get("event") == name]
 
     def access_log(self):
-        """The exchanges that finished since the test took the proxy."""
+        """The exchanges that finished since the last mark()."""
         entries = [entry for entry in self.entries() if entry.get("event") == "access"]
-        for i, entry in reversed(list(enumerate(entries))):
-            if entry.get("route") == self._mark:
-                return entries[i + 1 :]
-        return [] if self._mark else entries
+        if not self._mark:
+            return entries
+        places = [i for i, entry in enumerate(entries) if entry.get("route") == self._mark]
+        if not places:
+            return []
+        place = places[-1]
+        time = log_time(entries[place])
+        # Each worker keeps its lines back for a while, so the lines of another worker may stand on
+        # the wrong side of the mark. The order of lines of the same millisecond is that of the log.
+        return [
+            entry
+            for i, entry in enumerate(entries)
+            if (log_time(entry), i) > (time, place)
+        ]
 
     def mark(self):
         """Excludes the lines so far from access_log(). Lines are written late, so a request to a
