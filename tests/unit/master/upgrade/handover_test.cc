@@ -138,9 +138,13 @@ TEST(Handover, RefusesInvalidAndImpossibleNumbers) {
 
 TEST(Handover, RefusesATruncatedText) {
   const std::string text = print_handover(complete());
-  for (size_t size = 0; size < text.size() - 1; ++size) {
-    EXPECT_FALSE(parse_handover(text.substr(0, size))) << size;
+  // Each line is cut before its last byte, before its end and behind it.
+  for (size_t end = text.find('\n'); end + 1 < text.size(); end = text.find('\n', end + 1)) {
+    for (const size_t size : {end - 1, end, end + 1}) {
+      EXPECT_FALSE(parse_handover(text.substr(0, size))) << size;
+    }
   }
+  EXPECT_FALSE(parse_handover(text.substr(0, text.size() - 2)));
 }
 
 }  // namespace
