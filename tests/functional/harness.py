@@ -10,7 +10,6 @@ exit status must be 0 and its log free of sanitizer reports. A failing test prin
 """
 
 import contextlib
-import itertools
 import json
 import os
 import pwd
@@ -34,7 +33,7 @@ BINARY = os.environ.get("STREAMGATE_BINARY", "")
 SANITIZER = re.compile(
     r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior|CHECK failed|terminate called"
 )
-MARKS = itertools.count(1)
+MARK = "/mark"  # the path of the requests of Proxy.mark()
 ALL_SKIPPED = 77  # exit status; ctest shows such a script as skipped (SKIP_RETURN_CODE)
 FIELD = re.compile(r'([\w-]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
 
@@ -95,6 +94,11 @@ def parse_line(line):
     return entry
 
 
+def milliseconds():
+    """The time of day, as log lines have it."""
+    return time.time_ns() // 1_000_000
+
+
 def log_time(entry):
     """The time of a log line, in seconds."""
     return datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
@@ -152,7 +156,7 @@ class Proxy:
         self.write_config(self.settings if text is None else text)
         self.stopped = False
         self.kept_log = None
-        self._mark = None
+        self._mark = 0
         self._awaited = awaited
         self.environment = environment_with(environment)
         self.environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
@@ -200,27 +204,23 @@ class Proxy:
 
     def access_log(self):
         """The exchanges that finished since the last mark()."""
-        entries = [entry for entry in self.entries() if entry.get("event") == "access"]
-        if not self._mark:
-            return entries
-        places = [i for i, entry in enumerate(entries) if entry.get("route") == self._mark]
-        if not places:
-            return []
-        place = places[-1]
-        time = log_time(entries[place])
-        # Each worker keeps its lines back for a while, so the lines of another worker may stand on
-        # the wrong side of the mark. The order of lines of the same millisecond is that of the log.
         return [
             entry
-            for i, entry in enumerate(entries)
-            if (log_time(entry), i) > (time, place)
+            for entry in self.entries()
+            if entry.get("event") == "access"
+            and entry.get("route") != MARK
+            and log_time(entry) >= self._mark
         ]
 
     def mark(self):
-        """Excludes the lines so far from access_log(). Lines are written late, so a request to a
-        unique path marks the place."""
-        self._mark = f"/mark-{next(MARKS)}"
-        self.ask(self._mark)
+        """Excludes the exchanges so far from access_log(). Their lines may be written later, and
+        each worker writes its own, so that the order of lines says nothing: their times do. They
+        are in milliseconds. The requests let exchanges end whose client has just left."""
+        begin = now = milliseconds()
+        while now == begin:
+            self.ask(MARK)
+            now = milliseconds()
+        self._mark = now / 1000
 
     def wait_for_access(self, count=1):
         wait_until(lambda: len(self.access_log()) >= count, what=f"{count} access-log lines")
