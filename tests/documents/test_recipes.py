@@ -13,10 +13,10 @@ for folder in ("functional", "clients"):
     sys.path.insert(0, os.path.join(HERE, "..", folder))
 
 import media  # noqa: E402
-from harness import BINARY, closed_port, main, stream_path, streamgate, wait_until  # noqa: E402
-from http_client import Client  # noqa: E402
+from fronts import FrontTest  # noqa: E402
+from harness import BINARY, closed_port, main, stream_path, streamgate  # noqa: E402
 from origin import Origin  # noqa: E402
-from players import MEDIA, PlayerTest  # noqa: E402
+from players import MEDIA  # noqa: E402
 from recipes import ROOT, anchors, blocks, links, replaced  # noqa: E402
 from upstream import ok, playlist, status  # noqa: E402
 
@@ -43,7 +43,7 @@ FORGED = [
 ]
 
 
-class Recipes(PlayerTest):
+class Recipes(FrontTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -145,34 +145,6 @@ class Recipes(PlayerTest):
                 unsigned = proxy.ask(link.partition("&sg_token=")[0])
                 self.assertEqual(unsigned.status, 401)
 
-    def front(self, program, arguments, port, text, cwd):
-        """Starts the front; its port and Streamgate's are put in place of those of the recipe."""
-        config = os.path.join(cwd, "config")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(text)
-        log = open(os.path.join(cwd, "log"), "w+", encoding="utf-8")  # noqa: SIM115
-        self.addCleanup(log.close)
-        process = subprocess.Popen(
-            [program, *arguments, config], stdout=log, stderr=log, cwd=cwd, env={**os.environ, "HOME": cwd}
-        )
-        self.addCleanup(process.wait)
-        self.addCleanup(process.terminate)
-
-        def answers():
-            self.assertIsNone(process.poll(), f"{program} has exited: see {log.name}")
-            try:
-                return self.ask_front(port, "/health").status == 200
-            except OSError:
-                return False
-
-        wait_until(answers, 30, f"{program} in front of the proxy")
-
-    @staticmethod
-    def ask_front(port, target, headers=()):
-        with Client(("127.0.0.1", port)) as client:
-            client.request(target, [*headers, ("Connection", "close")])
-            return client.read_response()
-
     def check_front(self, port, prefix=""):
         """A playlist through the front, and the first segment of it, also through the front."""
         url = replaced("https%3A%2F%2Fcdn.example%2Flive%2Findex.m3u8", self.addresses())
@@ -195,12 +167,6 @@ class Recipes(PlayerTest):
             self.assertEqual(self.ask_front(port, link).status, 200, link)
         self.assertEqual(up.targets(), paths)
 
-    def scratch(self):
-        folder = tempfile.TemporaryDirectory(prefix="streamgate-front-")
-        self.addCleanup(folder.cleanup)
-        os.chmod(folder.name, 0o755)
-        return folder.name
-
     @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
     def test_nginx(self):
         for block in self.of("nginx"):
@@ -208,9 +174,9 @@ class Recipes(PlayerTest):
                 continue
             with self.subTest(block):
                 port, cwd = closed_port(), self.scratch()
-                text = block.text.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
-                    "127.0.0.1:8080", f"127.0.0.1:{self.proxy().port}"
-                )
+                text = block.text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+                for address in ("127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"):
+                    text = text.replace(address, f"127.0.0.1:{self.proxy().port}")
                 if "/tv/" in text:  # for the question whether the front is ready
                     text = text.replace("server {", "server { location = /health { return 200; }")
                 self.nginx(text, port, cwd)
@@ -238,10 +204,9 @@ class Recipes(PlayerTest):
         for block in self.of("haproxy"):
             with self.subTest(block):
                 port, cwd = closed_port(), self.scratch()
-                other = self.own_proxy({"loop_id": "same"}).port
                 text = block.text.replace("bind :80", f"bind 127.0.0.1:{port}")
-                text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.proxy().port}")
-                text = text.replace("127.0.0.1:8081", f"127.0.0.1:{other}")
+                for address in ("127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"):
+                    text = text.replace(address, f"127.0.0.1:{self.proxy().port}")
                 self.front("/usr/sbin/haproxy", ["-db", "-f"], port, text, cwd)
                 self.check_front(port)
 
@@ -267,18 +232,6 @@ class Recipes(PlayerTest):
             text = text.replace(old, new)
         self.nginx(text, port, cwd)
         return port
-
-    def nginx(self, text, port, cwd):
-        """Starts nginx with `text` inside its `http` block."""
-        paths = "".join(
-            f"{name}_temp_path {cwd}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        whole = (
-            f"daemon off; pid {cwd}/pid; error_log {cwd}/errors; events {{}}\n"
-            f"http {{ access_log off; {paths}\n{text} }}\n"
-        )
-        self.front("/usr/sbin/nginx", ["-p", cwd, "-e", f"{cwd}/errors", "-c"], port, whole, cwd)
 
     def list_upstream(self):
         """An upstream with a playlist of one segment."""
