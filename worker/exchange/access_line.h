@@ -35,6 +35,7 @@ struct AccessRecord {
   unsigned attempts = 0;         // requests sent upstream
   unsigned resumed = 0;          // times that a truncated body was resumed
   unsigned discontinuities = 0;  // times that another body continued a live body
+  std::string_view cache_outcome = {};  // empty: there is no cache
   bool reused_connection = false;
   bool playlist = false;
   const RequestHead* head = nullptr;  // of the client; null: it was refused
