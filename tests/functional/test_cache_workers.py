@@ -3,9 +3,11 @@
 import os
 import random
 import signal
+import tempfile
 import threading
 
-from harness import ProxyTest, main, stream_path, wait_until
+from harness import BINARY, ProxyTest, main, stream_path, wait_until
+from programs import put
 from upstream import Answer, ok
 
 CONTENT = random.Random(9).randbytes(1_200_007)
@@ -127,6 +129,36 @@ class Workers(ProxyTest):
         self.assertTrue(response.body == CONTENT)
         self.assertEqual(len(up.requests), 1)
         proxy.wait_for_event("worker.left", generation="1")
+
+    def test_an_upgrade_keeps_what_is_stored_and_what_is_under_way(self):
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        program = os.path.join(folder.name, "streamgate")
+        put(BINARY, program)
+        up = self.upstream({"/a.ts": tagged('"v1"'), "/b.ts": tagged('"v1"', self.gate, 300_000)})
+        proxy = self.own_proxy({"workers": 1}, binary=program)
+        self.assertEqual(proxy.stream(up.url("/a.ts"))["X-Streamgate-Cache"], "miss")
+        clients = [proxy.connect() for _ in range(2)]
+        heads = []
+        for number, client in enumerate(clients):
+            self.addCleanup(client.close)
+            if number == 1:
+                put(BINARY, program)
+                proxy.reload({})
+                proxy.wait_for_event("upgrade.done")
+                proxy.wait_for_event("reload.done")
+            client.request(stream_path(up.url("/b.ts")))
+            heads.append(client.read_head())
+        self.assertEqual([h["X-Streamgate-Cache"] for h in heads], ["miss", "shared"])
+        self.assertEqual(proxy.stream(up.url("/a.ts"))["X-Streamgate-Cache"], "hit")
+        self.gate.set()
+        for client, head in zip(clients, heads):
+            self.assertTrue(client.read_body(head).body == CONTENT)
+        self.assertEqual(len(up.requests), 2)
+        # The column of the old worker is cleared.
+        proxy.wait_for_event("worker.left", generation="1")
+        wait_until(lambda: self.held(proxy) == 0, what="the memory of the old worker")
 
     # --- memory
 
