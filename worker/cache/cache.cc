@@ -26,12 +26,6 @@ std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject
   return out;
 }
 
-FetchRequest whole_request(const FetchRequest& request) {
-  FetchRequest out = request;
-  std::erase_if(out.forwarded, is_range_or_condition);
-  return out;
-}
-
 }  // namespace
 
 Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned column)
@@ -75,7 +69,7 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
   if (!seat_.owns(*place)) return add_leased(key, *place, reader);
   auto made = std::make_unique<OwnedObject>(
       OwnedObject::Tools{seat_, regions_, environment_.fetches, environment_.config, *this}, key,
-      *place, whole_request(request), client);
+      *place, shared_request(request), client);
   OwnedObject& object = *made;
   owned_.push_front(std::move(made));
   object.self = owned_.begin();
