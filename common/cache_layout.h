@@ -66,6 +66,7 @@ struct alignas(128) CacheRow {
   std::atomic<int64_t> fresh_until_ms{0};  // CLOCK_MONOTONIC: not given to new requests from then
   // Of a failed object: 1 + the Reason; 0: the text of the failure stands in place of the head.
   std::atomic<uint64_t> reason{0};
+  std::atomic<uint64_t> closed{0};  // not 0: not given to new requests; its readers read on
 };
 
 // The lease of one reader process on one row of one owner. Written by the reader only.
@@ -79,6 +80,23 @@ struct alignas(kCachePage) CacheLeases {
   std::array<CacheLease, kCacheRows> of_row;
 };
 
+// The longest URL that can be purged, in bytes.
+constexpr size_t kMaxPurgedUrl = size_t{16} * 1024;
+
+// The last purge that the process of a column has ordered: all processes drop what they own of it.
+struct CachePurge {
+  std::atomic<uint64_t> number{0};  // of the purge, never used twice; 0: none. Written last
+  std::atomic<uint64_t> is_prefix{0};
+  std::atomic<uint64_t> size{0};
+  std::array<std::atomic<char>, kMaxPurgedUrl> url{};
+};
+
+// What a process has done of the purges of one other column.
+struct CachePurgeAnswer {
+  std::atomic<uint64_t> number{0};   // of the last one that it has carried out; written last
+  std::atomic<uint64_t> dropped{0};  // objects
+};
+
 // The part of a column that does not depend on the number of columns. The leases of its process
 // follow it, CacheLeases for each column of the directory.
 struct alignas(kCachePage) CacheColumn {
@@ -88,6 +106,8 @@ struct alignas(kCachePage) CacheColumn {
   alignas(
       kCachePage) std::array<std::array<std::atomic<uint16_t>, kCacheWays>, kCacheBuckets> index;
   alignas(kCachePage) std::array<CacheRow, kCacheRows> rows;
+  alignas(kCachePage) CachePurge purge;
+  std::array<CachePurgeAnswer, kMaxCacheColumns> purge_answers;  // by the column that ordered
 };
 
 // free: nobody has it. live: a process has it. mourning: its process is gone, and others may still
@@ -123,6 +143,6 @@ constexpr size_t cache_directory_size(size_t columns) {
 }
 
 // Raised with every change of this file that another program would misread.
-constexpr unsigned kCacheLayoutVersion = 1;
+constexpr unsigned kCacheLayoutVersion = 2;
 
 }  // namespace streamgate

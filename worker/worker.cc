@@ -121,7 +121,7 @@ class Worker final : private Server::Observer {
                      heritage.column, access_,  limits_,     key_hosts_,     make_cache()},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
         admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_,
-                             environment_.fetches}) {
+                             environment_.fetches, environment_.cache}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
     slot_.started_ms.store(monotonic_ms(), std::memory_order_relaxed);
   }

@@ -24,8 +24,8 @@ FOLDERS = {
     "master/process": "common",
     "worker": "common worker/admin worker/cache worker/exchange worker/pages worker/documents worker/links"
     " worker/fetch worker/client worker/upstream worker/http worker/loop",
-    "worker/admin": "common worker/explain worker/pages worker/fetch worker/client worker/http"
-    " worker/loop",
+    "worker/admin": "common worker/explain worker/pages worker/cache worker/fetch worker/client"
+    " worker/http worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
     " worker/fetch worker/upstream worker/http worker/loop",
     "worker/cache": "common worker/fetch worker/upstream worker/http worker/loop",
@@ -51,6 +51,7 @@ CROSSINGS = {
     # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
     ("master/main.cc", "worker/health_probe.h"),
+    ("master/main.cc", "worker/purge_command.h"),
     ("master/main.cc", "worker/explain/explain_command.h"),
     # `streamgate sign` makes a link.
     ("master/main.cc", "worker/links/token_signer.h"),

@@ -31,6 +31,7 @@ std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject
 Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned column)
     : environment_(environment),
       seat_(directory, column),
+      purges_(seat_, *this, environment.fetches.wheel),
       regions_(seat_, directory.own_bodies(), environment.config.memory,
                environment.config.object_size + kMostOfHead),
       woken_(environment.base, seat_.waker(), EV_READ | EV_PERSIST, callback<&Cache::on_woken>,
@@ -200,6 +201,20 @@ std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
   return out;
 }
 
+uint64_t Cache::drop(const PurgeOrder& order) {
+  uint64_t dropped = 0;
+  for (SharedObject* each : snapshot(owned_)) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (object.is_ended || !object.is_listed || !object.is_covered(order)) continue;
+    ++dropped;
+    // One that is under way is retired at its end.
+    if (object.is_fetching()) seat_.close(object.place());
+    object.is_fetching() ? unlist(object) : retire(object);
+  }
+  count(environment_.counters, Counter::cache_purged, dropped);
+  return dropped;
+}
+
 // --- what an own object reports ---
 
 void Cache::on_changed(OwnedObject& object) {
@@ -264,6 +279,7 @@ void Cache::watch(SharedObject& object) {
 
 void Cache::on_woken() {
   seat_.drain_waker();
+  purges_.look();
   look_at_leased();
 }
 
@@ -296,6 +312,7 @@ void Cache::on_tick() {
     }
   }
   look_at_leased();
+  purges_.look();
   make_room();
   if (++ticks_ % kTicksOfTrim == 0) regions_.trim();
   seat_.wake_noted();

@@ -16,6 +16,7 @@
 #include "common/mark_table.h"
 #include "common/scoreboard.h"
 #include "worker/cache/owned_object.h"
+#include "worker/cache/purges.h"
 #include "worker/cache/region_store.h"
 #include "worker/cache/seat.h"
 #include "worker/fetch/fetch.h"
@@ -25,7 +26,7 @@
 
 namespace streamgate {
 
-class Cache final : private OwnedObject::Keeper {
+class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
  public:
   // All outlive the cache. `claims_document`: whether content type and path name a document
   // (documents/detector.h).
@@ -69,6 +70,9 @@ class Cache final : private OwnedObject::Keeper {
   // Whether other workers read what this one fetches: a draining worker stays until then.
   bool is_needed() const;
 
+  // Drops the answers of a URL in all workers. New requests begin anew; readers read on.
+  Purges& purges() { return purges_; }
+
  private:
   using Objects = std::list<std::unique_ptr<SharedObject>>;
 
@@ -78,6 +82,7 @@ class Cache final : private OwnedObject::Keeper {
   bool may_ignore_no_store(const HttpUrl& url) const override;
   bool claims_document(const ResponseHead& head, std::string_view path) const override;
   std::optional<RegionStore::Region> take_region(uint64_t bytes) override;
+  uint64_t drop(const PurgeOrder& order) override;
 
   SharedObject* find_own(const CacheKey& key, int64_t now_ms);
   Joined add_leased(const CacheKey& key, const CacheSeat::Object& place,
@@ -97,6 +102,7 @@ class Cache final : private OwnedObject::Keeper {
 
   const Environment environment_;
   CacheSeat seat_;
+  Purges purges_;
   RegionStore regions_;
   Objects owned_;
   Objects leased_;

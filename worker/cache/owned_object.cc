@@ -28,6 +28,12 @@ bool looks_like_a_document(std::string_view body, const HeaderFields& fields) {
   return std::string_view("#<{[\xfe\xff").find(body[first]) != std::string_view::npos;
 }
 
+std::vector<std::string> urls_of(const FetchRequest& request) {
+  std::vector<std::string> out{request.url.to_string()};
+  for (const UpstreamUrl& url : request.alternatives) out.push_back(url.url.to_string());
+  return out;
+}
+
 }  // namespace
 
 OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
@@ -36,8 +42,9 @@ OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSea
       tools_(tools),
       note_(client.text, client.id, "GET"),
       names_count_for_(client.names_count_for),
-      link_cookies_(request.cookies) {
-  note_.set_target(log::redact(request.url.to_string()));
+      link_cookies_(request.cookies),
+      urls_(urls_of(request)) {
+  note_.set_target(log::redact(urls_.front()));
   const RequestScope scope(&note_);
   fetch_.emplace(tools_.fetches, std::move(request), static_cast<Fetch::Observer&>(*this));
 }
@@ -51,6 +58,12 @@ void OwnedObject::cancel() {
   has_ended_ = true;
   head_ = nullptr;
   fetch_->stop();
+}
+
+bool OwnedObject::is_covered(const PurgeOrder& order) const {
+  if (facts_ && order.covers(facts_->url.to_string())) return true;
+  return std::any_of(urls_.begin(), urls_.end(),
+                     [&](const std::string& url) { return order.covers(url); });
 }
 
 void OwnedObject::take_over(Fetch::Observer& observer) {

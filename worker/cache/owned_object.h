@@ -15,9 +15,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/config.h"
 #include "common/ip_address.h"
+#include "worker/cache/purges.h"
 #include "worker/cache/region_store.h"
 #include "worker/cache/shared_object.h"
 #include "worker/fetch/fetch.h"
@@ -74,6 +76,8 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   bool is_fetching() const { return !has_ended_; }
   // In on_unshareable(): another request for it may be shared when there is room.
   bool lacks_room() const { return lacks_room_; }
+  // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
+  bool is_covered(const PurgeOrder& order) const;
   uint64_t region_bytes() const { return head_size_ + room_; }
   Fetch& fetch() { return *fetch_; }
   // Hands the fetch, its head and the bytes that have arrived to `observer`, which outlives the
@@ -111,8 +115,9 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   RequestNote note_;
   const std::optional<IpAddress> names_count_for_;
   const std::string link_cookies_;
-  std::optional<Fetch> fetch_;          // always set; made inside the scope of note_
-  const ResponseHead* head_ = nullptr;  // the fetch's; valid until the fetch ends
+  const std::vector<std::string> urls_;  // that are requested, in their order
+  std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
+  const ResponseHead* head_ = nullptr;   // the fetch's; valid until the fetch ends
   std::optional<RegionStore::Region> region_;
   std::optional<int64_t> fresh_seconds_;  // as the upstream says
   bool is_answer_ok_ = false;             // 200: it may be stored

@@ -30,6 +30,7 @@ bool has_key(const CacheRow& row, const CacheKey& key) {
 // Whether a new request may use an object with that tag.
 bool may_join(const CacheRow& row, uint64_t tag, int64_t now_ms) {
   const CacheState state = state_of(tag);
+  if (row.closed.load(kRelaxed) != 0) return false;
   if (state == CacheState::done) return now_ms < row.fresh_until_ms.load(kRelaxed);
   return state == CacheState::claim || state == CacheState::growing;
 }
@@ -126,6 +127,7 @@ std::optional<CacheSeat::Object> CacheSeat::claim(const CacheKey& key) {
   row.length.store(kUnknownLength, kRelaxed);
   row.head_size.store(0, kRelaxed);
   row.reason.store(0, kRelaxed);
+  row.closed.store(0, kRelaxed);
   row.tag.store(make_tag(object.serial, CacheState::claim), kRelease);
   return object;
 }
@@ -225,6 +227,11 @@ void CacheSeat::set_state(const Object& object, CacheState state) {
   own_row(object).tag.store(make_tag(object.serial, state), kRelease);
 }
 
+void CacheSeat::close(const Object& object) {
+  own_row(object).closed.store(1, kRelaxed);
+  remove_from_index(object.row);
+}
+
 void CacheSeat::retire(const Object& object) {
   remove_from_index(object.row);
   set_state(object, CacheState::retired);
@@ -290,6 +297,12 @@ void CacheSeat::wake_noted() {
         ::write(directory_.files().wakers[reader].get(), &one, sizeof one);
   }
   noted_.reset();
+}
+
+void CacheSeat::note_all_others() {
+  for (unsigned i = 0; i < directory_.column_count(); ++i) {
+    if (i != column_ && directory_.is_live(i)) note(i);
+  }
 }
 
 // --- memory ---

@@ -90,7 +90,9 @@ class CacheSeat {
   void set_fresh_until(const Object& object, int64_t until_ms);  // before done
   void set_reason(const Object& object, uint64_t reason);        // before failed
   void set_state(const Object& object, CacheState state);        // growing, done, failed, broken
-  // New requests do not find it any more. Try to free it then.
+  // New requests do not find it any more; its state and its readers stay.
+  void close(const Object& object);
+  // The same, and it is done with. Try to free it then.
   void retire(const Object& object);
   // Retires and frees it as soon as nobody has a lease. The owner must not use it any more.
   void abandon(const Object& object);
@@ -102,6 +104,12 @@ class CacheSeat {
   // Notes which processes wait for the object. wake_noted() wakes each of them once.
   void notify(const Object& object);
   void wake_noted();
+
+  // ---- Of all processes (worker/cache/purges.h).
+  const CacheDirectory& directory() const { return directory_; }
+  // Each is woken by wake_noted().
+  void note(unsigned column) { noted_.set(column); }
+  void note_all_others();
 
   // ---- Memory, of all processes.
   CacheColumn& own() { return directory_.column(column_); }

@@ -35,6 +35,7 @@ const char* SharedObject::bytes(uint64_t position, uint64_t size) {
 
 bool SharedObject::may_join(int64_t now_ms) const {
   const CacheState now = state();
+  if (row().closed.load(std::memory_order_relaxed) != 0) return false;
   if (now == CacheState::done) return now_ms < fresh_until_ms();
   return now == CacheState::claim || now == CacheState::growing;
 }
