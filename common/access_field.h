@@ -15,7 +15,7 @@ namespace streamgate {
 #define STREAMGATE_ACCESS_FIELDS(ROW)                                                             \
   ROW(id) ROW(client) ROW(method) ROW(route) ROW(status) ROW(reason) ROW(bytes) ROW(ms)           \
   ROW(upstream) ROW(upstream_status) ROW(attempts) ROW(reused) ROW(playlist) ROW(resumed)         \
-  ROW(discontinuities) ROW(detail)                                                                \
+  ROW(discontinuities) ROW(cache) ROW(detail)                                                     \
   /* Only if the configuration names them. */                                                     \
   ROW(user_agent) ROW(referer) ROW(protocol) ROW(first_byte_ms) ROW(upstream_host) ROW(worker)    \
   ROW(generation)

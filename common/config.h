@@ -278,6 +278,17 @@ struct LimitsConfig {
   bool operator==(const LimitsConfig&) const = default;
 };
 
+// Shared fetches and their store (worker/cache).
+struct CacheConfig {
+  size_t memory = 0;                                // bytes, over all workers; 0: off
+  size_t object_size = size_t{16} * 1024 * 1024;    // bytes; longer bodies are not stored
+  Milliseconds playlist_age{1'000};                 // if the upstream says nothing
+  Milliseconds segment_age{30'000};                 // the same, for all but playlists
+  std::vector<TargetPattern> ignore_no_store = {};  // hosts whose no-store and private are ignored
+
+  bool operator==(const CacheConfig&) const = default;
+};
+
 // The source of the client's address: the connection, or one request header.
 enum class ClientAddress { peer, x_forwarded_for, forwarded };
 
@@ -366,6 +377,7 @@ struct Config {
   CorsConfig cors;
   SecurityConfig security;
   LimitsConfig limits;
+  CacheConfig cache;
   LogConfig log;
   ErrorsConfig errors;
   AdminConfig admin;

@@ -47,6 +47,12 @@ namespace streamgate {
   ROW(client_tls_handshakes_failed, "TLS handshakes with clients that failed.")                   \
   ROW(upstream_tls_handshakes, "TLS handshakes with upstreams that succeeded.")                   \
   ROW(upstream_names_looked_up, "Names of upstreams that were not in the cache.")                 \
+  ROW(cache_hits, "Exchanges answered from a stored answer.")                                     \
+  ROW(cache_shared, "Exchanges that shared an upstream request of another client.")               \
+  ROW(cache_misses, "Exchanges that began an upstream request that others may share.")            \
+  ROW(cache_passes, "Exchanges with an upstream request of their own, while there is a cache.")   \
+  ROW(cache_evictions, "Stored answers that made room for others.")                               \
+  ROW(cache_purged, "Answers, stored or under way, that were dropped by a purge.")                \
   ROW(admin_requests, "Requests to the admin listener that were answered.")                       \
   ROW(admin_requests_refused, "Requests to the admin listener that were refused.")                \
   ROW(workers_died, "Workers that crashed, hung or could not start.")                             \

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "common/cache_directory.h"
 #include "common/config.h"
 #include "common/scoreboard.h"
 
@@ -34,10 +35,14 @@ struct Heritage {
   const TicketKey& ticket_key;
   unsigned slot_index = 0;
   uint64_t generation = 0;
-  ScoreboardView scoreboard;  // read-only memory: for limits that hold over all workers
-  Column& column;             // the worker's own
-  ArrivalTable& arrivals;     // with `column`, the only shared memory that it can write
-  int lifeline_fd = -1;       // read end; EOF means the master is gone: drain and exit
+  ScoreboardView scoreboard;        // read-only memory: for limits that hold over all workers
+  Column& column;                   // the worker's own
+  ArrivalTable& arrivals;           // with `column` and a part of `cache`, what it can write
+  int lifeline_fd = -1;             // read end; EOF means the master is gone: drain and exit
+  CacheDirectory* cache = nullptr;  // confined to cache_column; null: there is no cache
+  unsigned cache_column = 0;
+  // Of the whole configuration. Generations with the same mark may share answers.
+  uint64_t settings_mark = 0;
 };
 
 // Exit codes of a worker that the master tells apart.

@@ -9,6 +9,7 @@ namespace streamgate {
 // clang-format off
 inline constexpr std::string_view kLogEvents[] = {
     "accept.failed",
+    "cache.no_seat",
     "config.problem",
     "config.warning",
     "dns.server_answers",

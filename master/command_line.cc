@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/version.h"
 #include "master/config/values.h"
@@ -20,6 +21,37 @@ const std::map<std::string, ServiceOrder> kOrders{
     {"reload", ServiceOrder::reload}, {"stop", ServiceOrder::stop},
     {"quit", ServiceOrder::quit},     {"reopen", ServiceOrder::reopen},
     {"status", ServiceOrder::status}, {"streams", ServiceOrder::streams}};
+
+// Not a signal: the admin listener carries it out.
+constexpr const char* kPurge = "purge";
+
+std::vector<std::string> names_of_orders() {
+  std::vector<std::string> out{kPurge};
+  for (const auto& [name, order] : kOrders) out.push_back(name);
+  return out;
+}
+
+void add_purge(CLI::App& app, CLI::Option& order, CommandLine& out) {
+  app.add_option("url", out.purge.url,
+                 "With -s purge: the URL of an upstream, or a link to the proxy")
+      ->type_name("URL")
+      ->needs(&order);
+  app.add_flag("--prefix", out.purge.is_prefix,
+               "With -s purge: drop the answers of all URLs that begin with the URL")
+      ->needs(&order);
+}
+
+void take_purge(const std::string& order, CommandLine& out) {
+  const bool is_purge = order == kPurge;
+  if (is_purge) out.action = CommandLine::Action::purge;
+  if (out.exit_code) return;
+  const bool has_parts = !out.purge.url.empty() || out.purge.is_prefix;
+  if (is_purge ? !out.purge.url.empty() : !has_parts) return;
+  std::fputs(is_purge ? "streamgate: -s purge needs a URL\n"
+                      : "streamgate: a URL and --prefix need -s purge\n",
+             stderr);
+  out.exit_code = kExitUsage;
+}
 
 void take_trial(const std::string& text, CommandLine& out) {
   out.action = CommandLine::Action::trial;
@@ -117,7 +149,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
                        "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
                        "drain.timeout")
             ->type_name("ORDER")
-            ->check(CLI::IsMember(&kOrders))
+            ->check(CLI::IsMember(names_of_orders()))
             ->excludes(check_flag);
     bool json = false;
     app.add_flag("--json", json, "With -s status and -s streams: print JSON")->needs(order_option);
@@ -125,6 +157,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
                    "For -s: the service of this pid file, also if the configuration is broken")
         ->type_name("FILE")
         ->needs(order_option);
+    add_purge(app, *order_option, out);
     bool foreground = false;
     app.add_flag(
            "--foreground-worker", foreground,
@@ -151,6 +184,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : usage;
     }
     take_lifetime(lifetime, out);
+    take_purge(order, out);
     if (!trial.empty()) take_trial(trial, out);
     if (foreground) out.action = CommandLine::Action::foreground_worker;
     if (check) out.action = CommandLine::Action::check;

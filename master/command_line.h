@@ -36,12 +36,19 @@ struct SignOrder {
   std::string key;
 };
 
+// `streamgate -s purge URL`.
+struct PurgeOrderLine {
+  std::string url;
+  bool is_prefix = false;
+};
+
 struct CommandLine {
   enum class Action {
     serve,
     check,
     print_config,
     control,
+    purge,
     healthcheck,
     foreground_worker,
     trial,
@@ -54,6 +61,7 @@ struct CommandLine {
   TrialOrder trial{-1, -1};                   // of Action::trial
   ExplainLine explain = {};                   // of Action::explain
   SignOrder sign;                             // of Action::sign
+  PurgeOrderLine purge = {};                  // of Action::purge
   std::string pid_file;                       // of Action::control; empty: the configuration's
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)

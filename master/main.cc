@@ -20,11 +20,13 @@
 #include "master/service/access_check.h"
 #include "master/service/control.h"
 #include "master/service/files.h"
+#include "master/service/running_service.h"
 #include "master/supervisor.h"
 #include "master/upgrade/trial_run.h"
 #include "worker/explain/explain_command.h"
 #include "worker/health_probe.h"
 #include "worker/links/token_signer.h"
+#include "worker/purge_command.h"
 #include "worker/worker.h"
 
 namespace streamgate {
@@ -72,6 +74,27 @@ int control(const CommandLine& line, const Environment& environment) {
   LoadedConfig loaded = load_config(line.config_file, environment);
   if (!line.pid_file.empty()) loaded.config.pid_file = line.pid_file;
   return control_service(line.order, line.form, loaded);
+}
+
+// An order of `-s`, but the admin listener carries it out: without a pid file too.
+int purge(const CommandLine& line, const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  if (!loaded.ok()) return kExitOrderFailed;
+  const std::string& pid_file = line.pid_file.empty() ? loaded.config.pid_file : line.pid_file;
+  if (!pid_file.empty()) {
+    const auto service = RunningService::find(pid_file);
+    if (!service) {
+      complain(service.error().detail);
+      return kExitNotRunning;
+    }
+  }
+  const auto purged = purge_service(loaded.config, {line.purge.url, line.purge.is_prefix});
+  if (!purged) {
+    complain(purged.error().detail);
+    return kExitOrderFailed;
+  }
+  std::printf("purged %llu\n", static_cast<unsigned long long>(*purged));
+  return EXIT_SUCCESS;
 }
 
 int print_effective_config(const LoadedConfig& loaded) {
@@ -155,6 +178,8 @@ int run(int argc, char** argv) {
       return print_effective_config(load_config(line.config_file, environment));
     case CommandLine::Action::control:
       return control(line, environment);
+    case CommandLine::Action::purge:
+      return purge(line, load_config(line.config_file, environment));
     case CommandLine::Action::healthcheck:
       return check_health(load_config(line.config_file, environment));
     case CommandLine::Action::explain:

@@ -99,6 +99,7 @@ Result<void> Supervisor::take_over(UniqueFd state) {
                    Workers::Lifeline{std::move(inheritance->lifeline_read),
                                      std::move(inheritance->lifeline_write)},
                    std::move(inheritance->workers));
+  workers_->cache_seats() = std::move(inheritance->cache_seats);
   last_reload_ = handover->reload;
   last_reopen_ = handover->reopen;
   reload_started_us_ = service.reload_started_us;

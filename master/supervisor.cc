@@ -79,6 +79,7 @@ int Supervisor::run() {
 
 void Supervisor::reap_exited_children() {
   workers_->mirror();
+  workers_->cache_seats().sweep();
   int wait_status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
     if (reload_ && reload_->on_child_exit(pid, wait_status)) continue;
@@ -271,18 +272,32 @@ Result<Probe> Supervisor::start_check(const Generation& generation) {
 }
 
 Result<void> Supervisor::start_worker(const Generation& generation, unsigned place) {
+  const auto cache = take_cache_seat(generation);
   const auto started = workers_->start(generation.number, place, [&](unsigned slot_index) {
     close_in_child(generation);
-    return run_as_worker(generation,
-                         {workers_->scoreboard(), slot_index, workers_->lifeline().read_end.get()},
-                         program_.run_worker);
+    return run_as_worker(
+        generation,
+        {workers_->scoreboard(), slot_index, workers_->lifeline().read_end.get(), cache},
+        program_.run_worker);
   });
+  if (cache && started) workers_->cache_seats().seat(started->pid, *cache);
+  if (cache && !started) workers_->cache_seats().give_back(*cache);
   if (!started) return started.error();
   status_.note_change();
   log::debug(
       "worker.started",
       {{"worker", started->pid}, {"slot", started->slot_index}, {"generation", generation.number}});
   return {};
+}
+
+// A worker without a seat serves all the same, without the cache.
+std::optional<CacheSeatGrant> Supervisor::take_cache_seat(const Generation& generation) {
+  if (generation.config.cache.memory == 0) return std::nullopt;
+  auto taken = workers_->cache_seats().take(generation.places.size());
+  if (taken && *taken) return *std::move(taken);
+  log::warn("cache.no_seat", {{"reason", taken ? "too many workers have died or still drain"
+                                               : taken.error().detail}});
+  return std::nullopt;
 }
 
 // Called in a child: closes the descriptors that it must not hold. Most important are the write end

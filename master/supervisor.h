@@ -72,6 +72,7 @@ class Supervisor final : private Reload::Forker {
   Milliseconds vacate_place(const WorkerProcess& worker, const Ending& ending);
   Result<Probe> start_check(const Generation& generation) override;
   Result<void> start_worker(const Generation& generation, unsigned place) override;
+  std::optional<CacheSeatGrant> take_cache_seat(const Generation& generation);
   void close_in_child(const Generation& generation);
   int wait_limit_ms() const;
   bool is_leaving() const { return leave_as_ != Stop::no; }

@@ -81,7 +81,7 @@ void add_workers(Handover& out, const Workers& workers) {
   std::vector<const ForeignScoreboard*> foreign{nullptr};  // in the order of out.boards
   for (const WorkerProcess& worker : workers) {
     const auto& [pid, slot, generation, place] = worker.identity();
-    Handover::Worker record{pid, slot, generation, place, worker.standing(), 0, 0};
+    Handover::Worker record{pid, slot, generation, place, worker.standing(), 0, 0, {}};
     if (const auto& home = worker.home()) {
       const auto known = std::find(foreign.begin(), foreign.end(), home->board.get());
       record.board = static_cast<unsigned>(known - foreign.begin());
@@ -92,6 +92,20 @@ void add_workers(Handover& out, const Workers& workers) {
       }
     }
     out.workers.push_back(record);
+  }
+}
+
+// After add_workers().
+void add_cache(Handover& out, const CacheSeats& seats) {
+  const auto& directory = seats.directory();
+  if (directory == nullptr) return;
+  const CacheDirectory::Files& files = directory->files();
+  out.cache.push_back({files.directory.get(), files.bodies.get(), kCacheLayoutVersion});
+  for (const UniqueFd& waker : files.wakers) out.cache_wakers.push_back({waker.get()});
+  for (Handover::Worker& worker : out.workers) {
+    if (const auto column = seats.column_of(static_cast<pid_t>(worker.pid))) {
+      worker.cache_column = *column;
+    }
   }
 }
 
@@ -165,6 +179,7 @@ Handover make_handover(Handover::Service service, const Generation& generation,
   out.service.lifeline_write = workers.lifeline().write_end.get();
   add_generation(out, generation, from_manager);
   add_workers(out, workers);
+  add_cache(out, workers.cache_seats());
   return out;
 }
 

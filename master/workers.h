@@ -14,6 +14,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "master/process/cache_seats.h"
 #include "master/process/last_request.h"
 #include "master/process/worker_process.h"
 
@@ -43,7 +44,10 @@ class Workers {
   // Takes a worker off the list after waitpid() has returned `pid`, and updates its slot. The slot
   // stays readable until retire(). None if `pid` is not a worker.
   std::optional<WorkerProcess> remove(pid_t pid);
-  void retire(const WorkerProcess& removed) { scoreboard_.retire(removed.identity().slot_index); }
+  void retire(const WorkerProcess& removed) {
+    cache_seats_.leave(removed.identity().pid);
+    scoreboard_.retire(removed.identity().slot_index);
+  }
 
   // The last request of a removed worker. Empty for a worker of another program's scoreboard.
   LastRequest last_request(const WorkerProcess& removed) const {
@@ -93,11 +97,14 @@ class Workers {
   Scoreboard& scoreboard() { return scoreboard_; }
   const Scoreboard& scoreboard() const { return scoreboard_; }
   const Lifeline& lifeline() const { return lifeline_; }
+  CacheSeats& cache_seats() { return cache_seats_; }
+  const CacheSeats& cache_seats() const { return cache_seats_; }
 
  private:
   Scoreboard scoreboard_;
   Lifeline lifeline_;
   std::vector<WorkerProcess> workers_;
+  CacheSeats cache_seats_;
 };
 
 }  // namespace streamgate

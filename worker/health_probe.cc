@@ -2,20 +2,17 @@
 
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string_view>
 
 #include "common/system_error.h"
-#include "common/unique_fd.h"
+#include "worker/own_listener.h"
 
 namespace streamgate {
 namespace {
 
-constexpr time_t kTimeoutSeconds = 5;
+constexpr long kTimeoutSeconds = 5;
 constexpr std::string_view kRequest =
     "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 // PROXY protocol, version 1: a connection that the proxy makes for itself.
@@ -38,28 +35,6 @@ const ListenConfig* best_listener(const Config& config) {
     if (!best || rank(listener) < rank(*best)) best = &listener;
   }
   return best;
-}
-
-SocketAddress on_loopback(const SocketAddress& address) {
-  if (!address.is_ip()) return address;
-  const std::string port = ":" + std::to_string(address.port());
-  const bool is_v6 = address.family() == AF_INET6;
-  const std::string wildcard = is_v6 ? "[::]" + port : "0.0.0.0" + port;
-  if (address.to_string() != wildcard) return address;
-  const auto loopback = SocketAddress::parse((is_v6 ? "[::1]" : "127.0.0.1") + port);
-  return loopback ? *loopback : address;
-}
-
-Result<UniqueFd> connect_to(const SocketAddress& address) {
-  UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return system_error("socket");
-  const timeval limit{kTimeoutSeconds, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-  if (::connect(socket.get(), address.native(), address.length()) != 0) {
-    return system_error(address.to_string());
-  }
-  return socket;
 }
 
 bool send_all(BIO* bio, std::string_view text) {
@@ -95,7 +70,7 @@ Result<std::string> probe_health(const Config& config) {
   const ListenConfig* listener = best_listener(config);
   if (!listener) return Error{Reason::internal, "the configuration has no listener"};
   const SocketAddress address = on_loopback(listener->address);
-  const auto socket = connect_to(address);
+  const auto socket = connect_to_listener(address, kTimeoutSeconds);
   if (!socket) return socket.error();
   BioPtr bio(::BIO_new_socket(socket->get(), BIO_NOCLOSE), ::BIO_free_all);
   if (listener->proxy_protocol && !send_all(bio.get(), kOwnConnection)) {

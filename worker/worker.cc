@@ -13,6 +13,7 @@
 #include "common/scoreboard.h"
 #include "worker/admin/admin_server.h"
 #include "worker/client/tls_server.h"
+#include "worker/documents/detector.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
 #include "worker/exchange/stream_limits.h"
@@ -36,6 +37,7 @@ namespace streamgate {
 namespace {
 
 constexpr timeval kBeatInterval{1, 0};
+constexpr Milliseconds kCacheCheck{100};
 
 // Priorities of events: the beat, signals and the lifeline; then clients, upstreams and timers,
 // which is libevent's default; then the WorkQueue.
@@ -57,6 +59,10 @@ std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners
 LoopMark loop_mark(const Heritage& heritage) {
   const std::string& id = heritage.config.loop_id;
   return LoopMark(id.empty() ? derive_loop_id(machine_identity(), heritage.listeners) : id);
+}
+
+bool claims_document(std::string_view content_type, std::string_view path) {
+  return claimed_kind(content_type, path) != DocumentKind::none;
 }
 
 // Writes libevent's messages to our log.
@@ -99,25 +105,23 @@ class Worker final : private Server::Observer {
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters, {::getpid(), heritage.generation}),
         access_(std::move(access)),
+        fetches_{heritage.config.upstream,
+                 guard_,
+                 loop_mark_,
+                 marks_,
+                 hosts_,
+                 resolver_,
+                 pool_,
+                 wheel_,
+                 slot_.counters,
+                 resolve_upstream_url},
         limits_({heritage.config, heritage.scoreboard, heritage.column, heritage.arrivals, wheel_}),
-        environment_{heritage.config,
-                     {heritage.config.upstream, guard_, loop_mark_, marks_, hosts_, resolver_,
-                      pool_, wheel_, slot_.counters, resolve_upstream_url},
-                     pipes_,
-                     socket_memory_,
-                     work_,
-                     wheel_,
-                     reaper_,
-                     access_log_,
-                     slot_,
-                     heritage.scoreboard,
-                     heritage.column,
-                     access_,
-                     limits_,
-                     key_hosts_},
+        environment_{heritage.config, fetches_, pipes_,      socket_memory_, work_,
+                     wheel_,          reaper_,  access_log_, slot_,          heritage.scoreboard,
+                     heritage.column, access_,  limits_,     key_hosts_,     make_cache()},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
         admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_,
-                             environment_.fetches}) {
+                             environment_.fetches, environment_.cache}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
     slot_.started_ms.store(monotonic_ms(), std::memory_order_relaxed);
   }
@@ -161,6 +165,14 @@ class Worker final : private Server::Observer {
     EventBase base(event_base_new_with_config(config.get()));
     CHECK(base && event_base_priority_init(base.get(), kPriorities) == 0);
     return base;
+  }
+
+  Cache* make_cache() {
+    if (heritage_.cache == nullptr) return nullptr;
+    const Cache::Environment environment{base_.get(),    fetches_,       heritage_.config.cache,
+                                         reaper_,        slot_.counters, heritage_.settings_mark,
+                                         claims_document};
+    return &cache_.emplace(environment, *heritage_.cache, heritage_.cache_column);
   }
 
   void watch_signals() {
@@ -208,7 +220,11 @@ class Worker final : private Server::Observer {
 
   void leave() { event_base_loopbreak(base_.get()); }
 
-  void on_drained() override { event_base_loopexit(base_.get(), nullptr); }
+  // Stays while others read what it fetches.
+  void on_drained() override {
+    if (cache_ && cache_->is_needed()) return cache_check_.arm(kCacheCheck);
+    event_base_loopexit(base_.get(), nullptr);
+  }
 
   void reopen_logs() {
     for (const auto& result : {log::open(heritage_.config.log), access_log_.open()}) {
@@ -242,6 +258,8 @@ class Worker final : private Server::Observer {
   OriginMarks marks_;
   AccessLog access_log_;
   AccessControl access_;
+  FetchEnvironment fetches_;
+  std::optional<Cache> cache_;  // none: off
   StreamLimits limits_;
   ExchangeEnvironment environment_;
   Server server_;
@@ -249,6 +267,7 @@ class Worker final : private Server::Observer {
   std::array<Event, 5> signals_;
   Event lifeline_;
   Event beat_;
+  Deadline cache_check_{wheel_, this, call<&Worker::on_drained>};
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ _streamgate() {
       return
       ;;
     -s | --signal)
-      mapfile -t COMPREPLY < <(compgen -W 'reload stop quit reopen status streams' -- "$word")
+      mapfile -t COMPREPLY < <(compgen -W 'reload stop quit reopen status streams purge' -- "$word")
       return
       ;;
   esac

@@ -53,6 +53,12 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
                                   " is less than limits.request_line, which is part of it (" +
                                   print_size(config.limits.request_line) + ")"});
   }
+  if (config.cache.memory > 0 && config.cache.memory / 2 < config.cache.object_size) {
+    problems.push_back(
+        {line_of("cache.memory"), "cache.memory: " + print_size(config.cache.memory) +
+                                      " is less than two objects (cache.object_size: " +
+                                      print_size(config.cache.object_size) + ")"});
+  }
   if (config.limits.connections < config.workers) {
     problems.push_back(
         {line_of("limits.connections"),

@@ -310,6 +310,17 @@ std::vector<ConfigKey> service_keys() {
   };
 }
 
+std::vector<ConfigKey> cache_keys() {
+  constexpr size_t kMiB = size_t{1024} * 1024;
+  return {
+      size(FIELD(cache.memory), 0, 1024 * 1024 * kMiB),
+      size(FIELD(cache.object_size), kMiB / 16, 64 * kMiB),
+      duration(FIELD(cache.playlist_age), 0s, kHour),
+      duration(FIELD(cache.segment_age), 0s, kHour),
+      patterns(FIELD(cache.ignore_no_store)),
+  };
+}
+
 #undef FIELD
 
 }  // namespace
@@ -317,7 +328,7 @@ std::vector<ConfigKey> service_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> kKeys = [] {
     std::vector<ConfigKey> all = general_keys();
-    for (auto& more : {upstream_keys(), service_keys(), admin_keys()}) {
+    for (auto& more : {upstream_keys(), service_keys(), cache_keys(), admin_keys()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "common/mark_table.h"
 #include "common/process_title.h"
+#include "master/config/loader.h"
 #include "master/process/account.h"
 
 namespace streamgate {
@@ -27,14 +29,28 @@ Result<void> drop_privileges(const Generation& generation) {
   return may_dump_core(generation.config) ? Result<void>() : forbid_core_dumps();
 }
 
+Result<void> confine_cache(const WorkerSeat& seat) {
+  return seat.cache ? seat.cache->directory->confine(seat.cache->column) : Result<void>();
+}
+
+// The same for two generations if an answer of one is right for clients of the other.
+uint64_t mark_of_settings(const Config& config) {
+  uint64_t mark = kHashSeed;
+  for (const ConfigSetting& setting : settings_of(config)) {
+    mark = hash_of(setting.key, mark);
+    mark = hash_of(setting.value, mark);
+  }
+  return mark;
+}
+
 }  // namespace
 
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker) {
   set_process_name("streamgate-w" + std::to_string(seat.slot_index));
   set_process_title(worker_title(seat.slot_index, generation.number));
-  for (const auto& prepared :
-       {seat.scoreboard.confine(seat.slot_index), drop_privileges(generation)}) {
+  for (const auto& prepared : {seat.scoreboard.confine(seat.slot_index), confine_cache(seat),
+                               drop_privileges(generation)}) {
     if (prepared) continue;
     log::error("worker.cannot_start", {{"reason", prepared.error().detail}});
     return kExitCannotStart;
@@ -47,7 +63,10 @@ int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                           .scoreboard = seat.scoreboard.view(),
                           .column = seat.scoreboard.column(seat.slot_index),
                           .arrivals = seat.scoreboard.arrivals(),
-                          .lifeline_fd = seat.lifeline_fd};
+                          .lifeline_fd = seat.lifeline_fd,
+                          .cache = seat.cache ? seat.cache->directory.get() : nullptr,
+                          .cache_column = seat.cache ? seat.cache->column : 0,
+                          .settings_mark = mark_of_settings(generation.config)};
   return run_worker(heritage);
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "common/heritage.h"
 #include "common/result.h"
 #include "common/scoreboard.h"
+#include "master/process/cache_seats.h"
 #include "master/service/generation.h"
 
 namespace streamgate {
@@ -16,11 +18,13 @@ struct WorkerSeat {
   Scoreboard& scoreboard;
   unsigned slot_index;
   int lifeline_fd;
+  std::optional<CacheSeatGrant> cache = std::nullopt;
 };
 
-// Makes the scoreboard read-only except the worker's own column, drops privileges (the generation's
-// user, no_new_privs, core dumps as configured) and calls `run_worker`. Only this function fills
-// the Heritage. Returns the exit code of the process: kExitCannotStart if one of the changes fails.
+// Makes the scoreboard and the cache directory read-only except the worker's own columns, drops
+// privileges (the generation's user, no_new_privs, core dumps as configured) and calls
+// `run_worker`. Only this function fills the Heritage. Returns the exit code of the process:
+// kExitCannotStart if one of the changes fails.
 int run_as_worker(const Generation& generation, const WorkerSeat& seat,
                   const std::function<int(const Heritage&)>& run_worker);
 

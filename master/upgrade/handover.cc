@@ -223,6 +223,19 @@ void describe(Record& record, Is<Handover::Worker> auto& worker) {
   record.value("started_ms", worker.standing.started_ms);
   record.value("board", worker.board);
   record.value("board_slot", worker.board_slot);
+  record.value("cache_column", worker.cache_column);
+}
+
+template <class Record>
+void describe(Record& record, Is<Handover::Cache> auto& cache) {
+  record.value("directory", cache.directory);
+  record.value("bodies", cache.bodies);
+  record.value("layout", cache.layout);
+}
+
+template <class Record>
+void describe(Record& record, Is<Handover::CacheWaker> auto& waker) {
+  record.value("fd", waker.fd);
 }
 
 template <class Record>
@@ -247,6 +260,8 @@ void for_each_kind(T& handover, const Visitor& visit) {
   visit("listener", handover.listeners);
   visit("board", handover.boards);
   visit("worker", handover.workers);
+  visit("cache", handover.cache);
+  visit("cache_waker", handover.cache_wakers);
   visit("generation", handover.generation);
   visit("setting", handover.settings);
 }
@@ -255,6 +270,24 @@ template <class T>
 constexpr bool kIsList = false;
 template <class T>
 constexpr bool kIsList<std::vector<T>> = true;
+
+Result<void> check_cache(const Handover& handover) {
+  if (handover.cache.size() > 1) return refused("there are several caches");
+  for (const Handover::Cache& cache : handover.cache) {
+    if (cache.directory < 0 || cache.bodies < 0) return refused("cache fd");
+  }
+  for (const Handover::CacheWaker& waker : handover.cache_wakers) {
+    if (waker.fd < 0) return refused("cache_waker fd");
+  }
+  for (const Handover::Worker& worker : handover.workers) {
+    if (!worker.cache_column) continue;
+    if (*worker.cache_column < 0 ||
+        std::cmp_greater_equal(*worker.cache_column, handover.cache_wakers.size())) {
+      return refused("worker cache_column");
+    }
+  }
+  return {};
+}
 
 Result<void> check_numbers(const Handover& handover) {
   const Handover::Service& service = handover.service;
@@ -285,7 +318,7 @@ Result<void> check_numbers(const Handover& handover) {
     const bool is_current = worker.generation == handover.generation.number;
     if (is_current && worker.place >= handover.generation.places) return refused("worker place");
   }
-  return {};
+  return check_cache(handover);
 }
 
 Result<void> check_title(std::string_view line) {
@@ -304,6 +337,11 @@ std::vector<int> descriptors_of(const Handover& handover) {
   std::vector<int> out{handover.service.lifeline_read, handover.service.lifeline_write};
   for (const Handover::Listener& listener : handover.listeners) out.push_back(listener.fd);
   for (const Handover::Board& board : handover.boards) out.push_back(board.fd);
+  for (const Handover::Cache& cache : handover.cache) {
+    out.push_back(cache.directory);
+    out.push_back(cache.bodies);
+  }
+  for (const Handover::CacheWaker& waker : handover.cache_wakers) out.push_back(waker.fd);
   return out;
 }
 

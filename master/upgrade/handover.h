@@ -72,6 +72,17 @@ struct Handover {
     // Where the worker writes, if its program has another layout; 0: the first board.
     unsigned board = 0;
     unsigned board_slot = 0;
+    std::optional<int64_t> cache_column = std::nullopt;  // in `cache`; none: it has no seat there
+  };
+
+  // The cache directory that new workers get (common/cache_directory.h).
+  struct Cache {
+    int directory = -1;
+    int bodies = -1;
+    unsigned layout = 0;  // kCacheLayoutVersion of the program that made it
+  };
+  struct CacheWaker {
+    int fd = -1;
   };
 
   // The generation that serves; with the settings, enough to start another worker.
@@ -86,6 +97,8 @@ struct Handover {
   std::vector<Listener> listeners;
   std::vector<Board> boards;  // the first is the one in use
   std::vector<Worker> workers;
+  std::vector<Cache> cache;              // one, or none without cache.memory
+  std::vector<CacheWaker> cache_wakers;  // one for each of its columns
   Generation generation;
   std::vector<ConfigSetting> settings;  // of that generation
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -150,6 +151,30 @@ class Boards {
   std::vector<SharedBoard> foreign_;  // by number; null for a board with this program's layout
 };
 
+// A directory of another layout is left to the workers that have it: nobody clears the columns of
+// those that die, but all of them drain.
+Result<CacheSeats> take_cache(const Handover& handover, Descriptors& descriptors) {
+  if (handover.cache.empty() || handover.cache.front().layout != kCacheLayoutVersion) {
+    return CacheSeats();
+  }
+  CacheDirectory::Files files;
+  files.directory = descriptors.take(handover.cache.front().directory);
+  files.bodies = descriptors.take(handover.cache.front().bodies);
+  for (const Handover::CacheWaker& waker : handover.cache_wakers) {
+    files.wakers.push_back(descriptors.take(waker.fd));
+  }
+  auto adopted = CacheDirectory::adopt(std::move(files));
+  if (!adopted) return adopted.error();
+  auto directory = std::make_shared<CacheDirectory>(*std::move(adopted));
+  std::map<pid_t, CacheSeatGrant> seats;
+  for (const Handover::Worker& worker : handover.workers) {
+    if (!worker.cache_column) continue;
+    seats[static_cast<pid_t>(worker.pid)] = {directory,
+                                             static_cast<unsigned>(*worker.cache_column)};
+  }
+  return CacheSeats(std::move(directory), std::move(seats));
+}
+
 }  // namespace
 
 Result<Inheritance> Inheritance::take(const Handover& handover) {
@@ -173,12 +198,15 @@ Result<Inheritance> Inheritance::take(const Handover& handover) {
     if (!worker) return worker.error();
     workers.push_back(*std::move(worker));
   }
+  auto cache_seats = take_cache(handover, descriptors);
+  if (!cache_seats) return cache_seats.error();
   return Inheritance{descriptors.take(handover.service.lifeline_read),
                      descriptors.take(handover.service.lifeline_write),
                      std::move(from_manager),
                      *std::move(generation),
                      boards->take_own(),
-                     std::move(workers)};
+                     std::move(workers),
+                     *std::move(cache_seats)};
 }
 
 }  // namespace streamgate

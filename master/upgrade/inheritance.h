@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "common/unique_fd.h"
+#include "master/process/cache_seats.h"
 #include "master/process/worker_process.h"
 #include "master/service/generation.h"
 #include "master/service/listener.h"
@@ -22,6 +23,7 @@ struct Inheritance {
   Generation generation;   // the serving generation, with its listeners
   Scoreboard scoreboard;   // the previous program's if the layout is the same, otherwise a new one
   std::vector<WorkerProcess> workers;
+  CacheSeats cache_seats;  // empty if there was no cache, or one of another layout
 
   // Takes ownership of every descriptor of the handover, and closes them on failure. Fails if a
   // descriptor is not what the handover says, or if this program cannot read the configuration.

@@ -22,13 +22,14 @@ FOLDERS = {
     "master/service": "common master/config master/process",
     "master/config": "common",
     "master/process": "common",
-    "worker": "common worker/admin worker/exchange worker/pages worker/documents worker/links"
+    "worker": "common worker/admin worker/cache worker/exchange worker/pages worker/documents worker/links"
     " worker/fetch worker/client worker/upstream worker/http worker/loop",
-    "worker/admin": "common worker/explain worker/pages worker/fetch worker/client worker/http"
-    " worker/loop",
+    "worker/admin": "common worker/explain worker/pages worker/cache worker/fetch worker/client"
+    " worker/http worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
     " worker/fetch worker/upstream worker/http worker/loop",
-    "worker/exchange": "common worker/pages worker/documents worker/links worker/fetch"
+    "worker/cache": "common worker/fetch worker/upstream worker/http worker/loop",
+    "worker/exchange": "common worker/pages worker/documents worker/links worker/cache worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",
     "worker/pages": "common worker/http worker/loop",
     "worker/documents": "common worker/documents/dash worker/documents/hls worker/documents/json"
@@ -50,6 +51,7 @@ CROSSINGS = {
     # main() joins master and worker.
     ("master/main.cc", "worker/worker.h"),
     ("master/main.cc", "worker/health_probe.h"),
+    ("master/main.cc", "worker/purge_command.h"),
     ("master/main.cc", "worker/explain/explain_command.h"),
     # `streamgate sign` makes a link.
     ("master/main.cc", "worker/links/token_signer.h"),

@@ -151,8 +151,10 @@ class Client:
     def read_response(self, method="GET"):
         """The next answer with its body, or None. `complete` is False for a truncated body."""
         response = self.read_head()
-        if response is None:
-            return None
+        return None if response is None else self.read_body(response, method)
+
+    def read_body(self, response, method="GET"):
+        """The answer of read_head(), with its body."""
         coding, length = response["Transfer-Encoding"], response["Content-Length"]
         if coding and length:
             raise BadAnswer("both Transfer-Encoding and Content-Length")

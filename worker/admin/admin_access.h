@@ -32,11 +32,15 @@ inline constexpr AdminRefusal kTokenInvalid{403, "token_invalid",
                                             "The token is not that of admin.token."};
 inline constexpr AdminRefusal kAdminNotFound{
     404, "not_found",
-    "The admin listener has /, /metrics, /ready, /status, /streams and /explain."};
+    "The admin listener has /, /metrics, /ready, /status, /streams, /explain and /purge."};
 inline constexpr AdminRefusal kExplainMethod{405, "method_not_allowed", "/explain answers POST."};
 inline constexpr AdminRefusal kExplainForm{
     400, "bad_request", "The body is neither a form nor a JSON object with a url."};
 inline constexpr AdminRefusal kExplainBusy{429, "explain_busy", "Another URL is being explained."};
+inline constexpr AdminRefusal kPurgeMethod{405, "method_not_allowed", "/purge answers POST."};
+inline constexpr AdminRefusal kPurgeForm{400, "bad_request",
+                                         "The query has no valid url and no valid prefix."};
+inline constexpr AdminRefusal kPurgeOff{409, "cache_off", "This worker has no cache."};
 inline constexpr AdminRefusal kAdminMethod{405, "method_not_allowed",
                                            "The admin listener answers GET and HEAD."};
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/check.h"
 #include "common/json_string.h"
@@ -52,19 +53,29 @@ std::string body_of(const AdminRefusal& refusal) {
 
 }  // namespace
 
+AdminPages::AdminPages(const Environment& environment)
+    : environment_(environment), explain_(environment.explain, &AdminPages::send) {
+  if (environment.cache == nullptr) return;
+  purge_.emplace(*environment.cache, environment.explain.reaper, &AdminPages::send);
+}
+
 void AdminPages::answer(ClientGate& gate) {
   const RequestHead& request = gate.stream().head();
   const AdminConfig& config = environment_.config.admin;
   if (const auto refusal = check_admin_origin(request, config)) return refuse(gate, *refusal);
   const std::string_view path = path_of(request.target);
   const bool is_explain = path == "/explain";
-  if (is_explain && request.method != Method::post) return refuse(gate, kExplainMethod);
+  const bool is_purge = path == "/purge";
+  const bool is_post = request.method == Method::post;
+  if (is_explain && !is_post) return refuse(gate, kExplainMethod);
+  if (is_purge && !is_post) return refuse(gate, kPurgeMethod);
   const bool is_read = request.method == Method::get || request.method == Method::head;
-  if (!is_explain && !is_read) return refuse(gate, kAdminMethod);
+  if (!is_explain && !is_purge && !is_read) return refuse(gate, kAdminMethod);
   // Needs no token: the listeners of the proxy answer it to every client too.
   if (path == "/ready") return answer_ready(gate);
   if (const auto refusal = check_admin_token(request, config)) return refuse(gate, *refusal);
   if (is_explain) return explain(gate);
+  if (is_purge) return purge(gate);
   answer_allowed(gate, path);
 }
 
@@ -75,6 +86,14 @@ void AdminPages::explain(ClientGate& gate) {
   if (!form) return refuse(gate, kExplainForm);
   if (!explain_.start(gate, *form)) return refuse(gate, kExplainBusy);
   count(environment_.slot.counters, Counter::admin_requests);
+}
+
+void AdminPages::purge(ClientGate& gate) {
+  auto order = parse_purge(gate.stream().head().target);
+  if (!order) return refuse(gate, kPurgeForm);
+  if (!purge_) return refuse(gate, kPurgeOff);
+  count(environment_.slot.counters, Counter::admin_requests);
+  purge_->start(gate, *std::move(order));
 }
 
 void AdminPages::answer_allowed(ClientGate& gate, std::string_view path) {
@@ -134,7 +153,9 @@ void AdminPages::refuse(ClientGate& gate, const AdminRefusal& refusal) {
   response.error_token = refusal.token;
   if (refusal.status == 401) response.extra_fields = "WWW-Authenticate: Bearer\r\n";
   if (refusal.status == 405) response.extra_fields = "Allow: GET, HEAD\r\n";
-  if (refusal.message == kExplainMethod.message) response.extra_fields = "Allow: POST\r\n";
+  const bool wants_post =
+      refusal.message == kExplainMethod.message || refusal.message == kPurgeMethod.message;
+  if (wants_post) response.extra_fields = "Allow: POST\r\n";
   if (refusal.status == 429) response.extra_fields = "Retry-After: 10\r\n";
   send(gate, response);
 }

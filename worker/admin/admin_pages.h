@@ -5,6 +5,7 @@
 // One per worker.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@
 #include "common/service_survey.h"
 #include "worker/admin/admin_access.h"
 #include "worker/admin/admin_explain.h"
+#include "worker/admin/admin_purge.h"
 #include "worker/client/gate.h"
 #include "worker/http/own_response.h"
 #include "worker/loop/timer_wheel.h"
@@ -27,24 +29,26 @@ class AdminPages {
     Slot& slot;
     TimerWheel& wheel;
     AdminExplain::Environment explain;
+    Cache* cache;  // null: off
   };
 
-  explicit AdminPages(const Environment& environment)
-      : environment_(environment), explain_(environment.explain, &AdminPages::send) {}
+  explicit AdminPages(const Environment& environment);
 
-  // Answers the request of this gate, before the call returns; POST /explain later.
+  // Answers the request of this gate, before the call returns; POST /explain and /purge later.
   void answer(ClientGate& gate);
 
  private:
   void answer_allowed(ClientGate& gate, std::string_view path);
   void answer_ready(ClientGate& gate);
   void explain(ClientGate& gate);
+  void purge(ClientGate& gate);
   void refuse(ClientGate& gate, const AdminRefusal& refusal);
   static void send_page(ClientGate& gate, const ServiceSurvey& state);
   static void send(ClientGate& gate, OwnResponse response);
 
   Environment environment_;
   AdminExplain explain_;
+  std::optional<AdminPurge> purge_;  // none: there is no cache
 };
 
 }  // namespace streamgate

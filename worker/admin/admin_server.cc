@@ -43,7 +43,8 @@ AdminServer::AdminServer(event_base* base, const Environment& environment)
               environment.slot,
               environment.wheel,
               {environment.config, environment.fetches, environment.scoreboard, environment.slot,
-               environment.reaper}}),
+               environment.reaper},
+              environment.cache}),
       accept_again_(environment.wheel, this, call<&AdminServer::resume_accepting>) {}
 
 AdminServer::~AdminServer() { close_all(); }

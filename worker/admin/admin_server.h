@@ -33,6 +33,7 @@ class AdminServer final : private ClientGate::Observer {
     TimerWheel& wheel;
     Reaper& reaper;
     FetchEnvironment& fetches;
+    Cache* cache;  // null: off
   };
 
   AdminServer(event_base* base, const Environment& environment);

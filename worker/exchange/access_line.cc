@@ -212,6 +212,9 @@ class FieldWriter {
       case AccessField::discontinuities:
         if (record_.discontinuities > 0) out_.number(KEY(discontinuities), record_.discontinuities);
         return;
+      case AccessField::cache:
+        if (!record_.cache_outcome.empty()) out_.word(KEY(cache), record_.cache_outcome);
+        return;
       case AccessField::first_byte_ms:
         if (record_.first_byte_ms) out_.number(KEY(first_byte_ms), *record_.first_byte_ms);
         return;

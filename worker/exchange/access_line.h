@@ -32,9 +32,10 @@ struct AccessRecord {
   std::string_view upstream = {};  // the URL that was tried last; redacted here. Empty: none
   std::string_view redacted_upstream = {};  // the same, redacted by the caller; used if not empty
   int upstream_status = 0;
-  unsigned attempts = 0;         // requests sent upstream
-  unsigned resumed = 0;          // times that a truncated body was resumed
-  unsigned discontinuities = 0;  // times that another body continued a live body
+  unsigned attempts = 0;                // requests sent upstream
+  unsigned resumed = 0;                 // times that a truncated body was resumed
+  unsigned discontinuities = 0;         // times that another body continued a live body
+  std::string_view cache_outcome = {};  // empty: there is no cache
   bool reused_connection = false;
   bool playlist = false;
   const RequestHead* head = nullptr;  // of the client; null: it was refused

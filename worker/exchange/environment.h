@@ -5,6 +5,7 @@
 
 #include "common/config.h"
 #include "common/scoreboard.h"
+#include "worker/cache/cache.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_list.h"
@@ -24,7 +25,7 @@ namespace streamgate {
 
 struct ExchangeEnvironment {
   const Config& config;
-  FetchEnvironment fetches;
+  FetchEnvironment& fetches;
   PipePool& pipes;
   SocketMemory& socket_memory;
   WorkQueue& work;
@@ -37,6 +38,7 @@ struct ExchangeEnvironment {
   AccessControl& access;
   StreamLimits& limits;
   const KeyHosts& key_hosts;
+  Cache* cache;  // null: off
   ExchangeList exchanges = {};
   LiveStreams streams{exchanges, wheel, column.streams};
   FailingHosts failing_hosts{column.host_failures, wheel};

@@ -124,9 +124,10 @@ void Exchange::begin_fetch() {
     wanted.allow = &access_->key->allow;
     wanted.hosts = environment_.key_hosts.of(*access_->key);
   }
-  fetch_.emplace(environment_.fetches, std::move(wanted), static_cast<Fetch::Observer&>(*this));
+  fetch_.emplace(environment_.fetches, environment_.cache, std::move(wanted),
+                 static_cast<Fetch::Observer&>(*this));
   note_target();
-  fetch_->start();
+  fetch_->start({gate_->stream().client_text(), gate_->stream().id().text()});
 }
 
 Result<void> Exchange::check_access() {
@@ -348,6 +349,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
   response.media_type = media_type_;
   response.client_fields = &client_head_.fields;
   response.client_target = client_head_.target;
+  response.cache_outcome = name_of(fetch_->cache_outcome());
   response.is_whole_part =
       head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);
   client_status_ = status_for_client(response);
@@ -441,6 +443,7 @@ void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
   if (fetch_) {
     observe(counters, Histogram::exchange, duration_ms);
     count_failure_of_host(failure);
+    count_cache_outcome();
   }
   if (stream_row_ != LiveStreams::kNoRow) environment_.streams.remove(stream_row_);
   count(counters, Counter::bytes_to_clients, body_bytes_);
@@ -480,6 +483,7 @@ void Exchange::write_access_line(std::optional<Reason> failure, std::string_view
     record.resumed = fetch_->resumed();
     record.discontinuities = fetch_->discontinuities();
     record.reused_connection = fetch_->reused_connection();
+    record.cache_outcome = name_of(fetch_->cache_outcome());
   }
   environment_.access_log.write(record);
 }

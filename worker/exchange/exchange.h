@@ -20,6 +20,7 @@
 #include <string_view>
 #include <variant>
 
+#include "worker/cache/client_fetch.h"
 #include "worker/client/gate.h"
 #include "worker/documents/sniffer.h"
 #include "worker/exchange/body_path.h"
@@ -123,6 +124,7 @@ class Exchange final : public Retirable,
   void give_up_place();
   void count_end(std::optional<Reason> failure, int64_t duration_ms);
   void count_failure_of_host(std::optional<Reason> failure);
+  void count_cache_outcome();
   void write_access_line(std::optional<Reason> failure, std::string_view detail,
                          int64_t duration_ms);
 
@@ -143,7 +145,7 @@ class Exchange final : public Retirable,
   std::optional<StreamRequest> request_;
   std::unique_ptr<Access> access_;      // null if none is required
   std::unique_ptr<StreamPlace> place_;  // null if no limit counts the stream
-  std::optional<Fetch> fetch_;
+  std::optional<ClientFetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body

@@ -36,6 +36,22 @@ void Exchange::count_failure_of_host(std::optional<Reason> failure) {
   environment_.failing_hosts.count_status(host, status);
 }
 
+void Exchange::count_cache_outcome() {
+  Counters& counters = environment_.slot.counters;
+  switch (fetch_->cache_outcome()) {
+    case CacheOutcome::off:
+      return;
+    case CacheOutcome::hit:
+      return count(counters, Counter::cache_hits);
+    case CacheOutcome::shared:
+      return count(counters, Counter::cache_shared);
+    case CacheOutcome::miss:
+      return count(counters, Counter::cache_misses);
+    case CacheOutcome::pass:
+      return count(counters, Counter::cache_passes);
+  }
+}
+
 void Exchange::log_state() const {
   log::info("exchange.live", {{"client", gate_->stream().client_text()},
                               {"step", step_name()},
@@ -56,7 +72,7 @@ std::string_view Exchange::step_name() const {
     case Step::admit:
       return "admit";
     case Step::fetch:
-      return fetch_ ? name_of(fetch_->step()) : "fetch";
+      return fetch_ ? fetch_->step_name() : "fetch";
     case Step::relay_body:
       return "relay_body";
     case Step::finished:

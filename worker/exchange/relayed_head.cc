@@ -162,6 +162,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_relayed_fields(response, head);
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
+  if (!response.cache_outcome.empty()) head.field("X-Streamgate-Cache", response.cache_outcome);
   if (!response.is_playlist || !response.document_type.empty()) head.raw_lines(kSandbox);
   // Tells the upstream's own errors from ours, which have X-Streamgate-Error.
   if (status >= 400) head.number("X-Streamgate-Upstream-Status", static_cast<uint64_t>(status));

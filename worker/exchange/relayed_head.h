@@ -26,6 +26,7 @@ struct RelayedResponse {
   std::string_view media_type = {};
   // The fields of the client's request; they tell whether a media element plays the answer.
   const HeaderFields* client_fields = nullptr;
+  std::string_view cache_outcome = {};  // for X-Streamgate-Cache; empty: there is no cache
   // A 206 that has the whole body, although the client requested no range. It is sent as a 200.
   bool is_whole_part = false;
   ContentCoding coding = ContentCoding::identity;  // of a rewritten playlist: identity or gzip

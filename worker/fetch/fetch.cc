@@ -81,7 +81,7 @@ std::string_view name_of(Fetch::Step step) {
 }
 
 Fetch::Fetch(FetchEnvironment& environment, FetchRequest&& request, Observer& observer)
-    : environment_(environment), request_(std::move(request)), observer_(observer) {}
+    : environment_(environment), request_(std::move(request)), observer_(&observer) {}
 
 Fetch::~Fetch() { stop(); }
 
@@ -180,7 +180,7 @@ void Fetch::ask(const UpstreamUrl& url) {
   redirects_ = 0;
   send_referer_ = true;
   asks_first_byte_ = false;
-  observer_.on_next_url();
+  observer_->on_next_url();
   resolve();
 }
 
@@ -243,7 +243,7 @@ void Fetch::on_resolve_failed(Error error) {
   recover_or_fail(error);
 }
 
-std::optional<IpAddress> Fetch::client() const { return observer_.client_of_names(); }
+std::optional<IpAddress> Fetch::client() const { return observer_->client_of_names(); }
 
 // --- connect ---
 
@@ -329,7 +329,7 @@ void Fetch::on_head(const ResponseHead& head) {
   if (failover_ && !is_failure) failover_->on_answer();
   if (asks_first_byte_) return answer_head(head);
   enter(Step::read_body);
-  observer_.on_head(head);
+  observer_->on_head(head);
 }
 
 // Takes the cookies of the current head, for the next hops.
@@ -400,19 +400,19 @@ void Fetch::answer_head(const ResponseHead& head) {
     });
   }
   enter(Step::read_body);
-  observer_.on_head(whole);
+  observer_->on_head(whole);
   if (step_ == Step::read_body) on_end();
 }
 
 // --- read_body ---
 
-void Fetch::on_body(std::string_view bytes) { observer_.on_body(bytes); }
+void Fetch::on_body(std::string_view bytes) { observer_->on_body(bytes); }
 
-void Fetch::on_read_done() { observer_.on_read_done(); }
+void Fetch::on_read_done() { observer_->on_read_done(); }
 
 void Fetch::on_end() {
   if (live_) return reconnect_or_end(std::nullopt);
-  observer_.on_end();
+  observer_->on_end();
   // The observer may have stopped the fetch, or begun it anew without a range.
   if (step_ != Step::read_body) return;
   if (live_) return reconnect_or_end(std::nullopt);
@@ -453,7 +453,7 @@ void Fetch::fail(const Error& error) {
   Error last = error;  // a copy: stop() may free the owner of `error`
   if (redirects_ > 0 && step_ != Step::read_body && !truncated_) say_which_redirect(last);
   stop();
-  observer_.on_failed(last);
+  observer_->on_failed(last);
 }
 
 // The place of the failed URL in the chain. Every client may know the number of redirects, but not

@@ -110,6 +110,9 @@ class Fetch final : private Resolver::Observer,
   Fetch& operator=(const Fetch&) = delete;
 
   void start();
+  // Allowed inside a call to the observer: all further calls go to `observer`, which outlives the
+  // fetch.
+  void set_observer(Observer& observer) { observer_ = &observer; }
 
   // Allowed from on_head() on. The body is then read as far as `sink` has room. `sink` outlives the
   // fetch.
@@ -223,7 +226,7 @@ class Fetch final : private Resolver::Observer,
 
   FetchEnvironment& environment_;
   FetchRequest request_;  // its url follows the redirects, its cdn_loop gets our mark
-  Observer& observer_;
+  Observer* observer_;
   const RequestNote* const note_ = current_note();  // of the request that began the fetch
   Step step_ = Step::resolve;
   const HostSettings* settings_ = nullptr;  // of this hop

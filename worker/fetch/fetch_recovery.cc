@@ -29,7 +29,7 @@ Fetch::TruncatedBody::TruncatedBody(Fetch& fetch, Resumption what, Error why)
 void Fetch::request_missing_bytes_or_fail(const Error& error) {
   if (sink_ == nullptr) return fail(error);
   // Lets the observer send the bytes that arrived before the truncation.
-  observer_.on_read_done();
+  observer_->on_read_done();
   if (step_ == Step::finished) return;
   if (!truncated_) {
     auto wanted = Resumption::of(*head_, environment_.config.resume_unverified
@@ -94,7 +94,7 @@ void Fetch::reconnect_or_end(const std::optional<Error>& error) {
     live_->is_between = true;
     live_->cause = error;
     if (head_ != nullptr) take_cookies();
-    observer_.on_read_done();
+    observer_->on_read_done();
     if (step_ == Step::finished) return;
   }
   release(error ? UpstreamPool::Reuse::no : UpstreamPool::Reuse::allowed);
@@ -120,7 +120,7 @@ void Fetch::continue_live_body(const ResponseHead& head) {
   live_->rule.body_begins(environment_.wheel.now_ms());
   ++live_->discontinuities;
   enter(Step::read_body);
-  observer_.on_next_body();
+  observer_->on_next_body();
   if (step_ == Step::read_body) connection_->relay_into(*sink_);
 }
 
@@ -128,7 +128,7 @@ void Fetch::continue_live_body(const ResponseHead& head) {
 void Fetch::end_live_body() {
   const std::optional<Error> cause = live_->cause;
   stop();
-  cause ? observer_.on_failed(*cause) : observer_.on_end();
+  cause ? observer_->on_failed(*cause) : observer_->on_end();
 }
 
 }  // namespace streamgate

@@ -61,11 +61,14 @@ std::string hmac_sha256_bytes(std::string_view key, std::string_view text) {
   return text_of(digest.data(), size);
 }
 
+std::array<unsigned char, 32> sha256(std::string_view text) {
+  std::array<unsigned char, 32> digest;
+  CHECK(EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1);
+  return digest;
+}
+
 std::string short_digest(std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  CHECK(EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
-  return text_of(digest.data(), kShortDigestBytes);
+  return text_of(sha256(text).data(), kShortDigestBytes);
 }
 
 bool equal_in_constant_time(std::string_view one, std::string_view other) {

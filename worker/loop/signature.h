@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +15,9 @@ namespace streamgate {
 // HMAC-SHA256 (RFC 2104), 32 bytes.
 std::string hmac_sha256_bytes(std::string_view key, std::string_view text);
 
-// The first 16 bytes of SHA-256.
+// SHA-256, 32 bytes.
+std::array<unsigned char, 32> sha256(std::string_view text);
+// The first 16 bytes of it.
 std::string short_digest(std::string_view text);
 
 // Takes a time that depends only on the lengths.

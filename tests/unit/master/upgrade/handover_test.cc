@@ -33,6 +33,9 @@ Handover complete() {
   out.boards = {{10, own_layout(16)}, {11, own_layout(8)}};
   WorkerProcess::Standing draining{WorkerProcess::Order::drain, 99, true};
   out.workers = {{900, 0, 2, 1, {}, 0, 0}, {901, 15, 1, 70, draining, 1, 7}};
+  out.workers[1].cache_column = 1;
+  out.cache = {{12, 13, 3}};
+  out.cache_wakers = {{14}, {15}};
   out.generation = {2, 2};
   out.settings = settings_of(default_config());
   return out;
@@ -75,6 +78,12 @@ TEST(Handover, EveryValueIsReadBack) {
   EXPECT_EQ(99, after->workers[1].standing.deadline_ms);
   EXPECT_EQ(std::nullopt, after->workers[0].standing.deadline_ms);
   EXPECT_EQ(7U, after->workers[1].board_slot);
+  ASSERT_EQ(1U, after->cache.size());
+  EXPECT_EQ(13, after->cache[0].bodies);
+  EXPECT_EQ(3U, after->cache[0].layout);
+  EXPECT_EQ(15, after->cache_wakers[1].fd);
+  EXPECT_EQ(std::nullopt, after->workers[0].cache_column);
+  EXPECT_EQ(1, after->workers[1].cache_column);
   EXPECT_EQ(before.settings, after->settings);
 }
 
@@ -114,6 +123,9 @@ TEST(Handover, RefusesInvalidAndImpossibleNumbers) {
   wrong = complete();
   wrong.workers[0].slot = 16;
   EXPECT_EQ("the state is wrong: worker slot", refusal_of(wrong));
+  wrong = complete();
+  wrong.workers[1].cache_column = 2;
+  EXPECT_EQ("the state is wrong: worker cache_column", refusal_of(wrong));
   wrong = complete();
   wrong.workers[1].board_slot = 8;
   EXPECT_EQ("the state is wrong: worker board", refusal_of(wrong));

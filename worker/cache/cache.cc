@@ -1,0 +1,359 @@
+#include "worker/cache/cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/ip_address.h"
+#include "common/socket_address.h"
+#include "worker/cache/key.h"
+
+namespace streamgate {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
+// The pages of free regions go back to the kernel after one to two of these.
+constexpr unsigned kTicksOfTrim = 10;
+// So long the next requests for an answer that could not be shared do not wait for each other.
+constexpr std::chrono::milliseconds kUnshareableFor{10'000};
+// The head of an object beside its body.
+constexpr uint64_t kMostOfHead = uint64_t{64} * 1024;
+
+// A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
+std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {
+  std::vector<SharedObject*> out;
+  out.reserve(objects.size());
+  for (const auto& object : objects) out.push_back(object.get());
+  return out;
+}
+
+}  // namespace
+
+Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned column)
+    : environment_(environment),
+      seat_(directory, column),
+      purges_(seat_, *this, environment.fetches.wheel),
+      regions_(seat_, directory.own_bodies(), environment.config.memory,
+               environment.config.object_size + kMostOfHead),
+      woken_(environment.base, seat_.waker(), EV_READ | EV_PERSIST, callback<&Cache::on_woken>,
+             this),
+      tick_(environment.fetches.wheel, this, call<&Cache::on_tick>) {
+  woken_.add();
+  tick_.arm(kTick);
+}
+
+Cache::~Cache() {
+  for (const auto& object : leased_) seat_.drop(object->place());
+}
+
+Result<void> Cache::check(const FetchRequest& request) const {
+  const TargetGuard& guard = environment_.fetches.guard;
+  if (auto allowed = guard.check_name(request.url); !allowed) return allowed;
+  const auto literal = IpAddress::parse(request.url.host);
+  if (!literal) return {};
+  return guard.check_address(request.url, SocketAddress(*literal, request.url.port));
+}
+
+// --- to join and to leave ---
+
+Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
+                          const FirstClient& client, SharedObject::Reader& reader) {
+  const int64_t now = now_ms();
+  if (SharedObject* own = find_own(key, now)) {
+    own->add(reader);
+    return {own, nullptr, own->state()};
+  }
+  const auto mark = unshareable_.find(key.words[1], now);
+  if (mark && mark->age < kUnshareableFor) return {};
+  const auto place = seat_.find_or_claim(key, now);
+  seat_.wake_noted();
+  if (!place) return {};
+  if (!seat_.owns(*place)) return add_leased(key, *place, reader);
+  auto made = std::make_unique<OwnedObject>(
+      OwnedObject::Tools{seat_, regions_, environment_.fetches, environment_.config, *this}, key,
+      *place, shared_request(request), client);
+  OwnedObject& object = *made;
+  owned_.push_front(std::move(made));
+  object.self = owned_.begin();
+  list(object);
+  object.add(reader);
+  return {&object, &object, CacheState::claim};
+}
+
+Cache::Joined Cache::join_existing(const CacheKey& key, SharedObject::Reader& reader) {
+  const int64_t now = now_ms();
+  if (SharedObject* own = find_own(key, now)) {
+    own->add(reader);
+    return {own, nullptr, own->state()};
+  }
+  const auto place = seat_.find(key, now);
+  return place ? add_leased(key, *place, reader) : Joined{};
+}
+
+Cache::Joined Cache::add_leased(const CacheKey& key, const CacheSeat::Object& place,
+                                SharedObject::Reader& reader) {
+  leased_.push_front(std::make_unique<SharedObject>(seat_, key, place));
+  SharedObject& object = *leased_.front();
+  object.self = leased_.begin();
+  list(object);
+  object.add(reader);
+  return {&object, nullptr, object.state()};
+}
+
+SharedObject* Cache::find_own(const CacheKey& key, int64_t now_ms) {
+  const auto found = by_key_.find(key.words[1]);
+  if (found == by_key_.end()) return nullptr;
+  const auto object = std::find_if(found->second.begin(), found->second.end(),
+                                   [&](const SharedObject* each) { return each->key() == key; });
+  if (object == found->second.end()) return nullptr;
+  SharedObject& known = **object;
+  if (known.may_join(now_ms)) {
+    known.used_ms = now_ms;
+    if (!known.is_owned()) seat_.touch(known.place(), now_ms);
+    return &known;
+  }
+  retire(known);
+  return nullptr;
+}
+
+void Cache::begin(const Joined& joined) {
+  if (joined.begun != nullptr) return joined.begun->start();
+  if (!joined.object->is_owned()) watch(*joined.object);
+}
+
+void Cache::leave(SharedObject& object, SharedObject::Reader& reader) {
+  object.remove(reader);
+  if (object.has_readers()) return;
+  if (!object.is_owned()) {
+    if (object.is_under_way()) unlist(object);
+    drop_if_unused(object);
+    return;
+  }
+  auto& owned = static_cast<OwnedObject&>(object);
+  if (!owned.is_fetching() || seat_.is_leased(object.place())) return;
+  owned.cancel();
+  retire(object);
+}
+
+bool Cache::is_needed() const {
+  return std::any_of(owned_.begin(), owned_.end(), [this](const auto& object) {
+    return object->is_under_way() && seat_.is_leased(object->place());
+  });
+}
+
+// --- the lists ---
+
+void Cache::list(SharedObject& object) {
+  object.used_ms = now_ms();
+  object.is_listed = true;
+  by_key_[object.key().words[1]].push_back(&object);
+}
+
+void Cache::unlist(SharedObject& object) {
+  if (!object.is_listed) return;
+  object.is_listed = false;
+  const auto found = by_key_.find(object.key().words[1]);
+  std::erase(found->second, &object);
+  if (found->second.empty()) by_key_.erase(found);
+}
+
+// New requests do not find it; its readers read on.
+void Cache::retire(SharedObject& object) {
+  unlist(object);
+  if (!object.is_owned()) {
+    drop_if_unused(object);
+    return;
+  }
+  auto& owned = static_cast<OwnedObject&>(object);
+  const CacheState state = object.state();
+  if (state == CacheState::done || (object.is_under_way() && !owned.is_fetching())) {
+    seat_.retire(object.place());
+    seat_.notify(object.place());
+  }
+  end_if_unused(owned);
+  seat_.wake_noted();
+}
+
+// An unlisted own object goes when nobody reads it. A failed one keeps its state until then.
+bool Cache::end_if_unused(OwnedObject& object) {
+  if (object.has_readers() || object.is_fetching()) return false;
+  if (object.state() == CacheState::failed) {
+    if (seat_.is_leased(object.place())) return false;
+    seat_.retire(object.place());
+  }
+  if (object.state() != CacheState::retired || !seat_.try_free(object.place())) return false;
+  object.release_region();
+  environment_.reaper.retire(take(object));
+  return true;
+}
+
+bool Cache::drop_if_unused(SharedObject& object) {
+  if (object.has_readers() || object.is_listed) return false;
+  seat_.drop(object.place());
+  environment_.reaper.retire(take(object));
+  return true;
+}
+
+std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
+  Objects& objects = object.is_owned() ? owned_ : leased_;
+  std::unique_ptr<SharedObject> out = std::move(*object.self);
+  objects.erase(object.self);
+  object.is_ended = true;
+  return out;
+}
+
+uint64_t Cache::drop(const PurgeOrder& order) {
+  uint64_t dropped = 0;
+  for (SharedObject* each : snapshot(owned_)) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (object.is_ended || !object.is_listed || !object.is_covered(order)) continue;
+    ++dropped;
+    // One that is under way is retired at its end.
+    if (object.is_fetching()) seat_.close(object.place());
+    object.is_fetching() ? unlist(object) : retire(object);
+  }
+  count(environment_.counters, Counter::cache_purged, dropped);
+  return dropped;
+}
+
+// --- what an own object reports ---
+
+void Cache::on_changed(OwnedObject& object) {
+  seat_.notify(object.place());
+  seat_.wake_noted();
+  object.notify_readers();
+}
+
+void Cache::on_fetched(OwnedObject& object) {
+  if (!object.may_join(now_ms())) retire(object);
+}
+
+void Cache::on_unshareable(OwnedObject& object) {
+  if (!object.lacks_room()) unshareable_.put(object.key().words[1], 1, now_ms());
+  unlist(object);
+  std::unique_ptr<SharedObject> taken = take(object);
+  std::unique_ptr<OwnedObject> answer(static_cast<OwnedObject*>(taken.release()));
+  seat_.abandon(object.place());
+  seat_.wake_noted();
+  SharedObject::Reader* const first = object.take_first_reader();
+  std::vector<SharedObject::Reader*> others;
+  while (SharedObject::Reader* reader = object.take_first_reader()) others.push_back(reader);
+  if (first == nullptr) {
+    object.cancel();
+    return environment_.reaper.retire(std::move(answer));
+  }
+  first->on_unshared(std::move(answer));
+  for (SharedObject::Reader* reader : others) reader->on_unshared(nullptr);
+}
+
+bool Cache::may_ignore_no_store(const HttpUrl& url) const {
+  const auto& hosts = environment_.config.ignore_no_store;
+  if (hosts.empty()) return false;
+  const auto literal = IpAddress::parse(url.host);
+  return std::any_of(hosts.begin(), hosts.end(), [&](const TargetPattern& pattern) {
+    return pattern.matches_host(url.host, url.port) ||
+           (literal && pattern.matches_address(*literal, url.port));
+  });
+}
+
+bool Cache::claims_document(const ResponseHead& head, std::string_view path) const {
+  return environment_.claims_document(field_or_empty(head.fields, "Content-Type"), path);
+}
+
+// --- what other workers do ---
+
+// Notifies the readers of a leased object until they have seen its newest state, and asks for the
+// next wake-up.
+void Cache::watch(SharedObject& object) {
+  while (true) {
+    const CacheState state = object.state();
+    const uint64_t filled = object.filled();
+    const bool is_under_way = state == CacheState::claim || state == CacheState::growing;
+    if (is_under_way && seat_.wait(object.place(), state, filled)) {
+      if (object.is_seen(state, filled)) return;
+    }
+    object.see(state, filled);
+    object.notify_readers();
+    if (!object.has_readers() || !is_under_way) return;
+  }
+}
+
+void Cache::on_woken() {
+  seat_.drain_waker();
+  purges_.look();
+  look_at_leased();
+}
+
+void Cache::look_at_leased() {
+  for (SharedObject* object : snapshot(leased_)) {
+    if (object->is_ended) continue;
+    if (object->has_readers()) {
+      if (!object->is_seen(object->state(), object->filled())) watch(*object);
+      continue;
+    }
+    if (object->is_listed && !object->may_join(now_ms())) unlist(*object);
+    drop_if_unused(*object);
+  }
+}
+
+void Cache::on_tick() {
+  tick_.arm(kTick);
+  const int64_t now = now_ms();
+  seat_.free_abandoned();
+  for (SharedObject* each : snapshot(owned_)) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (object.is_ended) continue;
+    const bool is_unused =
+        object.is_fetching() && !object.has_readers() && !seat_.is_leased(object.place());
+    if (is_unused) object.cancel();
+    if (is_unused || (object.is_listed && !object.may_join(now))) {
+      retire(object);
+    } else if (!object.is_listed) {
+      end_if_unused(object);
+    }
+  }
+  look_at_leased();
+  purges_.look();
+  make_room();
+  if (++ticks_ % kTicksOfTrim == 0) regions_.trim();
+  seat_.wake_noted();
+}
+
+// --- memory ---
+
+// Another worker finds no room, and this one has more than its share.
+void Cache::make_room() {
+  seat_.own().wanted_bytes.store(0, std::memory_order_relaxed);
+  if (seat_.wanted_by_others() == 0) return;
+  const uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
+  if (regions_.held() > share) evict(regions_.held() - share);
+}
+
+// Retires finished objects, those that were not used for the longest time first.
+void Cache::evict(uint64_t bytes) {
+  std::vector<std::pair<int64_t, OwnedObject*>> candidates;
+  for (const auto& each : owned_) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (!object.is_listed || object.state() != CacheState::done) continue;
+    candidates.emplace_back(std::max(object.used_ms, seat_.last_use_by_others(object.place())),
+                            &object);
+  }
+  std::sort(candidates.begin(), candidates.end());
+  uint64_t evicted = 0;
+  for (const auto& [used, object] : candidates) {
+    if (evicted >= bytes) break;
+    evicted += object->region_bytes();
+    count(environment_.counters, Counter::cache_evictions);
+    retire(*object);
+  }
+  seat_.wake_noted();
+}
+
+std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
+  if (auto region = regions_.take(bytes)) return region;
+  evict(2 * bytes);
+  auto region = regions_.take(bytes);
+  if (!region) seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
+  return region;
+}
+
+}  // namespace streamgate

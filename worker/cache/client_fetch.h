@@ -1,0 +1,91 @@
+// The upstream's answer to one client: from a fetch of its own, or from one that it shares with
+// other clients (Cache). It has the interface of a Fetch; the exchange does not know which it is.
+//
+// A shared answer is read from memory as far as it is there, at the client's speed. Ranges and
+// conditions of the client are answered from the whole answer (RFC 9110 13, 14). Without a cache it
+// costs a comparison for each call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "worker/cache/cache.h"
+#include "worker/cache/owned_object.h"
+#include "worker/fetch/fetch.h"
+
+namespace streamgate {
+
+// `X-Streamgate-Cache`. off: there is no cache. hit: the whole answer was there. shared: its fetch
+// was under way. miss: the fetch is this client's, and others may share it. pass: it is this
+// client's alone.
+enum class CacheOutcome { off, hit, shared, miss, pass };
+std::string_view name_of(CacheOutcome outcome);  // empty: off
+
+class ClientFetch final : private SharedObject::Reader {
+ public:
+  // `cache` may be null. All outlive the fetch.
+  ClientFetch(FetchEnvironment& environment, Cache* cache, FetchRequest&& request,
+              Fetch::Observer& observer);
+  ~ClientFetch();
+  ClientFetch(const ClientFetch&) = delete;
+  ClientFetch& operator=(const ClientFetch&) = delete;
+
+  // May call the observer, up to on_end(). The texts of `client` are valid until stop().
+  void start(const FirstClient& client);
+  CacheOutcome cache_outcome() const { return outcome_; }
+
+  // As those of Fetch.
+  void relay_into(Fetch::Sink& sink);
+  void reconnect_at_end() { fetch_->reconnect_at_end(); }
+  bool may_reconnect() const { return fetch_ != nullptr && fetch_->may_reconnect(); }
+  bool continues_after_end() const { return fetch_ != nullptr && fetch_->continues_after_end(); }
+  void retry_without_range();
+  void pause();
+  void go_on();
+  void stop();
+  std::string cookies_for_children();
+  std::string_view step_name() const;
+  const HttpUrl& url() const;
+  bool left_origin() const;
+  bool is_redirected() const;
+  std::string_view authorization() const;
+  bool asked_for_range() const;
+  int upstream_status() const;
+  unsigned attempts() const;
+  unsigned resumed() const { return fetch_ != nullptr ? fetch_->resumed() : 0; }
+  unsigned discontinuities() const { return fetch_ != nullptr ? fetch_->discontinuities() : 0; }
+  bool reused_connection() const { return fetch_ != nullptr && fetch_->reused_connection(); }
+
+ private:
+  struct Sharing;
+
+  void on_object_changed() override;
+  void on_unshared(std::unique_ptr<OwnedObject> answer) override;
+
+  bool may_share(const FetchRequest& request) const;
+  void join();
+  void rejoin();
+  void pass();
+  void leave();
+  void fail(const Error& error);
+  void proceed();
+  bool take_step();
+  bool give_answer();
+  void begin_answer(const std::shared_ptr<const StoredHead>& head);
+  bool deliver();
+  bool end();
+
+  FetchEnvironment& environment_;
+  Cache* const cache_;
+  Fetch::Observer& observer_;
+  CacheOutcome outcome_ = CacheOutcome::off;
+  std::optional<Fetch> own_;
+  std::unique_ptr<OwnedObject> taken_;  // an answer that could not be shared; has the fetch
+  Fetch* fetch_ = nullptr;              // in own_ or taken_; null: the answer is shared
+  std::unique_ptr<Sharing> sharing_;    // null without a cache
+};
+
+}  // namespace streamgate

@@ -1,0 +1,213 @@
+#include "worker/cache/owned_object.h"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "common/check.h"
+#include "common/log.h"
+#include "worker/cache/freshness.h"
+
+namespace streamgate {
+namespace {
+
+// Answers without a length are shared up to this size, head included.
+constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
+// Errors are shared up to this size.
+constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
+
+// Manifests are text; segments are not. A coded body may be anything.
+bool looks_like_a_document(std::string_view body, const HeaderFields& fields) {
+  if (find_field(fields, "Content-Encoding")) return true;
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (body.starts_with(kMark)) body.remove_prefix(kMark.size());
+  const size_t first = body.find_first_not_of(" \t\r\n");
+  if (first == body.npos) return true;
+  // UTF-16 too.
+  return std::string_view("#<{[\xfe\xff").find(body[first]) != std::string_view::npos;
+}
+
+std::vector<std::string> urls_of(const FetchRequest& request) {
+  std::vector<std::string> out{request.url.to_string()};
+  for (const UpstreamUrl& url : request.alternatives) out.push_back(url.url.to_string());
+  return out;
+}
+
+}  // namespace
+
+OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
+                         FetchRequest&& request, const FirstClient& client)
+    : SharedObject(tools.seat, key, place),
+      tools_(tools),
+      note_(client.text, client.id, "GET"),
+      names_count_for_(client.names_count_for),
+      link_cookies_(request.cookies),
+      urls_(urls_of(request)) {
+  note_.set_target(log::redact(urls_.front()));
+  const RequestScope scope(&note_);
+  fetch_.emplace(tools_.fetches, std::move(request), static_cast<Fetch::Observer&>(*this));
+}
+
+void OwnedObject::start() {
+  const RequestScope scope(&note_);
+  fetch_->start();
+}
+
+void OwnedObject::cancel() {
+  has_ended_ = true;
+  head_ = nullptr;
+  fetch_->stop();
+}
+
+bool OwnedObject::is_covered(const PurgeOrder& order) const {
+  if (facts_ && order.covers(facts_->url.to_string())) return true;
+  return std::any_of(urls_.begin(), urls_.end(),
+                     [&](const std::string& url) { return order.covers(url); });
+}
+
+void OwnedObject::take_over(Fetch::Observer& observer) {
+  successor_ = &observer;
+  fetch_->set_observer(observer);
+  observer.on_head(*head_);
+  if (filled_ == 0 || fetch_->step() == Fetch::Step::finished) return;
+  observer.on_body({body_memory(), filled_});
+}
+
+void OwnedObject::release_region() {
+  if (region_) tools_.regions.give_back(*std::exchange(region_, std::nullopt));
+}
+
+// Without room the readers get the reason alone.
+void OwnedObject::publish_failure(const Error& error) {
+  const std::string text = print_failure(error);
+  release_region();
+  region_ = tools_.keeper.take_region(text.size());
+  if (!region_) return;
+  std::memcpy(tools_.regions.memory_of(*region_), text.data(), text.size());
+  const uint64_t offset =
+      CacheDirectory::body_offset(place().owner) + tools_.regions.offset_of(*region_);
+  seat().publish(place(), {offset, text.size(), kUnknownLength, 0, 0});
+  seat().set_reason(place(), 0);
+}
+
+// --- the answer ---
+
+void OwnedObject::on_head(const ResponseHead& head) {
+  head_ = &head;
+  if (!may_share(head) || !begin_body(head)) return tools_.keeper.on_unshareable(*this);
+  if (is_without_length_) return;
+  fetch_->relay_into(*this);
+  publish(head, head.content_length);
+  seat().set_state(place(), CacheState::growing);
+  tools_.keeper.on_changed(*this);
+}
+
+bool OwnedObject::may_share(const ResponseHead& head) {
+  is_answer_ok_ = head.status == 200;
+  if (!is_answer_ok_ && head.status < 400) return false;
+  if (head.framing == Framing::none || find_field(head.fields, "icy-metaint")) return false;
+  const bool is_ignored = tools_.keeper.may_ignore_no_store(fetch_->url());
+  const Freshness said =
+      freshness_of(head.fields, is_ignored ? NoStore::ignored : NoStore::honoured, ::time(nullptr));
+  if (!said.may_share) return false;
+  fresh_seconds_ = said.seconds;
+  is_without_length_ = head.framing != Framing::length;
+  const bool is_document = tools_.keeper.claims_document(head, fetch_->url().path());
+  if (is_without_length_) return is_answer_ok_ && is_document && !has_new_cookies();
+  const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMostOfError;
+  return head.content_length <= most && !has_new_cookies();
+}
+
+// The children of a document would carry them.
+bool OwnedObject::has_new_cookies() { return fetch_->cookies_for_children() != link_cookies_; }
+
+FetchFacts OwnedObject::facts() {
+  return {fetch_->url(), fetch_->left_origin(), fetch_->is_redirected(),
+          std::string(fetch_->authorization()), fetch_->cookies_for_children()};
+}
+
+// False if there is no room.
+bool OwnedObject::begin_body(const ResponseHead& head) {
+  // The framing of a body without a length changes at its end; the size of the text does not.
+  // Cookies of the link may expire meanwhile, so the facts are taken once.
+  facts_ = facts();
+  head_size_ = print_head(head, *facts_).size();
+  const uint64_t size = is_without_length_ ? kMostWithoutLength : head_size_ + head.content_length;
+  if (size < head_size_) return false;
+  region_ = tools_.keeper.take_region(size);
+  lacks_room_ = !region_;
+  if (!region_) return false;
+  room_ = size - head_size_;
+  return true;
+}
+
+void OwnedObject::publish(const ResponseHead& head, uint64_t length) {
+  const std::string text = print_head(head, *facts_);
+  CHECK(text.size() == head_size_);
+  std::memcpy(tools_.regions.memory_of(*region_), text.data(), text.size());
+  const int64_t now = tools_.fetches.wheel.now_ms();
+  seat().publish(place(),
+                 {CacheDirectory::body_offset(place().owner) + tools_.regions.offset_of(*region_),
+                  head_size_, length, now, now});
+}
+
+void OwnedObject::on_body(std::string_view bytes) {
+  if (bytes.size() > room_ - filled_) {
+    CHECK(is_without_length_);
+    // A body without a length that is too long.
+    tools_.keeper.on_unshareable(*this);
+    const bool goes_on = successor_ != nullptr && fetch_->step() != Fetch::Step::finished;
+    if (goes_on) successor_->on_body(bytes);
+    return;
+  }
+  std::memcpy(body_memory() + filled_, bytes.data(), bytes.size());
+  filled_ += bytes.size();
+}
+
+void OwnedObject::on_read_done() {
+  if (is_without_length_) return;
+  seat().set_filled(place(), filled_);
+  tools_.keeper.on_changed(*this);
+}
+
+void OwnedObject::on_end() {
+  if (is_without_length_) {
+    ResponseHead whole = *head_;
+    whole.framing = Framing::length;
+    whole.content_length = filled_;
+    publish(whole, filled_);
+  }
+  complete();
+}
+
+void OwnedObject::complete() {
+  seat().set_filled(place(), filled_);
+  seat().set_fresh_until(place(), tools_.fetches.wheel.now_ms() + lifetime_ms());
+  seat().set_state(place(), CacheState::done);
+  has_ended_ = true;
+  head_ = nullptr;
+  tools_.keeper.on_changed(*this);
+  tools_.keeper.on_fetched(*this);
+}
+
+int64_t OwnedObject::lifetime_ms() const {
+  if (!is_answer_ok_) return 0;
+  if (fresh_seconds_) return *fresh_seconds_ * 1000;
+  const bool is_document = looks_like_a_document({body_memory(), filled_}, head_->fields) ||
+                           tools_.keeper.claims_document(*head_, fetch_->url().path());
+  return (is_document ? tools_.config.playlist_age : tools_.config.segment_age).count();
+}
+
+void OwnedObject::on_failed(const Error& error) {
+  has_ended_ = true;
+  error_ = error;
+  head_ = nullptr;
+  seat().set_reason(place(), 1 + static_cast<uint64_t>(error.reason));
+  if (state() == CacheState::claim) publish_failure(error);
+  seat().set_state(place(), CacheState::failed);
+  tools_.keeper.on_changed(*this);
+  tools_.keeper.on_fetched(*this);
+}
+
+}  // namespace streamgate

@@ -1,0 +1,135 @@
+// A shared answer that this worker fetches: it takes the answer from its Fetch, decides whether it
+// may be shared, and writes it into a region for the readers of all workers.
+//
+//   claim      the request is under way
+//   growing    the head is there; the body has a length and is read as the upstream sends it
+//   done       all of it is there
+//   failed     the readers of this moment get the error; the next request begins anew
+//
+// A playlist without a length stays a claim until its end, because only then it is known to fit.
+// An answer that may not be shared goes to its first reader, with the fetch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config.h"
+#include "common/ip_address.h"
+#include "worker/cache/purges.h"
+#include "worker/cache/region_store.h"
+#include "worker/cache/shared_object.h"
+#include "worker/fetch/fetch.h"
+#include "worker/loop/request_note.h"
+
+namespace streamgate {
+
+// The client that asked first, for logs and limits.
+struct FirstClient {
+  std::string_view text;
+  std::string_view id;  // of its exchange
+  std::optional<IpAddress> names_count_for = std::nullopt;
+};
+
+class OwnedObject final : public SharedObject, private Fetch::Observer, private Fetch::Sink {
+ public:
+  // Implemented by Cache.
+  class Keeper {
+   public:
+    // The object has changed: notifies the readers, and wakes other workers.
+    virtual void on_changed(OwnedObject& object) = 0;
+    // The fetch has ended, and the object is done or failed.
+    virtual void on_fetched(OwnedObject& object) = 0;
+    // The answer may not be shared: the keeper gives the object away or ends it.
+    virtual void on_unshareable(OwnedObject& object) = 0;
+    // Room for that many bytes, perhaps in the place of older objects.
+    virtual std::optional<RegionStore::Region> take_region(uint64_t bytes) = 0;
+    virtual bool may_ignore_no_store(const HttpUrl& url) const = 0;
+    virtual bool claims_document(const ResponseHead& head, std::string_view path) const = 0;
+
+   protected:
+    ~Keeper() = default;
+  };
+
+  struct Tools {
+    CacheSeat& seat;
+    RegionStore& regions;
+    FetchEnvironment& fetches;
+    const CacheConfig& config;
+    Keeper& keeper;
+  };
+
+  // `place` is a claim. `request` has neither a range nor a condition.
+  OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
+              FetchRequest&& request, const FirstClient& client);
+  ~OwnedObject() override { release_region(); }
+
+  // May call the keeper.
+  void start();
+  Error failure() override { return error_.value_or(Error{Reason::internal}); }
+  // Ends the fetch.
+  void cancel();
+  // Until it is done, failed or cancelled.
+  bool is_fetching() const { return !has_ended_; }
+  // In on_unshareable(): another request for it may be shared when there is room.
+  bool lacks_room() const { return lacks_room_; }
+  // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
+  bool is_covered(const PurgeOrder& order) const;
+  uint64_t region_bytes() const { return head_size_ + room_; }
+  Fetch& fetch() { return *fetch_; }
+  // Hands the fetch, its head and the bytes that have arrived to `observer`, which outlives the
+  // fetch. Inside on_unshareable().
+  void take_over(Fetch::Observer& observer);
+  // The row is free: no process reads the region any more.
+  void release_region();
+
+ private:
+  void on_next_url() override {}
+  void on_head(const ResponseHead& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_read_done() override;
+  void on_next_body() override {}
+  void on_end() override;
+  void on_failed(const Error& error) override;
+  std::optional<IpAddress> client_of_names() const override { return names_count_for_; }
+
+  size_t room() override { return SIZE_MAX / 2; }
+  Pipe* borrow_pipe(uint64_t /*left*/) override { return nullptr; }
+  void on_piped() override {}
+  uint64_t taken() const override { return filled_; }
+
+  bool may_share(const ResponseHead& head);
+  bool begin_body(const ResponseHead& head);
+  bool has_new_cookies();
+  FetchFacts facts();
+  void publish(const ResponseHead& head, uint64_t length);
+  void publish_failure(const Error& error);
+  void complete();
+  int64_t lifetime_ms() const;
+  char* body_memory() const { return tools_.regions.memory_of(*region_) + head_size_; }
+
+  const Tools tools_;
+  RequestNote note_;
+  const std::optional<IpAddress> names_count_for_;
+  const std::string link_cookies_;
+  const std::vector<std::string> urls_;  // that are requested, in their order
+  std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
+  const ResponseHead* head_ = nullptr;   // the fetch's; valid until the fetch ends
+  std::optional<RegionStore::Region> region_;
+  std::optional<int64_t> fresh_seconds_;  // as the upstream says
+  bool is_answer_ok_ = false;             // 200: it may be stored
+  bool is_without_length_ = false;
+  std::optional<FetchFacts> facts_;  // from on_head() on
+  std::optional<Error> error_;       // of a failed object
+  bool lacks_room_ = false;
+  bool has_ended_ = false;
+  Fetch::Observer* successor_ = nullptr;  // has taken over
+  uint64_t head_size_ = 0;                // bytes in the region, before the body
+  uint64_t room_ = 0;                     // for the body
+  uint64_t filled_ = 0;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,62 @@
+// The memory for the bodies of one worker: regions in its range of the body file. A region that is
+// given back keeps its pages for the next body, because the kernel's work for new pages costs
+// several times the copy. Pages of regions that stay free are returned.
+//
+// `cache.memory` bounds the pages of all workers, those of recycled regions included.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "worker/cache/seat.h"
+
+namespace streamgate {
+
+class RegionStore {
+ public:
+  struct Region {
+    uint32_t size_class = 0;
+    uint32_t number = 0;
+  };
+
+  // `limit`: bytes, over all workers. `longest`: the largest region that take() is asked for.
+  RegionStore(CacheSeat& seat, char* memory, uint64_t limit, uint64_t longest);
+
+  // None if `limit` is reached, or all regions of that size are taken.
+  std::optional<Region> take(uint64_t bytes);
+  void give_back(const Region& region);
+  // Returns the pages of regions that have been free since the last call but one.
+  void trim();
+
+  char* memory_of(const Region& region) const { return memory_ + offset_of(region); }
+  uint64_t offset_of(const Region& region) const;  // from the beginning of the worker's range
+  uint64_t held() const { return held_; }          // bytes
+
+ private:
+  struct Class {
+    uint64_t stride;                   // bytes of one region
+    uint64_t begin;                    // offset of the first
+    std::vector<uint32_t> pages;       // that each region holds; grows with use
+    std::vector<uint32_t> free;        // the last one is the warmest
+    std::vector<uint64_t> freed_turn;  // of each region
+    uint32_t most;
+  };
+
+  bool reserve(uint64_t bytes);
+  bool exceeds_limit() const;
+  uint64_t reclaim(uint64_t bytes);
+  void return_pages(Class& of, uint32_t number);
+  void set_held(uint64_t bytes);
+
+  CacheSeat& seat_;
+  char* const memory_;
+  const uint64_t limit_;
+  std::array<Class, 3> classes_;
+  uint64_t held_ = 0;
+  uint64_t turn_ = 0;
+};
+
+}  // namespace streamgate

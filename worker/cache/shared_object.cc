@@ -1,0 +1,79 @@
+#include "worker/cache/shared_object.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace streamgate {
+
+std::shared_ptr<const StoredHead> SharedObject::head() {
+  if (head_ != nullptr) return head_;
+  const uint64_t size = row().head_size.load(std::memory_order_relaxed);
+  const char* text = seat_.bytes_of(place_, row().offset.load(std::memory_order_relaxed), size);
+  if (text != nullptr) head_ = parse_head({text, size});
+  return head_;
+}
+
+Error SharedObject::failure() {
+  const uint64_t reason = row().reason.load(std::memory_order_relaxed);
+  if (reason > 0 && reason <= kReasonCount) {
+    return {static_cast<Reason>(reason - 1), "the shared fetch failed"};
+  }
+  const uint64_t size = row().head_size.load(std::memory_order_relaxed);
+  const char* text = seat_.bytes_of(place_, row().offset.load(std::memory_order_relaxed), size);
+  return parse_failure(text == nullptr ? std::string_view() : std::string_view(text, size));
+}
+
+uint64_t SharedObject::filled() const {
+  return std::min(row().filled.load(std::memory_order_acquire), length());
+}
+
+const char* SharedObject::bytes(uint64_t position, uint64_t size) {
+  const uint64_t begin = row().offset.load(std::memory_order_relaxed) +
+                         row().head_size.load(std::memory_order_relaxed);
+  return seat_.bytes_of(place_, begin + position, size);
+}
+
+bool SharedObject::may_join(int64_t now_ms) const {
+  const CacheState now = state();
+  if (row().closed.load(std::memory_order_relaxed) != 0) return false;
+  if (now == CacheState::done) return now_ms < fresh_until_ms();
+  return now == CacheState::claim || now == CacheState::growing;
+}
+
+size_t SharedObject::live_readers() const {
+  return readers_.size() -
+         static_cast<size_t>(std::count(readers_.begin(), readers_.end(), nullptr));
+}
+
+void SharedObject::remove(Reader& reader) {
+  const auto found = std::find(readers_.begin(), readers_.end(), &reader);
+  if (found == readers_.end()) return;
+  if (notifying_) {
+    *found = nullptr;
+  } else {
+    readers_.erase(found);
+  }
+}
+
+// Readers that join meanwhile see the change by themselves.
+void SharedObject::notify_readers() {
+  if (notifying_) return;
+  notifying_ = true;
+  const size_t count = readers_.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (readers_[i] != nullptr) readers_[i]->on_object_changed();
+  }
+  notifying_ = false;
+  std::erase(readers_, nullptr);
+}
+
+SharedObject::Reader* SharedObject::take_first_reader() {
+  const auto found = std::find_if(readers_.begin(), readers_.end(),
+                                  [](const Reader* reader) { return reader != nullptr; });
+  if (found == readers_.end()) return nullptr;
+  Reader* reader = *found;
+  remove(*reader);
+  return reader;
+}
+
+}  // namespace streamgate

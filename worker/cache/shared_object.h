@@ -1,0 +1,97 @@
+// One shared answer as a worker sees it: a row of the directory that it owns or has leased, and the
+// clients of this worker that read it. Made by Cache, which also ends it.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "worker/cache/seat.h"
+#include "worker/cache/stored_head.h"
+#include "worker/loop/reaper.h"
+
+namespace streamgate {
+
+class OwnedObject;
+
+class SharedObject : public Retirable {
+ public:
+  // One client of this worker. Each call may leave the object.
+  class Reader {
+   public:
+    // The state has changed, or there are more bytes.
+    virtual void on_object_changed() = 0;
+    // The answer cannot be shared. The reader is off the list. `answer`: its fetch is the reader's
+    // from now on, and take_over() gives what has arrived; null: the reader needs a fetch of its
+    // own.
+    virtual void on_unshared(std::unique_ptr<OwnedObject> answer) = 0;
+
+   protected:
+    ~Reader() = default;
+  };
+
+  SharedObject(CacheSeat& seat, const CacheKey& key, const CacheSeat::Object& place)
+      : seat_(seat), key_(key), place_(place) {}
+
+  const CacheKey& key() const { return key_; }
+  const CacheSeat::Object& place() const { return place_; }
+  bool is_owned() const { return seat_.owns(place_); }
+  CacheState state() const { return seat_.state_of(place_); }
+  bool is_under_way() const {
+    return state() == CacheState::claim || state() == CacheState::growing;
+  }
+  // From growing on. Null if the head cannot be read.
+  std::shared_ptr<const StoredHead> head();
+  // The failure of a failed object.
+  virtual Error failure();
+  // The bytes of the body that are there; kept under the length.
+  uint64_t filled() const;
+  uint64_t length() const { return row().length.load(std::memory_order_relaxed); }
+  int64_t stored_ms() const { return row().stored_ms.load(std::memory_order_relaxed); }
+  int64_t fresh_until_ms() const { return row().fresh_until_ms.load(std::memory_order_relaxed); }
+  // `size` bytes from `position` on, all below filled(). Null if the owner has written nonsense.
+  const char* bytes(uint64_t position, uint64_t size);
+  // Whether another request may use it.
+  bool may_join(int64_t now_ms) const;
+
+  void add(Reader& reader) { readers_.push_back(&reader); }
+  void remove(Reader& reader);
+  bool has_readers() const { return live_readers() > 0; }
+  // Calls on_object_changed() of each reader.
+  void notify_readers();
+  // Whether the readers have been notified of this state, and the note of it.
+  bool is_seen(CacheState state, uint64_t filled) const {
+    return state == seen_state_ && filled == seen_filled_;
+  }
+  void see(CacheState state, uint64_t filled) {
+    seen_state_ = state;
+    seen_filled_ = filled;
+  }
+  // The reader that came first is taken off the list; null: there is none.
+  Reader* take_first_reader();
+
+  // For Cache: the time of the last use, and whether new requests may find it.
+  int64_t used_ms = 0;
+  bool is_listed = false;
+  bool is_ended = false;  // off the cache's lists; its memory goes with the reaper
+  std::list<std::unique_ptr<SharedObject>>::iterator self;
+
+ protected:
+  CacheSeat& seat() const { return seat_; }
+  const CacheRow& row() const { return seat_.row_of(place_); }
+
+ private:
+  size_t live_readers() const;
+
+  CacheSeat& seat_;
+  const CacheKey key_;
+  const CacheSeat::Object place_;
+  std::shared_ptr<const StoredHead> head_;  // read at the first use
+  std::vector<Reader*> readers_;            // null: left during notify_readers()
+  bool notifying_ = false;
+  CacheState seen_state_ = CacheState::free;
+  uint64_t seen_filled_ = 0;
+};
+
+}  // namespace streamgate

@@ -1,0 +1,134 @@
+#include "worker/cache/stored_head.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace streamgate {
+namespace {
+
+// More than an upstream's head can be.
+constexpr size_t kMostOfHead = size_t{1} << 20;
+
+void put(uint64_t number, std::string& out) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+void put(std::string_view text, std::string& out) {
+  put(text.size(), out);
+  out += text;
+}
+
+// Reads what put() wrote. After the first value that is not there all are empty.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : text_(text) {}
+
+  uint64_t number() {
+    uint64_t out = 0;
+    if (text_.size() < sizeof out) {
+      fail();
+      return 0;
+    }
+    std::memcpy(&out, text_.data(), sizeof out);
+    text_.remove_prefix(sizeof out);
+    return out;
+  }
+
+  std::string_view text() {
+    const uint64_t size = number();
+    if (size > text_.size()) {
+      fail();
+      return {};
+    }
+    const std::string_view out = text_.substr(0, size);
+    text_.remove_prefix(size);
+    return out;
+  }
+
+  bool is_right() const { return !failed_; }
+  bool is_at_end() const { return !failed_ && text_.empty(); }
+
+ private:
+  void fail() {
+    failed_ = true;
+    text_ = {};
+  }
+
+  std::string_view text_;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+std::string print_head(const ResponseHead& head, const FetchFacts& facts) {
+  std::string out;
+  out.reserve(1024);
+  put(static_cast<uint64_t>(head.status), out);
+  put(static_cast<uint64_t>(head.minor_version), out);
+  put(static_cast<uint64_t>(head.framing), out);
+  put(head.content_length, out);
+  put(facts.url.to_string(), out);
+  put((facts.left_origin ? 1U : 0U) | (facts.is_redirected ? 2U : 0U), out);
+  put(facts.authorization, out);
+  put(facts.cookies_for_children, out);
+  for (const HeaderField& field : head.fields) {
+    put(field.name, out);
+    put(field.value, out);
+  }
+  return out;
+}
+
+std::unique_ptr<StoredHead> parse_head(std::string_view text) {
+  if (text.size() > kMostOfHead) return nullptr;
+  auto out = std::make_unique<StoredHead>();
+  out->text = text;
+  Reader reader(out->text);
+  ResponseHead& head = out->head;
+  head.status = static_cast<int>(reader.number());
+  head.minor_version = static_cast<int>(reader.number());
+  const uint64_t framing = reader.number();
+  head.content_length = reader.number();
+  auto url = parse_http_url(reader.text());
+  const uint64_t flags = reader.number();
+  out->facts.authorization = reader.text();
+  out->facts.cookies_for_children = reader.text();
+  while (reader.is_right() && !reader.is_at_end()) {
+    const std::string_view name = reader.text();
+    head.fields.push_back({name, reader.text()});
+  }
+  const bool is_right = reader.is_right() && url && head.status >= 200 && head.status <= 999 &&
+                        framing <= static_cast<uint64_t>(Framing::until_close);
+  if (!is_right) return nullptr;
+  head.framing = static_cast<Framing>(framing);
+  if (head.framing == Framing::length) head.declared_length = head.content_length;
+  out->facts.url = *std::move(url);
+  out->facts.left_origin = (flags & 1U) != 0;
+  out->facts.is_redirected = (flags & 2U) != 0;
+  return out;
+}
+
+std::string print_failure(const Error& error) {
+  std::string out;
+  put(static_cast<uint64_t>(error.reason), out);
+  put(static_cast<uint64_t>(error.cause), out);
+  put(error.detail, out);
+  put(error.client_detail, out);
+  return out;
+}
+
+Error parse_failure(std::string_view text) {
+  Reader reader(text);
+  const uint64_t reason = reader.number();
+  const uint64_t cause = reader.number();
+  std::string detail(reader.text());
+  std::string client_detail(reader.text());
+  if (!reader.is_at_end() || reason >= kReasonCount ||
+      cause > static_cast<uint64_t>(Cause::own_place)) {
+    return {Reason::internal, "the failure of a shared fetch cannot be read"};
+  }
+  return {static_cast<Reason>(reason), std::move(detail), std::move(client_detail),
+          static_cast<Cause>(cause)};
+}
+
+}  // namespace streamgate
