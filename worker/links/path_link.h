@@ -10,7 +10,8 @@
 // it they are not applied.
 //
 // Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
-// kept. Only `sg_token` is removed from the query.
+// kept. Only `sg_token` is removed from the query, and the next object that CMCD names there becomes
+// the upstream's own reference (worker/links/cmcd.h).
 #pragma once
 
 #include <string>
