@@ -130,6 +130,14 @@ class Playlists(ProxyTest):
         self.assertEqual(answer.status, 200, answer.text)
         return [line for line in answer.text.splitlines() if line and line[0] != "#"]
 
+    def test_a_token_of_the_upstream_stays(self):
+        entries = ["http://h.example/stream?url=x&sg_token=a", "s?sg_token=b", "/s?x&sg_token=c"]
+        up = self.upstream(playlist("#EXTM3U\n" + "\n".join(entries)))
+        listed = self.proxy().ask(at(up.url("/dir/list.m3u")))
+        links = [parse_qs(urlsplit(line).query)["url"] for line in self.lines(listed)]
+        upstreams = [entries[0], up.url("/dir/s?sg_token=b"), up.url("/s?x&sg_token=c")]
+        self.assertEqual(links, [[url] for url in upstreams])
+
     def test_relative_lines_leave_as_they_came(self):
         up = self.upstream(playlist(MEDIA))
         for carry in ("-", carry_of("referer=https%3A%2F%2Fr.example%2F&h_X=1")):

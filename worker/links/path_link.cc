@@ -260,6 +260,14 @@ bool append_path_link(std::string_view carry, std::string_view absolute, std::st
   return true;
 }
 
+bool has_token(std::string_view query) {
+  for (size_t at = 0; (at = query.find(kToken, at)) != query.npos; at += kToken.size()) {
+    const bool is_name = at == 0 || query[at - 1] == '?' || query[at - 1] == '&';
+    if (is_name) return true;
+  }
+  return false;
+}
+
 size_t directories_above(std::string_view path) {
   size_t directories = 0;
   if (!path.empty()) path.remove_prefix(1);
@@ -274,6 +282,7 @@ size_t directories_above(std::string_view path) {
 bool is_relative_in_place(std::string_view reference, size_t directories) {
   if (reference.empty() || reference.front() == '/' || reference.front() == '\\') return false;
   const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
+  if (path.size() < reference.size() && has_token(reference.substr(path.size()))) return false;
   const size_t colon = path.find(':');
   if (colon != path.npos && split_uri(path).has_scheme) return false;
   if (!may_have_dot_segment(path)) return true;
