@@ -549,6 +549,38 @@ class Parameters(LimitsTest):
             self.assertEqual(self.ask_link(proxy, link).body, body)
             self.assertTrue(up.requests[-1]["Authorization"].startswith("Basic "))
 
+    def test_links_with_variables_and_kinds_are_valid(self):
+        up = self.upstream(
+            {
+                "/live/top.m3u8": playlist(
+                    '#EXTM3U\n#EXT-X-DEFINE:NAME="v",VALUE="1"\n'
+                    '#EXT-X-CONTENT-STEERING:SERVER-URI="steering.json"\n'
+                    "#EXT-X-STREAM-INF:BANDWIDTH=1\nlist.m3u8\n"
+                ),
+                "/live/steering.json": ok(b'{"VERSION":1}'),
+                "/live/list.m3u8": playlist(self.LIST),
+            }
+        )
+        proxy = self.proxy_with(headers=False)
+        top = proxy.stream(up.url("/live/top.m3u8"), sg_token=hs256(), sg_max_height="720").text
+        links = re.findall(r"http://[^\s\"]+", top)
+        self.assertEqual(["sg_k=" in link for link in links], [True, False])
+        self.assertEqual(["sg_v=" in link for link in links], [False, True])
+        for link in links:
+            self.assertEqual(self.ask_link(proxy, link).status, 200, link)
+
+    def test_a_known_grant_with_headers_behind_it_is_invalid(self):
+        up = self.upstream_with_list()
+        proxy = self.proxy_with(headers=False)
+        listed = proxy.stream(up.url("/live/list.m3u8"), sg_token=hs256())
+        own = next(line for line in listed.text.splitlines() if line and line[0] != "#")
+        self.assertEqual(self.ask_link(proxy, own).status, 200)
+        headers = re.search("&h_User-Agent=[^&]*", own)[0]
+        grant = re.search("&sg_grant=[^&]*", own)[0]
+        behind = headers.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
+        forged = own.replace(headers, "").replace(grant, grant + behind)
+        self.assert_forbidden(self.ask_link(proxy, forged), "token_invalid")
+
     def test_without_tokens_headers_cannot_be_forbidden(self):
         proxy = self.own_proxy()
         proxy.reload({"security": {"parameters": {"headers": False}}})

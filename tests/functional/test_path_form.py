@@ -1,7 +1,7 @@
 """Links of the path form: /at/<carry>/<scheme>/<authority>/<path and query>."""
 
 import base64
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 from harness import ProxyTest, main
 from tokens import SECRET, b64, hs256
@@ -75,6 +75,20 @@ class Requests(ProxyTest):
         script = proxy.ask(at(up.url("/a.js")), {"Sec-Fetch-Dest": "script"})
         self.assertEqual((script.status, script["X-Streamgate-Error"]), (403, "script_forbidden"))
 
+    def test_cmcd_names_the_next_object_as_the_upstream_knows_it(self):
+        up = self.upstream(ok(b"x"))
+        proxy = self.proxy()
+        carry = carry_of("h_X-Secret=hidden")
+        for query in (True, False):
+            for following in ("../c/2.ts", f"../../../../{carry}/http/other.example/2.ts"):
+                item = f'bl=1,nor="{quote(following, safe="")}"'
+                path = "/a/b/1.ts" + (f"?CMCD={quote(item, safe='')}" if query else "")
+                sent = proxy.ask(at(up.url(path), carry), {} if query else {"CMCD-Request": item})
+                self.assertEqual(sent.status, 200)
+        reports = [unquote(target.partition("CMCD=")[2]) for target in up.targets()[:2]]
+        reports += [request["CMCD-Request"] for request in up.requests[2:]]
+        self.assertEqual(reports, ['bl=1,nor="..%2Fc%2F2.ts"', "bl=1"] * 2)
+
     def test_the_guard_and_the_allow_list_hold(self):
         up = self.upstream(ok(b"x"))
         proxy = self.own_proxy({"security": {"allow_private": []}})
@@ -115,6 +129,14 @@ class Playlists(ProxyTest):
     def lines(self, answer):
         self.assertEqual(answer.status, 200, answer.text)
         return [line for line in answer.text.splitlines() if line and line[0] != "#"]
+
+    def test_a_token_of_the_upstream_stays(self):
+        entries = ["http://h.example/stream?url=x&sg_token=a", "s?sg_token=b", "/s?x&sg_token=c"]
+        up = self.upstream(playlist("#EXTM3U\n" + "\n".join(entries)))
+        listed = self.proxy().ask(at(up.url("/dir/list.m3u")))
+        links = [parse_qs(urlsplit(line).query)["url"] for line in self.lines(listed)]
+        upstreams = [entries[0], up.url("/dir/s?sg_token=b"), up.url("/s?x&sg_token=c")]
+        self.assertEqual(links, [[url] for url in upstreams])
 
     def test_relative_lines_leave_as_they_came(self):
         up = self.upstream(playlist(MEDIA))

@@ -1,5 +1,6 @@
 #include "worker/exchange/access_line.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -33,6 +34,22 @@ void append_redacted_agent(std::string_view agent, std::string& out) {
     out += agent;
   } else {
     log::append_redacted(agent, out);
+  }
+}
+
+// A Referer may be a link of the path form, whose carry may hold a grant.
+void append_redacted_referer(std::string_view referer, std::string& out) {
+  constexpr std::string_view kRoute = "/at/";
+  size_t at = out.size();
+  log::append_redacted(referer, out);
+  while ((at = out.find(kRoute, at)) != out.npos) {
+    at += kRoute.size();
+    const size_t end = std::min(out.find('/', at), out.size());
+    const std::string_view carry = std::string_view(out).substr(at, end - at);
+    const std::string_view url = std::string_view(out).substr(end);
+    const bool is_link = ascii::istarts_with(url, "/http/") || ascii::istarts_with(url, "/https/");
+    if (is_link && carry != "-") out.replace(at, carry.size(), "*");
+    --at;  // the slash may begin the next route
   }
 }
 
@@ -185,10 +202,10 @@ class FieldWriter {
     const bool is_agent = field == AccessField::user_agent;
     const auto value = find_field(head.fields, is_agent ? "User-Agent" : "Referer");
     if (!value) return;
-    if (!is_agent) return write_redacted(KEY(referer), *value, kMaxTextBytes);
     redacted_.clear();
-    append_redacted_agent(*value, redacted_);
-    out_.text(KEY(user_agent), redacted_, kMaxTextBytes);
+    is_agent ? append_redacted_agent(*value, redacted_)
+             : append_redacted_referer(*value, redacted_);
+    out_.text(is_agent ? KEY(user_agent) : KEY(referer), redacted_, kMaxTextBytes);
   }
 
   [[gnu::always_inline]] void write_upstream(AccessField field) {
@@ -328,7 +345,8 @@ void AccessLine::write_combined(const AccessRecord& record) {
     redacted_.clear();
     if (record.head != nullptr) {
       const auto value = field_or_empty(record.head->fields, is_agent ? "User-Agent" : "Referer");
-      is_agent ? append_redacted_agent(value, redacted_) : log::append_redacted(value, redacted_);
+      is_agent ? append_redacted_agent(value, redacted_)
+               : append_redacted_referer(value, redacted_);
     }
     line_.append(" \"");
     append_escaped(redacted_.empty() ? "-" : redacted_, Blanks::kept, kMaxTextBytes, line_);

@@ -120,7 +120,8 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   }
   Access access{key->config,           *expires,           std::string(claims),
                 scope_of(url, *depth), std::string(grant), std::string(covered)};
-  std::string proof = access.scope + " " + access.grant + access.covered;
+  // The grant is last: scope and headers have no blank, but any text may be asked for as a grant.
+  std::string proof = access.scope + " " + access.covered + " " + access.grant;
   std::string& known = verified_[std::hash<std::string>{}(proof) % verified_.size()];
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);

@@ -229,9 +229,13 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
   append_options(link.options, out);
 }
 
-// No value holds an ampersand.
+// No value holds an ampersand. The headers stand in front of all other parameters.
 std::string_view header_part_of(std::string_view query_form) {
-  return query_form.substr(0, query_form.find("&sg_c="));
+  std::string_view rest = query_form;
+  while (rest.starts_with("&referer=") || rest.starts_with("&h_")) {
+    rest.remove_prefix(std::min(rest.find('&', 1), rest.size()));
+  }
+  return query_form.substr(0, query_form.size() - rest.size());
 }
 
 void take_list_header(std::string_view name, std::string_view value, LinkContext& link) {

@@ -78,7 +78,8 @@ enum class ChildOrigin { same, other };
 // and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
-// The part of a query form that says the referer and the headers; the cookies stand behind it.
+// The part of a query form that says the referer and the headers. Cookies, variables, the kind and
+// options stand behind it.
 std::string_view header_part_of(std::string_view query_form);
 
 // Appends the query form of a child that has values of its own: `inherited`, a query form, without

@@ -8,6 +8,7 @@
 #include "common/ascii.h"
 #include "worker/http/base64url.h"
 #include "worker/http/field_rules.h"
+#include "worker/links/cmcd.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 
@@ -109,6 +110,26 @@ std::string plain_authority(std::string_view authority) {
   return authority.find('@') == authority.npos ? percent_decode(authority) : std::string(authority);
 }
 
+// CMCD in the query: the next object that it names is a link to us, perhaps with another carry.
+void translate_cmcd(std::string_view target, HttpUrl& upstream) {
+  constexpr std::string_view kCmcd = "CMCD=";
+  const size_t question = upstream.path_and_query.find('?');
+  if (question == std::string::npos) return;
+  if (upstream.path_and_query.find(kCmcd, question) == std::string::npos) return;
+  const std::string query = upstream.path_and_query.substr(question + 1);
+  std::string out;
+  for_each_part(query, [&](std::string_view raw, std::string_view, std::string_view value) {
+    const std::string list = raw.starts_with(kCmcd) ? percent_decode(value) : std::string();
+    if (!names_next_object(list)) {
+      out.append("&").append(raw);
+    } else if (const auto known = cmcd_for_upstream(list, target, upstream); !known.empty()) {
+      percent_encode(known, out.append("&").append(kCmcd));
+    }
+  });
+  upstream.path_and_query.resize(question);
+  if (!out.empty()) upstream.path_and_query.append("?").append(out, 1);
+}
+
 Result<void> take_url(std::string_view rest, StreamRequest& request) {
   const std::string_view scheme = take_segment(rest);
   if (!ascii::iequals(scheme, "http") && !ascii::iequals(scheme, "https")) {
@@ -203,6 +224,7 @@ Result<StreamRequest> parse_path_link(std::string_view target) {
     return std::move(taken).error();
   }
   if (auto taken = take_url(rest, request); !taken) return std::move(taken).error();
+  translate_cmcd(target, request.upstream);
   request.has_headers = has_headers(request.link);
   request.is_blocking = has_sequence_number(rest);
   return request;
@@ -238,6 +260,14 @@ bool append_path_link(std::string_view carry, std::string_view absolute, std::st
   return true;
 }
 
+bool has_token(std::string_view query) {
+  for (size_t at = 0; (at = query.find(kToken, at)) != query.npos; at += kToken.size()) {
+    const bool is_name = at == 0 || query[at - 1] == '?' || query[at - 1] == '&';
+    if (is_name) return true;
+  }
+  return false;
+}
+
 size_t directories_above(std::string_view path) {
   size_t directories = 0;
   if (!path.empty()) path.remove_prefix(1);
@@ -252,6 +282,7 @@ size_t directories_above(std::string_view path) {
 bool is_relative_in_place(std::string_view reference, size_t directories) {
   if (reference.empty() || reference.front() == '/' || reference.front() == '\\') return false;
   const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
+  if (path.size() < reference.size() && has_token(reference.substr(path.size()))) return false;
   const size_t colon = path.find(':');
   if (colon != path.npos && split_uri(path).has_scheme) return false;
   if (!may_have_dot_segment(path)) return true;

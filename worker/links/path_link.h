@@ -10,7 +10,8 @@
 // it they are not applied.
 //
 // Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
-// kept. Only `sg_token` is removed from the query.
+// kept. Only `sg_token` is removed from the query, and the next object that CMCD names there
+// becomes the upstream's own reference (worker/links/cmcd.h).
 #pragma once
 
 #include <string>
@@ -39,8 +40,12 @@ std::string carry_of(std::string_view parameters, std::string_view scope);
 // dot segments of its path (`%2e%2e`) that lead out of it.
 bool append_path_link(std::string_view carry, std::string_view absolute, std::string& out);
 
+// Whether a link of the path form would lose a parameter of this query of an upstream, with its
+// `?`, because it has the name of sg_token: the upstream may be a Streamgate too.
+bool has_token(std::string_view query);
+
 // Whether a client that resolves `reference` against the link of a document comes to the link of
-// the right URL: it is relative, and does not climb above the root of the upstream.
+// the right URL: it is relative, does not climb above the root of the upstream, and has no token.
 // `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
 

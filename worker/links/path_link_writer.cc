@@ -13,6 +13,11 @@ std::string_view without_stream(std::string_view route_path) {
   return route_path.substr(0, route_path.rfind('/'));
 }
 
+bool has_query_with_token(std::string_view reference) {
+  const size_t question = reference.find('?');
+  return question != reference.npos && has_token(reference.substr(question));
+}
+
 // The scope of an origin: `https://cdn.example/`.
 std::string origin_scope(std::string_view absolute) {
   const UriParts parts = split_uri(absolute);
@@ -52,6 +57,7 @@ bool PathLinkWriter::append_sibling(std::string_view reference, BlockBuffer& out
   if (first == '?' || first == '#' || reference.find("{$") != reference.npos) return false;
   // Directories further down may have grants of their own.
   if (has_grants_ && reference.find('/') != reference.npos) return false;
+  if (has_query_with_token(reference)) return false;
   constexpr unsigned kNotPlain = kColonByte | kIllegalByte;
   if ((byte_classes_of(reference) & kNotPlain) != 0) return false;
   if (first == '/' || first == '.' || reference.find("/.") != reference.npos ||
@@ -71,6 +77,7 @@ PathLinkWriter::Appended PathLinkWriter::append(std::string_view absolute,
   const bool is_own = !setting_->own_carry.empty() && carry == setting_->own_carry;
   if (is_own && is_relative_in_place(reference, directories_)) return Appended::nothing;
   scratch_ = route_;
+  if (has_query_with_token(absolute)) return Appended::impossible;
   if (!append_path_link(carry, absolute, scratch_)) return Appended::impossible;
   out.append(scratch_);
   return Appended::link;

@@ -213,6 +213,11 @@ Route route_of(std::string_view target) {
 }
 
 Result<HttpUrl> upstream_of_link(std::string_view target) {
+  if (stream_path_of(path_of(target)).empty()) {
+    auto request = parse_path_link(target);
+    if (!request) return std::move(request).error();
+    return std::move(request->upstream);
+  }
   Found found;
   Result<void> taken;
   for_each_parameter(target.substr(std::min(path_of(target).size() + 1, target.size())),

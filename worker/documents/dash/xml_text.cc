@@ -35,6 +35,8 @@ void append_xml(std::string_view url, char quote, std::string& out) {
   for (const char c : url) {
     if (c == '&') {
       out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
     } else if (c == quote) {
       out += c == '"' ? "&quot;" : "&apos;";
     } else {

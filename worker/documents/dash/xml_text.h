@@ -24,7 +24,7 @@ class RawAttributes {
 };
 
 // Appends `url` as the value of an attribute in these quotes, or as the text of an element (quote
-// 0). `url` has no control bytes and no `<`.
+// 0). `url` has no control bytes.
 void append_xml(std::string_view url, char quote, std::string& out);
 
 // Without XML's blanks at both ends.

@@ -11,14 +11,25 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxBytes = size_t{64} * 1024;
-constexpr size_t kMaxCount = 256;  // a name is compared with all of them
+constexpr size_t kMaxCount = 256;
 constexpr size_t kMaxGrowth = size_t{256} * 1024;
 constexpr size_t kMaxLinkBytes = size_t{4} * 1024;
 
+bool is_name_byte(char c) {
+  return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_';
+}
+
 bool is_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_';
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_name_byte);
+}
+
+// The name of the reference that `text` begins with: `a` of `{$a}..`; empty if that is none. Reads
+// no further than the name, because a line may have many references without an end.
+std::string_view referenced_name(std::string_view text) {
+  text.remove_prefix(2);
+  const auto end = std::find_if_not(text.begin(), text.end(), is_name_byte);
+  if (end == text.end() || *end != '}') return {};
+  return text.substr(0, static_cast<size_t>(end - text.begin()));
 }
 
 bool may_be_quoted(char c) {
@@ -42,6 +53,7 @@ std::string decode_for_quotes(std::string_view encoded) {
 
 void Variables::clear() {
   variables_.clear();
+  by_name_.clear();
   size_ = 0;
 }
 
@@ -50,15 +62,22 @@ bool Variables::define(std::string_view name, std::string_view value) {
   if (!is_name(name) || find(name) != nullptr) return false;
   if (size > kMaxBytes || variables_.size() == kMaxCount) return false;
   size_ = size;
+  by_name_.insert(place_of(name), variables_.size());
   variables_.emplace_back(name, value);
   return true;
 }
 
+// Where `name` stands in by_name_, or would stand.
+std::vector<size_t>::const_iterator Variables::place_of(std::string_view name) const {
+  return std::lower_bound(
+      by_name_.begin(), by_name_.end(), name,
+      [this](size_t index, std::string_view wanted) { return variables_[index].first < wanted; });
+}
+
 const std::string* Variables::find(std::string_view name) const {
-  for (const auto& [known, value] : variables_) {
-    if (known == name) return &value;
-  }
-  return nullptr;
+  const auto place = place_of(name);
+  if (place == by_name_.end() || variables_[*place].first != name) return nullptr;
+  return &variables_[*place].second;
 }
 
 std::optional<std::string> Variables::substitute(std::string_view text) const {
@@ -68,13 +87,12 @@ std::optional<std::string> Variables::substitute(std::string_view text) const {
     const size_t open = text.find("{$");
     out += text.substr(0, open);
     if (open == text.npos) return out;
-    const size_t close = text.find('}', open);
-    const bool has_end = close != text.npos;
-    const std::string* value = has_end ? find(text.substr(open + 2, close - open - 2)) : nullptr;
-    const size_t end = value != nullptr ? close + 1 : open + 2;
-    out += value != nullptr ? std::string_view(*value) : text.substr(open, 2);
+    text.remove_prefix(open);
+    const std::string_view name = referenced_name(text);
+    const std::string* const value = name.empty() ? nullptr : find(name);
+    out += value != nullptr ? std::string_view(*value) : text.substr(0, 2);
     if (out.size() > most) return std::nullopt;
-    text.remove_prefix(end);
+    text.remove_prefix(value != nullptr ? name.size() + 3 : 2);
   }
 }
 

@@ -33,8 +33,11 @@ class Variables {
   static Variables from_link(std::string_view text);
 
  private:
+  std::vector<size_t>::const_iterator place_of(std::string_view name) const;
+
   // In the order of their definitions.
   std::vector<std::pair<std::string, std::string>> variables_;
+  std::vector<size_t> by_name_;  // their indices, in the order of their names
   size_t size_ = 0;
 };
 

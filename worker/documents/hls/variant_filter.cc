@@ -157,10 +157,11 @@ void VariantFilter::begin(const VariantLimits& limits) {
 }
 
 std::string_view VariantFilter::add(std::string_view bytes) {
+  const size_t searched = held_.size();  // a long line may come in many small pieces
   held_ += bytes;
   if (held_.size() > kMaxHeldBytes) is_on_ = false;
   while (is_on_ && !is_multivariant_) {
-    const size_t end = held_.find_first_of("\r\n", line_at_);
+    const size_t end = held_.find_first_of("\r\n", std::max(line_at_, searched));
     if (end == held_.npos) break;
     const std::string_view line =
         ascii::trim(std::string_view(held_).substr(line_at_, end - line_at_));

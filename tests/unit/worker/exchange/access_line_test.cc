@@ -76,6 +76,25 @@ TEST_F(AccessLineTest, HeadersOfTheClientAreMaskedAndEscaped) {
             "referer=\"http://*@r.example/p?k=*#*\"\n");
 }
 
+TEST_F(AccessLineTest, TheCarryOfALinkInTheRefererIsMasked) {
+  config.fields = {AccessField::referer};
+  const auto shown = [this](const char* referer) {
+    head.fields = {{"Referer", referer}};
+    return write_text().substr(sizeof " access referer=" - 1);
+  };
+  EXPECT_EQ(shown("http://a:b@p.example/at/U0VDUkVU/http/h/a?k=v"),
+            "\"http://*@p.example/at/*/http/h/a?k=*\"\n");
+  EXPECT_EQ(shown("https://p/x/api/proxy/at/U0VDUkVU/HTTPS/h/at/b/c"),
+            "https://p/x/api/proxy/at/*/HTTPS/h/at/b/c\n");
+  EXPECT_EQ(shown("https://p/at/at/U0VDUkVU/http/h"), "https://p/at/at/*/http/h\n");
+  EXPECT_EQ(shown("https://p/at/-/http/h/"), "https://p/at/-/http/h/\n");
+  EXPECT_EQ(shown("https://p/at/work/httpd/at/x"), "https://p/at/work/httpd/at/x\n");
+
+  config.format = LogFormat::combined;
+  head.fields = {{"Referer", "http://p/at/U0VDUkVU/http/h/"}};
+  EXPECT_NE(write().find("\"http://p/at/*/http/h/\""), std::string::npos) << write();
+}
+
 TEST_F(AccessLineTest, JsonHasNumbersAndFlags) {
   config.format = LogFormat::json;
   add_upstream(record);

@@ -75,5 +75,29 @@ TEST(Cmcd, IsTranslatedInTheQuery) {
   EXPECT_EQ(same->upstream.path_and_query, "/a/b/1.ts?t=1&CMCD=sid%3D%22a%22,br=1");
 }
 
+TEST(Cmcd, IsTranslatedInLinksOfThePathForm) {
+  const std::string link = "/at/c2dfYz1BQQ/https/up.example/a/b/1.ts?t=1";
+  const auto sent = [&](const std::string& next) {
+    const std::string list = encoded("br=1,nor=\"" + encoded(next) + "\"");
+    return parse_stream_request(link + "&CMCD=" + list + "&other=1")->upstream.path_and_query;
+  };
+  const auto with = [](const std::string& list) {
+    return "/a/b/1.ts?t=1&CMCD=" + encoded(list) + "&other=1";
+  };
+  EXPECT_EQ(sent("2.ts?t=1"), with("br=1,nor=\"" + encoded("2.ts?t=1") + "\""));
+  EXPECT_EQ(sent("/at/-/https/up.example/c.ts"),
+            with("br=1,nor=\"" + encoded("../../c.ts") + "\""));
+  // A carry may hold a grant, so no part of a link goes to an upstream.
+  EXPECT_EQ(sent("../../../other.example/x.ts"), with("br=1"));
+  EXPECT_EQ(sent("../../../../../c2dfZ3JhbnQ9eA/https/other.example/x.ts"), with("br=1"));
+  EXPECT_EQ(parse_stream_request(link + "&CMCD=nor%3D%22%2F%22")->upstream.path_and_query,
+            "/a/b/1.ts?t=1");
+  const std::string same = "/a/b/1.ts?CMCD=sid%3D%22a%22,br=1&&x";
+  EXPECT_EQ(parse_stream_request("/at/-/https/up.example" + same)->upstream.path_and_query, same);
+
+  const HttpUrl url = parse_stream_request(link)->upstream;
+  EXPECT_EQ(cmcd_for_upstream("nor=\"2.ts\"", link, url), "nor=\"2.ts\"");
+}
+
 }  // namespace
 }  // namespace streamgate

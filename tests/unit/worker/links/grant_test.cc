@@ -139,6 +139,33 @@ TEST_F(GrantTest, TheMacMayCoverTheHeadersOfTheLink) {
   EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, ""))));
 }
 
+TEST_F(GrantTest, TheMacCoversNoVariablesKindOrOptions) {
+  config_.parameters.headers = false;
+  keys_.emplace(config_);
+  GrantWriter writer;
+  writer.begin(*keys_, access_);
+  const std::string_view url = "http://cdn.example/live/a.m3u8";
+  const std::string plain = text_of(std::string(writer.parameter_for(url, "")));
+  for (const char* form : {"&sg_v=AA", "&sg_k=steering", "&sg_max_height=720"}) {
+    EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, form)))) << form;
+  }
+  const std::string headers = "&referer=http%3A%2F%2Fr%2F&h_X=1";
+  const std::string own = text_of(std::string(writer.parameter_for(url, headers + "&sg_v=AA")));
+  EXPECT_TRUE(keys_->verify(own, url_of(url), headers));
+}
+
+TEST_F(GrantTest, AKnownGrantWithHeadersBehindItIsInvalid) {
+  config_.parameters.headers = false;
+  keys_.emplace(config_);
+  GrantWriter writer;
+  writer.begin(*keys_, access_);
+  const std::string_view url = "http://cdn.example/live/a.ts";
+  const std::string own = text_of(std::string(writer.parameter_for(url, "&h_X=1&h_Y=2")));
+  ASSERT_TRUE(keys_->verify(own, url_of(url), "&h_X=1&h_Y=2"));
+  EXPECT_FALSE(keys_->verify(own + "&h_X=1", url_of(url), "&h_Y=2"));
+  EXPECT_FALSE(keys_->verify(own + "&h_X=1&h_Y=2", url_of(url), ""));
+}
+
 TEST(AccessClaimsTest, DecodingInvertsEncoding) {
   const AccessClaims claims{"10.0.0.0/8", 3, 125'000, "t;1"};
   const std::string text = encode_claims(claims);

@@ -154,6 +154,17 @@ TEST(PathLink, CountsTheDirectoriesAboveADocument) {
   EXPECT_EQ(directories_above("/../%2e%2E/a/%2e/b"), 1U);
 }
 
+TEST(PathLink, LosesATokenThatIsTheUpstreams) {
+  for (const char* query : {"?sg_token=x", "?a&sg_token=x", "?sg_tokens&sg_token"}) {
+    EXPECT_TRUE(has_token(query)) << query;
+    EXPECT_FALSE(is_relative_in_place("a" + std::string(query), 2)) << query;
+  }
+  for (const char* query : {"", "?", "?a=sg_token", "?my_sg_token=1"}) {
+    EXPECT_FALSE(has_token(query)) << query;
+    EXPECT_TRUE(is_relative_in_place("sg_token=a" + std::string(query), 2)) << query;
+  }
+}
+
 TEST(PathLink, RelativeReferencesStayBelowTheRoot) {
   for (const char* reference :
        {"a", "a/b?../../..", "?x", "#f", "./a", "../a", "../../a", "a/../../../b", "12:30.ts",

@@ -333,6 +333,12 @@ TEST(MpdRewriter, PredefinedEntitiesAndCharacterReferencesAreFine) {
   EXPECT_EQ(rewritten_period(period), period);
 }
 
+TEST(MpdRewriter, AUrlThatStaysInAListKeepsItsEntities) {
+  const std::string clock = "<UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-iso:2014' value='";
+  EXPECT_EQ(rewritten_period(clock + "http://t/ urn:a&lt;b&amp;&apos;c'/>"),
+            clock + at("http/t/") + " urn:a&lt;b&amp;&apos;c'/>");
+}
+
 TEST(MpdRewriter, ReadsRealProlog) {
   const std::string mark = "\xEF\xBB\xBF";
   EXPECT_EQ(rewrite(mark + "<?xml version='1.0' encoding='utf-8'?><MPD/>"),

@@ -1,6 +1,7 @@
 // The rewriter with variables, and with segments that are not proxied.
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <string>
 #include <utility>
 #include <vector>
@@ -140,6 +141,27 @@ TEST(Variables, HaveNamesOfLettersDigitsAndTwoMarks) {
     EXPECT_FALSE(variables.define(name, "1")) << name;
   }
   EXPECT_EQ(variables.substitute("{$aZ09-_}{$aZ09-_"), "1{$aZ09-_");
+}
+
+TEST(Variables, ReferencesWithoutAnEndTakeNoQuadraticTime) {
+  Variables variables;
+  variables.define("a", "1");
+  std::string text;
+  while (text.size() < size_t{2} * 1024 * 1024) text += "{$";
+  const std::clock_t began = std::clock();
+  EXPECT_EQ(variables.substitute(text + "}{$a}"), text + "}1");
+  EXPECT_LT(std::clock() - began, 5 * CLOCKS_PER_SEC);  // 0.1 to 1 s; quadratic time would be 12 s
+}
+
+TEST(Variables, AreFoundAmongManyInAnyOrder) {
+  Variables variables;
+  const auto name = [](int i) { return "v" + std::to_string(i * 37 % 256); };
+  for (int i = 0; i < 256; ++i) EXPECT_TRUE(variables.define(name(i), std::to_string(i)));
+  EXPECT_FALSE(variables.define("v7", "again"));
+  EXPECT_FALSE(variables.define("v256", "one too many"));
+  for (int i = 0; i < 256; ++i) EXPECT_EQ(*variables.find(name(i)), std::to_string(i));
+  EXPECT_EQ(variables.find("v"), nullptr);
+  EXPECT_EQ(variables.find("v999"), nullptr);
 }
 
 TEST(Variables, ComeBackFromALinkWithTheirValues) {

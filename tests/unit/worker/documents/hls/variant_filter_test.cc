@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <string>
 
 #include "tests/unit/playlist_rewriting.h"
@@ -79,6 +80,16 @@ TEST_F(FilteredPlaylist, OfAnotherKindStays) {
                 link("b") + "\n");
   EXPECT_EQ(rewrite("http://h/a\nhttp://h/b"),
             link_to("http://h/a") + "\n" + link_to("http://h/b"));
+}
+
+TEST(VariantFilter, ALongLineInSingleBytesTakesNoQuadraticTime) {
+  VariantFilter filter;
+  filter.begin({720, 0});
+  const std::string line = "#EXTM3U\n#" + std::string(size_t{200} * 1024, 'x');
+  const std::clock_t began = std::clock();
+  for (const char& c : line) EXPECT_EQ(filter.add({&c, 1}), "");
+  EXPECT_LT(std::clock() - began, 5 * CLOCKS_PER_SEC);  // 0.1 s; quadratic time would be a minute
+  EXPECT_EQ(filter.add("\n#EXTINF:2,\n"), line + "\n#EXTINF:2,\n");
 }
 
 TEST_F(FilteredPlaylist, ThatIsVeryLongStays) {
