@@ -24,6 +24,7 @@ struct RelayCase {
   bool allow_credentials = false;
   std::string_view media_type{};
   HeaderFields client_fields{};
+  std::string_view cache_outcome = {};
   bool is_whole_part = false;
   ContentCoding coding = ContentCoding::identity;
   bool varies_by_coding = false;
@@ -46,6 +47,7 @@ ReadHead relayed(const RelayCase& with) {
                                  with.client_minor_version,
                                  with.media_type,
                                  &with.client_fields,
+                                 with.cache_outcome,
                                  with.is_whole_part,
                                  with.coding,
                                  with.varies_by_coding};
@@ -350,6 +352,11 @@ TEST(RelayedHeadTest, AHeadHasTheTypeOfItsNameAndA304None) {
   EXPECT_EQ(head(200, "application/octet-stream", "/a"), "application/octet-stream");
   EXPECT_EQ(head(404, "text/html", "/a.ts"), "text/plain");
   EXPECT_EQ(head(304, "text/html", "/a.ts"), "-");
+}
+
+TEST(RelayedHeadTest, TheOutcomeOfTheCacheIsNamed) {
+  EXPECT_EQ(relayed({.cache_outcome = "hit"})["X-Streamgate-Cache"], "hit");
+  EXPECT_EQ(relayed({})["X-Streamgate-Cache"], "");
 }
 
 TEST(RelayedHeadTest, DateIsAddedIfTheUpstreamSentNone) {
