@@ -315,5 +315,103 @@ class Sharing(ProxyTest):
         self.assertEqual(len(up.requests), 2)
 
 
+class BlockingReloads(ProxyTest):
+    """Low-latency HLS (RFC 8216bis 6.2.5.2): the upstream holds one request for all players."""
+
+    settings = {"cache": CACHE, "workers": 2}
+    TEXT = (
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n"
+        "#EXT-X-PART-INF:PART-TARGET=1\n#EXT-X-PART:DURATION=1,URI=\"p{}.mp4\"\n"
+    )
+
+    def held_upstream(self):
+        gates = {}
+
+        def script(request):
+            whole = playlist(self.TEXT.format(request.target.rpartition("=")[2]))
+            gate = gates.setdefault(request.target, threading.Event())
+            return Answer(body=lambda: [whole.data], wait=gate)
+
+        up = self.upstream(script)
+        self.addCleanup(lambda: [gate.set() for gate in gates.values()])
+        return up, gates
+
+    def reload(self, proxy, up, count, part):
+        target = stream_path(up.url("/i.m3u8")) + f"&_HLS_msn=7&_HLS_part={part}"
+        clients = []
+        for _ in range(count):
+            client = proxy.connect()
+            self.addCleanup(client.close)
+            client.request(target)
+            clients.append(client)
+        return clients
+
+    def await_heads(self, proxy, count):
+        def waiting():
+            proxy.send_signal(signal.SIGUSR2)
+            live = [e for e in proxy.events_named("exchange.live") if e["step"] == "await_head"]
+            return len({e["client"] for e in live}) >= count
+
+        wait_until(waiting, what=f"{count} blocked players")
+
+    def test_a_hundred_players_are_one_request(self):
+        up, gates = self.held_upstream()
+        proxy = self.own_proxy()
+        clients = self.reload(proxy, up, 100, 3)
+        self.await_heads(proxy, 100)
+        wait_until(lambda: up.requests)
+        self.assertEqual(up.targets(), ["/i.m3u8?_HLS_msn=7&_HLS_part=3"])
+        gates[up.targets()[0]].set()
+        responses = [client.read_response() for client in clients]
+        self.assertEqual({r.status for r in responses}, {200})
+        self.assertEqual(len({r.text for r in responses}), 1)
+        self.assertIn("p3.mp4", responses[0].text)
+        outcomes = sorted(r["X-Streamgate-Cache"] for r in responses)
+        self.assertEqual(outcomes, ["miss"] + ["shared"] * 99)
+        self.assertEqual(len(up.requests), 1)
+
+    def test_other_directives_are_other_requests(self):
+        up, gates = self.held_upstream()
+        proxy = self.own_proxy()
+        clients = self.reload(proxy, up, 6, 1) + self.reload(proxy, up, 6, 2)
+        self.await_heads(proxy, 12)
+        wait_until(lambda: len(up.requests) >= 2)
+        self.assertEqual(sorted(up.targets()), [f"/i.m3u8?_HLS_msn=7&_HLS_part={i}" for i in (1, 2)])
+        # The later part does not wait for the earlier one.
+        gates["/i.m3u8?_HLS_msn=7&_HLS_part=2"].set()
+        for client in clients[6:]:
+            self.assertIn("p2.mp4", client.read_response().text)
+        gates["/i.m3u8?_HLS_msn=7&_HLS_part=1"].set()
+        for client in clients[:6]:
+            self.assertIn("p1.mp4", client.read_response().text)
+        self.assertEqual(len(up.requests), 2)
+
+    def test_players_that_leave_do_not_end_the_request_of_the_others(self):
+        up, gates = self.held_upstream()
+        proxy = self.own_proxy()
+        clients = self.reload(proxy, up, 20, 3)
+        self.await_heads(proxy, 20)
+        wait_until(lambda: up.requests)
+        for client in clients[:19]:
+            client.reset()
+        wait_until(lambda: len(proxy.access_log()) == 19, what="players that left")
+        gates[up.targets()[0]].set()
+        self.assertIn("p3.mp4", clients[19].read_response().text)
+        self.assertEqual(len(up.requests), 1)
+
+    def test_the_request_has_the_time_limit_of_a_blocking_one(self):
+        up, gates = self.held_upstream()
+        proxy = self.own_proxy({"upstream": {"first_byte_timeout": "200ms", "blocking_timeout": "20s"}})
+        url = up.url("/i.m3u8?_HLS_msn=7&_HLS_part=3")
+        # The same URL, but the proxy is not told that it blocks.
+        self.assert_error(proxy.stream(url), 504, "first_byte_timeout")
+        client = self.reload(proxy, up, 1, 3)[0]
+        self.await_heads(proxy, 1)
+        self.assert_error(proxy.stream(url), 504, "first_byte_timeout")
+        wait_until(lambda: len(up.requests) == 3)
+        gates[up.targets()[0]].set()
+        self.assertIn("p3.mp4", client.read_response().text)
+
+
 if __name__ == "__main__":
     main()
