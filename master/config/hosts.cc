@@ -270,26 +270,38 @@ ConfigKey hosts_key() {
 void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
                        ConfigProblems& problems) {
   const UpstreamConfig& upstream = config.upstream;
-  const bool has_proxy =
-      is_proxy(upstream.proxy) ||
-      std::any_of(upstream.hosts.begin(), upstream.hosts.end(),
-                  [](const UpstreamHost& row) { return row.proxy && is_proxy(*row.proxy); });
+  const auto has_proxies = [](const std::vector<UpstreamHost>& rows) {
+    return std::any_of(rows.begin(), rows.end(),
+                       [](const UpstreamHost& row) { return row.proxy && is_proxy(*row.proxy); });
+  };
   // Rows are merged, so the proxy and `resolve` of one host may be in different rows.
+  bool has_proxy = is_proxy(upstream.proxy) || has_proxies(upstream.hosts);
+  bool is_limited = !config.security.allow.empty();
   const auto check = [&](const std::string& path, int line, const ProxyAddress& proxy,
                          ResolveNames resolve) {
     if (!proxy.resolves_names && resolve == ResolveNames::local) return;
     if (!has_proxy) {
       problems.push_back({line, path + ": `resolve: remote` needs a proxy"});
-    } else if (config.security.allow.empty()) {
+    } else if (!is_limited) {
       problems.push_back({line, path + ": the proxy resolves names, so their addresses are not "
                                        "checked here; list the allowed hosts in security.allow"});
     }
   };
   check("upstream.proxy", std::max(line_of("upstream.proxy"), line_of("upstream.resolve")),
         upstream.proxy, upstream.resolve);
-  for (const UpstreamHost& row : upstream.hosts) {
-    check(std::string(kKey) + "." + row.pattern.to_string(), line_of(kKey),
-          row.proxy.value_or(ProxyAddress{}), row.resolve.value_or(ResolveNames::local));
+  const auto check_rows = [&](std::string_view key, const std::vector<UpstreamHost>& rows) {
+    for (const UpstreamHost& row : rows) {
+      check(std::string(key) + "." + row.pattern.to_string(),
+            line_of(key.substr(0, key.find(": "))), row.proxy.value_or(ProxyAddress{}),
+            row.resolve.value_or(ResolveNames::local));
+    }
+  };
+  check_rows(kKey, upstream.hosts);
+  const bool has_common_proxy = has_proxy;
+  for (const TokenKey& key : config.security.keys) {
+    has_proxy = has_common_proxy || has_proxies(key.hosts);
+    is_limited = !config.security.allow.empty() || !key.allow.empty();
+    check_rows("security.keys: " + key.id + ": hosts", key.hosts);
   }
 }
 

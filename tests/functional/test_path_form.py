@@ -1,6 +1,7 @@
 """Links of the path form: /at/<carry>/<scheme>/<authority>/<path and query>."""
 
 import base64
+import re
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
 from harness import ProxyTest, main
@@ -303,6 +304,15 @@ class Tokens(ProxyTest):
         self.assert_refused(link.replace("a.mp4", "a.mp4/b"), "token_scope")
         within = self.link_for(up, "/films/b/a.mp4", prefix=up.url("/films/b"))
         self.assertEqual(self.proxy().ask(within.replace("a.mp4", "c.mp4")).status, 200)
+
+    def test_the_segments_of_a_manifest_with_a_token_for_its_url_are_allowed(self):
+        mpd = b"<MPD><Period><SegmentTemplate media='/live/$Number$.m4s'/></Period></MPD>"
+        up = self.upstream({"/live/m.mpd": ok(mpd), "/live/1.m4s": ok(b"M")})
+        link = self.link_for(up, "/live/m.mpd", url=up.url("/live/m.mpd"))
+        manifest = self.proxy().ask(link).text
+        base, media = re.findall(rf"{self.proxy().origin}(/at/[^'<]*)", manifest)
+        for segment in (base + "1.m4s", media.replace("$Number$", "1")):
+            self.assertEqual(self.proxy().ask(segment).body, b"M", segment)
 
     def test_a_bad_token_is_refused_and_not_redirected(self):
         up = self.upstream(ok(b"x"))

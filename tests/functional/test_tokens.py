@@ -585,6 +585,19 @@ class Configuration(unittest.TestCase):
         unusable, _ = self.check(auth="token", keys=[public], grant_secret=SECRET)
         self.assertIn("/etc/hostname has no public key", unusable)
 
+    def test_a_proxy_of_a_key_that_resolves_names_needs_a_list_of_hosts(self):
+        key = {"id": "a", "algorithm": "HS256", "secret": SECRET}
+        resolving = {**key, "hosts": {"*:80": {"proxy": "socks5h://192.0.2.1:1080"}}}
+        problems, name = self.check(auth="token", keys=[resolving])
+        self.assertIn(f"{name}:3: security.keys: a: hosts.*:80: the proxy resolves names", problems)
+        for allowed in (
+            {"keys": [{**resolving, "allow": ["*.cdn.example"]}]},
+            {"keys": [resolving], "allow": ["*.cdn.example"]},
+        ):
+            self.assertEqual(self.check(auth="token", **allowed)[0], "")
+        remote = {**key, "hosts": {"h.example": {"resolve": "remote"}}}
+        self.assertIn("needs a proxy", self.check(auth="token", keys=[remote])[0])
+
     def test_secrets_are_not_printed(self):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             key = {"id": "a", "algorithm": "HS256", "secret": SECRET}

@@ -114,8 +114,9 @@ void Exchange::admit() {
 void Exchange::begin_fetch() {
   enter(Step::fetch);
   const bool may_continue = may_reconnect();
-  FetchRequest wanted = make_fetch_request(std::move(request_->upstream), request_->link,
-                                           client_head_, environment_.config.upstream);
+  FetchRequest wanted =
+      make_fetch_request(std::move(request_->upstream), request_->link, client_head_,
+                         environment_.config.upstream, access_ ? &access_->key->hosts : nullptr);
   wanted.alternatives = std::move(request_->alternatives);
   wanted.may_reconnect = may_continue;
   // An asset list may take a minute (RFC 8216bis D.5).

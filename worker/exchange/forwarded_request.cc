@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/ascii.h"
 #include "worker/http/field_rules.h"
@@ -23,18 +24,29 @@ constexpr std::string_view kCmcdRequest = "CMCD-Request";
 constexpr std::array<std::string_view, 5> kReports = {"CMCD-Object", kCmcdRequest, "CMCD-Session",
                                                       "CMCD-Status", "X-Playback-Session-Id"};
 
+using Hosts = std::vector<UpstreamHost>;
+
+// The settings that may hold for a hop.
+struct Settings {
+  const UpstreamConfig& config;
+  const Hosts* key_hosts;
+};
+
 // Whether the policy of any host is to send the client's field. The writer asks that of the hop.
-bool may_be_client(const UpstreamConfig& config, HeaderPolicy UpstreamConfig::*global,
+bool may_be_client(const Settings& settings, HeaderPolicy UpstreamConfig::*global,
                    std::optional<HeaderPolicy> UpstreamHost::*of_host) {
   constexpr auto kClient = HeaderPolicy::Kind::client;
-  if ((config.*global).kind == kClient) return true;
-  return std::any_of(config.hosts.begin(), config.hosts.end(), [&](const UpstreamHost& host) {
-    return host.*of_host && (host.*of_host)->kind == kClient;
-  });
+  const auto any_in = [&](const Hosts& hosts) {
+    return std::any_of(hosts.begin(), hosts.end(), [&](const UpstreamHost& host) {
+      return host.*of_host && (host.*of_host)->kind == kClient;
+    });
+  };
+  if ((settings.config.*global).kind == kClient || any_in(settings.config.hosts)) return true;
+  return settings.key_hosts != nullptr && any_in(*settings.key_hosts);
 }
 
 // The canonical spelling of a field that is forwarded; empty for any other.
-std::string_view forwarded_name(std::string_view name, const UpstreamConfig& config) {
+std::string_view forwarded_name(std::string_view name, const Settings& settings) {
   for (const std::string_view forwarded : kForwarded) {
     if (ascii::iequals(name, forwarded)) return forwarded;
   }
@@ -44,7 +56,7 @@ std::string_view forwarded_name(std::string_view name, const UpstreamConfig& con
   using Global = UpstreamConfig;
   using Host = UpstreamHost;
   const auto is_sent = [&](std::string_view known, auto global, auto of_host) {
-    return may_be_client(config, global, of_host) && ascii::iequals(name, known);
+    return ascii::iequals(name, known) && may_be_client(settings, global, of_host);
   };
   if (is_sent("User-Agent", &Global::user_agent, &Host::user_agent)) return "User-Agent";
   if (is_sent("Referer", &Global::referer, &Host::referer)) return "Referer";
@@ -64,7 +76,7 @@ void keep_end(size_t most, std::string& text) {
 }  // namespace
 
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
-                                const UpstreamConfig& config) {
+                                const UpstreamConfig& config, const Hosts* key_hosts) {
   FetchRequest request{client.method, std::move(url), link.referer, link.headers, link.cookies};
   const bool may_be_named = connection_names_fields(client.fields);
   for (const HeaderField& field : client.fields) {
@@ -72,7 +84,7 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
       append_line(field.value, request.cdn_loop);
       continue;
     }
-    const std::string_view name = forwarded_name(field.name, config);
+    const std::string_view name = forwarded_name(field.name, {config, key_hosts});
     if (name.empty() || (request.has_forwarded(name) && !may_repeat(name))) continue;
     if (may_be_named && is_for_this_hop(client.fields, name)) continue;
     std::string value(field.value);

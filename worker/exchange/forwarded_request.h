@@ -1,6 +1,8 @@
 // Makes the request for the upstream from a client's request.
 #pragma once
 
+#include <vector>
+
 #include "common/config.h"
 #include "worker/fetch/fetch_request.h"
 #include "worker/http/message.h"
@@ -13,7 +15,9 @@ namespace streamgate {
 // Referer and Origin where the configuration says `client`. So are X-Playback-Session-Id and CMCD
 // fields, in which the next object has the upstream's own address. Fields that Connection names are
 // not forwarded (RFC 9110 7.6.1), except CDN-Loop, which no hop may remove (RFC 8586 2).
+// `key_hosts`: those of the client's key (TokenKey::hosts); null: none.
 FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const RequestHead& client,
-                                const UpstreamConfig& config);
+                                const UpstreamConfig& config,
+                                const std::vector<UpstreamHost>* key_hosts = nullptr);
 
 }  // namespace streamgate

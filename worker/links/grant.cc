@@ -183,8 +183,9 @@ void GrantWriter::make_parameter(std::string_view absolute) {
   const auto url = parse_upstream_url(absolute.substr(0, absolute.find('#')));
   if (!url || is_ambiguous_path(url->url.path())) return;
   parameter_ = kParameter;
-  if (!access_->scope.empty() && covered_ == access_->covered &&
-      is_in_scope(url->url, access_->scope)) {
+  // A grant for one path is no grant for the others in its directory, which get the same parameter.
+  const bool has_directory = access_->scope.ends_with('/');
+  if (has_directory && covered_ == access_->covered && is_in_scope(url->url, access_->scope)) {
     parameter_ += access_->grant;
     scope_ = access_->scope;
     return;

@@ -6,9 +6,9 @@
 // `claims` is `-` or base64url of `i=<block>;s=<streams>;r=<rate>;t=<token id>`. The MAC
 // (HMAC-SHA256, 128 bits) covers all of it and the scope of the link: the origin and the first
 // `depth` directories of the URL, or its whole path, which the verifier takes from the link. A
-// child below the scope of its parent keeps the parent's grant; any other child gets a grant for
-// its own directory. So most playlists need at most one MAC, and a link has the same text each time
-// the playlist is requested.
+// child below the directory of its parent's grant keeps that grant; any other child gets a grant
+// for its own directory. So most playlists need at most one MAC, and a link has the same text each
+// time the playlist is requested.
 //
 // With `security.parameters.headers: false` the MAC also covers the referer and the headers of the
 // link, so that a client can use those that a playlist gave it, and no others.

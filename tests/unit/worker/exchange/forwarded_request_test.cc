@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 namespace streamgate {
 namespace {
@@ -36,6 +37,17 @@ TEST(ForwardedRequestTest, UrlRefererAndHeadersComeFromTheLinkAndTheMethodFromTh
   ASSERT_EQ(request.headers.size(), 1U);
   EXPECT_EQ(request.headers[0].second, "k");
   EXPECT_TRUE(request.forwarded.empty());
+}
+
+TEST(ForwardedRequestTest, AHostOfAKeyMayGetTheFieldsOfTheClient) {
+  RequestHead head;
+  head.fields = {{"User-Agent", "player"}, {"Referer", "http://page/"}};
+  std::vector<UpstreamHost> hosts(1);
+  hosts[0].user_agent = HeaderPolicy{HeaderPolicy::Kind::client, {}};
+  const HttpUrl url = parse_http_url("http://up.example/").value();
+  const auto request = make_fetch_request(url, {}, head, {}, &hosts);
+  ASSERT_EQ(request.forwarded.size(), 1U);
+  EXPECT_EQ(request.forwarded[0].value, "player");
 }
 
 TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {

@@ -188,6 +188,14 @@ TEST_F(GrantTest, OfAnEntryCoversTheDirectoryOrThePathAlone) {
   EXPECT_TRUE(keys_->verify(alone.grant, url, {}));
   EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/b.mp4"), {}));
   EXPECT_FALSE(keys_->verify(alone.grant, url_of("http://h/films/a.mp4/b"), {}));
+  // The links of the document get grants for directories, also a link to the document itself.
+  Access parent = *keys_->verify(alone.grant, url, {});
+  GrantWriter writer;
+  writer.begin(*keys_, parent);
+  for (const char* child : {"http://h/films/a.mp4?x", "http://h/films/", "http://h/films/b.mp4"}) {
+    const std::string grant = text_of(std::string(writer.parameter_for(child, {})));
+    EXPECT_TRUE(keys_->verify(grant, url_of("http://h/films/c/d.mp4"), {})) << child;
+  }
   access_.covers_directory = true;
   const GrantKeys::Entry wide = keys_->sign_entry(access_, url, {});
   EXPECT_EQ(wide.scope, "http://h/films/");
