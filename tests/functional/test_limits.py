@@ -549,6 +549,20 @@ class Parameters(LimitsTest):
             self.assertEqual(self.ask_link(proxy, link).body, body)
             self.assertTrue(up.requests[-1]["Authorization"].startswith("Basic "))
 
+    def test_the_options_and_variables_of_a_link_are_no_headers(self):
+        multivariant = (
+            '#EXTM3U\n#EXT-X-DEFINE:NAME="a",VALUE="1"\n'
+            "#EXT-X-STREAM-INF:BANDWIDTH=1\nv\n"
+        )
+        up = self.upstream({"/live/m.m3u8": playlist(multivariant), "/live/v": ok(b"V")})
+        proxy = self.proxy_with(headers=False)
+        for options in ({}, {"sg_max_height": "720"}):
+            listed = proxy.stream(up.url("/live/m.m3u8"), sg_token=hs256(), **options)
+            link = listed.text.splitlines()[-1]
+            self.assertIn("sg_v=", link)
+            self.assertEqual(self.ask_link(proxy, link).body, b"V")
+            self.assertEqual(self.ask_link(proxy, link + "&sg_max_bandwidth=1").body, b"V")
+
     def test_without_tokens_headers_cannot_be_forbidden(self):
         proxy = self.own_proxy()
         proxy.reload({"security": {"parameters": {"headers": False}}})

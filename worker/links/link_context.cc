@@ -229,9 +229,9 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
   append_options(link.options, out);
 }
 
-// No value holds an ampersand.
+// No value holds an ampersand, and the names of headers begin with `h_`.
 std::string_view header_part_of(std::string_view query_form) {
-  return query_form.substr(0, query_form.find("&sg_c="));
+  return query_form.substr(0, query_form.find("&sg_"));
 }
 
 void take_list_header(std::string_view name, std::string_view value, LinkContext& link) {
