@@ -170,8 +170,8 @@ class Scoreboard {
 
   // Called in the worker process, while it still has the master's user: everything but this slot's
   // column and the arrivals becomes read-only at the same addresses, and the file is closed. The
-  // pages are mapped
-  // again through a descriptor that was opened read-only, so that mprotect() cannot undo it.
+  // pages are mapped again through a descriptor that was opened read-only, so that mprotect()
+  // cannot undo it.
   Result<void> confine(unsigned index);
 
  private:

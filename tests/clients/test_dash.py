@@ -87,7 +87,7 @@ class Dash(PlayerTest):
         )
         self.assert_all_requests_came_through_the_proxy(origin)
 
-    def test_ffmpeg_plays_both(self):
+    def test_ffmpeg_plays_relative_and_rooted_references(self):
         for name in ("manifest", "rooted"):
             origin = self.origin()
             done = subprocess.run(

@@ -1,8 +1,10 @@
 """A certificate authority that lives for one test run, made with the openssl command."""
 
 import os
+import shutil
 import ssl
 import subprocess
+import tempfile
 
 P256 = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")  # options of openssl req for the key
 
@@ -132,3 +134,15 @@ def server_context(certificate, key):
     context.names_asked_for = []
     context.sni_callback = lambda _socket, name, _context: context.names_asked_for.append(name)
     return context
+
+
+class WithAuthority:
+    """A base of test classes with a certificate authority, in a folder that every user can read."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = tempfile.mkdtemp(prefix="streamgate-ca-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        os.chmod(cls.folder, 0o755)
+        cls.authority = Authority(cls.folder)

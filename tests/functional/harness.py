@@ -24,7 +24,7 @@ import threading
 import time
 import unittest
 from datetime import datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from http_client import TIMEOUT, Client
 from upstream import Answer, Upstream
@@ -73,6 +73,12 @@ def yaml(settings):
 def stream_path(url, route="/stream", **parameters):
     query = "".join(f"&{name}={quote(value, safe='')}" for name, value in parameters.items())
     return f"{route}?url={quote(url, safe='')}{query}"
+
+
+def link_target(link):
+    """The request target of a link in a rewritten document."""
+    parts = urlsplit(link)
+    return f"{parts.path}?{parts.query}"
 
 
 def parse_line(line):
@@ -359,7 +365,10 @@ class ProxyTest(unittest.TestCase):
 
     def own_proxy(self, settings=None, **options):
         """A proxy for one test, which may signal, reload or kill it."""
-        proxy = Proxy({**self.settings, **(settings or {})}, **options)
+        return self.adopt(Proxy({**self.settings, **(settings or {})}, **options))
+
+    def adopt(self, proxy):
+        """Stops and checks a proxy at the end of the test."""
         self._used.append(proxy)
 
         def done():

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from urllib.parse import urljoin
 
 from harness import ProxyTest, main
-from tokens import SECRET, b64, hs256
+from tokens import b64, hs256, with_tokens
 from upstream import chunked, ok, redirect, status
 
 DASH = "application/dash+xml"
@@ -28,7 +28,7 @@ class Dash(ProxyTest):
     def with_base(self, url):
         return BARE.replace("<Period>", f"<BaseURL>{self.link(url)}</BaseURL><Period>")
 
-    def test_an_mpd_is_answered_in_place(self):
+    def test_a_manifest_gets_a_base_url_and_the_fields_of_a_document(self):
         up = self.upstream(mpd(BARE, headers={"ETag": '"1"', "Cache-Control": "max-age=2"}))
         for answer in (
             self.proxy().stream(up.url("/a/b/m.mpd?x=/y")),
@@ -43,7 +43,7 @@ class Dash(ProxyTest):
         other = self.proxy().ask(f"/api/proxy/stream?url={up.url('/m.mpd')}")
         self.assertIn(self.link(up.url("/"), route="/api/proxy/at"), other.text)
 
-    def test_type_name_or_bytes_tell_that_it_is_one(self):
+    def test_type_name_or_first_bytes_make_a_document_a_manifest(self):
         comment = f"<!-- {'x' * 2000} -->{BARE.partition('?>')[2]}"
         for path, body, content_type in (
             ("/m", BARE, "text/plain"), ("/m", "\ufeff" + BARE, "video/mp4"),
@@ -58,7 +58,7 @@ class Dash(ProxyTest):
         up = self.upstream(mpd(BARE))
         self.assertEqual(self.proxy().stream(up.url("/m"), method="HEAD")["Content-Type"], DASH)
 
-    def test_coded_and_utf_16_documents(self):
+    def test_coded_and_utf_16_manifests_are_rewritten(self):
         text = BARE.replace('"1.0"', '"1.0" encoding="utf-16"')
         plain = BARE.replace('"1.0"', '"1.0" encoding="UTF-8"')
         for body, headers, wanted in (
@@ -74,7 +74,7 @@ class Dash(ProxyTest):
         up = self.upstream({"/old.mpd": redirect("/new/m.mpd?x"), "/new/m.mpd": mpd(BARE)})
         self.assertEqual(self.proxy().stream(up.url("/old.mpd")).text, self.with_base(up.url("/new/")))
 
-    def test_a_whole_document_is_asked_for(self):
+    def test_a_range_of_a_manifest_is_not_requested(self):
         def script(request):
             if request["Range"]:
                 body = BARE.encode()[:20]
@@ -85,7 +85,7 @@ class Dash(ProxyTest):
         answer = self.proxy().stream(up.url("/m.mpd"), {"Range": "bytes=0-19"})
         self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/"))))
 
-    def test_other_root_elements_pass_as_they_are(self):
+    def test_other_root_elements_are_relayed_unchanged(self):
         for body in (b"<Patch><add sel='/MPD'><BaseURL>/x</BaseURL></add></Patch>", b"<html>&nbsp;<p>",
                      b"<!DOCTYPE html>\n<html></html>", b"no XML"):
             up = self.upstream(mpd(body))
@@ -105,7 +105,7 @@ class Dash(ProxyTest):
         up = self.upstream(mpd(text + "</MPD>"))
         self.assertFalse(self.proxy().stream(up.url("/m.mpd")).complete)
 
-    def test_segments_and_licences(self):
+    def test_segments_become_links_and_licences_stay(self):
         period = (
             '<ContentProtection><ms:laurl licenseUrl="https://l/?a&amp;b"/></ContentProtection>'
             '<SegmentTemplate media="/$RepresentationID$/$Time%05d$.m4s?a=1&amp;b" '
@@ -125,7 +125,7 @@ class Dash(ProxyTest):
             + "</Period></MPD>",
         )
 
-    def test_a_large_manifest_for_a_slow_client(self):
+    def test_a_large_manifest_is_rewritten_to_its_end(self):
         timeline = "".join(f'<S t="{i * 180180}" d="180180" r="3"/>\n' for i in range(60000))
         text = BARE.replace("<BaseURL>", f"<SegmentTimeline>{timeline}</SegmentTimeline><BaseURL>")
         up = self.upstream(mpd(text))
@@ -143,13 +143,7 @@ class Dash(ProxyTest):
 
 
 class Tokens(ProxyTest):
-    settings = {
-        "security": {
-            "allow_private": ["127.0.0.0/8"],
-            "auth": "token",
-            "keys": [{"id": "site", "algorithm": "HS256", "secret": SECRET}],
-        }
-    }
+    settings = with_tokens()
 
     def test_links_carry_grants_for_their_directories(self):
         body = (

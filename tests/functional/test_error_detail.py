@@ -1,11 +1,10 @@
 """The `detail` of an error body: the facts that every client gets, and those for insiders only."""
 
 import json
-import os
 import tempfile
 from urllib.parse import unquote
 
-from certificates import Authority
+from certificates import Authority, WithAuthority
 from harness import ProxyTest, closed_port, main, stream_path
 from upstream import Answer, ok, redirect
 
@@ -28,19 +27,7 @@ class Details(ProxyTest):
         )
 
 
-class Certificates(Details):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-ca-")
-        os.chmod(cls.folder.name, 0o755)
-        cls.authority = Authority(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
-
+class Certificates(WithAuthority, Details):
     def trusting(self):
         return self.proxy(upstream={"tls": {"ca_file": self.authority.certificate}})
 

@@ -58,7 +58,7 @@ class AssetLists(JsonDocuments):
             response = self.ask(answer, "assets")
             self.assert_document(response, self.expected())
 
-    def test_they_inherit_the_parameters_of_the_list_but_not_its_kind(self):
+    def test_assets_inherit_the_parameters_of_the_list_but_not_its_kind(self):
         response = self.ask(ok(json.dumps(self.LIST).encode()), "assets", h_X="1")
         content = self.expected(h_X="1")
         content["ASSETS"][0]["URI"] += "&sg_ext=.m3u8"

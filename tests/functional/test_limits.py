@@ -7,16 +7,13 @@ import signal
 import tempfile
 import threading
 import time
-from urllib.parse import urlsplit
 
 from admin import ADMIN, admin_address, metrics
 from certificates import Authority
-from harness import BINARY, ProxyTest, main, stream_path, wait_until
+from harness import BINARY, ProxyTest, link_target, main, stream_path, wait_until
 from programs import NEXT, put
-from tokens import OTHER, SECRET, hs256
+from tokens import KEY, OTHER, hs256, with_tokens
 from upstream import Answer, ok, playlist, redirect
-
-KEY = {"id": "site", "algorithm": "HS256", "secret": SECRET}
 
 
 class Held:
@@ -186,18 +183,8 @@ class Streams(LimitsTest):
 
 
 class TokenLimits(LimitsTest):
-    def settings_with(self, *keys, **security):
-        return {
-            "security": {
-                "allow_private": ["127.0.0.0/8"],
-                "auth": "token",
-                "keys": list(keys or [KEY]),
-                **security,
-            }
-        }
-
     def test_the_claim_streams_counts_by_the_id_of_the_token(self):
-        held = self.held(self.own_proxy(self.settings_with()))
+        held = self.held(self.own_proxy(with_tokens()))
         seven, eight = hs256(jti="7", streams=2), hs256(jti="8", streams=2)
         self.assertEqual(held.hold(3, sg_token=seven), 2)
         self.assertEqual(held.hold(3, sg_token=eight), 2)
@@ -208,17 +195,16 @@ class TokenLimits(LimitsTest):
         self.assertEqual(held.hold(3, sg_token=hs256()), 3)
 
     def test_tokens_without_an_id_count_by_themselves(self):
-        held = self.held(self.own_proxy(self.settings_with()))
+        held = self.held(self.own_proxy(with_tokens()))
         one, other = hs256(streams=1), hs256(streams=1, nbf=1)
         self.assertEqual([held.hold(2, sg_token=token) for token in (one, other)], [1, 1])
 
     def test_the_links_of_a_playlist_count_with_their_token(self):
-        proxy = self.own_proxy(self.settings_with())
+        proxy = self.own_proxy(with_tokens())
         held = self.held(proxy)
         for token in (hs256(jti="7", streams=2), hs256(streams=2)):
             listed = proxy.stream(held.up.url("/live/index.m3u8"), sg_token=token)
-            link = urlsplit(listed.text.splitlines()[1])
-            target = f"{link.path}?{link.query}"
+            target = link_target(listed.text.splitlines()[1])
             self.assertEqual(held.hold(1, path="/live/hold", sg_token=token), 1)
             self.assertEqual([held.ask(target).status for _ in range(3)], [200, 429, 429])
             self.assertEqual(held.hold(1, path="/live/hold", sg_token=token), 0)
@@ -228,19 +214,18 @@ class TokenLimits(LimitsTest):
             {**KEY, "limits": {"streams": 3}},
             {"id": "other", "algorithm": "HS256", "secret": OTHER},
         ]
-        proxy = self.own_proxy(self.settings_with(*keys))
+        proxy = self.own_proxy(with_tokens(*keys))
         held = self.held(proxy)
         listed = proxy.stream(held.up.url("/live/index.m3u8"), sg_token=hs256(jti="1"))
-        link = urlsplit(listed.text.splitlines()[1])
+        target = link_target(listed.text.splitlines()[1])
         self.assertEqual(held.hold(2, sg_token=hs256(jti="2")), 2)
-        target = f"{link.path}?{link.query}"
         self.assertEqual([held.ask(target).status for _ in range(2)], [200, 429])
         self.assertEqual(held.hold(1, sg_token=hs256(jti="3")), 0)
         self.assertEqual(held.hold(5, sg_token=hs256(OTHER)), 5)
 
     def test_a_key_limits_requests(self):
         keys = [{**KEY, "limits": {"requests": 2}}]
-        proxy = self.own_proxy(self.settings_with(*keys))
+        proxy = self.own_proxy(with_tokens(*keys))
         up = self.upstream(ok(b"x"))
         target = stream_path(up.url("/a"), sg_token=hs256())
         with proxy.connect() as client:
@@ -255,7 +240,7 @@ class TokenLimits(LimitsTest):
             {**KEY, "hosts": {"127.0.0.0/8": {"user_agent": "One/1", "headers": {"X-Key": "1"}}}},
             {"id": "other", "algorithm": "HS256", "secret": OTHER},
         ]
-        settings = self.settings_with(*keys)
+        settings = with_tokens(*keys)
         settings["upstream"] = {"hosts": {"127.0.0.0/8": {"user_agent": "All/1", "referer": "none"}}}
         proxy = self.own_proxy(settings)
         up = self.upstream(
@@ -267,15 +252,15 @@ class TokenLimits(LimitsTest):
         )
         for token, agent, header in (hs256(), "One/1", "1"), (hs256(OTHER), "All/1", None):
             listed = proxy.stream(up.url("/live/index.m3u8"), sg_token=token)
-            link = urlsplit(listed.text.splitlines()[1])
-            self.assertEqual(proxy.ask(f"{link.path}?{link.query}").body, b"A")
+            target = link_target(listed.text.splitlines()[1])
+            self.assertEqual(proxy.ask(target).body, b"A")
             for request in up.requests[-3:]:
                 self.assertEqual((request["User-Agent"], request["X-Key"]), (agent, header))
                 self.assertIsNone(request["Referer"])
 
     def test_the_same_id_of_two_keys_is_two_customers(self):
         keys = [KEY, {"id": "other", "algorithm": "HS256", "secret": OTHER}]
-        held = self.held(self.own_proxy(self.settings_with(*keys)))
+        held = self.held(self.own_proxy(with_tokens(*keys)))
         self.assertEqual(held.hold(2, sg_token=hs256(jti="7", streams=1)), 1)
         self.assertEqual(held.hold(2, sg_token=hs256(OTHER, jti="7", streams=1)), 1)
 
@@ -407,15 +392,7 @@ class Bandwidth(LimitsTest):
                 self.assert_limited_to(self.RATE, self.BODY, begun)
 
     def test_the_claim_rate_is_the_rate_of_a_token(self):
-        proxy = self.own_proxy(
-            {
-                "security": {
-                    "allow_private": ["127.0.0.0/8"],
-                    "auth": "token",
-                    "keys": [KEY],
-                }
-            }
-        )
+        proxy = self.own_proxy(with_tokens())
         up = self.upstream(ok(b"x" * self.BODY))
         with proxy.connect() as client:
             begun = time.monotonic()
@@ -465,16 +442,7 @@ class Parameters(LimitsTest):
     LIST = "#EXTM3U\n#EXTINF:2,\n#EXTVLCOPT:http-user-agent=Box/1\na.ts\n#EXTINF:2,\nb.ts\n"
 
     def proxy_with(self, **parameters):
-        return self.own_proxy(
-            {
-                "security": {
-                    "allow_private": ["127.0.0.0/8"],
-                    "auth": "token",
-                    "keys": [KEY],
-                    "parameters": parameters,
-                }
-            }
-        )
+        return self.own_proxy(with_tokens(parameters=parameters))
 
     def upstream_with_list(self):
         return self.upstream(
@@ -489,8 +457,7 @@ class Parameters(LimitsTest):
         self.assert_error(response, 403, reason)
 
     def ask_link(self, proxy, link):
-        parts = urlsplit(link)
-        return proxy.ask(f"{parts.path}?{parts.query}")
+        return proxy.ask(link_target(link))
 
     def test_entries_may_not_have_a_forbidden_parameter(self):
         up = self.upstream_with_list()
@@ -580,6 +547,20 @@ class Parameters(LimitsTest):
         behind = headers.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
         forged = own.replace(headers, "").replace(grant, grant + behind)
         self.assert_forbidden(self.ask_link(proxy, forged), "token_invalid")
+
+    def test_the_options_and_variables_of_a_link_are_no_headers(self):
+        multivariant = (
+            '#EXTM3U\n#EXT-X-DEFINE:NAME="a",VALUE="1"\n'
+            "#EXT-X-STREAM-INF:BANDWIDTH=1\nv\n"
+        )
+        up = self.upstream({"/live/m.m3u8": playlist(multivariant), "/live/v": ok(b"V")})
+        proxy = self.proxy_with(headers=False)
+        for options in ({}, {"sg_max_height": "720"}):
+            listed = proxy.stream(up.url("/live/m.m3u8"), sg_token=hs256(), **options)
+            link = listed.text.splitlines()[-1]
+            self.assertIn("sg_v=", link)
+            self.assertEqual(self.ask_link(proxy, link).body, b"V")
+            self.assertEqual(self.ask_link(proxy, link + "&sg_max_bandwidth=1").body, b"V")
 
     def test_without_tokens_headers_cannot_be_forbidden(self):
         proxy = self.own_proxy()

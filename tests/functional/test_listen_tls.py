@@ -6,35 +6,24 @@ import shutil
 import signal
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
 import warnings
 
-from certificates import Authority
+from certificates import WithAuthority
 from harness import BINARY, ProxyTest, main, stream_path, wait_until, yaml
 from upstream import Answer, chunked, ok, playlist
 
 LARGE = bytes(range(256)) * 4096 * 4  # 4 MiB
 
 
-class TlsTest(ProxyTest):
+class TlsTest(WithAuthority, ProxyTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = tempfile.mkdtemp(prefix="streamgate-test-")
-        os.chmod(cls.folder, 0o755)
-        cls.authority = Authority(cls.folder)
         cls.certificate, cls.key = cls.authority.issue_files("IP:127.0.0.1", "first.test")
         cls.trusting = cls.authority.client_context()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            super().tearDownClass()
-        finally:
-            shutil.rmtree(cls.folder, ignore_errors=True)
 
     def listen(self, certificate=None, key=None, address="127.0.0.1:0"):
         tls = {"certificate": certificate or self.certificate, "key": key or self.key}

@@ -180,7 +180,7 @@ class Formats(ProxyTest):
             client.read_head()
         return len(HOSTILE) + 3
 
-    def test_each_json_line_is_one_object_whatever_a_request_has(self):
+    def test_each_json_line_is_one_object_for_hostile_requests(self):
         proxy = self.own_proxy({"log": {"format": "json", "fields": ALL_FIELDS}})
         count = self.ask_hostile(proxy)
         lines = self.lines_of(proxy, count, lambda line: b'"event":"access"' in line)
@@ -296,7 +296,7 @@ class Levels(ProxyTest):
         proxy.stop()
         self.assertEqual(proxy.access_log(), [])
 
-    def test_one_debug_event_may_be_on_alone(self):
+    def test_levels_switch_single_events_on_and_off(self):
         proxy = self.own_proxy({"log": {"levels": {"fetch.*": "debug", "worker.left": "off"}}})
         up = self.upstream(ok(b"x"))
         proxy.stream(up.url())
@@ -306,7 +306,7 @@ class Levels(ProxyTest):
         self.assertEqual(proxy.events_named("worker.left"), [])
         self.assertTrue(proxy.events_named("master.stopped"))
 
-    def test_an_unknown_event_is_a_mistake_with_its_line(self):
+    def test_check_reports_an_unknown_event_with_its_line(self):
         proxy = self.own_proxy()
         proxy.write_config("log:\n  levels:\n    dns.server_silnet: off\n")
         result = streamgate("-c", proxy.config_file, "--check")
@@ -323,7 +323,7 @@ class NotAPlaylist(ProxyTest):
         self.assertEqual((response.status, response.body), (200, body))
         return proxy.wait_for_access()["reason"]
 
-    def test_html_under_the_name_of_a_playlist_has_its_own_reason(self):
+    def test_html_with_the_name_of_a_playlist_is_not_a_playlist(self):
         page = ok(self.PAGE, content_type="text/html")
         up = self.upstream(
             {

@@ -22,7 +22,7 @@ class Directives(ProxyTest):
         self.assertEqual(self.proxy().ask(target).status, 200)
         return up.targets()[-1]
 
-    def test_they_replace_those_of_the_url_wherever_they_stand(self):
+    def test_directives_replace_those_of_the_url(self):
         expected = "/i.m3u8?_HLS_msn=7&a=b&_HLS_part=2"
         for query in (
             "url=URL&_HLS_msn=7&_HLS_part=2",
@@ -43,7 +43,7 @@ class Directives(ProxyTest):
             self.assertEqual(self.proxy().ask(f"/stream?_HLS_skip=YES&url={encoded}").status, 200)
         self.assertEqual(up.targets(), ["/~a%20b(1)*.m3u8?x=%2F+'&_HLS_skip=YES"] * 2)
 
-    def test_unknown_ones_reach_the_upstream_too(self):
+    def test_unknown_directives_reach_the_upstream(self):
         self.assertIn("&_HLS_later=%22x%22", self.upstream_target("_HLS_later=%22x%22&url=URL"))
 
 
@@ -66,14 +66,14 @@ class HeldAnswers(ProxyTest):
         )
         held.start()
         wait_until(lambda: len(up.targets()) == 1)
-        # This one is sent later and gives up first.
+        # This request is sent later and fails first.
         self.assert_error(proxy.stream(up.url("/i.m3u8")), 504, "first_byte_timeout")
         self.assertEqual(answers, [])
         release.set()
         held.join()
         self.assertEqual(answers[0].status, 200)
 
-    def test_the_wait_has_a_limit_too(self):
+    def test_blocking_timeout_limits_a_held_answer(self):
         up = self.upstream(Answer(b"", "stall"))
         proxy = self.proxy(upstream={"first_byte_timeout": "20s", "blocking_timeout": "200ms"})
         response = proxy.stream(up.url("/i.m3u8"), _HLS_msn="7")
@@ -81,7 +81,7 @@ class HeldAnswers(ProxyTest):
         by_path = proxy.ask(up.url("/i.m3u8?_HLS_msn=7").replace("http://", "/at/-/http/"))
         self.assert_error(by_path, 504, "first_byte_timeout")
 
-    def test_the_answers_of_the_upstream_are_those_of_the_client(self):
+    def test_error_statuses_reach_the_client(self):
         for code in (400, 503):
             response = self.proxy().stream(self.upstream(status(code)).url("/i.m3u8"), _HLS_msn="9")
             self.assertEqual(response.status, code)

@@ -16,6 +16,11 @@ def held(gate):
     return Answer(head, body=lambda: [b"later"], wait=gate)
 
 
+def held_at(path_end, gate):
+    """Answers such a stream for paths with this end, and a short body for others."""
+    return lambda request: held(gate) if request.path.endswith(path_end) else ok(b"x")
+
+
 class Counting:
     """A script that knows how many requests are being answered at once."""
 
@@ -102,11 +107,7 @@ class MaxConnections(ProxyTest):
 
     def test_waiting_requests_are_served_in_their_order(self):
         gate = threading.Event()
-        up = self.upstream(
-            lambda r: held(gate)
-            if r.path == "/a"
-            else ok(b"x")
-        )
+        up = self.upstream(held_at("/a", gate))
         proxy = self.proxy(upstream=self.limited())
         self.hold(proxy, up.url("/a"))
         clients = []
@@ -149,11 +150,7 @@ class MaxConnections(ProxyTest):
     def test_accounts_are_counted_separately(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
-        up = self.upstream(
-            lambda r: held(gate)
-            if r.path.endswith("/1.ts")
-            else ok(b"x")
-        )
+        up = self.upstream(held_at("/1.ts", gate))
         proxy = self.proxy(
             upstream=self.limited(max_connections_by="account", connect_timeout="300ms")
         )
@@ -177,11 +174,7 @@ class MaxConnections(ProxyTest):
     def test_a_limit_of_one_host_does_not_limit_other_hosts(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
-        up = self.upstream(
-            lambda r: held(gate)
-            if r.path == "/a"
-            else ok(b"x")
-        )
+        up = self.upstream(held_at("/a", gate))
         hosts = {"localhost": {"max_connections": 1}}
         proxy = self.proxy(upstream={"connect_timeout": "300ms", "hosts": hosts})
         self.hold(proxy, up.url("/a", host="localhost"))
@@ -191,11 +184,7 @@ class MaxConnections(ProxyTest):
 
     def test_a_client_that_leaves_gives_up_its_turn_and_its_place(self):
         gate = threading.Event()
-        up = self.upstream(
-            lambda r: held(gate)
-            if r.path == "/a"
-            else ok(b"x")
-        )
+        up = self.upstream(held_at("/a", gate))
         self.addCleanup(gate.set)
         proxy = self.proxy(upstream=self.limited())
         holder = self.hold(proxy, up.url("/a"))
@@ -219,11 +208,7 @@ class MaxConnections(ProxyTest):
     def test_the_places_of_a_killed_worker_are_free(self):
         gate = threading.Event()
         self.addCleanup(gate.set)
-        up = self.upstream(
-            lambda r: held(gate)
-            if r.path == "/a"
-            else ok(b"x")
-        )
+        up = self.upstream(held_at("/a", gate))
         proxy = self.own_proxy({"upstream": self.limited()})
         self.hold(proxy, up.url("/a"))
         for pid in proxy.workers():

@@ -110,7 +110,7 @@ class MediaTypes(ProxyTest):
                 for method, asked, found in self.types(up.url(name), ranges=ranges):
                     self.assertEqual(found, declared, (method, asked))
 
-    def test_the_name_is_that_of_any_form_of_the_link(self):
+    def test_the_name_counts_in_each_form_of_the_link(self):
         up = self.upstream(origin(ENCRYPTED, "text/plain"))
         links = (
             ("/stream", {}),

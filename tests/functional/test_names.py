@@ -63,15 +63,7 @@ class NamesTest(ProxyTest):
 
     def proxy_for(self, *servers, conf="", settings=None):
         text = conf + "".join(server.line for server in servers)
-        proxy = proxy_with_names(self.folder, text, settings or {})
-        self._used.append(proxy)
-
-        def done():
-            proxy.stop_and_check()
-            proxy.remove()
-
-        self.addCleanup(done)
-        return proxy
+        return self.adopt(proxy_with_names(self.folder, text, settings or {}))
 
     def url(self, name):
         return f"http://{name}:{self.up.port}/"

@@ -4,8 +4,8 @@ import base64
 import re
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 
-from harness import ProxyTest, main
-from tokens import SECRET, b64, hs256
+from harness import ProxyTest, link_target, main
+from tokens import b64, hs256, with_tokens
 from upstream import ok, playlist, redirect, status
 
 ROUTES = ("/at", "/api/proxy/at")
@@ -139,14 +139,14 @@ class Playlists(ProxyTest):
         upstreams = [entries[0], up.url("/dir/s?sg_token=b"), up.url("/s?x&sg_token=c")]
         self.assertEqual(links, [[url] for url in upstreams])
 
-    def test_relative_lines_leave_as_they_came(self):
+    def test_relative_lines_stay(self):
         up = self.upstream(playlist(MEDIA))
         for carry in ("-", carry_of("referer=https%3A%2F%2Fr.example%2F&h_X=1")):
             for route in ROUTES:
                 answer = self.proxy().ask(at(up.url("/a/b/i.m3u8?t=1"), carry, route))
                 self.assertEqual(answer.text, MEDIA)
 
-    def test_a_carry_that_is_not_in_our_spelling_is_written_anew(self):
+    def test_a_carry_in_another_spelling_is_normalised(self):
         up = self.upstream(playlist("#EXTM3U\ns.ts\n"))
         answer = self.proxy().ask(at(up.url("/a/i.m3u8"), carry_of("h_X=%31")))
         self.assertEqual(
@@ -171,7 +171,7 @@ class Playlists(ProxyTest):
         self.assertEqual(links[6], origin + f"/at/{secret}/http/other/s7.ts")
         self.assertEqual(links[7], "../s8.ts")
 
-    def test_another_form_or_url_than_was_asked_gets_links(self):
+    def test_lines_become_links_after_a_redirect_or_for_the_query_form(self):
         up = self.upstream(
             {"/a/i.m3u8": playlist("#EXTM3U\ns.ts\n"), "/old/i.m3u8": redirect("/a/i.m3u8")}
         )
@@ -187,7 +187,7 @@ class Playlists(ProxyTest):
         other = f"{self.proxy().origin}/at/{carry_of('h_X=1')}/http/other/s.ts"
         self.assertEqual(links, ["s.ts", other])
 
-    def test_links_of_ours_stay(self):
+    def test_links_to_the_proxy_stay(self):
         origin = self.proxy().origin
         text = f"#EXTM3U\n{origin}/at/-/http/h/a.ts\n{origin}/stream?url=http%3A%2F%2Fh%2Fa.ts\n"
         up = self.upstream(playlist(text))
@@ -247,13 +247,7 @@ class OtherDocuments(ProxyTest):
 
 
 class Tokens(ProxyTest):
-    settings = {
-        "security": {
-            "allow_private": ["127.0.0.0/8"],
-            "auth": "token",
-            "keys": [{"id": "site", "algorithm": "HS256", "secret": SECRET}],
-        }
-    }
+    settings = with_tokens()
 
     def link_for(self, up, path, route="/at", headers=(), **claims):
         """The target of the 302 that a request with a token gets."""
@@ -328,14 +322,12 @@ class Tokens(ProxyTest):
         self.assertEqual(self.proxy().ask(at(up.url("/a")), bearer).status, 200)
         self.assertIsNone(up.requests[0]["Authorization"])
 
-    def test_a_playlist_that_was_asked_by_path_gets_grants(self):
+    def test_a_playlist_requested_by_path_has_grants(self):
         up = self.upstream({"/live/i.m3u8": playlist("#EXTM3U\ns.ts\n"), "/live/s.ts": ok(b"G")})
         answer = self.proxy().ask(self.link_for(up, "/live/i.m3u8"))
         (line,) = [line for line in answer.text.splitlines() if line[0] != "#"]
-        parts = urlsplit(line)
-        self.assertEqual(parts.path, "/stream")
-        self.assertEqual(self.proxy().ask(f"{parts.path}?{parts.query}").body, b"G")
-
+        self.assertEqual(urlsplit(line).path, "/stream")
+        self.assertEqual(self.proxy().ask(link_target(line)).body, b"G")
 
     def test_relative_lines_below_the_grant_stay(self):
         up = self.upstream(playlist("#EXTM3U\ns.ts\ndeep/s.ts\n../s.ts\n/live/s.ts\n"))

@@ -42,7 +42,7 @@ class Segments(ProxyTest):
         for line in (lines[4], lines[6]):
             self.assertTrue(line.startswith(proxy.origin), line)
 
-    def test_they_are_proxied_unless_the_configuration_or_the_link_says_otherwise(self):
+    def test_the_link_and_then_the_configuration_decide_about_segments(self):
         self.assert_proxied(self.proxy())
         self.assert_direct(self.proxy(), sg_segments="direct")
         self.assert_direct(self.proxy(hls={"segments": "direct"}))
@@ -104,7 +104,7 @@ class Reports(ProxyTest):
     def next_object(self, url):
         return quote(f"stream?url={quote(url, safe='')}", safe="")
 
-    def test_the_upstream_gets_its_own_next_url(self):
+    def test_the_next_object_becomes_a_reference_of_the_upstream(self):
         following = self.next_object(self.up.url("/b/2.ts?t=1"))
         cmcd = f'br=1,nor="{following}",nrr="0-99"'
         expected = 'br=1,nor="..%2Fb%2F2.ts%3Ft%3D1",nrr="0-99"'
@@ -113,7 +113,7 @@ class Reports(ProxyTest):
         request = self.received(headers={"CMCD-Request": cmcd})
         self.assertEqual(request["CMCD-Request"], expected)
 
-    def test_it_gets_none_that_it_does_not_have(self):
+    def test_a_next_object_of_another_origin_is_left_out(self):
         for following in (self.next_object("https://other.example/2.ts"), "2.ts"):
             cmcd = f'br=1,nor="{following}",nrr="0-99"'
             request = self.received("&CMCD=" + quote(cmcd, safe=""), {"CMCD-Request": cmcd})

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import unittest
 
-from certificates import Authority
+from certificates import WithAuthority
 from harness import BINARY, ProxyTest, main, streamgate, wait_until
 from programs import NEXT, put
 
@@ -53,22 +53,12 @@ def mappings_with(pid, text):
     return found
 
 
-class PrivilegesTest(ProxyTest):
+class PrivilegesTest(WithAuthority, ProxyTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = tempfile.mkdtemp(prefix="streamgate-test-")
-        os.chmod(cls.folder, 0o755)
-        authority = Authority(cls.folder)
-        cls.certificate, cls.key = authority.issue_files("IP:127.0.0.1", "first.test")
-        cls.trusting = authority.client_context()
-
-    @classmethod
-    def tearDownClass(cls):
-        try:
-            super().tearDownClass()
-        finally:
-            shutil.rmtree(cls.folder, ignore_errors=True)
+        cls.certificate, cls.key = cls.authority.issue_files("IP:127.0.0.1", "first.test")
+        cls.trusting = cls.authority.client_context()
 
     def tls_proxy(self, settings=None, key=None, **options):
         tls = {"certificate": self.certificate, "key": key or self.key}

@@ -3,26 +3,13 @@
 import itertools
 import os
 import ssl
-import tempfile
 
-from certificates import P256, Authority
+from certificates import P256, WithAuthority
 from harness import ProxyTest, main, stream_path
 from upstream import Answer, ok, playlist, redirect
 
 
-class Tls(ProxyTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-ca-")
-        os.chmod(cls.folder.name, 0o755)
-        cls.authority = Authority(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
-
+class Tls(WithAuthority, ProxyTest):
     def trusting(self, **tls):
         return self.proxy(
             upstream={"tls": {"ca_file": self.authority.certificate, **tls}},

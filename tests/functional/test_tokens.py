@@ -10,12 +10,10 @@ import time
 import unittest
 from urllib.parse import quote, unquote, urlsplit
 
-from harness import BINARY, ProxyTest, main, stream_path, streamgate, wait_until
+from harness import BINARY, ProxyTest, link_target, main, stream_path, streamgate, wait_until
 from programs import NEXT, put
-from tokens import OTHER, SECRET, b64, hs256, signed, soon
+from tokens import OTHER, SECRET, b64, hs256, signed, soon, with_tokens
 from upstream import ok, playlist, redirect
-
-ALL = ["127.0.0.0/8"]
 
 
 def openssl(*arguments, text=b""):
@@ -59,13 +57,7 @@ class PrivateKey:
 
 
 class TokenTest(ProxyTest):
-    settings = {
-        "security": {
-            "allow_private": ALL,
-            "auth": "token",
-            "keys": [{"id": "site", "algorithm": "HS256", "secret": SECRET}],
-        }
-    }
+    settings = with_tokens()
 
     def security(self, **more):
         return {"security": {**self.settings["security"], **more}}
@@ -81,8 +73,7 @@ class TokenTest(ProxyTest):
         return [line for line in response.text.splitlines() if line and line[0] != "#"]
 
     def ask_link(self, proxy, link, **options):
-        parts = urlsplit(link)
-        return proxy.ask(f"{parts.path}?{parts.query}", **options)
+        return proxy.ask(link_target(link), **options)
 
 
 class Entries(TokenTest):
@@ -489,9 +480,8 @@ class Grants(TokenTest):
         self.assertEqual(len(links), 3600)
         with self.proxy().connect() as client:
             for link in links[::151] + links[-3:]:
-                parts = urlsplit(link)
-                client.request(f"{parts.path}?{parts.query}")
-                target = unquote(re.search(r"url=([^&]+)", parts.query)[1])
+                client.request(link_target(link))
+                target = unquote(re.search(r"url=([^&]+)", link)[1])
                 self.assertEqual(client.read_response().body.decode(), urlsplit(target).path)
 
 

@@ -5,7 +5,7 @@ import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from harness import ProxyTest, main, stream_path
+from harness import ProxyTest, link_target, main, stream_path
 from upstream import ok, playlist, redirect, status
 
 MASTER = (
@@ -20,7 +20,7 @@ VOD = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:4,\ns
 def links(text):
     """The URLs of ours in a rewritten playlist, without their origin."""
     found = re.findall(r'https?://[^"\s]+', text)
-    return [f"{urlsplit(link).path}?{urlsplit(link).query}" for link in found]
+    return [link_target(link) for link in found]
 
 
 def carried(link):

@@ -1,11 +1,10 @@
 """upstream.hosts: settings for single upstream hosts."""
 
-import os
 import re
 import tempfile
 import unittest
 
-from certificates import Authority
+from certificates import WithAuthority
 from harness import ProxyTest, main, streamgate
 from upstream import Answer, ok, redirect
 
@@ -109,20 +108,8 @@ class Hosts(ProxyTest):
         self.assertEqual(proxy.stream(slow.url()).body, b"late")
 
 
-class HostsTls(ProxyTest):
+class HostsTls(WithAuthority, ProxyTest):
     settings = {"security": {"allow_private": ["loopback"]}}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-ca-")
-        os.chmod(cls.folder.name, 0o755)
-        cls.authority = Authority(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
 
     def serve(self):
         names = ("localhost", "IP:127.0.0.1")

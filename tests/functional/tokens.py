@@ -8,6 +8,7 @@ import time
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OTHER = "another secret of at least 32 bytes!"
+KEY = {"id": "site", "algorithm": "HS256", "secret": SECRET}
 
 
 def b64(data):
@@ -28,3 +29,9 @@ def soon(seconds=600):
 
 def hs256(secret=SECRET, **claims):
     return signed({"alg": "HS256", "typ": "JWT"}, {"exp": soon(), **claims}, secret)
+
+
+def with_tokens(*keys, **security):
+    """The settings of a proxy that requires tokens of these keys, or of KEY."""
+    required = {"allow_private": ["127.0.0.0/8"], "auth": "token", "keys": list(keys or [KEY])}
+    return {"security": {**required, **security}}

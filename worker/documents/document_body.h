@@ -33,7 +33,8 @@ class DocumentBody {
     size_t work;   // the same, with more for bytes that took longer
   };
   // Takes bytes as the upstream sent them. The rewritten text is in output(). Stops when output()
-  // reaches `max_output` bytes, which one line may exceed, or after 64 KiB of converted text.
+  // reaches `max_output` bytes, which one line or a document that is held may exceed
+  // (DocumentRewriter::write), or after 64 KiB of converted text.
   // bad_response if the bytes are not what the coding says or the links of a line grow too far;
   // bad_document if the document cannot be rewritten. output() must not be sent then.
   Result<Written> write(std::string_view bytes, size_t max_output);

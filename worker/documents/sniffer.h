@@ -25,8 +25,8 @@ class BodySniffer {
   BodySniffer(std::string_view content_type, std::string_view path, const ContentCodings& codings,
               Media media);
 
-  // The link says that the document is of this kind, which is one of is_json(). The body is such a
-  // document if its first byte is a bracket. Before the first add().
+  // Before the first add(): the link names this kind, one of is_json() or none. The body is such a
+  // document if its first byte behind blanks is a bracket, or if all of it is blank.
   void expect(DocumentKind json) { expected_ = json; }
 
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
@@ -45,11 +45,11 @@ class BodySniffer {
   // The type that the first bytes of a body that is no document show. Empty: none, or ignored. A
   // static text.
   std::string_view media_type() const { return media_type_; }
-  // A type of media was wanted, but the first bytes are no text and have no signature: an encrypted
-  // segment.
+  // Whether a type of media was wanted, but the first bytes are not text and have no signature, as
+  // those of an encrypted segment.
   bool is_unnamed_data() const { return is_unnamed_data_; }
 
-  // The body is no document and begins like HTML.
+  // Whether the body is not a document and begins like HTML.
   bool is_web_page() const { return is_web_page_; }
 
   static constexpr size_t kMaxHeldBytes = size_t{64} * 1024;

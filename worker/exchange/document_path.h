@@ -2,7 +2,8 @@
 // takes it. It is not read by room, because its rewritten size is unknown. Rewriting stops while
 // the client is full, and after a slice of work, until the loop has served the others; the input
 // waits here as it came from the upstream, at most one read. The output for one client is at most
-// 256 KiB and one line.
+// 256 KiB and one line, or one document that is held until its end: 4 MiB of JSON, 16 MiB of a
+// playlist whose variants are limited.
 //
 // A document whose text reaches `compress_from` bytes leaves gzip-coded if the client accepts it.
 // The client's head is read only then. Before, the text of a slow upstream is held back for 200 ms

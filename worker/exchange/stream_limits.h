@@ -57,12 +57,12 @@ class StreamLimits {
   // Whether the configuration has any limit. If not, the other functions need not be called.
   bool is_in_use() const { return is_in_use_; }
 
-  // For each request, before anything else is done for it. client_forbidden, or rate_limited for
+  // For each request to /stream, before its URL is parsed. client_forbidden, or rate_limited for
   // more than limits.per_client.requests.
   Result<void> check_request(const SocketAddress& client);
 
-  // Counts a stream of that client. Null if only limits.streams counts it. overloaded at
-  // limits.streams, rate_limited for any other limit. `access` may be null.
+  // Counts a stream of that client, its token and its key. Null if none of them has a limit.
+  // overloaded at limits.streams, rate_limited for any other limit. `access` may be null.
   Result<std::unique_ptr<StreamPlace>> admit(const SocketAddress& client, const Access* access);
 
  private:

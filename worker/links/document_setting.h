@@ -26,7 +26,7 @@ struct DocumentSetting {
   bool has_new_cookies = false;
   std::string same_origin_parameters_with_cookies = {};
   std::string other_origin_parameters_with_cookies = {};
-  // What the client has proved; the links get its grants. Null: links carry none.
+  // The access that the client has proved. The links carry grants for it. Null: they carry none.
   const Access* access = nullptr;
   const GrantKeys* grant_keys = nullptr;
   HlsConfig::ChildUrls child_urls = HlsConfig::ChildUrls::query;

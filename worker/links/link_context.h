@@ -13,7 +13,7 @@
 
 namespace streamgate {
 
-// What the document at a link is, where its bytes alone do not show it (sg_k).
+// The kind of the document at a link, if its bytes alone do not show it (sg_k).
 enum class LinkKind {
   any,
   assets,    // an asset list, perhaps an asset itself (RFC 8216bis appendix D)
@@ -73,9 +73,9 @@ void merge_weaker(const LinkContext& weaker, LinkContext& link);
 enum class ChildOrigin { same, other };
 
 // Appends the query form of the inherited values, which follows `url=..`:
-// `&referer=..&h_X=..&sg_c=..&sg_segments=..`. The headers keep
-// the order in which they were given, so that the same link always has the same text. Authorization
-// and Cookie are left out for another origin; the cookies of sg_c have domains of their own.
+// `&referer=..&h_X=..&sg_c=..&sg_segments=..`. The headers keep the order in which they were given,
+// so that the same link always has the same text. Authorization and Cookie are left out for another
+// origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
 // The part of a query form that says the referer and the headers. Cookies, variables, the kind and

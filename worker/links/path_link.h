@@ -6,8 +6,9 @@
 // along. `<carry>` is `-`, or base64url of the parameters that the links of a document inherit, as
 // the query form has them (worker/links/link_context.h), with `sg_grant` as the last one. A carry
 // with Authorization, Cookie or a grant begins with `sg_scope`, the scope that they belong to
-// (worker/links/url_scope.h): a browser may have resolved `../..` into another authority. Outside
-// it they are not applied.
+// (worker/links/url_scope.h): a browser may have resolved `../..` into another authority.
+// Authorization and Cookie are applied only on the origin of that scope. A grant is valid only
+// within it.
 //
 // Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
 // kept. Only `sg_token` is removed from the query, and the next object that CMCD names there

@@ -43,13 +43,13 @@ struct StreamRequest {
   bool is_live = false;      // sg_live=1: a live body is continued after its end
   bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
-  // What proves that the client may send the request (worker/links/access_control.h).
+  // The proof that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token
   std::string grant;  // sg_grant
   // Of a link of the path form (worker/links/path_link.h); empty for other links.
   std::string_view path_link_route = {};  // `/at` or `/api/proxy/at`; static
-  std::string carry = {};                 // as it was asked
-  std::string scope = {};                 // that the carry names for its grant and its secrets
+  std::string carry = {};                 // as the client sent it
+  std::string scope = {};                 // of the grant and the secrets of the carry
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for

@@ -18,8 +18,8 @@
 
 namespace streamgate {
 
-// The claims of a valid token. `streams` and `rate` are only copied to grants; nothing enforces
-// them.
+// The claims of a valid token. StreamLimits (worker/exchange/stream_limits.h) enforces `streams`
+// and `rate`.
 struct TokenClaims {
   const TokenKey* key = nullptr;
   int64_t expires = 0;                // `exp`: seconds since 1970; 0: never

@@ -59,7 +59,8 @@ class HostTable {
   std::vector<uint16_t> matching_;  // kept for its memory
 };
 
-// The tables of the keys of tokens that have hosts of their own. One per worker.
+// The tables of the keys of tokens that have hosts of their own. One per worker. `keys` outlives
+// it.
 class KeyHosts {
  public:
   KeyHosts(const UpstreamConfig& config, const std::vector<TokenKey>& keys);

@@ -1,5 +1,6 @@
 #include "worker/documents/dash/xml_parser.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -34,26 +35,25 @@ void* allocate(size_t size) {
   return block + kHeader;
 }
 
-size_t size_of(const void* text) {
+size_t size_of(const void* memory) {
   size_t size = 0;
-  std::memcpy(&size, static_cast<const char*>(text) - kHeader, sizeof size);
+  std::memcpy(&size, static_cast<const char*>(memory) - kHeader, sizeof size);
   return size;
 }
 
-void release(void* text) {
-  if (text == nullptr) return;
-  *memory_of_running -= size_of(text);
-  std::free(static_cast<char*>(text) - kHeader);
+void release(void* memory) {
+  if (memory == nullptr) return;
+  *memory_of_running -= size_of(memory);
+  std::free(static_cast<char*>(memory) - kHeader);
 }
 
-void* reallocate(void* text, size_t size) {
-  if (text == nullptr) return allocate(size);
-  void* const larger = allocate(size);
-  if (larger == nullptr) return nullptr;
-  const size_t before = size_of(text);
-  std::memcpy(larger, text, before < size ? before : size);
-  release(text);
-  return larger;
+void* reallocate(void* memory, size_t size) {
+  if (memory == nullptr) return allocate(size);
+  void* const moved = allocate(size);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, memory, std::min(size_of(memory), size));
+  release(memory);
+  return moved;
 }
 
 }  // namespace
@@ -62,8 +62,8 @@ XmlParser::XmlParser() { make(); }
 
 void XmlParser::make() {
   const Running running(memory_);
-  const XML_Memory_Handling_Suite memory{allocate, reallocate, release};
-  parser_ = XML_ParserCreate_MM("UTF-8", &memory, nullptr);
+  const XML_Memory_Handling_Suite allocator{allocate, reallocate, release};
+  parser_ = XML_ParserCreate_MM("UTF-8", &allocator, nullptr);
   CHECK(parser_ != nullptr);
 }
 

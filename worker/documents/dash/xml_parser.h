@@ -21,6 +21,7 @@ class XmlParser {
 
   // First call for each document, in this encoding; the handlers are removed.
   void begin(const char* encoding);
+  // Valid until the next begin().
   XML_Parser get() const { return parser_; }
   size_t memory() const { return memory_; }
 

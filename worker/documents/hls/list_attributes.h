@@ -30,9 +30,10 @@ class ListAttributes {
   bool has_placeholders_ = false;
 };
 
+enum class LinkForm { query, path };
+
 // Restores the placeholders of a link, which the player replaces: `%257Butc%257D` in the query
 // form, and `%7Butc%7D` in the path form, become `{utc}`.
-enum class LinkForm { query, path };
 std::string with_raw_placeholders(std::string_view link, LinkForm form = LinkForm::query);
 
 }  // namespace streamgate

@@ -8,10 +8,6 @@
 namespace streamgate {
 namespace {
 
-bool is_http_url(std::string_view text) {
-  return ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
-}
-
 bool is_playlist_name(std::string_view reference) {
   const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
@@ -203,7 +199,7 @@ bool PlaylistRewriter::append_child(ChildReference reference, BlockBuffer& out) 
 
 // False if the reference is absolute: it stays as it is.
 bool PlaylistRewriter::append_upstream_url(std::string_view reference, BlockBuffer& out) {
-  if (is_http_url(reference) || split_uri(reference).has_scheme) return false;
+  if (split_uri(reference).has_scheme) return false;
   std::string absolute;
   resolve_reference(split_uri(setting_->base_url), reference, absolute);
   out.append(absolute);

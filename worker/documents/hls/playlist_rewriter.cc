@@ -196,17 +196,21 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
   if (is_kind_open_) note_kind(name, list);
   const TagRule rule = tag_rule(name);
+  is_media_ = is_media_ || rule == TagRule::media;
+  has_images_ = has_images_ || rule == TagRule::images;
+  has_map_ = has_map_ || rule == TagRule::map;
+  if (rule == TagRule::list_header) return take_list_header_of(tag);
+  rewrite_uris_of_tag(rule, name, list, copy);
+}
+
+void PlaylistRewriter::rewrite_uris_of_tag(TagRule rule, std::string_view name,
+                                           std::string_view list, PatchedCopy& copy) {
   switch (rule) {
     case TagRule::no_uri:
-      return;
     case TagRule::media:
-      is_media_ = true;
-      return;
     case TagRule::images:
-      has_images_ = true;
-      return;
     case TagRule::list_header:
-      return take_list_header_of(tag);
+      return;
     case TagRule::key:
       return rewrite_key(list, copy);
     case TagRule::date_range:
@@ -216,8 +220,6 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
     case TagRule::define:
       return rewrite_define(list, copy);
     case TagRule::map:
-      has_map_ = true;
-      return rewrite_uri_attributes(list, {{}, segment_format()}, copy);
     case TagRule::part:
       return rewrite_uri_attributes(list, {{}, segment_format()}, copy);
     case TagRule::hint:

@@ -1,6 +1,8 @@
 // Rewrites an HLS playlist so that everything the player requests next comes back through us
-// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: every byte that is not part of a
-// URI is copied unchanged, and at most one unfinished line is held.
+// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is
+// held, and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
+// playlist whose variants are limited is held (variant_filter.h), EXT-X-DEFINE gets the value of a
+// query parameter, and text in front of `#EXTM3U` is left out.
 #pragma once
 
 #include <optional>
@@ -17,11 +19,12 @@
 namespace streamgate {
 
 class PatchedCopy;
+enum class TagRule;
 
 class PlaylistRewriter final : public DocumentRewriter {
  public:
   void begin(const DocumentSetting& setting) override;
-  // Writes the lines that are complete by now.
+  // Writes the lines that are complete by now, except those that the filter of variants holds.
   size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
   // Writes the last line if it has no newline; none is added.
   void finish(BlockBuffer& out) override;
@@ -40,6 +43,8 @@ class PlaylistRewriter final : public DocumentRewriter {
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void note_kind(std::string_view name, std::string_view value);
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
+  void rewrite_uris_of_tag(TagRule rule, std::string_view name, std::string_view list,
+                           PatchedCopy& copy);
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
   static std::string_view without_junk(std::string_view line, PatchedCopy& copy);

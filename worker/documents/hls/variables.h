@@ -15,7 +15,8 @@ class Variables {
   bool empty() const { return variables_.empty(); }
 
   // The first definition of a name counts, as in hls.js. False if the name is not of the form
-  // [A-Za-z0-9_-]+ or is defined already, or if the names and values would exceed 64 KiB.
+  // [A-Za-z0-9_-]+ or is defined already, after 256 variables, or if the names and values would
+  // exceed 64 KiB.
   bool define(std::string_view name, std::string_view value);
   // Null if the name is not defined.
   const std::string* find(std::string_view name) const;

@@ -23,8 +23,8 @@ std::string filter_variants(std::string_view playlist, const VariantLimits& limi
 class VariantFilter {
  public:
   void begin(const VariantLimits& limits);
-  // The text goes through the filter. False without limits, after the end, and as soon as the
-  // playlist is known not to be a multivariant playlist, or is longer than 256 KiB.
+  // Whether the text must go through the filter. False without limits, after end(), and as soon as
+  // the playlist is longer than 256 KiB or known not to be a multivariant playlist.
   bool is_on() const { return is_on_; }
   // Both require is_on(), and return the text that leaves the filter. It is valid until the next
   // call.
@@ -37,7 +37,7 @@ class VariantFilter {
   VariantLimits limits_;
   bool is_on_ = false;
   bool is_multivariant_ = false;
-  size_t line_at_ = 0;  // of the first line of held_ that has not been looked at
+  size_t line_at_ = 0;  // of the first line of held_ that has not been examined
   std::string held_;
 };
 

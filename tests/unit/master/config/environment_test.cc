@@ -143,7 +143,7 @@ TEST(ConfigEnvironment, VariablesInTheFileAreExpanded) {
                       .second);
 }
 
-TEST(ConfigEnvironment, TwoDollarsBeforeABraceAreTheTextOfOne) {
+TEST(ConfigEnvironment, TwoDollarsBeforeABraceEscapeAVariable) {
   EXPECT_EQ("a${b}", good("upstream: {user_agent: 'a$${b}'}", {}).upstream.user_agent.text);
   EXPECT_EQ("$$a", good("upstream: {user_agent: '$$a'}", {}).upstream.user_agent.text);
   for (const char* text : {"${b}", "$${b}", "$$${b}", "a$", "$${"}) {

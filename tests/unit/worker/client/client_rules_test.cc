@@ -22,7 +22,7 @@ TEST(ClientRules, DenyWinsOverAllow) {
   EXPECT_FALSE(is_served(client("2001:db8::1"), rules));
 }
 
-TEST(ClientRules, AUnixSocketDecidesAboutItsClients) {
+TEST(ClientRules, ClientsOfAUnixSocketAreServed) {
   const ClientRules rules{{range("192.0.2.0/24")}, {range("0.0.0.0/0")}};
   EXPECT_TRUE(is_served(*SocketAddress::parse("unix:/run/streamgate.sock"), rules));
 }

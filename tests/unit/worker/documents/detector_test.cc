@@ -155,7 +155,7 @@ TEST(DocumentDetector, FindsAnMpdByItsRootElement) {
   EXPECT_EQ(of_bytes("\xFF\xFE<\0M\0P\0D\0>\0"s), DocumentKind::mpd);
 }
 
-TEST(DocumentDetector, OtherRootElementsAreNoMpdWhateverTheTypeSays) {
+TEST(DocumentDetector, OtherRootElementsAreNoMpdForAnyContentType) {
   for (const char* text : {"<html>", "<!DOCTYPE html>\n<html>", "<Patch xmlns='u'>", "<MPDx>",
                            "<mpd>", "<?xml version='1.0'?><svg ", "MPD", "{}", "G@"}) {
     EXPECT_EQ(detect_kind("application/dash+xml", "/m.mpd", text, true), DocumentKind::none)

@@ -44,7 +44,7 @@ TEST(BodySniffer, ARightTypeDecidesAtTheFirstByteAndAWrongOneWaits) {
   EXPECT_EQ(wrong.media_type(), "video/mp4");
 }
 
-TEST(BodySniffer, DataWithoutASignatureIsToldFromText) {
+TEST(BodySniffer, DataWithoutASignatureDiffersFromText) {
   using Media = BodySniffer::Media;
   const auto is_data = [](std::string_view body, Media media) {
     BodySniffer sniffer("text/plain", "/a", ContentCoding::identity, media);

@@ -15,7 +15,7 @@ TEST(WebPage, BeginsWithATag) {
   }
 }
 
-TEST(WebPage, OtherTextIsNone) {
+TEST(WebPage, OtherTextIsNoWebPage) {
   for (const char* text : {"", "#EXTM3U\n<html>", "<", "<htm", "<html", "<htmlx>", "<MPD xmlns=x>",
                            "<?xml version=\"1.0\"?><smil>", "<!-- unfinished", "<asx version=3>",
                            "<!DOCTYPE svg>", "{}", "x<html>", "G@\x11\x10"}) {

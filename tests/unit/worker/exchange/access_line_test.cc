@@ -148,14 +148,14 @@ TEST_F(AccessLineTest, CombinedHasTheAddressWithoutThePort) {
   }
 }
 
-TEST_F(AccessLineTest, CombinedOfARequestWithoutHeadAndAnswer) {
+TEST_F(AccessLineTest, CombinedHasADashForAMissingHead) {
   config.format = LogFormat::combined;
   record.head = nullptr;
   record.status = 0;
   EXPECT_NE(write().find("] \"-\" 499 12 \"-\" \"-\"\n"), std::string::npos) << write();
 }
 
-TEST_F(AccessLineTest, NoLineIsLongerThanAPipeTakesAsAWhole) {
+TEST_F(AccessLineTest, NoLineIsLongerThanPipeBuf) {
   for (const char byte : {'a', '"', '\x01', '\xff', '\n'}) {
     const std::string hostile(20'000, byte);
     head.fields = {{"User-Agent", hostile}, {"Referer", hostile}};

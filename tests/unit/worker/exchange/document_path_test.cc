@@ -190,7 +190,7 @@ TEST_F(DocumentPathTest, ALongDocumentIsCodedAndItsLengthIsKnownIfItFitsIntoOneS
   EXPECT_EQ(observer.sent, 1);
 }
 
-TEST_F(DocumentPathTest, TheClientIsAskedOnlyForALongDocument) {
+TEST_F(DocumentPathTest, AcceptEncodingIsReadForALongDocumentOnly) {
   observer.takes_gzip = true;
   begin();
   path->write(playlist(300, ""));
@@ -212,7 +212,7 @@ TEST_F(DocumentPathTest, ALongDocumentIsPlainIfTheClientTakesNoGzip) {
   EXPECT_EQ(observer.questions, 1);
 }
 
-TEST_F(DocumentPathTest, NothingIsCodedOrHeldBackIfItIsSwitchedOff) {
+TEST_F(DocumentPathTest, WithoutCompressionNothingIsCodedOrHeldBack) {
   observer.takes_gzip = true;
   begin(ContentCoding::identity, {{ClientFraming::Kind::until_close, 0}, 0});
   path->write("#EXTM3U\na.ts\n");

@@ -181,7 +181,7 @@ TEST(AccessClaimsTest, DecodingInvertsEncoding) {
   EXPECT_FALSE(decode_claims(text + "AAAA"));
 }
 
-TEST_F(GrantTest, OfAnEntryCoversTheDirectoryOrThePathAlone) {
+TEST_F(GrantTest, AGrantOfAnEntryCoversTheDirectoryOrThePathAlone) {
   const HttpUrl url = url_of("http://h/films/a.mp4?x");
   const GrantKeys::Entry alone = keys_->sign_entry(access_, url, {});
   EXPECT_EQ(alone.scope, "http://h/films/a.mp4?");

@@ -111,7 +111,17 @@ TEST(LinkContext, QueryFormHasTheOptionsBehindTheCookies) {
             "&sg_max_bandwidth=9");
 }
 
-TEST(LinkContext, RefusesOptionsThatCannotBe) {
+TEST(LinkContext, HeaderPartEndsAtTheFirstParameterOfTheProxy) {
+  constexpr std::string_view kHeaders = "&referer=http%3A%2F%2Fa%2F&h_sg_X=1";
+  const std::string headers(kHeaders);
+  EXPECT_EQ(header_part_of(headers), kHeaders);
+  for (const char* more : {"&sg_c=AA", "&sg_v=AA", "&sg_k=assets", "&sg_max_height=720"}) {
+    EXPECT_EQ(header_part_of(headers + more), kHeaders) << more;
+    EXPECT_EQ(header_part_of(more), "");
+  }
+}
+
+TEST(LinkContext, RefusesImpossibleValuesOfOptions) {
   for (const Parameter& parameter : std::vector<Parameter>{{"sg_segments", ""},
                                                            {"sg_segments", "Proxy"},
                                                            {"sg_max_height", ""},

@@ -59,7 +59,7 @@ TEST(PathLink, KeepsPathAndQueryByteForByte) {
   EXPECT_EQ(upstream_of("/at/-/http/h%C3%A9.example/"), "http://xn--h-bga.example/");
 }
 
-TEST(PathLink, RefusesWhatNamesNoUrl) {
+TEST(PathLink, RefusesTargetsThatNameNoUrl) {
   for (const char* target :
        {"/at/", "/at/-", "/at/-/", "/at/-/http", "/at/-/http/", "/at/-/http//h/a", "/at/-/ftp/h/a",
         "/at/-/h/a", "/at//http/h/", "/at/-/http/?x", "/at/-/http/a%2Fb/", "/at/-/http/h:0/",

@@ -50,7 +50,7 @@ TEST(JsonRewriter, RewritesEachOfRepeatedMembers) {
                 R"("}],"ASSETS":[{"URI":")" + link("c") + R"("}]})");
 }
 
-TEST(JsonRewriter, MakesReloadsOfASteeringManifestComeBackAndLeavesClonesOut) {
+TEST(JsonRewriter, RewritesReloadUriAndLeavesOutClonesOfSteeringManifests) {
   const auto steer = [](std::string_view text) { return rewrite(DocumentKind::steering, text); };
   const std::string ours = link("next?x=1") + "&sg_k=steering";
   EXPECT_EQ(
@@ -108,7 +108,7 @@ TEST(JsonRewriter, RefusesADocumentWhoseLinksTakeTooMuch) {
   EXPECT_EQ(rewrite_once(text + "{}]}", setting), "a rewritten JSON document of more than 4 MiB");
 }
 
-TEST(JsonRewriter, TakesManyNamesOfOneObject) {
+TEST(JsonRewriter, CopiesAnObjectWithManyNames) {
   std::string text = "{";
   for (int i = 0; i < 60'000; ++i) text += "\"" + std::to_string(i) + "\":0,";
   text += "\"z\":0}";
