@@ -356,7 +356,7 @@ TEST(RelayedHeadTest, AHeadHasTheTypeOfItsNameAndA304None) {
 
 TEST(RelayedHeadTest, TheOutcomeOfTheCacheIsNamed) {
   EXPECT_EQ(relayed({.cache_outcome = "hit"})["X-Streamgate-Cache"], "hit");
-  EXPECT_EQ(relayed({})["X-Streamgate-Cache"], "");
+  EXPECT_EQ(relayed({})["X-Streamgate-Cache"], "-");
 }
 
 TEST(RelayedHeadTest, DateIsAddedIfTheUpstreamSentNone) {
