@@ -6,6 +6,7 @@
 // Exit status 1 if a byte was wrong, a reader of a key got another key's object, a wake-up was
 // lost, or memory was left when all processes were gone.
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -105,13 +106,24 @@ class StressWorker {
     if (!object) return;
     if (seat_.owns(*object)) {
       ++tally_.claims;
-      // While this claim is under way, no other may be.
-      if (seat_.find(key_of(number), monotonic_ms())) ++tally_.doubled;
+      if (another_claim_stays(number)) ++tally_.doubled;
       own_by_key_.emplace(number, Own{*object, number, 1 + random(kMaxBody)});
     } else {
       ++tally_.leases;
       reads_.push_back({*object, number});
     }
+  }
+
+  // While a claim of this process is under way, no other may be. One may be seen for a moment: that
+  // of a process that lost, until it notices. The master breaks those of processes that died.
+  bool another_claim_stays(uint64_t number) {
+    const auto other = seat_.find(key_of(number), monotonic_ms());
+    if (!other) return false;
+    const int64_t end = monotonic_ms() + kLostMs;
+    while (seat_.state_of(*other) == CacheState::claim && monotonic_ms() < end) ::sched_yield();
+    const CacheState state = seat_.state_of(*other);
+    seat_.drop(*other);
+    return state != CacheState::retired && state != CacheState::free && state != CacheState::broken;
   }
 
   uint64_t* words_of(const Own& own) {
