@@ -253,7 +253,7 @@ uint64_t Cache::drop(const PurgeOrder& order) {
     if (object.is_fetching()) seat_.close(object.place());
     object.is_fetching() ? unlist(object) : retire(object);
   }
-  count(environment_.counters, Counter::cache_purged, dropped);
+  count(environment_.slot.counters, Counter::cache_purged, dropped);
   return dropped;
 }
 
@@ -377,6 +377,8 @@ void Cache::on_tick() {
   purges_.look();
   make_room();
   if (++ticks_ % kTicksOfTrim == 0) regions_.trim();
+  environment_.slot.cache_bytes_held.store(regions_.held(), std::memory_order_relaxed);
+  environment_.slot.cache_leases_now.store(leased_.size(), std::memory_order_relaxed);
   seat_.wake_noted();
 }
 
@@ -407,7 +409,7 @@ void Cache::evict(uint64_t bytes, size_t objects) {
     if (evicted_bytes >= bytes && evicted >= objects) break;
     evicted_bytes += object->region_bytes();
     ++evicted;
-    count(environment_.counters, Counter::cache_evictions);
+    count(environment_.slot.counters, Counter::cache_evictions);
     retire(*object);
   }
   seat_.wake_noted();

@@ -35,7 +35,7 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
     FetchEnvironment& fetches;
     const CacheConfig& config;
     Reaper& reaper;
-    Counters& counters;
+    Slot& slot;
     uint64_t settings_mark;  // Heritage's
     bool (*claims_document)(std::string_view content_type, std::string_view path);
   };

@@ -243,6 +243,9 @@ bool ClientFetch::deliver() {
     return false;
   }
   sharing.position += size;
+  if (outcome_ != CacheOutcome::miss) {
+    count(environment_.counters, Counter::cache_bytes_saved, size);
+  }
   observer_.on_body({bytes, size});
   return true;
 }
