@@ -55,6 +55,8 @@ struct alignas(64) Slot {
   std::atomic<int64_t> certificates_expire{0};  // the first of them, seconds since 1970; 0: none
   std::atomic<uint64_t> upstream_connections_now{0};  // these two: as of 100 ms ago
   std::atomic<uint64_t> upstream_idle_now{0};
+  std::atomic<uint64_t> cache_bytes_held{0};  // these two: as of 100 ms ago
+  std::atomic<uint64_t> cache_leases_now{0};
   std::atomic<uint64_t> explains_now{0};  // 1: explains a URL for the admin listener
   Counters counters;
 };

@@ -22,7 +22,9 @@ ServiceSurvey::Worker worker_of(const ScoreboardView& scoreboard, size_t slot_in
           .idle = slot.idle_now.load(std::memory_order_relaxed),
           .exchanges = slot.exchanges_now.load(std::memory_order_relaxed),
           .upstream_connections = slot.upstream_connections_now.load(std::memory_order_relaxed),
-          .upstream_idle = slot.upstream_idle_now.load(std::memory_order_relaxed)};
+          .upstream_idle = slot.upstream_idle_now.load(std::memory_order_relaxed),
+          .cache_bytes_held = slot.cache_bytes_held.load(std::memory_order_relaxed),
+          .cache_leases = slot.cache_leases_now.load(std::memory_order_relaxed)};
 }
 
 void add_streams(const Column& column, size_t slot_index, ServiceSurvey& out) {

@@ -25,6 +25,8 @@ struct ServiceSurvey {
     uint64_t exchanges;
     uint64_t upstream_connections;
     uint64_t upstream_idle;
+    uint64_t cache_bytes_held;
+    uint64_t cache_leases;
   };
   struct Stream {
     size_t slot;

@@ -104,6 +104,8 @@ void write_worker(const ServiceSurvey::Worker& each, std::string& out) {
   worker.number("exchanges", each.exchanges);
   worker.number("upstream_connections", each.upstream_connections);
   worker.number("upstream_connections_idle", each.upstream_idle);
+  worker.number("cache_bytes_held", each.cache_bytes_held);
+  worker.number("cache_leases", each.cache_leases);
 }
 
 void write_counters(const Totals& totals, std::string& out) {

@@ -169,8 +169,8 @@ class Worker final : private Server::Observer {
 
   Cache* make_cache() {
     if (heritage_.cache == nullptr) return nullptr;
-    const Cache::Environment environment{base_.get(),    fetches_,       heritage_.config.cache,
-                                         reaper_,        slot_.counters, heritage_.settings_mark,
+    const Cache::Environment environment{base_.get(),    fetches_, heritage_.config.cache,
+                                         reaper_,        slot_,    heritage_.settings_mark,
                                          claims_document};
     return &cache_.emplace(environment, *heritage_.cache, heritage_.cache_column);
   }

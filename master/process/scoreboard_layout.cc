@@ -51,6 +51,8 @@ ScoreboardLayout own_layout(size_t slots) {
       {"slot.certificates_expire", kSlotOffset + offsetof(Slot, certificates_expire)},
       {"slot.upstream_connections_now", kSlotOffset + offsetof(Slot, upstream_connections_now)},
       {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
+      {"slot.cache_bytes_held", kSlotOffset + offsetof(Slot, cache_bytes_held)},
+      {"slot.cache_leases_now", kSlotOffset + offsetof(Slot, cache_leases_now)},
       {"slot.explains_now", kSlotOffset + offsetof(Slot, explains_now)},
       {"board.service_leaving", offsetof(Board, service_leaving)},
       {"board.facts", offsetof(Board, facts)},

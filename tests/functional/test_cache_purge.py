@@ -134,21 +134,6 @@ class Purge(ProxyTest):
             self.numbers(proxy, url)
             self.assertEqual(self.purge(proxy, url=url), 1)
 
-    def test_a_worker_that_does_not_answer_is_reported(self):
-        proxy = self.own_proxy()
-        up = self.numbered()
-        stopped = proxy.workers()[0]
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            response = self.order(proxy, url=up.url("/a.ts"))
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-        if response is None:
-            self.skipTest("the stopped worker accepted the order")
-        self.assertEqual(response.status, 503)
-        self.assertEqual(response["X-Streamgate-Error"], "purge_incomplete")
-        self.assertEqual(json.loads(response.text)["silent"], 1)
-
     def test_orders_come_one_after_the_other(self):
         up = self.numbered()
         proxy = self.proxy()

@@ -3,6 +3,7 @@
 import itertools
 import random
 
+from admin import ADMIN, admin_address, ask_json, metrics
 from harness import ProxyTest, main, wait_until
 from upstream import ok, playlist, redirect, status
 
@@ -291,6 +292,47 @@ class Store(ProxyTest):
             response = proxy.stream(up.url("/a.ts"))
             self.assertEqual((response.body[1:], response["X-Streamgate-Cache"]), (number, None))
         self.assertNotIn("cache", proxy.wait_for_access())
+
+
+class Seen(ProxyTest):
+    """What the metrics, the status and the streams say of the cache."""
+
+    settings = {"cache": {"memory": "64MiB"}, "admin": ADMIN}
+
+    def test_metrics_and_status_tell_what_the_cache_does(self):
+        up = self.upstream(lambda _: ok(CONTENT, LONG, content_type="video/mp2t"))
+        proxy = self.own_proxy()
+        for _ in range(3):
+            proxy.stream(up.url("/a.ts"))
+        proxy.stream(up.url("/a.ts"), h_Authorization="Basic eDp5")
+        address = admin_address(proxy)
+        seen = metrics(address)
+        for name, value in (
+            ("hits", 2), ("shared", 0), ("misses", 1), ("passes", 1), ("evictions", 0),
+            ("bytes_saved", 2 * len(CONTENT)), ("validated", 0), ("purged", 0),
+        ):
+            self.assertEqual(seen[f"streamgate_cache_{name}_total"], value, name)
+        self.assertEqual(seen["streamgate_cache_bytes_limit"], 64 << 20)
+
+        def held():
+            return metrics(address)['streamgate_cache_bytes_held{worker="0"}']
+
+        self.assertGreater(wait_until(held), len(CONTENT))
+        worker = ask_json(address, "/status")["workers"][0]
+        self.assertEqual((worker["cache_bytes_held"], worker["cache_leases"]), (held(), 0))
+        self.assertEqual(ask_json(address, "/status")["counters"]["cache_hits"], 2)
+
+    def test_leases_are_answers_of_other_workers(self):
+        up = self.upstream(lambda _: ok(CONTENT, LONG, content_type="video/mp2t"))
+        proxy = self.own_proxy({"workers": 2})
+        address = admin_address(proxy)
+
+        def leases():
+            proxy.stream(up.url("/a.ts"))
+            seen = metrics(address)
+            return sum(v for k, v in seen.items() if k.startswith("streamgate_cache_leases")) == 1
+
+        wait_until(leases, what="a lease of the other worker")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "common/ip_address.h"
 #include "common/socket_address.h"
 #include "worker/cache/key.h"
+#include "worker/cache/revalidation.h"
 
 namespace streamgate {
 namespace {
@@ -13,8 +14,13 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 // The pages of free regions go back to the kernel after one to two of these.
 constexpr unsigned kTicksOfTrim = 10;
-// So long the next requests for an answer that could not be shared do not wait for each other.
+// So long the next requests for an answer that could not be shared do not wait for each other, and
+// a stale answer is no basis after a 304 that did not fit.
 constexpr std::chrono::milliseconds kUnshareableFor{10'000};
+// So long a stale answer with a validator is kept.
+constexpr std::chrono::milliseconds kStaleFor{300'000};
+// So many rows are freed when none is left.
+constexpr size_t kRowsToFree = kCacheRows / 16;
 // The head of an object beside its body.
 constexpr uint64_t kMostOfHead = uint64_t{64} * 1024;
 
@@ -58,19 +64,23 @@ Result<void> Cache::check(const FetchRequest& request) const {
 Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
                           const FirstClient& client, SharedObject::Reader& reader) {
   const int64_t now = now_ms();
-  if (SharedObject* own = find_own(key, now)) {
+  SharedObject* const known = find_known(key);
+  if (SharedObject* own = use_known(known, now)) {
     own->add(reader);
     return {own, nullptr, own->state()};
   }
   const auto mark = unshareable_.find(key.words[1], now);
   if (mark && mark->age < kUnshareableFor) return {};
+  if (seat_.free_rows() == 0) evict(0, kRowsToFree);
   const auto place = seat_.find_or_claim(key, now);
   seat_.wake_noted();
-  if (!place) return {};
-  if (!seat_.owns(*place)) return add_leased(key, *place, reader);
+  if (!place || !seat_.owns(*place)) {
+    if (known != nullptr && !known->is_ended) retire(*known);
+    return place ? add_leased(key, *place, reader) : Joined{};
+  }
   auto made = std::make_unique<OwnedObject>(
       OwnedObject::Tools{seat_, regions_, environment_.fetches, environment_.config, *this}, key,
-      *place, shared_request(request), client);
+      *place, shared_request(request), client, take_basis(known, key, now));
   OwnedObject& object = *made;
   owned_.push_front(std::move(made));
   object.self = owned_.begin();
@@ -81,12 +91,20 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
 
 Cache::Joined Cache::join_existing(const CacheKey& key, SharedObject::Reader& reader) {
   const int64_t now = now_ms();
-  if (SharedObject* own = find_own(key, now)) {
+  if (SharedObject* own = use_known(find_known(key), now)) {
     own->add(reader);
     return {own, nullptr, own->state()};
   }
   const auto place = seat_.find(key, now);
   return place ? add_leased(key, *place, reader) : Joined{};
+}
+
+bool Cache::has_stale(const CacheKey& key) {
+  const SharedObject* known = find_known(key);
+  if (known != nullptr && known->state() == CacheState::done) return true;
+  const auto place = seat_.find_stale(key, now_ms());
+  if (place) seat_.drop(*place);
+  return place.has_value();
 }
 
 Cache::Joined Cache::add_leased(const CacheKey& key, const CacheSeat::Object& place,
@@ -99,20 +117,44 @@ Cache::Joined Cache::add_leased(const CacheKey& key, const CacheSeat::Object& pl
   return {&object, nullptr, object.state()};
 }
 
-SharedObject* Cache::find_own(const CacheKey& key, int64_t now_ms) {
+SharedObject* Cache::find_known(const CacheKey& key) const {
   const auto found = by_key_.find(key.words[1]);
   if (found == by_key_.end()) return nullptr;
   const auto object = std::find_if(found->second.begin(), found->second.end(),
                                    [&](const SharedObject* each) { return each->key() == key; });
-  if (object == found->second.end()) return nullptr;
-  SharedObject& known = **object;
-  if (known.may_join(now_ms)) {
-    known.used_ms = now_ms;
-    if (!known.is_owned()) seat_.touch(known.place(), now_ms);
-    return &known;
+  return object == found->second.end() ? nullptr : *object;
+}
+
+// Null if a new request cannot use it.
+SharedObject* Cache::use_known(SharedObject* known, int64_t now_ms) {
+  if (known == nullptr || !known->may_join(now_ms)) return nullptr;
+  known->used_ms = now_ms;
+  if (!known->is_owned()) seat_.touch(known->place(), now_ms);
+  return known;
+}
+
+// A stale answer that a new request for it may refer to: `known`, or one of another worker. It is
+// not given to new requests any more.
+SharedObject* Cache::take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms) {
+  const auto mark = useless_.find(key.words[1], now_ms);
+  const bool may_have_one = !mark || mark->age >= kUnshareableFor;
+  SharedObject* basis = known;
+  if (basis == nullptr && may_have_one) {
+    const auto place = seat_.find_stale(key, now_ms);
+    if (!place) return nullptr;
+    leased_.push_front(std::make_unique<SharedObject>(seat_, key, *place));
+    basis = leased_.front().get();
+    basis->self = leased_.begin();
   }
-  retire(known);
-  return nullptr;
+  if (basis == nullptr) return nullptr;
+  const bool is_whole = basis->state() == CacheState::done && basis->filled() == basis->length();
+  const auto head = is_whole && may_have_one ? basis->head() : nullptr;
+  if (head == nullptr || conditions_for(*head).empty()) {
+    retire(*basis);
+    return nullptr;
+  }
+  unlist(*basis);
+  return basis;
 }
 
 void Cache::begin(const Joined& joined) {
@@ -211,7 +253,7 @@ uint64_t Cache::drop(const PurgeOrder& order) {
     if (object.is_fetching()) seat_.close(object.place());
     object.is_fetching() ? unlist(object) : retire(object);
   }
-  count(environment_.counters, Counter::cache_purged, dropped);
+  count(environment_.slot.counters, Counter::cache_purged, dropped);
   return dropped;
 }
 
@@ -224,7 +266,27 @@ void Cache::on_changed(OwnedObject& object) {
 }
 
 void Cache::on_fetched(OwnedObject& object) {
-  if (!object.may_join(now_ms())) retire(object);
+  if (!is_kept(object, now_ms())) retire(object);
+}
+
+// Whether requests may find it: it is fresh, or a later request may ask whether it is still right.
+bool Cache::is_kept(const OwnedObject& object, int64_t now_ms) const {
+  if (!object.is_listed) return false;
+  if (object.may_join(now_ms)) return true;
+  return object.state() == CacheState::done && object.may_be_validated() &&
+         now_ms < object.fresh_until_ms() + kStaleFor.count();
+}
+
+void Cache::on_basis_useless(OwnedObject& object) {
+  useless_.put(object.key().words[1], 1, now_ms());
+  retire(object);
+  seat_.wake_noted();
+  object.notify_readers();
+}
+
+void Cache::leave_basis(SharedObject& basis, SharedObject::Reader& reader) {
+  basis.remove(reader);
+  retire(basis);
 }
 
 void Cache::on_unshareable(OwnedObject& object) {
@@ -305,7 +367,7 @@ void Cache::on_tick() {
     const bool is_unused =
         object.is_fetching() && !object.has_readers() && !seat_.is_leased(object.place());
     if (is_unused) object.cancel();
-    if (is_unused || (object.is_listed && !object.may_join(now))) {
+    if (is_unused || (object.is_listed && !is_kept(object, now))) {
       retire(object);
     } else if (!object.is_listed) {
       end_if_unused(object);
@@ -315,6 +377,8 @@ void Cache::on_tick() {
   purges_.look();
   make_room();
   if (++ticks_ % kTicksOfTrim == 0) regions_.trim();
+  environment_.slot.cache_bytes_held.store(regions_.held(), std::memory_order_relaxed);
+  environment_.slot.cache_leases_now.store(leased_.size(), std::memory_order_relaxed);
   seat_.wake_noted();
 }
 
@@ -325,11 +389,12 @@ void Cache::make_room() {
   seat_.own().wanted_bytes.store(0, std::memory_order_relaxed);
   if (seat_.wanted_by_others() == 0) return;
   const uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
-  if (regions_.held() > share) evict(regions_.held() - share);
+  if (regions_.held() > share) evict(regions_.held() - share, 0);
 }
 
-// Retires finished objects, those that were not used for the longest time first.
-void Cache::evict(uint64_t bytes) {
+// Retires finished objects, those that were not used for the longest time first: at least that many
+// bytes and objects, if there are so many.
+void Cache::evict(uint64_t bytes, size_t objects) {
   std::vector<std::pair<int64_t, OwnedObject*>> candidates;
   for (const auto& each : owned_) {
     auto& object = static_cast<OwnedObject&>(*each);
@@ -338,11 +403,13 @@ void Cache::evict(uint64_t bytes) {
                             &object);
   }
   std::sort(candidates.begin(), candidates.end());
-  uint64_t evicted = 0;
+  uint64_t evicted_bytes = 0;
+  size_t evicted = 0;
   for (const auto& [used, object] : candidates) {
-    if (evicted >= bytes) break;
-    evicted += object->region_bytes();
-    count(environment_.counters, Counter::cache_evictions);
+    if (evicted_bytes >= bytes && evicted >= objects) break;
+    evicted_bytes += object->region_bytes();
+    ++evicted;
+    count(environment_.slot.counters, Counter::cache_evictions);
     retire(*object);
   }
   seat_.wake_noted();
@@ -350,7 +417,7 @@ void Cache::evict(uint64_t bytes) {
 
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   if (auto region = regions_.take(bytes)) return region;
-  evict(2 * bytes);
+  evict(2 * bytes, 0);
   auto region = regions_.take(bytes);
   if (!region) seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
   return region;

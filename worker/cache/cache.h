@@ -35,7 +35,7 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
     FetchEnvironment& fetches;
     const CacheConfig& config;
     Reaper& reaper;
-    Counters& counters;
+    Slot& slot;
     uint64_t settings_mark;  // Heritage's
     bool (*claims_document)(std::string_view content_type, std::string_view path);
   };
@@ -63,6 +63,9 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
               SharedObject::Reader& reader);
   // Only an answer that is there or under way.
   Joined join_existing(const CacheKey& key, SharedObject::Reader& reader);
+  // Whether there is a stale answer, so that join() would ask the upstream whether it is still
+  // right.
+  bool has_stale(const CacheKey& key);
   // Starts the fetch of a new object, or waits for the owner's steps. Calls readers.
   void begin(const Joined& joined);
   void leave(SharedObject& object, SharedObject::Reader& reader);
@@ -78,13 +81,18 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
 
   void on_changed(OwnedObject& object) override;
   void on_fetched(OwnedObject& object) override;
+  void on_basis_useless(OwnedObject& object) override;
+  void leave_basis(SharedObject& basis, SharedObject::Reader& reader) override;
   void on_unshareable(OwnedObject& object) override;
   bool may_ignore_no_store(const HttpUrl& url) const override;
   bool claims_document(const ResponseHead& head, std::string_view path) const override;
   std::optional<RegionStore::Region> take_region(uint64_t bytes) override;
   uint64_t drop(const PurgeOrder& order) override;
 
-  SharedObject* find_own(const CacheKey& key, int64_t now_ms);
+  SharedObject* find_known(const CacheKey& key) const;
+  SharedObject* use_known(SharedObject* known, int64_t now_ms);
+  bool is_kept(const OwnedObject& object, int64_t now_ms) const;
+  SharedObject* take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms);
   Joined add_leased(const CacheKey& key, const CacheSeat::Object& place,
                     SharedObject::Reader& reader);
   void watch(SharedObject& object);
@@ -98,7 +106,7 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   void look_at_leased();
   void on_tick();
   void make_room();
-  void evict(uint64_t bytes);
+  void evict(uint64_t bytes, size_t objects);
 
   const Environment environment_;
   CacheSeat seat_;
@@ -108,6 +116,7 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   Objects leased_;
   std::unordered_map<uint64_t, std::vector<SharedObject*>> by_key_;  // by a word of the key
   MarkTable unshareable_;  // keys whose answer could not be shared a moment ago
+  MarkTable useless_;      // keys whose stale answer was no use as a basis a moment ago
   MemberEvent woken_;
   Deadline tick_;
   unsigned ticks_ = 0;

@@ -108,8 +108,9 @@ void ClientFetch::join() {
   Sharing& sharing = *sharing_;
   if (++sharing.joins > kMaxJoins) return pass();
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
+  // A stale answer may only need a 304.
   const Cache::Joined joined =
-      may_ask_for_less(sharing.request.forwarded)
+      may_ask_for_less(sharing.request.forwarded) && !cache_->has_stale(sharing.key)
           ? cache_->join_existing(sharing.key, *this)
           : cache_->join(sharing.key, sharing.request, sharing.client, *this);
   if (joined.object == nullptr) return pass();
@@ -242,6 +243,9 @@ bool ClientFetch::deliver() {
     return false;
   }
   sharing.position += size;
+  if (outcome_ != CacheOutcome::miss) {
+    count(environment_.counters, Counter::cache_bytes_saved, size);
+  }
   observer_.on_body({bytes, size});
   return true;
 }

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/cache/freshness.h"
+#include "worker/cache/revalidation.h"
 
 namespace streamgate {
 namespace {
@@ -37,13 +38,20 @@ std::vector<std::string> urls_of(const FetchRequest& request) {
 }  // namespace
 
 OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
-                         FetchRequest&& request, const FirstClient& client)
+                         FetchRequest&& request, const FirstClient& client, SharedObject* basis)
     : SharedObject(tools.seat, key, place),
       tools_(tools),
       note_(client.text, client.id, "GET"),
       names_count_for_(client.names_count_for),
       link_cookies_(request.cookies),
-      urls_(urls_of(request)) {
+      urls_(urls_of(request)),
+      basis_(basis) {
+  if (basis_ != nullptr) {
+    basis_->add(*this);
+    for (ForwardedField& field : conditions_for(*basis_->head())) {
+      request.forwarded.push_back(std::move(field));
+    }
+  }
   note_.set_target(log::redact(urls_.front()));
   const RequestScope scope(&note_);
   fetch_.emplace(tools_.fetches, std::move(request), static_cast<Fetch::Observer&>(*this));
@@ -54,7 +62,12 @@ void OwnedObject::start() {
   fetch_->start();
 }
 
+void OwnedObject::leave_basis() {
+  if (basis_ != nullptr) tools_.keeper.leave_basis(*std::exchange(basis_, nullptr), *this);
+}
+
 void OwnedObject::cancel() {
+  leave_basis();
   has_ended_ = true;
   head_ = nullptr;
   fetch_->stop();
@@ -95,6 +108,8 @@ void OwnedObject::publish_failure(const Error& error) {
 
 void OwnedObject::on_head(const ResponseHead& head) {
   head_ = &head;
+  if (basis_ != nullptr && head.status == 304) return;  // on_end() follows
+  leave_basis();
   if (!may_share(head) || !begin_body(head)) return tools_.keeper.on_unshareable(*this);
   if (is_without_length_) return;
   fetch_->relay_into(*this);
@@ -172,6 +187,7 @@ void OwnedObject::on_read_done() {
 }
 
 void OwnedObject::on_end() {
+  if (basis_ != nullptr) return refresh();
   if (is_without_length_) {
     ResponseHead whole = *head_;
     whole.framing = Framing::length;
@@ -181,9 +197,39 @@ void OwnedObject::on_end() {
   complete();
 }
 
+// After a 304.
+void OwnedObject::refresh() {
+  const std::shared_ptr<const StoredHead> stored = basis_->head();
+  facts_ = facts();
+  const ResponseHead head = refreshed_head(*stored, *head_);
+  const bool is_copied = is_about(*head_, *facts_, *stored) && may_share(head) && copy_basis(head);
+  leave_basis();
+  if (!is_copied) {
+    has_ended_ = true;
+    head_ = nullptr;
+    return tools_.keeper.on_basis_useless(*this);
+  }
+  count(tools_.fetches.counters, Counter::cache_validated);
+  head_ = &head;
+  complete();
+}
+
+// False if there is no room.
+bool OwnedObject::copy_basis(const ResponseHead& head) {
+  const uint64_t length = basis_->length();
+  const char* const body = basis_->bytes(0, length);
+  if (body == nullptr || !begin_body(head)) return false;
+  std::memcpy(body_memory(), body, length);
+  filled_ = length;
+  publish(head, length);
+  return true;
+}
+
 void OwnedObject::complete() {
   seat().set_filled(place(), filled_);
   seat().set_fresh_until(place(), tools_.fetches.wheel.now_ms() + lifetime_ms());
+  may_be_validated_ = is_answer_ok_ && (find_field(head_->fields, "ETag") ||
+                                        find_field(head_->fields, "Last-Modified"));
   seat().set_state(place(), CacheState::done);
   has_ended_ = true;
   head_ = nullptr;
@@ -203,6 +249,7 @@ void OwnedObject::on_failed(const Error& error) {
   has_ended_ = true;
   error_ = error;
   head_ = nullptr;
+  leave_basis();
   seat().set_reason(place(), 1 + static_cast<uint64_t>(error.reason));
   if (state() == CacheState::claim) publish_failure(error);
   seat().set_state(place(), CacheState::failed);

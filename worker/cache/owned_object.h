@@ -8,6 +8,10 @@
 //
 // A playlist without a length stays a claim until its end, because only then it is known to fit.
 // An answer that may not be shared goes to its first reader, with the fetch.
+//
+// With a stale answer as its basis the request has conditions, and after a 304 the object is a copy
+// of the basis with a new head. Without a use for the 304 it is retired, and its readers begin
+// anew.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +38,10 @@ struct FirstClient {
   std::optional<IpAddress> names_count_for = std::nullopt;
 };
 
-class OwnedObject final : public SharedObject, private Fetch::Observer, private Fetch::Sink {
+class OwnedObject final : public SharedObject,
+                          private Fetch::Observer,
+                          private Fetch::Sink,
+                          private SharedObject::Reader {
  public:
   // Implemented by Cache.
   class Keeper {
@@ -43,6 +50,10 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
     virtual void on_changed(OwnedObject& object) = 0;
     // The fetch has ended, and the object is done or failed.
     virtual void on_fetched(OwnedObject& object) = 0;
+    // The 304 cannot be used: the readers begin anew, without a basis.
+    virtual void on_basis_useless(OwnedObject& object) = 0;
+    // The basis is read no more.
+    virtual void leave_basis(SharedObject& basis, SharedObject::Reader& reader) = 0;
     // The answer may not be shared: the keeper gives the object away or ends it.
     virtual void on_unshareable(OwnedObject& object) = 0;
     // Room for that many bytes, perhaps in the place of older objects.
@@ -63,8 +74,9 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   };
 
   // `place` is a claim. `request` has neither a range nor a condition.
+  // `basis`: a stale answer with this key, or null; the object reads it until it leaves it.
   OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
-              FetchRequest&& request, const FirstClient& client);
+              FetchRequest&& request, const FirstClient& client, SharedObject* basis);
   ~OwnedObject() override { release_region(); }
 
   // May call the keeper.
@@ -76,6 +88,8 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   bool is_fetching() const { return !has_ended_; }
   // In on_unshareable(): another request for it may be shared when there is room.
   bool lacks_room() const { return lacks_room_; }
+  // It is done, and may be the basis of a later one.
+  bool may_be_validated() const { return may_be_validated_; }
   // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
   bool is_covered(const PurgeOrder& order) const;
   uint64_t region_bytes() const { return head_size_ + room_; }
@@ -101,6 +115,13 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   void on_piped() override {}
   uint64_t taken() const override { return filled_; }
 
+  // The basis is whole, so it does not change.
+  void on_object_changed() override {}
+  void on_unshared(std::unique_ptr<OwnedObject> /*answer*/) override {}
+
+  void leave_basis();
+  void refresh();
+  bool copy_basis(const ResponseHead& head);
   bool may_share(const ResponseHead& head);
   bool begin_body(const ResponseHead& head);
   bool has_new_cookies();
@@ -117,7 +138,9 @@ class OwnedObject final : public SharedObject, private Fetch::Observer, private 
   const std::string link_cookies_;
   const std::vector<std::string> urls_;  // that are requested, in their order
   std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
-  const ResponseHead* head_ = nullptr;   // the fetch's; valid until the fetch ends
+  SharedObject* basis_;                  // null: none, or it has been left
+  bool may_be_validated_ = false;
+  const ResponseHead* head_ = nullptr;  // the fetch's; valid until the fetch ends
   std::optional<RegionStore::Region> region_;
   std::optional<int64_t> fresh_seconds_;  // as the upstream says
   bool is_answer_ok_ = false;             // 200: it may be stored

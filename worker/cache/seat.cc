@@ -80,36 +80,63 @@ void CacheSeat::free_abandoned() {
   std::erase_if(abandoned_, [this](const Object& object) { return try_free(object); });
 }
 
-std::optional<CacheSeat::Object> CacheSeat::find(const CacheKey& key, int64_t now_ms) {
+// Visits the rows of other processes in the bucket until visit() returns true.
+template <class Visit>
+void CacheSeat::for_each_row(const CacheKey& key, Visit visit) const {
   for (unsigned owner = 0; owner < directory_.column_count(); ++owner) {
     if (owner == column_ || !directory_.is_live(owner)) continue;
-    const CacheColumn& column = directory_.column(owner);
+    const CacheColumn& column = std::as_const(directory_).column(owner);
     for (const std::atomic<uint16_t>& way : column.index[key.bucket()]) {
       const uint32_t number = way.load(kAcquire);
       if (number == 0 || number > kCacheRows) continue;
       const CacheRow& row = column.rows[number - 1];
       const uint64_t tag = row.tag.load(kAcquire);
-      if (!has_key(row, key) || !may_join(row, tag, now_ms)) continue;
-      if (!take_lease(owner, number - 1, tag, key, now_ms)) continue;
-      return Object{owner, number - 1, serial_of(tag)};
+      if (has_key(row, key) && visit(Object{owner, number - 1, serial_of(tag)}, row, tag)) return;
     }
   }
-  return std::nullopt;
 }
 
-bool CacheSeat::take_lease(unsigned owner, uint32_t number, uint64_t tag, const CacheKey& key,
-                           int64_t now_ms) {
-  CacheLease& lease = lease_of({owner, number, 0});
+std::optional<CacheSeat::Object> CacheSeat::find(const CacheKey& key, int64_t now_ms) {
+  const auto may_use = [now_ms](const CacheRow& row, uint64_t tag) {
+    return may_join(row, tag, now_ms);
+  };
+  std::optional<Object> found;
+  for_each_row(key, [&](const Object& object, const CacheRow& row, uint64_t tag) {
+    if (may_use(row, tag) && take_lease(object, key, now_ms, may_use)) found = object;
+    return found.has_value();
+  });
+  return found;
+}
+
+std::optional<CacheSeat::Object> CacheSeat::find_stale(const CacheKey& key, int64_t now_ms) {
+  const auto may_use = [](const CacheRow& row, uint64_t tag) {
+    return streamgate::state_of(tag) == CacheState::done && row.closed.load(kRelaxed) == 0;
+  };
+  std::optional<Object> newest;
+  int64_t stored_ms = 0;
+  for_each_row(key, [&](const Object& object, const CacheRow& row, uint64_t tag) {
+    const int64_t stored = row.stored_ms.load(kRelaxed);
+    if (may_use(row, tag) && (!newest || stored > stored_ms)) {
+      newest = object;
+      stored_ms = stored;
+    }
+    return false;
+  });
+  if (newest && !take_lease(*newest, key, now_ms, may_use)) newest.reset();
+  return newest;
+}
+
+template <class May>
+bool CacheSeat::take_lease(const Object& object, const CacheKey& key, int64_t now_ms, May may_use) {
+  CacheLease& lease = lease_of(object);
   // The caller has the object already and does not want it any more.
-  if (lease.word.load(kRelaxed) >> 1U == serial_of(tag)) return false;
+  if (lease.word.load(kRelaxed) >> 1U == object.serial) return false;
   lease.used_ms.store(now_ms, kRelaxed);
-  lease.word.store(serial_of(tag) << 1U, kRelease);
+  lease.word.store(object.serial << 1U, kRelease);
   fence();
-  const CacheRow& row = directory_.column(owner).rows[number];
+  const CacheRow& row = row_of(object);
   const uint64_t again = row.tag.load(kAcquire);
-  if (serial_of(again) == serial_of(tag) && may_join(row, again, now_ms) && has_key(row, key)) {
-    return true;
-  }
+  if (serial_of(again) == object.serial && may_use(row, again) && has_key(row, key)) return true;
   lease.word.store(0, kRelease);
   return false;
 }

@@ -56,6 +56,9 @@ class CacheSeat {
   std::optional<Object> find_or_claim(const CacheKey& key, int64_t now_ms);
   // Without the claim.
   std::optional<Object> find(const CacheKey& key, int64_t now_ms);
+  // The newest whole object of another process with this key, leased, however old it is.
+  std::optional<Object> find_stale(const CacheKey& key, int64_t now_ms);
+  size_t free_rows() const { return free_rows_.size(); }
   // Frees claims that were given up while others had leased them. Call it now and then.
   void free_abandoned();
 
@@ -118,7 +121,10 @@ class CacheSeat {
   size_t live_columns() const;
 
  private:
-  bool take_lease(unsigned owner, uint32_t row, uint64_t tag, const CacheKey& key, int64_t now_ms);
+  template <class May>
+  bool take_lease(const Object& object, const CacheKey& key, int64_t now_ms, May may_use);
+  template <class Visit>
+  void for_each_row(const CacheKey& key, Visit visit) const;
   std::optional<Object> claim(const CacheKey& key);
   bool add_to_index(const CacheKey& key, uint32_t row);
   void remove_from_index(uint32_t row);

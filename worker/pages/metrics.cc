@@ -98,6 +98,10 @@ void write_gauges(const ServiceSurvey& survey, MetricsWriter& out) {
       {"upstream_connections", "Connections to upstreams now.", &Worker::upstream_connections},
       {"upstream_connections_idle", "Connections to upstreams without a request now.",
        &Worker::upstream_idle},
+      {"cache_bytes_held", "Memory for answers of the cache now, free regions included.",
+       &Worker::cache_bytes_held},
+      {"cache_leases", "Answers of other workers that the worker may read now.",
+       &Worker::cache_leases},
   };
   for (const Gauge& gauge : kGauges) {
     out.metric(gauge.name, "gauge", gauge.help);
@@ -146,6 +150,7 @@ void write_service(const ServiceSurvey& survey, const Config& config, MetricsWri
               static_cast<uint64_t>(survey.certificates_expire));
   }
   out.gauge("connections_limit", "The value of limits.connections.", config.limits.connections);
+  out.gauge("cache_bytes_limit", "The value of cache.memory.", config.cache.memory);
 }
 
 }  // namespace

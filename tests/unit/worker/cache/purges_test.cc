@@ -1,5 +1,6 @@
 #include "worker/cache/purges.h"
 
+#include <event2/event.h>
 #include <gtest/gtest.h>
 
 #include <optional>
@@ -49,6 +50,9 @@ class PurgesTest : public ::testing::Test {
     one_.emplace(directory_, wheel_, 1);
     other_.emplace(directory_, wheel_, 10);
   }
+
+  // Lets the wheel see the time.
+  void turn() { event_base_loop(base_.get(), EVLOOP_ONCE); }
 
   EventBase base_;
   TimerWheel wheel_;
@@ -123,6 +127,18 @@ TEST_F(PurgesTest, ADeadWorkerIsNotWaitedForAndItsColumnBeginsAnew) {
   other_->order("http://b/");
   one_->look();
   EXPECT_EQ((Texts{"http://a/", "http://b/"}), one_->ordered);
+}
+
+TEST_F(PurgesTest, AWorkerThatIsSilentForFiveSecondsIsReported) {
+  one_->order("http://a/");
+  now += 4'000;
+  turn();
+  EXPECT_TRUE(one_->outcomes.empty());
+  now += 2'000;
+  turn();
+  ASSERT_EQ(1U, one_->outcomes.size());
+  EXPECT_EQ(1U, one_->outcomes[0].dropped);
+  EXPECT_EQ(1U, one_->outcomes[0].silent);
 }
 
 TEST_F(PurgesTest, AForgottenOrderIsCarriedOutAllTheSame) {

@@ -57,6 +57,36 @@ TEST_F(CacheSeatTest, TheSecondToAskLeasesTheClaimOfTheFirst) {
   EXPECT_TRUE(owner_->is_leased(claimed));
 }
 
+TEST_F(CacheSeatTest, AClosedObjectIsNotGivenToNewRequestsAndStaysWhatItIs) {
+  const Object claimed = claim(1);
+  const auto leased = reader_->find(key_of(1), 0);
+  ASSERT_TRUE(leased);
+  owner_->close(claimed);
+  EXPECT_FALSE(reader_->find(key_of(1), 0));
+  EXPECT_EQ(CacheState::claim, reader_->state_of(*leased));
+  // The row is as new for its next object.
+  owner_->abandon(claimed);
+  reader_->drop(*leased);
+  owner_->free_abandoned();
+  claim(1);
+  EXPECT_TRUE(reader_->find(key_of(1), 0));
+}
+
+TEST_F(CacheSeatTest, AStaleObjectIsFoundOnlyByThoseWhoAskForIt) {
+  const Object object = claim(1);
+  EXPECT_FALSE(reader_->find_stale(key_of(1), 0)) << "it is not whole";
+  finish(object, 100);
+  EXPECT_FALSE(reader_->find(key_of(1), 100));
+  const auto stale = reader_->find_stale(key_of(1), 100);
+  ASSERT_TRUE(stale);
+  EXPECT_EQ(object, *stale);
+  EXPECT_TRUE(owner_->is_leased(object));
+  reader_->drop(*stale);
+  EXPECT_FALSE(reader_->find_stale(key_of(2), 100));
+  owner_->close(object);
+  EXPECT_FALSE(reader_->find_stale(key_of(1), 100));
+}
+
 TEST_F(CacheSeatTest, KeysOfOneBucketAreDifferentObjects) {
   const Object first = claim(1);
   const auto second = reader_->find_or_claim(key_of(2), 0);
