@@ -342,7 +342,7 @@ struct LogConfig {
 };
 
 struct ErrorsConfig {
-  // Who is told internal details of a failure: addresses, other URLs, keys of this configuration.
+  // Which clients get internal details of a failure: addresses, other URLs, configuration keys.
   // automatic: peers on loopback and private addresses whose request no proxy has forwarded.
   enum class Detail { automatic, on, off };
   Detail detail = Detail::automatic;
