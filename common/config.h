@@ -98,7 +98,7 @@ enum class Reconnect { links, always, never };  // links: those of links with sg
 // Where the names of upstreams behind a proxy are resolved. `remote` means by the proxy.
 enum class ResolveNames { local, remote };
 
-// What max_connections counts: the connections of an origin, or of one account there
+// The subject of max_connections: the connections of an origin, or of one account there
 // (worker/upstream/account.h).
 enum class ConnectionsBy { origin, account };
 
@@ -342,7 +342,7 @@ struct LogConfig {
 };
 
 struct ErrorsConfig {
-  // Who is told internal details of a failure: addresses, other URLs, keys of this configuration.
+  // Which clients get internal details of a failure: addresses, other URLs, configuration keys.
   // automatic: peers on loopback and private addresses whose request no proxy has forwarded.
   enum class Detail { automatic, on, off };
   Detail detail = Detail::automatic;

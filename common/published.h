@@ -62,9 +62,7 @@ struct FixedText {
   std::array<char, N> bytes{};  // the rest is NUL
 
   FixedText() = default;
-  explicit FixedText(std::string_view text) {
-    text.substr(0, N).copy(bytes.data(), N);
-  }
+  explicit FixedText(std::string_view text) { text.substr(0, N).copy(bytes.data(), N); }
   std::string_view view() const {
     const std::string_view all(bytes.data(), N);
     return all.substr(0, all.find('\0'));

@@ -73,7 +73,7 @@ Result<void> Supervisor::start() {
   if (const auto address = open_proxy_address(current_->config)) {
     log::warn("security.open_proxy",
               {{"address", address->to_string()},
-               {"hint", "set security.auth: token, security.allow or a private listen address"}});
+               {"hint", "set security.auth: token, security.allow or security.clients.allow"}});
   }
   last_turn_ms_ = monotonic_ms();
   return {};

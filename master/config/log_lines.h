@@ -1,7 +1,7 @@
 // The keys of the section `log` about lines: format, fields and levels by event.
 #pragma once
 
-#include <functional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +16,7 @@ ConfigKey log_levels_key();
 Result<std::vector<AccessField>> parse_access_field(std::string_view text);
 std::vector<std::string> print_access_fields(const std::vector<AccessField>& fields);
 
-// Problems: no field, and a field that is listed twice.
+// Adds a problem if there is no field, and for each field that is listed twice.
 void check_log_rules(const LogConfig& log, int line_of_fields, ConfigProblems& problems);
 
 }  // namespace streamgate

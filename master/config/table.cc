@@ -199,6 +199,13 @@ std::vector<ConfigKey> upstream_keys() {
       duration(FIELD(upstream.keepalive_idle), 1ms, kHour),
       count(FIELD(upstream.keepalive_per_origin), 0, 10'000),
       count(FIELD(upstream.keepalive_per_worker), 0, 100'000),
+  };
+}
+
+// The fields of requests to upstreams, and how upstreams are reached.
+std::vector<ConfigKey> upstream_request_keys() {
+  using Words = std::string_view;
+  return {
       policy(FIELD(upstream.user_agent), PolicyHeader::user_agent),
       policy(FIELD(upstream.referer), PolicyHeader::referer_or_origin),
       policy(FIELD(upstream.origin), PolicyHeader::referer_or_origin),
@@ -223,12 +230,13 @@ std::vector<ConfigKey> upstream_keys() {
   };
 }
 
-std::vector<ConfigKey> service_keys() {
+constexpr size_t kKiB = 1024;
+
+// The sections hls, page and cors.
+std::vector<ConfigKey> answer_keys() {
   using UrlStyle = HlsConfig::UrlStyle;
   using ChildUrls = HlsConfig::ChildUrls;
-  using CoreDumps = SecurityConfig::CoreDumps;
   using Words = std::string_view;
-  constexpr size_t kKiB = 1024;
   return {
       word(FIELD(hls.url_style), std::array{std::pair{Words("absolute"), UrlStyle::absolute},
                                             std::pair{Words("relative"), UrlStyle::relative}}),
@@ -246,6 +254,13 @@ std::vector<ConfigKey> service_keys() {
       allow_origin(),
       boolean(FIELD(cors.allow_credentials)),
       boolean(FIELD(cors.private_network)),
+  };
+}
+
+std::vector<ConfigKey> security_keys() {
+  using CoreDumps = SecurityConfig::CoreDumps;
+  using Words = std::string_view;
+  return {
       allow_private(),
       word(FIELD(security.auth),
            std::array{std::pair{Words("none"), SecurityConfig::Auth::none},
@@ -270,6 +285,11 @@ std::vector<ConfigKey> service_keys() {
           "security.parameters.sg_alt",
           [](auto& config) -> auto& { return config.security.parameters.alternatives; }),
       boolean(FIELD(security.parameters.headers)),
+  };
+}
+
+std::vector<ConfigKey> limits_keys() {
+  return {
       size(FIELD(limits.request_line), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.request_head), kKiB, size_t{1024} * kKiB),
       size(FIELD(limits.playlist_line), kKiB, size_t{64} * 1024 * kKiB),
@@ -288,6 +308,13 @@ std::vector<ConfigKey> service_keys() {
           "limits.per_client.bandwidth",
           [](auto& config) -> auto& { return config.limits.per_client.rates.bandwidth; },
           parse_bandwidth, print_size),
+  };
+}
+
+// The sections log and errors.
+std::vector<ConfigKey> log_keys() {
+  using Words = std::string_view;
+  return {
       word(FIELD(log.level), std::array{std::pair{Words("debug"), LogLevel::debug},
                                         std::pair{Words("info"), LogLevel::info},
                                         std::pair{Words("warn"), LogLevel::warn},
@@ -328,7 +355,8 @@ std::vector<ConfigKey> cache_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> kKeys = [] {
     std::vector<ConfigKey> all = general_keys();
-    for (auto& more : {upstream_keys(), service_keys(), cache_keys(), admin_keys()}) {
+    for (auto& more : {upstream_keys(), upstream_request_keys(), answer_keys(), security_keys(),
+                       limits_keys(), log_keys(), cache_keys(), admin_keys()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -1,5 +1,4 @@
-// What the master sets up for its own process: descriptors, limits and signals. Runs in the master
-// only.
+// Sets up the master's own process: descriptors, limits and signals. Runs in the master only.
 #pragma once
 
 #include <sys/signalfd.h>

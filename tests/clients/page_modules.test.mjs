@@ -87,7 +87,7 @@ test('a saved list keeps its tags, but not the headers that are in the links', (
   assert.ok(again.entries.every(({isRewritten}) => isRewritten));
 });
 
-test('an HLS playlist is told from a list', () => {
+test('an HLS playlist is distinguished from a list', () => {
   assert.ok(isHls('#EXTM3U\n#EXT-X-TARGETDURATION:2\n'));
   assert.ok(!isHls(list));
   assert.ok(!isHls('#EXTM3U\n#EXTINF:-1,#EXT-X-STREAM-INF\nhttps://a.example/\n'));

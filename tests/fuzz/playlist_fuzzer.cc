@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "worker/documents/detector.h"
+#include "tests/fuzz/detected_kind.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/hls/variables.h"
 #include "worker/links/child_url.h"
@@ -93,12 +93,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   check_each_alone(setting, text);
   check_variables(text);
 
-  // More bytes do not change a kind that has been detected.
-  for (size_t seen = 0; seen <= text.size() && seen < 64; ++seen) {
-    const auto kind = detect_kind("video/mp2t", "/", text.substr(0, seen), false);
-    if (!kind) continue;
-    CHECK(detect_kind("video/mp2t", "/", text, true) == kind);
-    break;
-  }
+  check_kind_is_final(text);
   return 0;
 }

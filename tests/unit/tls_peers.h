@@ -19,6 +19,7 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
+#include "tests/unit/loopback.h"
 #include "worker/loop/event.h"
 #include "worker/loop/openssl.h"
 
@@ -92,13 +93,8 @@ class TlsServer {
     identity.use(context_.get());
     SSL_CTX_set_security_level(context_.get(), 0);
     if (highest_version != 0) SSL_CTX_set_max_proto_version(context_.get(), highest_version);
-    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
-    EXPECT_EQ(::bind(fd_.get(), any.native(), any.length()), 0);
+    address_ = bind_to_loopback(fd_.get());
     EXPECT_EQ(::listen(fd_.get(), 16), 0);
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &length);
-    address_ = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&name), length);
     thread_ = std::thread([this, count] { run(count); });
   }
   ~TlsServer() {

@@ -15,6 +15,7 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
+#include "tests/unit/loopback.h"
 #include "worker/loop/event.h"
 #include "worker/loop/timer_wheel.h"
 #include "worker/upstream/connection.h"
@@ -110,13 +111,8 @@ class StubServer {
  public:
   explicit StubServer(event_base* base, const char* address = "127.0.0.1")
       : base_(base), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-    const SocketAddress any(*IpAddress::parse(address), 0);
-    EXPECT_EQ(::bind(fd_.get(), any.native(), any.length()), 0);
+    address_ = bind_to_loopback(fd_.get(), address);
     EXPECT_EQ(::listen(fd_.get(), 16), 0);
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &length);
-    address_ = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&name), length);
     event_.reset(event_new(base, fd_.get(), EV_READ | EV_PERSIST,
                            callback<&StubServer::on_acceptable>, this));
     event_add(event_.get(), nullptr);
@@ -145,13 +141,8 @@ inline SocketAddress refusing_address(event_base* base) { return StubServer(base
 class Blackhole {
  public:
   Blackhole() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
-    EXPECT_EQ(::bind(fd_.get(), any.native(), any.length()), 0);
+    address_ = bind_to_loopback(fd_.get());
     EXPECT_EQ(::listen(fd_.get(), 0), 0);
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &length);
-    address_ = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&name), length);
     for (int i = 0; i < 4; ++i) {
       fillers_.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
       [[maybe_unused]] const int pending =

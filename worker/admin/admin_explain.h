@@ -23,7 +23,7 @@ namespace streamgate {
 
 struct Report;
 
-// What a request asks to explain.
+// The content of a request.
 struct ExplainForm {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers = {};

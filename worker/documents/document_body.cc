@@ -17,7 +17,7 @@ constexpr size_t kMaxPlainBytes = size_t{64} * 1024;
 // The maximum of UTF-16 that is decoded at a time.
 constexpr size_t kMaxDecodedBytes = size_t{16} * 1024;
 
-// What DocumentRewriter::costly_bytes() count as, and how many of them one write() rewrites after a
+// The weight of DocumentRewriter::costly_bytes(), and how many of them one write() rewrites after a
 // conversion.
 constexpr size_t kCostlyFactor = 32;
 constexpr size_t kMaxCostlyBytes = size_t{8} * 1024;

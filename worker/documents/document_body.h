@@ -26,7 +26,7 @@ class DocumentBody {
   // First call for each document. `kind` is not none.
   void begin(DocumentKind kind, const ContentCodings& codings);
 
-  // What one write() did.
+  // The result of one write().
   struct Written {
     size_t taken;  // of the bytes that were offered; offer the others again
     size_t plain;  // bytes that were rewritten

@@ -27,7 +27,7 @@ namespace streamgate {
 
 class DocumentPath final : public BodyPath {
  public:
-  // What all documents of a worker share. Outlives the path.
+  // Shared by all documents of a worker. Outlives the path.
   struct Tools {
     DocumentBodies& bodies;
     WorkQueue& work;
@@ -53,7 +53,7 @@ class DocumentPath final : public BodyPath {
 
  private:
   enum class Coding { undecided, identity, gzip };
-  // What happens when the upstream pauses. Made when it is first needed: most documents arrive in
+  // For the pauses of the upstream. Made when it is first needed, because most documents arrive in
   // one read.
   struct Pause {
     explicit Pause(DocumentPath& path);

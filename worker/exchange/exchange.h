@@ -2,11 +2,12 @@
 //
 //   admit -> fetch -> relay_body -> finished
 //
-// admit parses the request and answers requests that need no upstream. fetch lasts until the
-// client's head is written: the upstream's half (worker/fetch/fetch.h) resolves, connects, follows
-// redirects and reports the final head; the first bytes of the body decide which BodyPath it takes.
-// relay_body lasts until the client's stream has the whole body. Every step that fails calls
-// fail(), which ends in finish(): each exchange finishes exactly once, with one access-log line.
+// admit parses the request, checks access and limits, and answers requests that need no upstream. A
+// client that has used up its bandwidth waits here. fetch lasts until the client's head is written:
+// the upstream's half (worker/fetch/fetch.h) resolves, connects, follows redirects and reports the
+// final head; the first bytes of the body decide which BodyPath it takes. relay_body lasts until
+// the client's stream has the whole body. Every step that fails calls fail(), which ends in
+// finish(): each exchange finishes exactly once, with one access-log line.
 //
 // Lifetime: ExchangeList owns it. finish() stops the fetch, leaves the client's stream and retires
 // the exchange through the Reaper, so no callback ever finds it destroyed.

@@ -1,4 +1,5 @@
-// Tells a web page that was sent in place of a playlist from one that was asked for. Pure.
+// Recognises requests for playlists by their names, so that the log can name a web page that was
+// sent in place of a playlist. Pure.
 #pragma once
 
 #include <string_view>

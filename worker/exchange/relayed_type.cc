@@ -156,7 +156,7 @@ RelayedType type_for_client(const RelayedResponse& response) {
   if (declared_class(fields, type) == TypeClass::active) {
     return {"text/plain", type.is_plain ? type.parameters : std::string_view()};
   }
-  // Of several values only the one that counts is sent, so that every client reads the same.
+  // Only the effective one of several values is sent, so that every client reads the same.
   return {type.value};
 }
 

@@ -98,7 +98,7 @@ class UpstreamRequestWriter {
     return found;
   }
 
-  // What a player reports about itself: CMCD (CTA-5004), and AVPlayer's session.
+  // The reports of a player about itself: CMCD (CTA-5004), and AVPlayer's session.
   void write_reports() {
     for (const auto& [name, value] : request_.forwarded) {
       const bool is_report = name.starts_with("CMCD-") || name == "X-Playback-Session-Id";

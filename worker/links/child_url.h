@@ -116,7 +116,7 @@ class ChildUrlWriter {
   size_t name_at_ = 0;
   size_t route_name_at_ = 0;     // of `stream`
   Extension extension_;          // of children that are no segments
-  Extension segment_extension_;  // one that FFmpeg accepts
+  Extension segment_extension_;  // of segments, for FFmpeg
   std::string last_directory_;   // of the last reference that append_directly() took
   // The directory of most references, as written in them, and the child URLs' common beginning.
   struct {

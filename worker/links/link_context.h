@@ -55,7 +55,7 @@ bool is_link_parameter(std::string_view name);
 
 // Reads one parameter into `link`. `name` is decoded and is_link_parameter(); `raw_value` is as
 // sent. bad_request if the referer is not an http(s) URL or is repeated, if the h_ name is not a
-// token or would change the framing of the request or its loop mark (the client is told the name),
+// token or would change the framing of the request or its loop mark (the error has the name),
 // if the value holds CR, LF or NUL (RFC 9110 5.5), or after 32 headers; if sg_c or sg_v is
 // repeated, longer than 8 KiB or no base64url; if an option has a value that it cannot have. An
 // unknown sg_k is ignored.

@@ -43,6 +43,25 @@ std::string id_of(const TokenPayload& payload, std::string_view signed_text) {
   return id;
 }
 
+Result<TokenClaims> claims_of(const TokenKey& key, TokenPayload payload,
+                              std::string_view signed_text) {
+  TokenClaims claims;
+  claims.key = &key;
+  claims.expires = payload.expires.value_or(0);
+  claims.url = std::move(payload.url);
+  claims.prefix = std::move(payload.prefix);
+  if (payload.client) {
+    const auto client = IpRange::parse(*payload.client);
+    if (!client || client->port) return invalid("ip");
+    claims.client = *client;
+  }
+  claims.streams = payload.streams.value_or(0);
+  claims.rate = payload.rate.value_or(0);
+  claims.id = id_of(payload, signed_text);
+  claims.has_id = payload.id && !payload.id->empty();
+  return claims;
+}
+
 }  // namespace
 
 Result<TokenVerifier> TokenVerifier::make(const SecurityConfig& config) {
@@ -122,21 +141,9 @@ Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) c
     return invalid("aud");
   }
   if (!key->issuer.empty() && payload->issuer != key->issuer) return invalid("iss");
-  TokenClaims claims;
-  claims.key = key;
-  claims.expires = payload->expires.value_or(0);
-  claims.url = std::move(payload->url);
-  claims.prefix = std::move(payload->prefix);
-  if (payload->client) {
-    const auto client = IpRange::parse(*payload->client);
-    if (!client || client->port) return invalid("ip");
-    claims.client = *client;
-  }
-  claims.streams = payload->streams.value_or(0);
-  claims.rate = payload->rate.value_or(0);
-  claims.id = id_of(*payload, signed_text);
-  claims.has_id = payload->id && !payload->id->empty();
-  if (is_revoked(key->id) || is_revoked(claims.id)) return invalid("revoked");
+  auto claims = claims_of(*key, *std::move(payload), signed_text);
+  if (!claims) return claims;
+  if (is_revoked(key->id) || is_revoked(claims->id)) return invalid("revoked");
   return claims;
 }
 

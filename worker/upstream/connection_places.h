@@ -22,8 +22,8 @@
 
 namespace streamgate {
 
-// What max_connections counts for that URL, as a number that is never 0 and equal in all workers;
-// 0 if the connections of its host are not limited.
+// The origin or account whose connections max_connections limits for that URL, as a number that is
+// never 0 and equal in all workers; 0 if the connections of its host are not limited.
 uint64_t limit_key_of(const HttpUrl& url, const HostSettings& settings);
 
 class ConnectionPlaces {

@@ -50,7 +50,7 @@ class DnsQuestion : private DnsQuery::Observer {
     ~Owner() = default;
   };
 
-  // What all questions share. Outlives them.
+  // Shared by all questions. Outlives them.
   struct Environment {
     event_base* base;
     TimerWheel& wheel;

@@ -128,7 +128,7 @@ std::string listed(const std::vector<std::string>& names) {
   return out;
 }
 
-// What the certificate says about its fault. `names` as far as the reader may know them.
+// The facts of the certificate about its fault. `names` as far as the reader may know them.
 std::string particulars(Cause cause, const CertificateFacts& facts,
                         const std::vector<std::string>& names) {
   switch (cause) {

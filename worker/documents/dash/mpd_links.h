@@ -19,7 +19,7 @@ enum class LinkRule {
   all,      // relative ones too
 };
 
-// What the references of an element are resolved against.
+// The URL against which the references of an element are resolved.
 struct MpdBase {
   std::string url;
   size_t directories = 0;  // directories_above() its path (worker/links/path_link.h)
@@ -33,8 +33,8 @@ class MpdLinks {
   void carry_new_cookies();
 
   // Appends the link of `reference`, which the document resolves against `base`. False, with
-  // nothing appended, if the reference stays: by the rule, because it has another scheme than
-  // http(s), no host, or is a link of ours.
+  // nothing appended, if the reference stays: by the rule, or because it has another scheme than
+  // http(s), has no host, is a link to us, or cannot be named by a link (append_path_link()).
   bool append(const MpdBase& base, std::string_view reference, LinkRule rule, std::string& out);
 
  private:

@@ -308,7 +308,8 @@ void MpdRewriter::note_base(std::string_view reference) {
   if (!bases_.empty() && bases_.back().depth == depth_ - 1) return;
   std::string url;
   resolve_reference(split_uri(base().url), reference, url);
-  if (url.size() > kMaxBaseBytes || bases_.size() == kMaxBases) return fail("a URL is too long");
+  if (url.size() > kMaxBaseBytes) return fail("a BaseURL is longer than 16 KiB");
+  if (bases_.size() == kMaxBases) return fail("the BaseURLs are nested too deeply");
   const size_t directories = directories_above(split_uri(url).path);
   bases_.push_back({depth_ - 1, {std::move(url), directories}});
 }

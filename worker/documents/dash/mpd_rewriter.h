@@ -1,7 +1,8 @@
 // Rewrites a DASH manifest (ISO/IEC 23009-1) so that everything the player requests next comes back
-// through us. Incremental and byte-preserving: expat checks the XML and says where the elements
-// are, and only the URLs are replaced. A BaseURL is added if the MPD has none of its own. A
-// document whose root element is not MPD passes through unchanged.
+// through us. Incremental and byte-preserving: expat checks the XML and reports where the elements
+// are, and only the URLs are replaced. A BaseURL is added if the MPD has none of its own, and the
+// query of the MPD's URL is written out where the MPD refers to it (annex I). A document whose root
+// element is not MPD passes through unchanged.
 #pragma once
 
 #include <cstdint>

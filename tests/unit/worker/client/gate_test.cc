@@ -20,6 +20,7 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
+#include "tests/unit/loopback.h"
 #include "tests/unit/upstream_peers.h"
 #include "worker/loop/reaper.h"
 
@@ -80,13 +81,8 @@ class ClientGateTest : public testing::Test,
 
   ClientGateTest() {
     const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
-    EXPECT_EQ(::bind(listener, any.native(), any.length()), 0);
+    address = testing_peers::bind_to_loopback(listener);
     EXPECT_EQ(::listen(listener, 16), 0);
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&name), &length);
-    address = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&name), length);
     evhtp_set_post_accept_cb(htp.get(), &ClientGateTest::on_accepted, this);
     EXPECT_EQ(evhtp_accept_socket(htp.get(), listener, 0), 0);
     config.header_timeout = config.keepalive_timeout = milliseconds{5'000};

@@ -9,6 +9,7 @@
 
 #include "common/socket_address.h"
 #include "common/unique_fd.h"
+#include "tests/unit/loopback.h"
 
 namespace streamgate {
 namespace {
@@ -18,15 +19,11 @@ struct Connection {
   Connection(int level, int option, int value) {
     const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     EXPECT_EQ(::setsockopt(listener.get(), level, option, &value, sizeof value), 0);
-    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
-    EXPECT_EQ(::bind(listener.get(), any.native(), any.length()), 0);
+    const SocketAddress address = testing_peers::bind_to_loopback(listener.get());
     EXPECT_EQ(::listen(listener.get(), 1), 0);
     ClientSocket::prepare_listener(listener.get());
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length);
     client.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&name), length), 0);
+    EXPECT_EQ(::connect(client.get(), address.native(), address.length()), 0);
     accepted.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK));
     EXPECT_TRUE(accepted.valid());
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/dial_recorder.h"
 #include "tests/unit/tls_peers.h"
 #include "tests/unit/upstream_peers.h"
 
@@ -13,22 +14,6 @@ namespace streamgate {
 namespace {
 
 using namespace testing_peers;  // NOLINT: used throughout
-
-struct Waiting final : Dialer::Observer {
-  void on_dialed(UpstreamSocket made, const SocketAddress& where) override {
-    ++calls;
-    socket = std::move(made);
-    address = where;
-  }
-  void on_dial_failed(Error why) override {
-    ++calls;
-    error = std::move(why);
-  }
-  int calls = 0;
-  UpstreamSocket socket;
-  SocketAddress address;
-  std::optional<Error> error;
-};
 
 class DialerTest : public testing::Test {
  protected:
@@ -64,7 +49,7 @@ class DialerTest : public testing::Test {
   SslContext context;
   Dialer::Tools tools{base.get(), wheel, config, nullptr, sessions};
   HttpUrl url;
-  Waiting waiting;
+  DialRecorder waiting;
   StubServer server{base.get()};
 };
 

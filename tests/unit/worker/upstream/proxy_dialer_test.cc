@@ -6,28 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/dial_recorder.h"
 #include "tests/unit/upstream_peers.h"
 
 namespace streamgate {
 namespace {
 
 using namespace testing_peers;  // NOLINT: used throughout
-
-struct Waiting final : Dialer::Observer {
-  void on_dialed(UpstreamSocket made, const SocketAddress& where) override {
-    ++calls;
-    socket = std::move(made);
-    address = where;
-  }
-  void on_dial_failed(Error why) override {
-    ++calls;
-    error = std::move(why);
-  }
-  int calls = 0;
-  UpstreamSocket socket;
-  SocketAddress address;
-  std::optional<Error> error;
-};
 
 class ProxyDialerTest : public testing::Test {
  protected:
@@ -59,7 +44,7 @@ class ProxyDialerTest : public testing::Test {
   HttpUrl url = parse_http_url("http://tv.example:8080/").value();
   const SocketAddress first{*IpAddress::parse("192.0.2.1"), 8080};
   const SocketAddress second{*IpAddress::parse("2001:db8::2"), 8080};
-  Waiting waiting;
+  DialRecorder waiting;
   StubServer server{base.get()};
   std::optional<ProxyDialer> dialer;
 };

@@ -40,12 +40,7 @@ class StubDns {
 
   explicit StubDns(event_base* base) {
     const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const SocketAddress any(*IpAddress::parse("127.0.0.1"), 0);
-    EXPECT_EQ(::bind(fd, any.native(), any.length()), 0);
-    sockaddr_storage name{};
-    socklen_t length = sizeof name;
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length);
-    address = SocketAddress::from_native(reinterpret_cast<sockaddr*>(&name), length);
+    address = bind_to_loopback(fd);
     port_ = evdns_add_server_port_with_base(base, fd, 0, &StubDns::on_question, this);
   }
   ~StubDns() {

@@ -375,10 +375,13 @@ TEST(MpdRewriter, ALongTagInSingleBytesTakesNoQuadraticTime) {
 TEST(MpdRewriter, LimitsTheMemoryForNestedElements) {
   std::string bases = "<MPD>";
   for (int i = 0; i < 20; ++i) bases += "<P><BaseURL>" + std::string(3000, 'x') + "/</BaseURL>";
+  std::string nested = "<MPD>";
+  for (int i = 0; i < 20; ++i) nested += "<P><BaseURL>x/</BaseURL>";
   std::string text = "<MPD><BaseURL>";
   for (int i = 0; i < 100'000; ++i) text += "<x/>";
-  for (const auto& [large, problem] :
-       {std::pair{bases, "a URL is too long"}, std::pair{text, "a URL is longer than 64 KiB"}}) {
+  for (const auto& [large, problem] : {std::pair{bases, "a BaseURL is longer than 16 KiB"},
+                                       std::pair{nested, "the BaseURLs are nested too deeply"},
+                                       std::pair{text, "a URL is longer than 64 KiB"}}) {
     MpdRewriter rewriter;
     EXPECT_EQ(run(rewriter, kSetting, large, 4096, 4096).problem, problem);
     EXPECT_LT(rewriter.memory_bytes(), size_t{1024} * 1024);

@@ -35,22 +35,10 @@ std::string rewrite_in_pieces(const DocumentSetting& setting, std::string_view t
   return std::string(out.text());
 }
 
-std::string rewrite_in_two(const DocumentSetting& setting, std::string_view text, size_t split) {
-  BlockBuffer out;
-  PlaylistRewriter rewriter;
-  rewriter.begin(setting);
-  rewriter.write(text.substr(0, split), out, kNoLimit);
-  rewriter.write(text.substr(split), out, kNoLimit);
-  rewriter.finish(out);
-  return std::string(out.text());
-}
-
 // Also checks that the result does not depend on where the pieces end.
 std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
-  const std::string whole = rewrite_in_two(setting, text, text.size());
-  for (size_t split = 0; split < text.size(); ++split) {
-    EXPECT_EQ(rewrite_in_two(setting, text, split), whole) << "split at " << split;
-  }
+  PlaylistRewriter rewriter;
+  std::string whole = rewritten(rewriter, setting, text);
   EXPECT_EQ(rewrite_in_pieces(setting, text, 1), whole);
   EXPECT_EQ(rewrite_in_pieces(setting, text, 7), whole);
   return whole;
@@ -406,7 +394,7 @@ TEST(PlaylistRewriter, ChildUrlDoesNotDependOnReferencesBefore) {
     setting.child_urls = style;
     setting.same_origin_parameters = "&h_Cookie=a";
     const auto alone = [&](const std::string& line) {
-      return rewrite_in_two(setting, line, line.size());
+      return rewrite_in_pieces(setting, line, line.size());
     };
     for (const std::string& directory : directories) {
       const std::string one = directory + "one.ts\n";
@@ -487,7 +475,7 @@ TEST(PlaylistRewriter, RewritesAPlaylistOfManyBlocks) {
   std::string quotes;
   for (int i = 0; i < 200000; ++i) quotes += "%22";
   expected += "#" + std::string(300000, 'c') + "\n" + sibling(quotes) + "\n";
-  EXPECT_EQ(rewrite_in_two(kSetting, text, text.size()), expected);
+  EXPECT_EQ(rewrite_in_pieces(kSetting, text, text.size()), expected);
   EXPECT_EQ(rewrite_in_pieces(kSetting, text, 4096), expected);
   EXPECT_EQ(rewrite_in_pieces(kSetting, text, 100), expected);
 }
