@@ -5,6 +5,7 @@
 
 #include "common/check.h"
 #include "common/json_string.h"
+#include "common/url.h"
 
 namespace streamgate {
 namespace {
@@ -30,7 +31,8 @@ Paths paths_of(DocumentKind kind) {
 // compare all names of an object with each other.
 class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
  public:
-  Copy(DocumentKind kind, ChildUrlWriter& children) : paths_(paths_of(kind)), children_(children) {
+  Copy(DocumentKind kind, std::string_view base_url, ChildUrlWriter& children)
+      : paths_(paths_of(kind)), base_url_(base_url), children_(children) {
     own_.kind = paths_.kind;
   }
 
@@ -122,14 +124,22 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
   }
   std::string_view child_of(std::string_view reference) {
     child_.clear();
-    const bool is_child = children_.append({reference, SegmentFormat::none, &own_}, child_);
+    absolute_.clear();
+    // Players resolve a relative RELOAD-URI against different URLs: that of the manifest, that of
+    // the playlist, or the last RELOAD-URI. So it never stays, not even in the path form.
+    const bool must_be_absolute = paths_.kind == LinkKind::steering && !reference.empty();
+    if (must_be_absolute) resolve_reference(split_uri(base_url_), reference, absolute_);
+    const std::string_view text = must_be_absolute ? absolute_ : reference;
+    const bool is_child = children_.append({text, SegmentFormat::none, &own_}, child_);
     return is_child ? child_.text() : reference;
   }
 
   const Paths paths_;
+  const std::string_view base_url_;
   ChildUrlWriter& children_;
   LinkContext own_;
-  BlockBuffer child_;  // scratch
+  BlockBuffer child_;  // scratch, like the next one
+  std::string absolute_;
   std::string out_;
   std::string path_;
   std::vector<Level> levels_;
@@ -138,6 +148,7 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
 };
 
 void JsonRewriter::begin(const DocumentSetting& setting) {
+  setting_ = &setting;
   children_.begin(setting);
   text_.clear();
   problem_ = nullptr;
@@ -154,7 +165,7 @@ size_t JsonRewriter::write(std::string_view bytes, BlockBuffer&, size_t) {
 
 void JsonRewriter::finish(BlockBuffer& out) {
   if (problem_ != nullptr) return;
-  Copy copy(kind_, children_);
+  Copy copy(kind_, setting_->base_url, children_);
   const bool is_read = Json::sax_parse(text_.begin(), text_.end(), &copy);
   problem_ = copy.problem();
   CHECK(is_read == (problem_ == nullptr));

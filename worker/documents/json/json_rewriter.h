@@ -40,6 +40,7 @@ class JsonRewriter final : public DocumentRewriter {
   class Copy;
 
   const DocumentKind kind_;
+  const DocumentSetting* setting_ = nullptr;
   ChildUrlWriter children_;
   std::string text_;
   const char* problem_ = nullptr;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "tests/unit/playlist_rewriting.h"
+#include "worker/links/path_link.h"
 
 namespace streamgate {
 namespace {
@@ -63,6 +64,20 @@ TEST(JsonRewriter, RewritesReloadUriAndLeavesOutClonesOfSteeringManifests) {
   EXPECT_EQ(steer(R"({"a":{"PATHWAY-CLONES":1,"RELOAD-URI":"n"}})"),
             R"({"a":{"PATHWAY-CLONES":1,"RELOAD-URI":"n"}})");
   EXPECT_EQ(steer(R"({"PATHWAY-CLONES":"x"})"), "{}");
+}
+
+// Each player resolves a relative one against another URL.
+TEST(JsonRewriter, ARelativeReloadBecomesALinkInThePathFormToo) {
+  DocumentSetting setting = kSetting;
+  setting.child_urls = HlsConfig::ChildUrls::path;
+  setting.own_carry = carry_of("&sg_k=steering", {});
+  JsonRewriter rewriter(DocumentKind::steering);
+  EXPECT_EQ(rewritten(rewriter, setting, R"({"RELOAD-URI":"next?x=1"})"),
+            R"({"RELOAD-URI":")" + setting.proxy_origin + "/at/" + setting.own_carry +
+                R"(/https/up.example/a/next?x=1"})");
+  for (const char* kept : {R"({"RELOAD-URI":""})", R"({"RELOAD-URI":"data:,x"})"}) {
+    EXPECT_EQ(rewritten(rewriter, setting, kept), kept);
+  }
 }
 
 TEST(JsonRewriter, RewritesTheImagesOfChapters) {
