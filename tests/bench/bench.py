@@ -84,7 +84,8 @@ def check_answers(server):
         url = f"http://127.0.0.1:{server.port}{server.target(file, tls)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             body = answer.read()
-        if server.name == "streamgate" and file == "live.m3u8" and body.count(b"/stream?url=") != 7:
+        is_rewritten = b"https://keys.example.com/" not in body
+        if server.name.startswith("streamgate") and file == "live.m3u8" and not is_rewritten:
             raise RuntimeError(f"{url} was not rewritten:\n{body.decode()}")
 
 

@@ -28,6 +28,8 @@ def parse_options():
     parser.add_argument("--file", default="live.m3u8",
                         choices=("live.m3u8", "1k.ts", "64k.ts", "long.m3u8"),
                         help="the requested file (default live.m3u8)")
+    parser.add_argument("--server", default="streamgate", choices=servers.STREAMGATE_FORMS,
+                        help="the form of the links, and whether they have grants")
     parser.add_argument("--requests", type=int, default=2000, help="counted requests (default 2000)")
     parser.add_argument("--at-most", type=int, metavar="N", help="fail if a request needs more")
     parser.add_argument("--top", type=int, default=25, help="number of functions to show (default 25)")
@@ -95,7 +97,7 @@ def profile(options, site, requests):
     """Runs a new Streamgate under callgrind. Returns its instructions and the worker's profile."""
     site.streamgate_prefix = ["valgrind", "--tool=callgrind", "-q", "--trace-children=yes",
                               "--callgrind-out-file=profile.%p"]
-    server = site.start_streamgate(f"callgrind of {requests}")
+    server = site.start_streamgate(options.server)
     try:
         ask(server.port, server.target(options.file, False), requests)
     finally:

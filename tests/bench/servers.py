@@ -1,5 +1,11 @@
 """The servers of a run: one nginx origin, the peers, and Streamgate, all on loopback."""
 
+import base64
+import functools
+import hashlib
+import hmac
+import http.client
+import json
 import os
 import pathlib
 import socket
@@ -10,7 +16,7 @@ import urllib.parse
 
 import measure
 
-START_LIMIT = 10.0  # seconds in which a server must answer
+START_LIMIT = 60.0  # seconds in which a server must answer, also under callgrind on a busy machine
 STOP_LIMIT = 10.0
 
 NGINX = """\
@@ -81,9 +87,32 @@ STREAMGATE = """\
 listen: 127.0.0.1:{port}
 workers: {workers}
 upstream: {{ tls: {{ ca_file: {ca} }} }}
-security: {{ allow_private: [127.0.0.1] }}
+security: {{ allow_private: [127.0.0.1], {security} }}
 log: {{ access: {access_log}, error: {dir}/error.log }}
+hls: {{ child_urls: {form} }}
 """
+
+SECRET = "the secret of the benchmark, 32 bytes or more"
+GRANTS = f'auth: token, keys: [{{ id: bench, algorithm: HS256, secret: "{SECRET}" }}]'
+
+# Streamgate by name: the form of the links, and whether clients need a token.
+STREAMGATE_FORMS = {
+    "streamgate": ("query", False),
+    "streamgate grants": ("query", True),
+    "streamgate path": ("path", False),
+    "streamgate path grants": ("path", True),
+}
+
+
+def make_token():
+    """A JSON Web Token for all URLs, for an hour."""
+
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    claims = {"exp": int(time.time()) + 3600}
+    text = b".".join(encode(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+    return (text + b"." + encode(hmac.digest(SECRET.encode(), text, hashlib.sha256))).decode()
 
 
 def free_port():
@@ -216,6 +245,7 @@ class Site:
         )
 
     def start_streamgate(self, name):
+        form, has_grants = STREAMGATE_FORMS[name]
         directory, port = self.make_directory(name), free_port()
         os.chmod(directory, 0o777)
         logging = self.options.access_log != "none"
@@ -226,11 +256,20 @@ class Site:
                 ca=self.directory / "cert.pem",
                 dir=directory,
                 access_log=f"{directory}/access.log" if logging else "off",
+                security=GRANTS if has_grants else "",
+                form=form,
             )
         )
+        token = f"sg_token={make_token()}" if has_grants else ""
 
-        def target(file, tls):
-            return "/stream?url=" + urllib.parse.quote(self.upstream_url(file, tls), safe="")
+        def query_target(file, tls):
+            url = urllib.parse.quote(self.upstream_url(file, tls), safe="")
+            return f"/stream?url={url}&{token}".rstrip("&")
+
+        @functools.cache
+        def path_target(file, tls):
+            target = "/at/-/" + self.upstream_url(file, tls).replace("://", "/")
+            return granted_link(port, f"{target}?{token}") if has_grants else target
 
         command = [
             *self.streamgate_prefix,
@@ -238,6 +277,7 @@ class Site:
             "-c",
             f"{directory}/streamgate.yaml",
         ]
+        target = path_target if form == "path" else query_target
         return Server(name, command, directory, port, target)
 
     def upstream_url(self, file, tls):
@@ -250,8 +290,19 @@ class Site:
         starters = {name: self.start_nginx for name in NGINX_PEERS}
         starters["haproxy splice"] = self.start_haproxy
         if self.options.streamgate:
-            starters["streamgate"] = self.start_streamgate
+            starters |= {name: self.start_streamgate for name in STREAMGATE_FORMS}
         return starters
+
+
+def granted_link(port, target):
+    """The link with a grant to which a link of the path form with a token is redirected."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_LIMIT)
+    connection.request("GET", target)
+    location = connection.getresponse().getheader("Location")
+    connection.close()
+    if not location:
+        raise RuntimeError(f"no grant for {target}")
+    return urllib.parse.urlsplit(location).path
 
 
 def plain_target(file, tls):
