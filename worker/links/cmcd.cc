@@ -112,4 +112,15 @@ std::string cmcd_for_upstream(std::string_view list, std::string_view target,
   return out;
 }
 
+std::string cmcd_parameter(std::string_view raw_value, std::string_view target,
+                           const HttpUrl& upstream) {
+  const std::string list = percent_decode(raw_value);
+  std::string raw = "CMCD=";
+  if (!names_next_object(list)) return raw.append(raw_value);
+  const std::string for_upstream = cmcd_for_upstream(list, target, upstream);
+  if (for_upstream.empty()) return {};
+  percent_encode(for_upstream, raw);
+  return raw;
+}
+
 }  // namespace streamgate

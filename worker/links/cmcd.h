@@ -19,4 +19,9 @@ bool names_next_object(std::string_view list);
 std::string cmcd_for_upstream(std::string_view list, std::string_view target,
                               const HttpUrl& upstream);
 
+// The same for the query parameter, as it was sent: `CMCD=..`. Empty if nothing of it is for the
+// upstream.
+std::string cmcd_parameter(std::string_view raw_value, std::string_view target,
+                           const HttpUrl& upstream);
+
 }  // namespace streamgate

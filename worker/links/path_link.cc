@@ -8,6 +8,7 @@
 #include "common/ascii.h"
 #include "worker/http/base64url.h"
 #include "worker/http/field_rules.h"
+#include "worker/links/cmcd.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 
@@ -133,6 +134,24 @@ Result<void> take_url(std::string_view rest, StreamRequest& request) {
   return {};
 }
 
+// The report of a player in the query (worker/links/cmcd.h).
+void translate_report(std::string_view target, HttpUrl& upstream) {
+  const std::string_view whole = upstream.path_and_query;
+  const size_t question = std::min(whole.find('?'), whole.size());
+  if (whole.find("CMCD=", question) == whole.npos) return;
+  std::string out(whole.substr(0, question));
+  char separator = '?';
+  for_each_part(whole.substr(question + 1), [&](std::string_view raw, std::string_view name,
+                                                std::string_view value) {
+    const bool is_report = name == "CMCD";
+    const std::string report = is_report ? cmcd_parameter(value, target, upstream) : std::string();
+    if (is_report && report.empty()) return;
+    out += std::exchange(separator, '&');
+    out += is_report ? std::string_view(report) : raw;
+  });
+  upstream.path_and_query = std::move(out);
+}
+
 bool has_secret(std::string_view parameters) {
   bool found = false;
   for_each_part(parameters, [&](std::string_view, std::string_view name, std::string_view) {
@@ -203,6 +222,7 @@ Result<StreamRequest> parse_path_link(std::string_view target) {
     return std::move(taken).error();
   }
   if (auto taken = take_url(rest, request); !taken) return std::move(taken).error();
+  translate_report(target, request.upstream);
   request.has_headers = has_headers(request.link);
   request.is_blocking = has_sequence_number(rest);
   return request;

@@ -190,18 +190,6 @@ Result<void> take_parameter(const Parameter& parameter, StreamRequest& request, 
   return {};
 }
 
-// CMCD as a query parameter. Empty if nothing of it is for the upstream.
-std::string cmcd_parameter(std::string_view raw_value, std::string_view target,
-                           const HttpUrl& upstream) {
-  const std::string list = percent_decode(raw_value);
-  std::string raw = "CMCD=";
-  if (!names_next_object(list)) return raw.append(raw_value);
-  const std::string for_upstream = cmcd_for_upstream(list, target, upstream);
-  if (for_upstream.empty()) return {};
-  percent_encode(for_upstream, raw);
-  return raw;
-}
-
 }  // namespace
 
 Route route_of(std::string_view target) {
@@ -213,6 +201,11 @@ Route route_of(std::string_view target) {
 }
 
 Result<HttpUrl> upstream_of_link(std::string_view target) {
+  if (!path_link_route_of(target).empty()) {
+    auto request = parse_path_link(target);
+    if (!request) return std::move(request).error();
+    return std::move(request->upstream);
+  }
   Found found;
   Result<void> taken;
   for_each_parameter(target.substr(std::min(path_of(target).size() + 1, target.size())),

@@ -56,7 +56,8 @@ struct StreamRequest {
 // an unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
-// The URL of the `url` alone, without the parameters for the upstream. Requires and fails as above.
+// The URL of the link alone, without the parameters for the upstream that stand beside `url`.
+// Requires and fails as above.
 Result<HttpUrl> upstream_of_link(std::string_view target);
 
 }  // namespace streamgate
