@@ -129,6 +129,7 @@ void MpdRewriter::start_text(const MpdElement& element) {
   // As if all in front of it had been copied: the result must not depend on the pieces.
   if (held_.size() + (event_begin() - copied_) > kMaxHeldBytes) return insert_base_url();
   base_url_tag_ = raw(event_begin(), event_end());
+  replace(event_begin(), event_end(), {});
 }
 
 void MpdRewriter::end_element() {
@@ -157,7 +158,8 @@ void MpdRewriter::end_text() {
   if (is_base) note_base(reference);
   std::string text;
   if (has_link) append_xml(link_, '\0', text);
-  if (is_of_root) note_base_url_of_root(text);
+  if (is_of_root && is_held_) return move_base_url(text);
+  has_base_url_ = has_base_url_ || is_of_root;
   if (!has_link) return;
   if (event_begin() != event_end()) return replace(text_begin_, event_begin(), text);
   // `<BaseURL/>`: there is no end tag.
@@ -288,18 +290,19 @@ void MpdRewriter::hold_for_base_url() {
   is_held_ = true;
 }
 
-// If it stands behind the Periods, it is written in front of them too. `link`: empty if it stays.
-void MpdRewriter::note_base_url_of_root(std::string_view link) {
+// A BaseURL behind the Periods moves in front of them. Not both: video.js takes two equal ones for
+// two variants, and plays none. `link`: empty if the URL stays.
+void MpdRewriter::move_base_url(std::string_view link) {
   has_base_url_ = true;
-  if (!is_held_) return;
+  if (link.empty()) {
+    release_held({});
+    return replace(text_begin_, text_begin_, base_url_tag_);
+  }
   std::string_view tag = base_url_tag_;
   if (tag.ends_with("/>")) tag.remove_suffix(2);
   if (tag.ends_with('>')) tag.remove_suffix(1);
-  std::string element;
-  if (!link.empty()) {
-    element.append(tag).append(">").append(link).append("</" + prefix_ + "BaseURL>");
-  }
-  release_held(element);
+  release_held(std::string(tag) + ">" + std::string(link) + "</" + prefix_ + "BaseURL>");
+  replace(text_begin_, event_end(), {});
 }
 
 // The directory of the MPD, unless it has a BaseURL of its own: players that asked for the query

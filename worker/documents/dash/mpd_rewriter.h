@@ -77,7 +77,7 @@ class MpdRewriter final : public DocumentRewriter {
   void materialise_query(const char** attributes);
   bool append_list(std::string_view list, std::string& out);
   void hold_for_base_url();
-  void note_base_url_of_root(std::string_view link);
+  void move_base_url(std::string_view link);
   void insert_base_url();
   void release_held(std::string_view inserted);
   void emit(std::string_view text);

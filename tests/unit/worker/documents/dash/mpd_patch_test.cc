@@ -136,20 +136,20 @@ TEST(RemoteElements, RefusesWhatIsNoXml) {
   }
 }
 
-TEST(MpdRewriter, ABaseUrlBehindThePeriodsStandsInFrontOfThemToo) {
+TEST(MpdRewriter, ABaseUrlBehindThePeriodsMovesInFrontOfThem) {
   const std::string period = "<Period><SegmentURL media='a'/></Period>";
   const std::string url = "<BaseURL>" + at("https/c.example/v/") + "</BaseURL>";
   EXPECT_EQ(rewrite("<MPD> " + period + "<BaseURL>https://c.example/v/</BaseURL></MPD>"),
-            "<MPD> " + url + period + url + "</MPD>");
+            "<MPD> " + url + period + "</MPD>");
   const std::string own = "<BaseURL serviceLocation='a&amp;b'>";
   const std::string dash = at("https/up.example/live/a/dash/");
   EXPECT_EQ(
       rewrite("<MPD>" + period + own + "dash/</BaseURL>" + period + "<BaseURL>x/</BaseURL></MPD>"),
-      "<MPD>" + own + dash + "</BaseURL>" + period + own + dash + "</BaseURL>" + period +
-          "<BaseURL>" + at("https/up.example/live/a/x/") + "</BaseURL></MPD>");
+      "<MPD>" + own + dash + "</BaseURL>" + period + period + "<BaseURL>" +
+          at("https/up.example/live/a/x/") + "</BaseURL></MPD>");
   const std::string mpd = at("https/up.example/live/a/manifest.mpd?tok=x/y") + "</BaseURL>";
   EXPECT_EQ(rewrite("<MPD>" + period + "<BaseURL/></MPD>"),
-            "<MPD><BaseURL>" + mpd + period + "<BaseURL>" + mpd + "</MPD>");
+            "<MPD><BaseURL>" + mpd + period + "</MPD>");
   EXPECT_EQ(rewrite("<MPD>" + period + "<BaseURL>ftp://c/</BaseURL>" + period + "</MPD>"),
             "<MPD>" + period + "<BaseURL>ftp://c/</BaseURL>" + period + "</MPD>");
 }
