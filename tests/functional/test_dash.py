@@ -134,6 +134,52 @@ class Dash(ProxyTest):
         base = f"<BaseURL>{self.link(up.url('/'))}</BaseURL><Period>"
         self.assertEqual(made.text, text.replace("<Period>", base))
 
+    def test_patches_remote_elements_and_steering_come_through_us(self):
+        names = ("patch", "remote", "steering")
+        live = '<MPD type="dynamic"><PatchLocation>patch</PatchLocation><ContentSteering>steering' \
+               '</ContentSteering><BaseURL>b/</BaseURL><Period xlink:href="remote"/></MPD>'
+        up = self.upstream({
+            "/d/m.mpd": mpd(live),
+            "/d/patch": ok(b'<Patch><add sel="/MPD"><PatchLocation>n</PatchLocation><Period>'
+                           b'<SegmentURL media="/a"/></Period></add></Patch>', content_type="text/xml"),
+            "/d/remote": ok(b'<Period><SegmentURL media="/a"/><SegmentURL media="a"/></Period>'
+                            b'<Period xlink:href="n"/>', content_type="text/xml"),
+            "/d/steering": ok(b'{"RELOAD-URI":"http://s.example/n","PATHWAY-CLONES":[{"ID":"c"}]}'),
+        })
+        made = self.proxy().stream(up.url("/d/m.mpd"), **{"h_X-A": "b"}).text
+        carries = {name: b64(f"h_X-A=b&sg_k={name}".encode()) for name in names}
+        links = {name: self.link(up.url(f"/d/{name}"), carries[name]) for name in names}
+        for link in links.values():
+            self.assertIn(link, made)
+        answers = {
+            name: self.proxy().ask(link.removeprefix(self.proxy().origin))
+            for name, link in links.items()
+        }
+        plain = b64(b"h_X-A=b")
+        segment = f'<SegmentURL media="{self.link(up.url("/a"), plain)}"/>'
+        self.assertEqual(
+            answers["patch"].text,
+            f'<Patch><add sel="/MPD"><PatchLocation>{self.link(up.url("/d/n"), carries["patch"])}'
+            f"</PatchLocation><Period>{segment}</Period></add></Patch>")
+        self.assertEqual(answers["patch"]["Content-Type"], "application/dash-patch+xml")
+        self.assertEqual(
+            answers["remote"].text,
+            f'<Period>{segment}<SegmentURL media="a"/></Period>'
+            f'<Period xlink:href="{self.link(up.url("/d/n"), carries["remote"])}"/>')
+        self.assertEqual(answers["remote"]["Content-Type"], DASH)
+        self.assertEqual(
+            answers["steering"].text,
+            f'{{"RELOAD-URI":"{self.proxy().origin}/stream?url=http%3A%2F%2Fs.example%2Fn'
+            '&h_X-A=b&sg_k=steering"}')
+        self.assertEqual({r["X-A"] for r in up.requests}, {"b"})
+
+    def test_a_web_page_in_place_of_a_patch_passes_as_it_is(self):
+        page = b"<!doctype html><html><body>gone</body></html>"
+        up = self.upstream(ok(page, content_type="text/html"))
+        made = self.proxy().stream(up.url("/p"), sg_k="patch")
+        self.assertEqual((made.status, made.body), (200, page))
+        self.assertEqual(made["Content-Type"], "text/plain")
+
     def test_live_links_do_not_change_with_cookies(self):
         cookie = {"Set-Cookie": "a=1; Path=/"}
         for kind, carry in (("dynamic", "-"), ("static", None)):

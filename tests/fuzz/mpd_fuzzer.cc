@@ -1,5 +1,7 @@
-// Any bytes as an MPD: the output must not depend on where the chunks end. The first byte chooses
-// the settings, the second the chunk size.
+// Any bytes as an MPD, a patch of one or a part of one: the output must not depend on where the
+// chunks end, and rewriting it again must change nothing. The first byte chooses the settings, the
+// second the chunk size.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -49,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   setting.route_path = "/stream";
   if ((settings & 4) != 0) setting.same_origin_parameters = "&h_Cookie=c";
 
-  MpdRewriter rewriter;
+  constexpr DocumentKind kKinds[] = {DocumentKind::mpd, DocumentKind::mpd_patch,
+                                     DocumentKind::mpd_part, DocumentKind::mpd};
+  MpdRewriter rewriter(kKinds[(settings >> 3) & 3]);
   const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
   CHECK(rewrite(rewriter, setting, text, chunk) == whole);
   CHECK(rewrite(rewriter, setting, text, 1) == whole);

@@ -30,7 +30,9 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
     case DocumentKind::hls:
       return std::make_unique<PlaylistRewriter>();
     case DocumentKind::mpd:
-      return std::make_unique<MpdRewriter>();
+    case DocumentKind::mpd_patch:
+    case DocumentKind::mpd_part:
+      return std::make_unique<MpdRewriter>(kind);
     case DocumentKind::asset_list:
     case DocumentKind::steering:
     case DocumentKind::chapters:

@@ -10,10 +10,17 @@ enum class DocumentKind {
   none,
   hls,
   mpd,
+  mpd_patch,   // changes to an MPD (ISO/IEC 23009-1 5.15)
+  mpd_part,    // remote elements of an MPD (5.5)
   asset_list,  // JSON: the assets of an interstitial (RFC 8216bis appendix D)
   steering,    // JSON: a steering manifest
   chapters,    // JSON: session data
 };
+
+constexpr bool is_dash(DocumentKind kind) {
+  return kind == DocumentKind::mpd || kind == DocumentKind::mpd_patch ||
+         kind == DocumentKind::mpd_part;
+}
 
 constexpr bool is_json(DocumentKind kind) {
   return kind == DocumentKind::asset_list || kind == DocumentKind::steering ||
@@ -23,7 +30,8 @@ constexpr bool is_json(DocumentKind kind) {
 // The Content-Type of a rewritten document.
 constexpr std::string_view media_type_of(DocumentKind kind) {
   if (kind == DocumentKind::steering) return "application/vnd.apple.steering-list";
-  if (kind == DocumentKind::mpd) return "application/dash+xml";
+  if (kind == DocumentKind::mpd_patch) return "application/dash-patch+xml";
+  if (is_dash(kind)) return "application/dash+xml";
   return is_json(kind) ? "application/json" : "application/vnd.apple.mpegurl";
 }
 

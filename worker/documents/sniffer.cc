@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "worker/documents/dash/root_element.h"
 #include "worker/documents/media_sniffer.h"
 #include "worker/documents/web_page.h"
 
@@ -99,8 +100,8 @@ std::optional<DocumentKind> BodySniffer::detect_unknown(std::string_view bytes, 
 
 std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bool complete) {
   if (expected_ != DocumentKind::none) {
-    if (starts_json(bytes)) return expected_;
-    if (is_blank(bytes)) return complete ? std::optional(expected_) : std::nullopt;
+    const auto expected = detect_expected(bytes, complete);
+    if (expected != DocumentKind::none) return expected;
   }
   const auto kind = detect_kind(content_type_, path_, bytes, complete);
   if (kind == DocumentKind::none) is_web_page_ = begins_like_web_page(bytes);
@@ -114,6 +115,18 @@ std::optional<DocumentKind> BodySniffer::detect_plain(std::string_view bytes, bo
   media_type_ = *type;
   is_unnamed_data_ = media_ == Media::wanted && type->empty() && looks_binary(bytes);
   return kind;
+}
+
+// none: the body is not of the expected kind.
+std::optional<DocumentKind> BodySniffer::detect_expected(std::string_view bytes,
+                                                         bool complete) const {
+  if (is_blank(bytes)) return complete ? std::optional(expected_) : std::nullopt;
+  if (is_json(expected_)) return starts_json(bytes) ? expected_ : DocumentKind::none;
+  const std::string_view text = without_blanks(bytes);
+  if (!text.starts_with('<')) return DocumentKind::none;
+  const auto is_mpd = has_mpd_root(text);
+  if (!is_mpd && !complete) return std::nullopt;
+  return is_mpd.value_or(false) || begins_like_web_page(text) ? DocumentKind::none : expected_;
 }
 
 // Decodes only new bytes. A body that arrives in single bytes must not be decoded from its

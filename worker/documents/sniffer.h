@@ -25,9 +25,10 @@ class BodySniffer {
   BodySniffer(std::string_view content_type, std::string_view path, const ContentCodings& codings,
               Media media);
 
-  // Before the first add(): the link names this kind, one of is_json() or none. The body is such a
-  // document if its first byte behind blanks is a bracket, or if all of it is blank.
-  void expect(DocumentKind json) { expected_ = json; }
+  // The link says that the document is of this kind, which is one of is_json() or is_dash(). The
+  // body is such a document if its first byte behind blanks is a bracket of that language, and it is
+  // neither an MPD nor a web page, or if all of it is blank. Before the first add().
+  void expect(DocumentKind kind) { expected_ = kind; }
 
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
   // kMaxHeldBytes are kept here. Not to be called again once the kind is decided.
@@ -56,6 +57,7 @@ class BodySniffer {
 
  private:
   std::optional<DocumentKind> detect(std::string_view bytes, bool complete);
+  std::optional<DocumentKind> detect_expected(std::string_view bytes, bool complete) const;
   std::optional<DocumentKind> detect_coded(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_plain(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_unknown(std::string_view bytes, bool complete);

@@ -28,6 +28,10 @@ DocumentKind Exchange::expected_kind() const {
       return DocumentKind::steering;
     case LinkKind::chapters:
       return DocumentKind::chapters;
+    case LinkKind::patch:
+      return DocumentKind::mpd_patch;
+    case LinkKind::remote:
+      return DocumentKind::mpd_part;
     case LinkKind::any:
       break;
   }

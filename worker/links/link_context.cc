@@ -77,7 +77,8 @@ Result<void> take_header(std::string_view name, std::string_view raw_value, Link
 }
 
 // The kinds and their words, in the order of LinkKind.
-constexpr std::array<std::string_view, 4> kKinds = {"", "assets", "steering", "chapters"};
+constexpr std::array<std::string_view, 6> kKinds = {"",         "assets", "steering",
+                                                    "chapters", "patch",  "remote"};
 
 std::string_view word_of(LinkKind kind) { return kKinds[static_cast<size_t>(kind)]; }
 

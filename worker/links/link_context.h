@@ -17,8 +17,10 @@ namespace streamgate {
 enum class LinkKind {
   any,
   assets,    // an asset list, perhaps an asset itself (RFC 8216bis appendix D)
-  steering,  // a steering manifest (7.2)
+  steering,  // a steering manifest (7.2), of DASH too
   chapters,  // the chapters in session data
+  patch,     // changes to a DASH manifest (ISO/IEC 23009-1 5.15)
+  remote,    // elements of a DASH manifest (5.5)
 };
 
 // The options of a link, over those of the configuration.

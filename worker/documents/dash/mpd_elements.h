@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "worker/links/link_context.h"
+
 namespace streamgate {
 
 // The kinds of elements with URLs. URLs of the kinds base_url and segment are resolved against the
@@ -24,6 +26,7 @@ struct MpdElement {
   UrlPlace place = UrlPlace::none;
   bool has_text = false;                // the text is a URL
   std::string_view attributes[4] = {};  // that are URLs
+  LinkKind kind = LinkKind::any;        // of the links
 };
 
 // The element of that name. Elements without URLs have the place none.

@@ -55,21 +55,20 @@ void MpdLinks::carry_new_cookies() {
 
 void MpdLinks::begin_links() {
   absolute_ = setting_->base_url;
-  const std::string_view parameters = parameters_of_child();
+  const std::string_view parameters = parameters_of_child(LinkKind::any);
   links_.begin(*setting_, parameters, grants_ ? grants_->scope() : std::string_view());
 }
 
-bool MpdLinks::append(const MpdBase& base, std::string_view reference, LinkRule rule,
-                      std::string& out) {
-  if (rule == LinkRule::outside && stays(base, reference)) return false;
+bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::string& out) {
+  if (reference.rule == LinkRule::outside && stays(base, reference.text)) return false;
   const UriParts base_parts = split_uri(base.url);
-  const std::string_view text = with_plain_slashes(base_parts.scheme, reference, spelling_);
+  const std::string_view text = with_plain_slashes(base_parts.scheme, reference.text, spelling_);
   const UriParts parts = split_uri(text);
   if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
   absolute_.clear();
   resolve_reference(base_parts, text, absolute_);
   if (split_uri(absolute_).authority.empty()) return false;
-  return append_link(out);
+  return append_link(reference.kind, out);
 }
 
 bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
@@ -100,8 +99,9 @@ bool MpdLinks::is_same_origin(std::string_view absolute) {
 }
 
 // The query form of the link to absolute_, whose userinfo becomes a part of it.
-std::string_view MpdLinks::parameters_of_child() {
+std::string_view MpdLinks::parameters_of_child(LinkKind kind) {
   LinkContext own;
+  own.kind = kind;
   const std::string authorization = take_authorization(absolute_);
   if (!authorization.empty()) take_list_header("Authorization", authorization, own);
   const DocumentSetting& setting = *setting_;
@@ -111,9 +111,9 @@ std::string_view MpdLinks::parameters_of_child() {
           ? (is_same ? setting.same_origin_parameters_with_cookies
                      : setting.other_origin_parameters_with_cookies)
           : (is_same ? setting.same_origin_parameters : setting.other_origin_parameters);
-  if (own.headers.empty() && !grants_) return inherited;
+  if (!own.has_own_values() && !grants_) return inherited;
   parameters_.clear();
-  if (own.headers.empty()) {
+  if (!own.has_own_values()) {
     parameters_ = inherited;
   } else {
     append_query_form_of_child(inherited, own, parameters_);
@@ -124,8 +124,8 @@ std::string_view MpdLinks::parameters_of_child() {
   return parameters_;
 }
 
-bool MpdLinks::append_link(std::string& out) {
-  const std::string_view parameters = parameters_of_child();
+bool MpdLinks::append_link(LinkKind kind, std::string& out) {
+  const std::string_view parameters = parameters_of_child(kind);
   const std::string_view scope = grants_ ? grants_->scope() : std::string_view();
   const std::string_view carry = links_.carry_of_child(absolute_, parameters, scope);
   const size_t before = out.size();

@@ -19,6 +19,13 @@ enum class LinkRule {
   all,      // relative ones too
 };
 
+// A URL of a document: which references become links, and what those lead to.
+struct Reference {
+  std::string_view text;
+  LinkRule rule = LinkRule::all;
+  LinkKind kind = LinkKind::any;
+};
+
 // The URL against which the references of an element are resolved.
 struct MpdBase {
   std::string url;
@@ -35,15 +42,15 @@ class MpdLinks {
   // Appends the link of `reference`, which the document resolves against `base`. False, with
   // nothing appended, if the reference stays: by the rule, or because it has another scheme than
   // http(s), has no host, is a link to us, or cannot be named by a link (append_path_link()).
-  bool append(const MpdBase& base, std::string_view reference, LinkRule rule, std::string& out);
+  bool append(const MpdBase& base, const Reference& reference, std::string& out);
 
  private:
   void begin_links();
   bool stays(const MpdBase& base, std::string_view reference) const;
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute);
-  std::string_view parameters_of_child();
-  bool append_link(std::string& out);
+  std::string_view parameters_of_child(LinkKind kind);
+  bool append_link(LinkKind kind, std::string& out);
 
   const DocumentSetting* setting_ = nullptr;
   bool has_new_cookies_ = false;

@@ -5,28 +5,17 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
-#include "worker/documents/dash/timeline_run.h"
 #include "worker/documents/dash/xml_text.h"
 #include "worker/links/path_link.h"
 
 namespace streamgate {
 namespace {
 
-// The parser gets at most this much at a time, because the output of one piece has a limit.
-constexpr size_t kPieceBytes = size_t{4} * 1024;
-// Bytes that the links of one piece may grow by.
-constexpr size_t kMaxGrowth = size_t{256} * 1024;
-// Bytes of links after which a call ends: making them takes much longer than reading.
-constexpr size_t kMaxCostlyBytes = size_t{8} * 1024;
-constexpr size_t kMaxTagBytes = size_t{256} * 1024;
-constexpr size_t kMaxTextBytes = size_t{64} * 1024;  // of an element with a URL
 constexpr size_t kMaxBaseBytes = size_t{16} * 1024;  // of a resolved BaseURL
 constexpr size_t kMaxBases = 16;                     // one in the other; DASH has four levels
-constexpr size_t kMaxPrologBytes = 1024;             // of the XML declaration
 constexpr size_t kMaxDepth = 256;
 
 constexpr std::string_view kBlanks = " \t\r\n";
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string_view local_name(std::string_view name) { return name.substr(name.find(':') + 1); }
 
@@ -35,6 +24,10 @@ std::string_view value_of(const char** attributes, std::string_view name) {
     if (attributes[0] == name) return attributes[1];
   }
   return {};
+}
+
+std::string_view prefix_of(std::string_view name) {
+  return name.substr(0, name.size() - local_name(name).size());
 }
 
 bool has_url(const MpdElement& element, std::string_view attribute) {
@@ -51,152 +44,6 @@ bool takes_query(std::string_view name) {
 bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
 
 }  // namespace
-
-void MpdRewriter::begin(const DocumentSetting& setting) {
-  setting_ = &setting;
-  links_.begin(setting);
-  state_ = State::prolog;
-  problem_ = nullptr;
-  window_.clear();
-  window_at_ = copied_ = handed_ = skipped_ = 0;
-  wanted_ = 0;
-  prefix_.clear();
-  depth_ = 0;
-  bases_.clear();
-  document_ = {setting.base_url, directories_above(split_uri(setting.base_url).path)};
-  has_base_url_ = false;
-  timeline_depth_ = event_depth_ = 0;
-  is_in_cdata_ = false;
-  text_element_ = nullptr;
-  growth_ = 0;
-  has_grown_too_far_ = false;
-  costly_bytes_ = 0;
-}
-
-size_t MpdRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
-  out_ = &out;
-  size_t taken = 0;
-  const size_t costly_before = costly_bytes_;
-  do {
-    const std::string_view piece = bytes.substr(taken, kPieceBytes);
-    taken += piece.size();
-    if (state_ == State::passing) {
-      out.append(piece);
-      continue;
-    }
-    window_ += piece;
-    if (state_ == State::prolog) take_prolog();
-    if (state_ == State::parsing) feed(XmlParser::Part::more);
-  } while (taken < bytes.size() && out.size() < max_output && problem_ == nullptr &&
-           !has_grown_too_far_ && costly_bytes_ - costly_before < kMaxCostlyBytes);
-  return taken;
-}
-
-void MpdRewriter::finish(BlockBuffer& out) {
-  out_ = &out;
-  if (state_ == State::prolog) begin_parser();
-  if (state_ == State::parsing) feed(XmlParser::Part::last);
-}
-
-// Waits for the XML declaration. Blanks in front of it are an error in XML, but frequent, and the
-// parsers of the players accept them.
-void MpdRewriter::take_prolog() {
-  std::string_view text = window_;
-  if (text.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(text)) return;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  const size_t blanks = std::min(text.find_first_not_of(kBlanks), text.size());
-  if (blanks == text.size() && text.size() < kMaxPrologBytes) return;
-  text.remove_prefix(blanks);
-  constexpr std::string_view kDeclaration = "<?xml";
-  const bool may_be_declared = text.size() < kDeclaration.size() ? kDeclaration.starts_with(text)
-                                                                 : text.starts_with(kDeclaration);
-  const bool is_whole = !may_be_declared || text.find("?>") != text.npos;
-  if (is_whole || text.size() > kMaxPrologBytes) begin_parser();
-}
-
-void MpdRewriter::begin_parser() {
-  state_ = State::parsing;
-  std::string_view text = window_;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  handed_ = skipped_ = window_.size() - text.size();
-  // UTF-16 has been converted; some servers also declare it for UTF-8. All other encodings have
-  // the markup in ASCII.
-  const std::string_view encoding = declared_encoding(text);
-  const bool is_utf16 =
-      ascii::istarts_with(encoding, "utf-16") || ascii::istarts_with(encoding, "utf16") ||
-      ascii::istarts_with(encoding, "ucs-2") || ascii::istarts_with(encoding, "iso-10646");
-  const bool is_utf8 = is_utf16 || encoding.empty() || ascii::istarts_with(encoding, "utf") ||
-                       ascii::iequals(encoding, "us-ascii");
-  parser_.begin(is_utf8 ? "UTF-8" : "ISO-8859-1");
-  XML_SetUserData(parser_.get(), this);
-  XML_SetElementHandler(parser_.get(), &MpdRewriter::on_start, &MpdRewriter::on_end);
-  XML_SetCdataSectionHandler(parser_.get(), &MpdRewriter::on_cdata, &MpdRewriter::on_cdata_end);
-  XML_SetStartDoctypeDeclHandler(parser_.get(), &MpdRewriter::on_doctype);
-  if (!is_utf16) return;
-  const auto at = static_cast<uint64_t>(encoding.data() - window_.data());
-  replace(at, at + encoding.size(), "UTF-8");
-}
-
-// An unfinished tag is scanned again from its beginning, so it is not tried again before it has
-// doubled: a long one that arrives in small pieces would take quadratic time.
-void MpdRewriter::feed(XmlParser::Part part) {
-  const bool is_last = part == XmlParser::Part::last;
-  const uint64_t end = window_at_ + window_.size();
-  if (!is_last && end - handed_ < wanted_) return;
-  growth_ = 0;
-  read_window(part);
-  if (state_ == State::passing) {
-    copy_until(end);
-  } else if (problem_ == nullptr && !has_grown_too_far_) {
-    const uint64_t parsed = is_last ? end : event_begin();
-    wanted_ = handed_ - parsed;
-    if (wanted_ > kMaxTagBytes) return fail("a tag is longer than 256 KiB");
-    const uint64_t kept = text_element_ != nullptr ? parsed - text_begin_ : 0;
-    if (kept > kMaxTextBytes) return fail("a URL is longer than 64 KiB");
-    copy_until(parsed - kept);
-  }
-  forget_copied();
-}
-
-// The parser gets what is left in the window, but for runs of plain segments.
-void MpdRewriter::read_window(XmlParser::Part part) {
-  constexpr size_t kShortTag = 256;
-  const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
-  bool has_read = false;
-  while (timeline_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
-    const size_t run = may_skip() ? timeline_run(left()) : 0;
-    handed_ += run;
-    skipped_ += run;
-    if (has_read && run == 0) break;
-    const size_t end = left().find('>');
-    if (end == left().npos) {
-      // The beginning of a segment, probably.
-      if (part == XmlParser::Part::more && may_skip() && left().size() < kShortTag) return;
-      break;
-    }
-    read(left().substr(0, end + 1), XmlParser::Part::more);
-    has_read = true;
-  }
-  if (problem_ == nullptr && !has_grown_too_far_) read(left(), part);
-}
-
-// Between two pieces of markup.
-bool MpdRewriter::may_skip() const {
-  return !is_in_cdata_ && text_element_ == nullptr && event_begin() == handed_;
-}
-
-void MpdRewriter::read(std::string_view text, XmlParser::Part part) {
-  handed_ += text.size();
-  if (parser_.parse(text, part)) return;
-  if (state_ == State::passing || has_grown_too_far_) return;
-  if (problem_ == nullptr) fail("the document is not well-formed XML");
-}
-
-void MpdRewriter::fail(const char* problem) {
-  problem_ = problem;
-  XML_StopParser(parser_.get(), XML_FALSE);
-}
 
 // --- the parser's events ---
 
@@ -238,10 +85,12 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (++depth_ > kMaxDepth) return fail("the elements are nested too deeply");
   if (depth_ == 1) return start_root(name, attributes);
   if (text_element_ != nullptr) return;  // a URL has no elements
+  if (depth_ < content_depth()) return start_operation(name, attributes);
+  if (depth_ == content_depth()) prefix_ = prefix_of(name);
   if (takes_query(local_name(name)) && setting_->own_carry.empty()) materialise_query(attributes);
   if (!is_of_mpd(name)) return;
   name.remove_prefix(prefix_.size());
-  if (depth_ == 2 && !has_base_url_ && name == "Period") insert_base_url();
+  if (depth_ == 2 && name == "Period") hold_for_base_url();
   if (name == "SegmentTimeline" && timeline_depth_ == 0) timeline_depth_ = depth_;
   const MpdElement& element = mpd_element(name);
   // The message of an event may be any XML.
@@ -252,14 +101,22 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
 }
 
 void MpdRewriter::start_root(std::string_view name, const char** attributes) {
-  if (local_name(name) != "MPD") {
+  if (wrapped_ != 0) return;
+  if (local_name(name) != (kind_ == DocumentKind::mpd_patch ? "Patch" : "MPD")) {
     state_ = State::passing;
     XML_StopParser(parser_.get(), XML_FALSE);
     return;
   }
-  prefix_ = name.substr(0, name.size() - local_name(name).size());
+  prefix_ = prefix_of(name);
   // New cookies would change the links of a live manifest at each reload.
-  if (value_of(attributes, "type") != "dynamic") links_.carry_new_cookies();
+  const bool is_static = kind_ == DocumentKind::mpd && value_of(attributes, "type") != "dynamic";
+  if (is_static) links_.carry_new_cookies();
+}
+
+void MpdRewriter::start_operation(std::string_view name, const char** attributes) {
+  operation_ = patch_operation({local_name(name), value_of(attributes, "sel"),
+                                value_of(attributes, "type"), value_of(attributes, "pos")});
+  if (operation_.element != nullptr) start_text(*operation_.element);
 }
 
 void MpdRewriter::start_text(const MpdElement& element) {
@@ -268,6 +125,11 @@ void MpdRewriter::start_text(const MpdElement& element) {
   text_begin_ = event_end();
   text_.clear();
   XML_SetCharacterDataHandler(parser_.get(), &MpdRewriter::on_text);
+  if (!is_held_ || depth_ != 2) return;
+  // As if all in front of it had been copied: the result must not depend on the pieces.
+  if (held_.size() + (event_begin() - copied_) > kMaxHeldBytes) return insert_base_url();
+  base_url_tag_ = raw(event_begin(), event_end());
+  replace(event_begin(), event_end(), {});
 }
 
 void MpdRewriter::end_element() {
@@ -275,7 +137,7 @@ void MpdRewriter::end_element() {
   while (!bases_.empty() && bases_.back().depth == depth_) bases_.pop_back();
   if (depth_ == timeline_depth_) timeline_depth_ = 0;
   if (depth_ == event_depth_) event_depth_ = 0;
-  if (depth_ == 1 && !has_base_url_ && event_end() > event_begin()) insert_base_url();
+  if (depth_ == 1 && kind_ == DocumentKind::mpd && event_end() > event_begin()) insert_base_url();
   --depth_;
 }
 
@@ -284,23 +146,47 @@ void MpdRewriter::end_text() {
   const MpdElement& element = *text_element_;
   text_element_ = nullptr;
   const std::string_view reference = trim_xml(text_);
+  if (depth_ < content_depth()) return end_operation_text(element, reference);
   const bool is_base = element.place == UrlPlace::base_url;
-  const bool is_of_root = is_base && depth_ == 2;
-  has_base_url_ = has_base_url_ || is_of_root;
-  const MpdBase& from = is_base ? base() : document_;
+  const bool is_of_root = is_base && level() == 2 && kind_ != DocumentKind::mpd_part;
+  const MpdBase& from = is_base ? base_above_siblings() : document_;
   link_.clear();
   const LinkRule rule = is_base && !is_of_root ? rule_for(reference) : LinkRule::all;
-  const bool has_link =
-      (!reference.empty() || is_of_root) && links_.append(from, reference, rule, link_);
+  const bool has_link = (!reference.empty() || is_of_root) &&
+                        links_.append(from, {reference, rule, element.kind}, link_);
   costly_bytes_ += has_link ? from.url.size() : 0;
   if (is_base) note_base(reference);
-  if (!has_link) return;
   std::string text;
-  append_xml(link_, '\0', text);
+  if (has_link) append_xml(link_, '\0', text);
+  if (is_of_root && is_held_) return move_base_url(text);
+  has_base_url_ = has_base_url_ || is_of_root;
+  if (!has_link) return;
   if (event_begin() != event_end()) return replace(text_begin_, event_begin(), text);
   // `<BaseURL/>`: there is no end tag.
   constexpr size_t kEmptyTagEnd = 2;
   replace(text_begin_ - kEmptyTagEnd, text_begin_, ">" + text + "</" + prefix_ + "BaseURL>");
+}
+
+// The text of an operation that changes an attribute, or the text of an element.
+void MpdRewriter::end_operation_text(const MpdElement& element, std::string_view reference) {
+  link_.clear();
+  if (reference.empty() || element.place == UrlPlace::descriptor) return;
+  bool has_link = false;
+  if (operation_.attribute.empty()) {
+    const bool is_all = element.place != UrlPlace::base_url || operation_.level == 2;
+    const LinkRule rule = is_all ? LinkRule::all : LinkRule::outside;
+    has_link = links_.append(document_, {reference, rule, element.kind}, link_);
+  } else {
+    // The patch does not show the scheme of a clock.
+    const bool is_url = ascii::istarts_with(reference, "http");
+    const std::string_view scheme = is_url ? "urn:mpeg:dash:utc:http-iso:2014" : "";
+    has_link = append_value(element, operation_.attribute, reference, scheme);
+  }
+  if (!has_link) return;
+  costly_bytes_ += document_.url.size();
+  std::string text;
+  append_xml(link_, '\0', text);
+  replace(text_begin_, event_begin(), text);
 }
 
 // The first BaseURL of an element is the one that its references belong to.
@@ -342,16 +228,18 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
 // Appends to link_ what takes the place of the attribute's value. False if the value stays.
 bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
                                std::string_view value, std::string_view scheme) {
-  if (is_remote(name)) return links_.append(document_, value, LinkRule::all, link_);
+  if (is_remote(name)) {
+    return links_.append(document_, {value, LinkRule::all, LinkKind::remote}, link_);
+  }
   if (!has_url(element, name)) return false;
   switch (element.place) {
     case UrlPlace::segment:
-      return links_.append(base(), value, rule_for(value), link_);
+      return links_.append(base(), {value, rule_for(value)}, link_);
     case UrlPlace::clock:
     case UrlPlace::descriptor:
       return is_url_scheme(scheme) && append_list(value, link_);
     default:
-      return links_.append(document_, value, LinkRule::all, link_);
+      return links_.append(document_, {value, LinkRule::all, element.kind}, link_);
   }
 }
 
@@ -386,7 +274,7 @@ bool MpdRewriter::append_list(std::string_view list, std::string& out) {
     const std::string_view url = list.substr(0, list.find_first_of(kBlanks));
     list = trim_xml(list.substr(url.size()));
     if (!out.empty()) out += ' ';
-    if (links_.append(document_, url, LinkRule::all, out)) {
+    if (links_.append(document_, {url}, out)) {
       has_link = true;
     } else {
       out += url;
@@ -395,16 +283,51 @@ bool MpdRewriter::append_list(std::string_view list, std::string& out) {
   return has_link;
 }
 
-// The directory of the MPD, in front of the first Period: players that asked for the query form
-// would resolve relative references against our own path.
+// In front of the first Period: a BaseURL belongs there (the schema has an order), but players find
+// one behind the Periods too, and would then see ours first.
+void MpdRewriter::hold_for_base_url() {
+  if (kind_ != DocumentKind::mpd || has_base_url_ || is_held_) return;
+  copy_until(event_begin());
+  is_held_ = true;
+}
+
+// A BaseURL behind the Periods moves in front of them. Not both: video.js takes two equal ones for
+// two variants, and plays none. `link`: empty if the URL stays.
+void MpdRewriter::move_base_url(std::string_view link) {
+  has_base_url_ = true;
+  if (link.empty()) {
+    release_held({});
+    return replace(text_begin_, text_begin_, base_url_tag_);
+  }
+  std::string_view tag = base_url_tag_;
+  if (tag.ends_with("/>")) tag.remove_suffix(2);
+  if (tag.ends_with('>')) tag.remove_suffix(1);
+  release_held(std::string(tag) + ">" + std::string(link) + "</" + prefix_ + "BaseURL>");
+  replace(text_begin_, event_end(), {});
+}
+
+// The directory of the MPD, unless it has a BaseURL of its own: players that asked for the query
+// form would resolve relative references against our own path.
 void MpdRewriter::insert_base_url() {
+  if (has_base_url_) return;
   has_base_url_ = true;
   link_.clear();
-  if (!links_.append(document_, ".", LinkRule::all, link_)) return;
-  std::string element = "<" + prefix_ + "BaseURL>";
-  append_xml(link_, '\0', element);
-  element += "</" + prefix_ + "BaseURL>";
+  std::string element;
+  if (links_.append(document_, {"."}, link_)) {
+    element = "<" + prefix_ + "BaseURL>";
+    append_xml(link_, '\0', element);
+    element += "</" + prefix_ + "BaseURL>";
+  }
+  if (is_held_) return release_held(element);
   replace(event_begin(), event_begin(), element);
+}
+
+// Writes what is held, behind `inserted`.
+void MpdRewriter::release_held(std::string_view inserted) {
+  is_held_ = false;
+  out_->append(inserted);
+  out_->append(held_);
+  held_.clear();
 }
 
 // The BaseURL that is added names the directory, because ffmpeg appends a slash to any other, so a
@@ -412,44 +335,6 @@ void MpdRewriter::insert_base_url() {
 LinkRule MpdRewriter::rule_for(std::string_view reference) const {
   const bool has_no_path = reference.starts_with('?') || reference.starts_with('#');
   return bases_.empty() && has_no_path ? LinkRule::all : LinkRule::outside;
-}
-
-// --- positions ---
-
-uint64_t MpdRewriter::event_begin() const {
-  const XML_Index index = XML_GetCurrentByteIndex(parser_.get());
-  return index < 0 ? skipped_ : static_cast<uint64_t>(index) + skipped_;
-}
-
-uint64_t MpdRewriter::event_end() const {
-  return event_begin() + static_cast<uint64_t>(XML_GetCurrentByteCount(parser_.get()));
-}
-
-std::string_view MpdRewriter::raw(uint64_t from, uint64_t to) const {
-  return std::string_view(window_).substr(from - window_at_, to - from);
-}
-
-void MpdRewriter::replace(uint64_t from, uint64_t to, std::string_view text) {
-  copy_until(from);
-  out_->append(text);
-  copied_ = to;
-  costly_bytes_ += text.size();
-  growth_ += text.size() - std::min<uint64_t>(text.size(), to - from);
-  if (growth_ <= kMaxGrowth) return;
-  has_grown_too_far_ = true;
-  XML_StopParser(parser_.get(), XML_FALSE);
-}
-
-void MpdRewriter::copy_until(uint64_t position) {
-  if (position <= copied_) return;
-  out_->append(raw(copied_, position));
-  copied_ = position;
-}
-
-void MpdRewriter::forget_copied() {
-  const auto size = static_cast<size_t>(copied_ - window_at_);
-  window_.erase(0, size);
-  window_at_ = copied_;
 }
 
 }  // namespace streamgate

@@ -3,6 +3,10 @@
 // are, and only the URLs are replaced. A BaseURL is added if the MPD has none of its own, and the
 // query of the MPD's URL is written out where the MPD refers to it (annex I). A document whose root
 // element is not MPD passes through unchanged.
+//
+// Patches of an MPD and remote elements (xlink) are rewritten by the same rules. Their references
+// are resolved against the MPD that they become a part of, so relative ones stay. That MPD is not
+// known here: `/name` is resolved against the URL of the document itself.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +16,18 @@
 
 #include "worker/documents/dash/mpd_elements.h"
 #include "worker/documents/dash/mpd_links.h"
+#include "worker/documents/dash/mpd_patch.h"
 #include "worker/documents/dash/xml_parser.h"
+#include "worker/documents/document_kind.h"
 #include "worker/documents/rewriter.h"
 
 namespace streamgate {
 
 class MpdRewriter final : public DocumentRewriter {
  public:
+  // Requires is_dash(kind).
+  explicit MpdRewriter(DocumentKind kind = DocumentKind::mpd) : kind_(kind) {}
+
   void begin(const DocumentSetting& setting) override;
   size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
   void finish(BlockBuffer& out) override;
@@ -27,9 +36,14 @@ class MpdRewriter final : public DocumentRewriter {
   const char* problem() const override { return problem_; }
   uint64_t lines_too_long() const override { return 0; }
   size_t costly_bytes() const override { return costly_bytes_; }
-  size_t memory_bytes() const override { return window_.capacity() + parser_.memory(); }
+  size_t memory_bytes() const override {
+    return window_.capacity() + held_.capacity() + parser_.memory();
+  }
 
  private:
+  static constexpr size_t kMaxTextBytes = size_t{64} * 1024;   // of an element with a URL
+  static constexpr size_t kMaxHeldBytes = size_t{256} * 1024;  // of output
+
   // A BaseURL holds for its parent, and all elements in that.
   struct Base {
     size_t depth;  // of the parent; 1 is the root element
@@ -52,16 +66,22 @@ class MpdRewriter final : public DocumentRewriter {
   void fail(const char* problem);
   void start_element(std::string_view name, const char** attributes);
   void start_root(std::string_view name, const char** attributes);
+  void start_operation(std::string_view name, const char** attributes);
   void start_text(const MpdElement& element);
   void note_base(std::string_view reference);
   void end_element();
   void end_text();
+  void end_operation_text(const MpdElement& element, std::string_view reference);
   void rewrite_attributes(const MpdElement& element, const char** attributes);
   bool append_value(const MpdElement& element, std::string_view name, std::string_view value,
                     std::string_view scheme);
   void materialise_query(const char** attributes);
   bool append_list(std::string_view list, std::string& out);
+  void hold_for_base_url();
+  void move_base_url(std::string_view link);
   void insert_base_url();
+  void release_held(std::string_view inserted);
+  void emit(std::string_view text);
   void replace(uint64_t from, uint64_t to, std::string_view text);
   void copy_until(uint64_t position);
   void forget_copied();
@@ -70,12 +90,27 @@ class MpdRewriter final : public DocumentRewriter {
     return name.starts_with(prefix_) && name.find(':', prefix_.size()) == name.npos;
   }
   const MpdBase& base() const { return bases_.empty() ? document_ : bases_.back().base; }
+  // For a BaseURL: those beside it are alternatives.
+  const MpdBase& base_above_siblings() const {
+    const bool has_sibling = !bases_.empty() && bases_.back().depth == depth_ - 1;
+    if (!has_sibling) return base();
+    return bases_.size() == 1 ? document_ : bases_[bases_.size() - 2].base;
+  }
+  size_t level() const {
+    return kind_ == DocumentKind::mpd_patch ? operation_.level + depth_ - content_depth() : depth_;
+  }
+  // The depth of the elements of the MPD that stand outermost.
+  size_t content_depth() const {
+    if (kind_ == DocumentKind::mpd) return 1;
+    return kind_ == DocumentKind::mpd_part ? 2 : 3;
+  }
   LinkRule rule_for(std::string_view reference) const;
   // Of the present event, in bytes of the document.
   uint64_t event_begin() const;
   uint64_t event_end() const;
   std::string_view raw(uint64_t from, uint64_t to) const;
 
+  const DocumentKind kind_;
   const DocumentSetting* setting_ = nullptr;
   MpdLinks links_;
   XmlParser parser_;
@@ -90,13 +125,19 @@ class MpdRewriter final : public DocumentRewriter {
   uint64_t copied_ = 0;   // position up to which the document has been copied or replaced
   uint64_t handed_ = 0;   // position up to which the parser has the document
   uint64_t skipped_ = 0;  // bytes that the parser did not get
+  size_t wrapped_ = 0;    // bytes that the parser got in front of the document
   size_t wanted_ = 0;     // bytes that must arrive before an unfinished tag is parsed again
 
-  std::string prefix_;  // of the root element: `` or `mpd:`
+  std::string prefix_;  // of the elements of the MPD: `` or `mpd:`
   size_t depth_ = 0;    // open elements
   MpdBase document_;
   std::vector<Base> bases_;
   bool has_base_url_ = false;  // of the MPD level
+  // The output from the first Period on, while an MPD may still have a BaseURL behind it.
+  bool is_held_ = false;
+  std::string held_;
+  std::string base_url_tag_;   // the start tag of that BaseURL
+  PatchOperation operation_;   // the open one
   size_t timeline_depth_ = 0;  // of the open SegmentTimeline; 0: none is open
   size_t event_depth_ = 0;     // of the open Event; 0: none is open
   bool is_in_cdata_ = false;

@@ -204,6 +204,27 @@ TEST(BodySniffer, FindsAPlaylistIfMediaIsWanted) {
   EXPECT_EQ(text.media_type(), "");
 }
 
+TEST(BodySniffer, ExpectedXmlIsRecognisedByItsRootElement) {
+  const auto kind = [](std::string_view body, size_t step) {
+    BodySniffer sniffer("text/plain", "/p", ContentCoding::identity, BodySniffer::Media::wanted);
+    sniffer.expect(DocumentKind::mpd_part);
+    return kind_of(sniffer, body, step);
+  };
+  for (const size_t step : {size_t{1}, size_t{3}, size_t{4096}}) {
+    for (const std::string body :
+         {"<Period>", " \n<?xml version='1.0'?><!-- <MPD> --><a:Patch a='b'/>",
+          "\xEF\xBB\xBF<Period/><Period/>", "  "}) {
+      EXPECT_EQ(kind(body, step), DocumentKind::mpd_part) << body;
+    }
+    EXPECT_EQ(kind("<!-- a --><MPD>", step), DocumentKind::mpd);
+    EXPECT_EQ(kind(kPlaylist, step), DocumentKind::hls);
+    for (const std::string body :
+         {"<!doctype html><html>", "<html lang='a'>", "{}", "", "Period"}) {
+      EXPECT_EQ(kind(body, step), DocumentKind::none) << body;
+    }
+  }
+}
+
 TEST(BodySniffer, ExpectedJsonIsRecognisedByItsBracket) {
   const auto kind = [](std::string_view body, size_t step) {
     BodySniffer sniffer("text/html", "/l", ContentCoding::identity, BodySniffer::Media::wanted);

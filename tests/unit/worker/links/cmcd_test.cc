@@ -63,6 +63,30 @@ TEST(Cmcd, LeavesOutListsOfNextObjects) {
   EXPECT_EQ(cmcd_for_upstream("nor=\"a", kTarget, url), "");
 }
 
+TEST(Cmcd, NextObjectsAreLinksOfThePathFormToo) {
+  const std::string at = "/at/-/https/up.example";
+  EXPECT_EQ(translated(at + "/a/b/2.ts?t=1"), with_next("2.ts?t=1"));
+  EXPECT_EQ(translated("https://proxy.example" + at + "/a/c/2.ts"), with_next("../c/2.ts"));
+  EXPECT_EQ(translated("/at/-/https/other.example/2.ts"), "br=1,sid=\"a,nor=b\"");
+  EXPECT_EQ(translated("/at/nonsense"), "br=1,sid=\"a,nor=b\"");
+}
+
+TEST(Cmcd, IsTranslatedInTheQueryOfAPathLink) {
+  const auto sent = [](const std::string& next, const std::string& behind) {
+    const std::string list = "br=1,nor=\"" + encoded(next) + "\"";
+    const auto request =
+        parse_stream_request("/at/-/https/up.example/a/b/1.ts?t=1&CMCD=" + encoded(list) + behind);
+    return request->upstream.path_and_query;
+  };
+  const std::string translated = "/a/b/1.ts?t=1&CMCD=" + encoded("br=1,nor=\"2.ts\"");
+  EXPECT_EQ(sent("2.ts", "&&o=1"), translated + "&&o=1");
+  EXPECT_EQ(sent("/at/-/https/up.example/a/b/2.ts", ""), translated);
+  EXPECT_EQ(sent("/stream?url=https%3A%2F%2Fup.example%2Fa%2Fb%2F2.ts", ""), translated);
+  EXPECT_EQ(sent("../../../other.example/2.ts", ""), "/a/b/1.ts?t=1&CMCD=br%3D1");
+  const auto other = parse_stream_request("/at/-/https/up.example/1.ts?xCMCD=%6E&CMCD=br%3d1");
+  EXPECT_EQ(other->upstream.path_and_query, "/1.ts?xCMCD=%6E&CMCD=br%3d1");
+}
+
 TEST(Cmcd, IsTranslatedInTheQuery) {
   const std::string next = "nor=\"" + encoded(link("https://up.example/a/b/2.ts")) + "\"";
   const auto request =

@@ -6,68 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "tests/unit/mpd_rewriting.h"
 #include "worker/http/base64url.h"
 
 namespace streamgate {
 namespace {
-
-DocumentSetting setting_of(std::string_view base_url) {
-  DocumentSetting setting;
-  setting.base_url = base_url;
-  setting.proxy_origin = "https://proxy";
-  setting.route_path = "/stream";
-  return setting;
-}
-
-const DocumentSetting kSetting = setting_of("https://up.example/live/a/manifest.mpd?tok=x/y");
-
-struct Outcome {
-  std::string text;
-  std::string problem;
-  bool operator==(const Outcome&) const = default;
-};
-
-Outcome run(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
-            size_t first, size_t step) {
-  BlockBuffer out;
-  rewriter.begin(setting);
-  std::string_view left = text;
-  for (size_t size = first; !left.empty() && rewriter.problem() == nullptr; size = step) {
-    std::string_view piece = left.substr(0, std::max<size_t>(size, 1));
-    left.remove_prefix(piece.size());
-    while (!piece.empty() && rewriter.problem() == nullptr) {
-      piece.remove_prefix(rewriter.write(piece, out, SIZE_MAX));
-    }
-  }
-  if (rewriter.problem() == nullptr) rewriter.finish(out);
-  if (rewriter.problem() != nullptr) return {"", std::string(rewriter.problem())};
-  return {std::string(out.text()), ""};
-}
-
-// The rewritten document, which must not depend on where its pieces end.
-Outcome outcome(std::string_view text, const DocumentSetting& setting = kSetting) {
-  MpdRewriter rewriter;
-  const Outcome whole = run(rewriter, setting, text, text.size(), 1);
-  EXPECT_EQ(run(rewriter, setting, text, 1, 1), whole) << "in single bytes";
-  for (size_t split = 1; split < text.size(); ++split) {
-    const Outcome in_two = run(rewriter, setting, text, split, text.size());
-    EXPECT_EQ(in_two.problem, whole.problem) << split;
-    EXPECT_EQ(in_two.text, whole.text) << "split at " << split;
-    if (in_two != whole) break;
-  }
-  return whole;
-}
-
-std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
-  const Outcome made = outcome(text, setting);
-  EXPECT_EQ(made.problem, "") << text;
-  return made.text;
-}
-
-constexpr std::string_view kAt = "https://proxy/at/-/";
-const std::string kBase = "<BaseURL>https://proxy/at/-/https/up.example/live/a/</BaseURL>";
-
-std::string at(std::string_view rest) { return std::string(kAt) + std::string(rest); }
 
 // The content of a Period, in a document with nothing else.
 std::string mpd(std::string_view period, std::string_view before = "") {
@@ -196,9 +139,11 @@ TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
                     "'urn:mpeg:dash:resolve-to-zero:2013'/></MPD>"),
             "<MPD><BaseURL>" + at("http/cdn/") + "</BaseURL><Location>" +
                 at("https/up.example/live/a/next.mpd?a&amp;b") +
-                "</Location><PatchLocation ttl='1'>" + at("https/up.example/p") +
-                "</PatchLocation><ContentSteering proxyServerURL='" + at("https/s/p") + "'>" +
-                at("https/s/dash.dcsm") +
+                "</Location><PatchLocation ttl='1'>" +
+                carrying("sg_k=patch", "https/up.example/p") +
+                "</PatchLocation><ContentSteering proxyServerURL='" +
+                carrying("sg_k=steering", "https/s/p") + "'>" +
+                carrying("sg_k=steering", "https/s/dash.dcsm") +
                 "</ContentSteering><UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-xsdate:2014' "
                 "value='" +
                 at("https/up.example/live/a/t") + " " + at("http/clock/?x") +
@@ -207,7 +152,7 @@ TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
                 at("https/up.example/live/a/n.mpd") +
                 "'/><EssentialProperty schemeIdUri='urn:other' value='http://no/'/><Period "
                 "xlink:href='" +
-                at("https/up.example/live/a/p.xml") +
+                carrying("sg_k=remote", "https/up.example/live/a/p.xml") +
                 "'/><Period xlink:href='urn:mpeg:dash:resolve-to-zero:2013'/></MPD>");
 }
 

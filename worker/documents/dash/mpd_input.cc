@@ -1,0 +1,243 @@
+// The part of MpdRewriter that reads the document and writes the output; mpd_rewriter.cc has the
+// rules for elements.
+#include <algorithm>
+
+#include "common/ascii.h"
+#include "common/check.h"
+#include "common/url.h"
+#include "worker/documents/dash/mpd_rewriter.h"
+#include "worker/documents/dash/timeline_run.h"
+#include "worker/documents/dash/xml_text.h"
+#include "worker/links/path_link.h"
+
+namespace streamgate {
+namespace {
+
+// The parser gets at most this much at a time, because the output of one piece has a limit.
+constexpr size_t kPieceBytes = size_t{4} * 1024;
+// Bytes that the links of one piece may grow by.
+constexpr size_t kMaxGrowth = size_t{256} * 1024;
+// Bytes of links after which a call ends: making them takes much longer than reading.
+constexpr size_t kMaxCostlyBytes = size_t{8} * 1024;
+constexpr size_t kMaxTagBytes = size_t{256} * 1024;
+constexpr size_t kMaxPrologBytes = 1024;  // of the XML declaration
+
+// Remote elements may be several (ISO/IEC 23009-1 5.5.2), but the parser reads one root element.
+constexpr std::string_view kWrapper = "<r>";
+constexpr std::string_view kWrapperEnd = "</r>";
+
+constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+void MpdRewriter::begin(const DocumentSetting& setting) {
+  setting_ = &setting;
+  links_.begin(setting);
+  state_ = State::prolog;
+  problem_ = nullptr;
+  window_.clear();
+  window_at_ = copied_ = handed_ = skipped_ = 0;
+  wanted_ = 0;
+  prefix_.clear();
+  wrapped_ = 0;
+  is_held_ = false;
+  held_.clear();
+  operation_ = {};
+  depth_ = 0;
+  bases_.clear();
+  document_ = {setting.base_url, directories_above(split_uri(setting.base_url).path)};
+  has_base_url_ = false;
+  timeline_depth_ = event_depth_ = 0;
+  is_in_cdata_ = false;
+  text_element_ = nullptr;
+  growth_ = 0;
+  has_grown_too_far_ = false;
+  costly_bytes_ = 0;
+}
+
+size_t MpdRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
+  out_ = &out;
+  size_t taken = 0;
+  const size_t costly_before = costly_bytes_;
+  do {
+    const std::string_view piece = bytes.substr(taken, kPieceBytes);
+    taken += piece.size();
+    if (state_ == State::passing) {
+      out.append(piece);
+      continue;
+    }
+    window_ += piece;
+    if (state_ == State::prolog) take_prolog();
+    if (state_ == State::parsing) feed(XmlParser::Part::more);
+  } while (taken < bytes.size() && out.size() < max_output && problem_ == nullptr &&
+           !has_grown_too_far_ && costly_bytes_ - costly_before < kMaxCostlyBytes);
+  return taken;
+}
+
+void MpdRewriter::finish(BlockBuffer& out) {
+  out_ = &out;
+  if (state_ == State::prolog) begin_parser();
+  if (state_ == State::parsing) feed(XmlParser::Part::last);
+}
+
+// Waits for the XML declaration. Blanks in front of it are an error in XML, but frequent, and the
+// parsers of the players accept them.
+void MpdRewriter::take_prolog() {
+  std::string_view text = window_;
+  if (text.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(text)) return;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  const size_t blanks = std::min(text.find_first_not_of(kBlanks), text.size());
+  if (blanks == text.size() && text.size() < kMaxPrologBytes) return;
+  text.remove_prefix(blanks);
+  constexpr std::string_view kDeclaration = "<?xml";
+  const bool may_be_declared = text.size() < kDeclaration.size() ? kDeclaration.starts_with(text)
+                                                                 : text.starts_with(kDeclaration);
+  const bool is_whole = !may_be_declared || text.find("?>") != text.npos;
+  if (is_whole || text.size() > kMaxPrologBytes) begin_parser();
+}
+
+void MpdRewriter::begin_parser() {
+  state_ = State::parsing;
+  std::string_view text = window_;
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  handed_ = skipped_ = window_.size() - text.size();
+  // UTF-16 has been converted; some servers also declare it for UTF-8. All other encodings have
+  // the markup in ASCII.
+  const std::string_view encoding = declared_encoding(text);
+  const bool is_utf16 =
+      ascii::istarts_with(encoding, "utf-16") || ascii::istarts_with(encoding, "utf16") ||
+      ascii::istarts_with(encoding, "ucs-2") || ascii::istarts_with(encoding, "iso-10646");
+  const bool is_utf8 = is_utf16 || encoding.empty() || ascii::istarts_with(encoding, "utf") ||
+                       ascii::iequals(encoding, "us-ascii");
+  parser_.begin(is_utf8 ? "UTF-8" : "ISO-8859-1");
+  XML_SetUserData(parser_.get(), this);
+  XML_SetElementHandler(parser_.get(), &MpdRewriter::on_start, &MpdRewriter::on_end);
+  XML_SetCdataSectionHandler(parser_.get(), &MpdRewriter::on_cdata, &MpdRewriter::on_cdata_end);
+  XML_SetStartDoctypeDeclHandler(parser_.get(), &MpdRewriter::on_doctype);
+  if (is_utf16) {
+    const auto at = static_cast<uint64_t>(encoding.data() - window_.data());
+    replace(at, at + encoding.size(), "UTF-8");
+  }
+  if (kind_ != DocumentKind::mpd_part) return;
+  if (text.starts_with("<?xml")) {
+    const size_t end = text.find("?>");
+    if (end == text.npos) return fail("the document is not well-formed XML");
+    handed_ = skipped_ += end + 2;
+  }
+  wrapped_ = kWrapper.size();
+  CHECK(parser_.parse(kWrapper, XmlParser::Part::more));
+}
+
+// An unfinished tag is scanned again from its beginning, so it is not tried again before it has
+// doubled: a long one that arrives in small pieces would take quadratic time.
+void MpdRewriter::feed(XmlParser::Part part) {
+  const bool is_last = part == XmlParser::Part::last;
+  const uint64_t end = window_at_ + window_.size();
+  if (!is_last && end - handed_ < wanted_) return;
+  growth_ = 0;
+  read_window(part);
+  if (state_ == State::passing) {
+    copy_until(end);
+  } else if (problem_ == nullptr && !has_grown_too_far_) {
+    const uint64_t parsed = is_last ? end : event_begin();
+    wanted_ = handed_ - parsed;
+    if (wanted_ > kMaxTagBytes) return fail("a tag is longer than 256 KiB");
+    const uint64_t kept = text_element_ != nullptr ? parsed - text_begin_ : 0;
+    if (kept > kMaxTextBytes) return fail("a URL is longer than 64 KiB");
+    copy_until(parsed - kept);
+  }
+  forget_copied();
+}
+
+// The parser gets what is left in the window, but for runs of plain segments.
+void MpdRewriter::read_window(XmlParser::Part part) {
+  constexpr size_t kShortTag = 256;
+  const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
+  bool has_read = false;
+  while (timeline_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
+    const size_t run = may_skip() ? timeline_run(left()) : 0;
+    handed_ += run;
+    skipped_ += run;
+    if (has_read && run == 0) break;
+    const size_t end = left().find('>');
+    if (end == left().npos) {
+      // The beginning of a segment, probably.
+      if (part == XmlParser::Part::more && may_skip() && left().size() < kShortTag) return;
+      break;
+    }
+    read(left().substr(0, end + 1), XmlParser::Part::more);
+    has_read = true;
+  }
+  if (problem_ == nullptr && !has_grown_too_far_) read(left(), part);
+}
+
+// Between two pieces of markup.
+bool MpdRewriter::may_skip() const {
+  return !is_in_cdata_ && text_element_ == nullptr && event_begin() == handed_;
+}
+
+void MpdRewriter::read(std::string_view text, XmlParser::Part part) {
+  handed_ += text.size();
+  if (wrapped_ != 0 && part == XmlParser::Part::last) {
+    if (parser_.parse(text, XmlParser::Part::more) && parser_.parse(kWrapperEnd, part)) return;
+  } else if (parser_.parse(text, part)) {
+    return;
+  }
+  if (state_ == State::passing || has_grown_too_far_) return;
+  if (problem_ == nullptr) fail("the document is not well-formed XML");
+}
+
+void MpdRewriter::fail(const char* problem) {
+  problem_ = problem;
+  XML_StopParser(parser_.get(), XML_FALSE);
+}
+
+// --- positions and output ---
+
+uint64_t MpdRewriter::event_begin() const {
+  const XML_Index index = XML_GetCurrentByteIndex(parser_.get());
+  const auto at = static_cast<uint64_t>(std::max<XML_Index>(index, 0));
+  return at < wrapped_ ? skipped_ : at - wrapped_ + skipped_;
+}
+
+uint64_t MpdRewriter::event_end() const {
+  return event_begin() + static_cast<uint64_t>(XML_GetCurrentByteCount(parser_.get()));
+}
+
+std::string_view MpdRewriter::raw(uint64_t from, uint64_t to) const {
+  return std::string_view(window_).substr(from - window_at_, to - from);
+}
+
+void MpdRewriter::emit(std::string_view text) {
+  if (!is_held_) return out_->append(text);
+  held_ += text;
+  // An open BaseURL may be the one that is waited for.
+  if (held_.size() > kMaxHeldBytes && text_element_ == nullptr) insert_base_url();
+}
+
+void MpdRewriter::replace(uint64_t from, uint64_t to, std::string_view text) {
+  copy_until(from);
+  emit(text);
+  copied_ = to;
+  costly_bytes_ += text.size();
+  growth_ += text.size() - std::min<uint64_t>(text.size(), to - from);
+  if (growth_ <= kMaxGrowth) return;
+  has_grown_too_far_ = true;
+  XML_StopParser(parser_.get(), XML_FALSE);
+}
+
+void MpdRewriter::copy_until(uint64_t position) {
+  if (position <= copied_) return;
+  emit(raw(copied_, position));
+  copied_ = position;
+}
+
+void MpdRewriter::forget_copied() {
+  const auto size = static_cast<size_t>(copied_ - window_at_);
+  window_.erase(0, size);
+  window_at_ = copied_;
+}
+
+}  // namespace streamgate
