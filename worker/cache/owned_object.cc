@@ -18,9 +18,8 @@ constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
 // Errors are shared up to this size.
 constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
 
-// Manifests are text; segments are not. A coded body may be anything.
-bool looks_like_a_document(std::string_view body, const HeaderFields& fields) {
-  if (find_field(fields, "Content-Encoding")) return true;
+// Manifests are text; segments are not.
+bool looks_like_a_document(std::string_view body) {
   constexpr std::string_view kMark = "\xef\xbb\xbf";
   if (body.starts_with(kMark)) body.remove_prefix(kMark.size());
   const size_t first = body.find_first_not_of(" \t\r\n");
@@ -115,6 +114,7 @@ void OwnedObject::on_head(const ResponseHead& head) {
   fetch_->relay_into(*this);
   publish(head, head.content_length);
   seat().set_state(place(), CacheState::growing);
+  head_ = nullptr;  // a resumed body has another connection, and the head is gone
   tools_.keeper.on_changed(*this);
 }
 
@@ -154,6 +154,9 @@ bool OwnedObject::begin_body(const ResponseHead& head) {
   lacks_room_ = !region_;
   if (!region_) return false;
   room_ = size - head_size_;
+  has_validator_ = find_field(head.fields, "ETag") || find_field(head.fields, "Last-Modified");
+  claims_document_ = find_field(head.fields, "Content-Encoding") ||
+                     tools_.keeper.claims_document(head, fetch_->url().path());
   return true;
 }
 
@@ -210,7 +213,6 @@ void OwnedObject::refresh() {
     return tools_.keeper.on_basis_useless(*this);
   }
   count(tools_.fetches.counters, Counter::cache_validated);
-  head_ = &head;
   complete();
 }
 
@@ -228,8 +230,7 @@ bool OwnedObject::copy_basis(const ResponseHead& head) {
 void OwnedObject::complete() {
   seat().set_filled(place(), filled_);
   seat().set_fresh_until(place(), tools_.fetches.wheel.now_ms() + lifetime_ms());
-  may_be_validated_ = is_answer_ok_ && (find_field(head_->fields, "ETag") ||
-                                        find_field(head_->fields, "Last-Modified"));
+  may_be_validated_ = is_answer_ok_ && has_validator_;
   seat().set_state(place(), CacheState::done);
   has_ended_ = true;
   head_ = nullptr;
@@ -240,8 +241,7 @@ void OwnedObject::complete() {
 int64_t OwnedObject::lifetime_ms() const {
   if (!is_answer_ok_) return 0;
   if (fresh_seconds_) return *fresh_seconds_ * 1000;
-  const bool is_document = looks_like_a_document({body_memory(), filled_}, head_->fields) ||
-                           tools_.keeper.claims_document(*head_, fetch_->url().path());
+  const bool is_document = claims_document_ || looks_like_a_document({body_memory(), filled_});
   return (is_document ? tools_.config.playlist_age : tools_.config.segment_age).count();
 }
 

@@ -140,7 +140,10 @@ class OwnedObject final : public SharedObject,
   std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
   SharedObject* basis_;                  // null: none, or it has been left
   bool may_be_validated_ = false;
-  const ResponseHead* head_ = nullptr;  // the fetch's; valid until the fetch ends
+  // The fetch's; null once the body grows for the readers.
+  const ResponseHead* head_ = nullptr;
+  bool has_validator_ = false;
+  bool claims_document_ = false;  // the head does, or the body is coded and may be one
   std::optional<RegionStore::Region> region_;
   std::optional<int64_t> fresh_seconds_;  // as the upstream says
   bool is_answer_ok_ = false;             // 200: it may be stored
