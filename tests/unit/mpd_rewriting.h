@@ -23,14 +23,14 @@ inline DocumentSetting setting_of(std::string_view base_url) {
 inline const DocumentSetting kSetting =
     setting_of("https://up.example/live/a/manifest.mpd?tok=x/y");
 
-struct Outcome {
+struct MpdOutcome {
   std::string text;
   std::string problem;
-  bool operator==(const Outcome&) const = default;
+  bool operator==(const MpdOutcome&) const = default;
 };
 
-inline Outcome run(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
-                   size_t first, size_t step) {
+inline MpdOutcome run(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
+                      size_t first, size_t step) {
   BlockBuffer out;
   rewriter.begin(setting);
   std::string_view left = text;
@@ -47,12 +47,13 @@ inline Outcome run(MpdRewriter& rewriter, const DocumentSetting& setting, std::s
 }
 
 // The rewritten document, which must not depend on where its pieces end.
-inline Outcome outcome(std::string_view text, const DocumentSetting& setting, DocumentKind kind) {
+inline MpdOutcome outcome(std::string_view text, const DocumentSetting& setting,
+                          DocumentKind kind) {
   MpdRewriter rewriter(kind);
-  const Outcome whole = run(rewriter, setting, text, text.size(), 1);
+  const MpdOutcome whole = run(rewriter, setting, text, text.size(), 1);
   EXPECT_EQ(run(rewriter, setting, text, 1, 1), whole) << "in single bytes";
   for (size_t split = 1; split < text.size(); ++split) {
-    const Outcome in_two = run(rewriter, setting, text, split, text.size());
+    const MpdOutcome in_two = run(rewriter, setting, text, split, text.size());
     EXPECT_EQ(in_two.problem, whole.problem) << split;
     EXPECT_EQ(in_two.text, whole.text) << "split at " << split;
     if (in_two != whole) break;
@@ -60,12 +61,12 @@ inline Outcome outcome(std::string_view text, const DocumentSetting& setting, Do
   return whole;
 }
 
-inline Outcome outcome(std::string_view text, const DocumentSetting& setting = kSetting) {
+inline MpdOutcome outcome(std::string_view text, const DocumentSetting& setting = kSetting) {
   return outcome(text, setting, DocumentKind::mpd);
 }
 
 inline std::string rewrite(std::string_view text, const DocumentSetting& setting = kSetting) {
-  const Outcome made = outcome(text, setting);
+  const MpdOutcome made = outcome(text, setting);
   EXPECT_EQ(made.problem, "") << text;
   return made.text;
 }

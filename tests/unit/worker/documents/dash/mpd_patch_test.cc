@@ -11,7 +11,7 @@ namespace streamgate {
 namespace {
 
 std::string rewrite_as(DocumentKind kind, std::string_view text) {
-  const Outcome made = outcome(text, kSetting, kind);
+  const MpdOutcome made = outcome(text, kSetting, kind);
   EXPECT_EQ(made.problem, "") << text;
   return made.text;
 }
@@ -167,7 +167,7 @@ TEST(MpdRewriter, ALongDocumentIsNotHeldToItsEnd) {
   const std::string long_comment = "<!--" + std::string(300 * 1024, 'x') + "-->";
   MpdRewriter rewriter;
   const std::string text = "<MPD><Period/>" + long_comment + "<BaseURL>b/</BaseURL></MPD>";
-  const Outcome made = run(rewriter, kSetting, text, 4096, 4096);
+  const MpdOutcome made = run(rewriter, kSetting, text, 4096, 4096);
   EXPECT_EQ(made.text, "<MPD>" + kBase + "<Period/>" + long_comment + "<BaseURL>" +
                            at("https/up.example/live/a/b/") + "</BaseURL></MPD>");
   EXPECT_LE(rewriter.memory_bytes(), size_t{2048} * 1024);
