@@ -154,7 +154,7 @@ void MpdRewriter::end_text() {
   const LinkRule rule = is_base && !is_of_root ? rule_for(reference) : LinkRule::all;
   const bool has_link = (!reference.empty() || is_of_root) &&
                         links_.append(from, {reference, rule, element.kind}, link_);
-  costly_bytes_ += has_link ? from.url.size() : 0;
+  costly_bytes_ += has_link || is_base ? from.url.size() : 0;
   if (is_base) note_base(reference);
   std::string text;
   if (has_link) append_xml(link_, '\0', text);

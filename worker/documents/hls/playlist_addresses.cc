@@ -155,7 +155,8 @@ void PlaylistRewriter::import(std::string_view name) {
 // there too is empty: players refuse a playlist with such a tag.
 void PlaylistRewriter::materialise(const Attribute& query_parameter, PatchedCopy& copy) {
   const std::string name(query_parameter.value);
-  const std::string value = query_value(setting_->base_url, name).value_or(std::string());
+  if (!query_) query_.emplace(setting_->base_url);
+  const std::string value = query_->find(name).value_or(std::string());
   copy.copy_until(query_parameter.whole.data());
   copy.out().append("NAME=\"" + name + "\",VALUE=\"" + value + "\"");
   copy.leave_out_until(query_parameter.whole.data() + query_parameter.whole.size());
@@ -202,6 +203,7 @@ bool PlaylistRewriter::append_upstream_url(std::string_view reference, BlockBuff
   if (split_uri(reference).has_scheme) return false;
   std::string absolute;
   resolve_reference(split_uri(setting_->base_url), reference, absolute);
+  header_bytes_ += setting_->base_url.size();  // a long path costs time even if `..` removes it
   out.append(absolute);
   return true;
 }

@@ -65,6 +65,7 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   setting_ = &setting;
   if (!variables_.empty()) variables_.clear();
   imported_.reset();
+  query_.reset();
   variables_text_.clear();
   is_plain_ = !setting.segments_are_direct;
   filter_.begin({setting.max_height, setting.max_bandwidth});

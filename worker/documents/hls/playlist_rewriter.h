@@ -80,9 +80,10 @@ class PlaylistRewriter final : public DocumentRewriter {
   ChildUrlWriter children_;
   VariantFilter filter_;
   Variables variables_;
-  std::optional<Variables> imported_;  // of the document's link; none: not read yet
-  std::string variables_text_;         // of variables_, for links; empty: not made yet
-  LinkContext own_of_tag_;             // values for the URIs of the present tag
+  std::optional<QueryParameters> query_;  // of the document's URL; none: not read yet
+  std::optional<Variables> imported_;     // of the document's link; none: not read yet
+  std::string variables_text_;            // of variables_, for links; empty: not made yet
+  LinkContext own_of_tag_;                // values for the URIs of the present tag
   // References need neither a substitution of variables nor the upstream's own URL.
   bool is_plain_ = true;
   // The kind of the playlist decides whether its children carry its new cookies. False if the kind

@@ -118,7 +118,7 @@ Variables Variables::from_link(std::string_view text) {
   return variables;
 }
 
-std::optional<std::string> query_value(std::string_view url, std::string_view name) {
+QueryParameters::QueryParameters(std::string_view url) {
   url = url.substr(0, url.find('#'));
   const size_t question = url.find('?');
   std::string_view query = question == url.npos ? std::string_view() : url.substr(question + 1);
@@ -126,10 +126,19 @@ std::optional<std::string> query_value(std::string_view url, std::string_view na
     const std::string_view parameter = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(parameter.size() + 1, query.size()));
     const size_t equals = std::min(parameter.find('='), parameter.size());
-    if (percent_decode(parameter.substr(0, equals)) != name) continue;
-    return decode_for_quotes(parameter.substr(std::min(equals + 1, parameter.size())));
+    parameters_.emplace_back(percent_decode(parameter.substr(0, equals)),
+                             parameter.substr(std::min(equals + 1, parameter.size())));
   }
-  return std::nullopt;
+  std::stable_sort(parameters_.begin(), parameters_.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+}
+
+std::optional<std::string> QueryParameters::find(std::string_view name) const {
+  const auto found = std::lower_bound(
+      parameters_.begin(), parameters_.end(), name,
+      [](const auto& parameter, std::string_view wanted) { return parameter.first < wanted; });
+  if (found == parameters_.end() || found->first != name) return std::nullopt;
+  return decode_for_quotes(found->second);
 }
 
 }  // namespace streamgate

@@ -42,9 +42,20 @@ class Variables {
   size_t size_ = 0;
 };
 
-// The value of the first query parameter `name` of `url`, decoded once. A quote or a control byte
-// stays encoded, because the value may stand in a quoted string (RFC 8216bis 4.2). A `+` stays.
-// nullopt if there is no such parameter.
-std::optional<std::string> query_value(std::string_view url, std::string_view name);
+// The parameters in the query of a URL. A playlist may look up many of them.
+class QueryParameters {
+ public:
+  // `url` outlives the object.
+  explicit QueryParameters(std::string_view url);
+
+  // The value of the first parameter `name`, decoded once. A quote or a control byte stays encoded,
+  // because the value may stand in a quoted string (RFC 8216bis 4.2). A `+` stays. nullopt if there
+  // is no such parameter.
+  std::optional<std::string> find(std::string_view name) const;
+
+ private:
+  // Decoded names and encoded values, in the order of the names.
+  std::vector<std::pair<std::string, std::string_view>> parameters_;
+};
 
 }  // namespace streamgate

@@ -317,6 +317,15 @@ TEST(MpdRewriter, ALongTagInSingleBytesTakesNoQuadraticTime) {
   EXPECT_NE(run(rewriter, kSetting, longer, 4096, 4096).problem, "");
 }
 
+// Its references are resolved against the URL of the document.
+TEST(MpdRewriter, ABaseUrlThatStaysIsCostlyIfTheUrlIsLong) {
+  const DocumentSetting setting = setting_of("https://h/" + std::string(5000, 'p') + "/m.mpd");
+  MpdRewriter rewriter;
+  const std::string period = "<Period><BaseURL>x/</BaseURL></Period>";
+  run(rewriter, setting, "<MPD><BaseURL>y/</BaseURL>" + period + period + "</MPD>", 4096, 4096);
+  EXPECT_GE(rewriter.costly_bytes(), size_t{4} * 5000);  // the first one has a link
+}
+
 TEST(MpdRewriter, LimitsTheMemoryForNestedElements) {
   std::string bases = "<MPD>";
   for (int i = 0; i < 20; ++i) bases += "<P><BaseURL>" + std::string(3000, 'x') + "/</BaseURL>";

@@ -79,6 +79,17 @@ TEST(PlaylistVariables, OfTheQueryBecomePlainDefinitions) {
             tag + "NAME=\"tok\",VALUE=\"a+b+c\"\r\n" + sibling("1.ts?t=a+b+c") + "&sg_ext=.ts\r\n");
 }
 
+TEST(PlaylistVariables, OfALongQueryTakeNoQuadraticTime) {
+  std::string url = kDirectory + "m.m3u8?";
+  while (url.size() < 64'000) url += "a&";
+  url += "b=1&b=2";
+  const QueryParameters parameters(url);
+  const std::clock_t began = std::clock();
+  for (int i = 0; i < 50'000; ++i) ASSERT_EQ(parameters.find("b"), "1");
+  EXPECT_EQ(parameters.find("c"), std::nullopt);
+  EXPECT_LT(std::clock() - began, 5 * CLOCKS_PER_SEC);  // 0.1 s; quadratic time would be a minute
+}
+
 TEST(PlaylistVariables, AreImportedFromTheLink) {
   DocumentSetting setting = kSetting;
   setting.variables = link_text({{"IV", "https://cdn.example"}, {"x", "y"}});
@@ -195,6 +206,17 @@ TEST(DirectSegments, HaveTheUpstreamsUrls) {
                 "#EXT-X-PART:URI=\"https://up.example/p.mp4\",DURATION=1\n"
                 "#EXT-X-RENDITION-REPORT:URI=\"" +
                 sibling("v.m3u8") + "\"\n" + kBaseVariable + "{$b}/c.ts\n");
+}
+
+// A slice of work must not have many of them.
+TEST(DirectSegments, OfALongPathAreCostly) {
+  DocumentSetting setting = setting_for("https://up.example/" + std::string(5000, 'p') + "/m.m3u8");
+  setting.segments_are_direct = true;
+  PlaylistRewriter rewriter;
+  BlockBuffer out;
+  rewriter.begin(setting);
+  rewriter.write("#EXTM3U\n#EXT-X-TARGETDURATION:4\n../1.ts\n../2.ts\n", out, 1 << 20);
+  EXPECT_GE(rewriter.costly_bytes(), size_t{2} * 5000);
 }
 
 TEST(DirectSegments, AreNotTheChildrenOfOtherPlaylists) {
