@@ -26,8 +26,8 @@ class BodySniffer {
               Media media);
 
   // The link says that the document is of this kind, which is one of is_json() or is_dash(). The
-  // body is such a document if its first byte behind blanks is a bracket of that language, and it is
-  // neither an MPD nor a web page, or if all of it is blank. Before the first add().
+  // body is such a document if its first byte behind blanks is a bracket of that language, and it
+  // is neither an MPD nor a web page, or if all of it is blank. Before the first add().
   void expect(DocumentKind kind) { expected_ = kind; }
 
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
