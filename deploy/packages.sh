@@ -21,6 +21,9 @@ DEMO_PACKAGES=(curl ffmpeg python3)
 TEST_PACKAGES=(caddy ffmpeg googletest haproxy libgtest-dev nginx openssl php-cli prometheus
   python3 python3-cryptography python3-jwt python3-yaml)
 BROWSER_PACKAGES=(ca-certificates chromium firefox-esr nodejs npm)
+# In addition, for tests/players.sh.
+REAL_PLAYER_PACKAGES=(gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base-apps
+  gstreamer1.0-plugins-good mpv vlc-bin vlc-plugin-base)
 
 # Installs the named packages that are missing. Calls apt only if there is one.
 install_packages() {

@@ -11,7 +11,7 @@ import sys
 
 SECONDS = 10
 FRAMES = SECONDS * 25
-DONE = "complete-2"  # change the number with the streams
+DONE = "complete-3"  # change the number with the streams
 
 VTT_HEAD = "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0"
 
@@ -155,6 +155,19 @@ def make_multivariant(root):
     write(os.path.join(root, "fmp4", "master.m3u8"), MASTER)
 
 
+def make_dash(root, seconds=3):
+    """dash/: a static manifest with a timeline."""
+    ffmpeg(
+        *picture("320x180", seconds),
+        *tone(440, seconds),
+        *VIDEO,
+        *AUDIO,
+        *("-f", "dash", "-seg_duration", "1", "-use_template", "1", "-use_timeline", "1"),
+        "manifest.mpd",
+        folder=subfolder(root, "dash"),
+    )
+
+
 def make_file(root):
     """movie.mp4: index first, and large enough that a seek makes a new request."""
     ffmpeg(
@@ -182,6 +195,7 @@ def make(root):
     source = make_ts(root)
     make_encrypted(root, source)
     make_multivariant(root)
+    make_dash(root)
     make_file(root)
     write(done, "")
 

@@ -34,8 +34,9 @@ TYPES = {
 
 
 class Origin:
-    def __init__(self, root, proof_needed=True, padding=b""):
+    def __init__(self, root, proof_needed=True, padding=b"", cors=False):
         self.root = root
+        self.cors = cors  # pages of other origins may read all answers
         self.padding = padding  # behind the first line of every playlist
         self.proof = secrets.token_hex(8) if proof_needed else None
         self.requests = []  # (path, range, status)
@@ -183,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Accept-Ranges", "bytes")
+        if self.origin.cors:
+            self.send_header("Access-Control-Allow-Origin", "*")
+            self.send_header("Access-Control-Expose-Headers", "*")
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()

@@ -149,6 +149,17 @@ async function options() {
   await page.keyboard.type('Authorization');
   await press('Tab');
   await page.keyboard.type('a&b');
+  report.withHeader = (await look()).links;
+  await tabTo('token');
+  await page.keyboard.type('to.ken');
+  report.withToken = (await look()).links;
+  await press('Enter');
+  await until('the error', fails);
+  report.tokenIn = await page.evaluate(() =>
+    [document.getElementById('log').textContent, JSON.stringify(localStorage), location.href]
+      .map((text) => text.includes('to.ken')));
+  await pressWith('Control', 'a');
+  await press('Delete');
   await tabTo('live');
   await press(' ');
   report.withOptions = (await look()).links;

@@ -10,7 +10,7 @@ const {emptySource, fileNameOf, forms, linkOf, sourceOfLink, withOptions} =
   await moduleOf('links');
 const {isHls, isListText, parseHls, parseList, writeList} =
   await moduleOf('playlists');
-const {kindOf} = await moduleOf('kinds');
+const {kindOf, kindOfName} = await moduleOf('kinds');
 
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -21,7 +21,46 @@ test('a link has all options of its source, encoded', () => {
   assert.equal(linkOf(source), 'https://proxy.example/below/stream?url=https%3A%2F%2Fa.example%2F' +
     'x%20y.ts%3Fk%3D1%26l%3D2%23f&referer=https%3A%2F%2Fr.example%2F' +
     '&h_User-Agent=VLC%2F3.0%20(%2B)&sg_live=1&sg_alt=https%3A%2F%2Fb.example%2F&sg_c=YT1i');
-  for (const form of forms) assert.deepEqual(sourceOfLink(linkOf(source, form)), source);
+  const withToken = {...source, token: 'a.b-c_d'};
+  assert.ok(linkOf(withToken).includes('&sg_token=a.b-c_d&'));
+  for (const form of forms.filter(({can}) => can(withToken))) {
+    assert.deepEqual(sourceOfLink(linkOf(withToken, form)), withToken);
+  }
+});
+
+const pathForm = forms.find(({name}) => name === 'path');
+
+test('a link of the path form keeps the path and carries what its children inherit', () => {
+  const carried = (text) => btoa(text).replaceAll('=', '').replaceAll('+', '-').replaceAll('/', '_');
+  const at = (rest) => `https://proxy.example/below/at/${rest}`;
+  const plain = emptySource('https://a.example:8443/b/c d/%2F;e.mpd?f=1&g=/h');
+  const path = 'https/a.example:8443/b/c%20d/%2F;e.mpd?f=1&g=/h';
+  assert.equal(linkOf(plain, pathForm), at(`-/${path}`));
+  assert.equal(linkOf({...plain, token: 't/1'}, pathForm), at(`-/${path}&sg_token=t%2F1`));
+  assert.equal(linkOf({...emptySource('http://a.example'), token: 't'}, pathForm),
+    at('-/http/a.example/?sg_token=t'));
+  const headers = {...plain, referer: 'https://r.example/', headers: [['X-A', '1 é']]};
+  assert.equal(linkOf(headers, pathForm),
+    at(`${carried('referer=https%3A%2F%2Fr.example%2F&h_X-A=1%20%C3%A9')}/${path}`));
+  const secret = {...emptySource('http://u:p@a.example/'), headers: [['cookie', 'c']]};
+  assert.equal(linkOf(secret, pathForm),
+    at(`${carried('sg_scope=http%3A%2F%2Fa.example%2F&h_cookie=c')}/http/u:p@a.example/`));
+  for (const source of [headers, secret, {...plain, token: 't'}, {...plain, other: [['sg_c', 'YT1i']]}]) {
+    const again = {...source, url: source.url.replace(' ', '%20')};
+    assert.deepEqual(sourceOfLink(linkOf(source, pathForm)), again);
+  }
+  assert.equal(sourceOfLink(at('a/https/a.example/')), null);
+  for (const more of [{live: true}, {alternatives: ['https://b.example/']}, {url: 'https://a/|A=b'},
+    {url: 'gopher://a/'}, {url: 'a'}, {other: [['x', '1']]}]) {
+    assert.ok(!pathForm.can({...emptySource('https://a.example/'), ...more}), JSON.stringify(more));
+  }
+});
+
+test('the name of a file says its kind, if browsers play that', () => {
+  for (const [name, kind] of [['a.mp4', 'mp4'], ['a.b.WEBM', 'matroska'], ['a.mp3', 'mp3'],
+    ['a.ts', null], ['a.m3u8', null], ['a.mpd', null], ['mp4', null], ['stream', null]]) {
+    assert.equal(kindOfName(name), kind, name);
+  }
 });
 
 test('the named form ends in the file name of the URL', () => {
@@ -45,9 +84,9 @@ test('only a link to this proxy is taken apart', () => {
 test('a channel has its own headers before those of the form', () => {
   const channel = {...emptySource('https://a.example'), headers: [['user-agent', 'own']]};
   const form = {...emptySource(), referer: 'https://r.example/', live: true,
-    headers: [['User-Agent', 'form'], ['X-Key', 'k']]};
+    token: 't', headers: [['User-Agent', 'form'], ['X-Key', 'k']]};
   assert.deepEqual(withOptions(channel, form), {...channel, referer: 'https://r.example/',
-    live: true, headers: [['user-agent', 'own'], ['X-Key', 'k']]});
+    token: 't', live: true, headers: [['user-agent', 'own'], ['X-Key', 'k']]});
 });
 
 const list = `\ufeff#EXTM3U x-tvg-url="https://guide.example/"

@@ -7,13 +7,20 @@ import re
 import shutil
 import subprocess
 import tempfile
+from urllib.parse import quote
 
 from players import HERE, INSTALLED, MEDIA, closed_port, install_players
+from tokens import b64
 from upstream import Answer, Upstream, playlist, status
 
 CHANNELS = 10_000
 LIVE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
-TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t", ".m4s": "video/mp4"}
+TYPES = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".mpd": "application/dash+xml",
+    ".ts": "video/mp2t",
+    ".m4s": "video/mp4",
+}
 MEDIA_TYPE = "application/octet-stream"
 
 
@@ -91,9 +98,17 @@ class PageTests:
 
     def streams(self):
         """Those that this browser plays with the players of this build."""
-        streams = {"hls": "/ts/index.m3u8", "variants": "/fmp4/master.m3u8", "ts": "/live.ts"}
+        streams = {
+            "hls": "/ts/index.m3u8",
+            "variants": "/fmp4/master.m3u8",
+            "ts": "/live.ts",
+            "dash": "/dash/manifest.mpd",
+            "file": "/movie.mp4",
+        }
         if "mpegts.js" not in self.players:
             del streams["ts"]
+        if "dash.js" not in self.players:
+            del streams["dash"]
         return streams
 
     def use_page(self):
@@ -174,8 +189,38 @@ class PageTests:
         # The request that showed the kind is the one that plays.
         self.assertEqual(self.up.targets().count("/live.ts"), 1)
 
-    def test_links_of_both_forms_carry_the_options(self):
+    def test_dash_plays_with_dash_js(self):
+        if "dash.js" not in self.players:
+            self.skipTest("this build has no dash.js (STREAMGATE_PAGE_PLAYERS)")
+        report = self.report["dash"]
+        self.assertRegex(report["facts"]["player"], r"^dash\.js \d")
+        self.assertEqual(report["facts"]["picture"], "320×180")
+        self.assertRegex(report["facts"]["codecs"], r"^avc1\.\w+, mp4a\.40\.2$")
+        self.assertEqual(len(report["variants"]), 1)
+
+    def test_a_file_is_requested_by_the_browser_only(self):
+        report = self.report["file"]
+        self.assertEqual(report["facts"]["picture"], "640×360")
+        requests = [r for r in self.up.requests if r.path == "/movie.mp4"]
+        # Browsers request media with a range, and the page without one.
+        self.assertEqual([r for r in requests if not r["Range"]], [])
+
+    def test_a_token_is_in_the_links_and_nowhere_else(self):
+        for before, link in zip(self.report["withHeader"], self.report["withToken"]):
+            is_path = "/at/" in link
+            self.assertEqual(link, f"{before}{'?' if is_path else '&'}sg_token=to.ken")
+        self.assertEqual(len(self.report["withToken"]), 3)
+        self.assertEqual(self.report["tokenIn"], [False] * 3)
+
+    def test_links_of_all_forms_carry_the_options(self):
         origin = self.last_proxy.origin + self.mount
+        scope = quote(self.up.origin + "/", safe="")
+        carry = b64(f"sg_scope={scope}&h_Authorization=a%26b".encode())
+        path = self.up.url("/a%20b.ts").replace("://", "/")
+        self.assertEqual(self.report["withHeader"][2], f"{origin}at/{carry}/{path}")
+        self.last_proxy.ask(f"{self.mount}at/{carry}/{path}")
+        last = self.up.requests[-1]
+        self.assertEqual((last.path, last["Authorization"]), ("/a%20b.ts", "a&b"))
         url = "url=" + re.sub("[:/]", lambda m: f"%{ord(m[0]):02X}", self.up.origin) + "%2Fa%20b.ts"
         query = f"?{url}&h_Authorization=a%26b&sg_live=1"
         self.assertEqual(

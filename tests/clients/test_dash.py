@@ -16,17 +16,10 @@ SECONDS = 3
 SCRIPTS = ("dashjs/dist/modern/umd/dash.all.min.js", "shaka-player/dist/shaka-player.compiled.js")
 
 
-def make_manifests(folder):
+def make_manifests(root):
     """A manifest with relative references, and one whose references would lead past us."""
-    media.ffmpeg(
-        *media.picture("320x180", SECONDS),
-        *media.tone(440, SECONDS),
-        *media.VIDEO,
-        *media.AUDIO,
-        *("-f", "dash", "-seg_duration", "1", "-use_template", "1", "-use_timeline", "1"),
-        "manifest.mpd",
-        folder=folder,
-    )
+    media.make_dash(root, SECONDS)
+    folder = os.path.join(root, "dash")
     path = os.path.join(folder, "manifest.mpd")
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -40,7 +33,7 @@ class Dash(PlayerTest):
         super().setUpClass()
         install_players()
         cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-dash-")
-        make_manifests(media.subfolder(cls.folder.name, "dash"))
+        make_manifests(cls.folder.name)
         site = media.subfolder(cls.folder.name, "site")
         for file in (
             os.path.join(HERE, "dash.html"),

@@ -20,8 +20,9 @@ if(STREAMGATE_PAGE_PLAYERS)
     message(FATAL_ERROR "STREAMGATE_PAGE_PLAYERS needs npm (Debian: nodejs, npm)")
   endif()
   file(READ ${page_source}/players/package.json manifest)
-  foreach(player hls.js mpegts.js)
-    string(JSON version GET ${manifest} dependencies ${player})
+  foreach(player hls.js mpegts.js dash.js)
+    string(REPLACE dash.js dashjs package ${player})
+    string(JSON version GET ${manifest} dependencies ${package})
     string(APPEND PAGE_PLAYERS "\n  '${player}': '${version}',")
   endforeach()
   string(APPEND PAGE_PLAYERS "\n")
@@ -29,8 +30,10 @@ if(STREAMGATE_PAGE_PLAYERS)
   set(player_assets hls.mjs=${modules}/hls.js/dist/hls.min.mjs
       hls.worker.js=${modules}/hls.js/dist/hls.worker.js
       mpegts.js=${modules}/mpegts.js/dist/mpegts.js
+      dash.mjs=${modules}/dashjs/dist/modern/esm/dash.all.min.js
       hls.js.license.txt=${page_build}/hls.js.license.txt
-      mpegts.js.license.txt=${page_build}/mpegts.js.license.txt)
+      mpegts.js.license.txt=${page_build}/mpegts.js.license.txt
+      dash.js.license.txt=${page_build}/dash.js.license.txt)
   set(player_files "")
   foreach(asset ${player_assets})
     string(REGEX REPLACE "^[^=]*=" "" file ${asset})
@@ -47,6 +50,7 @@ if(STREAMGATE_PAGE_PLAYERS)
     COMMAND ${NPM_PROGRAM} ci --ignore-scripts --no-audit --no-fund --loglevel=error
     COMMAND ${CMAKE_COMMAND} -E copy ${modules}/hls.js/LICENSE hls.js.license.txt
     COMMAND ${CMAKE_COMMAND} -E copy ${modules}/mpegts.js/LICENSE mpegts.js.license.txt
+    COMMAND ${CMAKE_COMMAND} -E copy ${modules}/dashjs/LICENSE.md dash.js.license.txt
     COMMAND ${CMAKE_COMMAND} -E touch ${player_files}  # newer than the lock file
     COMMENT "Installing the players of the page with npm"
     VERBATIM)

@@ -4,8 +4,8 @@ import {$, make} from './dom.js';
 import {builtIn, enginesFor, missingPlayer, titleOf} from './engines.js';
 import {connectForm, readInput, readOptions, setInput, showOptionCount, writeOptions}
   from './form.js';
-import {kindOf} from './kinds.js';
-import {forms, linkOf, sourceOfLink, withOptions} from './links.js';
+import {kindOf, kindOfName} from './kinds.js';
+import {fileNameOf, forms, linkOf, sourceOfLink, withOptions} from './links.js';
 import {isHls, isListText, parseHls, parseList, writeList} from './playlists.js';
 import {clearReport, hasFact, note, say, setFact, showError, showVariants, translateReport,
   wordsOfReason, wordsOfStatus} from './report.js';
@@ -52,14 +52,15 @@ function showLinks(source, name = '') {
   shown = {source, name};
   $('link-of').hidden = Boolean(source) && !name;
   $('link-of').textContent = source ? name : t(list ? 'links_list' : 'links_empty');
-  $('links').replaceChildren(...(source ? forms.map((form) => linkRow(form, source)) : []));
+  const possible = source ? forms.filter((form) => form.can(source)) : [];
+  $('links').replaceChildren(...possible.map((form) => linkRow(form, source)));
 }
 
 // The source in the form, or null: there is none, or the text is a list.
 function sourceInForm() {
   const text = readInput();
   if (!text || isListText(text)) return null;
-  // The token and the cookies of a pasted link are kept for that link's URL only.
+  // The cookies of a pasted link are kept for that link's URL only.
   const other = text === lastPasted?.url ? lastPasted.other : [];
   return {...readOptions(), url: text, other};
 }
@@ -125,8 +126,19 @@ function showFound(kind, answer) {
 async function run(source) {
   const mine = begin();
   const link = linkOf(source);
-  setStatus('requesting');
   note(link);
+  // The browser requests a file itself: a request to see its kind would be the second one.
+  const named = source.live ? null : kindOfName(fileNameOf(source.url));
+  if (named) {
+    setFact('kind', () => t(`kind_${named}`));
+    return play(named, {link, answer: null}, mine);
+  }
+  return look(link, mine);
+}
+
+// Requests the link to see what it is.
+async function look(link, mine) {
+  setStatus('requesting');
   let answer = null;
   try {
     answer = await request(link, mine.abortion.signal);
@@ -139,7 +151,7 @@ async function run(source) {
   }
 }
 
-const refusals = {dash: 'no_dash', html: 'not_media_html', text: 'not_media_text',
+const refusals = {html: 'not_media_html', text: 'not_media_text',
   image: 'not_media_image'};
 
 async function showResult(stream, mine) {
@@ -241,7 +253,7 @@ function nameOf(engine) {
 async function play(kind, stream, mine) {
   const engines = enginesFor(kind, video);
   if (!engines.length) {
-    stream.answer.cancel();
+    stream.answer?.cancel();
     showError(() => t('no_player', {player: missingPlayer(kind)}));
     return stop();
   }
@@ -261,6 +273,11 @@ async function start([engine, ...others], kind, stream, mine) {
       start(others, kind, stream, mine);
       return;
     }
+    if (!stream.answer) {
+      // The name did not say why.
+      look(stream.link, begin());
+      return;
+    }
     stop();
     showPlayerError(failure, stream);
   };
@@ -271,6 +288,7 @@ async function start([engine, ...others], kind, stream, mine) {
     const end = await engine.start(video, {...stream, kind}, {
       note: (key, values) => isCurrent() && note(t(key, values)),
       fact: (name, value) => isCurrent() && setFact(name, value),
+      variants: (found) => isCurrent() && showVariants(found),
       trouble: (failure) => isCurrent() && showTrouble(failure),
       failed,
     });

@@ -18,7 +18,7 @@ async function play(video, on) {
 // --- the browser itself ---
 
 function startBrowser(video, {link, answer}, on) {
-  answer.cancel();
+  answer?.cancel();
   const fail = () => on.failed({message: video.error?.message || `code ${video.error?.code}`});
   video.addEventListener('error', fail);
   video.src = link;
@@ -183,6 +183,47 @@ async function startMpegts(video, {kind, link, answer}, on) {
   };
 }
 
+// --- dash.js ---
+
+const sizeOf = ({width, height, bandwidth}) =>
+  (width ? `${width}×${height}` : `${bandwidth} bit/s`);
+
+function describeDashError(error) {
+  const {request, response} = error.data ?? {};
+  return {
+    message: error.message ?? `code ${error.code}`,
+    url: request?.url ?? response?.url,
+    status: response?.status || null,
+    isNetwork: error.code >= 10 && error.code < 30,
+    reason: response?.headers?.['x-streamgate-error'] ?? null,
+  };
+}
+
+async function startDash(video, {link, answer}, on) {
+  answer.cancel();
+  const {MediaPlayer, Debug} = await import('./players/dash.mjs');
+  const player = MediaPlayer().create();
+  player.updateSettings({debug: {logLevel: Debug.LOG_LEVEL_NONE}});
+  player.on(MediaPlayer.events.STREAM_INITIALIZED, () => {
+    const variants = player.getRepresentationsByType('video').map((found) => ({
+      width: found.width, height: found.height, bandwidth: found.bandwidth,
+      frameRate: found.frameRate, codecs: found.codecs?.replace(/^.*codecs="(.*)"$/, '$1') ?? '',
+    }));
+    const codecs = ['video', 'audio']
+      .map((kind) => player.getCurrentTrackFor(kind)?.codec?.replace(/^.*codecs="(.*)"$/, '$1'));
+    on.variants(variants);
+    on.fact('codecs', codecs.filter(Boolean).join(', '));
+    play(video, on);
+  });
+  player.on(MediaPlayer.events.REPRESENTATION_SWITCH, ({mediaType, currentRepresentation}) => {
+    if (mediaType !== 'video' || !currentRepresentation) return;
+    on.note('variant_chosen', {variant: sizeOf(currentRepresentation)});
+  });
+  player.on(MediaPlayer.events.ERROR, ({error}) => on.failed(describeDashError(error)));
+  player.initialize(video, link, false);
+  return () => player.destroy();
+}
+
 // --- the choice ---
 
 const mpegtsKinds = ['ts', 'flv'];
@@ -191,7 +232,8 @@ const engines = [
   {
     name: 'browser',
     plays: (kind, video) =>
-      (kind === 'hls' ? video.canPlayType(hlsType) !== '' : !mpegtsKinds.includes(kind)),
+      (kind === 'hls' ? video.canPlayType(hlsType) !== ''
+        : kind !== 'dash' && !mpegtsKinds.includes(kind)),
     start: startBrowser,
   },
   {
@@ -204,10 +246,16 @@ const engines = [
     plays: (kind) => mpegtsKinds.includes(kind) && 'mpegts.js' in players && hasMediaSource(),
     start: startMpegts,
   },
+  {
+    name: 'dash.js',
+    plays: (kind) => kind === 'dash' && 'dash.js' in players && hasMediaSource(),
+    start: startDash,
+  },
 ];
 
 // The player that would be needed if no engine plays the kind.
-export const missingPlayer = (kind) => (kind === 'hls' ? 'hls.js' : 'mpegts.js');
+export const missingPlayer = (kind) =>
+  ({hls: 'hls.js', dash: 'dash.js'})[kind] ?? 'mpegts.js';
 
 export const enginesFor = (kind, video) => engines.filter((engine) => engine.plays(kind, video));
 

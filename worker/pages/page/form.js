@@ -62,6 +62,7 @@ export function readOptions() {
     referer: $('referer').value.trim(),
     headers: names.map((name, i) => [name, values[i]]).filter(([name]) => name),
     live: $('live').checked,
+    token: $('token').value.trim(),
     alternatives: valuesOf('alternatives', '.value').filter(Boolean),
   };
 }
@@ -69,6 +70,7 @@ export function readOptions() {
 export function writeOptions(source) {
   $('referer').value = source.referer;
   $('live').checked = source.live;
+  if (source.token) $('token').value = source.token;
   $('headers').replaceChildren();
   $('alternatives').replaceChildren();
   for (const [name, value] of source.headers) addHeader(name, value);
@@ -80,7 +82,7 @@ export function writeOptions(source) {
 export function showOptionCount() {
   const options = readOptions();
   const count = options.headers.length + options.alternatives.length + Boolean(options.referer) +
-    Number(options.live);
+    Number(options.live) + Boolean(options.token);
   $('option-count').hidden = count === 0;
   $('option-count').textContent = t('option_count', {count});
 }

@@ -42,6 +42,17 @@ function kindOfText(text) {
   return null;
 }
 
+const kindsByName = {
+  mp4: 'mp4', m4v: 'mp4', m4a: 'mp4', mov: 'mp4', webm: 'matroska', mkv: 'matroska', ogg: 'ogg',
+  oga: 'ogg', ogv: 'ogg', opus: 'ogg', flac: 'flac', wav: 'wav', mp3: 'mp3', aac: 'aac',
+};
+
+// The kind that the name of a file says, if it is one that browsers play themselves; else null.
+export function kindOfName(name) {
+  const [, extension] = /\.([a-z0-9]+)$/i.exec(name) ?? [];
+  return kindsByName[extension?.toLowerCase()] ?? null;
+}
+
 // `playlist`, `dash`, `ts`, `flv`, a media kind, or `html`, `text`, `image`, `unknown`.
 export function kindOf(bytes, contentType) {
   const type = (contentType ?? '').split(';', 1)[0].trim().toLowerCase();

@@ -23,9 +23,12 @@ export function clearReport() {
   $('error').replaceChildren();
 }
 
+// A token is a part of links, and links stand in messages of players.
+const withoutToken = (text) => text.replace(/\b(sg_token=)[^&\s"']+/g, '$1…');
+
 export function note(text) {
   const time = new Date().toLocaleTimeString(document.documentElement.lang);
-  $('log').append(make('li', {}, make('time', {textContent: time}), ` ${text}`));
+  $('log').append(make('li', {}, make('time', {textContent: time}), ` ${withoutToken(text)}`));
 }
 
 export const hasFact = (name) => facts.has(name);
@@ -83,7 +86,7 @@ function drawError() {
 // further sentences, which are not translated.
 export function showError(sentence, {code = '', details = []} = {}) {
   say(() => '');
-  error = {sentence, code, details: details.filter(Boolean)};
+  error = {sentence, code, details: details.filter(Boolean).map(withoutToken)};
   drawError();
   note([sentence(), code, ...error.details].filter(Boolean).join(' '));
 }

@@ -36,6 +36,12 @@ export const strings = {
     '直播流：结束或中断时自动重连',
   ],
 
+  token: ['Token', '令牌'],
+  token_help: [
+    'For a proxy that requires one. It is a part of the links, and is kept nowhere else.',
+    '仅当本代理要求令牌时填写。令牌只写入链接，不会保存。',
+  ],
+
   links: ['Link through this proxy', '经过本代理的链接'],
   links_empty: ['Enter a URL to get its link.', '输入地址即可得到链接。'],
   links_list: [
@@ -44,6 +50,7 @@ export const strings = {
   ],
   form_query: ['Query', '查询形式'],
   form_named: ['With file name', '带文件名'],
+  form_path: ['Path', '路径形式'],
   copy: ['Copy', '复制'],
   copy_form: ['Copy the link: {form}', '复制链接：{form}'],
   copied: ['Copied', '已复制'],
@@ -127,10 +134,6 @@ export const strings = {
   not_media_text: [
     'The URL leads to a text that is not a playlist.',
     '该地址是一段文本，不是播放列表。',
-  ],
-  no_dash: [
-    'This page cannot play DASH yet. Copy the link into a player that can, such as VLC or mpv.',
-    '本页尚不能播放 DASH。请把链接复制到支持它的播放器，例如 VLC 或 mpv。',
   ],
   no_player: [
     'This browser does not play this kind by itself, and this Streamgate was built without {player}. Copy the link into VLC or mpv.',
