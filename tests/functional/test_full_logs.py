@@ -208,7 +208,8 @@ class StandardError(FullLogTest):
         wait_until(lambda: len(reports()) >= 2, what="the reports of both processes")
         service.ask("/again")
         wait_until(lambda: reports() and b"route=/again" in text, what="a later line")
-        time.sleep(1.5)  # longer than the master's turn
+        for _ in range(2):  # each is a turn of the master, which would report again
+            self.assertEqual(service.order("status").returncode, 0)
         kinds = [(line["log"], line["pid"]) for line in reports()]
         self.assertEqual(len(kinds), len(set(kinds)), kinds)
         self.assertIn(("events", str(service.process.pid)), kinds)

@@ -25,6 +25,7 @@ constexpr int kMappedBytes = 1024 * 1024;
 // More than kKeptHeapBytes: a busy worker is not trimmed.
 constexpr size_t kMaxIdleBytes = size_t{6} * 1024 * 1024;
 constexpr std::chrono::seconds kCheckInterval{10};
+constexpr std::chrono::milliseconds kSliceInterval{20};
 // A trim leaves this much at the end of the heap, for the next requests.
 constexpr size_t kTrimmedHeapBytes = size_t{512} * 1024;
 
@@ -70,16 +71,25 @@ HeapTrim::HeapTrim(TimerWheel& wheel)
 }
 
 void HeapTrim::on_timer() {
-  check();
-  deadline_.arm(kCheckInterval);
+  if (is_releasing()) {
+    release_slice();
+  } else {
+    check();
+  }
+  deadline_.arm(is_releasing() ? kSliceInterval : std::chrono::milliseconds(kCheckInterval));
 }
 
 void HeapTrim::check() {
   const size_t idle = idle_bytes();
   const size_t unused = std::min(idle, std::exchange(last_, idle));
   settled_ = std::min(settled_, idle);
-  if (unused < settled_ + kMaxIdleBytes) return;
-  trim();
+  if (unused >= settled_ + kMaxIdleBytes) release_.emplace();
+}
+
+void HeapTrim::release_slice() {
+  if (release_->release_slice() == HeapRelease::Left::some) return;
+  release_.reset();
+  trim();  // the smaller blocks
   last_ = settled_ = idle_bytes();
 }
 

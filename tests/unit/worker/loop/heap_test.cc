@@ -47,6 +47,12 @@ class HeapTrimTest : public testing::Test {
     return blocks;
   }
 
+  // A check, and all slices of what it begins.
+  void check() {
+    trim->check();
+    while (trim->is_releasing()) trim->release_slice();
+  }
+
   // Fills 32 MiB of the heap, and frees all but one block in 64: none of it is at the end.
   void fragment() {
     auto blocks = blocks_of(32 * kMib);
@@ -64,34 +70,50 @@ TEST_F(HeapTrimTest, ReturnsMemoryThatWasFreeAtTwoChecks) {
   const size_t before = resident_bytes();
   fragment();
   ASSERT_GT(resident_bytes(), before + 24 * kMib);
-  trim->check();
+  check();
   EXPECT_GT(resident_bytes(), before + 24 * kMib) << "it may be needed again at once";
-  trim->check();
+  check();
   EXPECT_LT(resident_bytes(), before + 8 * kMib);
 }
 
 TEST_F(HeapTrimTest, ReturnsMemoryThatWasUsedSinceTheLastTrim) {
   fragment();
-  for (int i = 0; i < 2; ++i) trim->check();
+  for (int i = 0; i < 2; ++i) check();
   const size_t trimmed = resident_bytes();
   fragment();
   ASSERT_GT(resident_bytes(), trimmed + 24 * kMib);
-  for (int i = 0; i < 2; ++i) trim->check();
+  for (int i = 0; i < 2; ++i) check();
   EXPECT_LT(resident_bytes(), trimmed + 8 * kMib);
+}
+
+TEST_F(HeapTrimTest, ReturnsLargeBlocksInSlices) {
+  fragment();
+  trim->check();
+  EXPECT_FALSE(trim->is_releasing());
+  trim->check();
+  size_t resident = resident_bytes();
+  for (int slices = 0; slices < 3; ++slices) {
+    ASSERT_TRUE(trim->is_releasing());
+    trim->release_slice();
+    const size_t now = resident_bytes();
+    EXPECT_GT(resident, now + HeapRelease::kSliceBytes / 2);
+    EXPECT_LT(resident, now + 2 * HeapRelease::kSliceBytes);
+    resident = now;
+  }
 }
 
 // A trim cannot return a page with a live block. Later the same memory may be free as a whole.
 TEST_F(HeapTrimTest, ReturnsMemoryThatAnEarlierTrimCouldNotReturn) {
   auto blocks = blocks_of(32 * kMib);
   for (size_t i = 0; i + 1 < blocks.size(); i += 2) blocks[i].reset();
-  for (int i = 0; i < 2; ++i) trim->check();
+  for (int i = 0; i < 2; ++i) check();
   const size_t full = resident_bytes();
   for (auto& block : blocks) {
     if (!block) block.reset(new char[kBlockBytes]);
   }
-  trim->check();
+  check();
   for (size_t i = 0; i < blocks.size() / 2; ++i) blocks[i].reset();
-  for (int i = 0; i < 2; ++i) trim->check();
+  for (int i = 0; i < 2; ++i) check();
   EXPECT_LT(resident_bytes(), full - 8 * kMib);
 }
 
