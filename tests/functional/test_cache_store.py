@@ -256,16 +256,26 @@ class Store(ProxyTest):
         self.assertIsNone(up.requests[0]["Cookie"])
         self.assertIsNone(up.requests[0]["Authorization"])
 
+    def test_a_reload_keeps_what_is_stored_while_its_worker_stays(self):
+        up = self.numbered(LONG)
+        proxy = self.own_proxy()
+        self.assertEqual(proxy.stream(up.url("/a.ts")).body, b"\x471")
+        client, gate = self.stream_under_way(proxy)
+        proxy.reload({})
+        proxy.wait_for_event("reload.done")
+        for _ in range(3):
+            self.assertEqual(proxy.stream(up.url("/a.ts")).body, b"\x471")
+        self.finish_stream(client, gate)
+
     def test_another_configuration_has_another_store(self):
         up = self.numbered(LONG)
         proxy = self.own_proxy()
         self.assertEqual(proxy.stream(up.url("/a.ts")).body, b"\x471")
-        proxy.reload({})
-        proxy.wait_for_event("reload.done")
-        self.assertEqual(proxy.stream(up.url("/a.ts")).body, b"\x471", "a reload keeps what is stored")
+        client, gate = self.stream_under_way(proxy)
         proxy.reload({"security": {"allow_private": []}})
-        wait_until(lambda: len(proxy.events_named("reload.done")) == 2)
+        proxy.wait_for_event("worker.draining", generation="1")
         self.assert_error(proxy.stream(up.url("/a.ts")), 403, "target_forbidden")
+        self.finish_stream(client, gate)
 
     def test_the_log_names_the_alternative_that_answered(self):
         first = self.upstream(status(404))
