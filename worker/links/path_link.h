@@ -43,6 +43,9 @@ bool append_path_link(std::string_view carry, std::string_view absolute, std::st
 // the right URL: it is relative, and does not climb above the root of the upstream.
 // `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
+// Whether that is certain for any document, and the reference has no headers behind a `|`. Nearly
+// all relative references of playlists are of this kind.
+bool is_plain_relative(std::string_view reference);
 
 // How many `..` lead from the document at `path` to the root: its directories, less those that its
 // own dot segments leave.
