@@ -106,14 +106,22 @@ template <char... Stops>
 constexpr size_t find_any(std::string_view text, size_t from = 0) {
   size_t i = from;
 #ifdef __SSE2__
-  if (!std::is_constant_evaluated()) {
-    for (; i + 16 <= text.size(); i += 16) {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
+  if (!std::is_constant_evaluated() && text.size() >= 16) {
+    const auto hits_at = [text](size_t at) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
       __m128i hits = _mm_setzero_si128();
       ((hits = _mm_or_si128(hits, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(Stops)))), ...);
-      const int mask = _mm_movemask_epi8(hits);
-      if (mask != 0) return i + static_cast<size_t>(std::countr_zero(static_cast<unsigned>(mask)));
+      return static_cast<unsigned>(_mm_movemask_epi8(hits));
+    };
+    for (; i + 16 <= text.size(); i += 16) {
+      const unsigned hits = hits_at(i);
+      if (hits != 0) return i + static_cast<size_t>(std::countr_zero(hits));
     }
+    if (i >= text.size()) return std::string_view::npos;
+    // The last block overlaps bytes that are searched already, or lie in front of `from`.
+    const size_t last = text.size() - 16;
+    const unsigned hits = hits_at(last) >> (i - last);
+    return hits == 0 ? std::string_view::npos : i + static_cast<size_t>(std::countr_zero(hits));
   }
 #endif
   for (; i < text.size(); ++i) {

@@ -157,10 +157,6 @@ void append_redacted_segment(std::string_view segment, std::string& out) {
 
 // The scheme, the host and the path. A path may hold another URL.
 void append_redacted_path(std::string_view path, std::string& out) {
-  if (ascii::find_any<';', '@'>(path) == path.npos) {  // nothing to mask, as nearly always
-    out += path;
-    return;
-  }
   for (bool is_first = true; !path.empty(); is_first = false) {
     const std::string_view segment = take_until(path, "/");
     append_redacted_segment(segment, out);
@@ -300,8 +296,14 @@ std::string quote(std::string_view value) {
 }
 
 void append_redacted(std::string_view url, std::string& out) {
-  const size_t path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());
-  append_redacted_path(url.substr(0, path_end), out);
+  size_t path_end = std::min(ascii::find_any<'?', '#', ';', '@'>(url), url.size());
+  const std::string_view behind = url.substr(path_end, 1);
+  if (behind != ";" && behind != "@") {  // nothing to mask, as nearly always
+    out += url.substr(0, path_end);
+  } else {
+    path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());
+    append_redacted_path(url.substr(0, path_end), out);
+  }
   url.remove_prefix(path_end);
   if (url.starts_with('?')) {
     out += '?';

@@ -41,6 +41,8 @@ class [[nodiscard]] Result {
   Result(const T& value) : state_(std::in_place_index<0>, value) {}          // NOLINT: implicit
   Result(T&& value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
+  // A default value, to be filled in where it is.
+  explicit Result(std::in_place_t /*value*/) : state_(std::in_place_index<0>) {}
 
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }

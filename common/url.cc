@@ -143,43 +143,37 @@ void append_query(std::string_view query, std::string& out) {
 
 Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
-// A dotted quad without leading zeros.
-bool is_dotted_quad(const std::string& host) {
-  const auto address = IpAddress::parse(host);
-  return address && address->is_v4;
-}
-
-// Null if `host` (lower case, no trailing dot) is a name that can be looked up, or an IPv4 address
-// in its canonical form; else the rule it breaks.
-const char* find_host_problem(const std::string& host) {
+// The rule that `host` (lower case, no trailing dot) breaks as a name of DNS; null: none.
+const char* find_name_problem(std::string_view host) {
   if (host.empty()) return "the host is empty";
   if (host.size() > kMaxHostBytes) return "the host is longer than 253 bytes";
   size_t label_start = 0;
-  bool label_is_number = true;
-  for (size_t i = 0; i < host.size(); ++i) {
-    const char c = host[i];
-    if (c == '.') {
+  for (size_t i = 0; i <= host.size(); ++i) {
+    if (i == host.size() || host[i] == '.') {
       if (i == label_start) return "the host has an empty label";
       if (i - label_start > kMaxLabelBytes) return "a label of the host is longer than 63 bytes";
       label_start = i + 1;
-      label_is_number = true;
       continue;
     }
-    if (!ascii::is_digit(c)) label_is_number = false;
+    const char c = host[i];
     if (!ascii::is_alpha(c) && !ascii::is_digit(c) && c != '-' && c != '_') {
       return "the host has a byte that is not allowed in a host name";
     }
   }
-  if (host.size() == label_start) return "the host has an empty label";
-  if (host.size() - label_start > kMaxLabelBytes)
-    return "a label of the host is longer than 63 bytes";
-  // Some implementations of inet_aton read a host that ends in a number as an IPv4 address (127.1,
-  // 0x7f.1).
-  const bool is_hexadecimal = host.compare(label_start, 2, "0x") == 0;
-  if ((label_is_number || is_hexadecimal) && !is_dotted_quad(host)) {
-    return "a numeric host must be a plain dotted quad";
-  }
   return nullptr;
+}
+
+// Some implementations of inet_aton read a host that ends in a number as an IPv4 address (127.1,
+// 0x7f.1).
+bool ends_in_number(std::string_view host) {
+  const std::string_view label = host.substr(host.rfind('.') + 1);
+  return label.starts_with("0x") || std::all_of(label.begin(), label.end(), ascii::is_digit);
+}
+
+// A dotted quad without leading zeros.
+bool is_dotted_quad(std::string_view host) {
+  const auto address = IpAddress::parse(host);
+  return address && address->is_v4;
 }
 
 // The canonical text of an IPv6 address (RFC 5952, as inet_ntop writes it); zones are refused.
@@ -225,7 +219,11 @@ Result<void> parse_authority(std::string_view authority, HttpUrl& url) {
   }
   if (!authority.empty() && authority.back() == '.') authority.remove_suffix(1);
   url.host = ascii::lower(authority);
-  if (const char* problem = find_host_problem(url.host)) return bad_url(problem);
+  if (const char* problem = find_name_problem(url.host)) return bad_url(problem);
+  url.host_is_ipv4 = ends_in_number(url.host);
+  if (url.host_is_ipv4 && !is_dotted_quad(url.host)) {
+    return bad_url("a numeric host must be a plain dotted quad");
+  }
   return {};
 }
 

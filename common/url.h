@@ -44,9 +44,11 @@ struct HttpUrl {
   bool is_https = false;
   std::string host;           // lower case; no brackets, no trailing dot
   bool host_is_ipv6 = false;  // printed with brackets
+  bool host_is_ipv4 = false;
   uint16_t port = 80;
   std::string path_and_query;  // begins with `/`; as it is sent
 
+  bool host_is_address() const { return host_is_ipv4 || host_is_ipv6; }
   std::string_view scheme() const { return is_https ? "https" : "http"; }
   std::string authority() const;           // host, and the port if it is not the scheme's own
   std::string origin() const;              // scheme://authority

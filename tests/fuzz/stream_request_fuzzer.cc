@@ -23,7 +23,7 @@ std::string query_form(const LinkContext& link, ChildOrigin origin) {
 }
 
 void check_children(const StreamRequest& request) {
-  const std::string target = request.route_path + "?url=http%3A%2F%2Fh%2F";
+  const std::string target = std::string(request.route_path) + "?url=http%3A%2F%2Fh%2F";
   const std::string parameters = query_form(request.link, ChildOrigin::same);
   const auto child = parse_stream_request(target + parameters);
   CHECK(child.has_value());

@@ -60,24 +60,17 @@ std::optional<DocumentKind> check_claimed_playlist(std::string_view text, bool i
   return std::nullopt;
 }
 
-bool is_playlist_type(std::string_view content_type) {
-  const std::string_view type = ascii::trim(content_type.substr(0, content_type.find(';')));
+bool is_playlist_type(std::string_view essence) {
   return std::any_of(kTypes.begin(), kTypes.end(),
-                     [type](std::string_view known) { return ascii::iequals(type, known); });
+                     [essence](std::string_view known) { return ascii::iequals(essence, known); });
 }
 
-bool is_mpd_type(std::string_view content_type) {
-  const std::string_view type = ascii::trim(content_type.substr(0, content_type.find(';')));
-  return ascii::iequals(type, "application/dash+xml") ||
-         ascii::iequals(type, "video/vnd.mpeg.dash.mpd");
-}
-
-bool has_mpd_extension(std::string_view path) {
-  return ascii::iends_with(path.substr(0, ascii::find_any<'?', '#'>(path)), ".mpd");
+bool is_mpd_type(std::string_view essence) {
+  return ascii::iequals(essence, "application/dash+xml") ||
+         ascii::iequals(essence, "video/vnd.mpeg.dash.mpd");
 }
 
 bool has_playlist_extension(std::string_view path) {
-  path = path.substr(0, ascii::find_any<'?', '#'>(path));
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
 }
 
@@ -90,10 +83,13 @@ struct Claim {
 }  // namespace
 
 DocumentKind claimed_kind(std::string_view content_type, std::string_view path) {
-  if (is_playlist_type(content_type)) return DocumentKind::hls;
-  if (is_mpd_type(content_type)) return DocumentKind::mpd;
+  const std::string_view essence =
+      ascii::trim(content_type.substr(0, ascii::find_any<';'>(content_type)));
+  if (is_playlist_type(essence)) return DocumentKind::hls;
+  if (is_mpd_type(essence)) return DocumentKind::mpd;
+  path = path.substr(0, ascii::find_any<'?', '#'>(path));
   if (has_playlist_extension(path)) return DocumentKind::hls;
-  return has_mpd_extension(path) ? DocumentKind::mpd : DocumentKind::none;
+  return ascii::iends_with(path, ".mpd") ? DocumentKind::mpd : DocumentKind::none;
 }
 
 namespace {

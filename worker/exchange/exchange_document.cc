@@ -61,7 +61,8 @@ std::string Exchange::proxy_origin() const {
       public_origin(client_head_, gate_->is_tls() ? "https" : "http",
                     is_trusted(gate_->peer(), config.trusted_proxies), config.public_url);
   const bool is_relative = config.hls.url_style == HlsConfig::UrlStyle::relative;
-  return is_relative ? path_of(origin) : origin;
+  if (is_relative) return path_of(origin);
+  return origin;
 }
 
 void Exchange::fill_in(DocumentSetting& setting) {

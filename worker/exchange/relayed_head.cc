@@ -18,54 +18,62 @@ constexpr size_t kUsualResponseBytes = 1000;
 
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
+// The fields that are relayed. No other one is: no hop-by-hop field, no Set-Cookie, no Location.
+// Content-Length is written from the framing, Content-Type by write_type.
+enum class Relayed : uint8_t {
+  content_range,
+  content_encoding,
+  etag,
+  last_modified,
+  accept_ranges,
+  cache_control,
+  expires,
+  date,
+  content_disposition,
+  age,
+  retry_after,
+  vary,
+  pragma,
+  none,
+};
+
 // A rewritten playlist keeps only the fields that do not describe the upstream's bytes. Validators
 // describe them: the rewritten text also depends on our configuration and on the client's link, so
 // a 304 could confirm links that no longer work after a reload.
-struct RelayedField {
-  std::string_view name;
-  bool describes_bytes;
-};
-
-// No other field is relayed: no hop-by-hop field, no Set-Cookie, no Location. Content-Length is
-// written from the framing, Content-Type by write_type.
-constexpr std::array<RelayedField, 13> kRelayedFields = {{
-    {"Content-Range", true},
-    {"Content-Encoding", true},
-    {"ETag", true},
-    {"Last-Modified", true},
-    {"Accept-Ranges", true},
-    {"Cache-Control", false},
-    {"Expires", false},
-    {"Date", false},
-    {"Content-Disposition", false},
-    {"Age", false},
-    {"Retry-After", false},
-    {"Vary", false},
-    {"Pragma", false},
-}};
-
-constexpr size_t kContentRange = 0;
-constexpr size_t kCacheControl = 5;
-constexpr size_t kExpires = 6;
-constexpr size_t kDate = 7;
-constexpr size_t kVary = 11;
-constexpr size_t kPragma = 12;
-static_assert(kRelayedFields[kContentRange].name == "Content-Range" &&
-              kRelayedFields[kCacheControl].name == "Cache-Control" &&
-              kRelayedFields[kExpires].name == "Expires" && kRelayedFields[kDate].name == "Date" &&
-              kRelayedFields[kVary].name == "Vary" && kRelayedFields[kPragma].name == "Pragma");
+bool describes_bytes(Relayed field) { return field <= Relayed::accept_ranges; }
 
 // The fields of Icecast and SHOUTcast. icy-metaint is the distance of the titles in the audio.
 bool is_icecast_field(std::string_view name) {
   return ascii::istarts_with(name, "icy-") || ascii::iequals(name, "ice-audio-info");
 }
 
-// The index in kRelayedFields, or its size if the field is not relayed.
-size_t relayed_field(std::string_view name) {
-  for (size_t i = 0; i < kRelayedFields.size(); ++i) {
-    if (ascii::iequals(kRelayedFields[i].name, name)) return i;
+Relayed relayed_field(std::string_view name) {
+  const auto is = [name](std::string_view known) { return ascii::iequals(name, known); };
+  switch (name.size()) {
+    case 3:
+      return is("Age") ? Relayed::age : Relayed::none;
+    case 4:
+      if (is("Date")) return Relayed::date;
+      if (is("ETag")) return Relayed::etag;
+      return is("Vary") ? Relayed::vary : Relayed::none;
+    case 6:
+      return is("Pragma") ? Relayed::pragma : Relayed::none;
+    case 7:
+      return is("Expires") ? Relayed::expires : Relayed::none;
+    case 11:
+      return is("Retry-After") ? Relayed::retry_after : Relayed::none;
+    case 13:
+      if (is("Last-Modified")) return Relayed::last_modified;
+      if (is("Cache-Control")) return Relayed::cache_control;
+      if (is("Accept-Ranges")) return Relayed::accept_ranges;
+      return is("Content-Range") ? Relayed::content_range : Relayed::none;
+    case 16:
+      return is("Content-Encoding") ? Relayed::content_encoding : Relayed::none;
+    case 19:
+      return is("Content-Disposition") ? Relayed::content_disposition : Relayed::none;
+    default:
+      return Relayed::none;
   }
-  return kRelayedFields.size();
 }
 
 void write_type(const RelayedResponse& response, HeadWriter& head) {
@@ -96,33 +104,38 @@ void write_merged_vary(const HeaderFields& fields, HeadWriter& head) {
 }
 
 void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
-  std::array<bool, kRelayedFields.size()> seen{};
+  std::array<bool, static_cast<size_t>(Relayed::none) + 1> seen{};
+  const auto was_seen = [&seen](Relayed field) -> bool& {
+    return seen[static_cast<size_t>(field)];
+  };
   const HeaderFields& fields = response.upstream.fields;
   const bool may_be_named = connection_names_fields(fields);
   if (response.is_playlist || !may_be_named || !is_for_this_hop(fields, "Content-Type")) {
     write_type(response, head);
   }
   for (const auto& [name, value] : fields) {
-    const size_t index = relayed_field(name);
-    const bool is_known = index < kRelayedFields.size();
+    const Relayed field = relayed_field(name);
+    const bool is_known = field != Relayed::none;
     if (!is_known && !is_icecast_field(name)) continue;
-    if (response.is_playlist && (!is_known || kRelayedFields[index].describes_bytes)) continue;
+    if (response.is_playlist && (!is_known || describes_bytes(field))) continue;
     if (may_be_named && is_for_this_hop(fields, name)) continue;
     if (is_known) {
-      if (index == kContentRange && response.is_whole_part) continue;
-      if (seen[index] && !may_repeat(name)) continue;
-      seen[index] = true;
-      if (index == kVary && response.varies_by_coding) continue;
+      if (field == Relayed::content_range && response.is_whole_part) continue;
+      if (was_seen(field) && !may_repeat(name)) continue;
+      was_seen(field) = true;
+      if (field == Relayed::vary && response.varies_by_coding) continue;
     }
     head.field(name, value);
   }
   // RFC 9110 6.6.1: a recipient with a clock adds it.
-  if (!seen[kDate]) head.field("Date", http_date());
+  if (!was_seen(Relayed::date)) head.field("Date", http_date());
   // Nothing else is added: only the upstream knows how long its bytes stay the same.
-  const bool has_caching = seen[kCacheControl] || seen[kExpires] || seen[kPragma];
+  const bool has_caching =
+      was_seen(Relayed::cache_control) || was_seen(Relayed::expires) || was_seen(Relayed::pragma);
   if (response.is_playlist && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
-  if (response.varies_by_coding && seen[kVary]) write_merged_vary(fields, head);
-  if (response.varies_by_coding && !seen[kVary]) head.raw_lines("Vary: Accept-Encoding\r\n");
+  const bool has_vary = was_seen(Relayed::vary);
+  if (response.varies_by_coding && has_vary) write_merged_vary(fields, head);
+  if (response.varies_by_coding && !has_vary) head.raw_lines("Vary: Accept-Encoding\r\n");
   if (response.coding == ContentCoding::gzip) head.raw_lines("Content-Encoding: gzip\r\n");
 }
 

@@ -201,7 +201,7 @@ void Fetch::resolve() {
   if (auto allowed = check_name(request_.url); !allowed) {
     return give_up_url(allowed.error());
   }
-  if (settings_->resolves_remotely() && !is_literal(request_.url)) return connect_by_name();
+  if (settings_->resolves_remotely() && !request_.url.host_is_address()) return connect_by_name();
   const auto* known = environment_.resolver.resolve(request_.url.host, *this, lookup_);
   if (known != nullptr) return on_resolved(*known);
   count(environment_.counters, Counter::upstream_names_looked_up);

@@ -146,8 +146,6 @@ bool is_public_address(const IpAddress& address) {
   return address.is_v4 ? is_public_v4(v4_number(address.bytes.data())) : is_public_v6(address);
 }
 
-bool is_literal(const HttpUrl& url) { return url.host_is_ipv6 || IpAddress::parse(url.host); }
-
 TargetGuard::TargetGuard(const SecurityConfig& config, const OwnPlaces& own)
     : config_(config), own_addresses_(own.addresses), admin_addresses_(own.admin) {
   if (const auto url = parse_http_url(own.public_url)) {
@@ -168,7 +166,7 @@ Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view na
     if (pattern.matches_host(name, url.port))
       return forbidden(Cause::denied, "denied: " + url.authority());
   }
-  if (is_literal(url)) return {};  // check_address() decides, also about the allow list
+  if (url.host_is_address()) return {};  // check_address() decides, also about the allow list
   const bool named =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
         return pattern.kind != TargetPattern::Kind::any_host &&
@@ -182,7 +180,8 @@ Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view na
 }
 
 Result<void> TargetGuard::check_name(const HttpUrl& url) const {
-  if (auto allowed = check_any_name(url, url.host); !allowed || is_literal(url)) return allowed;
+  if (auto allowed = check_any_name(url, url.host); !allowed || url.host_is_address())
+    return allowed;
   if (config_.allow.empty() || is_allowed_by_name(url)) return check_port(url.port);
   // A range in the list may still allow the addresses of the name.
   const bool address_may_decide =

@@ -21,9 +21,6 @@ namespace streamgate {
 // security.allow_private.
 bool is_public_address(const IpAddress& address);
 
-// Whether the host is written as an address.
-bool is_literal(const HttpUrl& url);
-
 // Where this service is reached.
 struct OwnPlaces {
   // The addresses it listens on; in place of a wildcard the machine's addresses.

@@ -24,11 +24,15 @@ class UpstreamRequestWriter {
  public:
   UpstreamRequestWriter(const UpstreamAttempt& attempt, const FetchRequest& request,
                         const HostSettings& settings)
-      : attempt_(attempt), request_(request), settings_(settings), config_(settings.config) {}
+      : attempt_(attempt),
+        request_(request),
+        settings_(settings),
+        config_(settings.config),
+        page_(attempt.url.origin() + "/") {}
 
   std::string write() {
     write_request_line();
-    head_.field("Host", attempt_.url.authority());
+    head_.field("Host", authority());
     write_user_agent();
     if (!write_forwarded("Accept")) write_ours("Accept", "*/*");
     write_forwarded("Accept-Language");
@@ -67,6 +71,11 @@ class UpstreamRequestWriter {
     head_.request_line(method, attempt_.url.to_string());
     const std::string credentials = proxy_authorization(config_.proxy);
     if (!credentials.empty()) head_.field("Proxy-Authorization", credentials);
+  }
+
+  std::string_view origin() const { return std::string_view(page_).substr(0, page_.size() - 1); }
+  std::string_view authority() const {
+    return origin().substr(attempt_.url.scheme().size() + std::string_view("://").size());
   }
 
   bool is_sent(std::string_view name) const {
@@ -149,9 +158,8 @@ class UpstreamRequestWriter {
   // configuration says `origin: none`.
   void write_referer_and_origin() {
     if (!request_.referer) {
-      const std::string page = attempt_.url.origin() + "/";
-      write_by_policy("Referer", config_.referer, page);
-      write_by_policy("Origin", config_.origin, std::string_view(page).substr(0, page.size() - 1));
+      write_by_policy("Referer", config_.referer, page_);
+      write_by_policy("Origin", config_.origin, origin());
       return;
     }
     write_ours("Referer", *request_.referer);
@@ -179,6 +187,7 @@ class UpstreamRequestWriter {
   const FetchRequest& request_;
   const HostSettings& settings_;
   const UpstreamConfig& config_;
+  const std::string page_;  // the first page of the target's origin: `https://host/`
   HeadWriter head_{kUsualRequestBytes};
 };
 

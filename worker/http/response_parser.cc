@@ -11,6 +11,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
+// Most heads are shorter. The bytes of a piece that belong to the body have been copied in vain.
+constexpr size_t kHeadPieceBytes = size_t{1} * 1024;
 constexpr size_t kMaxFields = 200;
 constexpr unsigned kMaxEmptyLines = 2;  // before each status line
 constexpr unsigned kMaxInterimHeads = 8;
@@ -20,12 +22,6 @@ constexpr std::string_view kIcyPrefix = "ICY ";
 
 Error bad_response(std::string_view detail) {
   return Error{Reason::bad_response, std::string(detail)};
-}
-
-// NUL, or a CR without an LF (RFC 9110 5.5, RFC 9112 2.2). Other control bytes are tolerated here;
-// HeadWriter drops fields that have them.
-bool has_forbidden_byte(std::string_view line) {
-  return ascii::find_any<'\r', '\0'>(line) != std::string_view::npos;
 }
 
 // Whether one of the two texts is a prefix of the other.
@@ -75,7 +71,7 @@ void ResponseParser::begin_head() {
   step_ = Step::status_line;
   head_bytes_.clear();
   field_places_.clear();
-  line_begin_ = 0;
+  line_begin_ = scanned_ = 0;
   empty_lines_ = 0;
 }
 
@@ -160,58 +156,71 @@ Result<ResponseParser::Item> ResponseParser::next_of_chunked_body(std::string_vi
 }
 
 Result<ResponseParser::Item> ResponseParser::next_of_head(std::string_view& bytes) {
-  while (step_ == Step::status_line || step_ == Step::fields) {
-    const auto complete = take_line(bytes);
-    if (!complete) return fail(complete.error());
-    if (!*complete) return Item{ItemKind::need_more, {}};
-    std::string_view line(head_bytes_);
-    line.remove_prefix(line_begin_);
-    line.remove_suffix(1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (auto checked = check_line(line); !checked) return fail(std::move(checked).error());
+  while (true) {
+    const std::string_view piece =
+        bytes.substr(0, std::min(kHeadPieceBytes, kMaxHeadBytes - head_bytes_.size()));
+    head_bytes_ += piece;
+    const auto is_whole = check_lines();
+    if (!is_whole) return fail(is_whole.error());
+    const size_t behind = *is_whole ? head_bytes_.size() - line_begin_ : 0;
+    bytes.remove_prefix(piece.size() - behind);
+    if (*is_whole) {
+      if (auto checked = check_whole_head(); !checked) return fail(std::move(checked).error());
+      if (step_ != Step::status_line) return Item{ItemKind::head, {}};
+    } else if (bytes.empty()) {
+      return Item{ItemKind::need_more, {}};
+    }
   }
-  return Item{ItemKind::head, {}};
 }
 
-// Moves the bytes of one line, or all there are, into head_bytes_. True if the line is complete.
-Result<bool> ResponseParser::take_line(std::string_view& bytes) {
-  const std::string_view window = bytes.substr(0, kMaxHeadBytes - head_bytes_.size());
-  const size_t newline = window.find('\n');
-  const bool complete = newline != std::string_view::npos;
-  const std::string_view taken = complete ? window.substr(0, newline + 1) : window;
-  head_bytes_ += taken;
-  bytes.remove_prefix(taken.size());
-  if (complete) return true;
+// Checks the complete lines of head_bytes_. True: the head is whole and ends at line_begin_.
+Result<bool> ResponseParser::check_lines() {
+  const std::string_view text(head_bytes_);
+  while (true) {
+    // Besides line ends, NUL and a CR without an LF are forbidden (RFC 9110 5.5, RFC 9112 2.2).
+    // Other control bytes are tolerated here; HeadWriter drops fields that have them.
+    const size_t stop = std::min(ascii::find_any<'\n', '\r', '\0'>(text, scanned_), text.size());
+    const std::string_view end = text.substr(stop, 2);
+    if (end.empty() || end == "\r") {
+      scanned_ = stop;
+      return check_incomplete_line(text.substr(line_begin_));
+    }
+    const std::string_view line = text.substr(line_begin_, stop - line_begin_);
+    if (end.front() != '\n' && end != "\r\n") return forbidden_byte_in(line);
+    line_begin_ = scanned_ = stop + (end.front() == '\n' ? 1 : 2);
+    if (step_ == Step::fields && line.empty()) return true;
+    auto checked = step_ == Step::fields ? check_field_line(line) : check_first_line(line);
+    if (!checked) return std::move(checked).error();
+  }
+}
+
+// False if the line may become a valid one.
+Result<bool> ResponseParser::check_incomplete_line(std::string_view begun) const {
   if (head_bytes_.size() == kMaxHeadBytes) return bad_response("head too large");
-  if (step_ == Step::status_line && !may_become_status_line(head_bytes_)) {
+  if (step_ == Step::status_line && !may_become_status_line(begun)) {
     return bad_response("not HTTP/1");
   }
   return false;
 }
 
-Result<void> ResponseParser::check_line(std::string_view line) {
-  if (step_ == Step::status_line) {
-    if (!line.empty()) {
-      auto checked = check_status_line(line);
-      step_ = Step::fields;
-      line_begin_ = head_bytes_.size();
-      return checked;
-    }
-    // Some servers send empty lines after a body; other clients tolerate them.
-    if (++empty_lines_ > kMaxEmptyLines) return bad_response("empty lines");
-    head_bytes_.clear();
-    return {};
+Error ResponseParser::forbidden_byte_in(std::string_view line_begin) const {
+  const bool is_http = step_ != Step::status_line || may_become_status_line(line_begin);
+  return bad_response(is_http ? "forbidden byte" : "not HTTP/1");
+}
+
+Result<void> ResponseParser::check_first_line(std::string_view line) {
+  if (!line.empty()) {
+    step_ = Step::fields;
+    return check_status_line(line);
   }
-  if (line.empty()) return check_whole_head();
-  auto checked = check_field_line(line);
-  line_begin_ = head_bytes_.size();
-  return checked;
+  // Some servers send empty lines after a body; other clients tolerate them.
+  if (++empty_lines_ > kMaxEmptyLines) return bad_response("empty lines");
+  return {};
 }
 
 // RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]. Servers without a phrase often omit
 // the second SP. The phrase is dropped. A status of another class counts as a 5xx (RFC 9110 15).
 Result<void> ResponseParser::check_status_line(std::string_view line) {
-  if (has_forbidden_byte(line)) return bad_response("forbidden byte");
   const bool is_icy = line.starts_with(kIcyPrefix);
   const bool has_version = line.size() > 8 && line.starts_with(kVersionPrefix) &&
                            (line[7] == '0' || line[7] == '1') && line[8] == ' ';
@@ -227,11 +236,11 @@ Result<void> ResponseParser::check_status_line(std::string_view line) {
 
 Result<void> ResponseParser::check_field_line(std::string_view line) {
   if (field_places_.size() == kMaxFields) return bad_response("too many fields");
-  if (has_forbidden_byte(line)) return bad_response("forbidden byte");
   // A blank at the beginning (obs-fold) or before the colon fails the token.
   const size_t colon = http::token_size(line);
   if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
-  field_places_.push_back({line_begin_, colon, line_begin_ + line.size()});
+  const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
+  field_places_.push_back({begin, colon, begin + line.size()});
   return {};
 }
 

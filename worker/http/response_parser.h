@@ -70,8 +70,10 @@ class ResponseParser {
   Item end_with(std::string_view left_over);
   Result<Item> fail(Error error);
 
-  Result<bool> take_line(std::string_view& bytes);
-  Result<void> check_line(std::string_view line);
+  Result<bool> check_lines();
+  Result<bool> check_incomplete_line(std::string_view begun) const;
+  Error forbidden_byte_in(std::string_view line_begin) const;
+  Result<void> check_first_line(std::string_view line);
   Result<void> check_status_line(std::string_view line);
   Result<void> check_field_line(std::string_view line);
   Result<void> check_whole_head();
@@ -96,7 +98,8 @@ class ResponseParser {
     size_t end;
   };
   std::vector<FieldPlace> field_places_;
-  size_t line_begin_ = 0;
+  size_t line_begin_ = 0;  // of the first line that is not complete
+  size_t scanned_ = 0;     // up to here it has no byte that could end it
   unsigned empty_lines_ = 0;
   unsigned interim_heads_ = 0;
 

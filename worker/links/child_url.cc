@@ -139,16 +139,14 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   route_name_at_ = absolute_prefix_.rfind('/') + 1;
   absolute_prefix_.append("?url=");
 
-  origin_.clear();
-  resolve_reference(base_, "/", origin_);
-  origin_.pop_back();
-  origin_prefix_ = absolute_prefix_;
-  percent_encode(origin_, origin_prefix_);
-
   resolved_.clear();
   resolve_reference(base_, ".", resolved_);
+  const std::string_view directory = split_uri(resolved_).path;
+  origin_.assign(resolved_, 0, resolved_.size() - directory.size());
+  origin_prefix_ = absolute_prefix_;
+  percent_encode(origin_, origin_prefix_);
   directory_prefix_ = origin_prefix_;
-  percent_encode(std::string_view(resolved_).substr(origin_.size()), directory_prefix_);
+  percent_encode(directory, directory_prefix_);
 
   grants_.reset();
   if (setting.access != nullptr) {

@@ -54,6 +54,11 @@ class ChildUrlWriter {
   }
 
   bool is_path_form() const { return is_path_form_; }
+  // True if append() certainly returns false: nearly all references of a playlist that was
+  // requested by path. The text around such a reference can be copied in one piece.
+  bool surely_stays(const ChildReference& reference) const {
+    return is_path_form_ && reference.own == nullptr && path_links_.surely_stays(reference.text);
+  }
 
   // The bytes of the references since begin() that had to be resolved, and 16 for each of them.
   size_t resolved_bytes() const { return resolved_bytes_; }

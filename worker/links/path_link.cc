@@ -206,6 +206,17 @@ bool has_sequence_number(std::string_view target) {
   return query.starts_with("?_HLS_msn=") || query.find("&_HLS_msn=") != query.npos;
 }
 
+// Reads a link whose route is known.
+Result<void> read_path(std::string_view target, StreamRequest& request) {
+  std::string_view rest = target.substr(request.path_link_route.size() + 1);
+  if (auto taken = take_carry(take_segment(rest), request); !taken) return taken;
+  if (auto taken = take_url(rest, request); !taken) return taken;
+  translate_cmcd(target, request.upstream);
+  request.has_headers = has_headers(request.link);
+  request.is_blocking = has_sequence_number(rest);
+  return {};
+}
+
 }  // namespace
 
 std::string_view path_link_route_of(std::string_view target) {
@@ -216,17 +227,10 @@ std::string_view path_link_route_of(std::string_view target) {
 Result<StreamRequest> parse_path_link(std::string_view target) {
   const PathRoute* route = find_route(target);
   if (route == nullptr) return bad_url("missing");
-  StreamRequest request;
-  request.route_path = route->stream_path;
-  request.path_link_route = route->path;
-  std::string_view rest = target.substr(route->path.size() + 1);
-  if (auto taken = take_carry(take_segment(rest), request); !taken) {
-    return std::move(taken).error();
-  }
-  if (auto taken = take_url(rest, request); !taken) return std::move(taken).error();
-  translate_cmcd(target, request.upstream);
-  request.has_headers = has_headers(request.link);
-  request.is_blocking = has_sequence_number(rest);
+  Result<StreamRequest> request(std::in_place);
+  request->route_path = route->stream_path;
+  request->path_link_route = route->path;
+  if (auto read = read_path(target, *request); !read) request = std::move(read).error();
   return request;
 }
 
@@ -277,6 +281,16 @@ size_t directories_above(std::string_view path) {
     if (dots == DotSegment::twice && directories > 0) --directories;
   }
   return directories;
+}
+
+bool is_plain_relative(std::string_view reference) {
+  if (reference.empty() || reference.front() == '/' || reference.front() == '.') return false;
+  if (ascii::find_any<'|', '\\', '%', ':'>(reference) != reference.npos) return false;
+  size_t dot = ascii::find_any<'.'>(reference);
+  while (dot != reference.npos && reference[dot - 1] != '/') {
+    dot = ascii::find_any<'.'>(reference, dot + 1);
+  }
+  return dot == reference.npos;
 }
 
 bool is_relative_in_place(std::string_view reference, size_t directories) {

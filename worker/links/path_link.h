@@ -49,6 +49,9 @@ bool has_token(std::string_view query);
 // the right URL: it is relative, does not climb above the root of the upstream, and has no token.
 // `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
+// Whether that is certain for any document, and the reference has no headers behind a `|`. Nearly
+// all relative references of playlists are of this kind.
+bool is_plain_relative(std::string_view reference);
 
 // How many `..` lead from the document at `path` to the root: its directories, less those that its
 // own dot segments leave.

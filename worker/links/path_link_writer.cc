@@ -3,7 +3,6 @@
 #include "common/ascii.h"
 #include "common/percent_table.h"
 #include "common/url.h"
-#include "worker/links/path_link.h"
 
 namespace streamgate {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/ascii.h"
+#include "common/percent_table.h"
 #include "worker/http/grammar.h"
 
 namespace streamgate {
@@ -12,9 +13,9 @@ constexpr size_t kMaxPrefixBytes = 256;
 
 // Stricter than RFC 3986: the host is written into documents and must not need quoting anywhere.
 bool is_plain_host(std::string_view text) {
+  if (text.empty()) return false;
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
-    return ascii::is_alpha(c) || ascii::is_digit(c) ||
-           std::string_view("-._~:[]").find(c) != std::string_view::npos;
+    return is_unreserved(static_cast<unsigned char>(c)) || c == ':' || c == '[' || c == ']';
   });
   return safe && http::is_host_and_port(text);
 }
@@ -39,10 +40,10 @@ bool has_dot_segment(std::string_view path) {
 // Removes slashes at the end. Returns an empty text if `text` is not a plain path: `//` would begin
 // an authority, and `/..` would leave the prefix.
 std::string_view plain_prefix(std::string_view text) {
+  if (text.empty()) return {};
   while (text.ends_with('/')) text.remove_suffix(1);
   const bool safe = std::all_of(text.begin(), text.end(), [](char c) {
-    return ascii::is_alpha(c) || ascii::is_digit(c) ||
-           std::string_view("-._~/").find(c) != std::string_view::npos;
+    return is_unreserved(static_cast<unsigned char>(c)) || c == '/';
   });
   const bool plain = safe && text.starts_with('/') && text.size() <= kMaxPrefixBytes &&
                      text.find("//") == std::string_view::npos && !has_dot_segment(text);

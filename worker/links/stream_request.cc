@@ -19,6 +19,10 @@ constexpr size_t kMaxAlternatives = 3;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
+std::string_view query_of(std::string_view target) {
+  return target.substr(std::min(path_of(target).size() + 1, target.size()));
+}
+
 // `/stream` or `/api/proxy/stream` if `path` is that path, alone or with one more segment behind
 // it; else empty.
 std::string_view stream_path_of(std::string_view path) {
@@ -202,6 +206,33 @@ std::string cmcd_parameter(std::string_view raw_value, std::string_view target,
   return raw;
 }
 
+// Reads the query form.
+Result<void> read_query(std::string_view target, StreamRequest& request) {
+  Found found;
+  Result<void> taken;
+  for_each_parameter(query_of(target), [&](const Parameter& parameter) {
+    if (taken) taken = take_parameter(parameter, request, found);
+  });
+  if (!taken) return taken;
+  if (!found.url) return bad_url("missing");
+
+  auto upstream = parse_url(found);
+  if (!upstream) return std::move(upstream).error();
+  request.upstream = std::move(*upstream);
+  request.has_headers = found.has_suffix || has_headers(request.link);
+  merge_weaker(found.of_url, request.link);
+  for (auto& [name, raw] : found.foreign) {
+    std::string cmcd;
+    if (name == "CMCD") {
+      raw = cmcd = cmcd_parameter(parameter_of(raw).raw_value, target, request.upstream);
+    }
+    if (raw.empty()) continue;
+    add_foreign(name, raw, request.upstream);
+    for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
+  }
+  return {};
+}
+
 }  // namespace
 
 Route route_of(std::string_view target) {
@@ -220,44 +251,21 @@ Result<HttpUrl> upstream_of_link(std::string_view target) {
   }
   Found found;
   Result<void> taken;
-  for_each_parameter(target.substr(std::min(path_of(target).size() + 1, target.size())),
-                     [&](const Parameter& parameter) {
-                       const bool is_url = percent_decode(parameter.raw_name) == "url";
-                       if (taken && is_url) taken = take_url(parameter, found);
-                     });
+  for_each_parameter(query_of(target), [&](const Parameter& parameter) {
+    const bool is_url = percent_decode(parameter.raw_name) == "url";
+    if (taken && is_url) taken = take_url(parameter, found);
+  });
   if (!taken) return std::move(taken).error();
   if (!found.url) return bad_url("missing");
   return parse_url(found);
 }
 
 Result<StreamRequest> parse_stream_request(std::string_view target) {
-  StreamRequest request;
-  const std::string_view path = path_of(target);
-  request.route_path = stream_path_of(path);
-  if (request.route_path.empty()) return parse_path_link(target);
-  Found found;
-  Result<void> taken;
-  for_each_parameter(target.substr(std::min(path.size() + 1, target.size())),
-                     [&](const Parameter& parameter) {
-                       if (taken) taken = take_parameter(parameter, request, found);
-                     });
-  if (!taken) return std::move(taken).error();
-  if (!found.url) return bad_url("missing");
-
-  auto upstream = parse_url(found);
-  if (!upstream) return std::move(upstream).error();
-  request.upstream = std::move(*upstream);
-  request.has_headers = found.has_suffix || has_headers(request.link);
-  merge_weaker(found.of_url, request.link);
-  for (auto& [name, raw] : found.foreign) {
-    std::string cmcd;
-    if (name == "CMCD") {
-      raw = cmcd = cmcd_parameter(parameter_of(raw).raw_value, target, request.upstream);
-    }
-    if (raw.empty()) continue;
-    add_foreign(name, raw, request.upstream);
-    for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
-  }
+  const std::string_view route = stream_path_of(path_of(target));
+  if (route.empty()) return parse_path_link(target);
+  Result<StreamRequest> request(std::in_place);
+  request->route_path = route;
+  if (auto read = read_query(target, *request); !read) request = std::move(read).error();
   return request;
 }
 

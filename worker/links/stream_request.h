@@ -36,9 +36,9 @@ Route route_of(std::string_view target);
 struct StreamRequest {
   HttpUrl upstream;
   // Of the query form of child URLs: `/stream` or `/api/proxy/stream`, without the further segment.
-  std::string route_path;
-  LinkContext link;          // the children of the document inherit it
-  bool has_headers = false;  // `link` has a referer or headers, besides those of userinfo
+  std::string_view route_path;  // static
+  LinkContext link;             // the children of the document inherit it
+  bool has_headers = false;     // `link` has a referer or headers, besides those of userinfo
   // For this link only: its children do not inherit them.
   bool is_live = false;      // sg_live=1: a live body is continued after its end
   bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace streamgate {
 namespace {
@@ -41,6 +43,22 @@ TEST(Ascii, IequalsComparesBytesOutsideAsciiExactly) {
   EXPECT_FALSE(ascii::iequals("[", "{"));
   EXPECT_FALSE(ascii::iequals("\xc4\xc4\xc4\xc4", "\xe4\xe4\xe4\xe4"));
   EXPECT_FALSE(ascii::iequals("Range", "Ranges"));
+}
+
+TEST(Ascii, FindAnyFindsTheFirstStopFromEachPlaceOn) {
+  constexpr size_t kNone = std::string_view::npos;
+  for (size_t size = 0; size < kMaxSize; ++size) {
+    for (size_t from = 0; from <= size + 1; ++from) {
+      std::string text(size, 'x');
+      EXPECT_EQ((ascii::find_any<'?', '#'>(text, from)), kNone) << size << ' ' << from;
+      for (size_t place = size; place-- > 0;) {
+        text[place] = place % 2 == 0 ? '?' : '#';
+        EXPECT_EQ((ascii::find_any<'?', '#'>(text, from)),
+                  from < size ? std::max(place, from) : kNone)
+            << size << ' ' << from << ' ' << place;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -193,11 +193,14 @@ TEST(Url, FillsInDefaultsAndCanonicalForms) {
   EXPECT_EQ(parse_http_url("https://h.test:80/")->origin(), "https://h.test:80");
   EXPECT_EQ(parse_http_url("http://h.test./")->host, "h.test");
   EXPECT_EQ(parse_http_url("http://1.2.3.4./")->host, "1.2.3.4");
+  EXPECT_TRUE(parse_http_url("http://1.2.3.4./")->host_is_ipv4);
+  EXPECT_FALSE(parse_http_url("http://1.2.3.4.test/")->host_is_address());
   EXPECT_EQ(parse_http_url("http://h.test:/")->port, 80);
   const Result<HttpUrl> v6 = parse_http_url("http://[2001:DB8:0::1]:81/x");
   ASSERT_TRUE(v6);
   EXPECT_EQ(v6->host, "2001:db8::1");
   EXPECT_TRUE(v6->host_is_ipv6);
+  EXPECT_FALSE(v6->host_is_ipv4);
   EXPECT_EQ(v6->authority(), "[2001:db8::1]:81");
 }
 

@@ -285,6 +285,7 @@ void PlaylistRewriter::replace(ChildReference reference, PatchedCopy& copy) {
 void PlaylistRewriter::replace_until(const char* end, const ChildReference& reference,
                                      PatchedCopy& copy) {
   if (reference.text.empty() || has_grown_too_far_) return;
+  if (is_plain_ && children_.surely_stays(reference)) return;
   copy.copy_until(reference.text.data());
   const size_t before = copy.out().size();
   const bool is_replaced =

@@ -23,7 +23,9 @@ SocketAddress at(const std::string& address, uint16_t port = 80) { return {ip(ad
 HttpUrl url_of(const std::string& host, uint16_t port = 80) {
   HttpUrl url;
   url.host = host;
-  url.host_is_ipv6 = host.find(':') != std::string::npos;
+  const auto address = IpAddress::parse(host);
+  url.host_is_ipv4 = address && address->is_v4;
+  url.host_is_ipv6 = address && !address->is_v4;
   url.port = port;
   url.path_and_query = "/";
   return url;

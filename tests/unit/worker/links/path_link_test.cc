@@ -178,5 +178,25 @@ TEST(PathLink, RelativeReferencesStayBelowTheRoot) {
   }
 }
 
+// The glance may miss a reference that stays, but takes none that does not.
+TEST(PathLink, APlainRelativeReferenceStaysInEveryDocument) {
+  for (const char* reference : {"a", "seg-00001.ts?token=a=b&c", "video/1080p/segment_00001.m4s",
+                                "?x", "#f", "a..b/c.d.ts", "$Number$.m4s", "a//b"}) {
+    EXPECT_TRUE(is_plain_relative(reference)) << reference;
+    EXPECT_TRUE(is_relative_in_place(reference, 0)) << reference;
+  }
+  const std::string name = "video/1080p/segment";
+  for (const char* part : {"/.", "/..", "/../x", "|", "\\", "%", ":"}) {
+    for (size_t place = 0; place <= name.size(); ++place) {
+      std::string reference = name;
+      reference.insert(place, part);
+      EXPECT_FALSE(is_plain_relative(reference)) << reference;
+    }
+  }
+  for (const char* reference : {"", "/a", "//h/a", ".", "./a", "../a", ".a", "http://h/a"}) {
+    EXPECT_FALSE(is_plain_relative(reference)) << reference;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate
