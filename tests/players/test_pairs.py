@@ -118,6 +118,7 @@ NO_REMOTE_ELEMENTS = (*NO_VARIABLES, "dash.js")  # dash.js: not with a relative 
 KNOWN = {
     *((player, "define") for player in NO_VARIABLES),
     *((player, "dash remote period") for player in NO_REMOTE_ELEMENTS),
+    *(("browser", name) for name in ("define", "byte ranges", "byte ranges of fmp4")),
     ("shaka", "steering"),  # a relative RELOAD-URI
     ("video.js", "dash steering"),
     ("dash.js", "clear key"),  # generateRequest() without data
