@@ -107,6 +107,19 @@ class Plays(Explain):
             second["after"].startswith(stream_path(up.url("/v/low/index.m3u8?t=*"))), second
         )
 
+    def test_variants_beyond_the_limits_are_left_out(self):
+        up = self.upstream(playlist(MULTIVARIANT))
+        url = up.url("/v/m.m3u8")
+        for config, explained in (
+            ({"hls": {"max_height": 400}}, url),
+            ({"hls": {"max_bandwidth": 900000}}, url),
+            ({}, f"http://proxy.example{stream_path(url, sg_max_height='400')}"),
+        ):
+            facts = self.explain(explained, verdict=PLAYS, settings=config)["playlist"]
+            self.assertEqual((facts["variant_count"], facts["variants_left_out"]), (1, 1), config)
+            self.assertEqual(facts["variants"][0]["resolution"], "640x360")
+            self.assertEqual(facts["rewritten"]["lines"], 2)
+
     def test_a_media_playlist_is_live_or_vod_and_names_its_keys(self):
         up = self.upstream({"/live": playlist(LIVE), "/vod": playlist(LIVE + "#EXT-X-ENDLIST\n")})
         live = self.explain(up.url("/live"), verdict=PLAYS)["playlist"]

@@ -80,12 +80,12 @@ ALL = {
     "image track": Stream("hls", "/thumbs/master.m3u8", [["play", 1], ["thumbnail"], ["end"]],
                           needs=("/thumbs/tile-1.jpg",)),
     "thumbnail vtt": Stream("hls", "/ts/index.m3u8", [["play", 1], ["thumbnail"]],
-                            needs=("/thumbs/tile-1.jpg",), plan={"thumbnails": "/thumbs/thumbs.vtt"},
-                            only=("shaka",)),
+                            needs=("/thumbs/tile-1.jpg",),
+                            plan={"thumbnails": "/thumbs/thumbs.vtt"}, only=("shaka",)),
     "mp4": Stream("file", "/movie.mp4", [["play", 1], ["seek", 50], ["seek", 10], ["seek", -2],
                                          ["end"]]),
-    "clear key": Stream("dash", "/clear/manifest.mpd", plan={"clearKeys": {streams.KEY_ID: streams.KEY}},
-                        only=("shaka", "dash.js")),
+    "clear key": Stream("dash", "/clear/manifest.mpd", only=("shaka", "dash.js"),
+                        plan={"clearKeys": {streams.KEY_ID: streams.KEY}}),
     "dash": Stream("dash", "/dash/manifest.mpd"),
     "dash in single files": Stream("dash", "/dash-single/manifest.mpd"),
     "dash with rooted references": Stream("dash", "/dash/rooted.mpd"),
@@ -118,6 +118,7 @@ NO_REMOTE_ELEMENTS = (*NO_VARIABLES, "dash.js")  # dash.js: not with a relative 
 KNOWN = {
     *((player, "define") for player in NO_VARIABLES),
     *((player, "dash remote period") for player in NO_REMOTE_ELEMENTS),
+    *(("browser", name) for name in ("define", "byte ranges", "byte ranges of fmp4")),
     ("shaka", "steering"),  # a relative RELOAD-URI
     ("video.js", "dash steering"),
     ("dash.js", "clear key"),  # generateRequest() without data
@@ -168,33 +169,48 @@ class Pairs(PlayerTest):
 
     def begin(self, name):
         """The two origins of a stream: of the direct play, and of that through the proxy."""
+        for origin in self.origins.get(name, ()):
+            origin.stop()
         pair = (streams.StreamOrigin(STREAMS, proof_needed=False), streams.StreamOrigin(STREAMS))
         self.origins[name] = pair
         return pair
 
     def test_what_plays_directly_plays_through_the_proxy(self):
         chosen = self.streams()
+        problems = self.problems(chosen)
+        # Once more: on a busy machine a player may give up on a live stream.
+        again = {name: chosen[name] for name, problem in problems.items() if problem}
+        if again:
+            problems.update(self.problems(again))
+        for name, problem in problems.items():
+            with self.subTest(player=self.player, stream=name):
+                self.assertIsNone(problem)
+
+    def problems(self, chosen):
         outcomes = self.play(chosen)
         for name in chosen:
             direct, through = outcomes[name]
             print(f"{self.player:12} {name:28} {direct.played:8.1f} {through.played:8.1f} "
                   f"{len(direct.features)}/{len(through.features)}  {through.told or direct.told}",
                   file=sys.stderr)
-        for name, stream in chosen.items():
-            with self.subTest(player=self.player, stream=name):
-                self.check(name, stream, *outcomes[name])
+        return {name: self.problem_of(name, *outcomes[name]) for name in chosen}
 
-    def check(self, name, stream, direct, through):
-        if not direct:
-            self.assertIn((self.player, name), KNOWN, f"does not play directly: {direct.told}")
-            return
-        self.assertTrue(through, f"plays directly only: {through.told}")
-        self.assertLessEqual(direct.features, through.features, through.told)
-        if self.counts and not stream.length:
-            self.assertGreaterEqual(through.played, 0.9 * direct.played)
+    def problem_of(self, name, direct, through):
+        """Why the pair is wrong, or None."""
         _, origin = self.origins[name]
-        self.assertEqual(origin.strays, [])
-        self.assertTrue(origin.requests)
+        if origin.strays:
+            return f"requests past the proxy: {origin.strays}"
+        if not direct:
+            is_known = (self.player, name) in KNOWN
+            return None if is_known else f"does not play directly: {direct.told}"
+        if not through or not origin.requests:
+            return f"plays directly only: {through.told}"
+        if not direct.features <= through.features:
+            return f"requests directly only: {direct.features - through.features}"
+        is_shorter = through.played < 0.9 * direct.played
+        if self.counts and not ALL[name].length and is_shorter:
+            return f"plays {through.played}, and directly {direct.played}"
+        return None
 
     def outcomes(self, results):
         """Of {name: [(played, told) of both plays]}."""
@@ -253,8 +269,8 @@ class Pages(Pairs):
         for origin, link in zip(self.origins[name], self.links(name, stream.path)):
             plan = {**stream.plan, "steps": stream.steps}
             if "thumbnails" in plan:
-                path = plan["thumbnails"]
-                plan["thumbnails"] = self.path_link(origin, path) if origin.proof else origin.url(path)
+                link_to = self.path_link if origin.proof else lambda of, path: of.url(path)
+                plan["thumbnails"] = link_to(origin, plan["thumbnails"])
             query = {"player": self.player, "src": link, "type": kind, "plan": json.dumps(plan)}
             yield self.site.url("/page.html?" + urlencode(query, quote_via=quote))
 
@@ -265,7 +281,8 @@ class Pages(Pairs):
             prefix="streamgate-chromium-", ignore_cleanup_errors=True
         ) as profile:
             done = subprocess.run(
-                ["node", os.path.join(HERE, "watch_pages.mjs"), chromium, profile, str(PAGE_SECONDS)],
+                ["node", os.path.join(HERE, "watch_pages.mjs"), chromium, profile,
+                 str(PAGE_SECONDS)],
                 cwd=INSTALLED, input=json.dumps(urls), capture_output=True, text=True,
                 timeout=len(urls) * PAGE_SECONDS, check=False,
             )

@@ -1,5 +1,4 @@
 // The part of Exchange that begins a document: what its links carry.
-#include <algorithm>
 #include <utility>
 
 #include "worker/client/client_address.h"
@@ -91,13 +90,10 @@ void Exchange::fill_in(DocumentSetting& setting) {
 void Exchange::fill_in_options(DocumentSetting& setting) const {
   const HlsConfig& config = environment_.config.hls;
   const PlaylistOptions& options = request_->link.options;
-  const auto lower = [](unsigned a, unsigned b) {
-    return a == 0 || b == 0 ? a + b : std::min(a, b);
-  };
   setting.segments_are_direct =
       options.segments.value_or(config.segments) == HlsConfig::Segments::direct;
-  setting.max_height = lower(options.max_height, config.max_height);
-  setting.max_bandwidth = lower(options.max_bandwidth, config.max_bandwidth);
+  setting.max_height = lower_limit(options.max_height, config.max_height);
+  setting.max_bandwidth = lower_limit(options.max_bandwidth, config.max_bandwidth);
 }
 
 // After a redirect to another origin, the children are not on the origin that the client requested.

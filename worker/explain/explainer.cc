@@ -280,7 +280,8 @@ void Explainer::read_playlist() {
     conclude_answer(true, {}, report_);
     return finish();
   }
-  report_.playlist = playlist_facts(text, body.output().text());
+  report_.playlist = playlist_facts(text, body.output().text(),
+                                    {body.setting().max_height, body.setting().max_bandwidth});
   report_.playlist->lines_too_long = body.lines_too_long();
   if (!rewritten) report_.playlist->error = rewritten.error().detail;
   report_.kind = "HLS " + report_.playlist->type + " playlist";
@@ -296,8 +297,11 @@ void Explainer::fill_in(DocumentSetting& setting) const {
   append_query_form(link_.link, ChildOrigin::same, setting.same_origin_parameters);
   append_query_form(link_.link, ChildOrigin::other, setting.other_origin_parameters);
   setting.child_urls = config_.hls.child_urls;
+  const PlaylistOptions& options = link_.link.options;
   setting.segments_are_direct =
-      link_.link.options.segments.value_or(config_.hls.segments) == HlsConfig::Segments::direct;
+      options.segments.value_or(config_.hls.segments) == HlsConfig::Segments::direct;
+  setting.max_height = lower_limit(options.max_height, config_.hls.max_height);
+  setting.max_bandwidth = lower_limit(options.max_bandwidth, config_.hls.max_bandwidth);
   setting.variables = link_.link.variables;
   setting.list_attributes = config_.hls.list_attributes;
   setting.longest_line = config_.limits.playlist_line;

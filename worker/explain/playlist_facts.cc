@@ -153,8 +153,16 @@ class Reader {
 
 }  // namespace
 
-ExplainedPlaylist playlist_facts(std::string_view text, std::string_view rewritten) {
-  return Reader().read(text, rewritten);
+ExplainedPlaylist playlist_facts(std::string_view text, std::string_view rewritten,
+                                 const VariantLimits& limits) {
+  const bool is_limited = limits.max_height != 0 || limits.max_bandwidth != 0;
+  if (!is_limited || text.find("#EXT-X-STREAM-INF") == text.npos) {
+    return Reader().read(text, rewritten);
+  }
+  const size_t all = Reader().read(text, {}).variant_count;
+  ExplainedPlaylist facts = Reader().read(filter_variants(text, limits), rewritten);
+  facts.left_out = all - facts.variant_count;
+  return facts;
 }
 
 }  // namespace streamgate

@@ -74,6 +74,7 @@ struct ExplainedPlaylist {
   std::vector<std::string> keys = {};           // the methods of encryption
   std::vector<ExplainedVariant> variants = {};  // the first 16
   size_t variant_count = 0;
+  size_t left_out = 0;  // variants that exceed hls.max_height or hls.max_bandwidth
   size_t rewritten_lines = 0;
   size_t lines_too_long = 0;
   std::vector<ExplainedLink> links = {};  // the first three

@@ -66,7 +66,8 @@ Json json_of(const ExplainedPlaylist& playlist) {
            {"renditions", playlist.renditions},
            {"low_latency", playlist.is_low_latency},
            {"keys", playlist.keys},
-           {"variant_count", playlist.variant_count}};
+           {"variant_count", playlist.variant_count},
+           {"variants_left_out", playlist.left_out}};
   if (!playlist.window.empty()) out["window"] = playlist.window;
   if (!playlist.target_duration.empty()) out["target_duration"] = playlist.target_duration;
   Json variants = Json::array();

@@ -85,6 +85,9 @@ void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
     if (!variant.codecs.empty()) text += ", " + variant.codecs;
     add(out, "variant", text + ": " + variant.url);
   }
+  if (playlist.left_out != 0) {
+    add(out, "left out", std::to_string(playlist.left_out) + " variants, by a limit");
+  }
   add(out, "rewritten", std::to_string(playlist.rewritten_lines) + " lines");
   for (const ExplainedLink& link : playlist.links) {
     add(out, "", link.before);

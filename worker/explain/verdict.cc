@@ -62,7 +62,11 @@ std::string counted(size_t count, std::string_view noun) {
 }
 
 std::string describe(const ExplainedPlaylist& playlist) {
-  if (playlist.type == "multivariant") return counted(playlist.variant_count, "variant");
+  if (playlist.type == "multivariant") {
+    const std::string variants = counted(playlist.variant_count, "variant");
+    if (playlist.left_out == 0) return variants;
+    return variants + ", " + std::to_string(playlist.left_out) + " left out by a limit";
+  }
   if (playlist.type == "media")
     return playlist.window + ", " + counted(playlist.segments, "segment");
   return counted(playlist.channels, "channel");
@@ -92,6 +96,11 @@ void conclude_playlist(const ExplainedPlaylist& playlist, Report& report) {
       report.advice.push_back("The stream is protected (" + key +
                               "): only a player with that key system plays it.");
     }
+  }
+  if (playlist.left_out != 0) {
+    report.advice.emplace_back(
+        "Larger variants are left out by hls.max_height or hls.max_bandwidth, or by the parameters "
+        "of the link (sg_max_height, sg_max_bandwidth).");
   }
   if (playlist.type == "multivariant") {
     report.advice.emplace_back(

@@ -30,6 +30,12 @@ struct PlaylistOptions {
   unsigned max_bandwidth = 0;                        // sg_max_bandwidth
 };
 
+// The lower of two limits; 0 is none.
+constexpr unsigned lower_limit(unsigned a, unsigned b) {
+  if (a == 0 || b == 0) return a + b;
+  return a < b ? a : b;
+}
+
 struct LinkContext {
   std::optional<std::string> referer;  // an http(s) URL without a fragment
   // Name and value, decoded and checked. A header with an empty value is not sent at all.

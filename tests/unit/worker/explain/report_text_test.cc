@@ -1,0 +1,90 @@
+#include "worker/explain/report_text.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace streamgate {
+namespace {
+
+using Json = nlohmann::json;
+
+Report full_report() {
+  Report report;
+  report.url = "http://h/a";
+  report.verdict = Verdict::plays;
+  report.summary = "It plays.";
+  report.advice = {"Do this."};
+  report.hops.push_back({"http://h/a"});
+  ExplainedHop& hop = report.hops.back();
+  hop.addresses = {{"192.0.2.1", true, "", "", true}, {"10.0.0.1", false, "private"}};
+  hop.connect_ms = 1.25;
+  hop.status = 200;
+  hop.headers = {{"Server", "x"}};
+  report.kind = "HLS multivariant playlist";
+  report.declared_type = "text/plain";
+  report.body_bytes = 10;
+  report.is_body_complete = true;
+  report.playlist.emplace();
+  report.playlist->type = "multivariant";
+  report.playlist->lines = 4;
+  report.playlist->variant_count = 1;
+  report.playlist->left_out = 2;
+  report.playlist->variants = {{"v", "9", "1x2", "avc1"}};
+  report.playlist->links = {{"v", "/stream?url=v"}};
+  return report;
+}
+
+TEST(ReportText, HasEachFactOnALine) {
+  const std::string text = report_as_text(full_report());
+  for (const std::string line :
+       {"1. http://h/a\n", "192.0.2.1: allowed, connected\n", "10.0.0.1: refused: private\n",
+        "connect 1.2 ms", "Server: x\n", "multivariant, 4 lines\n", "9 bit/s, 1x2, avc1: v\n",
+        "2 variants, by a limit\n", "  -> /stream?url=v\n", "10 bytes, complete\n",
+        "Verdict: It plays.\n", "Do this.\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nis not in\n" << text;
+  }
+  EXPECT_EQ(text.find("a player gets"), std::string::npos);
+}
+
+TEST(ReportText, AFailureSaysWhatAPlayerGets) {
+  Report report;
+  report.reason = "dns_failed";
+  report.player_status = 502;
+  report.hops.push_back({"http://h/a"});
+  const std::string text = report_as_text(report);
+  EXPECT_NE(text.find("502 dns_failed\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Body\n"), std::string::npos);
+}
+
+TEST(ReportJson, HasStableKeys) {
+  const Json out = Json::parse(report_as_json(full_report()));
+  EXPECT_EQ(out["verdict"], "plays");
+  EXPECT_EQ(out["requests"][0]["timing"], Json::parse(R"({"connect_ms": 1.25})"));
+  EXPECT_EQ(out["requests"][0]["addresses"][1]["refusal"], "private");
+  EXPECT_EQ(out["playlist"]["variant_count"], 1);
+  EXPECT_EQ(out["playlist"]["variants_left_out"], 2);
+  EXPECT_EQ(out["playlist"]["variants"][0]["url"], "v");
+  EXPECT_FALSE(out.contains("detail"));
+  EXPECT_FALSE(out.contains("content_length"));
+}
+
+TEST(ReportJson, BytesThatAreNoUtf8AreReplaced) {
+  Report report;
+  report.summary = "a\xff";
+  EXPECT_EQ(Json::parse(report_as_json(report))["summary"], "a\xef\xbf\xbd");
+}
+
+TEST(Report, TextsFromOutsideHaveNoControlBytes) {
+  EXPECT_EQ(printable("a\n\x1b[0m\x7f\xc2\x9b"
+                      "b",
+                      100),
+            "a??[0m??\x9b"
+            "b");
+  EXPECT_EQ(printable("abcdef", 3), "abc...");
+  EXPECT_EQ(shown("http://h/a?token=secret", 100), "http://h/a?token=*");
+}
+
+}  // namespace
+}  // namespace streamgate
