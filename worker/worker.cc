@@ -13,6 +13,7 @@
 #include "common/scoreboard.h"
 #include "worker/admin/admin_server.h"
 #include "worker/client/tls_server.h"
+#include "worker/confine/confinement.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
 #include "worker/exchange/stream_limits.h"
@@ -26,6 +27,7 @@
 #include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
+#include "worker/upstream/authorities.h"
 #include "worker/upstream/connection_places.h"
 #include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
@@ -264,7 +266,9 @@ int run_worker(const Heritage& heritage) {
     return kExitCannotStart;
   }
   Worker worker(heritage, *std::move(access));
-  if (auto started = worker.start(); !started) {
+  auto started = worker.start();
+  if (started) started = confine_worker(heritage.config, authority_paths());
+  if (!started) {
     log::error("worker.cannot_start", {{"detail", started.error().detail}});
     return kExitCannotStart;
   }
