@@ -252,6 +252,9 @@ struct SecurityConfig {
   std::vector<uint16_t> ports;         // of those that browsers refuse, the allowed ones
   ClientRules clients;
   ParameterRules parameters;
+  // Whether workers are confined (worker/confine/). automatic: as far as the kernel can.
+  enum class Confine : uint8_t { automatic, on, off };
+  Confine confine = Confine::automatic;
   // Whether workers may dump core. automatic: not if a listener has a key, or tokens have keys.
   enum class CoreDumps { automatic, on, off };
   CoreDumps core_dumps = CoreDumps::automatic;

@@ -3,10 +3,10 @@
 
 # To build a release binary.
 BUILD_PACKAGES=(cmake g++ libbrotli-dev libc-ares-dev libcli11-dev libevent-dev libevhtp-dev libexpat1-dev libidn2-dev
-  libpsl-dev libssl-dev libyaml-cpp-dev libzstd-dev ninja-build nlohmann-json3-dev pkg-config zlib1g-dev)
+  libpsl-dev libseccomp-dev libssl-dev libyaml-cpp-dev libzstd-dev ninja-build nlohmann-json3-dev pkg-config zlib1g-dev)
 # To run a release binary.
 RUN_PACKAGES=(libbrotli1 libc-ares2 libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7
-  libevent-openssl-2.1-7 libevhtp0 libexpat1 libidn2-0 libpsl5 libssl3 libyaml-cpp0.7 libzstd1 zlib1g)
+  libevent-openssl-2.1-7 libevhtp0 libexpat1 libidn2-0 libpsl5 libseccomp2 libssl3 libyaml-cpp0.7 libzstd1 zlib1g)
 # In addition, for the players in the page of a release.
 PLAYER_PACKAGES=(ca-certificates nodejs npm)
 # In addition, for a program without shared libraries (build-static.sh).

@@ -57,6 +57,8 @@ int run_foreground_worker(const Program& program) {
   }
   if (!loaded.ok()) return refuse("the configuration is wrong");
   loaded.config.workers = 1;
+  // A debugger's tools may start programs, and the files of Unix sockets are removed at the end.
+  loaded.config.security.confine = SecurityConfig::Confine::off;
   const auto account = find_account(loaded.config.user);
   if (!account) return refuse(account.error().detail);
   if (const auto opened = open_log_files(loaded.config.log, *account); !opened) {

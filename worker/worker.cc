@@ -14,6 +14,7 @@
 #include "common/scoreboard.h"
 #include "worker/admin/admin_server.h"
 #include "worker/client/tls_server.h"
+#include "worker/confine/confinement.h"
 #include "worker/documents/detector.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/access_log.h"
@@ -29,6 +30,7 @@
 #include "worker/loop/request_note.h"
 #include "worker/loop/work_queue.h"
 #include "worker/server.h"
+#include "worker/upstream/authorities.h"
 #include "worker/upstream/connection_places.h"
 #include "worker/upstream/host_settings.h"
 #include "worker/upstream/pool.h"
@@ -294,7 +296,9 @@ int run_worker(const Heritage& heritage) {
     return kExitCannotStart;
   }
   Worker worker(heritage, *std::move(access));
-  if (auto started = worker.start(); !started) {
+  auto started = worker.start();
+  if (started) started = confine_worker(heritage.config, authority_paths());
+  if (!started) {
     log::error("worker.cannot_start", {{"detail", started.error().detail}});
     return kExitCannotStart;
   }

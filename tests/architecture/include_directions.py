@@ -23,7 +23,7 @@ FOLDERS = {
     "master/config": "common",
     "master/process": "common",
     "worker": "common worker/admin worker/cache worker/exchange worker/pages worker/documents worker/links"
-    " worker/fetch worker/client worker/upstream worker/http worker/loop",
+    " worker/fetch worker/client worker/confine worker/upstream worker/http worker/loop",
     "worker/admin": "common worker/explain worker/pages worker/cache worker/fetch worker/client"
     " worker/http worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
@@ -44,6 +44,7 @@ FOLDERS = {
     "worker/upstream": "common worker/http worker/loop",
     "worker/http": "common worker/loop",
     "worker/loop": "common",
+    "worker/confine": "common",
 }
 
 # A file that may include one header outside its folder's list.
@@ -68,6 +69,7 @@ WALLS = {
     r"CLI/": {"master/command_line"},
     r"(evhtp\.h|evhtp/)": {"worker/admin/admin_server", "worker/server", "worker/client/gate"},
     r"ares\.h": {"worker/upstream/dns_channel"},
+    r"seccomp\.h": {"worker/confine/call_filter"},
     r"libpsl\.h": {"worker/fetch/public_suffix"},
     r"zlib\.h": {"worker/http/deflater", "worker/http/inflater"},
     r"openssl/": {

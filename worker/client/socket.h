@@ -7,6 +7,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 
@@ -28,8 +29,12 @@ class ClientSocket {
   };  // follows: the bytes may wait to share a packet with the next ones
   enum class Handshake { done, wants_read, wants_write, plain_http, failed };
 
-  // Call it for each listening socket. Keeps room() correct for its clients if
-  // net.ipv4.tcp_notsent_lowat is set.
+  // Unsent bytes that the kernel queues for a TCP client. Bytes in flight do not count, so the
+  // bound does not limit the rate of a long link; it bounds the memory of a client that stops
+  // reading.
+  static constexpr size_t kMaxUnsentBytes = size_t{512} * 1024;
+
+  // Call it for each listening socket. Sets kMaxUnsentBytes for its clients.
   static void prepare_listener(int fd);
 
   // `ssl` is null for a plain client, else ready for the handshake.
@@ -59,9 +64,13 @@ class ClientSocket {
   Moved splice_from(int pipe_read_fd, size_t most);
 
   // How many bytes the socket takes now: slightly less than the kernel reports, and 0 if less than
-  // a quarter of its buffer is free. epoll reports the socket writable only when a third is free,
-  // so a wake-up always finds room.
+  // a quarter of its buffer is free or half of the unsent bytes are queued. epoll reports the
+  // socket writable only when a third of the buffer is free and less than half of the unsent bytes
+  // are queued, so a wake-up always finds room.
   size_t room();
+  // The client has taken so many bytes in this time. The bound of unsent bytes is lifted while it
+  // takes 100 Mbit/s: each wake-up costs time.
+  void note_speed(size_t bytes, std::chrono::milliseconds time);
   // The kernel has cut the send buffer, which it does only when it is short of memory.
   bool was_cut();
   // Bytes that the socket has taken and the client has not acknowledged.
@@ -76,10 +85,12 @@ class ClientSocket {
 
  private:
   Moved write_records(std::span<const iovec> parts);
+  size_t unsent_of(size_t queued) const;
 
   int fd_;
   Ssl ssl_;
   size_t largest_capacity_;  // of the send buffer, as seen so far
+  size_t max_unsent_ = kMaxUnsentBytes;
 };
 
 }  // namespace streamgate

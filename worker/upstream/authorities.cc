@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 
 #include "common/ascii.h"
@@ -71,6 +73,21 @@ bool load_known_bundle(SSL_CTX& context) {
 }
 
 }  // namespace
+
+std::vector<std::string> authority_paths() {
+  const char* file = std::getenv(X509_get_default_cert_file_env());
+  const char* directory = std::getenv(X509_get_default_cert_dir_env());
+  std::vector<std::string> paths(std::begin(kBundles), std::end(kBundles));
+  paths.insert(paths.end(), std::begin(kDirectories), std::end(kDirectories));
+  paths.emplace_back(file != nullptr ? file : X509_get_default_cert_file());
+  std::string_view rest(directory != nullptr ? directory : X509_get_default_cert_dir());
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(':'), rest.size());
+    paths.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return paths;
+}
 
 Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file) {
   if (!ca_file.empty()) {

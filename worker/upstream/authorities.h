@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "worker/loop/openssl.h"
@@ -14,6 +15,9 @@ namespace streamgate {
 // certificate and the two variables are not set, the bundle of the distribution is searched. A
 // system without certificates is no error: the service may not need them.
 Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file);
+
+// Every file and directory that load_authorities() may read for the system's.
+std::vector<std::string> authority_paths();
 
 // False if load_authorities() has found no certificate, so that every verification fails.
 bool has_authorities(const SSL_CTX& context);

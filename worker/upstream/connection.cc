@@ -122,6 +122,11 @@ void UpstreamConnection::wait_to_write() {
 
 // --- back-pressure ---
 
+void UpstreamConnection::relay_into(BodySink& sink) {
+  sink_ = &sink;
+  window_.begin_body(socket_.fd(), parser_.raw_body_left(), tools_.wheel.now_ms());
+}
+
 void UpstreamConnection::pause() {
   if (paused_) return;
   paused_ = true;
@@ -200,6 +205,7 @@ Pipe* UpstreamConnection::pipe_for_body() {
 void UpstreamConnection::count_received(size_t bytes) {
   count(tools_.counters, Counter::bytes_from_upstreams, bytes);
   if (step_ != Step::relaying_body) return;
+  window_.received(socket_.fd(), bytes, tools_.wheel.now_ms());
   rate_.add(bytes);
   arm_deadline();
 }

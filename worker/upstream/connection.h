@@ -25,6 +25,7 @@
 #include "worker/loop/request_note.h"
 #include "worker/loop/socket_memory.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/upstream/receive_window.h"
 #include "worker/upstream/socket.h"
 
 namespace streamgate {
@@ -108,7 +109,7 @@ class UpstreamConnection : public Retirable {
   void resume();
 
   // From now on the body of this response is read only as far as `sink` has room for it.
-  void relay_into(BodySink& sink) { sink_ = &sink; }
+  void relay_into(BodySink& sink);
 
   bool reused() const { return reused_; }  // has served a request before this loan
 
@@ -164,6 +165,7 @@ class UpstreamConnection : public Retirable {
   const Tools& tools_;
   Keeper& keeper_;
   UpstreamSocket socket_;
+  ReceiveWindow window_;
   Event readable_;  // level-triggered and persistent; removed only while nothing may be read
   Event writable_;  // made for the first request that the socket does not take at once
   Event later_;     // continues with bytes for which the socket will not become readable

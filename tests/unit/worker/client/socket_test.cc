@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <chrono>
 #include <string>
 
 #include "common/socket_address.h"
@@ -52,6 +53,22 @@ TEST(ClientSocketTest, TakesAsMuchAsItsRoomDespiteALimitOfUnsentBytes) {
   const Connection connection(IPPROTO_TCP, TCP_NOTSENT_LOWAT, kFew);
   ClientSocket socket(connection.accepted.get(), nullptr);
   EXPECT_GT(fill(socket), size_t{kFew});
+}
+
+TEST(ClientSocketTest, QueuesFewUnsentBytesExceptForAFastClient) {
+  using std::chrono::milliseconds;
+  constexpr size_t kMib = size_t{1} << 20U;
+  constexpr size_t kInFlight = 256 * 1024;  // in the client's buffer, which it does not read
+  const Connection connection(IPPROTO_TCP, TCP_NODELAY, 1);
+  ClientSocket socket(connection.accepted.get(), nullptr);
+  const size_t few = fill(socket);
+  EXPECT_LE(few, ClientSocket::kMaxUnsentBytes + kInFlight);
+  socket.note_speed(2 * kMib, milliseconds(1000));
+  EXPECT_EQ(fill(socket), 0U);
+  socket.note_speed(2 * kMib, milliseconds(100));
+  EXPECT_GT(fill(socket), kMib);
+  socket.note_speed(2 * kMib, milliseconds(1000));
+  EXPECT_EQ(fill(socket), 0U);
 }
 
 // A test cannot use up the TCP memory of the system, but it can make the send buffer as small as
