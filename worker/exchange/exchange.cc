@@ -447,7 +447,7 @@ void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
     count_cache_outcome();
   }
   if (stream_row_ != LiveStreams::kNoRow) environment_.streams.remove(stream_row_);
-  count(counters, Counter::bytes_to_clients, body_bytes_);
+  count_sent(body_bytes_);
   if (failure) {
     count(counters, Counter::exchanges_failed);
     count(counters, failures_of(*failure));

@@ -51,6 +51,8 @@ class Exchange final : public Retirable,
   void log_state() const;
   // The same for the table of live streams, without the rate.
   StreamFacts facts() const;
+  // Counts the bytes that the client has been sent since the last call.
+  void count_sent() { count_sent(body_bytes_ + gate_->stream().body_bytes_sent()); }
   bool has_upstream() const { return fetch_.has_value(); }
   int64_t started_ms() const { return started_ms_; }
   // LiveStreams'.
@@ -123,6 +125,7 @@ class Exchange final : public Retirable,
   enum class End { complete, cut, broken, client_gone };
   void finish(std::optional<Reason> failure, std::string_view detail, End end);
   void give_up_place();
+  void count_sent(uint64_t sent);
   void count_end(std::optional<Reason> failure, int64_t duration_ms);
   void count_failure_of_host(std::optional<Reason> failure);
   void count_cache_outcome();
@@ -160,6 +163,7 @@ class Exchange final : public Retirable,
   std::optional<int64_t> first_byte_ms_;  // set only if the access log has it
   int client_status_ = 0;                 // 0: no head has been written yet
   uint64_t body_bytes_ = 0;
+  uint64_t counted_bytes_ = 0;  // of those sent, by count_sent()
 };
 
 }  // namespace streamgate

@@ -27,6 +27,12 @@ StreamFacts Exchange::facts() const {
   return out;
 }
 
+void Exchange::count_sent(uint64_t sent) {
+  if (sent <= counted_bytes_) return;
+  count(environment_.slot.counters, Counter::bytes_to_clients, sent - counted_bytes_);
+  counted_bytes_ = sent;
+}
+
 void Exchange::count_failure_of_host(std::optional<Reason> failure) {
   const int status = fetch_->upstream_status();
   const bool is_upstreams = failure && is_caused_by_upstream(*failure);

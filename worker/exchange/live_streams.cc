@@ -36,6 +36,7 @@ void LiveStreams::show_all() {
 
 void LiveStreams::show(Exchange& exchange, int64_t now_ms) {
   if (!exchange.has_upstream()) return;
+  exchange.count_sent();
   if (exchange.stream_row() == kNoRow) {
     if (free_.empty()) return;
     exchange.set_stream_row(free_.back());

@@ -39,6 +39,7 @@ void add_address(std::string& out, const ExplainedAddress& address) {
 }
 
 void add_tls(std::string& out, const TlsFacts& facts) {
+  if (facts.suite.empty() && !facts.has_certificate) return add(out, "TLS", "no handshake");
   add(out, "TLS version", facts.version + (facts.suite.empty() ? "" : ", " + facts.suite));
   add(out, "verification", facts.verdict + (facts.is_verified ? "" : " (not required)"));
   if (!facts.has_certificate) return;
@@ -102,7 +103,7 @@ void add_body(std::string& out, const Report& report) {
   add(out, "declared", report.declared_type.empty() ? "no Content-Type" : report.declared_type);
   add(out, "read",
       std::to_string(report.body_bytes) + " bytes" +
-          (report.is_body_complete ? ", complete" : ", the rest was not read"));
+          (report.is_body_complete ? ", complete" : ", and no further"));
   add(out, "first byte", text_of(report.body_start_ms) + " after the head");
   if (report.playlist) add_playlist(out, *report.playlist);
   out += '\n';

@@ -72,8 +72,9 @@ constexpr Phrase kPhrases[] = {
 // The header has no wildcard for prefixes, so each icy-* field is listed.
 #define STREAMGATE_EXPOSED                                                                      \
   "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, Content-Type, " \
-  "ETag, Date, Age, X-Streamgate-Error, X-Streamgate-Id, X-Streamgate-Upstream-Status, "        \
-  "icy-br, icy-description, icy-genre, icy-metaint, icy-name, icy-url\r\n"                      \
+  "ETag, Date, Age, X-Streamgate-Cache, X-Streamgate-Error, X-Streamgate-Id, "                  \
+  "X-Streamgate-Upstream-Status, icy-br, icy-description, icy-genre, icy-metaint, icy-name, "   \
+  "icy-url\r\n"                                                                                 \
   "Cross-Origin-Resource-Policy: cross-origin\r\n"
 constexpr std::string_view kForAnyOrigin =
     "Access-Control-Allow-Origin: *\r\n" STREAMGATE_EXPOSED "Timing-Allow-Origin: *\r\n";

@@ -218,11 +218,13 @@ TlsFacts tls_facts(SSL& ssl) {
   if (const SSL_CIPHER* cipher = SSL_get_current_cipher(&ssl)) {
     facts.suite = SSL_CIPHER_get_name(cipher);
   }
-  facts.verdict = X509_verify_cert_error_string(SSL_get_verify_result(&ssl));
   facts.is_verified = demands_valid_certificate(ssl);
   const X509* certificate = certificate_of(ssl);
   facts.has_certificate = certificate != nullptr;
-  if (certificate != nullptr) facts.certificate = facts_of(*certificate);
+  if (certificate != nullptr) {
+    facts.certificate = facts_of(*certificate);
+    facts.verdict = X509_verify_cert_error_string(SSL_get_verify_result(&ssl));
+  }
   if (const auto* sent = SSL_get_peer_cert_chain(&ssl)) {
     facts.certificate.chain_length = static_cast<size_t>(sk_X509_num(sent));
   }

@@ -30,7 +30,7 @@ struct TlsFacts {
   std::string suite;    // empty if the handshake failed early
   bool has_certificate = false;
   CertificateFacts certificate = {};
-  std::string verdict = {};  // of the verification: `ok`, or OpenSSL's text
+  std::string verdict = {};  // of its verification: `ok`, or OpenSSL's text
   bool is_verified = false;  // the configuration demands a valid certificate
 };
 
