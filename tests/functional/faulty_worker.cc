@@ -53,7 +53,9 @@ int run_worker(const Heritage& heritage) {
   if (fault() == "attack") {
     attack(heritage.config);
     heritage.column.slot.state = WorkerState::ready;
-    while (true) ::pause();
+    char byte = 0;
+    while (::read(heritage.lifeline_fd, &byte, 1) > 0) continue;  // until the master has gone
+    return kExitClean;
   }
   if (fault() == "freeze") {  // after it reported ready
     heritage.column.slot.state = WorkerState::ready;
