@@ -110,6 +110,7 @@ class Values(ProxyTest):
             client.read_head()
             self.assertEqual(metrics(address)['streamgate_exchanges{worker="0"}'], 1)
             wait_until(lambda: metrics(address)['streamgate_streams{kind="file"}'] == 1)
+            wait_until(lambda: metrics(address)["streamgate_bytes_to_clients_total"] > 0)
             wait_until(lambda: metrics(address)['streamgate_upstream_connections{worker="0"}'] == 1)
         wait_until(lambda: metrics(address)['streamgate_exchanges{worker="0"}'] == 0)
         wait_until(lambda: metrics(address)['streamgate_streams{kind="file"}'] == 0)
