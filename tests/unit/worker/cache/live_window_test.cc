@@ -228,8 +228,12 @@ TEST_F(LiveWindowTest, ANextBodyBeginsWithAPacketAndItsOwnTables) {
   reader.attach(*leased_, Begin::first);
   write(kTables + video(0, true) + video(1).substr(0, 100));
   window_->begin_next_body();
-  write("tail" + video(9, true) + kTables + video(10, true));
-  EXPECT_EQ(read(reader), kTables + video(0, true) + video(9, true) + kTables + video(10, true));
+  write("tail" + video(8, true) + video(9, true));
+  EXPECT_EQ(read_anew(Begin::newest), kTables + video(0, true) + video(8, true) + video(9, true))
+      << "without its tables, the new body has no point";
+  write(kTables + video(10, true));
+  EXPECT_EQ(read(reader),
+            kTables + video(0, true) + video(8, true) + video(9, true) + kTables + video(10, true));
   EXPECT_EQ(read_anew(Begin::newest), kTables + video(10, true));
 }
 
