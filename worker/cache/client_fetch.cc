@@ -5,8 +5,6 @@
 
 #include "worker/cache/answer_for_client.h"
 #include "worker/cache/key.h"
-#include "worker/cache/live_reader.h"
-#include "worker/fetch/reconnection.h"
 
 namespace streamgate {
 namespace {
@@ -14,14 +12,8 @@ namespace {
 // Documents are handed on in pieces of this size; other bodies as the client has room.
 constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 
-// After so many answers that broke, the request gets a fetch of its own. An endless body that
-// lasted for kGoodStream milliseconds does not count.
+// After so many answers that broke, the request gets a fetch of its own.
 constexpr unsigned kMaxJoins = 4;
-constexpr int64_t kGoodStream = 10'000;
-
-Error changed() {
-  return {Reason::truncated_body, "the upstream's answer changed while its worker was replaced"};
-}
 
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
@@ -70,13 +62,10 @@ struct ClientFetch::Sharing {
   std::shared_ptr<const StoredHead> known_head = nullptr;  // of the object; found to be the same
   std::unique_ptr<AnswerForClient> answer = nullptr;       // null: the observer has no head
   std::unique_ptr<AnswerForClient> previous = nullptr;     // that of a range, after a restart
-  std::unique_ptr<LiveReader> live = nullptr;              // of an endless body
   Fetch::Sink* sink = nullptr;
   Ranges ranges = Ranges::with;
   uint64_t position = 0;  // of the next byte
   unsigned joins = 0;
-  int64_t joined_ms = 0;
-  bool waited_for_head = false;  // in the present object
   bool is_paused = false;
   bool is_running = false;  // in proceed()
   bool must_restart = false;
@@ -117,9 +106,6 @@ void ClientFetch::start(const FirstClient& client) {
 
 void ClientFetch::join() {
   Sharing& sharing = *sharing_;
-  const int64_t now = cache_->now_ms();
-  if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
-  sharing.joined_ms = now;
   if (++sharing.joins > kMaxJoins) return pass();
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
   // A stale answer may only need a 304.
@@ -129,7 +115,6 @@ void ClientFetch::join() {
           : cache_->join(sharing.key, sharing.request, sharing.client, *this);
   if (joined.object == nullptr) return pass();
   sharing.object = joined.object;
-  sharing.waited_for_head = joined.state == CacheState::claim;
   outcome_ = joined.begun != nullptr            ? CacheOutcome::miss
              : joined.state == CacheState::done ? CacheOutcome::hit
                                                 : CacheOutcome::shared;
@@ -151,7 +136,6 @@ void ClientFetch::pass() {
 
 void ClientFetch::leave() {
   if (sharing_ == nullptr || sharing_->object == nullptr) return;
-  if (sharing_->live != nullptr) sharing_->live->detach();
   cache_->leave(*std::exchange(sharing_->object, nullptr), *this);
 }
 
@@ -166,10 +150,6 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   if (answer == nullptr) return pass();
   outcome_ = CacheOutcome::pass;
   taken_ = std::move(answer);
-  if (sharing_->answer != nullptr) {
-    taken_->cancel();
-    return fail(changed());
-  }
   fetch_ = &taken_->fetch();
   taken_->take_over(observer_);
 }
@@ -195,7 +175,6 @@ bool ClientFetch::take_step() {
   SharedObject& object = *sharing.object;
   switch (object.state()) {
     case CacheState::claim:
-      sharing.waited_for_head = true;
       return false;
     case CacheState::failed:
       if (sharing.answer != nullptr && deliver()) return true;
@@ -227,19 +206,11 @@ bool ClientFetch::give_answer() {
     sharing.sink = nullptr;
   }
   if (sharing.answer == nullptr) {
-    const bool is_live = sharing.object->window() > 0;
-    if (is_live && may_ask_for_less(sharing.request.forwarded)) {
-      leave();
-      pass();
-      return false;
-    }
-    is_live ? begin_live(head) : begin_answer(head);
+    begin_answer(head);
     return true;
   }
-  if (sharing.live != nullptr && !follow_live(*head)) return false;
-  if (sharing.live == nullptr && head != sharing.known_head &&
-      !have_same_body(*sharing.head, *head)) {
-    fail(changed());
+  if (head != sharing.known_head && !have_same_body(*sharing.head, *head)) {
+    fail(broken("the upstream's answer changed while its worker was replaced"));
     return false;
   }
   sharing.known_head = head;
@@ -259,7 +230,6 @@ void ClientFetch::begin_answer(const std::shared_ptr<const StoredHead>& head) {
 }
 
 bool ClientFetch::deliver() {
-  if (sharing_->live != nullptr) return deliver_live();
   Sharing& sharing = *sharing_;
   SharedObject& object = *sharing.object;
   const uint64_t there = std::min(object.filled(), sharing.answer->end);
@@ -272,81 +242,12 @@ bool ClientFetch::deliver() {
     fail({Reason::internal, "the memory of a shared answer cannot be read"});
     return false;
   }
-  note_delivered(size);
+  sharing.position += size;
+  if (outcome_ != CacheOutcome::miss) {
+    count(environment_.counters, Counter::cache_bytes_saved, size);
+  }
   observer_.on_body({bytes, size});
   return true;
-}
-
-void ClientFetch::note_delivered(uint64_t size) {
-  sharing_->position += size;
-  if (outcome_ == CacheOutcome::miss) return;
-  count(environment_.counters, Counter::cache_bytes_saved, size);
-}
-
-// --- an endless body ---
-
-void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
-  Sharing& sharing = *sharing_;
-  sharing.head = sharing.known_head = head;
-  sharing.answer = std::make_unique<AnswerForClient>();
-  sharing.answer->head = head->head;
-  sharing.live = std::make_unique<LiveReader>();
-  attach_live();
-  const FetchFacts& facts = head->facts;
-  if (!facts.is_redirected && facts.url != sharing.request.url) observer_.on_next_url();
-  observer_.on_head(sharing.answer->head);
-}
-
-// A viewer who waited for the head gets all of the body.
-void ClientFetch::attach_live() {
-  const bool gets_all = sharing_->waited_for_head;
-  sharing_->live->attach(*sharing_->object,
-                         gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
-}
-
-// After the death of its owner the body goes on in another object, if that has the same media type.
-bool ClientFetch::follow_live(const StoredHead& head) {
-  Sharing& sharing = *sharing_;
-  if (sharing.live->is_attached_to(*sharing.object)) return true;
-  const bool goes_on = sharing.object->window() > 0 &&
-                       Reconnection(sharing.head->head, 0, 0).is_continued_by(head.head);
-  if (!goes_on) {
-    fail(changed());
-    return false;
-  }
-  attach_live();
-  return true;
-}
-
-bool ClientFetch::deliver_live() {
-  Sharing& sharing = *sharing_;
-  if (!sharing.live->is_attached_to(*sharing.object)) return false;
-  const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : kPieceBytes;
-  if (room == 0) return false;
-  std::string scratch = std::exchange(cache_->live_scratch, {});
-  const auto piece = sharing.live->next(std::min(room, kPieceBytes), scratch);
-  if (piece.is_moved) cache_->count_window_move();
-  using Kind = LiveReader::Piece::Kind;
-  if (piece.kind == Kind::bytes) {
-    note_delivered(piece.bytes.size());
-    observer_.on_body(piece.bytes);
-  }
-  cache_->live_scratch = std::move(scratch);
-  switch (piece.kind) {
-    case Kind::bytes:
-      return true;
-    case Kind::none:
-      return false;
-    case Kind::over:
-      return sharing.object->state() != CacheState::failed && end();
-    case Kind::behind:
-      fail({Reason::client_too_slow, "the bytes that follow are no longer in the window"});
-      return false;
-    case Kind::unreadable:
-      fail({Reason::internal, "the memory of a shared answer cannot be read"});
-      return false;
-  }
-  return false;
 }
 
 // True if the observer asks for the answer again, without its range.

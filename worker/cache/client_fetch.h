@@ -76,11 +76,6 @@ class ClientFetch final : private SharedObject::Reader {
   bool give_answer();
   void begin_answer(const std::shared_ptr<const StoredHead>& head);
   bool deliver();
-  void note_delivered(uint64_t size);
-  void begin_live(const std::shared_ptr<const StoredHead>& head);
-  void attach_live();
-  bool follow_live(const StoredHead& head);
-  bool deliver_live();
   bool end();
 
   FetchEnvironment& environment_;

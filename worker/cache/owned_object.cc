@@ -82,9 +82,8 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   successor_ = &observer;
   fetch_->set_observer(observer);
   observer.on_head(*head_);
-  if (fetch_->step() == Fetch::Step::finished) return;
-  if (!held_.empty()) return observer.on_body(held_);
-  if (filled_ > 0) observer.on_body({body_memory(), filled_});
+  if (filled_ == 0 || fetch_->step() == Fetch::Step::finished) return;
+  observer.on_body({body_memory(), filled_});
 }
 
 void OwnedObject::release_region() {
@@ -110,9 +109,7 @@ void OwnedObject::on_head(const ResponseHead& head) {
   head_ = &head;
   if (basis_ != nullptr && head.status == 304) return;  // on_end() follows
   leave_basis();
-  if (!may_share(head)) return tools_.keeper.on_unshareable(*this);
-  if (may_be_live_) return;
-  if (!begin_body(head)) return tools_.keeper.on_unshareable(*this);
+  if (!may_share(head) || !begin_body(head)) return tools_.keeper.on_unshareable(*this);
   if (is_without_length_) return;
   fetch_->relay_into(*this);
   publish(head, head.content_length);
@@ -132,8 +129,6 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   fresh_seconds_ = said.seconds;
   is_without_length_ = head.framing != Framing::length;
   const bool is_document = tools_.keeper.claims_document(head, fetch_->url().path());
-  may_be_live_ = is_without_length_ && !is_document && may_be_live(head);
-  if (may_be_live_) return true;
   if (is_without_length_) return is_answer_ok_ && is_document && !has_new_cookies();
   const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMostOfError;
   return head.content_length <= most && !has_new_cookies();
@@ -176,8 +171,6 @@ void OwnedObject::publish(const ResponseHead& head, uint64_t length) {
 }
 
 void OwnedObject::on_body(std::string_view bytes) {
-  if (live_) return live_->write(bytes);
-  if (may_be_live_) return look_at_first_bytes(bytes);
   if (bytes.size() > room_ - filled_) {
     CHECK(is_without_length_);
     // A body without a length that is too long.
@@ -191,7 +184,6 @@ void OwnedObject::on_body(std::string_view bytes) {
 }
 
 void OwnedObject::on_read_done() {
-  if (live_) return live_->publish();
   if (is_without_length_) return;
   seat().set_filled(place(), filled_);
   tools_.keeper.on_changed(*this);
@@ -199,12 +191,6 @@ void OwnedObject::on_read_done() {
 
 void OwnedObject::on_end() {
   if (basis_ != nullptr) return refresh();
-  if (live_) {
-    live_->finish();
-    filled_ = live_->filled();
-    return complete();
-  }
-  if (may_be_live_) return end_undecided();
   if (is_without_length_) {
     ResponseHead whole = *head_;
     whole.framing = Framing::length;
@@ -253,7 +239,7 @@ void OwnedObject::complete() {
 }
 
 int64_t OwnedObject::lifetime_ms() const {
-  if (!is_answer_ok_ || live_) return 0;
+  if (!is_answer_ok_) return 0;
   if (fresh_seconds_) return *fresh_seconds_ * 1000;
   const bool is_document = claims_document_ || looks_like_a_document({body_memory(), filled_});
   return (is_document ? tools_.config.playlist_age : tools_.config.segment_age).count();
@@ -264,7 +250,6 @@ void OwnedObject::on_failed(const Error& error) {
   error_ = error;
   head_ = nullptr;
   leave_basis();
-  if (live_) live_->finish();
   seat().set_reason(place(), 1 + static_cast<uint64_t>(error.reason));
   if (state() == CacheState::claim) publish_failure(error);
   seat().set_state(place(), CacheState::failed);

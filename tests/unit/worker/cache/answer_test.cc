@@ -113,13 +113,9 @@ TEST(CacheKey, RequestsWithSecretsHaveNone) {
   FetchRequest head = request();
   head.method = Method::head;
   EXPECT_FALSE(cache_key(head, 1));
-}
-
-TEST(CacheKey, StreamsThatReconnectHaveOnesOfTheirOwn) {
   FetchRequest live = request();
   live.may_reconnect = true;
-  EXPECT_TRUE(cache_key(live, 1));
-  EXPECT_NE(cache_key(live, 1), cache_key(request(), 1));
+  EXPECT_FALSE(cache_key(live, 1));
 }
 
 ResponseHead head_of(uint64_t length) {
