@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace streamgate {
 namespace {
@@ -80,15 +81,10 @@ void TsSections::reset() {
   continuity_counter_ = -1;
 }
 
-// 2.4.3.3: a packet may come twice. After a lost one the open section is dropped.
+// 2.4.3.3: a packet may come twice.
 bool TsSections::is_repeated(std::string_view packet) {
   const int counter = static_cast<int>(byte_at(packet, 3) & 0x0fU);
-  const int last = continuity_counter_;
-  continuity_counter_ = counter;
-  if (last < 0 || counter == ((last + 1) & 0x0f)) return false;
-  if (counter == last && is_open_) return true;
-  is_open_ = false;
-  return false;
+  return std::exchange(continuity_counter_, counter) == counter && is_open_;
 }
 
 // Takes from the front of `payload`. True if the section is complete.

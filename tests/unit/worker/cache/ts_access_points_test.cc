@@ -173,10 +173,19 @@ TEST(TsPackets, FindsTheNextPacketAfterLostSync) {
   }
 }
 
+TEST(TsPackets, ThreeSyncBytesMakeAPacketIfThereAreSoMany) {
+  Stream make;
+  const std::string noise = 'G' + std::string(187, 'x') + 'G' + std::string(100, 'x');
+  const std::string packets = make.pes("a") + make.pes("b") + make.pes("c");
+  EXPECT_EQ(TsPackets::first_packet(noise + packets), noise.size());
+  EXPECT_EQ(TsPackets::first_packet(noise.substr(0, 189)), 0U);
+  EXPECT_EQ(TsPackets::first_packet(noise.substr(0, 188)), std::string::npos);
+}
+
 TEST(TsPackets, ANewBodyDropsThePacketThatHasNotEnded) {
   Stream make;
   TsPackets cutter;
-  const std::string two = make.pes("a") + make.pes("b");
+  const std::string two = make.pes(std::string(150, 'G')) + make.pes(std::string(150, 'G'));
   std::string_view bytes = std::string_view(two).substr(0, 300);
   while (!bytes.empty()) cutter.take(bytes);
   EXPECT_FALSE(cutter.rest().empty());
@@ -300,7 +309,7 @@ TEST(TsAccessPoints, SeveralSectionsInOnePacket) {
   const std::string other = section(2, 9, "\xe1\x01\xf0" + std::string(1, '\0'));
   const std::string ours =
       section(2, 1, {'\xe1', '\x01', '\xf0', '\0', '\x1b', '\xe1', '\x01', '\xf0', '\0'});
-  const std::string both = make.table(kPmtPid, other + ours + std::string(20, '\xff'));
+  const std::string both = make.table(kPmtPid, ours + other + std::string(20, '\xff'));
   EXPECT_EQ(points_of(make.pat() + both + make.pes(nal({0x65}))), Numbers{2});
   // The end of a section in front of the next one.
   Stream again;
@@ -313,9 +322,10 @@ TEST(TsAccessPoints, SeveralSectionsInOnePacket) {
 TEST(TsAccessPoints, ARepeatedPacketOfATableCountsOnce) {
   Stream make;
   const std::string pat = make.pat();
-  const std::string pmt = make.pmt(0x1b, 300);
-  const std::string twice = pmt.substr(0, kTsPacket) + pmt;
-  EXPECT_EQ(points_of(pat + twice + make.pes(nal({0x65}))), Numbers{4});
+  const std::string pmt = make.pmt(0x1b, 450);
+  ASSERT_EQ(pmt.size(), 3 * kTsPacket);
+  const std::string twice = pmt.substr(0, 2 * kTsPacket) + pmt.substr(kTsPacket);
+  EXPECT_EQ(points_of(pat + twice + make.pes(nal({0x65}))), Numbers{5});
 }
 
 TEST(TsAccessPoints, DamagedTablesDoNotCount) {
