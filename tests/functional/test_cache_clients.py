@@ -221,7 +221,7 @@ class Reports(CacheTest):
             for headers in ({}, reports):
                 self.assertEqual(proxy.ask(asked, headers).status, 200)
         self.assertEqual(up.targets(), ["/a.ts?k=v"])
-        # Whoever goes upstream alone reports.
+        # A fetch of its own carries the report of the player.
         proxy.ask(f"{target}&CMCD=br%3D2", {**reports, "Range": "bytes=0-1", "Accept": "a/b"})
         self.assertEqual(up.targets()[1:], ["/a.ts?k=v&CMCD=br%3D2"])
         self.assertEqual(up.requests[1]["X-Playback-Session-Id"], "3")

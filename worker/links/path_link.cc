@@ -286,6 +286,8 @@ size_t directories_above(std::string_view path) {
 bool is_plain_relative(std::string_view reference) {
   if (reference.empty() || reference.front() == '/' || reference.front() == '.') return false;
   if (ascii::find_any<'|', '\\', '%', ':'>(reference) != reference.npos) return false;
+  const size_t question = reference.find('?');
+  if (question != reference.npos && has_token(reference.substr(question))) return false;
   size_t dot = ascii::find_any<'.'>(reference);
   while (dot != reference.npos && reference[dot - 1] != '/') {
     dot = ascii::find_any<'.'>(reference, dot + 1);

@@ -193,7 +193,8 @@ TEST(PathLink, APlainRelativeReferenceStaysInEveryDocument) {
       EXPECT_FALSE(is_plain_relative(reference)) << reference;
     }
   }
-  for (const char* reference : {"", "/a", "//h/a", ".", "./a", "../a", ".a", "http://h/a"}) {
+  for (const char* reference : {"", "/a", "//h/a", ".", "./a", "../a", ".a", "http://h/a",
+                                "a?sg_token=b", "?x&sg_token="}) {
     EXPECT_FALSE(is_plain_relative(reference)) << reference;
   }
 }
