@@ -30,4 +30,5 @@ cmake --build --preset ci
 only=()
 ((quick)) && only=(--label-exclude '^(corpus|deploy)$'
   --exclude-regex '^clients\.(hls_js|libavformat|recipes|shaka|page_[a-z]+)$')
-ctest --preset ci --parallel "$(nproc)" --no-tests=error "${only[@]}"
+# Most functional tests wait more than they compute.
+ctest --preset ci --parallel "$(($(nproc) + 1))" --no-tests=error "${only[@]}"
