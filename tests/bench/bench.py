@@ -54,6 +54,8 @@ def parse_options():
     options.viewers = options.viewers or (250 if quick else 1000)
     options.bulk_bytes = (64 if quick else 256) * MIB
     options.readers, options.downloads = 4, 2
+    options.segment_bytes = (32 if quick else 256) * MIB  # for each reader
+    options.live_viewers, options.live_seconds = (20, 6) if quick else (100, 20)
     return options
 
 
@@ -62,6 +64,8 @@ def check_requirements(options):
                (("nginx", "nginx-light"), ("haproxy", "haproxy"), ("wrk", "wrk"),
                 ("openssl", "openssl"), ("c++", "g++"))
                if not shutil.which(tool)]
+    if any("varnish" in work.servers for work in options.works) and not shutil.which("varnishd"):
+        missing.append("varnishd (Debian package varnish)")
     if "syscalls" in [work.name for work in options.works] and not shutil.which("strace"):
         missing.append("strace (Debian package strace)")
     if options.streamgate and not os.access(options.streamgate, os.X_OK):

@@ -3,7 +3,10 @@
 // JSON with the result.
 //
 //   load bulk PORT TARGET CONNECTIONS REQUESTS
-//     each connection downloads TARGET REQUESTS times
+//     each connection downloads TARGET REQUESTS times; @ in TARGET is another number for each
+//   load viewers PORT TARGET CONNECTIONS SECONDS
+//     each connection is a viewer of a live stream: every two seconds it asks for live.m3u8 and
+//     then for the next segment (@ in TARGET is the name of the file)
 //   load rate PORT TARGET PER_SECOND SECONDS
 //     an open loop: latency counts from the planned moment
 //   load stall PORT TARGET CONNECTIONS
@@ -23,6 +26,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
@@ -53,6 +57,13 @@ constexpr size_t kMaxConnections = 4'000;  // an error beyond it: the server can
 struct Job {
   uint16_t port;
   std::string request;
+
+  // The request with `text` in the place of its mark.
+  std::string with(std::string_view text) const {
+    std::string whole = request;
+    if (const size_t at = whole.find('@'); at != std::string::npos) whole.replace(at, 1, text);
+    return whole;
+  }
 };
 
 int connect_to(uint16_t port) {
@@ -142,8 +153,8 @@ class Response {
 // --- bulk ---
 
 // Downloads once. The kernel discards the body (MSG_TRUNC), so the reader uses little CPU time.
-uint64_t download(int fd, const Job& job, std::vector<char>& scratch) {
-  send_all(fd, job.request);
+uint64_t download(int fd, std::string_view request, std::vector<char>& scratch) {
+  send_all(fd, request);
   Response response;
   uint64_t total = 0;
   for (bool done = false; !done;) {
@@ -163,10 +174,11 @@ int run_bulk(const Job& job, unsigned connections, unsigned requests) {
   std::vector<std::thread> readers;
   const auto start = Clock::now();
   for (unsigned i = 0; i < connections; ++i)
-    readers.emplace_back([&job, &total = bytes[i], requests] {
+    readers.emplace_back([&job, &total = bytes[i], requests, i] {
       std::vector<char> scratch(kScratchBytes);
       const int fd = connect_to(job.port);
-      for (unsigned n = 0; n < requests; ++n) total += download(fd, job, scratch);
+      for (unsigned n = 0; n < requests; ++n)
+        total += download(fd, job.with(std::to_string(uint64_t{i} * requests + n)), scratch);
       close(fd);
     });
   for (std::thread& reader : readers) reader.join();
@@ -174,6 +186,43 @@ int run_bulk(const Job& job, unsigned connections, unsigned requests) {
   uint64_t sum = 0;
   for (const uint64_t n : bytes) sum += n;
   std::printf("{\"bytes\": %llu, \"seconds\": %.4f}\n", static_cast<unsigned long long>(sum),
+              elapsed.count());
+  return 0;
+}
+
+// --- viewers ---
+
+constexpr std::chrono::seconds kSegmentTime{2};
+
+// One viewer after another begins within the time of one segment, so that their requests are spread
+// as those of real viewers are.
+uint64_t watch(const Job& job, Clock::time_point start, Clock::duration offset, unsigned segments) {
+  std::vector<char> scratch(size_t{64} * 1024);  // discarded in the kernel; there are 1,000 of them
+  const int fd = connect_to(job.port);
+  uint64_t total = 0;
+  for (unsigned n = 0; n < segments; ++n) {
+    std::this_thread::sleep_until(start + offset + n * kSegmentTime);
+    const auto latest = (Clock::now() - start) / kSegmentTime;
+    total += download(fd, job.with("live.m3u8"), scratch);
+    total += download(fd, job.with("segment_" + std::to_string(latest) + ".ts"), scratch);
+  }
+  close(fd);
+  return total;
+}
+
+int run_viewers(const Job& job, unsigned connections, unsigned seconds) {
+  std::atomic<uint64_t> bytes = 0;
+  std::vector<std::thread> viewers;
+  const auto start = Clock::now();
+  const auto segments = static_cast<unsigned>(std::chrono::seconds(seconds) / kSegmentTime);
+  for (unsigned i = 0; i < connections; ++i)
+    viewers.emplace_back([&, offset = Clock::duration(kSegmentTime) * i / connections] {
+      bytes += watch(job, start, offset, segments);
+    });
+  for (std::thread& viewer : viewers) viewer.join();
+  const std::chrono::duration<double> elapsed = Clock::now() - start;
+  std::printf("{\"bytes\": %llu, \"requests\": %llu, \"seconds\": %.4f}\n",
+              static_cast<unsigned long long>(bytes.load()), 2ULL * segments * connections,
               elapsed.count());
   return 0;
 }
@@ -320,11 +369,12 @@ unsigned number(const char* text) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv, argv + argc);
-  if (argc < 5) die("usage: load bulk|rate|stall|idle PORT TARGET NUMBER [NUMBER]");
+  if (argc < 5) die("usage: load bulk|viewers|rate|stall|idle PORT TARGET NUMBER [NUMBER]");
   Job job{static_cast<uint16_t>(number(argv[2])), "GET "};
   job.request.append(words[3]).append(" HTTP/1.1\r\nHost: 127.0.0.1:").append(words[2]);
   job.request.append("\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n");
   if (words[1] == "bulk" && argc == 6) return run_bulk(job, number(argv[4]), number(argv[5]));
+  if (words[1] == "viewers" && argc == 6) return run_viewers(job, number(argv[4]), number(argv[5]));
   if (words[1] == "rate" && argc == 6) return run_rate(job, number(argv[4]), number(argv[5]));
   if (words[1] == "stall" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::head);
   if (words[1] == "idle" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::end);

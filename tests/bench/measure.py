@@ -20,11 +20,20 @@ def stat_fields(pid):
         return None
 
 
+def is_temporary(pid):
+    """Whether it is nginx's reader of an old cache, which ends after a minute."""
+    try:
+        with open(f"/proc/{pid}/cmdline") as file:
+            return "cache loader" in file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def family(root):
-    """The process `root` and all its descendants."""
+    """The process `root` and all its descendants that stay."""
     children = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (fields := stat_fields(name)):
+        if name.isdigit() and (fields := stat_fields(name)) and not is_temporary(name):
             children.setdefault(int(fields[1]), []).append(int(name))
     found, queue = [], [root]
     while queue:

@@ -11,6 +11,7 @@ import pathlib
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.parse
 
@@ -35,7 +36,9 @@ http {{
 """
 
 ORIGIN = """\
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {site}/root; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {site}/root;
+    location ~ ^/segment_ {{ rewrite ^ /2m.ts break; access_log {site}/segments.log; }}
+    location = /live.m3u8 {{ access_log {site}/playlists.log; }} }}
   server {{ listen 127.0.0.1:{origin_tls} ssl backlog=4096; root {site}/root;
            ssl_certificate {site}/cert.pem; ssl_certificate_key {site}/key.pem; }}
 """
@@ -59,6 +62,26 @@ NGINX_PEERS = {
     location / {{ proxy_pass $arg_url; }} }}
 """,
 }
+
+# Bodies on tmpfs, their descriptors kept open: the fastest that nginx can be as a cache.
+NGINX_CACHE = """\
+  proxy_cache_path {memory}/{port} levels=1:2 keys_zone=cache:64m max_size=256m use_temp_path=off;
+  open_file_cache max=10000 inactive=60s; open_file_cache_valid 60s;
+  upstream plain {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096;
+    proxy_cache cache; proxy_cache_lock on; proxy_cache_valid 200 1h; proxy_cache_key $uri$is_args$args;
+    location ~ m3u8 {{ proxy_cache_valid 200 1s; proxy_cache_use_stale updating; proxy_pass http://plain; }}
+    location / {{ proxy_pass http://plain; }} }}
+"""
+NGINX_PEERS["nginx cache"] = NGINX_CACHE
+
+VARNISH = """\
+vcl 4.1;
+backend default {{ .host = "127.0.0.1"; .port = "{origin}"; }}
+sub vcl_backend_response {{
+  if (bereq.url ~ "m3u8") {{ set beresp.ttl = 1s; }} else {{ set beresp.ttl = 1h; }}
+}}
+"""
 
 HAPROXY = """\
 global
@@ -90,17 +113,19 @@ upstream: {{ tls: {{ ca_file: {ca} }} }}
 security: {{ allow_private: [127.0.0.1], {security} }}
 log: {{ access: {access_log}, error: {dir}/error.log }}
 hls: {{ child_urls: {form} }}
+cache: {{ memory: {cache} }}
 """
 
 SECRET = "the secret of the benchmark, 32 bytes or more"
 GRANTS = f'auth: token, keys: [{{ id: bench, algorithm: HS256, secret: "{SECRET}" }}]'
 
-# Streamgate by name: the form of the links, and whether clients need a token.
+# Streamgate by name: the form of the links, whether clients need a token, and the cache's memory.
 STREAMGATE_FORMS = {
-    "streamgate": ("query", False),
-    "streamgate grants": ("query", True),
-    "streamgate path": ("path", False),
-    "streamgate path grants": ("path", True),
+    "streamgate": ("query", False, "0B"),
+    "streamgate cache": ("query", False, "256MiB"),
+    "streamgate grants": ("query", True, "0B"),
+    "streamgate path": ("path", False, "0B"),
+    "streamgate path grants": ("path", True, "0B"),
 }
 
 
@@ -176,6 +201,8 @@ class Site:
         self.ports = {"origin": free_port(), "origin_tls": free_port()}
         os.chmod(directory, 0o755)  # a worker may run as another user
         self.count = 0
+        self.memory = tempfile.TemporaryDirectory(prefix="streamgate-bench-", dir="/dev/shm")
+        os.chmod(self.memory.name, 0o777)
         self.streamgate_prefix = []  # the command line of a tool that runs Streamgate
 
     def make_directory(self, name):
@@ -194,7 +221,9 @@ class Site:
                 files=20000,
                 connections=16000,
                 access_log=f"{directory}/access.log" if logging else "off",
-                body=body.format(site=self.directory, port=port, **self.ports),
+                body=body.format(
+                    site=self.directory, memory=self.memory.name, port=port, **self.ports
+                ),
             )
         )
         command = [
@@ -244,8 +273,15 @@ class Site:
             plain_target,
         )
 
+    def start_varnish(self, name):
+        directory, port = self.make_directory(name), free_port()
+        (directory / "cache.vcl").write_text(VARNISH.format(**self.ports))
+        words = ["-F", "-a", f"127.0.0.1:{port}", "-f", f"{directory}/cache.vcl", "-j", "none"]
+        words += ["-n", f"{directory}/state", "-s", "malloc,256m"]
+        return Server(name, ["varnishd", *words], directory, port, plain_target)
+
     def start_streamgate(self, name):
-        form, has_grants = STREAMGATE_FORMS[name]
+        form, has_grants, cache = STREAMGATE_FORMS[name]
         directory, port = self.make_directory(name), free_port()
         os.chmod(directory, 0o777)
         logging = self.options.access_log != "none"
@@ -258,12 +294,13 @@ class Site:
                 access_log=f"{directory}/access.log" if logging else "off",
                 security=GRANTS if has_grants else "",
                 form=form,
+                cache=cache,
             )
         )
         token = f"sg_token={make_token()}" if has_grants else ""
 
         def query_target(file, tls):
-            url = urllib.parse.quote(self.upstream_url(file, tls), safe="")
+            url = urllib.parse.quote(self.upstream_url(file, tls), safe="@")
             return f"/stream?url={url}&{token}".rstrip("&")
 
         @functools.cache
@@ -289,6 +326,7 @@ class Site:
         """Every proxy by name, in the order of the tables. Workloads refer to these names."""
         starters = {name: self.start_nginx for name in NGINX_PEERS}
         starters["haproxy splice"] = self.start_haproxy
+        starters["varnish"] = self.start_varnish
         if self.options.streamgate:
             starters |= {name: self.start_streamgate for name in STREAMGATE_FORMS}
         return starters

@@ -47,14 +47,17 @@ class Bench:
         return int(count[1])
 
 
+RELAYS = ("nginx unbuffered", "nginx 64k", "haproxy splice", "streamgate")
+CACHES = ("nginx cache", "varnish", "streamgate", "streamgate cache")
+
+
 class Bulk:
     """Large bodies to a few readers at full speed."""
 
     unit, better, columns = "CPU-s per GiB", "lower", ("total", "user", "system")
-    servers = ("nginx unbuffered", "nginx 64k", "haproxy splice", "streamgate")
 
-    def __init__(self, name, title, tls):
-        self.name, self.title, self.tls = name, title, tls
+    def __init__(self, name, title, tls, servers=RELAYS):
+        self.name, self.title, self.tls, self.servers = name, title, tls, servers
 
     def measure(self, bench, server):
         options = bench.options
@@ -92,6 +95,67 @@ class Requests:
 
     def warm_up(self, bench, server):
         bench.wrk(server, self.file, self.connections, 1)
+
+
+class Segments:
+    """Objects of one size to a few readers at full speed: the same one, or each once."""
+
+    unit, better, columns = "CPU-s per GiB", "lower", ("total", "user", "system")
+    servers = CACHES
+
+    def __init__(self, name, title, target, object_bytes):
+        self.name, self.title, self.target, self.bytes = name, title, target, object_bytes
+        self.runs = 0
+
+    def measure(self, bench, server):
+        self.runs += 1  # so that a name with @ was never asked for before
+        target = server.target(self.target.replace("#", str(self.runs)), False)
+        readers, count = bench.options.readers, bench.options.segment_bytes // self.bytes
+        with measure.CpuMeter(server.pids) as meter:
+            done = bench.load("bulk", server.port, target, readers, count)
+        if done["bytes"] < readers * count * self.bytes:
+            raise RuntimeError(f"{server.name} sent {done['bytes']} bytes only")
+        gib = done["bytes"] / GIB
+        return meter.total / gib, meter.user / gib, meter.system / gib
+
+    def warm_up(self, bench, server):
+        self.measure(bench, server)  # the memory of the cache is in use then
+
+
+class Viewers:
+    """Viewers of one live stream who ask for a playlist and a segment of 2 MiB every two seconds.
+    The last columns are the upstream's: requests for segments and playlists."""
+
+    unit, better = "CPU-s per GiB", "lower"
+    columns = ("total", "user", "system", "segments", "playlists")
+    servers = CACHES
+
+    def __init__(self, name, title):
+        self.name, self.title = name, title
+
+    def measure(self, bench, server):
+        options = bench.options
+        before = self.upstream_requests(bench)
+        with measure.CpuMeter(server.pids) as meter:
+            done = bench.load(
+                "viewers",
+                server.port,
+                server.target("@", False),
+                options.live_viewers,
+                options.live_seconds,
+            )
+        gib = done["bytes"] / GIB
+        segments, playlists = (
+            b - a for a, b in zip(before, self.upstream_requests(bench))
+        )
+        return meter.total / gib, meter.user / gib, meter.system / gib, segments, playlists
+
+    def upstream_requests(self, bench):
+        logs = (bench.site.directory / f"{kind}.log" for kind in ("segments", "playlists"))
+        return [log.read_bytes().count(b"\n") for log in logs]
+
+    def warm_up(self, bench, server):
+        bench.load("bulk", server.port, server.target("live.m3u8", False), 1, 1)
 
 
 class Latency:
@@ -238,6 +302,11 @@ WORKS = (
         ),
         connections=4,
     ),
+    Requests("cache-live", "Live playlist from a cache", "live.m3u8", CACHES),
+    Requests("cache-64k", "64 KiB object from a cache", "64k.ts", CACHES),
+    Segments("cache-2m", "2 MiB segment from a cache", "2m.ts", 2 * MIB),
+    Segments("cache-miss", "64 KiB objects, each asked for once", "64k.ts?run=#&n=@", 64 * 1024),
+    Viewers("viewers", "Viewers of one live stream"),
     Latency("latency", "Latency of a live playlist at a fixed rate"),
     Memory("memory", "Memory per viewer who stopped reading", "stall", "endless.ts"),
     Memory("memory-4", "The same, four times as many", "stall", "endless.ts", times=4),
@@ -259,6 +328,7 @@ def write_documents(root, bulk_bytes):
         file.truncate(GIB)
     (root / "1k.ts").write_bytes(noise[:1024])
     (root / "64k.ts").write_bytes(noise[:65536])
+    (root / "2m.ts").write_bytes(noise * 2)
     head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXT-X-MEDIA-SEQUENCE:81342\n"
     key = '#EXT-X-KEY:METHOD=AES-128,URI="https://keys.example.com/live/channel-7/81342.key?t=%s"\n'
     live = "".join(
