@@ -51,6 +51,10 @@ std::string_view name_of(CacheOutcome outcome) {
   return "?";
 }
 
+bool is_shared(CacheOutcome outcome) {
+  return outcome != CacheOutcome::off && outcome != CacheOutcome::pass;
+}
+
 // The state of an answer that is shared, or may be.
 struct ClientFetch::Sharing {
   FetchRequest request;

@@ -23,6 +23,7 @@ namespace streamgate {
 // client's alone.
 enum class CacheOutcome { off, hit, shared, miss, pass };
 std::string_view name_of(CacheOutcome outcome);  // empty: off
+bool is_shared(CacheOutcome outcome);            // the answer is in the cache's memory
 
 class ClientFetch final : private SharedObject::Reader {
  public:

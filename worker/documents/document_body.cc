@@ -45,7 +45,7 @@ std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
 
 }  // namespace
 
-void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings) {
+void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings, RewrittenTexts* texts) {
   utf16_.reset();
   is_begun_ = false;
   plain_ = {};
@@ -54,7 +54,11 @@ void DocumentBody::begin(DocumentKind kind, const ContentCodings& codings) {
   if (kind_ != kind) rewriter_ = make_rewriter(kind);
   kind_ = kind;
   CHECK(rewriter_ != nullptr);
-  rewriter_->begin(setting_);
+  texts_ = codings.empty() && RewrittenTexts::may_store(setting_) ? texts : nullptr;
+  known_ = texts_ != nullptr ? texts_->find(kind, setting_) : nullptr;
+  known_bytes_ = recorded_output_ = 0;
+  recorded_.clear();
+  if (!known_) rewriter_->begin(setting_);
 }
 
 Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t max_output) {
@@ -62,6 +66,50 @@ Result<DocumentBody::Written> DocumentBody::write(std::string_view bytes, size_t
     is_begun_ = true;
     if (may_be_utf16(bytes)) utf16_.emplace();
   }
+  if (known_) {
+    if (continues_known(bytes)) return Written{bytes.size(), bytes.size(), 0};
+    if (auto settled = settle(); !settled) return settled.error();
+  }
+  const size_t output_before = output_.size();
+  const auto written = write_new(bytes, max_output);
+  if (written && texts_ != nullptr) record(bytes.substr(0, written->taken), output_before);
+  return written;
+}
+
+bool DocumentBody::continues_known(std::string_view bytes) {
+  const auto expected = std::string_view(known_->original).substr(known_bytes_, bytes.size());
+  if (utf16_ || bytes != expected) return false;
+  known_bytes_ += bytes.size();
+  return true;
+}
+
+Result<void> DocumentBody::settle() {
+  if (!known_) return {};
+  const auto known = std::exchange(known_, nullptr);
+  rewriter_->begin(setting_);
+  const std::string_view bytes = std::string_view(known->original).substr(0, known_bytes_);
+  const auto written = write(bytes, RewrittenText::kMaxBytes);
+  if (!written) return written.error();
+  // The same bytes gave a text of less than that before, so all of them are taken.
+  CHECK(written->taken == bytes.size());
+  return {};
+}
+
+void DocumentBody::record(std::string_view bytes, size_t output_before) {
+  recorded_ += bytes;
+  recorded_output_ += output_.size() - output_before;
+  if (utf16_ || recorded_.size() + recorded_output_ > RewrittenText::kMaxBytes) texts_ = nullptr;
+}
+
+// At the end of a document whose text was not handed over before.
+void DocumentBody::store_recorded() {
+  const bool is_whole = output_.size() == recorded_output_;
+  const bool fits = recorded_.size() + recorded_output_ <= RewrittenText::kMaxBytes;
+  if (!is_whole || !fits || lines_too_long() > 0) return;
+  texts_->store({kind_, setting_, std::exchange(recorded_, {}), std::string(output_.text())});
+}
+
+Result<DocumentBody::Written> DocumentBody::write_new(std::string_view bytes, size_t max_output) {
   const size_t costly_before = rewriter_->costly_bytes();
   Result<Written> written = Written{};
   if (decoder_ || utf16_) {
@@ -125,8 +173,19 @@ Result<void> DocumentBody::finish() {
   if (decoder_) {
     if (auto ended = decoder_->finish(); !ended) return ended;
   }
+  if (known_ && known_bytes_ == known_->original.size()) {
+    output_.append(known_->rewritten);
+    return {};
+  }
+  if (auto settled = settle(); !settled) return settled;
+  const size_t output_before = output_.size();
   rewriter_->finish(output_);
-  return check_rewriter();
+  auto checked = check_rewriter();
+  if (checked && texts_ != nullptr) {
+    record({}, output_before);
+    if (texts_ != nullptr) store_recorded();
+  }
+  return checked;
 }
 
 Result<void> DocumentBody::check_rewriter() const {
@@ -142,6 +201,8 @@ bool DocumentBody::shrink() {
   utf16_.reset();
   plain_ = {};
   utf8_ = {};
+  known_ = nullptr;
+  recorded_ = {};
   output_.clear();
   return rewriter_ == nullptr || rewriter_->memory_bytes() <= kMaxKeptBytes;
 }

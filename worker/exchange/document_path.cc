@@ -53,6 +53,7 @@ void DocumentPath::write(std::string_view bytes) {
 
 void DocumentPath::flush() {
   if (is_waiting()) return;
+  if (auto settled = body_->settle(); !settled) return observer_.on_path_failed(settled.error());
   if (const Flow flow = end_read(); flow != Flow::open) report(flow);
 }
 

@@ -42,7 +42,10 @@ void Exchange::begin_document(DocumentKind kind) {
   if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
-  body->begin(kind, sniffer_->codings());
+  // The answer of an own fetch is rarely the same again.
+  RewrittenTexts* const texts =
+      is_shared(fetch_->cache_outcome()) ? &environment_.document_bodies.texts() : nullptr;
+  body->begin(kind, sniffer_->codings(), texts);
   Counters& counters = environment_.slot.counters;
   count(counters, Counter::playlists_rewritten);
   path_ = &path_storage_.emplace<DocumentPath>(

@@ -39,6 +39,8 @@ struct DocumentSetting {
   std::string variables = {};        // LinkContext::variables of the document's link
   bool list_attributes = false;      // rewrite tvg-logo, url-tvg, x-tvg-url and catchup-source too
   size_t longest_line = size_t{1024} * 1024;  // bytes; a longer line passes through unchanged
+
+  bool operator==(const DocumentSetting&) const = default;
 };
 
 }  // namespace streamgate

@@ -62,8 +62,15 @@ std::string hmac_sha256_bytes(std::string_view key, std::string_view text) {
 }
 
 std::array<unsigned char, 32> sha256(std::string_view text) {
+  // EVP_Digest() looks the algorithm up and makes a context for each text, which costs more than
+  // the digest of a short one.
+  static const std::unique_ptr<EVP_MD, Freer<EVP_MD_free>> algorithm(
+      EVP_MD_fetch(nullptr, "SHA256", nullptr));
+  static const std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());
   std::array<unsigned char, 32> digest;
-  CHECK(EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha256(), nullptr) == 1);
+  CHECK(EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr) == 1 &&
+        EVP_DigestUpdate(context.get(), text.data(), text.size()) == 1 &&
+        EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
   return digest;
 }
 
