@@ -1,6 +1,7 @@
 #include "common/cause.h"
 
 #include <array>
+#include <utility>
 
 #include "common/reason.h"
 
@@ -101,66 +102,64 @@ constexpr std::array kCauses{
 
 static_assert(kCauses.size() == static_cast<size_t>(Cause::key_requests) + 1);
 
+// Reasons that need no cause to know what helps.
+const std::pair<Reason, Guidance> kGuidances[] = {
+    {Reason::port_forbidden,
+     {"security.ports", "If this port serves media, add it to security.ports."}},
+    {Reason::uri_too_long,
+     {"limits.request_line", "Raise limits.request_line, or shorten the URL."}},
+    {Reason::header_too_large,
+     {"limits.request_head", "Raise limits.request_head, or send fewer headers."}},
+    {Reason::request_timeout, {"client.header_timeout", ""}},
+    {Reason::rate_limited,
+     {"limits.per_client.connections", "Raise limits.per_client.connections."}},
+    {Reason::dns_timeout,
+     {"upstream.dns_timeout",
+      "No name server answered in time. Check /etc/resolv.conf of this machine."}},
+    {Reason::connect_timeout,
+     {"upstream.connect_timeout",
+      "A firewall may drop the packets, or the upstream is down. Try the URL from another "
+      "network."}},
+    {Reason::first_byte_timeout,
+     {"upstream.first_byte_timeout",
+      "The upstream received the request but did not answer. If it is known to be slow, "
+      "raise upstream.first_byte_timeout."}},
+    {Reason::idle_timeout,
+     {"upstream.idle_timeout",
+      "The upstream stopped sending. If it pauses for long, raise upstream.idle_timeout."}},
+    {Reason::upstream_too_slow,
+     {"upstream.min_rate", "The upstream sends less than upstream.min_rate."}},
+    {Reason::upstream_busy,
+     {"upstream.max_connections",
+      "All connections that this upstream allows are in use. Close a player, or raise "
+      "upstream.max_connections."}},
+    {Reason::too_many_redirects,
+     {"upstream.max_redirects",
+      "The redirects may form a loop. The upstream may need a cookie, a Referer or another "
+      "User-Agent."}},
+    {Reason::proxy_failed,
+     {"upstream.proxy", "Check the address and the password of the proxy in upstream.proxy."}},
+    {Reason::overloaded,
+     {"limits.connections",
+      "Raise limits.connections and the limit of open files, or add workers."}},
+    {Reason::bad_response,
+     {"", "The upstream's answer is not HTTP/1.1. Check the port and the scheme of the URL."}},
+    {Reason::truncated_body, {"", "The upstream closed the connection too early. Try again."}},
+    {Reason::unsupported_coding,
+     {"", "The upstream sends the playlist in a content coding that is not supported."}},
+    {Reason::bad_document,
+     {"",
+      "The links of such a document cannot be rewritten. Request it from the upstream and "
+      "check it."}},
+    {Reason::bad_url, {"", "Check the URL."}},
+    {Reason::loop, {"", "Use the URL of the upstream, not a URL of this service."}},
+};
+
 Guidance guidance_of(Reason reason) {
-  switch (reason) {
-    case Reason::port_forbidden:
-      return {"security.ports", "If this port serves media, add it to security.ports."};
-    case Reason::uri_too_long:
-      return {"limits.request_line", "Raise limits.request_line, or shorten the URL."};
-    case Reason::header_too_large:
-      return {"limits.request_head", "Raise limits.request_head, or send fewer headers."};
-    case Reason::request_timeout:
-      return {"client.header_timeout", ""};
-    case Reason::rate_limited:
-      return {"limits.per_client.connections", "Raise limits.per_client.connections."};
-    case Reason::dns_timeout:
-      return {"upstream.dns_timeout",
-              "No name server answered in time. Check /etc/resolv.conf of this machine."};
-    case Reason::connect_timeout:
-      return {"upstream.connect_timeout",
-              "A firewall may drop the packets, or the upstream is down. Try the URL from another "
-              "network."};
-    case Reason::first_byte_timeout:
-      return {"upstream.first_byte_timeout",
-              "The upstream received the request but did not answer. If it is known to be slow, "
-              "raise upstream.first_byte_timeout."};
-    case Reason::idle_timeout:
-      return {"upstream.idle_timeout",
-              "The upstream stopped sending. If it pauses for long, raise upstream.idle_timeout."};
-    case Reason::upstream_too_slow:
-      return {"upstream.min_rate", "The upstream sends less than upstream.min_rate."};
-    case Reason::upstream_busy:
-      return {"upstream.max_connections",
-              "All connections that this upstream allows are in use. Close a player, or raise "
-              "upstream.max_connections."};
-    case Reason::too_many_redirects:
-      return {"upstream.max_redirects",
-              "The redirects may form a loop. The upstream may need a cookie, a Referer or another "
-              "User-Agent."};
-    case Reason::proxy_failed:
-      return {"upstream.proxy",
-              "Check the address and the password of the proxy in upstream.proxy."};
-    case Reason::overloaded:
-      return {"limits.connections",
-              "Raise limits.connections and the limit of open files, or add workers."};
-    case Reason::bad_response:
-      return {"",
-              "The upstream's answer is not HTTP/1.1. Check the port and the scheme of the URL."};
-    case Reason::truncated_body:
-      return {"", "The upstream closed the connection too early. Try again."};
-    case Reason::unsupported_coding:
-      return {"", "The upstream sends the playlist in a content coding that is not supported."};
-    case Reason::bad_document:
-      return {"",
-              "The links of such a document cannot be rewritten. Request it from the upstream and "
-              "check it."};
-    case Reason::bad_url:
-      return {"", "Check the URL."};
-    case Reason::loop:
-      return {"", "Use the URL of the upstream, not a URL of this service."};
-    default:
-      return {};
+  for (const auto& [known, guidance] : kGuidances) {
+    if (known == reason) return guidance;
   }
+  return {};
 }
 
 }  // namespace

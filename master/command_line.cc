@@ -124,57 +124,95 @@ void take_lifetime(const std::string& text, CommandLine& out) {
   out.exit_code = kExitUsage;
 }
 
+// The options that parse_command_line() interprets after parsing.
+struct Options {
+  bool check = false;
+  bool print = false;
+  bool foreground = false;
+  bool json = false;
+  std::string order;
+  std::string trial;
+  std::string lifetime;
+};
+
+void add_signal(CLI::App& app, CLI::Option* check, Options& options, CommandLine& out) {
+  CLI::Option* order =
+      app.add_option("-s,--signal", options.order,
+                     "Signal the running service, found by the pid_file of the configuration,\n"
+                     "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
+                     "drain.timeout")
+          ->type_name("ORDER")
+          ->check(CLI::IsMember(names_of_orders()))
+          ->excludes(check);
+  app.add_flag("--json", options.json, "With -s status and -s streams: print JSON")->needs(order);
+  app.add_option("--pid-file", out.pid_file,
+                 "For -s: the service of this pid file, also if the configuration is broken")
+      ->type_name("FILE")
+      ->needs(order);
+  add_purge(app, *order, out);
+}
+
+void add_options(CLI::App& app, Options& options, CommandLine& out) {
+  app.footer(
+      "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops "
+      "within\n"
+      "drain.stop_timeout, USR1 reopens the logs, USR2 logs the live state.");
+  app.add_option("-c,--config", out.config_file,
+                 "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
+      ->type_name("FILE");
+  CLI::Option* check =
+      app.add_flag("--check", options.check, "Report every problem of the configuration");
+  app.add_flag("--print-config", options.print, "Print the configuration in effect, as YAML")
+      ->excludes(check);
+  add_signal(app, check, options, out);
+  app.add_flag("--foreground-worker", options.foreground,
+               "For debugging: run one worker in this process, without a master, until INT, TERM\n"
+               "or QUIT")
+      ->excludes(check);
+  app.add_option(kTrialOption, options.trial)->group("");  // internal: not in the help
+}
+
+CLI::App* add_healthcheck(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "healthcheck", "Request /health of the service; exit status 0 if it serves (for containers)");
+  command->fallthrough();
+  return command;
+}
+
+void take_order(const Options& options, CommandLine& out) {
+  const auto known = kOrders.find(options.order);
+  if (known == kOrders.end()) return;
+  out.action = CommandLine::Action::control;
+  out.order = known->second;
+  out.form = options.json ? OutputForm::json : OutputForm::text;
+  const bool has_forms = out.order == ServiceOrder::status || out.order == ServiceOrder::streams;
+  if (!options.json || has_forms) return;
+  std::fputs("streamgate: --json needs -s status or -s streams\n", stderr);
+  out.exit_code = kExitUsage;
+}
+
+void take_options(const Options& options, CommandLine& out) {
+  take_lifetime(options.lifetime, out);
+  take_purge(options.order, out);
+  if (!options.trial.empty()) take_trial(options.trial, out);
+  if (options.foreground) out.action = CommandLine::Action::foreground_worker;
+  if (options.check) out.action = CommandLine::Action::check;
+  take_order(options, out);
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
   CommandLine out;
   try {
     CLI::App app{"Streamgate: a streaming proxy for media players", "streamgate"};
-    app.footer(
-        "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops "
-        "within\n"
-        "drain.stop_timeout, USR1 reopens the logs, USR2 logs the live state.");
-    app.add_option("-c,--config", out.config_file,
-                   "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
-        ->type_name("FILE");
-    bool check = false;
-    bool print = false;
-    auto* check_flag = app.add_flag("--check", check, "Report every problem of the configuration");
-    app.add_flag("--print-config", print, "Print the configuration in effect, as YAML")
-        ->excludes(check_flag);
-    std::string order;
-    auto* order_option =
-        app.add_option("-s,--signal", order,
-                       "Signal the running service, found by the pid_file of the configuration,\n"
-                       "and wait for the outcome; a stop waits for drain.stop_timeout, a quit for\n"
-                       "drain.timeout")
-            ->type_name("ORDER")
-            ->check(CLI::IsMember(names_of_orders()))
-            ->excludes(check_flag);
-    bool json = false;
-    app.add_flag("--json", json, "With -s status and -s streams: print JSON")->needs(order_option);
-    app.add_option("--pid-file", out.pid_file,
-                   "For -s: the service of this pid file, also if the configuration is broken")
-        ->type_name("FILE")
-        ->needs(order_option);
-    add_purge(app, *order_option, out);
-    bool foreground = false;
-    app.add_flag(
-           "--foreground-worker", foreground,
-           "For debugging: run one worker in this process, without a master, until INT, TERM\n"
-           "or QUIT")
-        ->excludes(check_flag);
-    std::string trial;
-    app.add_option(kTrialOption, trial)->group("");  // internal: not in the help
-    auto* healthcheck = app.add_subcommand(
-        "healthcheck",
-        "Request /health of the service; exit status 0 if it serves (for containers)");
-    healthcheck->fallthrough();
+    Options options;
+    add_options(app, options, out);
+    const CLI::App* healthcheck = add_healthcheck(app);
     const CLI::App* explain = add_explain(app, out);
     const bool is_explain =
         std::find(argv + 1, argv + argc, std::string_view("explain")) != argv + argc;
-    std::string lifetime;
-    add_sign(app, lifetime, out);
+    add_sign(app, options.lifetime, out);
     app.set_version_flag("--version", std::string("streamgate ") + version());
     try {
       app.parse(argc, argv);
@@ -183,24 +221,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
       const int usage = is_explain ? kExitExplainUsage : kExitUsage;
       out.exit_code = app.exit(error) == EXIT_SUCCESS ? EXIT_SUCCESS : usage;
     }
-    take_lifetime(lifetime, out);
-    take_purge(order, out);
-    if (!trial.empty()) take_trial(trial, out);
-    if (foreground) out.action = CommandLine::Action::foreground_worker;
-    if (check) out.action = CommandLine::Action::check;
-    if (const auto known = kOrders.find(order); known != kOrders.end()) {
-      out.action = CommandLine::Action::control;
-      out.order = known->second;
-      out.form = json ? OutputForm::json : OutputForm::text;
-      const bool has_forms =
-          out.order == ServiceOrder::status || out.order == ServiceOrder::streams;
-      if (json && !has_forms) {
-        std::fputs("streamgate: --json needs -s status or -s streams\n", stderr);
-        out.exit_code = kExitUsage;
-      }
-    }
+    take_options(options, out);
     if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
-    if (print) out.action = CommandLine::Action::print_config;
+    if (options.print) out.action = CommandLine::Action::print_config;
     if (explain->parsed()) out.action = CommandLine::Action::explain;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "streamgate: %s\n", error.what());

@@ -1,6 +1,8 @@
 #include "master/process/scoreboard_layout.h"
 
 #include <cstddef>
+#include <map>
+#include <string>
 
 #include "common/scoreboard.h"
 
@@ -28,6 +30,33 @@ Error refused(const std::string& what) {
   return {Reason::internal, "the layout of the scoreboard is impossible: " + what};
 }
 
+// Of everything but the counters.
+std::map<std::string, size_t> own_offsets() {
+  return {{"board.service_stopping", offsetof(Board, service_stopping)},
+          {"assignment.generation", kAssignmentsOffset + offsetof(Assignment, generation)},
+          {"assignment.next", kAssignmentsOffset + sizeof(Assignment)},
+          {"slot.state", kSlotOffset + offsetof(Slot, state)},
+          {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
+          {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
+          {"slot.idle_now", kSlotOffset + offsetof(Slot, idle_now)},
+          {"slot.wants_room", kSlotOffset + offsetof(Slot, wants_room)},
+          {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)},
+          {"slot.pid", kSlotOffset + offsetof(Slot, pid)},
+          {"slot.started_ms", kSlotOffset + offsetof(Slot, started_ms)},
+          {"slot.certificates_expire", kSlotOffset + offsetof(Slot, certificates_expire)},
+          {"slot.upstream_connections_now", kSlotOffset + offsetof(Slot, upstream_connections_now)},
+          {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
+          {"slot.cache_bytes_held", kSlotOffset + offsetof(Slot, cache_bytes_held)},
+          {"slot.cache_leases_now", kSlotOffset + offsetof(Slot, cache_leases_now)},
+          {"slot.explains_now", kSlotOffset + offsetof(Slot, explains_now)},
+          {"board.service_leaving", offsetof(Board, service_leaving)},
+          {"board.facts", offsetof(Board, facts)},
+          {"board.arrivals_1", 0},
+          {"slot.client_counts", offsetof(Column, client_counts)},
+          {"slot.streams", offsetof(Column, streams)},
+          {"slot.host_failures", offsetof(Column, host_failures)}};
+}
+
 }  // namespace
 
 ScoreboardLayout own_layout(size_t slots) {
@@ -36,30 +65,7 @@ ScoreboardLayout own_layout(size_t slots) {
   out.slots = slots;
   out.first_slot = columns_offset(slots);
   out.slot_size = sizeof(Column);
-  out.offsets = {
-      {"board.service_stopping", offsetof(Board, service_stopping)},
-      {"assignment.generation", kAssignmentsOffset + offsetof(Assignment, generation)},
-      {"assignment.next", kAssignmentsOffset + sizeof(Assignment)},
-      {"slot.state", kSlotOffset + offsetof(Slot, state)},
-      {"slot.beat_ms", kSlotOffset + offsetof(Slot, beat_ms)},
-      {"slot.connections_now", kSlotOffset + offsetof(Slot, connections_now)},
-      {"slot.idle_now", kSlotOffset + offsetof(Slot, idle_now)},
-      {"slot.wants_room", kSlotOffset + offsetof(Slot, wants_room)},
-      {"slot.exchanges_now", kSlotOffset + offsetof(Slot, exchanges_now)},
-      {"slot.pid", kSlotOffset + offsetof(Slot, pid)},
-      {"slot.started_ms", kSlotOffset + offsetof(Slot, started_ms)},
-      {"slot.certificates_expire", kSlotOffset + offsetof(Slot, certificates_expire)},
-      {"slot.upstream_connections_now", kSlotOffset + offsetof(Slot, upstream_connections_now)},
-      {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
-      {"slot.cache_bytes_held", kSlotOffset + offsetof(Slot, cache_bytes_held)},
-      {"slot.cache_leases_now", kSlotOffset + offsetof(Slot, cache_leases_now)},
-      {"slot.explains_now", kSlotOffset + offsetof(Slot, explains_now)},
-      {"board.service_leaving", offsetof(Board, service_leaving)},
-      {"board.facts", offsetof(Board, facts)},
-      {"board.arrivals_1", 0},
-      {"slot.client_counts", offsetof(Column, client_counts)},
-      {"slot.streams", offsetof(Column, streams)},
-      {"slot.host_failures", offsetof(Column, host_failures)}};
+  out.offsets = own_offsets();
   for (const CounterInfo& info : kCounters) {
     const size_t offset = offset_of(info.counter);
     out.offsets["worker." + std::string(info.name)] =

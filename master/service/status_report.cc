@@ -75,6 +75,29 @@ Number number_or_zero(const std::optional<std::string>& text) {
   return out;
 }
 
+void add_worker(std::string& out, const StatusReport::Worker& worker) {
+  out += "worker";
+  add(out, "pid", worker.pid);
+  add(out, "slot", worker.slot);
+  add(out, "generation", worker.generation);
+  add(out, "state", std::string(worker.state));
+  add(out, "age", std::to_string(worker.age_s) + "s");
+  add(out, "connections", worker.connections);
+  add(out, "exchanges", worker.exchanges);
+  out += "\n";
+}
+
+void add_totals(std::string& out, const StatusReport& report) {
+  out += "total";
+  for (size_t i = 0; i < report.totals.size(); ++i) {
+    // A reason that never occurred is left out, because people read the line too.
+    if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
+    if (kCounters[i].is_cell) continue;
+    add(out, kCounters[i].name, report.totals[i]);
+  }
+  out += "\n";
+}
+
 }  // namespace
 
 void Outcome::record(int64_t start_us, std::string new_problem) {
@@ -103,25 +126,9 @@ std::string print_status(const StatusReport& report) {
   }
   add_outcome(out, "reload", report.reload);
   add_outcome(out, "reopen", report.reopen);
-  for (const StatusReport::Worker& worker : report.workers) {
-    out += "worker";
-    add(out, "pid", worker.pid);
-    add(out, "slot", worker.slot);
-    add(out, "generation", worker.generation);
-    add(out, "state", std::string(worker.state));
-    add(out, "age", std::to_string(worker.age_s) + "s");
-    add(out, "connections", worker.connections);
-    add(out, "exchanges", worker.exchanges);
-    out += "\n";
-  }
-  out += "total";
-  for (size_t i = 0; i < report.totals.size(); ++i) {
-    // A reason that never occurred is left out, because people read the line too.
-    if (!kCounters[i].reason.empty() && report.totals[i] == 0) continue;
-    if (kCounters[i].is_cell) continue;
-    add(out, kCounters[i].name, report.totals[i]);
-  }
-  out += "\nend";
+  for (const StatusReport::Worker& worker : report.workers) add_worker(out, worker);
+  add_totals(out, report);
+  out += "end";
   add(out, "written_us", report.written_us);
   return out + "\n";
 }
