@@ -7,6 +7,12 @@
 //   load viewers PORT TARGET CONNECTIONS SECONDS
 //     each connection is a viewer of a live stream: every two seconds it asks for live.m3u8 and
 //     then for the next segment (@ in TARGET is the name of the file)
+//   load wake PORT TARGET CONNECTIONS
+//     all connections send their request and print a line; the second line has the moments of the
+//     monotonic clock at which the first and the last of them had their whole answer
+//   load follow PORT TARGET CONNECTIONS
+//     the body is pieces of 16 KiB that begin with the moment at which they were sent (8 bytes, in
+//     nanoseconds); the delay of each is taken on each connection
 //   load rate PORT TARGET PER_SECOND SECONDS
 //     an open loop: latency counts from the planned moment
 //   load stall PORT TARGET CONNECTIONS
@@ -227,6 +233,112 @@ int run_viewers(const Job& job, unsigned connections, unsigned seconds) {
   return 0;
 }
 
+// --- wake, follow ---
+
+// Reads from all connections at once and calls `taker(index, bytes)`, until that returned true for
+// each.
+template <class Taker>
+void read_all(const std::vector<int>& fds, Taker&& taker) {
+  std::vector<char> scratch(kScratchBytes);
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  for (size_t i = 0; i < fds.size(); ++i) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = i;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) != 0) die("epoll_ctl");
+  }
+  for (size_t left = fds.size(); left > 0;) {
+    std::array<epoll_event, 256> events{};
+    const int ready = epoll_wait(epoll, events.data(), events.size(), 60'000);
+    if (ready <= 0) die("no answer in 60 seconds");
+    for (int i = 0; i < ready; ++i) {
+      const size_t index = events[static_cast<size_t>(i)].data.u64;
+      const ssize_t n = recv(fds[index], scratch.data(), scratch.size(), MSG_DONTWAIT);
+      if (n <= 0) die("recv");
+      if (!taker(index, std::string_view(scratch.data(), static_cast<size_t>(n)))) continue;
+      epoll_ctl(epoll, EPOLL_CTL_DEL, fds[index], nullptr);
+      --left;
+    }
+  }
+  close(epoll);
+}
+
+std::vector<int> open_all(const Job& job, unsigned connections) {
+  std::vector<int> fds;
+  for (unsigned i = 0; i < connections; ++i) {
+    fds.push_back(connect_to(job.port));
+    send_all(fds.back(), job.request);
+  }
+  std::puts("sent");
+  std::fflush(stdout);
+  return fds;
+}
+
+int64_t now_ns() { return Clock::now().time_since_epoch().count(); }
+
+int run_wake(const Job& job, unsigned connections) {
+  const std::vector<int> fds = open_all(job, connections);
+  std::vector<Response> responses(connections);
+  int64_t first = 0;
+  read_all(fds, [&](size_t index, std::string_view bytes) {
+    const bool done = responses[index].feed(bytes);
+    if (done && first == 0) first = now_ns();
+    return done;
+  });
+  std::printf("{\"first_ns\": %lld, \"last_ns\": %lld}\n", static_cast<long long>(first),
+              static_cast<long long>(now_ns()));
+  return 0;
+}
+
+// The delays of the pieces of one body.
+class Pieces {
+ public:
+  // The bytes follow those of the call before.
+  void feed(std::string_view bytes, std::vector<double>& delays) {
+    const int64_t now = now_ns();
+    for (const char byte : bytes) {
+      const size_t at = position_++ % kPieceBytes;
+      if (at < sizeof stamp_) stamp_[at] = byte;
+      if (at + 1 != sizeof stamp_) continue;
+      int64_t sent = 0;
+      std::memcpy(&sent, stamp_.data(), sizeof sent);
+      delays.push_back(static_cast<double>(now - sent) / 1e3);
+    }
+  }
+
+ private:
+  static constexpr size_t kPieceBytes = size_t{16} * 1024;
+
+  std::array<char, 8> stamp_{};
+  size_t position_ = 0;
+};
+
+int run_follow(const Job& job, unsigned connections) {
+  const std::vector<int> fds = open_all(job, connections);
+  std::vector<Response> responses(connections);
+  std::vector<std::string> heads(connections);
+  std::vector<Pieces> pieces(connections);
+  std::vector<double> delays;
+  read_all(fds, [&](size_t index, std::string_view bytes) {
+    std::string_view body = bytes;
+    if (!responses[index].head_done()) {
+      heads[index] += bytes;
+      const size_t end = heads[index].find("\r\n\r\n");
+      body = end == std::string::npos ? std::string_view()
+                                      : std::string_view(heads[index]).substr(end + 4);
+    }
+    pieces[index].feed(body, delays);
+    return responses[index].feed(bytes);
+  });
+  std::sort(delays.begin(), delays.end());
+  const auto at = [&](double share) {
+    return delays[static_cast<size_t>(share * static_cast<double>(delays.size() - 1))];
+  };
+  std::printf("{\"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f, \"pieces\": %zu}\n", at(0.5), at(0.99),
+              at(1), delays.size());
+  return 0;
+}
+
 // --- stall, idle ---
 
 enum class StopAt { head, end };
@@ -369,13 +481,16 @@ unsigned number(const char* text) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> words(argv, argv + argc);
-  if (argc < 5) die("usage: load bulk|viewers|rate|stall|idle PORT TARGET NUMBER [NUMBER]");
+  if (argc < 5)
+    die("usage: load bulk|viewers|rate|wake|follow|stall|idle PORT TARGET NUMBER [NUMBER]");
   Job job{static_cast<uint16_t>(number(argv[2])), "GET "};
   job.request.append(words[3]).append(" HTTP/1.1\r\nHost: 127.0.0.1:").append(words[2]);
   job.request.append("\r\nUser-Agent: load\r\nAccept: */*\r\n\r\n");
   if (words[1] == "bulk" && argc == 6) return run_bulk(job, number(argv[4]), number(argv[5]));
   if (words[1] == "viewers" && argc == 6) return run_viewers(job, number(argv[4]), number(argv[5]));
   if (words[1] == "rate" && argc == 6) return run_rate(job, number(argv[4]), number(argv[5]));
+  if (words[1] == "wake" && argc == 5) return run_wake(job, number(argv[4]));
+  if (words[1] == "follow" && argc == 5) return run_follow(job, number(argv[4]));
   if (words[1] == "stall" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::head);
   if (words[1] == "idle" && argc == 5) return run_until_eof(job, number(argv[4]), StopAt::end);
   die("unknown mode or wrong number of arguments");

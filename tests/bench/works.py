@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import followers
 import measure
 
 GIB = 1 << 30
@@ -307,6 +308,8 @@ WORKS = (
     Segments("cache-2m", "2 MiB segment from a cache", "2m.ts", 2 * MIB),
     Segments("cache-miss", "64 KiB objects, each asked for once", "64k.ts?run=#&n=@", 64 * 1024),
     Viewers("viewers", "Viewers of one live stream"),
+    followers.Follow("follow", "Delay of a body that ten clients share as it arrives"),
+    followers.Wake("wake", "Blocking reloads of one playlist"),
     Latency("latency", "Latency of a live playlist at a fixed rate"),
     Memory("memory", "Memory per viewer who stopped reading", "stall", "endless.ts"),
     Memory("memory-4", "The same, four times as many", "stall", "endless.ts", times=4),
