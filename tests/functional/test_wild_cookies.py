@@ -69,11 +69,9 @@ class Hops(ProxyTest):
                     "all=1; Path=/",
                     "default=2",
                     "deep=3; path=/in/deeper",
-                    "secure=4; Path=/; Secure",
                     "foreign=5; Path=/; Domain=example.com",
                     "suffix=6; Path=/; Domain=0.0.1",
-                    "=7; Path=/",
-                    "pairless; Path=/",
+                    "=; Path=/",
                 ),
                 "/b": redirect("/in/deeper/c"),
                 "/in/deeper/c": setting(redirect("/in/d"), "all=8; Path=/", "deep=; Max-Age=0"),
@@ -82,6 +80,54 @@ class Hops(ProxyTest):
             "/in/a",
         )
         self.assertEqual(seen, [None, "all=1", "deep=3; default=2; all=1", "default=2; all=8"])
+
+    def test_a_cookie_may_have_no_name(self):
+        for cookie, expected in (
+            ("value", "value"),
+            ("=7; Path=/", "7"),
+            ("  va lue ; Path=/", "va lue"),
+            ("", None),
+            ("=", None),
+            ("=a=b", None),
+            ("==b", None),
+            ("__Host-a", None),
+            ("=__secure-a", None),
+        ):
+            seen = self.cookies_of({"/a": setting(redirect("/b"), cookie), "/b": ok(b"there")})
+            self.assertEqual(seen, [None, expected], cookie)
+        nameless = {"/a": setting(redirect("/b"), "new", "x=1"), "/b": ok(b"there")}
+        self.assertEqual(self.cookies_of(nameless, h_Cookie="old; y=2"), ["old; y=2", "y=2; new; x=1"])
+
+    def test_a_secure_cookie_that_http_has_set_is_sent(self):
+        script = {"/a": setting(redirect("/b"), "a=1; Secure", "b; Secure"), "/b": ok(b"there")}
+        self.assertEqual(self.cookies_of(script), [None, "a=1; b"])
+
+    def test_the_prefix_of_a_name_is_a_promise(self):
+        for cookie, expected in (
+            ("__Host-a=1; Secure; Path=/", "__Host-a=1"),
+            ("__Host-a=1; Path=/", None),
+            ("__host-a=1; Secure; Path=/x", None),
+            ("__Host-a=1; Secure", None),
+            ("__Host-a=1; Secure; Path=/; Domain=127.0.0.1", None),
+            ("__Secure-a=1; Secure", "__Secure-a=1"),
+            ("__Secure-a=1", None),
+        ):
+            seen = self.cookies_of({"/a": setting(redirect("/b"), cookie), "/b": ok(b"there")})
+            self.assertEqual(seen, [None, expected], cookie)
+
+    def test_odd_attributes_are_ignored(self):
+        for cookie, expected in (
+            ("a=1; Domain=x.example; Domain=", "a=1"),
+            ("a=1; Domain=127.0.0.1; Domain=x.example", None),
+            ("a=1; Path=/other; Path=", "a=1"),
+            ("a=1; Path=/" + "y" * 1100, "a=1"),
+            ("a=1; foo; =bar; ;;", "a=1"),
+            ("a=1; Max-Age=+5; Expires=never", "a=1"),
+            ("a=" + "x" * 4095, "a=" + "x" * 4095),
+            ("a=" + "x" * 4096, None),
+        ):
+            seen = self.cookies_of({"/a": setting(redirect("/b"), cookie), "/b": ok(b"there")})
+            self.assertEqual(seen, [None, expected], cookie[:60])
 
     def test_a_cookie_that_has_expired_is_removed(self):
         seen = self.cookies_of(
@@ -190,6 +236,13 @@ class Children(ProxyTest):
         texts = {self.proxy().stream(up.url("/m.m3u8"), sg_c=c).text for c in (
             link_text("b=0;d=127.0.0.1;p=/"), link_text("b=2;d=127.0.0.1;p=/"))}
         self.assertEqual(len(texts), 1)
+
+    def test_a_cookie_without_a_name_goes_to_the_children(self):
+        up = self.upstream({"/m.m3u8": setting(playlist(MASTER), "v; Path=/"), "/audio.m3u8": ok()})
+        child = links(self.proxy().stream(up.url("/m.m3u8")).text)[0]
+        self.assertEqual(carried(child), ["=v;d=127.0.0.1;p=/"])
+        self.proxy().ask(child)
+        self.assertEqual(up.requests[-1]["Cookie"], "v")
 
     def test_the_cookies_of_a_link_are_matched_at_each_request(self):
         later, earlier = int(time.time()) + 3600, int(time.time()) - 1

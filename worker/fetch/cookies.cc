@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/ascii.h"
+#include "common/config.h"
 #include "common/ip_address.h"
 #include "worker/fetch/cookie_date.h"
 #include "worker/fetch/public_suffix.h"
@@ -13,6 +14,9 @@
 
 namespace streamgate {
 namespace {
+
+constexpr size_t kMaxPairBytes = size_t{4} * 1024;       // name and value, RFC 6265bis 5.6
+constexpr size_t kMaxAttributeBytes = size_t{1} * 1024;  // a longer one is ignored, RFC 6265bis 5.6
 
 bool is_ip_literal(std::string_view host) {
   return host.find(':') != host.npos || IpAddress::parse(host).has_value();
@@ -57,6 +61,38 @@ std::pair<std::string_view, std::string_view> split_pair(std::string_view pair) 
   return {ascii::trim(pair.substr(0, equals)), ascii::trim(value)};
 }
 
+// The same for a cookie: without `=` the name is empty (RFC 6265bis 5.6).
+std::pair<std::string_view, std::string_view> split_cookie(std::string_view pair) {
+  if (pair.find('=') == pair.npos) return {{}, ascii::trim(pair)};
+  return split_pair(pair);
+}
+
+constexpr std::string_view kSecurePrefix = "__Secure-";
+constexpr std::string_view kHostPrefix = "__Host-";
+
+// The pairs that browsers take. A cookie without a name is sent as its value alone, which must not
+// look like a cookie with a name, or with one of the two prefixes (RFC 6265bis 5.7).
+bool is_cookie(std::string_view name, std::string_view value) {
+  if (name.size() + value.size() > kMaxPairBytes) return false;
+  if (!is_cookie_text(name) || !is_cookie_text(value)) return false;
+  if (!name.empty()) return true;
+  return !value.empty() && value.find('=') == value.npos &&
+         !ascii::istarts_with(value, kSecurePrefix) && !ascii::istarts_with(value, kHostPrefix);
+}
+
+void append_pair(std::string_view name, std::string_view value, std::string& out) {
+  if (!name.empty()) out.append(name).append("=");
+  out.append(value);
+}
+
+// Nobody between the upstream and this machine can have changed the answer.
+bool is_trustworthy(const HttpUrl& url) {
+  if (url.is_https || url.host == "localhost" || url.host.ends_with(".localhost")) return true;
+  const auto address = IpAddress::parse(url.host);
+  const auto contains = [&](const IpRange& range) { return range.contains(*address); };
+  return address && std::any_of(loopback_ranges().begin(), loopback_ranges().end(), contains);
+}
+
 void append_escaped(std::string_view text, std::string& out) {
   for (const char c : text) {
     if (c == ' ' || c == '\t' || c == ';' || c == '%') {
@@ -82,16 +118,17 @@ std::optional<int64_t> parse_max_age(std::string_view text) {
 // The attributes of one Set-Cookie field; the last one of a name counts (RFC 6265 5.3).
 struct Attributes {
   std::string domain;
-  std::string_view path;
+  std::string_view path;  // empty: that of the request
   std::optional<int64_t> expires;
   std::optional<int64_t> max_age;
   bool secure = false;
 
   void take(std::string_view attribute) {
     auto [name, value] = split_pair(attribute);
+    if (value.size() > kMaxAttributeBytes) return;
     if (ascii::iequals(name, "Domain")) {
       if (value.starts_with('.')) value.remove_prefix(1);
-      if (!value.empty()) domain = ascii::lower(value);
+      domain = ascii::lower(value);
     } else if (ascii::iequals(name, "Path")) {
       path = value.starts_with('/') ? value : std::string_view();
     } else if (ascii::iequals(name, "Expires")) {
@@ -101,6 +138,14 @@ struct Attributes {
     } else if (ascii::iequals(name, "Secure")) {
       secure = true;
     }
+  }
+
+  // RFC 6265bis 5.7: the prefix of a name promises how the cookie was set.
+  bool keep_promise_of(std::string_view name, const HttpUrl& url) const {
+    const bool is_for_host = ascii::istarts_with(name, kHostPrefix);
+    if (!is_for_host && !ascii::istarts_with(name, kSecurePrefix)) return true;
+    if (!secure || !is_trustworthy(url)) return false;
+    return !is_for_host || (domain.empty() && path == "/");
   }
 };
 
@@ -126,18 +171,29 @@ bool Cookies::Cookie::is_same(const Cookie& other) const {
 void Cookies::take(const HeaderFields& fields, const HttpUrl& url, int64_t now) {
   for (const HeaderField& field : fields) {
     if (!ascii::iequals(field.name, "Set-Cookie")) continue;
-    if (auto cookie = parse_set_cookie(field.value, url, now)) add(*std::move(cookie), now);
+    auto cookie = parse_set_cookie(field.value, url, now);
+    if (!cookie || (!url.is_https && is_overlay(*cookie))) continue;
+    add(*std::move(cookie), now);
   }
+}
+
+// Whether a cookie set over http would be sent in place of one that https has set (RFC
+// 6265bis 5.7).
+bool Cookies::is_overlay(const Cookie& cookie) const {
+  return std::any_of(cookies_.begin(), cookies_.end(), [&](const Cookie& known) {
+    return known.secure && known.name == cookie.name &&
+           (is_below(known.domain, cookie.domain) || is_below(cookie.domain, known.domain)) &&
+           is_path_below(cookie.path, known.path);
+  });
 }
 
 std::optional<Cookies::Cookie> Cookies::parse_set_cookie(std::string_view field, const HttpUrl& url,
                                                          int64_t now) {
-  const std::string_view pair = take_until(field, ';');
-  if (pair.find('=') == pair.npos) return std::nullopt;
-  const auto [name, value] = split_pair(pair);
-  if (name.empty() || !is_cookie_text(name) || !is_cookie_text(value)) return std::nullopt;
+  const auto [name, value] = split_cookie(take_until(field, ';'));
+  if (!is_cookie(name, value)) return std::nullopt;
   Attributes attributes;
   while (!field.empty()) attributes.take(take_until(field, ';'));
+  if (!attributes.keep_promise_of(name, url)) return std::nullopt;
 
   Cookie cookie{std::string(name), std::string(value), url.host};
   if (!attributes.domain.empty() && attributes.domain != url.host) {
@@ -149,7 +205,9 @@ std::optional<Cookies::Cookie> Cookies::parse_set_cookie(std::string_view field,
   cookie.host_only =
       attributes.domain.empty() || is_ip_literal(cookie.domain) || is_public_suffix(cookie.domain);
   cookie.path = attributes.path.empty() ? default_path(url.path()) : attributes.path;
-  cookie.secure = attributes.secure;
+  // A cookie that came over http is no secret. Upstreams behind a TLS front set `Secure` on http
+  // too; FFmpeg sends such a cookie everywhere, browsers take it from loopback only.
+  cookie.secure = attributes.secure && url.is_https;
   cookie.expiry = attributes.max_age ? now + *attributes.max_age : attributes.expires;
   if (attributes.max_age == 0) cookie.expiry = 0;
   return cookie;
@@ -190,7 +248,7 @@ std::string Cookies::for_request(const HttpUrl& url, int64_t now) const {
   std::string out;
   for (const Cookie* cookie : matching) {
     if (!out.empty()) out += "; ";
-    out.append(cookie->name).append("=").append(cookie->value);
+    append_pair(cookie->name, cookie->value, out);
   }
   return out;
 }
@@ -209,7 +267,7 @@ Cookies Cookies::from_link(std::string_view text, int64_t now) {
 std::optional<Cookies::Cookie> Cookies::parse_link_item(std::string_view item) {
   const std::string_view pair = take_until(item, ';');
   const size_t equals = pair.find('=');
-  if (equals == 0 || equals == pair.npos) return std::nullopt;
+  if (equals == pair.npos) return std::nullopt;
   Cookie cookie{
       percent_decode(pair.substr(0, equals)), percent_decode(pair.substr(equals + 1)), {}};
   while (!item.empty()) {
@@ -229,7 +287,7 @@ std::optional<Cookies::Cookie> Cookies::parse_link_item(std::string_view item) {
     cookie.host_only = is_ip_literal(cookie.domain) || is_public_suffix(cookie.domain);
   }
   if (cookie.domain.empty() || !cookie.path.starts_with('/')) return std::nullopt;
-  if (!is_cookie_text(cookie.name) || !is_cookie_text(cookie.value)) return std::nullopt;
+  if (!is_cookie(cookie.name, cookie.value)) return std::nullopt;
   return cookie;
 }
 
@@ -259,14 +317,14 @@ std::string merge_cookies(std::string_view own, std::string_view newer) {
   if (newer.empty()) return std::string(own);
   const auto has_newer = [newer](std::string_view name) {
     for (std::string_view rest = newer; !rest.empty();) {
-      if (split_pair(take_until(rest, ';')).first == name) return true;
+      if (split_cookie(take_until(rest, ';')).first == name) return true;
     }
     return false;
   };
   std::string out;
   while (!own.empty()) {
     const std::string_view pair = ascii::trim(take_until(own, ';'));
-    if (!pair.empty() && !has_newer(split_pair(pair).first)) out.append(pair).append("; ");
+    if (!pair.empty() && !has_newer(split_cookie(pair).first)) out.append(pair).append("; ");
   }
   return out.append(newer);
 }

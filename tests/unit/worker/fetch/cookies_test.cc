@@ -72,6 +72,42 @@ TEST(CookiesTest, ASecureCookieGoesToHttpsOnly) {
   EXPECT_EQ(sent("a=1; secure", "https://a.com/", "http://a.com/"), "");
 }
 
+TEST(CookiesTest, ASecureCookieThatHttpHasSetGoesEverywhere) {
+  EXPECT_EQ(sent("a=1; secure", "http://a.com/", "http://a.com/"), "a=1");
+  EXPECT_EQ(sent("a=1; secure", "http://a.com/", "https://a.com/"), "a=1");
+}
+
+TEST(CookiesTest, HttpReplacesNoSecureCookie) {
+  for (const char* field : {"a=2", "a=2; Domain=example.com", "a=2; Path=/x/y", "a=; Max-Age=0"}) {
+    Cookies cookies;
+    cookies.take({{"Set-Cookie", "a=1; Secure; Path=/x"}}, url("https://b.example.com/x/"), kNow);
+    cookies.take({{"Set-Cookie", field}}, url("http://b.example.com/x/"), kNow);
+    EXPECT_EQ(cookies.for_request(url("https://b.example.com/x/y"), kNow), "a=1") << field;
+  }
+  Cookies cookies;
+  cookies.take({{"Set-Cookie", "a=1; Secure; Path=/x"}}, url("https://b.example.com/x/"), kNow);
+  cookies.take({{"Set-Cookie", "a=2; Path=/"}, {"Set-Cookie", "b=3; Path=/"}},
+               url("http://b.example.com/x/"), kNow);
+  EXPECT_EQ(cookies.for_request(url("http://b.example.com/"), kNow), "a=2; b=3");
+}
+
+TEST(CookiesTest, PrefixedCookiesComeFromHttpsOrThisMachine) {
+  for (const char* from : {"https://a.com/", "http://localhost/", "http://a.localhost/",
+                           "http://127.0.0.2/", "http://[::1]/"}) {
+    EXPECT_EQ(sent("__Host-a=1; Secure; Path=/", from, from), "__Host-a=1") << from;
+  }
+  EXPECT_EQ(sent("__Host-a=1; Secure; Path=/", "http://a.com/", "http://a.com/"), "");
+  EXPECT_EQ(sent("__Secure-a=1; Secure", "http://a.com/", "http://a.com/"), "");
+}
+
+TEST(CookiesTest, ACookieMayHaveNoName) {
+  EXPECT_EQ(sent("value", "http://a.com/", "http://a.com/"), "value");
+  EXPECT_EQ(sent("=value", "http://a.com/", "http://a.com/"), "value");
+  for (const char* field : {"", "=", ";", "=a=b", "==b", "__Host-a", "=__secure-a=1"}) {
+    EXPECT_EQ(sent(field, "https://a.com/", "https://a.com/"), "") << field;
+  }
+}
+
 TEST(CookiesTest, MaxAgeWinsOverExpires) {
   EXPECT_EQ(sent("a=1; Max-Age=9; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "http://a.com/",
                  "http://a.com/"),
@@ -110,8 +146,9 @@ TEST(CookiesTest, TheTextOfALinkBringsBackTheSameCookies) {
 
 TEST(CookiesTest, MalformedTextIsLeftOut) {
   std::string text;
-  append_base64url("nothing a=1;d=a.com;p=x b=2;d=.com =3;d=a.com c=4;d=a.com;x=y d=%0A;d=a.com",
-                   text);
+  append_base64url(
+      "nothing a=1;d=a.com;p=x b=2;d=.com =;d=a.com =e=3;d=a.com c=4;d=a.com;x=y d=%0A;d=a.com",
+      text);
   EXPECT_EQ(items(Cookies::from_link(text, kNow)), "b=2;d=com;p=/");
   EXPECT_TRUE(Cookies::from_link("!", kNow).empty());
 }
@@ -131,6 +168,7 @@ TEST(CookiesTest, NewerPairsReplaceThoseOfTheSameName) {
   EXPECT_EQ(merge_cookies("a=1;b=2; c=3", "b=4; d=5"), "a=1; c=3; b=4; d=5");
   EXPECT_EQ(merge_cookies("", "b=4"), "b=4");
   EXPECT_EQ(merge_cookies("a=1", ""), "a=1");
+  EXPECT_EQ(merge_cookies("old; b=2; new=3", "new"), "b=2; new=3; new");
 }
 
 TEST(CookieDateTest, TheUsualFormsAreRead) {
