@@ -138,6 +138,12 @@ std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bo
   size_t idle_calls = 0;
   while (plain_.size() < kSniffBytes) {
     const auto piece = decoder_->next(left);
+    if (!piece && plain_.empty() && codings_.drop_repeated()) {
+      decoder_ = make_decoder(codings_);
+      left = bytes;
+      idle_calls = 0;
+      continue;
+    }
     if (!piece || idle_calls == kMaxIdleCalls) {
       is_final = true;
       break;

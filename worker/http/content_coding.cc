@@ -34,6 +34,12 @@ void ContentCodings::add(ContentCoding coding) {
   codings_[size_++] = coding;
 }
 
+bool ContentCodings::drop_repeated() {
+  if (size_ < 2 || codings_[size_ - 1] != codings_[size_ - 2]) return false;
+  codings_[--size_] = ContentCoding::identity;
+  return true;
+}
+
 ContentCodings parse_content_codings(const HeaderFields& fields) {
   ContentCodings codings;
   for (const HeaderField& field : fields) {

@@ -27,6 +27,9 @@ class ContentCodings {
   bool has_unknown() const { return has_unknown_; }
 
   void add(ContentCoding coding);
+  // Removes the last coding if it is the same as the one before: some servers say `gzip` twice for
+  // a body that they have compressed once. False if it is another one.
+  bool drop_repeated();
   void add_unknown() { has_unknown_ = true; }
 
   bool operator==(const ContentCodings&) const = default;

@@ -10,13 +10,13 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMaxHeadBytes = size_t{32} * 1024;
+constexpr size_t kMaxHeadBytes = size_t{128} * 1024;  // curl takes 300 KiB, Chromium 256 KiB
 // Most heads are shorter. The bytes of a piece that belong to the body have been copied in vain.
 constexpr size_t kHeadPieceBytes = size_t{1} * 1024;
-constexpr size_t kMaxFields = 200;
+constexpr size_t kMaxFields = 1000;
 constexpr unsigned kMaxEmptyLines = 2;  // before each status line
 constexpr unsigned kMaxInterimHeads = 8;
-constexpr std::string_view kVersionPrefix = "HTTP/1.";
+constexpr std::string_view kVersionPrefix = "HTTP/";
 // SHOUTcast 1 answers `ICY 200 OK` where HTTP/1.0 has its version.
 constexpr std::string_view kIcyPrefix = "ICY ";
 
@@ -24,13 +24,13 @@ Error bad_response(std::string_view detail) {
   return Error{Reason::bad_response, std::string(detail)};
 }
 
-// Whether one of the two texts is a prefix of the other.
+// Whether one of the two texts is a prefix of the other, in any letter case.
 bool has_common_begin(std::string_view a, std::string_view b) {
   const size_t common = std::min(a.size(), b.size());
-  return a.substr(0, common) == b.substr(0, common);
+  return ascii::iequals(a.substr(0, common), b.substr(0, common));
 }
 
-// Other protocols (TLS, HTTP/2) fail at their first bytes instead of at a deadline.
+// Other protocols (TLS, the frames of HTTP/2) fail at their first bytes instead of at a deadline.
 bool may_become_status_line(std::string_view begun) {
   return begun == "\r" || has_common_begin(begun, kVersionPrefix) ||
          has_common_begin(begun, kIcyPrefix);
@@ -49,6 +49,41 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
     if (comma == std::string_view::npos) return length;
     value.remove_prefix(comma + 1);
   }
+}
+
+// The text before the status code, with the blanks behind it.
+struct Version {
+  size_t size = 0;
+  int minor = 0;  // 0 also for versions before HTTP/1.0, 1 also for later ones
+  bool is_usual = false;
+};
+
+// `HTTP/1.1 `. Players also take another version, letter case, and several blanks.
+std::optional<Version> parse_version(std::string_view line) {
+  if (line.starts_with("HTTP/1.1 ") && !line.substr(9).starts_with(' ')) return Version{9, 1, true};
+  if (line.starts_with("HTTP/1.0 ") && !line.substr(9).starts_with(' ')) return Version{9, 0, true};
+  if (ascii::istarts_with(line, kIcyPrefix)) return Version{kIcyPrefix.size()};
+  if (!ascii::istarts_with(line, kVersionPrefix)) return std::nullopt;
+  const std::string_view text = line.substr(kVersionPrefix.size());
+  const std::string_view digits = text.substr(0, text.find(' '));
+  const bool has_minor = digits.size() == 3 && digits[1] == '.' && ascii::is_digit(digits[2]);
+  const bool is_version = (digits.size() == 1 || has_minor) && ascii::is_digit(digits.front());
+  if (!is_version || digits.size() == text.size()) return std::nullopt;
+  const bool is_old = digits.front() == '0' || digits == "1.0" || digits == "1";
+  const size_t behind = kVersionPrefix.size() + digits.size();
+  return Version{std::min(line.find_first_not_of(' ', behind), line.size()), is_old ? 0 : 1};
+}
+
+// The size of a field's name, or 0 for a line that has none: an empty name, no colon, or a blank
+// or control byte inside.
+size_t name_size_of(std::string_view line) {
+  const size_t colon = std::min(line.find(':'), line.size());
+  const std::string_view name = ascii::trim(line.substr(0, colon));
+  const bool is_name = colon < line.size() && line.data() == name.data() &&
+                       std::none_of(name.begin(), name.end(), [](char c) {
+                         return static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
+                       });
+  return is_name ? name.size() : 0;
 }
 
 }  // namespace
@@ -71,6 +106,7 @@ void ResponseParser::begin_head() {
   step_ = Step::status_line;
   head_bytes_.clear();
   field_places_.clear();
+  is_odd_ = false;
   line_begin_ = scanned_ = 0;
   empty_lines_ = 0;
 }
@@ -221,27 +257,49 @@ Result<void> ResponseParser::check_first_line(std::string_view line) {
 // RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]. Servers without a phrase often omit
 // the second SP. The phrase is dropped. A status of another class counts as a 5xx (RFC 9110 15).
 Result<void> ResponseParser::check_status_line(std::string_view line) {
-  const bool is_icy = line.starts_with(kIcyPrefix);
-  const bool has_version = line.size() > 8 && line.starts_with(kVersionPrefix) &&
-                           (line[7] == '0' || line[7] == '1') && line[8] == ' ';
-  if (!is_icy && !has_version) return bad_response("status line");
-  const std::string_view code = line.substr(is_icy ? kIcyPrefix.size() : 9);
+  const auto version = parse_version(line);
+  if (!version) return bad_response("status line");
+  const std::string_view code = line.substr(version->size);
   const bool well_formed = code.size() >= 3 && (code.size() == 3 || code[3] == ' ');
   const auto status = ascii::parse_uint(well_formed ? code.substr(0, 3) : std::string_view());
   if (!status || *status < 100) return bad_response("status line");
-  head_.minor_version = is_icy ? 0 : line[7] - '0';
+  head_.minor_version = version->minor;
   head_.status = static_cast<int>(*status);
+  is_odd_ = !version->is_usual;
   return {};
 }
 
 Result<void> ResponseParser::check_field_line(std::string_view line) {
+  const bool is_folded = line.front() == ' ' || line.front() == '\t';
+  if (is_folded && !field_places_.empty()) {
+    unfold(line);
+    return {};
+  }
   if (field_places_.size() == kMaxFields) return bad_response("too many fields");
-  // A blank at the beginning (obs-fold) or before the colon fails the token.
-  const size_t colon = http::token_size(line);
-  if (colon == 0 || colon == line.size() || line[colon] != ':') return bad_response("field name");
   const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
-  field_places_.push_back({begin, colon, begin + line.size()});
+  const size_t end = begin + line.size();
+  size_t name_length = http::token_size(line);
+  size_t colon = name_length;
+  if (name_length == 0 || name_length == line.size() || line[name_length] != ':') {
+    is_odd_ = true;
+    name_length = name_size_of(line);
+    if (name_length == 0) return bad_response("field name");
+    colon = line.find(':');
+    // A field that cannot be named is dropped, as players do.
+    if (!http::is_token(line.substr(0, name_length))) name_length = 0;
+  }
+  field_places_.push_back({begin, name_length, begin + colon + 1, end});
   return {};
+}
+
+// RFC 9112 5.2: the line continues the value of the field before. The line end becomes blanks.
+void ResponseParser::unfold(std::string_view line) {
+  is_odd_ = true;
+  FieldPlace& place = field_places_.back();
+  const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
+  std::fill(head_bytes_.begin() + static_cast<ptrdiff_t>(place.end),
+            head_bytes_.begin() + static_cast<ptrdiff_t>(begin), ' ');
+  place.end = begin + line.size();
 }
 
 Result<void> ResponseParser::check_whole_head() {
@@ -258,8 +316,8 @@ Result<void> ResponseParser::check_whole_head() {
 void ResponseParser::build_fields() {
   head_.fields.reserve(field_places_.size());
   const std::string_view text(head_bytes_);
-  for (const auto& [begin, name_length, end] : field_places_) {
-    const size_t value_begin = begin + name_length + 1;
+  for (const auto& [begin, name_length, value_begin, end] : field_places_) {
+    if (name_length == 0) continue;
     head_.fields.push_back({text.substr(begin, name_length),
                             ascii::trim(text.substr(value_begin, end - value_begin))});
   }
@@ -288,7 +346,7 @@ Result<void> ResponseParser::check_framing_fields() {
     }
   }
   if (chunked && head_.declared_length) return bad_response("two framings");
-  head_.keep_alive = !identity && connection.persistent(head_.minor_version);
+  head_.keep_alive = !identity && !is_odd_ && connection.persistent(head_.minor_version);
   if (is_head_request_ || head_.status == 204 || head_.status == 304) {
     begin_no_body(chunked);
   } else {

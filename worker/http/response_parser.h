@@ -3,9 +3,13 @@
 //
 // Up to 8 interim (1xx) heads are swallowed; 101 is refused. HEAD, 204 and 304 have no body.
 // Transfer-Encoding must be `chunked`, once, and without Content-Length; `identity` alone is
-// ignored. `ICY 200 OK` is read as HTTP/1.0. Bare LF line ends are tolerated; obs-fold, NUL and
-// bare CR are not. A head has at most 32 KiB and 200 fields. Chunk
-// extensions and trailers are dropped; together they have at most 16 KiB.
+// ignored. A head has at most 128 KiB and 1000 fields. Chunk extensions and trailers are dropped;
+// together they have at most 16 KiB.
+//
+// Tolerated, because all players do, but the connection is not used again: `ICY 200 OK` (read as
+// HTTP/1.0), another HTTP version, folded fields, blanks before a colon, and names that are not
+// tokens (the field is dropped). Bare LF line ends are tolerated too; NUL, bare CR, a line without
+// a colon and a name with a blank inside are not.
 //
 // Pull style, so that a caller can stop between any two items:
 //
@@ -76,6 +80,7 @@ class ResponseParser {
   Result<void> check_first_line(std::string_view line);
   Result<void> check_status_line(std::string_view line);
   Result<void> check_field_line(std::string_view line);
+  void unfold(std::string_view line);
   Result<void> check_whole_head();
   Result<void> check_framing_fields();
   void begin_no_body(bool chunked);
@@ -94,7 +99,8 @@ class ResponseParser {
   std::string head_bytes_;
   struct FieldPlace {
     size_t begin;
-    size_t name_length;
+    size_t name_length;  // 0: the field is dropped
+    size_t value_begin;
     size_t end;
   };
   std::vector<FieldPlace> field_places_;
@@ -102,6 +108,7 @@ class ResponseParser {
   size_t scanned_ = 0;     // up to here it has no byte that could end it
   unsigned empty_lines_ = 0;
   unsigned interim_heads_ = 0;
+  bool is_odd_ = false;  // another parser may read this head differently
 
   uint64_t body_left_ = 0;  // Step::length_body
   ChunkDecoder chunks_;
