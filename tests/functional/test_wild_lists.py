@@ -79,6 +79,18 @@ class Dialects(ProxyTest):
         _, _, _, requests = self.play_list(["UP/a|b.ts?ids=1|2|3"])
         self.assertEqual(requests[0].target, "/a%7Cb.ts?ids=1%7C2%7C3")
 
+    def test_a_bar_that_the_upstream_does_not_know_ends_the_url(self):
+        up = self.upstream(None)
+        up.script = {
+            "/list": playlist(f"#EXTM3U\n#EXTINF:-1,A\n{up.url('/a.ts|VLC')}\nb%7Cc.ts|\n"),
+            "/a.ts": ok(b"media"),
+        }
+        proxy = self.proxy()
+        first, second = links_of(proxy.stream(up.url("/list")).text)
+        self.assertEqual(self.follow(proxy, first).body, b"media")
+        self.assertEqual(self.follow(proxy, second).status, 404)
+        self.assertEqual(up.targets()[1:], ["/a.ts%7CVLC", "/a.ts", "/b%7Cc.ts"])
+
     def test_vlc_options_become_headers_of_the_next_channel(self):
         before, after, _, requests = self.play_list(
             [

@@ -118,6 +118,10 @@ void Exchange::begin_fetch() {
       make_fetch_request(std::move(request_->upstream), request_->link, client_head_,
                          environment_.config.upstream, access_ ? &access_->key->hosts : nullptr);
   wanted.alternatives = std::move(request_->alternatives);
+  // A token or a grant need not cover a second URL.
+  if (request_->before_bar && !access_ && wanted.alternatives.size() < Failover::kMaxUrls - 1) {
+    wanted.alternatives.insert(wanted.alternatives.begin(), *std::move(request_->before_bar));
+  }
   wanted.may_reconnect = may_continue;
   // An asset list may take a minute (RFC 8216bis D.5).
   wanted.is_blocking = request_->is_blocking || request_->link.kind == LinkKind::assets;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/url.h"
+
 namespace streamgate {
 namespace {
 
@@ -19,20 +21,7 @@ Error bad_request(std::string_view detail) {
   return Error{Reason::bad_request, std::string(detail)};
 }
 
-// The first byte of `text` at or after `from` that is not allowed in a line of that kind.
-size_t find_forbidden(std::string_view text, size_t from, bool in_request_line) {
-  const std::string_view new_text = text.substr(from);
-  const bool all_allowed =
-      in_request_line ? http::is_visible_or_blank(new_text) : http::is_field_value(new_text);
-  if (all_allowed) return std::string_view::npos;
-  for (size_t i = from; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool allowed = in_request_line ? http::is(http::kTargetByte, c) || c == ' '
-                                         : http::is(http::kFieldByte, c);
-    if (!allowed) return i;
-  }
-  return std::string_view::npos;
-}
+constexpr bool is_high(char c) { return static_cast<unsigned char>(c) >= 0x80; }
 
 // "HTTP/1.0" or "HTTP/1.1" to 0 or 1.
 Result<int> minor_version_of(std::string_view version) {
@@ -78,6 +67,7 @@ void RequestHeadParser::reset() {
   begin_ = line_begin_ = scanned_ = 0;
   target_ = {};
   rewritten_target_.clear();
+  has_high_bytes_ = false;
   fields_.clear();
   field_lines_ = 0;
   host_count_ = 0;
@@ -146,6 +136,24 @@ Result<void> RequestHeadParser::skip_empty_lines(std::string_view received) {
   return {};
 }
 
+// The first byte of `text` at or after `from` that is not allowed in the present line. Kodi and
+// curl send the UTF-8 of a URL as it is.
+size_t RequestHeadParser::find_forbidden(std::string_view text, size_t from) {
+  const bool in_request_line = !request_line_done_;
+  const std::string_view new_text = text.substr(from);
+  const bool all_allowed =
+      in_request_line ? http::is_visible_or_blank(new_text) : http::is_field_value(new_text);
+  if (all_allowed) return std::string_view::npos;
+  for (size_t i = from; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_request_line && is_high(c)) has_high_bytes_ = true;
+    const bool allowed = in_request_line ? http::is(http::kTargetByte, c) || c == ' ' || is_high(c)
+                                         : http::is(http::kFieldByte, c);
+    if (!allowed) return i;
+  }
+  return std::string_view::npos;
+}
+
 // The next complete line without its CRLF, or nullopt. Checks the new bytes in either case.
 Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string_view head) {
   const size_t longest = std::min(request_line_done_ ? limits_.request_head : limits_.request_line,
@@ -160,7 +168,7 @@ Result<std::optional<std::string_view>> RequestHeadParser::next_line(std::string
   std::string_view text = window.substr(0, complete ? newline : window.size());
   const bool ends_in_cr = text.ends_with('\r');
   if (ends_in_cr) text.remove_suffix(1);
-  const size_t forbidden = find_forbidden(text, from, !request_line_done_);
+  const size_t forbidden = find_forbidden(text, from);
   if (forbidden <= longest) return bad_request("forbidden byte");
   if (text.size() > longest) {
     return Error{request_line_done_ ? Reason::header_too_large : Reason::uri_too_long, "line"};
@@ -206,15 +214,29 @@ Result<void> RequestHeadParser::check_target(std::string_view target) {
     const std::string_view authority = target.substr(0, ascii::find_any<'/', '?'>(target));
     if (!http::is_host_and_port(authority)) return bad_request("authority");
     target.remove_prefix(authority.size());
-    if (!target.starts_with('/')) {
-      rewritten_target_ = '/';
-      rewritten_target_ += target;
-      return {};
+  } else if (!target.starts_with('/')) {
+    return bad_request("target form");
+  }
+  take_target(target);
+  return {};
+}
+
+// `target` is empty, or begins with `/` or `?`. Several slashes at the beginning come from joining
+// `http://host/` and `/stream`.
+void RequestHeadParser::take_target(std::string_view target) {
+  while (target.starts_with("//")) target.remove_prefix(1);
+  if (!has_high_bytes_ && target.starts_with('/')) {
+    target_ = span_of(target);
+    return;
+  }
+  rewritten_target_ = target.starts_with('/') ? "" : "/";
+  for (const char c : target) {
+    if (is_high(c)) {
+      percent_encode({&c, 1}, rewritten_target_);
+    } else {
+      rewritten_target_ += c;
     }
   }
-  if (!target.starts_with('/')) return bad_request("target form");
-  target_ = span_of(target);
-  return {};
 }
 
 Result<void> RequestHeadParser::check_field_line(std::string_view line) {

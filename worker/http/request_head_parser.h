@@ -1,6 +1,7 @@
 // The strict parser of client request heads (RFC 9112 2 to 6). It accepts GET, HEAD and OPTIONS in
 // origin-form (absolute-form is reduced to its path), with exactly one Host on 1.1. It refuses
-// bodies of any kind, obs-fold, bare LF and control bytes.
+// bodies of any kind, obs-fold, bare LF and control bytes. Bytes of UTF-8 in the target become
+// percent-encoded, and several slashes at its beginning become one.
 //
 // One parser serves one client connection.
 #pragma once
@@ -62,6 +63,8 @@ class RequestHeadParser {
   Result<std::optional<std::string_view>> next_line(std::string_view head);
   Result<void> check_request_line(std::string_view line);
   Result<void> check_target(std::string_view target);
+  void take_target(std::string_view target);
+  size_t find_forbidden(std::string_view text, size_t from);
   Result<void> check_field_line(std::string_view line);
   Result<void> check_field(std::string_view name, std::string_view value);
   Result<void> check_content_length(std::string_view value);
@@ -86,7 +89,9 @@ class RequestHeadParser {
   size_t scanned_ = 0;  // bytes before this one have been checked
 
   Span target_;
-  std::string rewritten_target_;  // absolute-form without a path: the slash is not in the bytes
+  // Not in the bytes as it is: an absolute-form without a path, or a target with bytes of UTF-8.
+  std::string rewritten_target_;
+  bool has_high_bytes_ = false;  // the request line
   std::vector<FieldSpan> fields_;
   size_t field_lines_ = 0;
   unsigned host_count_ = 0;

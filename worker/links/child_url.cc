@@ -106,6 +106,17 @@ bool is_http(std::string_view scheme) {
   return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
 }
 
+void restore_bars(std::string& url) {
+  constexpr std::string_view kBar = "%7C";
+  size_t to = 0;
+  for (size_t from = 0; from < url.size(); ++to) {
+    const bool is_bar = std::string_view(url).substr(from).starts_with(kBar);
+    url[to] = is_bar ? '|' : url[from];
+    from += is_bar ? kBar.size() : 1;
+  }
+  url.resize(to);
+}
+
 std::string_view without_default_port(const UriParts& url) {
   const std::string_view port = ascii::iequals(url.scheme, "https") ? ":443" : ":80";
   std::string_view authority = url.authority;
@@ -299,7 +310,11 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
         break;
     }
   }
-  return append_encoded({absolute_prefix_, resolved_, absolute.path, parameters}, 0, out);
+  // A raw `|` stays one, so that the request for the child can tell it from `%7C`.
+  const bool has_bar = reference.is_channel && text.find('|') != text.npos;
+  if (has_bar) restore_bars(resolved_);
+  return append_encoded({absolute_prefix_, resolved_, split_uri(resolved_).path, parameters}, 0,
+                        out);
 }
 
 // The parameters of the child resolved_.

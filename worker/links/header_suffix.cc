@@ -39,13 +39,22 @@ bool begins_with_a_name(std::string_view text) {
 
 }  // namespace
 
+std::string_view before_bar(std::string_view url) {
+  const size_t bar = url.find('|');
+  if (bar == url.npos) return {};
+  const std::string_view path = url.substr(0, ascii::find_any<'?', '#'>(url));
+  if (path.find('/', bar) != path.npos) return {};
+  return ascii::trim(url.substr(0, bar));
+}
+
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
   size_t bar = url.find('|');
   for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars, bar = url.find('|', bar + 1)) {
-    const std::string_view suffix = url.substr(bar + 1);
+    std::string_view suffix = url.substr(bar + 1);
+    suffix.remove_prefix(std::min(suffix.find_first_not_of("| \t"), suffix.size()));
     if (!suffix.empty() && !begins_with_a_name(suffix)) continue;
     take_header_pairs(suffix, link);
-    return url.substr(0, bar);
+    return ascii::trim(url.substr(0, bar));
   }
   return url;
 }

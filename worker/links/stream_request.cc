@@ -103,6 +103,7 @@ struct Found {
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
   LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
   bool has_suffix = false;  // of_url has headers of the `|`
+  std::optional<UpstreamUrl> before_bar = std::nullopt;
 };
 
 constexpr bool is_blank(char c) {
@@ -135,8 +136,10 @@ Result<HttpUrl> parse_url(Found& found) {
     auto url = parse_http_url(without_fragment(text), classes);
     if (url) return url;
   }
-  auto url = parse_upstream_url(without_fragment(cut_header_suffix(text, found.of_url)));
+  const std::string_view plain = cut_header_suffix(text, found.of_url);
+  auto url = parse_upstream_url(without_fragment(plain));
   if (!url) return std::move(url).error();
+  if (const auto shorter = parse_upstream_url(before_bar(plain))) found.before_bar = *shorter;
   found.has_suffix = has_headers(found.of_url);
   LinkContext userinfo;
   if (!url->authorization.empty()) take_list_header("Authorization", url->authorization, userinfo);
@@ -219,6 +222,7 @@ Result<void> read_query(std::string_view target, StreamRequest& request) {
   auto upstream = parse_url(found);
   if (!upstream) return std::move(upstream).error();
   request.upstream = std::move(*upstream);
+  request.before_bar = std::move(found.before_bar);
   request.has_headers = found.has_suffix || has_headers(request.link);
   merge_weaker(found.of_url, request.link);
   for (auto& [name, raw] : found.foreign) {
@@ -229,6 +233,7 @@ Result<void> read_query(std::string_view target, StreamRequest& request) {
     if (raw.empty()) continue;
     add_foreign(name, raw, request.upstream);
     for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
+    if (request.before_bar) add_foreign(name, raw, request.before_bar->url);
   }
   return {};
 }

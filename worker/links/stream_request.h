@@ -16,6 +16,7 @@
 // (path_link.h).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,9 @@ struct StreamRequest {
   bool is_live = false;      // sg_live=1: a live body is continued after its end
   bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
+  // For a `|` without headers, which browsers send and Kodi takes for the end of the URL: the URL
+  // in front of it, to be tried first if `upstream` fails.
+  std::optional<UpstreamUrl> before_bar;
   // The proof that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token
   std::string grant;  // sg_grant

@@ -148,6 +148,7 @@ void PlaylistRewriter::rewrite_uri_line(std::string_view line, PatchedCopy& copy
   ChildReference reference{line, segment_format()};
   const char* const end = line.data() + line.size();
   if (!has_hls_tag_) {
+    reference.is_channel = true;
     reference.text = trimmed(without_label(line));
     const std::string_view url = cut_header_suffix(reference.text, own_);
     if (url.size() < reference.text.size()) {

@@ -19,23 +19,34 @@ Cut cut(const std::string& text) {
 }
 
 TEST(HeaderSuffix, BeginsAtTheFirstBarThatANameFollows) {
-  for (const char* text : {"u|A=1", "u|A =1", "u| A=1", "u|A=1&", "u|A=\"1\"", "u|!A=1"}) {
+  for (const char* text : {"u|A=1", "u|A =1", "u| A=1", "u|A=1&", "u|A=\"1\"", "u|!A=1", "u |A=1",
+                           "u||A=1", "u| |\t| A=1"}) {
     const Cut found = cut(text);
     EXPECT_EQ(found.url, "u") << text;
     ASSERT_EQ(found.link.headers.size(), 1U) << text;
     EXPECT_EQ(found.link.headers[0], std::pair(std::string("A"), std::string("1"))) << text;
   }
-  EXPECT_EQ(cut("u|").url, "u");
+  for (const char* text : {"u|", "u| ", "u||"}) EXPECT_EQ(cut(text).url, "u");
   EXPECT_EQ(cut("u|b|c|A=1").url, "u|b|c");
-  for (const char* text : {"u", "u|b", "u|b/c=d", "u|=b", "u||=b", "u| ", "u|a b=c", "u|b|c"}) {
+  for (const char* text : {"u", "u|b", "u|b/c=d", "u|=b", "u||=b", "u|a b=c", "u|b|c"}) {
     EXPECT_EQ(cut(text).url, text);
   }
 }
 
+TEST(HeaderSuffix, KodiRequestsTheUrlInFrontOfTheFirstBar) {
+  EXPECT_EQ(before_bar("http://h/a.ts|b|c"), "http://h/a.ts");
+  EXPECT_EQ(before_bar("http://h/a.ts |b"), "http://h/a.ts");
+  EXPECT_EQ(before_bar("http://h/a.ts?b=c|d/e"), "http://h/a.ts?b=c");
+  for (const char* url : {"http://h/a.ts", "http://h/a|b/c.ts", "http://h/a.ts|http://h/b.ts"}) {
+    EXPECT_EQ(before_bar(url), "") << url;
+  }
+}
+
 TEST(HeaderSuffix, ReadsABoundedPartOfALongLine) {
-  const std::string bars(63, '|');
+  std::string bars;
+  for (int i = 0; i < 63; ++i) bars += "|;";
   EXPECT_EQ(cut("u" + bars + "|A=1").url, "u" + bars);
-  EXPECT_EQ(cut("u" + bars + "||A=1").url, "u" + bars + "||A=1");
+  EXPECT_EQ(cut("u" + bars + "|;|A=1").url, "u" + bars + "|;|A=1");
   const Cut found = cut("u|A=1&" + std::string(size_t{32} * 1024, '&') + "B=1");
   EXPECT_EQ(found.url, "u");
   EXPECT_EQ(found.link.headers.size(), 1U);

@@ -1,0 +1,96 @@
+"""Requests as players and the people who make links for them write them."""
+
+from urllib.parse import quote
+
+from harness import ProxyTest, main
+from upstream import ok, status
+
+
+def encoded(text):
+    return quote(text, safe="")
+
+
+class Targets(ProxyTest):
+    def assert_plays(self, target, expected):
+        """`UP` in the target is the upstream's origin, `UP%` the same percent-encoded."""
+        up = self.upstream(lambda _: ok(b"media"))
+        target = target.replace("UP%", encoded(up.origin)).replace("UP", up.origin)
+        with self.proxy().connect() as client:
+            host = f"Host: {self.proxy().host}\r\nConnection: close\r\n\r\n"
+            client.send(f"GET {target} HTTP/1.1\r\n{host}".encode())
+            response = client.read_response()
+        self.assertEqual((response.status, response.body), (200, b"media"), (target, response))
+        self.assertEqual(up.targets(), [expected], target)
+
+    def test_utf_8_may_stand_as_it_is(self):
+        self.assert_plays("/stream?url=UP/直播/1.ts?a=你", "/%E7%9B%B4%E6%92%AD/1.ts?a=%E4%BD%A0")
+        self.assert_plays("/stream/直.ts?url=UP%%2F1.ts&name=你", "/1.ts?name=%E4%BD%A0")
+        self.assert_plays("http://proxy.example/stream?url=UP/é", "/%C3%A9")
+        with self.proxy().connect() as client:
+            client.send("GET /stream?url=http://h/ HTTP/1.1\r\nHost: hé\r\n\r\n".encode())
+            self.assert_error(client.read_response(), 400, "bad_request")
+
+    def test_several_slashes_at_the_beginning_are_one(self):
+        self.assert_plays("//stream?url=UP%%2Fa.ts", "/a.ts")
+        self.assert_plays("///api/proxy/stream/x.ts?url=UP%%2Fa.ts", "/a.ts")
+        up = self.upstream(ok(b"media"))
+        link = up.url("/a//b.ts").replace("://", "/")
+        self.assertEqual(self.proxy().ask(f"//at/-/{link}").body, b"media")
+        self.assertEqual(up.targets(), ["/a//b.ts"])
+
+    def test_empty_parameters_are_ignored(self):
+        for target in ("/stream?url=UP%%2Fa.ts&", "/stream?&&url=UP%%2Fa.ts&&", "/stream/?url=UP/a.ts"):
+            self.assert_plays(target, "/a.ts")
+
+    def test_other_spellings_of_a_url_are_refused(self):
+        for url in ("example.com/a.m3u8", "//example.com/a", "/a", "javascript:alert(1)"):
+            self.assert_error(self.proxy().ask(f"/stream?url={encoded(url)}"), 400, "bad_url")
+        once = encoded("http://example.com/a")
+        for query in (f"url={encoded(once)}", f"url={once}&url={once}"):
+            self.assert_error(self.proxy().ask(f"/stream?{query}"), 400, "bad_url")
+
+
+class Bars(ProxyTest):
+    """`URL|` with no `Name=` behind it: browsers send the bar, Kodi requests what stands before."""
+
+    def targets_of(self, path, script, target=None):
+        up = self.upstream(script)
+        url = encoded(up.origin) + encoded(path)
+        response = self.proxy().ask((target or "/stream?url={}").format(url))
+        return response, up.targets()
+
+    def test_a_bar_is_sent_if_the_upstream_knows_it(self):
+        response, targets = self.targets_of("/a.ts?t=1|2", lambda _: ok(b"media"))
+        self.assertEqual((response.body, targets), (b"media", ["/a.ts?t=1%7C2"]))
+
+    def test_the_url_in_front_of_the_bar_is_tried_next(self):
+        for path in ("/a.ts|VLC", "/a.ts |{'a':1}", "/a.ts|User-Agent: x", "/a.ts?b|VLC/3.0"):
+            plain = path.partition("|")[0].strip()
+            response, targets = self.targets_of(
+                path, lambda r: status(404) if "%7C" in r.target else ok(b"media")
+            )
+            self.assertEqual((response.status, response.body), (200, b"media"), path)
+            self.assertEqual((len(targets), targets[1]), (2, plain), path)
+
+    def test_parameters_for_the_upstream_are_in_both(self):
+        script = {"/a.ts": ok(b"media")}
+        _, targets = self.targets_of("/a.ts|VLC", script, "/stream?url={}&x=1")
+        self.assertEqual(targets, ["/a.ts%7CVLC?x=1", "/a.ts?x=1"])
+
+    def test_a_bar_in_a_directory_is_part_of_the_url(self):
+        response, targets = self.targets_of("/a|b/c.ts", {})
+        self.assertEqual((response.status, targets), (404, ["/a%7Cb/c.ts"]))
+
+    def test_bars_and_blanks_in_front_of_headers_are_skipped(self):
+        for bars in ("||", "| |", " | ", "|&"):
+            up = self.upstream(lambda _: ok(b"media"))
+            self.proxy().stream(up.url(f"/a.ts{bars}User-Agent=Neutral/1.0"))
+            self.assertEqual((up.targets(), up.requests[0]["User-Agent"]), (["/a.ts"], "Neutral/1.0"))
+
+    def test_an_encoded_bar_is_part_of_the_url(self):
+        response, targets = self.targets_of("/a.ts%7CVLC", {})
+        self.assertEqual((response.status, targets), (404, ["/a.ts%7CVLC"]))
+
+
+if __name__ == "__main__":
+    main()
