@@ -57,6 +57,15 @@ std::string_view advice_for_status(int status) {
   return "";
 }
 
+std::string summary_of_status(int status) {
+  const std::string answer = "it answers with status " + std::to_string(status) + ".";
+  if (status == 404 || status == 410) {
+    return "The upstream itself does not have this URL: " + answer;
+  }
+  if (status >= 400 && status < 500) return "The upstream itself refuses the request: " + answer;
+  return "The upstream answers with status " + std::to_string(status) + ".";
+}
+
 std::string counted(size_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
 }
@@ -132,7 +141,7 @@ void conclude_answer(bool can_play, const std::string& kind_advice, Report& repo
   report.player_status = status;
   if (status < 200 || status >= 300) {
     report.verdict = Verdict::upstream_problem;
-    report.summary = "The upstream answers with status " + std::to_string(status) + ".";
+    report.summary = summary_of_status(status);
     report.advice.emplace_back(advice_for_status(status));
     return;
   }

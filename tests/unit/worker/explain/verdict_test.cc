@@ -34,6 +34,18 @@ TEST(Verdict, AStatusOfTheUpstreamIsItsProblem) {
   }
 }
 
+TEST(Verdict, TheSummarySaysThatTheUpstreamItselfRefuses) {
+  for (const auto& [status, begin] :
+       {std::pair(403, "The upstream itself refuses the request: "),
+        std::pair(404, "The upstream itself does not have this URL: "),
+        std::pair(410, "The upstream itself does not have this URL: "),
+        std::pair(500, "The upstream answers with status ")}) {
+    Report report = report_with(status, "");
+    conclude_answer(true, {}, report);
+    EXPECT_TRUE(report.summary.starts_with(begin)) << report.summary;
+  }
+}
+
 TEST(Verdict, ABodyThatCannotBePlayedHasAdvice) {
   Report report = report_with(200, "HTML page");
   conclude_answer(false, "Find the media URL.", report);
