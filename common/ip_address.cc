@@ -119,7 +119,10 @@ Result<IpRange> IpRange::parse(std::string_view text) {
   }
   if (!port_text.empty()) {
     const auto port = ascii::parse_uint(port_text);
-    if (!port || *port == 0 || *port > 65535) return bad_range(text);
+    if (!port) return bad_range(text);
+    if (*port == 0 || *port > 65535) {
+      return Error{Reason::bad_request, "'" + std::string(text) + "': the port is not 1 to 65535"};
+    }
     range.port = static_cast<uint16_t>(*port);
   }
   return range;

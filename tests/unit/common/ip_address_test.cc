@@ -66,6 +66,10 @@ TEST(IpRange, RefusesTextThatIsNotARange) {
                           "[::1]:", "10.0.0.0/8/8", "/8", ":80"}) {
     EXPECT_FALSE(IpRange::parse(bad)) << bad;
   }
+  for (const char* bad : {"127.0.0.1:0", "[::1]:99999"}) {
+    EXPECT_EQ(IpRange::parse(bad).error().detail,
+              "'" + std::string(bad) + "': the port is not 1 to 65535");
+  }
 }
 
 }  // namespace
