@@ -200,10 +200,17 @@ bool may_have_dot_segment(std::string_view path) {
   return path.find('%') != path.npos || path.find('\\') != path.npos;
 }
 
-// Whether the query has a parameter `_HLS_msn`.
+// Whether the query has a parameter `_HLS_msn`. Some players encode the `_`.
 bool has_sequence_number(std::string_view target) {
-  const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
-  return query.starts_with("?_HLS_msn=") || query.find("&_HLS_msn=") != query.npos;
+  std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+  if (query.find("HLS") == query.npos) return false;
+  while (!query.empty()) {
+    query.remove_prefix(1);  // the question mark or ampersand
+    const std::string_view raw = query.substr(0, query.find('&'));
+    query.remove_prefix(raw.size());
+    if (percent_decode(raw.substr(0, raw.find('='))) == "_HLS_msn") return true;
+  }
+  return false;
 }
 
 // Reads a link whose route is known.

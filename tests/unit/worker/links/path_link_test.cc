@@ -138,10 +138,11 @@ TEST(PathLink, IsWrittenForEveryHttpUrl) {
 }
 
 TEST(PathLink, ASequenceNumberOfTheQueryMakesTheRequestBlocking) {
-  for (const char* query : {"?_HLS_msn=7", "?a=b&_HLS_msn=7&_HLS_part=1"}) {
+  for (const char* query :
+       {"?_HLS_msn=7", "?a=b&_HLS_msn=7&_HLS_part=1", "?%5FHLS_msn=7", "?a=HLS&%5fHLS%5Fmsn=7"}) {
     EXPECT_TRUE(parse_path_link(std::string("/at/-/http/h/a") + query)->is_blocking) << query;
   }
-  for (const char* query : {"", "?x_HLS_msn=7", "?a=_HLS_msn=7", "/&_HLS_msn=7"}) {
+  for (const char* query : {"", "?x_HLS_msn=7", "?a=_HLS_msn=7", "/&_HLS_msn=7", "?_HLS_part=1"}) {
     EXPECT_FALSE(parse_path_link(std::string("/at/-/http/h/a") + query)->is_blocking) << query;
   }
 }
