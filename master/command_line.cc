@@ -68,12 +68,18 @@ void take_header(const std::string& text, CommandLine& out) {
   out.explain.headers.emplace_back(text.substr(0, colon), text.substr(value));
 }
 
+void add_config_option(CLI::App& app, CommandLine& out) {
+  app.add_option("-c,--config", out.config_file,
+                 "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
+      ->type_name("FILE");
+}
+
 CLI::App* add_explain(CLI::App& app, CommandLine& out) {
   CLI::App* command = app.add_subcommand(
       "explain",
       "Fetch a URL as for a player, and say step by step what happens and what to do.\n"
       "Exit status: 0 it plays, 1 the upstream fails, 2 this service refuses it, 64 wrong usage");
-  command->fallthrough();  // -c may follow
+  add_config_option(*command, out);
   command->add_option("url", out.explain.url, "The URL of an upstream, or a link to the proxy")
       ->required()
       ->type_name("URL");
@@ -101,7 +107,7 @@ CLI::App* add_explain(CLI::App& app, CommandLine& out) {
 void add_sign(CLI::App& app, std::string& lifetime, CommandLine& out) {
   CLI::App* sign =
       app.add_subcommand("sign", "Print a link with a token, for security.auth: token");
-  sign->fallthrough();  // for -c
+  add_config_option(*sign, out);
   sign->add_option("url", out.sign.url, "The upstream URL")->required();
   sign->add_option("--for", lifetime, "How long the link is valid; 6h unless it is given")
       ->type_name("DURATION");
@@ -157,9 +163,7 @@ void add_options(CLI::App& app, Options& options, CommandLine& out) {
       "Signals: HUP reloads and upgrades, QUIT stops when the last stream has ended, TERM stops "
       "within\n"
       "drain.stop_timeout, USR1 reopens the logs, USR2 logs the live state.");
-  app.add_option("-c,--config", out.config_file,
-                 "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
-      ->type_name("FILE");
+  add_config_option(app, out);
   CLI::Option* check =
       app.add_flag("--check", options.check, "Report every problem of the configuration");
   app.add_flag("--print-config", options.print, "Print the configuration in effect, as YAML")
@@ -172,10 +176,10 @@ void add_options(CLI::App& app, Options& options, CommandLine& out) {
   app.add_option(kTrialOption, options.trial)->group("");  // internal: not in the help
 }
 
-CLI::App* add_healthcheck(CLI::App& app) {
+CLI::App* add_healthcheck(CLI::App& app, CommandLine& out) {
   CLI::App* command = app.add_subcommand(
       "healthcheck", "Request /health of the service; exit status 0 if it serves (for containers)");
-  command->fallthrough();
+  add_config_option(*command, out);
   return command;
 }
 
@@ -208,7 +212,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     CLI::App app{"Streamgate: a streaming proxy for media players", "streamgate"};
     Options options;
     add_options(app, options, out);
-    const CLI::App* healthcheck = add_healthcheck(app);
+    const CLI::App* healthcheck = add_healthcheck(app, out);
     const CLI::App* explain = add_explain(app, out);
     const bool is_explain =
         std::find(argv + 1, argv + argc, std::string_view("explain")) != argv + argc;

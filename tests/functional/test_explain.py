@@ -412,7 +412,12 @@ class Usage(Explain):
             done = streamgate(*line)
             self.assertEqual((done.returncode, done.stdout), (USAGE, ""), line)
             self.assertTrue(done.stderr)
-        self.assertEqual(streamgate("explain", "--help").returncode, 0)
+
+    def test_the_help_of_a_subcommand_names_the_configuration(self):
+        for command in ("explain", "healthcheck", "sign"):
+            done = streamgate(command, "--help")
+            self.assertEqual(done.returncode, 0, done)
+            self.assertIn("-c,--config FILE", done.stdout)
 
 
 if __name__ == "__main__":
