@@ -28,13 +28,6 @@ constexpr size_t kUsualRoom = size_t{64} * 1024;
 // 4,608 bytes and fills 4,096 of them (the first number of net.ipv4.tcp_wmem).
 constexpr size_t kMinReserve = 512;
 
-constexpr int64_t kFastBytesPerMs = 12'500;  // 100 Mbit/s
-constexpr size_t kNoLimit = SIZE_MAX;
-
-void set_max_unsent(int fd, int bytes) {
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
-}
-
 struct SendBuffer {
   size_t capacity = 0;  // 0: unknown
   size_t used = 0;
@@ -128,7 +121,10 @@ class Pieces {
 
 // Accepted sockets inherit the option. It replaces net.ipv4.tcp_notsent_lowat. Unix sockets have no
 // such limit.
-void ClientSocket::prepare_listener(int fd) { set_max_unsent(fd, int{kMaxUnsentBytes}); }
+void ClientSocket::prepare_listener(int fd) {
+  const int bytes = int{kMaxUnsentBytes};
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
 
 ClientSocket::ClientSocket(int fd, Ssl ssl)
     : fd_(fd), ssl_(std::move(ssl)), largest_capacity_(send_buffer_of(fd).capacity) {}
@@ -216,26 +212,18 @@ size_t ClientSocket::room() {
   const size_t unused = capacity - std::min(capacity, used);
   if (unused < capacity / 4) return 0;
   const size_t unsent = unsent_of(used);
-  if (unsent >= max_unsent_ / 2) return 0;
+  if (unsent >= kMaxUnsentBytes / 2) return 0;
   // Packet headers count too, and small parts make many packets.
   const size_t reserve = std::max(unused / 16, kMinReserve);
   const size_t room = std::max<size_t>(unused - std::min(unused, reserve), 1);
-  return max_unsent_ == kNoLimit ? room : std::min(room, max_unsent_ - unsent);
+  return std::min(room, kMaxUnsentBytes - unsent);
 }
 
 // Asks the kernel only if the answer could limit the room: `queued` includes the unsent bytes.
 size_t ClientSocket::unsent_of(size_t queued) const {
-  if (max_unsent_ == kNoLimit) return 0;
-  if (queued < max_unsent_ / 2) return queued;
+  if (queued < kMaxUnsentBytes / 2) return queued;
   int unsent = 0;
   return ::ioctl(fd_, SIOCOUTQNSD, &unsent) == 0 && unsent > 0 ? static_cast<size_t>(unsent) : 0;
-}
-
-void ClientSocket::note_speed(size_t bytes, std::chrono::milliseconds time) {
-  const bool is_fast = static_cast<int64_t>(bytes) >= kFastBytesPerMs * time.count();
-  if (is_fast == (max_unsent_ == kNoLimit)) return;
-  max_unsent_ = is_fast ? kNoLimit : kMaxUnsentBytes;
-  set_max_unsent(fd_, is_fast ? -1 : int{kMaxUnsentBytes});
 }
 
 bool ClientSocket::was_cut() { return send_buffer_of(fd_).capacity < largest_capacity_; }

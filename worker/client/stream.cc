@@ -15,8 +15,6 @@ namespace {
 constexpr size_t kMaxExtents = 64;  // for one sendmsg
 // No event reports an acknowledgement, so the socket is asked.
 constexpr std::chrono::milliseconds kDeliveryCheckInterval{100};
-// After so many bytes the client's speed is known.
-constexpr size_t kSpeedWindowBytes = size_t{2} * 1024 * 1024;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kCrlf = "\r\n";
 
@@ -203,7 +201,6 @@ bool ClientStream::can_splice() const {
 ClientStream::Flow ClientStream::wait() {
   if (full_) return Flow::full;
   full_ = true;
-  note_speed();
   if (!writable_) {
     writable_ = std::make_unique<MemberEvent>(base_, socket_->fd(), EV_WRITE | EV_PERSIST,
                                               callback<&ClientStream::on_writable>, this);
@@ -211,18 +208,6 @@ ClientStream::Flow ClientStream::wait() {
   writable_->add();
   run_limits();
   return Flow::full;
-}
-
-// Only a client that is slower than its upstream fills its socket.
-void ClientStream::note_speed() {
-  const uint64_t bytes = taken_ - taken_at_window_;
-  if (bytes < kSpeedWindowBytes && window_begun_ms_ != 0) return;
-  const int64_t now = wheel_.now_ms();
-  if (window_begun_ms_ != 0) {
-    socket_->note_speed(bytes, std::chrono::milliseconds(now - window_begun_ms_));
-  }
-  taken_at_window_ = taken_;
-  window_begun_ms_ = now;
 }
 
 void ClientStream::run_limits() {

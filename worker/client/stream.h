@@ -139,7 +139,6 @@ class ClientStream {
   bool send_queue();
   Flow wait();
   void run_limits();
-  void note_speed();
   void on_writable();
   void on_stalled();
   void on_rate_window_end();
@@ -161,8 +160,6 @@ class ClientStream {
   std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
-  uint64_t taken_at_window_ = 0;    // when note_speed() began to count
-  int64_t window_begun_ms_ = 0;     // 0: the socket was never full
   int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
   int64_t delivered_counted_ = 0;   // acknowledged bytes that rate_ has counted
 

@@ -26,8 +26,6 @@ constexpr int kMappedBytes = 1024 * 1024;
 constexpr size_t kMaxIdleBytes = size_t{6} * 1024 * 1024;
 constexpr std::chrono::seconds kCheckInterval{10};
 constexpr std::chrono::milliseconds kSliceInterval{20};
-// A trim leaves this much at the end of the heap, for the next requests.
-constexpr size_t kTrimmedHeapBytes = size_t{512} * 1024;
 
 // Resident memory that no file backs: the heap, stacks, and the pages copied from the master. 0 if
 // it cannot be read.
@@ -48,12 +46,8 @@ size_t idle_bytes() {
   const size_t anonymous = anonymous_bytes();
   return anonymous - std::min(anonymous, info.uordblks + info.hblkhd);
 }
-
-void trim() { ::malloc_trim(kTrimmedHeapBytes); }
 #else
 size_t idle_bytes() { return 0; }
-
-void trim() {}
 #endif
 
 }  // namespace
@@ -87,9 +81,8 @@ void HeapTrim::check() {
 }
 
 void HeapTrim::release_slice() {
-  if (release_->release_slice() == HeapRelease::Left::some) return;
+  if (release_->run_slice() == HeapRelease::Left::some) return;
   release_.reset();
-  trim();  // the smaller blocks
   last_ = settled_ = idle_bytes();
 }
 
