@@ -1,5 +1,6 @@
-// The cookies of one fetch (RFC 6265, and 6265bis where browsers follow it): the cookies that its link carries, and the cookies that
-// upstreams set on the way. They are matched for each request, and are not stored beyond the fetch.
+// The cookies of one fetch (RFC 6265, and 6265bis where browsers follow it): the cookies that its
+// link carries, and the cookies that upstreams set on the way. They are matched for each request,
+// and are not stored beyond the fetch.
 //
 // The text of a link (`sg_c`) is base64url of `name=value;d=domain;p=path;s;x=expiry`, one cookie
 // after the other, separated by a space. `d=.example.org` is a domain and its subdomains,

@@ -139,7 +139,9 @@ Result<HttpUrl> parse_url(Found& found) {
   const std::string_view plain = cut_header_suffix(text, found.of_url);
   auto url = parse_upstream_url(without_fragment(plain));
   if (!url) return std::move(url).error();
-  if (const auto shorter = parse_upstream_url(before_bar(plain))) found.before_bar = *shorter;
+  if (const std::string_view shorter = before_bar(plain); !shorter.empty()) {
+    if (auto parsed = parse_upstream_url(shorter)) found.before_bar = *std::move(parsed);
+  }
   found.has_suffix = has_headers(found.of_url);
   LinkContext userinfo;
   if (!url->authorization.empty()) take_list_header("Authorization", url->authorization, userinfo);
