@@ -23,6 +23,7 @@
 #include "worker/fetch/own_addresses.h"
 #include "worker/fetch/target_guard.h"
 #include "worker/links/upstream_url.h"
+#include "worker/loop/event_memory.h"
 #include "worker/loop/heap.h"
 #include "worker/loop/pipe.h"
 #include "worker/loop/request_note.h"
@@ -277,6 +278,7 @@ class Worker final : private Server::Observer {
 int run_worker(const Heritage& heritage) {
   ::signal(SIGPIPE, SIG_IGN);
   configure_heap();
+  use_dense_event_memory();
   show_notes_in(heritage.column.served);
   event_set_log_callback(log_libevent);
   auto access = AccessControl::make(heritage.config.security);

@@ -1,0 +1,20 @@
+// Where libevent keeps its object for a descriptor.
+//
+// libevent allocates an object of 16 bytes when it first sees a descriptor number, and keeps it
+// until its base ends. In a burst of connections malloc puts these objects between those of the
+// burst, and later each keeps a page of the heap resident: 2,100 descriptors kept 8 MiB after an
+// attack (measured). So they lie next to each other, in memory of their own.
+#pragma once
+
+#include <cstddef>
+
+namespace streamgate {
+
+// Sets libevent's memory functions for this process. Call it before the first event base. Pointers
+// that libevent has from malloc stay valid. Not for several threads.
+void use_dense_event_memory();
+
+// For tests: objects in that memory.
+size_t dense_event_objects();
+
+}  // namespace streamgate
