@@ -77,10 +77,6 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
       brief_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(brief_pause_end_);
   room_check_.arm(kRoomCheckInterval);
-  // glibc's calloc does not use the thread's cache. If libevent is given malloc explicitly, it
-  // calls malloc and memset instead of calloc. evhtp_set_mem_functions does not help: evhtp
-  // compares its argument with malloc and goes on with calloc.
-  event_set_mem_functions(std::malloc, std::realloc, std::free);
 }
 
 Server::~Server() { close_all(); }

@@ -12,9 +12,9 @@
 namespace streamgate {
 namespace {
 
-// The object is an evmap_io. malloc needs 32 bytes for it.
-constexpr size_t kMinBytes = 9;
-constexpr size_t kSlotBytes = 16;
+// The object is an evmap_io of 16 bytes; of 20 with EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST.
+constexpr size_t kMinBytes = 16;
+constexpr size_t kSlotBytes = 24;
 constexpr size_t kMaxSlots = size_t{1} << 20U;
 
 // Addresses for a slot for each descriptor. A page is backed once it is used.

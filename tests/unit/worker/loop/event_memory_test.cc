@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
+#include <memory>
 #include <vector>
 
 #include "common/unique_fd.h"
@@ -16,10 +17,24 @@ constexpr size_t kDescriptors = 200;
 
 void ignore(evutil_socket_t, short, void*) {}
 
-TEST(EventMemoryTest, HasAnObjectForEachDescriptorUntilTheBaseEnds) {
-  use_dense_event_memory();
+// Worker::make_base() sets the flag.
+class EventMemoryTest : public testing::TestWithParam<int> {
+ protected:
+  EventMemoryTest() { use_dense_event_memory(); }
+
+  static EventBase make_base() {
+    const std::unique_ptr<event_config, Freer<event_config_free>> config(event_config_new());
+    event_config_set_flag(config.get(), GetParam());
+    return EventBase(event_base_new_with_config(config.get()));
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Flags, EventMemoryTest,
+                         testing::Values(0, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST));
+
+TEST_P(EventMemoryTest, HasAnObjectForEachDescriptorUntilTheBaseEnds) {
   const size_t before = dense_event_objects();
-  EventBase base(event_base_new());
+  EventBase base = make_base();
   const size_t of_base = dense_event_objects();
   std::vector<UniqueFd> descriptors;
   for (size_t i = 0; i < kDescriptors; ++i) {
@@ -33,10 +48,9 @@ TEST(EventMemoryTest, HasAnObjectForEachDescriptorUntilTheBaseEnds) {
   EXPECT_EQ(dense_event_objects(), before);
 }
 
-TEST(EventMemoryTest, ReusesObjects) {
-  use_dense_event_memory();
+TEST_P(EventMemoryTest, ReusesObjects) {
   for (int round = 0; round < 3; ++round) {
-    const EventBase base(event_base_new());
+    const EventBase base = make_base();
     const UniqueFd descriptor(::eventfd(1, EFD_CLOEXEC));
     const Event event(event_new(base.get(), descriptor.get(), EV_READ, ignore, nullptr));
     ASSERT_EQ(event_add(event.get(), nullptr), 0);
