@@ -83,13 +83,13 @@ bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
 bool MpdLinks::is_ours(std::string_view reference) const {
   const std::string_view origin = setting_->proxy_origin;
   if (origin.empty() || origin.front() == '/') return false;
-  const auto leads_to = [&](std::string_view route, std::string_view ends) {
-    if (!reference.starts_with(route)) return false;
-    const std::string_view rest = reference.substr(route.size());
-    return !rest.empty() && ends.find(rest.front()) != ends.npos;
+  const auto begins = [](std::string_view text, std::string_view route, std::string_view ends) {
+    return text.starts_with(route) && text.size() > route.size() &&
+           ends.find(text[route.size()]) != ends.npos;
   };
-  return leads_to(links_.route(), "/") ||
-         leads_to(std::string(origin) + setting_->route_path, "?/");
+  if (begins(reference, links_.route(), "/")) return true;
+  return reference.starts_with(origin) &&
+         begins(reference.substr(origin.size()), setting_->route_path, "?/");
 }
 
 bool MpdLinks::is_same_origin(std::string_view absolute) {

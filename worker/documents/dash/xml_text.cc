@@ -2,26 +2,33 @@
 
 #include <algorithm>
 
+#include "common/ascii.h"
+
 namespace streamgate {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view from_first_not_of(std::string_view bytes, std::string_view text) {
-  return text.substr(std::min(text.find_first_not_of(bytes), text.size()));
+constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+std::string_view without_blanks_before(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  return text;
 }
 
 }  // namespace
 
 RawAttributes::RawAttributes(std::string_view tag)
-    : rest_(tag.substr(std::min(tag.find_first_of(" \t\r\n/>"), tag.size()))) {}
+    : rest_(
+          tag.substr(std::min(ascii::find_any<' ', '\t', '\r', '\n', '/', '>'>(tag), tag.size()))) {
+}
 
 bool RawAttributes::next(Attribute& attribute) {
-  rest_ = from_first_not_of(kBlanks, rest_);
+  rest_ = without_blanks_before(rest_);
   const size_t equals = rest_.find('=');
   if (equals == rest_.npos) return false;
-  attribute.name = rest_.substr(0, rest_.find_first_of(" \t\r\n="));
-  rest_ = from_first_not_of(kBlanks, rest_.substr(equals + 1));
+  attribute.name = rest_.substr(0, ascii::find_any<' ', '\t', '\r', '\n', '='>(rest_));
+  rest_ = without_blanks_before(rest_.substr(equals + 1));
   if (rest_.empty()) return false;
   attribute.quote = rest_.front();
   rest_.remove_prefix(1);
@@ -32,7 +39,11 @@ bool RawAttributes::next(Attribute& attribute) {
 }
 
 void append_xml(std::string_view url, char quote, std::string& out) {
-  for (const char c : url) {
+  while (!url.empty()) {
+    const size_t plain = std::min(ascii::find_any<'&', '<', '"', '\''>(url), url.size());
+    out += url.substr(0, plain);
+    if (plain == url.size()) return;
+    const char c = url[plain];
     if (c == '&') {
       out += "&amp;";
     } else if (c == '<') {
@@ -42,11 +53,12 @@ void append_xml(std::string_view url, char quote, std::string& out) {
     } else {
       out += c;
     }
+    url.remove_prefix(plain + 1);
   }
 }
 
 std::string_view trim_xml(std::string_view text) {
-  text = from_first_not_of(kBlanks, text);
+  text = without_blanks_before(text);
   return text.substr(0, text.find_last_not_of(kBlanks) + 1);
 }
 
