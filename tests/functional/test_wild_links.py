@@ -56,6 +56,9 @@ class Urls(ProxyTest):
             ("..\\b.ts", "/b.ts"),
             ("http://ｌｏｃａｌｈｏｓｔ:PORT/b.ts", "/b.ts"),
             ("\\\\127.0.0.1:PORT\\b.ts", "/b.ts"),
+            ("/b\t.t\ts", "/b.ts"),
+            ("b.ts?a b|c#d", "/dir/b.ts"),
+            (";b.ts", "/dir/;b.ts"),
         ):
             with self.subTest(location):
                 up = self.upstream(None)
