@@ -157,6 +157,11 @@ class Plays(Explain):
         self.assertEqual((first["status"], second["status"]), (403, 200))
         self.assertTrue(second["repeated"])
 
+    def test_the_url_in_front_of_a_bar_is_tried(self):
+        up = self.upstream({"/a.ts": ok(TS)})
+        first, second = self.explain(up.url("/a.ts|VLC"), verdict=PLAYS)["requests"]
+        self.assertEqual((first["status"], second["status"]), (404, 200))
+
     def test_a_link_and_headers_are_sent_as_by_the_proxy(self):
         up = self.upstream(ok(TS))
         link = "https://proxy.example" + stream_path(

@@ -102,7 +102,7 @@ class Hops(ProxyTest):
         script = {"/a": setting(redirect("/b"), "a=1; Secure", "b; Secure"), "/b": ok(b"there")}
         self.assertEqual(self.cookies_of(script), [None, "a=1; b"])
 
-    def test_the_prefix_of_a_name_is_a_promise(self):
+    def test_a_prefixed_cookie_requires_its_attributes(self):
         for cookie, expected in (
             ("__Host-a=1; Secure; Path=/", "__Host-a=1"),
             ("__Host-a=1; Path=/", None),

@@ -56,6 +56,9 @@ class Urls(ProxyTest):
             ("..\\b.ts", "/b.ts"),
             ("http://ｌｏｃａｌｈｏｓｔ:PORT/b.ts", "/b.ts"),
             ("\\\\127.0.0.1:PORT\\b.ts", "/b.ts"),
+            ("/b\t.t\ts", "/b.ts"),
+            ("b.ts?a b|c#d", "/dir/b.ts"),
+            (";b.ts", "/dir/;b.ts"),
         ):
             with self.subTest(location):
                 up = self.upstream(None)
@@ -112,6 +115,16 @@ class Playlists(ProxyTest):
             answer = playlist(messages + MEDIA, content_type=content_type)
             self.assert_rewritten(answer, path, "\r\n")
             self.assert_rewritten(answer.bytewise(), path, "\r\n")
+
+    def test_a_message_of_php_may_have_several_lines(self):
+        message = (
+            "<br />\n<b>Fatal error</b>:  Uncaught Exception: no\nat in /a.php:3\nStack trace:\n"
+            "#0 /a.php(9): f()\n#EXTRA {main}\n  thrown in <b>/a.php</b> on line <b>3</b><br />\n"
+        )
+        for content_type, path in (("text/html", "/p/get.php"), ("audio/x-mpegurl", "/p/list")):
+            answer = playlist(message + MEDIA, content_type=content_type)
+            self.assert_rewritten(answer, path)
+            self.assert_rewritten(answer.bytewise(), path)
 
     def test_a_page_that_shows_a_playlist_is_no_playlist(self):
         page = f"<!DOCTYPE html>\n<pre>\n{MEDIA}</pre>\n".encode()

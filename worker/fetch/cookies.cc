@@ -85,7 +85,7 @@ void append_pair(std::string_view name, std::string_view value, std::string& out
   out.append(value);
 }
 
-// Nobody between the upstream and this machine can have changed the answer.
+// Whether nobody on the way can have changed the answer.
 bool is_trustworthy(const HttpUrl& url) {
   if (url.is_https || url.host == "localhost" || url.host.ends_with(".localhost")) return true;
   const auto address = IpAddress::parse(url.host);
@@ -140,8 +140,8 @@ struct Attributes {
     }
   }
 
-  // RFC 6265bis 5.7: the prefix of a name promises how the cookie was set.
-  bool keep_promise_of(std::string_view name, const HttpUrl& url) const {
+  // RFC 6265bis 5.7: `__Secure-` requires Secure and https, `__Host-` also Path=/ and no Domain.
+  bool satisfy_prefix_of(std::string_view name, const HttpUrl& url) const {
     const bool is_for_host = ascii::istarts_with(name, kHostPrefix);
     if (!is_for_host && !ascii::istarts_with(name, kSecurePrefix)) return true;
     if (!secure || !is_trustworthy(url)) return false;
@@ -193,7 +193,7 @@ std::optional<Cookies::Cookie> Cookies::parse_set_cookie(std::string_view field,
   if (!is_cookie(name, value)) return std::nullopt;
   Attributes attributes;
   while (!field.empty()) attributes.take(take_until(field, ';'));
-  if (!attributes.keep_promise_of(name, url)) return std::nullopt;
+  if (!attributes.satisfy_prefix_of(name, url)) return std::nullopt;
 
   Cookie cookie{std::string(name), std::string(value), url.host};
   if (!attributes.domain.empty() && attributes.domain != url.host) {

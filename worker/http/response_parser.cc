@@ -270,31 +270,29 @@ Result<void> ResponseParser::check_status_line(std::string_view line) {
 }
 
 Result<void> ResponseParser::check_field_line(std::string_view line) {
-  const bool is_folded = line.front() == ' ' || line.front() == '\t';
-  if (is_folded && !field_places_.empty()) {
-    unfold(line);
-    return {};
-  }
-  if (field_places_.size() == kMaxFields) return bad_response("too many fields");
-  const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
-  const size_t end = begin + line.size();
   size_t name_length = http::token_size(line);
   size_t colon = name_length;
   if (name_length == 0 || name_length == line.size() || line[name_length] != ':') {
     is_odd_ = true;
+    const bool is_folded = line.front() == ' ' || line.front() == '\t';
+    if (is_folded && !field_places_.empty()) {
+      unfold(line);
+      return {};
+    }
     name_length = name_size_of(line);
     if (name_length == 0) return bad_response("field name");
     colon = line.find(':');
     // A field that cannot be named is dropped, as players do.
     if (!http::is_token(line.substr(0, name_length))) name_length = 0;
   }
-  field_places_.push_back({begin, name_length, begin + colon + 1, end});
+  if (field_places_.size() == kMaxFields) return bad_response("too many fields");
+  const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
+  field_places_.push_back({begin, name_length, begin + colon + 1, begin + line.size()});
   return {};
 }
 
 // RFC 9112 5.2: the line continues the value of the field before. The line end becomes blanks.
 void ResponseParser::unfold(std::string_view line) {
-  is_odd_ = true;
   FieldPlace& place = field_places_.back();
   const auto begin = static_cast<size_t>(line.data() - head_bytes_.data());
   std::fill(head_bytes_.begin() + static_cast<ptrdiff_t>(place.end),

@@ -112,7 +112,9 @@ Result<UpstreamUrl> parse_upstream_url(std::string_view text) {
   return UpstreamUrl{*std::move(url), std::move(authorization)};
 }
 
-Result<UpstreamUrl> resolve_upstream_url(const HttpUrl& base, std::string_view reference) {
+Result<UpstreamUrl> resolve_upstream_url(const HttpUrl& base, std::string_view location) {
+  std::string reference(location);
+  std::erase(reference, '\t');  // as browsers do
   const std::string base_text = base.to_string();
   std::string scratch;
   std::string resolved;

@@ -28,6 +28,6 @@ std::string take_authorization(std::string& url);
 // From the decoded `url` parameter. bad_url, with the rule for the client.
 Result<UpstreamUrl> parse_upstream_url(std::string_view text);
 // From a Location. bad_url.
-Result<UpstreamUrl> resolve_upstream_url(const HttpUrl& base, std::string_view reference);
+Result<UpstreamUrl> resolve_upstream_url(const HttpUrl& base, std::string_view location);
 
 }  // namespace streamgate

@@ -16,7 +16,7 @@ struct Attribute {
 };
 
 // Yields the attributes in order. Commas and `=` inside quotes are data; there is no escape
-// character. An unterminated quote ends the list, because its end cannot be known.
+// character. A quote that is not closed reaches to the end of the line, as in FFmpeg.
 class AttributeList {
  public:
   explicit AttributeList(std::string_view text) : rest_(text) {}
@@ -39,13 +39,10 @@ class AttributeList {
     const bool is_quoted = text.starts_with('"');
     if (is_quoted) text.remove_prefix(1);
     const size_t stop = text.find(is_quoted ? '"' : ',');
-    if (is_quoted && stop == text.npos) {
-      rest_ = {};
-      return false;
-    }
+    const bool is_closed = is_quoted && stop != text.npos;
     attribute.name = name;
-    attribute.value = is_quoted ? text.substr(0, stop) : ascii::trim(text.substr(0, stop));
-    const char* value_end = attribute.value.data() + attribute.value.size() + (is_quoted ? 1 : 0);
+    attribute.value = is_closed ? text.substr(0, stop) : ascii::trim(text.substr(0, stop));
+    const char* value_end = attribute.value.data() + attribute.value.size() + (is_closed ? 1 : 0);
     attribute.whole = {name.data(), static_cast<size_t>(value_end - name.data())};
     rest_ = {value_end, static_cast<size_t>(rest_.data() + rest_.size() - value_end)};
     return true;

@@ -71,7 +71,7 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   filter_.begin({setting.max_height, setting.max_bandwidth});
   unfinished_line_.clear();
   is_first_line_ = true;
-  is_passing_long_line_ = drop_line_ = drop_next_lf_ = false;
+  is_passing_long_line_ = has_messages_ = drop_line_ = drop_next_lf_ = false;
   lines_too_long_ = 0;
   header_bytes_ = 0;
   has_grown_too_far_ = false;
@@ -123,8 +123,8 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (is_first_line_) line = without_junk(line, copy);
   line = trimmed(line);
   if (line.empty()) return;
-  if (is_first_line_ && line.front() == '<') {
-    drop_line_ = true;  // a message of PHP in front of the header
+  if (is_first_line_ && is_message(line)) {
+    has_messages_ = drop_line_ = true;
     return;
   }
   is_first_line_ = false;
@@ -132,6 +132,11 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (line.front() != '#') return rewrite_uri_line(line, copy);
   if (is_tag(line)) return rewrite_tag(line.substr(1), copy);
   take_list_header_of(line.substr(1));  // #KODIPROP, or a tag in lower case
+}
+
+// Messages of PHP begin with HTML, and may have several lines. The header stands behind them.
+bool PlaylistRewriter::is_message(std::string_view line) const {
+  return line.front() == '<' || (has_messages_ && !line.starts_with(kPlaylistHeader));
 }
 
 // Players expect the header at the beginning of the document. Blanks in front of it stay.

@@ -48,6 +48,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   void rewrite_key(std::string_view list, PatchedCopy& copy);
   void rewrite_date_range(std::string_view list, PatchedCopy& copy);
   static std::string_view without_junk(std::string_view line, PatchedCopy& copy);
+  bool is_message(std::string_view line) const;
   void rewrite_uri_line(std::string_view line, PatchedCopy& copy);
   void rewrite_hint(std::string_view list, PatchedCopy& copy);
   // Rewrites each URI attribute of `list` as a reference that is like `as`.
@@ -100,6 +101,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   LinkContext own_;           // headers for the next URI line
   std::string unfinished_line_;
   bool is_first_line_ = true;
+  bool has_messages_ = false;  // of PHP, in front of the header
   bool is_passing_long_line_ = false;
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF

@@ -236,6 +236,18 @@ TEST(StreamRequestTest, ReadsUpToThreeAlternatives) {
   EXPECT_EQ(with_query("url=http://a/&sg_alt="), "bad_url");
 }
 
+TEST(StreamRequestTest, ABarWithoutHeadersLeavesAnotherUrl) {
+  const auto request = parse_stream_request("/stream?url=http://u:p@h/a.ts%7CVLC&x=1");
+  EXPECT_EQ(request->upstream.to_string(), "http://h/a.ts%7CVLC?x=1");
+  ASSERT_TRUE(request->before_bar);
+  EXPECT_EQ(request->before_bar->url.to_string(), "http://h/a.ts?x=1");
+  EXPECT_EQ(request->before_bar->authorization, "Basic dTpw");
+  for (const char* url :
+       {"http://h/a.ts", "http://h/a.ts|A=1", "http://h/a|b/c", "http://h/%257C"}) {
+    EXPECT_FALSE(parse_stream_request("/stream?url=" + std::string(url))->before_bar) << url;
+  }
+}
+
 TEST(StreamRequestTest, SgLive1MarksALiveLink) {
   const auto is_live = [](const std::string& more) {
     return parse_stream_request("/stream?url=http://a/" + more)->is_live;

@@ -179,13 +179,12 @@ std::vector<std::string> pieces_of(const std::string& list) {
     size_t after = at;
     if (at < list.size() && list[at] == '"') {
       after = list.find('"', at + 1);
-      if (after == list.npos) {
-        between += name + opening + list.substr(at);
-        at = list.size();
-        break;
-      }
       opening += '"';
-      value = list.substr(at + 1, after - at - 1);
+      value = list.substr(at + 1, after == list.npos ? after : after - at - 1);
+      if (after == list.npos) {
+        value.resize(value.find_last_not_of(" \t") + 1);
+        after = at + 1 + value.size();
+      }
     } else {
       while (after < list.size() && list[after] != ',') value += list[after++];
       while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) {

@@ -76,7 +76,9 @@ TEST(PlaylistRewriter, RewritesTheUriAttributeOfEveryTagThatHasOne) {
     EXPECT_EQ(rewrite(head + "X=\"a,URI=b\",URI=\"u.bin\""),
               head + "X=\"a,URI=b\",URI=\"" + sibling("u.bin") + "\"");
     expect_untouched({head + "X=1\n", head + "URI=\"\"\n", head + "uri=\"u.bin\"\n",
-                      head + "URI=\"data:,x\"\n", head + "URI=\"unterminated\n", head + "\n"});
+                      head + "URI=\"data:,x\"\n", head + "URI=\"\n", head + "\n"});
+    expect_rewritten(
+        {{head + "X=1,URI=\"open,a=b \n", head + "X=1,URI=\"" + sibling("open,a=b") + " \n"}});
   }
 }
 
