@@ -102,7 +102,7 @@ constexpr std::array kCauses{
 
 static_assert(kCauses.size() == static_cast<size_t>(Cause::key_requests) + 1);
 
-// Reasons that need no cause to know what helps.
+// For reasons whose remedy does not depend on a Cause. Other reasons have none.
 const std::pair<Reason, Guidance> kGuidances[] = {
     {Reason::port_forbidden,
      {"security.ports", "If this port serves media, add it to security.ports."}},

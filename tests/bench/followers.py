@@ -1,5 +1,5 @@
-"""Works that need an upstream which answers at a certain moment: how late the clients that share its
-answer are."""
+"""Works with an upstream that answers at a given moment: the delay of the clients that share its
+answer."""
 
 import json
 import socket

@@ -91,6 +91,15 @@ class Dialects(ProxyTest):
         self.assertEqual(self.follow(proxy, second).status, 404)
         self.assertEqual(up.targets()[1:], ["/a.ts%7CVLC", "/a.ts", "/b%7Cc.ts"])
 
+    def test_an_encoded_bar_beside_a_raw_one_begins_no_headers(self):
+        _, _, _, requests = self.play_list(["UP/a%7CA=1.ts|b"])
+        self.assertEqual(requests[0].target, "/a%7CA=1.ts%7Cb")
+        up = self.upstream({"/d%7CA=1/list": playlist("#EXTM3U\n#EXTINF:-1,A\na|b.ts\n")})
+        proxy = self.proxy()
+        (link,) = links_of(proxy.stream(up.url("/d%7CA=1/list")).text)
+        self.follow(proxy, link)
+        self.assertEqual(up.targets()[1:], ["/d%7CA=1/a%7Cb.ts"])
+
     def test_vlc_options_become_headers_of_the_next_channel(self):
         before, after, _, requests = self.play_list(
             [

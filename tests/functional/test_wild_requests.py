@@ -51,7 +51,7 @@ class Targets(ProxyTest):
 
 
 class Bars(ProxyTest):
-    """`URL|` with no `Name=` behind it: browsers send the bar, Kodi requests what stands before."""
+    """`URL|` with no `Name=` behind it: browsers send the bar, Kodi requests the part before it."""
 
     def targets_of(self, path, script, target=None):
         up = self.upstream(script)

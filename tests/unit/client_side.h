@@ -50,6 +50,12 @@ class ClientSide : private ClientStream::Owner {
     }
     return out;
   }
+  // Fills the socket with `x`, so that the stream has no room. Returns the number of bytes.
+  size_t fill() {
+    size_t filled = 0;
+    while (::send(ours_.get(), "x", 1, 0) == 1) ++filled;
+    return filled;
+  }
   void leave() { theirs_.reset(); }
 
   EventBase base{event_base_new()};

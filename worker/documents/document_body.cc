@@ -90,7 +90,7 @@ Result<void> DocumentBody::settle() {
   const std::string_view bytes = std::string_view(known->original).substr(0, known_bytes_);
   const auto written = write(bytes, RewrittenText::kMaxBytes);
   if (!written) return written.error();
-  // The same bytes gave a text of less than that before, so all of them are taken.
+  // The same bytes gave a shorter text when they were stored, so all of them are taken.
   CHECK(written->taken == bytes.size());
   return {};
 }
@@ -101,7 +101,7 @@ void DocumentBody::record(std::string_view bytes, size_t output_before) {
   if (utf16_ || recorded_.size() + recorded_output_ > RewrittenText::kMaxBytes) texts_ = nullptr;
 }
 
-// At the end of a document whose text was not handed over before.
+// At the end of a document. Stores nothing if a part of its text was handed over before.
 void DocumentBody::store_recorded() {
   const bool is_whole = output_.size() == recorded_output_;
   const bool fits = recorded_.size() + recorded_output_ <= RewrittenText::kMaxBytes;

@@ -42,8 +42,8 @@ class DocumentBody {
   Result<Written> write(std::string_view bytes, size_t max_output);
   // Converted text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
-  // Puts the text of all bytes so far into output(), which is empty as long as they are the
-  // beginning of a document that was rewritten before. An error as of write().
+  // Puts the text of all bytes so far into output(). Before, output() is empty as long as the bytes
+  // are the beginning of a document that was rewritten before. Fails as write() does.
   Result<void> settle();
   // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
   // its end; bad_document as above.
@@ -77,7 +77,7 @@ class DocumentBody {
 
   RewrittenTexts* texts_ = nullptr;             // null: this document is not stored
   std::shared_ptr<const RewrittenText> known_;  // not null: the bytes so far are its beginning
-  size_t known_bytes_ = 0;                      // their number
+  size_t known_bytes_ = 0;                      // the number of bytes so far
   std::string recorded_;                        // the bytes so far, to be stored
   size_t recorded_output_ = 0;                  // bytes of their text
 };

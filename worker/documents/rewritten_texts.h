@@ -1,8 +1,9 @@
 // Short documents as they were rewritten last, so that the viewers of a live playlist share one
-// rewriting. A text is used again only for a document with the same bytes and the same settings,
-// so no client can get links of another one.
+// rewriting. A text is used again only for a document with the same bytes and the same settings.
+// It is therefore the text that the client would get from a rewriting of its own.
 //
-// One worker; no locks. Bounded: 32 texts, each with its original at most 64 KiB.
+// One worker; no locks. Bounded: 32 texts, each with its original at most 64 KiB, and the settings
+// of each, whose parameters are as long as a request line allows.
 #pragma once
 
 #include <array>

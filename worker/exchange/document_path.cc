@@ -53,8 +53,7 @@ void DocumentPath::write(std::string_view bytes) {
 
 void DocumentPath::flush() {
   if (is_waiting()) return;
-  if (auto settled = body_->settle(); !settled) return observer_.on_path_failed(settled.error());
-  if (const Flow flow = end_read(); flow != Flow::open) report(flow);
+  if (const auto flow = end_read(); !flow || *flow != Flow::open) report(flow);
 }
 
 void DocumentPath::on_client_drained() { go_on(); }
@@ -77,7 +76,7 @@ void DocumentPath::go_on() {
   const std::string input = std::exchange(input_, {});
   if (!proceed(input)) return;
   if (is_ended_) return complete();
-  if (end_read() == Flow::gone) return report(Flow::gone);
+  if (const auto flow = end_read(); !flow || *flow == Flow::gone) return report(flow);
   report(client_.is_full() ? Flow::full : Flow::open);
 }
 
@@ -139,7 +138,8 @@ BodyPath::Flow DocumentPath::pass_on() {
 }
 
 // The read that brought the input is over.
-BodyPath::Flow DocumentPath::end_read() {
+Result<BodyPath::Flow> DocumentPath::end_read() {
+  if (auto settled = body_->settle(); !settled) return settled.error();
   if (coding_ == Coding::undecided && (body_->output().size() == 0 || holds_back())) {
     return Flow::open;
   }

@@ -67,7 +67,7 @@ class DocumentPath final : public BodyPath {
   Result<Flow> rewrite(std::string_view& input);
   size_t piece_bytes();
   Flow pass_on();
-  Flow end_read();
+  Result<Flow> end_read();
   bool holds_back();
   void choose_coding();
   void set_coding(Coding coding);

@@ -42,7 +42,7 @@ void Exchange::begin_document(DocumentKind kind) {
   if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());
-  // The answer of an own fetch is rarely the same again.
+  // An answer that is not shared rarely comes again with the same bytes.
   RewrittenTexts* const texts =
       is_shared(fetch_->cache_outcome()) ? &environment_.document_bodies.texts() : nullptr;
   body->begin(kind, sniffer_->codings(), texts);
@@ -116,13 +116,14 @@ void Exchange::add_authorization(std::string& parameters) const {
 void Exchange::fill_in_cookies(DocumentSetting& setting) {
   std::string cookies = fetch_->cookies_for_children();
   setting.has_new_cookies = cookies != request_->link.cookies;
+  // Settings are compared as a whole (rewritten_texts.h).
+  setting.same_origin_parameters_with_cookies.clear();
+  setting.other_origin_parameters_with_cookies.clear();
   if (!setting.has_new_cookies) return;
   LinkContext link = request_->link;
   link.cookies = std::move(cookies);
-  setting.same_origin_parameters_with_cookies.clear();
   append_query_form(link, nearest_child(), setting.same_origin_parameters_with_cookies);
   add_authorization(setting.same_origin_parameters_with_cookies);
-  setting.other_origin_parameters_with_cookies.clear();
   append_query_form(link, ChildOrigin::other, setting.other_origin_parameters_with_cookies);
 }
 

@@ -27,8 +27,8 @@ class ContentCodings {
   bool has_unknown() const { return has_unknown_; }
 
   void add(ContentCoding coding);
-  // Removes the last coding if it is the same as the one before: some servers say `gzip` twice for
-  // a body that they have compressed once. False if it is another one.
+  // Removes the last coding if it equals the one before it, else returns false. Some servers name
+  // `gzip` twice for a body that they have compressed once.
   bool drop_repeated();
   void add_unknown() { has_unknown_ = true; }
 

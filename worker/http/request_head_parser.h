@@ -89,9 +89,9 @@ class RequestHeadParser {
   size_t scanned_ = 0;  // bytes before this one have been checked
 
   Span target_;
-  // Not in the bytes as it is: an absolute-form without a path, or a target with bytes of UTF-8.
+  // The target if it differs from the received bytes: an absolute-form without a path, or UTF-8.
   std::string rewritten_target_;
-  bool has_high_bytes_ = false;  // the request line
+  bool has_high_bytes_ = false;  // in the request line
   std::vector<FieldSpan> fields_;
   size_t field_lines_ = 0;
   unsigned host_count_ = 0;

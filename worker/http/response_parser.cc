@@ -96,6 +96,7 @@ void ResponseParser::reset(Method request_method) {
   untouched_ = true;
   is_head_request_ = request_method == Method::head;
   failure_.reset();
+  is_odd_ = false;
   interim_heads_ = 0;
   body_left_ = 0;
   chunks_.reset();
@@ -106,7 +107,6 @@ void ResponseParser::begin_head() {
   step_ = Step::status_line;
   head_bytes_.clear();
   field_places_.clear();
-  is_odd_ = false;
   line_begin_ = scanned_ = 0;
   empty_lines_ = 0;
 }
@@ -265,7 +265,7 @@ Result<void> ResponseParser::check_status_line(std::string_view line) {
   if (!status || *status < 100) return bad_response("status line");
   head_.minor_version = version->minor;
   head_.status = static_cast<int>(*status);
-  is_odd_ = !version->is_usual;
+  if (!version->is_usual) is_odd_ = true;
   return {};
 }
 

@@ -6,10 +6,11 @@
 // ignored. A head has at most 128 KiB and 1000 fields. Chunk extensions and trailers are dropped;
 // together they have at most 16 KiB.
 //
-// Tolerated, because all players do, but the connection is not used again: `ICY 200 OK` (read as
+// These deviations are tolerated, as by all players, also in interim heads: `ICY 200 OK` (read as
 // HTTP/1.0), another HTTP version, folded fields, blanks before a colon, and names that are not
-// tokens (the field is dropped). Bare LF line ends are tolerated too; NUL, bare CR, a line without
-// a colon and a name with a blank inside are not.
+// tokens (the field is dropped). After one of them the connection is not used again. Bare LF line
+// ends are tolerated too. NUL, a bare CR, a line without a colon and a name with a blank inside are
+// refused.
 //
 // Pull style, so that a caller can stop between any two items:
 //

@@ -106,8 +106,13 @@ bool is_http(std::string_view scheme) {
   return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
 }
 
-void restore_bars(std::string& url) {
+// Turns each `%7C` of `url`, which was resolved from `reference`, back into a `|` of the reference.
+// If `url` has other `%7C`, all stay: the text behind a raw `|` may be taken for headers.
+void restore_bars(std::string_view reference, std::string& url) {
   constexpr std::string_view kBar = "%7C";
+  ptrdiff_t encoded = 0;
+  for (size_t at = url.find(kBar); at != url.npos; at = url.find(kBar, at + 1)) ++encoded;
+  if (std::count(reference.begin(), reference.end(), '|') != encoded) return;
   size_t to = 0;
   for (size_t from = 0; from < url.size(); ++to) {
     const bool is_bar = std::string_view(url).substr(from).starts_with(kBar);
@@ -312,7 +317,7 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   }
   // A raw `|` stays one, so that the request for the child can tell it from `%7C`.
   const bool has_bar = reference.is_channel && text.find('|') != text.npos;
-  if (has_bar) restore_bars(resolved_);
+  if (has_bar) restore_bars(text, resolved_);
   return append_encoded({absolute_prefix_, resolved_, split_uri(resolved_).path, parameters}, 0,
                         out);
 }

@@ -30,7 +30,7 @@ struct ChildReference {
   std::string_view text;
   SegmentFormat format = SegmentFormat::none;
   const LinkContext* own = nullptr;  // values for this child alone; null: none
-  bool is_channel = false;           // a line of a channel list, in which a `|` may end the URL
+  bool is_channel = false;           // a line of a channel list, where a `|` may end the URL
 };
 
 class ChildUrlWriter {

@@ -21,8 +21,8 @@ struct DocumentSetting {
   // children on any other origin.
   std::string same_origin_parameters;
   std::string other_origin_parameters;
-  // The same with the cookies that this document and the redirects before it have set. Only if
-  // has_new_cookies; else both are as above.
+  // The same with the cookies that this document and the redirects before it have set. Empty unless
+  // has_new_cookies.
   bool has_new_cookies = false;
   std::string same_origin_parameters_with_cookies = {};
   std::string other_origin_parameters_with_cookies = {};

@@ -49,12 +49,14 @@ std::string_view before_bar(std::string_view url) {
 
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
   size_t bar = url.find('|');
-  for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars, bar = url.find('|', bar + 1)) {
-    std::string_view suffix = url.substr(bar + 1);
-    suffix.remove_prefix(std::min(suffix.find_first_not_of("| \t"), suffix.size()));
-    if (!suffix.empty() && !begins_with_a_name(suffix)) continue;
-    take_header_pairs(suffix, link);
-    return ascii::trim(url.substr(0, bar));
+  for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars) {
+    const size_t behind = std::min(url.find_first_not_of("| \t", bar), url.size());
+    const std::string_view suffix = url.substr(behind);
+    if (suffix.empty() || begins_with_a_name(suffix)) {
+      take_header_pairs(suffix, link);
+      return ascii::trim(url.substr(0, bar));
+    }
+    bar = url.find('|', behind);
   }
   return url;
 }

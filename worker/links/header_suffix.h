@@ -10,12 +10,12 @@ namespace streamgate {
 
 // Returns `url` without its suffix, and adds the headers of the suffix to `link`. The first `|`
 // that a name and `=` follow, or nothing, begins the suffix; bars and blanks between them are
-// skipped. Any other `|` is part of the URL, as in a browser. Only the first 64 bars, and 32 KiB of
-// the suffix, are read.
+// skipped. Any other `|` is part of the URL, as in a browser. Only the first 64 runs of bars, and
+// 32 KiB of the suffix, are read.
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
 
-// The part of `url` in front of its first `|`, which is all that Kodi requests. Empty if there is
-// none, or if it is in a directory of the path.
+// The part of `url` in front of its first `|`. Kodi requests only this part. Empty if `url` has no
+// `|`, or if the `|` is in a directory of the path.
 std::string_view before_bar(std::string_view url);
 
 // Adds `Name=Value&Name=Value` to `link`. Values are percent-decoded and may be in double quotes.

@@ -44,8 +44,8 @@ struct StreamRequest {
   bool is_live = false;      // sg_live=1: a live body is continued after its end
   bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
-  // For a `|` without headers, which browsers send and Kodi takes for the end of the URL: the URL
-  // in front of it, to be tried first if `upstream` fails.
+  // The URL in front of a `|` that no headers follow. Browsers send the `|`; Kodi ends the URL
+  // there. It is tried first if `upstream` fails.
   std::optional<UpstreamUrl> before_bar;
   // The proof that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token

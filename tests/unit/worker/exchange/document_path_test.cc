@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "tests/unit/client_side.h"
 #include "tests/unit/deflated.h"
@@ -23,16 +26,27 @@ class DocumentPathTest : public testing::Test {
     return begin(coding, {{ClientFraming::Kind::until_close, 0}, kCompressFrom});
   }
   DocumentPath& begin(ContentCoding coding, const DocumentPath::Delivery& delivery) {
+    auto body = begun_body(coding);
+    path.emplace(client.stream, DocumentPath::Tools{bodies, work, client.wheel, counters},
+                 std::move(body), observer, delivery);
+    observer.path = &*path;
+    return *path;
+  }
+  // Stores the text of this document for the documents that begin() begins.
+  void remember(std::string_view document) {
+    texts = &bodies.texts();
+    const auto body = begun_body(ContentCoding::identity);
+    ASSERT_TRUE(body->write(document, SIZE_MAX));
+    ASSERT_TRUE(body->finish());
+  }
+  std::unique_ptr<DocumentBody> begun_body(ContentCoding coding) {
     auto body = bodies.borrow();
     body->setting() = {};
     body->setting().base_url = "http://up.example/list.m3u8";
     body->setting().route_path = "/stream";
     body->setting().longest_line = 1024;
-    body->begin(DocumentKind::hls, coding);
-    path.emplace(client.stream, DocumentPath::Tools{bodies, work, client.wheel, counters},
-                 std::move(body), observer, delivery);
-    observer.path = &*path;
-    return *path;
+    body->begin(DocumentKind::hls, coding, texts);
+    return body;
   }
   // A media playlist of that many segments. `before_name` precedes each file name: the expected
   // links have a prefix.
@@ -71,6 +85,7 @@ class DocumentPathTest : public testing::Test {
   bool is_whole = false;  // the coded stream has ended
   Counters counters;
   DocumentBodies bodies;
+  RewrittenTexts* texts = nullptr;
   WorkQueue work{client.base.get()};
   std::optional<DocumentPath> path;
 };
@@ -299,6 +314,17 @@ TEST_F(DocumentPathTest, ACutDocumentIsSentAsFarAsItCameAndHasNoEnd) {
   EXPECT_EQ(receive_text(text.size() + 1), text + std::string(kUrlStart) + "b.ts\n");
   EXPECT_FALSE(is_whole);
   EXPECT_EQ(observer.sent, 1);
+}
+
+TEST_F(DocumentPathTest, AKnownBeginningIsSentWhenAFullClientDrains) {
+  remember("#EXTM3U\na.ts\nb.ts\n");
+  const size_t filler = client.fill();
+  ASSERT_EQ(client.stream.room(), 0U);
+  begin();
+  path->write("#EXTM3U\na.ts\n");
+  path->flush();
+  const std::string text = "HEAD\r\n\r\n#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n";
+  EXPECT_EQ(client.receive(filler + text.size()), std::string(filler, 'x') + text);
 }
 
 // Random names, which compress badly: 4 MB do not fit into the bound.

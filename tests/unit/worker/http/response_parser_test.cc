@@ -225,6 +225,8 @@ TEST(ResponseParserTest, SwallowsUpToEightInterimHeads) {
   for (int i = 0; i < 8; ++i) eight += interim;
   const std::string final_answer = "HTTP/1.1 204 No\r\nA: b\r\n\r\n";
   EXPECT_EQ(outcome_of(eight + final_answer).head, "204 1.1 framing 0 0\nA=b");
+  EXPECT_TRUE(outcome_of(eight + final_answer).keep_alive);
+  EXPECT_FALSE(outcome_of("HTTP/1.1 103 x\r\nLink : x\r\n\r\n" + final_answer).keep_alive);
   EXPECT_EQ(outcome_of(eight + interim + final_answer).end, "bad_response");
   EXPECT_EQ(end_of("HTTP/1.1 100 C\r\n\r\n\r\n" + final_answer), "end");
   EXPECT_EQ(end_of("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n"), "bad_response");

@@ -47,6 +47,8 @@ TEST(HeaderSuffix, ReadsABoundedPartOfALongLine) {
   for (int i = 0; i < 63; ++i) bars += "|;";
   EXPECT_EQ(cut("u" + bars + "|A=1").url, "u" + bars);
   EXPECT_EQ(cut("u" + bars + "|;|A=1").url, "u" + bars + "|;|A=1");
+  // A run of bars counts once.
+  EXPECT_EQ(cut("u" + std::string(100, '|') + ";|A=1").url, "u" + std::string(100, '|') + ";");
   const Cut found = cut("u|A=1&" + std::string(size_t{32} * 1024, '&') + "B=1");
   EXPECT_EQ(found.url, "u");
   EXPECT_EQ(found.link.headers.size(), 1U);
