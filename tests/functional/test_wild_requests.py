@@ -72,6 +72,14 @@ class Bars(ProxyTest):
             self.assertEqual((response.status, response.body), (200, b"media"), path)
             self.assertEqual((len(targets), targets[1]), (2, plain), path)
 
+    def test_a_link_does_not_stay_with_the_url_in_front_of_the_bar(self):
+        up = self.upstream(lambda r: status(404) if "1%7C2" in r.target else ok(b"media"))
+        for ids in ("1|2", "3|4"):
+            url = encoded(up.url("/a.ts")) + "%3Fids%3D" + encoded(ids)
+            self.assertEqual(self.proxy().ask(f"/stream?url={url}").status, 200)
+        expected = ["/a.ts?ids=1%7C2", "/a.ts?ids=1", "/a.ts?ids=3%7C4"]
+        self.assertEqual(up.targets(), expected)
+
     def test_parameters_for_the_upstream_are_in_both(self):
         script = {"/a.ts": ok(b"media")}
         _, targets = self.targets_of("/a.ts|VLC", script, "/stream?url={}&x=1")
