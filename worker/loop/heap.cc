@@ -23,7 +23,7 @@ constexpr int kKeptHeapBytes = 4 * 1024 * 1024;
 constexpr int kMappedBytes = 1024 * 1024;
 
 // More than kKeptHeapBytes: a busy worker is not trimmed.
-constexpr size_t kMaxIdleBytes = size_t{6} * 1024 * 1024;
+constexpr size_t kMaxIdleBytes = size_t{5} * 1024 * 1024;
 constexpr std::chrono::seconds kCheckInterval{10};
 constexpr std::chrono::milliseconds kSliceInterval{20};
 

@@ -22,7 +22,7 @@ class HeapTrim {
   explicit HeapTrim(TimerWheel& wheel);
 
   // Compares the free memory with that of the last call, and begins to return it to the kernel if
-  // more than 6 MiB were free at both. The timer calls it every 10 s.
+  // more than 5 MiB were free at both. The timer calls it every 10 s.
   void check();
   bool is_releasing() const { return release_.has_value(); }
   // Returns the next slice. The timer calls it every 20 ms while is_releasing().

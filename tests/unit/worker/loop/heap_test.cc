@@ -91,6 +91,18 @@ TEST_F(HeapTrimTest, ReturnsMemoryThatWasFreeAtTwoChecks) {
   EXPECT_LT(resident_bytes(), before + 8 * kMib);
 }
 
+TEST_F(HeapTrimTest, ReturnsMoreThanFiveMib) {
+  fragment(5888 * 1024, kOneSize, 64);
+  for (int i = 0; i < 2; ++i) trim->check();
+  EXPECT_TRUE(trim->is_releasing());
+}
+
+TEST_F(HeapTrimTest, KeepsFourMib) {
+  fragment(4 * kMib, kOneSize, 64);
+  for (int i = 0; i < 2; ++i) trim->check();
+  EXPECT_FALSE(trim->is_releasing());
+}
+
 TEST_F(HeapTrimTest, ReturnsMemoryThatWasUsedSinceTheLastRelease) {
   fragment();
   for (int i = 0; i < 2; ++i) check();
