@@ -9,10 +9,8 @@
 namespace streamgate {
 namespace {
 
-// Without the queries, which may have a token that changes. 0 if the first URL has a `|`: the URL
-// in front of it is then among the others, and may have other content.
+// Without the queries, which may have a token that changes.
 uint64_t key_of(const std::vector<UpstreamUrl>& urls) {
-  if (urls.front().url.path_and_query.find("%7C") != std::string::npos) return 0;
   uint64_t key = kHashSeed;
   for (const auto& [url, _] : urls) key = hash_of(url.path(), hash_of(url.origin(), key));
   return key;
@@ -35,8 +33,7 @@ bool Failover::advance() {
 void Failover::begin_round() {
   place_ = 0;
   std::iota(order_.begin(), order_.end(), 0U);
-  const auto kept = link_ != 0 ? marks_.kept(link_) : std::nullopt;
-  if (kept && *kept < order_.size()) {
+  if (const auto kept = marks_.kept(link_); kept && *kept < order_.size()) {
     std::rotate(order_.begin(), order_.begin() + *kept, order_.begin() + *kept + 1);
   }
   std::stable_partition(order_.begin(), order_.end(),
@@ -48,7 +45,7 @@ void Failover::on_answer() {
   const unsigned index = order_[place_];
   const HttpUrl& url = urls_[index].url;
   if (marks_.is_down(url)) marks_.set_up(url);
-  if (link_ != 0 && marks_.kept(link_).value_or(0) != index) marks_.keep(link_, index);
+  if (marks_.kept(link_).value_or(0) != index) marks_.keep(link_, index);
 }
 
 }  // namespace streamgate

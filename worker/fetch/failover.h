@@ -32,7 +32,7 @@ class Failover {
   std::vector<unsigned> order_;  // indices of urls_
   size_t place_ = 0;
   OriginMarks& marks_;
-  uint64_t link_;  // the key of the link's mark; 0: the link does not stay with a URL
+  uint64_t link_;  // the key of the link's mark
 };
 
 }  // namespace streamgate

@@ -41,9 +41,11 @@ bool begins_with_a_name(std::string_view text) {
 
 std::string_view before_bar(std::string_view url) {
   const size_t bar = url.find('|');
-  if (bar == url.npos) return {};
   const std::string_view path = url.substr(0, ascii::find_any<'?', '#'>(url));
-  if (path.find('/', bar) != path.npos) return {};
+  const size_t name = path.rfind('/');
+  const size_t scheme_end = path.find("://");
+  const bool has_path = scheme_end == path.npos || name > scheme_end + 2;
+  if (bar >= path.size() || name > bar || !has_path) return {};
   return ascii::trim(url.substr(0, bar));
 }
 

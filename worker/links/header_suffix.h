@@ -14,8 +14,8 @@ namespace streamgate {
 // 32 KiB of the suffix, are read.
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
 
-// The part of `url` in front of its first `|`. Kodi requests only this part. Empty if `url` has no
-// `|`, or if the `|` is in a directory of the path.
+// The part of `url` in front of its first `|`. Kodi requests only this part. Empty unless the `|`
+// is in the last segment of the path: in a query it separates values, and `ids=1` is not `ids=1|2`.
 std::string_view before_bar(std::string_view url);
 
 // Adds `Name=Value&Name=Value` to `link`. Values are percent-decoded and may be in double quotes.

@@ -36,8 +36,9 @@ TEST(HeaderSuffix, BeginsAtTheFirstBarThatANameFollows) {
 TEST(HeaderSuffix, KodiRequestsTheUrlInFrontOfTheFirstBar) {
   EXPECT_EQ(before_bar("http://h/a.ts|b|c"), "http://h/a.ts");
   EXPECT_EQ(before_bar("http://h/a.ts |b"), "http://h/a.ts");
-  EXPECT_EQ(before_bar("http://h/a.ts?b=c|d/e"), "http://h/a.ts?b=c");
-  for (const char* url : {"http://h/a.ts", "http://h/a|b/c.ts", "http://h/a.ts|http://h/b.ts"}) {
+  EXPECT_EQ(before_bar("h/a.ts|b?c=d"), "h/a.ts");
+  for (const char* url : {"http://h/a.ts", "http://h/a|b/c.ts", "http://h/a.ts|http://h/b.ts",
+                          "http://h/a.ts?b=c|d/e", "http://u|p@h", "http://u|p@h/a.ts", ""}) {
     EXPECT_EQ(before_bar(url), "") << url;
   }
 }
