@@ -10,11 +10,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "worker/cache/live_memory.h"
 #include "worker/cache/live_reader.h"
@@ -342,6 +344,74 @@ TEST(LiveMemory, TablesAndPositionBelongTogether) {
   // The owner has died while it wrote the newest one.
   memory->starts[memory->newest % memory->starts.size()].serial = 0;
   EXPECT_FALSE(newest_start(*memory));
+}
+
+// Runs once, when the program touches a page that cannot be read.
+std::function<void()>* at_fault = nullptr;
+
+void on_fault(int signal_number) {
+  if (at_fault == nullptr) {
+    ::signal(signal_number, SIG_DFL);
+    return;
+  }
+  (*std::exchange(at_fault, nullptr))();
+}
+
+// Calls `act` when the program touches the middle of the ring that is mapped at `ring`, and undoes
+// it.
+class Trap {
+ public:
+  Trap(const char* ring, std::function<void()> act)
+      : page_(reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(ring) + kWindow / 4) / size() *
+                                      size())),
+        act_([this, act = std::move(act)] {
+          ::mprotect(page_, size(), PROT_READ | PROT_WRITE) == 0 ||
+              ::mprotect(page_, size(), PROT_READ);
+          act();
+        }),
+        before_(::signal(SIGSEGV, on_fault)) {
+    at_fault = &act_;
+    ::mprotect(page_, size(), PROT_NONE);
+  }
+  ~Trap() { ::signal(SIGSEGV, before_); }
+  Trap(const Trap&) = delete;
+  Trap& operator=(const Trap&) = delete;
+
+  static bool has_acted() { return at_fault == nullptr; }
+
+ private:
+  static uintptr_t size() { return static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)); }
+
+  void* const page_;
+  std::function<void()> act_;
+  void (*const before_)(int);
+};
+
+TEST_F(LiveWindowTest, ACopyThatTheOwnerOverwritesMeanwhileIsDropped) {
+  make(LiveFormat::packets);
+  write(kTables + videos(0, 98));
+  const Trap trap(leased_->live().memory->ring(),
+                  [this] { write(video(100, true) + videos(101, 110)); });
+  LiveReader reader;
+  reader.attach(*leased_, Begin::first);
+  EXPECT_TRUE(read(reader, kWindow) == kTables + video(100, true) + videos(101, 110));
+  EXPECT_TRUE(trap.has_acted());
+}
+
+TEST_F(LiveWindowTest, NobodyReadsWhatTheOwnerIsOverwriting) {
+  make(LiveFormat::packets);
+  write(kTables + videos(0, 98));
+  LiveReader reader;
+  reader.attach(*leased_, Begin::first);
+  EXPECT_EQ(reader.next(kTsPacket, scratch_).bytes, kTables.substr(0, kTsPacket));
+  std::string got = "nothing";
+  const char* const ring =
+      reinterpret_cast<const LiveMemory*>(memory_ + live_memory_offset(5))->ring();
+  const Trap trap(ring, [&] { got = read(reader, kWindow); });
+  write(videos(100, 150));
+  EXPECT_TRUE(trap.has_acted());
+  EXPECT_EQ(got, "");
+  EXPECT_EQ(read(reader), videos(100, 150));
 }
 
 // The writer laps the reader all the time, and dies at any instruction.
