@@ -7,13 +7,13 @@
 //   - Bytes that the fastest viewer has not read are never overwritten: the upstream waits for it,
 //     as for a viewer who has a fetch of its own.
 //   - Between two ticks at most a quarter of the window is written. A viewer who reads at each tick
-//     of its own worker loses nothing either, however fast the upstream sends.
-//   - A slower viewer loses bytes once it is three quarters of a window behind the fastest, and
-//   goes
-//     on by the rule of LiveReader. It holds up neither the fetch nor the other viewers.
+//     of its own worker loses nothing either, unless that worker is late by two ticks or more.
+//   - A slower viewer may lose bytes from three quarters of a window behind the fastest on. It then
+//     goes on by the rule of LiveReader. It holds up neither the fetch nor the other viewers.
 //
-// The room may be exceeded by the bytes of one read (64 KiB at most, the bytes that come with the
-// head), for which the other three quarters of the smallest window, 256 KiB, have the space.
+// A read may exceed the room: the first one, of 64 KiB, which has the head too, and one of TLS, by
+// one record of 16 KiB. The other three quarters of the ring have the space for that, because the
+// ring has 256 KiB at least.
 //
 // Without viewers the fetch goes on at a bounded rate, until the linger ends.
 #pragma once
