@@ -416,7 +416,7 @@ TEST_F(LiveWindowTest, NobodyReadsWhatTheOwnerIsOverwriting) {
 
 // The writer laps the reader all the time, and dies at any instruction.
 TEST_F(LiveWindowTest, NoWrongByteWhileTheOwnerOverwritesAndDies) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 10; ++round) {
     make(LiveFormat::packets);
     write(kTables);
     const pid_t child = ::fork();
