@@ -67,12 +67,17 @@ struct alignas(128) CacheRow {
   // Of a failed object: 1 + the Reason; 0: the text of the failure stands in place of the head.
   std::atomic<uint64_t> reason{0};
   std::atomic<uint64_t> closed{0};  // not 0: not given to new requests; its readers read on
+  // Of an endless body (worker/cache/live_memory.h).
+  std::atomic<uint64_t> window{0};  // bytes of its ring; 0: the body has an end
+  std::atomic<uint64_t> begin{0};   // the first position that is still there
 };
 
 // The lease of one reader process on one row of one owner. Written by the reader only.
 struct CacheLease {
   std::atomic<uint64_t> word{0};    // serial << 1 | whether the reader waits; 0: no lease
   std::atomic<int64_t> used_ms{0};  // CLOCK_MONOTONIC: the last use
+  // How far the first of its readers is in an endless body; the owner reads on for that one.
+  std::atomic<uint64_t> position{0};
 };
 
 // The leases of one reader on the rows of one owner.
@@ -143,6 +148,6 @@ constexpr size_t cache_directory_size(size_t columns) {
 }
 
 // Raised with every change of this file that another program would misread.
-constexpr unsigned kCacheLayoutVersion = 2;
+constexpr unsigned kCacheLayoutVersion = 4;
 
 }  // namespace streamgate

@@ -287,6 +287,9 @@ struct CacheConfig {
   size_t object_size = size_t{16} * 1024 * 1024;    // bytes; longer bodies are not stored
   Milliseconds playlist_age{1'000};                 // if the upstream says nothing
   Milliseconds segment_age{30'000};                 // the same, for all but playlists
+  size_t live_window = size_t{8} * 1024 * 1024;     // bytes of an endless body that are kept
+  Milliseconds live_batch{50};                      // between two pieces of an endless body
+  Milliseconds linger{5'000};                       // of an endless body without viewers
   std::vector<TargetPattern> ignore_no_store = {};  // hosts whose no-store and private are ignored
 
   bool operator==(const CacheConfig&) const = default;

@@ -55,6 +55,7 @@ namespace streamgate {
   ROW(cache_evictions, "Stored answers that made room for others.")                               \
   ROW(cache_validated, "Stale answers that an upstream confirmed with 304.")                      \
   ROW(cache_purged, "Answers, stored or under way, that were dropped by a purge.")                \
+  ROW(cache_window_moves, "Times a viewer that fell behind an endless body was moved forward.")   \
   ROW(admin_requests, "Requests to the admin listener that were answered.")                       \
   ROW(admin_requests_refused, "Requests to the admin listener that were refused.")                \
   ROW(workers_died, "Workers that crashed, hung or could not start.")                             \

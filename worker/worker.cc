@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 
+#include "common/ascii.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/process_title.h"
@@ -15,6 +16,7 @@
 #include "worker/client/tls_server.h"
 #include "worker/confine/confinement.h"
 #include "worker/documents/detector.h"
+#include "worker/documents/live_media.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/environment.h"
 #include "worker/exchange/stream_limits.h"
@@ -38,6 +40,15 @@
 
 namespace streamgate {
 namespace {
+
+// A viewer of Ogg needs the first pages, which a window does not keep.
+LiveFormat live_format_of(std::string_view type, std::string_view bytes) {
+  const LiveMedia media = live_media_of(type, bytes);
+  if (media == LiveMedia::packets) return LiveFormat::packets;
+  const bool is_ogg = bytes.starts_with("OggS") || type.find("ogg") != type.npos ||
+                      ascii::iequals(type, "audio/opus");
+  return media == LiveMedia::frames && !is_ogg ? LiveFormat::frames : LiveFormat::none;
+}
 
 constexpr timeval kBeatInterval{1, 0};
 constexpr Milliseconds kCacheCheck{100};
@@ -172,9 +183,9 @@ class Worker final : private Server::Observer {
 
   Cache* make_cache() {
     if (heritage_.cache == nullptr) return nullptr;
-    const Cache::Environment environment{base_.get(),    fetches_, heritage_.config.cache,
-                                         reaper_,        slot_,    heritage_.settings_mark,
-                                         claims_document};
+    const Cache::Environment environment{base_.get(),     fetches_,      heritage_.config.cache,
+                                         reaper_,         slot_,         heritage_.settings_mark,
+                                         claims_document, live_format_of};
     return &cache_.emplace(environment, *heritage_.cache, heritage_.cache_column);
   }
 

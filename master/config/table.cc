@@ -348,6 +348,9 @@ std::vector<ConfigKey> cache_keys() {
       size(FIELD(cache.object_size), kMiB / 16, 64 * kMiB),
       duration(FIELD(cache.playlist_age), 0s, kHour),
       duration(FIELD(cache.segment_age), 0s, kHour),
+      size(FIELD(cache.live_window), kMiB / 4, 64 * kMiB),
+      duration(FIELD(cache.live_batch), 10ms, 1s),
+      duration(FIELD(cache.linger), 0s, 60s),
       patterns(FIELD(cache.ignore_no_store)),
   };
 }

@@ -39,7 +39,10 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
       seat_(directory, column),
       purges_(seat_, *this, environment.fetches.wheel),
       regions_(seat_, directory.own_bodies(), environment.config.memory,
-               environment.config.object_size + kMostOfHead),
+               std::max<uint64_t>(environment.config.object_size,
+                                  LiveWindow::memory_size(environment.config.live_window)) +
+                   kMostOfHead),
+      live_clock_(environment.base, environment.config.live_batch, *this),
       woken_(environment.base, seat_.waker(), EV_READ | EV_PERSIST, callback<&Cache::on_woken>,
              this),
       tick_(environment.fetches.wheel, this, call<&Cache::on_tick>) {
@@ -48,6 +51,10 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
 }
 
 Cache::~Cache() {
+  // The connections end with the objects: a request that comes after that must not find them.
+  for (const auto& object : owned_) {
+    if (object->is_under_way()) seat_.close(object->place());
+  }
   for (const auto& object : leased_) seat_.drop(object->place());
 }
 
@@ -171,7 +178,7 @@ void Cache::leave(SharedObject& object, SharedObject::Reader& reader) {
     return;
   }
   auto& owned = static_cast<OwnedObject&>(object);
-  if (!owned.is_fetching() || seat_.is_leased(object.place())) return;
+  if (!owned.is_fetching() || seat_.is_leased(object.place()) || may_linger(owned)) return;
   owned.cancel();
   retire(object);
 }
@@ -240,6 +247,7 @@ std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
   std::unique_ptr<SharedObject> out = std::move(*object.self);
   objects.erase(object.self);
   object.is_ended = true;
+  live_clock_.remove(object);
   return out;
 }
 
@@ -330,6 +338,11 @@ void Cache::watch(SharedObject& object) {
     const CacheState state = object.state();
     const uint64_t filled = object.filled();
     const bool is_under_way = state == CacheState::claim || state == CacheState::growing;
+    if (state == CacheState::growing && object.is_window()) {
+      live_clock_.add(object);
+      object.see(state, filled);
+      return object.notify_readers();
+    }
     if (is_under_way && seat_.wait(object.place(), state, filled)) {
       if (object.is_seen(state, filled)) return;
     }
@@ -349,6 +362,8 @@ void Cache::look_at_leased() {
   for (SharedObject* object : snapshot(leased_)) {
     if (object->is_ended) continue;
     if (object->has_readers()) {
+      // The clock does it.
+      if (object->is_on_clock && object->state() == CacheState::growing) continue;
       if (!object->is_seen(object->state(), object->filled())) watch(*object);
       continue;
     }
@@ -364,10 +379,9 @@ void Cache::on_tick() {
   for (SharedObject* each : snapshot(owned_)) {
     auto& object = static_cast<OwnedObject&>(*each);
     if (object.is_ended) continue;
-    const bool is_unused =
-        object.is_fetching() && !object.has_readers() && !seat_.is_leased(object.place());
-    if (is_unused) object.cancel();
-    if (is_unused || (object.is_listed && !is_kept(object, now))) {
+    const bool is_over = is_unused(object, now);
+    if (is_over) object.cancel();
+    if (is_over || (object.is_listed && !is_kept(object, now))) {
       retire(object);
     } else if (!object.is_listed) {
       end_if_unused(object);
@@ -416,6 +430,7 @@ void Cache::evict(uint64_t bytes, size_t objects) {
 }
 
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
+  if (bytes > environment_.config.memory) return std::nullopt;  // nothing is evicted in vain
   if (auto region = regions_.take(bytes)) return region;
   evict(2 * bytes, 0);
   auto region = regions_.take(bytes);

@@ -15,6 +15,8 @@
 #include "common/config.h"
 #include "common/mark_table.h"
 #include "common/scoreboard.h"
+#include "worker/cache/live_clock.h"
+#include "worker/cache/live_format.h"
 #include "worker/cache/owned_object.h"
 #include "worker/cache/purges.h"
 #include "worker/cache/region_store.h"
@@ -26,7 +28,9 @@
 
 namespace streamgate {
 
-class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
+class Cache final : private OwnedObject::Keeper,
+                    private Purges::Keeper,
+                    private LiveClock::Observer {
  public:
   // All outlive the cache. `claims_document`: whether content type and path name a document
   // (documents/detector.h).
@@ -38,6 +42,8 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
     Slot& slot;
     uint64_t settings_mark;  // Heritage's
     bool (*claims_document)(std::string_view content_type, std::string_view path);
+    // Of an endless body, by its media type and its first bytes.
+    LiveFormat (*live_format)(std::string_view type, std::string_view bytes);
   };
 
   // `directory` is confined to `column`.
@@ -73,6 +79,10 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   // Whether other workers read what this one fetches: a draining worker stays until then.
   bool is_needed() const;
 
+  // For copies of endless bodies: take it, and give it back.
+  std::string live_scratch;
+  void count_window_move() { count(environment_.slot.counters, Counter::cache_window_moves); }
+
   // Drops the answers of a URL in all workers. New requests begin anew; readers read on.
   Purges& purges() { return purges_; }
 
@@ -83,6 +93,11 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   void on_fetched(OwnedObject& object) override;
   void on_basis_useless(OwnedObject& object) override;
   void leave_basis(SharedObject& basis, SharedObject::Reader& reader) override;
+  void on_window(OwnedObject& object) override;
+  LiveFormat live_format(std::string_view type, std::string_view bytes) const override {
+    return environment_.live_format(type, bytes);
+  }
+  void on_live_tick(SharedObject& object) override;
   void on_unshareable(OwnedObject& object) override;
   bool may_ignore_no_store(const HttpUrl& url) const override;
   bool claims_document(const ResponseHead& head, std::string_view path) const override;
@@ -101,6 +116,8 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   void retire(SharedObject& object);
   bool end_if_unused(OwnedObject& object);
   bool drop_if_unused(SharedObject& object);
+  bool may_linger(OwnedObject& object) const;
+  bool is_unused(OwnedObject& object, int64_t now_ms) const;
   std::unique_ptr<SharedObject> take(SharedObject& object);
   void on_woken();
   void look_at_leased();
@@ -117,6 +134,7 @@ class Cache final : private OwnedObject::Keeper, private Purges::Keeper {
   std::unordered_map<uint64_t, std::vector<SharedObject*>> by_key_;  // by a word of the key
   MarkTable unshareable_;  // keys whose answer could not be shared a moment ago
   MarkTable useless_;      // keys whose stale answer was no use as a basis a moment ago
+  LiveClock live_clock_;
   MemberEvent woken_;
   Deadline tick_;
   unsigned ticks_ = 0;

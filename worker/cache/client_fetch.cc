@@ -5,6 +5,8 @@
 
 #include "worker/cache/answer_for_client.h"
 #include "worker/cache/key.h"
+#include "worker/cache/live_reader.h"
+#include "worker/fetch/reconnection.h"
 
 namespace streamgate {
 namespace {
@@ -12,8 +14,20 @@ namespace {
 // Documents are handed on in pieces of this size; other bodies as the client has room.
 constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 
-// After so many answers that broke, the request gets a fetch of its own.
+// After so many answers that broke, the request gets a fetch of its own. An endless body that
+// lasted for kGoodStream milliseconds does not count.
 constexpr unsigned kMaxJoins = 4;
+constexpr unsigned kMaxJoinsOfEndless = 6;
+constexpr int64_t kGoodStream = 10'000;
+// Before an endless body is requested anew although its upstream has just refused it. Doubles.
+constexpr std::chrono::milliseconds kFirstWait{250};
+
+Error changed() {
+  return {Reason::truncated_body, "the upstream's answer changed while its worker was replaced"};
+}
+
+// An upstream that counts connections may see only later that the last one has ended.
+bool may_pass(int status) { return status == 403 || status == 429 || status >= 500; }
 
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
@@ -66,10 +80,15 @@ struct ClientFetch::Sharing {
   std::shared_ptr<const StoredHead> known_head = nullptr;  // of the object; found to be the same
   std::unique_ptr<AnswerForClient> answer = nullptr;       // null: the observer has no head
   std::unique_ptr<AnswerForClient> previous = nullptr;     // that of a range, after a restart
+  std::unique_ptr<LiveReader> live = nullptr;              // of an endless body
+  std::optional<int64_t> left_ms = std::nullopt;  // when its last object got its last bytes
   Fetch::Sink* sink = nullptr;
   Ranges ranges = Ranges::with;
   uint64_t position = 0;  // of the next byte
   unsigned joins = 0;
+  int64_t joined_ms = 0;
+  std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited
+  bool waited_for_head = false;                   // in the present object
   bool is_paused = false;
   bool is_running = false;  // in proceed()
   bool must_restart = false;
@@ -110,7 +129,10 @@ void ClientFetch::start(const FirstClient& client) {
 
 void ClientFetch::join() {
   Sharing& sharing = *sharing_;
-  if (++sharing.joins > kMaxJoins) return pass();
+  const int64_t now = cache_->now_ms();
+  if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
+  sharing.joined_ms = now;
+  if (++sharing.joins > most_joins()) return pass();
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
   // A stale answer may only need a 304.
   const Cache::Joined joined =
@@ -119,6 +141,7 @@ void ClientFetch::join() {
           : cache_->join(sharing.key, sharing.request, sharing.client, *this);
   if (joined.object == nullptr) return pass();
   sharing.object = joined.object;
+  sharing.waited_for_head = joined.state == CacheState::claim;
   outcome_ = joined.begun != nullptr            ? CacheOutcome::miss
              : joined.state == CacheState::done ? CacheOutcome::hit
                                                 : CacheOutcome::shared;
@@ -127,8 +150,38 @@ void ClientFetch::join() {
 
 // The answer broke with the worker that fetched it.
 void ClientFetch::rejoin() {
+  if (sharing_->live != nullptr && !is_following()) {
+    const LiveMemory* const memory = sharing_->object->live().memory;
+    sharing_->left_ms = memory == nullptr ? INT64_MAX : memory->written_ms.load();
+  }
   leave();
   join();
+}
+
+// After its owner's death an endless body could not be requested anew. False if that was so too
+// often.
+bool ClientFetch::follow_later() {
+  Sharing& sharing = *sharing_;
+  if (sharing.joins >= most_joins()) return false;
+  leave();
+  if (sharing.next_join == nullptr) {
+    sharing.next_join = std::make_unique<Deadline>(environment_.wheel, this, [](void* self) {
+      auto& fetch = *static_cast<ClientFetch*>(self);
+      const RequestScope scope(fetch.sharing_->note);
+      fetch.join();
+      fetch.proceed();
+    });
+  }
+  sharing.next_join->arm(kFirstWait * (1U << (sharing.joins - 1)));
+  return true;
+}
+
+unsigned ClientFetch::most_joins() const {
+  return sharing_->live != nullptr ? kMaxJoinsOfEndless : kMaxJoins;
+}
+
+bool ClientFetch::is_following() const {
+  return sharing_->live != nullptr && !sharing_->live->is_attached_to(*sharing_->object);
 }
 
 void ClientFetch::pass() {
@@ -140,6 +193,7 @@ void ClientFetch::pass() {
 
 void ClientFetch::leave() {
   if (sharing_ == nullptr || sharing_->object == nullptr) return;
+  if (sharing_->live != nullptr) sharing_->live->detach();
   cache_->leave(*std::exchange(sharing_->object, nullptr), *this);
 }
 
@@ -151,9 +205,19 @@ void ClientFetch::fail(const Error& error) {
 void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   sharing_->object = nullptr;
   const RequestScope scope(sharing_->note);
-  if (answer == nullptr) return pass();
-  outcome_ = CacheOutcome::pass;
+  const bool is_endless = sharing_->live != nullptr;
+  if (answer == nullptr) {
+    if (!is_endless || !follow_later()) pass();
+    return;
+  }
   taken_ = std::move(answer);
+  if (sharing_->answer != nullptr) {
+    taken_->cancel();
+    // The window of the dead owner may still take the room.
+    if (!is_endless || !taken_->lacks_room() || !follow_later()) fail(changed());
+    return;
+  }
+  outcome_ = CacheOutcome::pass;
   fetch_ = &taken_->fetch();
   taken_->take_over(observer_);
 }
@@ -179,23 +243,33 @@ bool ClientFetch::take_step() {
   SharedObject& object = *sharing.object;
   switch (object.state()) {
     case CacheState::claim:
+      sharing.waited_for_head = true;
       return false;
     case CacheState::failed:
       if (sharing.answer != nullptr && deliver()) return true;
-      if (sharing.object != nullptr && !sharing.is_paused) fail(object.failure());
+      if (sharing.object == nullptr || sharing.is_paused) return false;
+      if (!is_following() || !follow_later()) fail(object.failure());
       return false;
     case CacheState::retired:
       if (object.filled() == object.length()) return give_answer();
       [[fallthrough]];
     case CacheState::free:
     case CacheState::broken:
-      rejoin();
-      return true;
+      return read_rest_and_rejoin();
     case CacheState::growing:
     case CacheState::done:
       return give_answer();
   }
   return false;
+}
+
+// The owner of an endless body is gone. Its window stays until all have left it.
+bool ClientFetch::read_rest_and_rejoin() {
+  Sharing& sharing = *sharing_;
+  if (sharing.live != nullptr && deliver_live()) return true;
+  if (sharing.object == nullptr || sharing.is_paused) return false;
+  rejoin();
+  return true;
 }
 
 bool ClientFetch::give_answer() {
@@ -210,11 +284,19 @@ bool ClientFetch::give_answer() {
     sharing.sink = nullptr;
   }
   if (sharing.answer == nullptr) {
-    begin_answer(head);
+    const bool is_live = sharing.object->is_window();
+    if (is_live && may_ask_for_less(sharing.request.forwarded)) {
+      leave();
+      pass();
+      return false;
+    }
+    is_live ? begin_live(head) : begin_answer(head);
     return true;
   }
-  if (head != sharing.known_head && !have_same_body(*sharing.head, *head)) {
-    fail(broken("the upstream's answer changed while its worker was replaced"));
+  if (sharing.live != nullptr && !follow_live(*head)) return false;
+  if (sharing.live == nullptr && head != sharing.known_head &&
+      !have_same_body(*sharing.head, *head)) {
+    fail(changed());
     return false;
   }
   sharing.known_head = head;
@@ -234,6 +316,7 @@ void ClientFetch::begin_answer(const std::shared_ptr<const StoredHead>& head) {
 }
 
 bool ClientFetch::deliver() {
+  if (sharing_->live != nullptr) return deliver_live();
   Sharing& sharing = *sharing_;
   SharedObject& object = *sharing.object;
   const uint64_t there = std::min(object.filled(), sharing.answer->end);
@@ -246,12 +329,85 @@ bool ClientFetch::deliver() {
     fail({Reason::internal, "the memory of a shared answer cannot be read"});
     return false;
   }
-  sharing.position += size;
-  if (outcome_ != CacheOutcome::miss) {
-    count(environment_.counters, Counter::cache_bytes_saved, size);
-  }
+  note_delivered(size);
   observer_.on_body({bytes, size});
   return true;
+}
+
+void ClientFetch::note_delivered(uint64_t size) {
+  sharing_->position += size;
+  if (outcome_ == CacheOutcome::miss) return;
+  count(environment_.counters, Counter::cache_bytes_saved, size);
+}
+
+// --- an endless body ---
+
+void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
+  Sharing& sharing = *sharing_;
+  sharing.head = sharing.known_head = head;
+  sharing.answer = std::make_unique<AnswerForClient>();
+  sharing.answer->head = head->head;
+  sharing.live = std::make_unique<LiveReader>();
+  attach_live();
+  const FetchFacts& facts = head->facts;
+  if (!facts.is_redirected && facts.url != sharing.request.url) observer_.on_next_url();
+  observer_.on_head(sharing.answer->head);
+}
+
+// A viewer who waited for the head gets all of the body. One whose last object broke gets all if
+// this one has begun since then; else its first bytes would be a step back.
+void ClientFetch::attach_live() {
+  const Sharing& sharing = *sharing_;
+  const bool gets_all =
+      sharing.left_ms ? sharing.object->stored_ms() >= *sharing.left_ms : sharing.waited_for_head;
+  sharing_->live->attach(*sharing_->object,
+                         gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
+}
+
+// After the death of its owner the body goes on in another object, if that has the same media type.
+bool ClientFetch::follow_live(const StoredHead& head) {
+  Sharing& sharing = *sharing_;
+  if (!is_following()) return true;
+  const bool goes_on = sharing.object->is_window() &&
+                       Reconnection(sharing.head->head, 0, 0).is_continued_by(head.head);
+  if (!goes_on) {
+    if (!may_pass(head.head.status) || !follow_later()) fail(changed());
+    return false;
+  }
+  attach_live();
+  return true;
+}
+
+bool ClientFetch::deliver_live() {
+  Sharing& sharing = *sharing_;
+  if (is_following()) return false;
+  const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : kPieceBytes;
+  if (room == 0) return false;
+  std::string scratch = std::exchange(cache_->live_scratch, {});
+  const auto piece = sharing.live->next(std::min(room, kPieceBytes), scratch);
+  if (piece.is_moved) cache_->count_window_move();
+  using Kind = LiveReader::Piece::Kind;
+  if (piece.kind == Kind::bytes) {
+    note_delivered(piece.bytes.size());
+    observer_.on_body(piece.bytes);
+  }
+  cache_->live_scratch = std::move(scratch);
+  switch (piece.kind) {
+    case Kind::bytes:
+      return true;
+    case Kind::none:
+      return false;
+    case Kind::over:
+      // Without a length the end is not that of the body.
+      return sharing.object->filled() == sharing.object->length() && end();
+    case Kind::behind:
+      fail({Reason::client_too_slow, "the bytes that follow are no longer in the window"});
+      return false;
+    case Kind::unreadable:
+      fail({Reason::internal, "the memory of a shared answer cannot be read"});
+      return false;
+  }
+  return false;
 }
 
 // True if the observer asks for the answer again, without its range.
@@ -288,6 +444,7 @@ void ClientFetch::go_on() {
 
 void ClientFetch::stop() {
   if (fetch_ != nullptr) return fetch_->stop();
+  sharing_->next_join.reset();
   leave();
 }
 

@@ -69,14 +69,23 @@ class ClientFetch final : private SharedObject::Reader {
   bool may_share(const FetchRequest& request) const;
   void join();
   void rejoin();
+  bool follow_later();
+  unsigned most_joins() const;
+  bool is_following() const;
   void pass();
   void leave();
   void fail(const Error& error);
   void proceed();
   bool take_step();
+  bool read_rest_and_rejoin();
   bool give_answer();
   void begin_answer(const std::shared_ptr<const StoredHead>& head);
   bool deliver();
+  void note_delivered(uint64_t size);
+  void begin_live(const std::shared_ptr<const StoredHead>& head);
+  void attach_live();
+  bool follow_live(const StoredHead& head);
+  bool deliver_live();
   bool end();
 
   FetchEnvironment& environment_;

@@ -20,9 +20,7 @@ void add(std::string_view text, std::string& out) {
 }
 
 bool may_share(const FetchRequest& request) {
-  if (request.method != Method::get || request.may_reconnect || request.trace != nullptr) {
-    return false;
-  }
+  if (request.method != Method::get || request.trace != nullptr) return false;
   // They may have headers and credentials of their own.
   if (request.hosts != nullptr) return false;
   const bool has_secret =
@@ -81,6 +79,7 @@ std::optional<CacheKey> cache_key(const FetchRequest& request, uint64_t settings
   std::string text = std::to_string(settings_mark) + '\n';
   add_url(request.url, text);
   text += request.is_blocking ? 'b' : '-';
+  text += request.may_reconnect ? 'r' : '-';
   add(request.cookies, text);
   add(request.referer ? "r" + *request.referer : "", text);
   text += "\nheaders ";

@@ -16,8 +16,7 @@ namespace streamgate {
 // shared_request() leaves out.
 //
 // None: the request has a fetch of its own. It is no GET, has Authorization or Cookie of its own,
-// asks for a live stream that is to be continued or for titles inside the audio, or its token has
-// upstream settings of its own.
+// asks for titles inside the audio, or its token has upstream settings of its own.
 std::optional<CacheKey> cache_key(const FetchRequest& request, uint64_t settings_mark);
 
 // The request that is sent for all clients with this key. Range and conditions are left out,

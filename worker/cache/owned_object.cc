@@ -69,6 +69,8 @@ void OwnedObject::cancel() {
   leave_basis();
   has_ended_ = true;
   head_ = nullptr;
+  // First: a request that comes after the end of the connection must not find this answer.
+  if (is_under_way()) seat().retire(place());
   fetch_->stop();
 }
 
@@ -82,8 +84,9 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   successor_ = &observer;
   fetch_->set_observer(observer);
   observer.on_head(*head_);
-  if (filled_ == 0 || fetch_->step() == Fetch::Step::finished) return;
-  observer.on_body({body_memory(), filled_});
+  if (fetch_->step() == Fetch::Step::finished) return;
+  if (!held_.empty()) return observer.on_body(held_);
+  if (filled_ > 0) observer.on_body({body_memory(), filled_});
 }
 
 void OwnedObject::release_region() {
@@ -109,7 +112,9 @@ void OwnedObject::on_head(const ResponseHead& head) {
   head_ = &head;
   if (basis_ != nullptr && head.status == 304) return;  // on_end() follows
   leave_basis();
-  if (!may_share(head) || !begin_body(head)) return tools_.keeper.on_unshareable(*this);
+  if (!may_share(head)) return tools_.keeper.on_unshareable(*this);
+  if (may_be_live_) return;
+  if (!begin_body(head)) return tools_.keeper.on_unshareable(*this);
   if (is_without_length_) return;
   fetch_->relay_into(*this);
   publish(head, head.content_length);
@@ -129,6 +134,8 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   fresh_seconds_ = said.seconds;
   is_without_length_ = head.framing != Framing::length;
   const bool is_document = tools_.keeper.claims_document(head, fetch_->url().path());
+  may_be_live_ = is_without_length_ && !is_document && may_be_live(head);
+  if (may_be_live_) return true;
   if (is_without_length_) return is_answer_ok_ && is_document && !has_new_cookies();
   const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMostOfError;
   return head.content_length <= most && !has_new_cookies();
@@ -171,6 +178,8 @@ void OwnedObject::publish(const ResponseHead& head, uint64_t length) {
 }
 
 void OwnedObject::on_body(std::string_view bytes) {
+  if (live_) return live_->write(bytes);
+  if (may_be_live_) return look_at_first_bytes(bytes);
   if (bytes.size() > room_ - filled_) {
     CHECK(is_without_length_);
     // A body without a length that is too long.
@@ -184,6 +193,7 @@ void OwnedObject::on_body(std::string_view bytes) {
 }
 
 void OwnedObject::on_read_done() {
+  if (live_) return live_->publish(tools_.fetches.wheel.now_ms());
   if (is_without_length_) return;
   seat().set_filled(place(), filled_);
   tools_.keeper.on_changed(*this);
@@ -191,6 +201,13 @@ void OwnedObject::on_read_done() {
 
 void OwnedObject::on_end() {
   if (basis_ != nullptr) return refresh();
+  if (live_) {
+    live_->finish(tools_.fetches.wheel.now_ms());
+    filled_ = live_->filled();
+    seat().set_length(place(), filled_);
+    return complete();
+  }
+  if (may_be_live_) return end_undecided();
   if (is_without_length_) {
     ResponseHead whole = *head_;
     whole.framing = Framing::length;
@@ -239,7 +256,7 @@ void OwnedObject::complete() {
 }
 
 int64_t OwnedObject::lifetime_ms() const {
-  if (!is_answer_ok_) return 0;
+  if (!is_answer_ok_ || live_) return 0;
   if (fresh_seconds_) return *fresh_seconds_ * 1000;
   const bool is_document = claims_document_ || looks_like_a_document({body_memory(), filled_});
   return (is_document ? tools_.config.playlist_age : tools_.config.segment_age).count();
@@ -250,6 +267,8 @@ void OwnedObject::on_failed(const Error& error) {
   error_ = error;
   head_ = nullptr;
   leave_basis();
+  // The length stays unknown, so that no reader takes the body for complete.
+  if (live_) live_->finish(tools_.fetches.wheel.now_ms());
   seat().set_reason(place(), 1 + static_cast<uint64_t>(error.reason));
   if (state() == CacheState::claim) publish_failure(error);
   seat().set_state(place(), CacheState::failed);

@@ -6,6 +6,8 @@
 //   done       all of it is there
 //   failed     the readers of this moment get the error; the next request begins anew
 //
+// An endless body (no length, MPEG-TS or sound) grows in a window (live_window.h) until its end.
+//
 // A playlist without a length stays a claim until its end, because only then it is known to fit.
 // An answer that may not be shared goes to its first reader, with the fetch.
 //
@@ -23,6 +25,8 @@
 
 #include "common/config.h"
 #include "common/ip_address.h"
+#include "worker/cache/live_format.h"
+#include "worker/cache/live_window.h"
 #include "worker/cache/purges.h"
 #include "worker/cache/region_store.h"
 #include "worker/cache/shared_object.h"
@@ -54,6 +58,10 @@ class OwnedObject final : public SharedObject,
     virtual void on_basis_useless(OwnedObject& object) = 0;
     // The basis is read no more.
     virtual void leave_basis(SharedObject& basis, SharedObject::Reader& reader) = 0;
+    // The object is a window now: its readers come by the clock, and on_live_tick() is called.
+    virtual void on_window(OwnedObject& object) = 0;
+    // By the media type, and by the first bytes of the body.
+    virtual LiveFormat live_format(std::string_view type, std::string_view bytes) const = 0;
     // The answer may not be shared: the keeper gives the object away or ends it.
     virtual void on_unshareable(OwnedObject& object) = 0;
     // Room for that many bytes, perhaps in the place of older objects.
@@ -84,6 +92,13 @@ class OwnedObject final : public SharedObject,
   Error failure() override { return error_.value_or(Error{Reason::internal}); }
   // Ends the fetch.
   void cancel();
+  // Of a window, at each tick of LiveClock.
+  void on_live_tick();
+  // Whether nobody has read it for that long. For a window that no process reads at the moment.
+  bool has_lingered(int64_t now_ms, int64_t linger_ms);
+  void end_linger() { unused_since_ms_ = 0; }
+  // The upstream was faster than the viewers. The next viewer of a file wants its begin.
+  bool may_be_file() const { return may_be_file_; }
   // Until it is done, failed or cancelled.
   bool is_fetching() const { return !has_ended_; }
   // In on_unshareable(): another request for it may be shared when there is room.
@@ -105,12 +120,12 @@ class OwnedObject final : public SharedObject,
   void on_head(const ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_read_done() override;
-  void on_next_body() override {}
+  void on_next_body() override;
   void on_end() override;
   void on_failed(const Error& error) override;
   std::optional<IpAddress> client_of_names() const override { return names_count_for_; }
 
-  size_t room() override { return SIZE_MAX / 2; }
+  size_t room() override;
   Pipe* borrow_pipe(uint64_t /*left*/) override { return nullptr; }
   void on_piped() override {}
   uint64_t taken() const override { return filled_; }
@@ -123,6 +138,10 @@ class OwnedObject final : public SharedObject,
   void refresh();
   bool copy_basis(const ResponseHead& head);
   bool may_share(const ResponseHead& head);
+  bool may_be_live(const ResponseHead& head) const;
+  void look_at_first_bytes(std::string_view bytes);
+  void begin_window(LiveFormat format);
+  void end_undecided();
   bool begin_body(const ResponseHead& head);
   bool has_new_cookies();
   FetchFacts facts();
@@ -148,6 +167,14 @@ class OwnedObject final : public SharedObject,
   std::optional<int64_t> fresh_seconds_;  // as the upstream says
   bool is_answer_ok_ = false;             // 200: it may be stored
   bool is_without_length_ = false;
+  bool may_be_live_ = false;        // without a length; the first bytes decide
+  std::string held_;                // of the body, until then
+  std::optional<LiveWindow> live_;  // of an endless body
+  int64_t last_tick_ms_ = 0;        // of LiveClock
+  int64_t unused_since_ms_ = 0;     // 0: a process reads it
+  bool is_paused_ = false;          // the fetch
+  unsigned ticks_paused_ = 0;       // without an end
+  bool may_be_file_ = false;
   std::optional<FetchFacts> facts_;  // from on_head() on
   std::optional<Error> error_;       // of a failed object
   bool lacks_room_ = false;

@@ -132,6 +132,7 @@ bool CacheSeat::take_lease(const Object& object, const CacheKey& key, int64_t no
   // The caller has the object already and does not want it any more.
   if (lease.word.load(kRelaxed) >> 1U == object.serial) return false;
   lease.used_ms.store(now_ms, kRelaxed);
+  lease.position.store(0, kRelaxed);
   lease.word.store(object.serial << 1U, kRelease);
   fence();
   const CacheRow& row = row_of(object);
@@ -151,6 +152,8 @@ std::optional<CacheSeat::Object> CacheSeat::claim(const CacheKey& key) {
   CacheRow& row = own_row(object);
   for (size_t i = 0; i < key.words.size(); ++i) row.key[i].store(key.words[i], kRelaxed);
   row.filled.store(0, kRelaxed);
+  row.window.store(0, kRelaxed);
+  row.begin.store(0, kRelaxed);
   row.length.store(kUnknownLength, kRelaxed);
   row.head_size.store(0, kRelaxed);
   row.reason.store(0, kRelaxed);
@@ -209,6 +212,10 @@ void CacheSeat::touch(const Object& object, int64_t now_ms) {
   lease_of(object).used_ms.store(now_ms, kRelaxed);
 }
 
+void CacheSeat::set_position(const Object& object, uint64_t position) {
+  lease_of(object).position.store(position, kRelaxed);
+}
+
 bool CacheSeat::wait(const Object& object, CacheState state, uint64_t filled) {
   lease_of(object).word.store(object.serial << 1U | 1U, kRelease);
   fence();
@@ -240,6 +247,26 @@ void CacheSeat::publish(const Object& object, const Head& head) {
 
 void CacheSeat::set_filled(const Object& object, uint64_t bytes) {
   own_row(object).filled.store(bytes, kRelease);
+}
+
+void CacheSeat::set_window(const Object& object, uint64_t bytes) {
+  own_row(object).window.store(bytes, kRelaxed);
+}
+
+void CacheSeat::set_begin(const Object& object, uint64_t position) {
+  own_row(object).begin.store(position, kRelaxed);
+}
+
+void CacheSeat::set_length(const Object& object, uint64_t bytes) {
+  own_row(object).length.store(bytes, kRelaxed);
+}
+
+uint64_t CacheSeat::first_position_of_others(const Object& object) const {
+  uint64_t first = 0;
+  for_each_lease(object, [&](unsigned, const CacheLease& lease, bool) {
+    first = std::max(first, lease.position.load(kRelaxed));
+  });
+  return first;
 }
 
 void CacheSeat::set_fresh_until(const Object& object, int64_t until_ms) {

@@ -73,6 +73,8 @@ class CacheSeat {
 
   // ---- Of a leased object.
   void touch(const Object& object, int64_t now_ms);
+  // How far the first reader of this process is in an endless body.
+  void set_position(const Object& object, uint64_t position);
   // Asks the owner for a wake-up at its next step. False if the object has changed from `state` and
   // `filled`: look at it again.
   bool wait(const Object& object, CacheState state, uint64_t filled);
@@ -90,6 +92,12 @@ class CacheSeat {
   // The bytes of the head are written. Afterwards, as of any change, call notify().
   void publish(const Object& object, const Head& head);
   void set_filled(const Object& object, uint64_t bytes);
+  // Of an endless body: before publish() the bytes of its ring, then the first position that is
+  // there, and the length at the end.
+  void set_window(const Object& object, uint64_t bytes);
+  void set_begin(const Object& object, uint64_t position);
+  void set_length(const Object& object, uint64_t bytes);
+  uint64_t first_position_of_others(const Object& object) const;
   void set_fresh_until(const Object& object, int64_t until_ms);  // before done
   void set_reason(const Object& object, uint64_t reason);        // before failed
   void set_state(const Object& object, CacheState state);        // growing, done, failed, broken

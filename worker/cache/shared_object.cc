@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/cache/live_memory.h"
+
 namespace streamgate {
 
 std::shared_ptr<const StoredHead> SharedObject::head() {
@@ -31,6 +33,25 @@ const char* SharedObject::bytes(uint64_t position, uint64_t size) {
   const uint64_t begin = row().offset.load(std::memory_order_relaxed) +
                          row().head_size.load(std::memory_order_relaxed);
   return seat_.bytes_of(place_, begin + position, size);
+}
+
+SharedObject::Live SharedObject::live() {
+  const uint64_t offset = row().offset.load(std::memory_order_relaxed);
+  const uint64_t head_size = row().head_size.load(std::memory_order_relaxed);
+  const uint64_t window = row().window.load(std::memory_order_relaxed);
+  const bool is_possible = window >= kTsPacket && window % kTsPacket == 0 &&
+                           window <= kCacheBodyBytes && head_size <= kCacheBodyBytes &&
+                           offset % alignof(LiveMemory) == 0;
+  if (!is_possible) return {};
+  const char* memory =
+      seat_.bytes_of(place_, offset + live_memory_offset(head_size), sizeof(LiveMemory) + window);
+  return {reinterpret_cast<const LiveMemory*>(memory), window};
+}
+
+void SharedObject::note_position(uint64_t position) {
+  if (position <= position_) return;
+  position_ = position;
+  if (!is_owned()) seat_.set_position(place_, position);
 }
 
 bool SharedObject::may_join(int64_t now_ms) const {

@@ -14,6 +14,7 @@
 namespace streamgate {
 
 class OwnedObject;
+struct LiveMemory;
 
 class SharedObject : public Retirable {
  public:
@@ -48,6 +49,19 @@ class SharedObject : public Retirable {
   // The bytes of the body that are there; kept under the length.
   uint64_t filled() const;
   uint64_t length() const { return row().length.load(std::memory_order_relaxed); }
+  // Of an endless body (live_memory.h).
+  bool is_window() const { return row().window.load(std::memory_order_relaxed) > 0; }
+  // The first position that is still there.
+  uint64_t window_begin() const { return row().begin.load(std::memory_order_relaxed); }
+  // Its memory, and the bytes of its ring. Null if the owner has written nonsense.
+  struct Live {
+    const LiveMemory* memory = nullptr;
+    uint64_t size = 0;
+  };
+  Live live();
+  // How far the first reader of this worker is in it.
+  uint64_t position() const { return position_; }
+  void note_position(uint64_t position);
   int64_t stored_ms() const { return row().stored_ms.load(std::memory_order_relaxed); }
   int64_t fresh_until_ms() const { return row().fresh_until_ms.load(std::memory_order_relaxed); }
   // `size` bytes from `position` on, all below filled(). Null if the owner has written nonsense.
@@ -74,7 +88,8 @@ class SharedObject : public Retirable {
   // For Cache: the time of the last use, and whether new requests may find it.
   int64_t used_ms = 0;
   bool is_listed = false;
-  bool is_ended = false;  // off the cache's lists; its memory goes with the reaper
+  bool is_on_clock = false;  // LiveClock's
+  bool is_ended = false;     // off the cache's lists; its memory goes with the reaper
   std::list<std::unique_ptr<SharedObject>>::iterator self;
 
  protected:
@@ -89,6 +104,7 @@ class SharedObject : public Retirable {
   const CacheSeat::Object place_;
   std::shared_ptr<const StoredHead> head_;  // read at the first use
   std::vector<Reader*> readers_;            // null: left during notify_readers()
+  uint64_t position_ = 0;
   bool notifying_ = false;
   CacheState seen_state_ = CacheState::free;
   uint64_t seen_filled_ = 0;

@@ -113,9 +113,13 @@ TEST(CacheKey, RequestsWithSecretsHaveNone) {
   FetchRequest head = request();
   head.method = Method::head;
   EXPECT_FALSE(cache_key(head, 1));
+}
+
+TEST(CacheKey, StreamsThatReconnectHaveOnesOfTheirOwn) {
   FetchRequest live = request();
   live.may_reconnect = true;
-  EXPECT_FALSE(cache_key(live, 1));
+  EXPECT_TRUE(cache_key(live, 1));
+  EXPECT_NE(cache_key(live, 1), cache_key(request(), 1));
 }
 
 ResponseHead head_of(uint64_t length) {

@@ -39,6 +39,7 @@ TEST(CacheKey, EverythingThatGoesUpstreamCounts) {
   EXPECT_TRUE(differs([](FetchRequest& r) { r.headers.emplace_back("X", "1"); }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.forwarded.push_back({"Accept", "a/b"}); }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.is_blocking = true; })) << "another time limit";
+  EXPECT_TRUE(differs([](FetchRequest& r) { r.may_reconnect = true; })) << "goes on after its end";
   EXPECT_TRUE(differs([](FetchRequest& r) {
     r.alternatives.push_back({*parse_http_url("http://b.example/"), {}});
   }));
@@ -93,7 +94,6 @@ TEST(CacheKey, RequestsWithSecretsOfTheirOwnHaveNone) {
     return cache_key(request, 1).has_value();
   };
   EXPECT_FALSE(has_key([](FetchRequest& r) { r.method = Method::head; }));
-  EXPECT_FALSE(has_key([](FetchRequest& r) { r.may_reconnect = true; }));
   EXPECT_FALSE(has_key([](FetchRequest& r) { r.headers.emplace_back("authorization", "x"); }));
   EXPECT_FALSE(has_key([](FetchRequest& r) { r.headers.emplace_back("Cookie", "x"); }));
   EXPECT_FALSE(has_key([](FetchRequest& r) { r.forwarded.push_back({"Icy-MetaData", "1"}); }));

@@ -1,0 +1,586 @@
+"""Viewers of one endless stream share one upstream request and one window of it."""
+
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from harness import ProxyTest, main, stream_path, wait_until, wait_until_stopped
+from transport_stream import PACKET, PAT, PMT, frame, group
+from upstream import Answer, status
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n"
+
+
+class Feed:
+    """The body of one answer, sent as the test says."""
+
+    def __init__(self, content_type=b"video/mp2t", then="close"):
+        self._pieces = queue.Queue()
+        self.sent = b""
+        self.answer = Answer(HEAD % content_type, then, body=self._take)
+
+    def _take(self):
+        while (piece := self._pieces.get()) is not None:
+            yield piece
+
+    def send(self, data):
+        self.sent += data
+        self._pieces.put(data)
+        return self
+
+    def end(self):
+        self._pieces.put(None)
+
+
+def stalled(body, content_type=b"video/mp2t"):
+    return Answer(HEAD % content_type + body, "stall")
+
+
+class Live(ProxyTest):
+    settings = {"cache": {"memory": "64MiB"}, "workers": 2}
+    SMALL = {"cache": {"memory": "64MiB", "live_window": "256KiB", "live_batch": "10ms"}}
+
+    def feed(self, *arguments):
+        feed = Feed(*arguments)
+        self.addCleanup(feed.end)
+        return feed
+
+    def watch(self, proxy, url, headers=(), receive_buffer=None, **parameters):
+        client = proxy.connect(receive_buffer=receive_buffer)
+        self.addCleanup(client.close)
+        client.request(stream_path(url, **parameters), headers, version="1.0")
+        return client
+
+    def begin(self, *arguments, **options):
+        """A viewer whose head is there."""
+        client = self.watch(*arguments, **options)
+        client.head = client.read_head()
+        self.assertEqual(client.head.status, 200)
+        return client
+
+    def read(self, client, size):
+        while len(client.pending) < size and client.receive_more():
+            pass
+        return client.pending
+
+    def pid_of(self, proxy, client):
+        name = "%s:%d" % client.socket.getsockname()
+
+        def find():
+            proxy.send_signal(signal.SIGUSR2)
+            live = proxy.events_named("exchange.live")
+            return next((int(e["pid"]) for e in live if e["client"] == name), None)
+
+        return wait_until(find, what=f"the exchange of {name}")
+
+    def viewers_of_all_workers(self, proxy, url, count=8, workers=2, **options):
+        """The first viewer's worker owns the stream."""
+        clients, pids = [], []
+        while len(clients) < count or len(set(pids)) < workers:
+            self.assertLess(len(clients), 200, "a worker has no client")
+            clients.append(self.begin(proxy, url, **options))
+            pids.append(self.pid_of(proxy, clients[-1]))
+        return clients, pids
+
+    def young_viewers(self, proxy, url, old_pids, count):
+        """After a reload: an old worker may accept a few more clients."""
+        clients = []
+        while len(clients) < count:
+            client = self.begin(proxy, url)
+            if self.pid_of(proxy, client) in old_pids:
+                client.reset()
+            else:
+                clients.append(client)
+        return clients
+
+    def stop_process(self, pid):
+        def go_on():
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(go_on)
+
+    def kill(self, proxy, pid):
+        os.kill(pid, signal.SIGKILL)
+        proxy.wait_for_event("worker.died", worker=str(pid))
+
+    # --- one stream, many viewers
+
+    def test_viewers_begin_with_the_tables_and_the_newest_point(self):
+        feed = self.feed()
+        up = self.upstream(lambda _: feed.answer)
+        proxy = self.own_proxy()
+        feed.send(b"noise" + frame(1) + group(1) + group(2) + frame(2900))
+        first = self.begin(proxy, up.url("/tv"))
+        # The first viewer gets all packets, also those in front of the tables.
+        whole = feed.sent[len(b"noise") :]
+        self.assertEqual(self.read(first, len(whole)), whole)
+        clients, _ = self.viewers_of_all_workers(proxy, up.url("/tv"))
+        self.assertEqual({c.head["X-Streamgate-Cache"] for c in clients}, {"shared"})
+        expected = group(2) + frame(2900)
+        for client in clients:
+            self.assertEqual(self.read(client, len(expected)), expected)
+        # All go on, a packet in two parts comes as one.
+        more = group(3)
+        feed.send(more[:1000])
+        feed.send(more[1000:])
+        self.assertEqual(self.read(first, len(whole + more)), whole + more)
+        for client in clients:
+            self.assertEqual(self.read(client, len(expected + more)), expected + more)
+        self.assertEqual(len(up.requests), 1)
+
+    def test_before_any_point_a_viewer_begins_at_the_first_packet(self):
+        feed = self.feed()
+        up = self.upstream(lambda _: feed.answer)
+        feed.send(frame(1) + frame(2) + PAT + PMT)
+        proxy = self.proxy()
+        first = self.begin(proxy, up.url("/tv"))
+        self.read(first, len(feed.sent))
+        self.assertEqual(self.read(self.begin(proxy, up.url("/tv")), len(feed.sent)), feed.sent)
+
+    def test_other_streams_begin_at_the_newest_byte(self):
+        feed = self.feed(b"audio/mpeg")
+        up = self.upstream(lambda _: feed.answer)
+        feed.send(b"begin" * 100)
+        proxy = self.own_proxy()
+        first = self.begin(proxy, up.url("/radio"))
+        self.read(first, 500)
+        second = self.watch(proxy, up.url("/radio"))
+        self.pid_of(proxy, second)
+        feed.send(b"more")
+        self.assertEqual(second.read_head()["X-Streamgate-Cache"], "shared")
+        self.assertEqual(self.read(second, 4), b"more")
+        self.assertEqual(self.read(first, 504), feed.sent)
+
+    def test_the_end_is_for_all_with_the_last_part_of_a_packet(self):
+        feed = self.feed()
+        up = self.upstream(lambda _: feed.answer)
+        feed.send(group(1))
+        proxy = self.own_proxy()
+        clients, _ = self.viewers_of_all_workers(proxy, up.url("/tv"))
+        feed.send(group(2) + b"\x47rest")
+        feed.end()
+        for client in clients:
+            body = client.read_to_end()
+            self.assertEqual((body, client.end), (feed.sent, "fin"))
+        # A new viewer begins anew.
+        wait_until(lambda: len(up.requests) == 1)
+        self.watch(proxy, up.url("/tv"))
+        wait_until(lambda: len(up.requests) == 2)
+
+    def test_a_stream_that_breaks_breaks_for_all(self):
+        feed = self.feed(b"video/mp2t", "reset")
+        up = self.upstream(lambda _: feed.answer)
+        feed.send(group(1))
+        proxy = self.proxy()
+        clients = [self.begin(proxy, up.url("/tv")) for _ in range(4)]
+        for client in clients:
+            self.read(client, len(feed.sent))
+        feed.end()
+        for client in clients:
+            self.assertEqual(client.read_to_end(), feed.sent)
+            self.assertEqual(client.end, "reset")
+
+    def test_a_live_link_is_continued_for_all(self):
+        feeds = [self.feed(), self.feed()]
+        answers = [feed.answer for feed in feeds]
+        up = self.upstream(lambda _: answers.pop(0) if answers else status(404))
+        feeds[0].send(group(1))
+        feeds[1].send(group(2))
+        proxy = self.proxy()
+        clients = [self.begin(proxy, up.url("/tv"), sg_live="1") for _ in range(6)]
+        for client in clients:
+            self.read(client, len(group(1)))
+        feeds[0].send(group(3)[:100])
+        feeds[0].end()
+        # The part of a packet is dropped.
+        for client in clients:
+            self.assertEqual(self.read(client, 2 * len(group(1))), group(1) + group(2))
+        self.assertEqual(len(up.requests), 2)
+
+    # --- what is not shared
+
+    def test_bodies_that_are_not_live_have_a_fetch_for_each_client(self):
+        for content_type, body in (
+            (b"application/octet-stream", b"anything"),
+            (b"video/mp4", b"\0\0\0\x18ftypisom" + b"\0" * 20),
+            (b"application/ogg", b"OggS\0\2" + b"\0" * 40),
+            (b"video/mp2t", b"short"),
+            (b"video/mp2t", b""),
+        ):
+            with self.subTest(content_type=content_type, body=body):
+                up = self.upstream(lambda _: Answer(HEAD % content_type + body, "close"))
+                client = self.watch(self.proxy(), up.url("/x"))
+                self.assertEqual(client.read_head()["X-Streamgate-Cache"], "pass")
+                self.assertEqual((client.read_to_end(), client.end), (body, "fin"))
+
+    def test_a_body_that_is_no_transport_stream_is_relayed_as_it_is(self):
+        body = bytes(range(1, 64)) * 200
+        up = self.upstream(lambda _: Answer(HEAD % b"video/mp2t" + body, "close"))
+        client = self.watch(self.proxy(), up.url("/x"))
+        self.assertEqual(client.read_head().status, 200)
+        self.assertEqual(client.read_to_end(), body)
+
+    def test_a_range_does_not_join(self):
+        up = self.upstream(lambda _: stalled(group(1)))
+        proxy = self.proxy()
+        self.read(self.begin(proxy, up.url("/tv")), len(group(1)))
+        part = self.begin(proxy, up.url("/tv"), {"Range": "bytes=5000-"})
+        self.assertEqual(part.head["X-Streamgate-Cache"], "pass")
+        self.assertEqual(len(up.requests), 2)
+        whole = self.begin(proxy, up.url("/tv"), {"Range": "bytes=0-"})
+        self.assertEqual(whole.head["X-Streamgate-Cache"], "shared")
+
+    def test_without_room_for_a_window_it_is_relayed(self):
+        up = self.upstream(lambda _: stalled(group(1)))
+        proxy = self.proxy(cache={"memory": "4MiB", "object_size": "1MiB"})
+        for count in (1, 2):
+            client = self.begin(proxy, up.url("/tv"))
+            self.assertEqual(client.head["X-Streamgate-Cache"], "pass")
+            self.assertEqual(self.read(client, len(group(1))), group(1))
+            self.assertEqual(len(up.requests), count)
+
+    def test_a_file_without_a_length_is_read_at_the_viewers_speed(self):
+        body = b"".join(group(i, 40) for i in range(300))
+        up = self.upstream(lambda _: self.in_pieces(body, "close"))
+        proxy = self.proxy(**self.SMALL)
+        slow = self.begin(proxy, up.url("/film"), receive_buffer=4096)
+        wait_until(lambda: self.is_waiting(up), what="the fetch to wait")
+        self.assertTrue(slow.read_to_end() == body)
+
+    def test_a_stream_that_comes_faster_than_it_is_played_does_not_linger(self):
+        body = b"".join(group(i, 40) for i in range(400))
+        up = self.upstream(lambda _: self.in_pieces(body, "stall"))
+        cache = {**self.SMALL["cache"], "linger": "60s"}
+        proxy = self.proxy(**{**self.SMALL, "cache": cache})
+        slow = self.begin(proxy, up.url("/film"), receive_buffer=4096)
+        wait_until(lambda: self.is_waiting(up), what="the fetch to wait")
+        slow.reset()
+        self.assertTrue(up.answers[0].closed.wait(15))
+        # The next viewer gets the begin.
+        again = self.begin(proxy, up.url("/film"))
+        self.assertEqual(again.head["X-Streamgate-Cache"], "miss")
+        self.assertEqual(self.read(again, 10_000)[:10_000], body[:10_000])
+
+    @staticmethod
+    def in_pieces(body, then):
+        pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
+        return Answer(HEAD % b"video/mp2t", then, body=lambda: pieces)
+
+    @staticmethod
+    def is_waiting(up):
+        """Whether the upstream can send nothing for a while."""
+        before = up.answers[0].sent if up.answers else 0
+        return before > 0 and not threading.Event().wait(0.2) and up.answers[0].sent == before
+
+    # --- slow viewers
+
+    def outrun(self, proxy, content_type, pieces):
+        """A viewer that does not read while another one reads the whole stream to its end."""
+        feed = self.feed(content_type)
+        up = self.upstream(lambda _: feed.answer)
+        half = len(pieces) // 2
+        for piece in pieces[:half]:
+            feed.send(piece)
+        slow = self.begin(proxy, up.url("/tv"), receive_buffer=4096)
+        # The fetch waits for it, so the viewer that reads is in front from its first byte on.
+        wait_until(lambda: up.answers)
+        wait_until_stopped(up.answers[0])
+        fast = self.watch(proxy, up.url("/tv"))
+        self.pid_of(proxy, fast)
+        for piece in pieces[half:]:
+            feed.send(piece)
+        feed.end()
+        self.assertEqual(fast.read_head()["X-Streamgate-Cache"], "shared")
+        body = fast.read_to_end()
+        self.assertGreater(len(body), len(feed.sent) // 2)
+        self.assertTrue(feed.sent.endswith(body))
+        self.assertEqual(len(up.requests), 1)
+        return slow, feed.sent
+
+    def test_a_slow_viewer_of_ts_is_moved_to_the_newest_point(self):
+        groups = [group(i, 40) for i in range(160)]
+        proxy = self.own_proxy(self.SMALL)
+        slow, sent = self.outrun(proxy, b"video/mp2t", groups)
+        body = slow.read_to_end()
+        self.assertEqual(slow.end, "fin")
+        self.assertEqual(len(body) % PACKET, 0)
+        self.assertLess(len(body), len(sent))
+        self.assertTrue(body.endswith(groups[-1]))
+        # It is made of parts of the stream, in their order; each later one begins at a point.
+        at, parts = 0, 0
+        while at < len(body):
+            parts += 1
+            tables = 2 * PACKET if parts > 1 else 0
+            self.assertEqual(body[at : at + tables], (PAT + PMT) if tables else b"")
+            found = sent.find(body[at : at + tables + PACKET])
+            self.assertGreaterEqual(found, 0)
+            size = len(os.path.commonprefix([body[at:], sent[found:]]))
+            size -= size % PACKET
+            at, sent = at + size, sent[found + size :]
+        self.assertGreater(parts, 1)
+
+    def test_a_slow_viewer_of_another_stream_is_cut(self):
+        pieces = [b"%7d." % i * 4096 for i in range(160)]
+        proxy = self.own_proxy(self.SMALL)
+        slow, sent = self.outrun(proxy, b"audio/mpeg", pieces)
+        body = slow.read_to_end()
+        self.assertLess(len(body), len(sent))
+        self.assertTrue(sent.startswith(body))
+        wait_until(lambda: any(e["reason"] == "client_too_slow" for e in proxy.access_log()))
+
+    # --- the last viewer
+
+    def test_the_fetch_lingers_after_its_last_viewer(self):
+        answer = stalled(group(1))
+        up = self.upstream(lambda _: answer)
+        proxy = self.own_proxy({"cache": {"memory": "64MiB", "linger": "4s"}})
+        for outcome in ("miss", "shared"):
+            client = self.begin(proxy, up.url("/tv"))
+            self.assertEqual(client.head["X-Streamgate-Cache"], outcome)
+            self.assertEqual(self.read(client, len(group(1))), group(1))
+            client.reset()
+            self.assertFalse(answer.closed.wait(0.5))
+        self.assertTrue(answer.closed.wait(15))
+        self.assertEqual(len(up.requests), 1)
+
+    def test_it_does_not_linger_without_linger_or_where_connections_are_counted(self):
+        for settings in (
+            {"cache": {"memory": "64MiB", "linger": "0s"}},
+            {
+                "cache": {"memory": "64MiB", "linger": "60s"},
+                "upstream": {"max_connections": 1},
+            },
+        ):
+            with self.subTest(settings):
+                answer = stalled(group(1))
+                up = self.upstream(lambda _: answer)
+                client = self.begin(self.proxy(**settings), up.url("/tv"))
+                self.read(client, len(group(1)))
+                client.reset()
+                self.assertTrue(answer.closed.wait(15))
+
+    # --- the owner goes
+
+    def test_after_the_owners_death_the_stream_goes_on_in_the_same_response(self):
+        feeds = [self.feed(), self.feed()]
+        answers = [feed.answer for feed in feeds]
+        up = self.upstream(lambda _: answers.pop(0))
+        feeds[0].send(group(1))
+        proxy = self.own_proxy()
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"))
+        for client in clients:
+            self.read(client, len(group(1)))
+        feeds[1].send(group(2)[:1000])
+        self.kill(proxy, pids[0])
+        wait_until(lambda: len(up.requests) == 2)
+        feeds[1].send(group(2)[1000:] + group(3))
+        expected = group(1) + group(2) + group(3)
+        others = [client for client, pid in zip(clients, pids) if pid != pids[0]]
+        self.assertTrue(others)
+        for client in others:
+            self.assertEqual(self.read(client, len(expected)), expected)
+        self.assertEqual(len(up.requests), 2)
+
+    def test_bytes_that_the_owner_had_before_its_death_are_not_lost(self):
+        feeds = [self.feed(), self.feed()]
+        answers = [feed.answer for feed in feeds]
+        up = self.upstream(lambda _: answers.pop(0))
+        feeds[0].send(group(1))
+        feeds[1].send(group(3))
+        proxy = self.own_proxy()
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"))
+        for client in clients:
+            self.read(client, len(group(1)))
+        (other,) = set(pids) - {pids[0]}
+        self.stop_process(other)
+        feeds[0].send(group(2))
+        self.assertEqual(self.read(clients[0], 2 * len(group(1))), group(1) + group(2))
+        self.kill(proxy, pids[0])
+        os.kill(other, signal.SIGCONT)
+        expected = group(1) + group(2) + group(3)
+        for client, pid in zip(clients, pids):
+            if pid == other:
+                self.assertEqual(self.read(client, len(expected)), expected)
+
+    def test_a_viewer_who_follows_late_gets_the_next_body_from_its_begin(self):
+        feeds = [self.feed(), self.feed()]
+        answers = [feed.answer for feed in feeds]
+        up = self.upstream(lambda _: answers.pop(0))
+        feeds[0].send(group(1))
+        feeds[1].send(group(2) + group(3))
+        proxy = self.own_proxy({"workers": 3})
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"), workers=3)
+        for client in clients:
+            self.read(client, len(group(1)))
+        first, late = set(pids) - {pids[0]}
+        self.stop_process(late)
+        self.kill(proxy, pids[0])
+        expected = group(1) + group(2) + group(3)
+        for pid in (first, late):
+            os.kill(pid, signal.SIGCONT)
+            for client in (c for c, p in zip(clients, pids) if p == pid):
+                self.assertEqual(self.read(client, len(expected)), expected)
+        self.assertEqual(len(up.requests), 2)
+
+    def test_a_broken_stream_whose_owner_dies_does_not_look_complete(self):
+        feed = self.feed(b"video/mp2t", "reset")
+        answers = [feed.answer, status(404)]
+        up = self.upstream(lambda _: answers.pop(0))
+        feed.send(group(1))
+        proxy = self.own_proxy()
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"))
+        for client in clients:
+            self.read(client, len(group(1)))
+        (other,) = set(pids) - {pids[0]}
+        self.stop_process(other)
+        feed.end()
+        self.assertEqual(clients[0].read_to_end(), group(1))
+        self.kill(proxy, pids[0])
+        os.kill(other, signal.SIGCONT)
+        for client in clients[1:]:
+            self.assertEqual((client.read_to_end(), client.end), (group(1), "reset"))
+
+    def test_another_kind_of_answer_does_not_continue_it(self):
+        for other in (status(404), stalled(b"ID3" + b"\0" * 500, b"audio/mpeg")):
+            with self.subTest(other.data[:40]):
+                feed = self.feed()
+                answers = [feed.answer, other]
+                up = self.upstream(lambda _: answers.pop(0) if len(answers) > 1 else answers[0])
+                feed.send(group(1))
+                proxy = self.own_proxy()
+                clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"))
+                self.kill(proxy, pids[0])
+                for client, pid in zip(clients, pids):
+                    if pid != pids[0]:
+                        self.assertEqual(client.read_to_end(), group(1))
+                        self.assertEqual(client.end, "reset")
+
+    def provider(self, *feeds):
+        """An upstream that answers 403 while it has a viewer."""
+        feeds = list(feeds)
+        answers = []
+
+        def script(_):
+            # A connection that has just been closed is seen a moment later.
+            if any(not answer.closed.wait(1) for answer in answers):
+                return status(403)
+            answers.append(feeds.pop(0))
+            return answers[-1]
+
+        return self.upstream(script)
+
+    def test_five_viewers_share_the_one_connection_of_an_account_over_a_reload(self):
+        up = self.provider(stalled(group(1)), stalled(group(2)))
+        limits = {"upstream": {"max_connections": 1}, "drain": {"idle": "0s", "timeout": "60s"}}
+        proxy = self.own_proxy(limits)
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"), 5)
+        proxy.reload(limits)
+        proxy.wait_for_event("reload.done")
+        clients += self.young_viewers(proxy, up.url("/tv"), pids, 5)
+        for client in clients:
+            self.assertEqual(self.read(client, len(group(1))), group(1))
+        self.assertEqual(len(up.requests), 1)
+        # The old viewers leave, the owner stays for the new ones.
+        for client in clients[:-5]:
+            client.reset()
+        self.assertFalse(up.answers[0].closed.wait(0.5))
+        for client in clients[-5:]:
+            client.reset()
+        self.assertTrue(up.answers[0].closed.wait(15))
+        again = self.begin(proxy, up.url("/tv"))
+        self.assertEqual(self.read(again, len(group(2))), group(2))
+
+    def test_the_one_connection_of_an_account_passes_to_another_worker(self):
+        up = self.provider(stalled(group(1)), stalled(group(2)), stalled(group(3)))
+        proxy = self.own_proxy({"upstream": {"max_connections": 1, "reconnect": "always"}})
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"), 5)
+        expected = group(1)
+        for client in clients:
+            self.read(client, len(expected))
+        self.kill(proxy, pids[0])
+        expected += group(2)
+        for client, pid in zip(clients, pids):
+            if pid != pids[0]:
+                self.assertEqual(self.read(client, len(expected)), expected)
+        self.assertEqual(len(up.requests), 2)
+
+    def test_an_upstream_that_refuses_the_next_connection_for_a_moment_is_asked_again(self):
+        # Each 403 is asked again without Referer at once.
+        answers = [stalled(group(1)), *[status(403)] * 2, status(503), stalled(group(2))]
+        up = self.upstream(lambda _: answers.pop(0))
+        proxy = self.own_proxy()
+        clients, pids = self.viewers_of_all_workers(proxy, up.url("/tv"), 5)
+        for client in clients:
+            self.read(client, len(group(1)))
+        self.kill(proxy, pids[0])
+        expected = group(1) + group(2)
+        for client, pid in zip(clients, pids):
+            if pid != pids[0]:
+                self.assertEqual(self.read(client, len(expected)), expected)
+        self.assertEqual(len(up.requests), 5)
+
+    def test_at_the_drain_limit_the_new_generation_makes_one_request(self):
+        up = self.provider(stalled(group(1)), stalled(group(2)))
+        limits = {"drain": {"idle": "0s", "timeout": "4s"}}
+        proxy = self.own_proxy({"workers": 1, **limits})
+        old = self.begin(proxy, up.url("/tv"))
+        self.read(old, len(group(1)))
+        pid = self.pid_of(proxy, old)
+        proxy.reload({"workers": 1, **limits})
+        proxy.wait_for_event("reload.done")
+        young = self.young_viewers(proxy, up.url("/tv"), [pid], 4)
+        for client in young:
+            self.assertEqual(self.read(client, 2 * len(group(1))), group(1) + group(2))
+        self.assertEqual(len(up.requests), 2)
+
+    # --- a real player
+
+    @unittest.skipUnless(shutil.which("ffmpeg") and shutil.which("ffprobe"), "needs ffmpeg")
+    def test_the_first_picture_of_a_new_viewer_is_a_key_frame(self):
+        show = ["ffmpeg", "-hide_banner", "-encoders"]
+        encoders = subprocess.run(show, capture_output=True, text=True, check=True).stdout
+        for codec in ("libx264", "libx265", "mpeg2video"):
+            with self.subTest(codec):
+                if f" {codec} " not in encoders:
+                    self.skipTest(f"ffmpeg has no {codec}")
+                self.check_first_picture(codec)
+
+    def check_first_picture(self, codec):
+        make = ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi"]
+        make += ["-i", "testsrc=size=160x120:rate=25:duration=2", "-pix_fmt", "yuv420p"]
+        make += ["-c:v", codec, "-g", "20", "-f", "mpegts", "-"]
+        made = subprocess.run(make, capture_output=True, check=False).stdout
+        self.assertTrue(made, "no stream")
+        feed = self.feed()
+        up = self.upstream(lambda _: feed.answer)
+        # The last group is not complete, and ends inside a picture.
+        cut = len(made) // PACKET * 9 // 10 * PACKET
+        feed.send(made[:cut])
+        proxy = self.proxy()
+        self.read(self.begin(proxy, up.url("/tv")), cut)
+        client = self.begin(proxy, up.url("/tv"))
+        feed.send(made[cut:])
+        feed.end()
+        body = client.read_to_end()
+        self.assertLess(len(body), cut)
+        with tempfile.NamedTemporaryFile(suffix=".ts") as file:
+            file.write(body)
+            file.flush()
+            show = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_frames"]
+            show += ["-show_entries", "frame=key_frame,pict_type", "-of", "csv=p=0", file.name]
+            frames = subprocess.run(show, capture_output=True, text=True, check=True).stdout.split()
+        self.assertTrue(frames[0].startswith("1,I"), frames[:3])
+        self.assertGreater(len(frames), 5)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+// What an endless body is made of, for its window (live_window.h).
+#pragma once
+
+namespace streamgate {
+
+// packets: MPEG-TS; a reader can begin at any packet, and best at an access point. frames: sound in
+// which a reader can begin anywhere. none: a reader needs the first bytes, or it is not known.
+enum class LiveFormat { none, packets, frames };
+
+}  // namespace streamgate
