@@ -25,14 +25,14 @@ class BeforeTheHead(ProxyTest):
     def test_answers_that_are_not_http_are_a_bad_response(self):
         heads = (
             b"hello\r\n\r\n",
-            b"HTTP/2 200 OK\r\n\r\n",
+            b"HTTP/22 200 OK\r\n\r\n",
             b"HTTP/1.1 99 X\r\n\r\n",
             b"HTTP/1.1 1000 X\r\n\r\n",
             b"ICY 20 OK\r\n\r\n",
             b"HTTP/1.1 20 X\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n",
             b"HTTP/1.1 200 OK\r\n: b\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\nab",
             b"HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
             b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",

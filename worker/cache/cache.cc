@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds kStaleFor{300'000};
 // So many rows are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
 // The head of an object beside its body.
-constexpr uint64_t kMostOfHead = uint64_t{64} * 1024;
+constexpr uint64_t kMostOfHead = uint64_t{256} * 1024;
 
 // A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
 std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {

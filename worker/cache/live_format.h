@@ -1,4 +1,4 @@
-// What an endless body is made of, for its window (live_window.h).
+// The format of an endless body, for its window (live_window.h).
 #pragma once
 
 namespace streamgate {

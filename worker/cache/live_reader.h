@@ -24,7 +24,8 @@ class LiveReader {
   bool is_attached_to(const SharedObject& object) const { return object_ == &object; }
 
   // none: nothing is there yet. over: all is read, and nothing follows. behind: the bytes that
-  // follow are gone, and the format has no other point. unreadable: the owner has written nonsense.
+  // follow are gone, and the format has no other point. unreadable: the owner has written
+  // impossible values.
   struct Piece {
     enum class Kind { bytes, none, over, behind, unreadable };
     Kind kind = Kind::none;

@@ -53,7 +53,7 @@ class SharedObject : public Retirable {
   bool is_window() const { return row().window.load(std::memory_order_relaxed) > 0; }
   // The first position that is still there.
   uint64_t window_begin() const { return row().begin.load(std::memory_order_relaxed); }
-  // Its memory, and the bytes of its ring. Null if the owner has written nonsense.
+  // Its memory, and the bytes of its ring. Null if the owner has written impossible values.
   struct Live {
     const LiveMemory* memory = nullptr;
     uint64_t size = 0;
@@ -64,7 +64,8 @@ class SharedObject : public Retirable {
   void note_position(uint64_t position);
   int64_t stored_ms() const { return row().stored_ms.load(std::memory_order_relaxed); }
   int64_t fresh_until_ms() const { return row().fresh_until_ms.load(std::memory_order_relaxed); }
-  // `size` bytes from `position` on, all below filled(). Null if the owner has written nonsense.
+  // `size` bytes from `position` on, all below filled(). Null if the owner has written impossible
+  // values.
   const char* bytes(uint64_t position, uint64_t size);
   // Whether another request may use it.
   bool may_join(int64_t now_ms) const;

@@ -1,5 +1,5 @@
-// A timer that fires again and again, more exact than a Deadline (timer_wheel.h) and dearer: for a
-// clock of a worker, not for single streams.
+// A timer that fires again and again, more exact than a Deadline (timer_wheel.h) and more
+// expensive: for a clock of a worker, not for single streams.
 #pragma once
 
 #include <chrono>
