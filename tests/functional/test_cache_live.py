@@ -262,7 +262,8 @@ class Live(ProxyTest):
         cache = {**self.SMALL["cache"], "linger": "60s"}
         proxy = self.proxy(**{**self.SMALL, "cache": cache})
         slow = self.begin(proxy, up.url("/film"), receive_buffer=4096)
-        wait_until(lambda: self.is_waiting(up), what="the fetch to wait")
+        wait_until(lambda: up.answers)
+        wait_until_stopped(up.answers[0])
         slow.reset()
         self.assertTrue(up.answers[0].closed.wait(15))
         # The next viewer gets the begin.

@@ -12,7 +12,7 @@ constexpr size_t kMostHeld = size_t{4} * 1024;
 
 // If the fetch waits for so many ticks of LiveClock, the upstream is faster than the viewers. A
 // shorter wait follows from a burst.
-constexpr unsigned kTicksOfFile = 8;
+constexpr unsigned kTicksOfFile = 4;
 
 }  // namespace
 
