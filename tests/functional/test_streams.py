@@ -99,8 +99,12 @@ class OnTheAdminListener(StreamsTest):
         proxy.reload({})
         proxy.wait_for_event("reload.done")
         self.assertEqual(len(self.wait_for_streams(address)), 1)
-        states = sorted(each["state"] for each in ask_json(address, "/status")["workers"])
-        self.assertEqual(states, ["draining", "ready"])
+
+        def states():
+            return sorted(each["state"] for each in ask_json(address, "/status")["workers"])
+
+        # The worker says a moment after the reload that it drains.
+        wait_until(lambda: states() == ["draining", "ready"], what="a draining worker")
 
     def test_more_streams_than_rows_are_counted(self):
         # The kernel accepts the connections; no answer is sent.
