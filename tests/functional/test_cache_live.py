@@ -213,7 +213,7 @@ class Live(ProxyTest):
             (b"application/octet-stream", b"anything"),
             (b"video/mp4", b"\0\0\0\x18ftypisom" + b"\0" * 20),
             (b"application/ogg", b"OggS\0\2" + b"\0" * 40),
-            (b"video/mp2t", b"short"),
+            (b"video/mp2t", b"Go: too short"),
             (b"video/mp2t", b""),
         ):
             with self.subTest(content_type=content_type, body=body):
