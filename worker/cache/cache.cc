@@ -21,6 +21,8 @@ constexpr std::chrono::milliseconds kUnshareableFor{10'000};
 constexpr std::chrono::milliseconds kStaleFor{300'000};
 // So many rows are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
+// The share of the memory that is freed when there is no room.
+constexpr uint64_t kShareToEvict = 64;
 // The head of an object beside its body.
 constexpr uint64_t kMostOfHead = uint64_t{256} * 1024;
 
@@ -432,7 +434,8 @@ void Cache::evict(uint64_t bytes, size_t objects) {
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   if (bytes > environment_.config.memory) return std::nullopt;  // nothing is evicted in vain
   if (auto region = regions_.take(bytes)) return region;
-  evict(2 * bytes, 0);
+  // Each eviction looks at all objects, so it makes room for many.
+  evict(std::max(2 * bytes, environment_.config.memory / kShareToEvict), 0);
   auto region = regions_.take(bytes);
   if (!region) seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
   return region;
