@@ -21,8 +21,9 @@ constexpr std::chrono::milliseconds kUnshareableFor{10'000};
 constexpr std::chrono::milliseconds kStaleFor{300'000};
 // So many rows are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
-// The share of the memory that is freed when there is no room.
-constexpr uint64_t kShareToEvict = 64;
+// The share of the memory that is freed when there is no room, at most so many bytes.
+constexpr uint64_t kShareToEvict = 16;
+constexpr uint64_t kMostToEvict = uint64_t{16} << 20U;
 // The head of an object beside its body.
 constexpr uint64_t kMostOfHead = uint64_t{256} * 1024;
 
@@ -435,7 +436,8 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   if (bytes > environment_.config.memory) return std::nullopt;  // nothing is evicted in vain
   if (auto region = regions_.take(bytes)) return region;
   // Each eviction looks at all objects, so it makes room for many.
-  evict(std::max(2 * bytes, environment_.config.memory / kShareToEvict), 0);
+  const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
+  evict(std::max(2 * bytes, share), 0);
   auto region = regions_.take(bytes);
   if (!region) seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
   return region;
