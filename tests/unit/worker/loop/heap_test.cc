@@ -48,7 +48,7 @@ class HeapTrimTest : public testing::Test {
     trim = std::make_unique<HeapTrim>(wheel);
   }
 
-  // The sizes come in turn.
+  // One size after the other.
   static std::vector<std::unique_ptr<char[]>> blocks_of(size_t bytes,
                                                         std::span<const size_t> sizes = kOneSize) {
     std::vector<std::unique_ptr<char[]>> blocks;
