@@ -205,6 +205,17 @@ class Proxy:
     def events(self):
         return [entry for entry in self.entries() if entry.get("event") != "access"]
 
+    def pid_serving(self, client):
+        """The worker that serves the present request of the client."""
+        name = "%s:%d" % client.socket.getsockname()
+
+        def find():
+            self.send_signal(signal.SIGUSR2)
+            live = self.events_named("exchange.live")
+            return next((int(e["pid"]) for e in live if e["client"] == name), None)
+
+        return wait_until(find, what=f"the exchange of {name}")
+
     def events_named(self, name):
         return [entry for entry in self.events() if entry.get("event") == name]
 

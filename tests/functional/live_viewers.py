@@ -4,7 +4,7 @@ import os
 import queue
 import signal
 
-from harness import ProxyTest, stream_path, wait_until
+from harness import ProxyTest, stream_path
 from upstream import Answer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nConnection: close\r\n\r\n"
@@ -62,23 +62,13 @@ class LiveTest(ProxyTest):
             pass
         return client.pending
 
-    def pid_of(self, proxy, client):
-        name = "%s:%d" % client.socket.getsockname()
-
-        def find():
-            proxy.send_signal(signal.SIGUSR2)
-            live = proxy.events_named("exchange.live")
-            return next((int(e["pid"]) for e in live if e["client"] == name), None)
-
-        return wait_until(find, what=f"the exchange of {name}")
-
     def viewers_of_all_workers(self, proxy, url, count=8, workers=2, **options):
         """The first viewer's worker owns the stream."""
         clients, pids = [], []
         while len(clients) < count or len(set(pids)) < workers:
             self.assertLess(len(clients), 200, "a worker has no client")
             clients.append(self.begin(proxy, url, **options))
-            pids.append(self.pid_of(proxy, clients[-1]))
+            pids.append(proxy.pid_serving(clients[-1]))
         return clients, pids
 
     def young_viewers(self, proxy, url, old_pids, count):
@@ -86,7 +76,7 @@ class LiveTest(ProxyTest):
         clients = []
         while len(clients) < count:
             client = self.begin(proxy, url)
-            if self.pid_of(proxy, client) in old_pids:
+            if proxy.pid_serving(client) in old_pids:
                 client.reset()
             else:
                 clients.append(client)

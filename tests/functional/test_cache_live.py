@@ -56,7 +56,7 @@ class Live(LiveTest):
         first = self.begin(proxy, up.url("/radio"))
         self.read(first, 500)
         second = self.watch(proxy, up.url("/radio"))
-        self.pid_of(proxy, second)
+        proxy.pid_serving(second)
         feed.send(b"more")
         self.assertEqual(second.read_head()["X-Streamgate-Cache"], "shared")
         self.assertEqual(self.read(second, 4), b"more")
@@ -198,7 +198,7 @@ class Live(LiveTest):
         wait_until(lambda: up.answers)
         wait_until_stopped(up.answers[0])
         fast = self.watch(proxy, up.url("/tv"))
-        self.pid_of(proxy, fast)
+        proxy.pid_serving(fast)
         for piece in pieces[half:]:
             feed.send(piece)
         feed.end()

@@ -174,7 +174,7 @@ class Owners(LiveTest):
         proxy = self.own_proxy({"workers": 1, **limits})
         old = self.begin(proxy, up.url("/tv"))
         self.read(old, len(group(1)))
-        pid = self.pid_of(proxy, old)
+        pid = proxy.pid_serving(old)
         proxy.reload({"workers": 1, **limits})
         proxy.wait_for_event("reload.done")
         young = self.young_viewers(proxy, up.url("/tv"), [pid], 4)

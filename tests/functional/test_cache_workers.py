@@ -40,18 +40,8 @@ class Workers(ProxyTest):
             self.addCleanup(client.close)
             client.request(stream_path(url))
             clients.append(client)
-            pids.append(self.pid_of(proxy, client))
+            pids.append(proxy.pid_serving(client))
         return clients, pids
-
-    def pid_of(self, proxy, client):
-        name = "%s:%d" % client.socket.getsockname()
-
-        def find():
-            proxy.send_signal(signal.SIGUSR2)
-            live = proxy.events_named("exchange.live")
-            return next((int(e["pid"]) for e in live if e["client"] == name), None)
-
-        return wait_until(find, what=f"the exchange of {name}")
 
     def kill_owner(self, proxy, clients, pids):
         """Kills the worker of the first client. Returns the clients of the other one."""
