@@ -3,14 +3,16 @@
 import contextlib
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 
-from harness import BINARY, SANITIZER, closed_port, streamgate, wait_until, yaml
+from harness import BINARY, SANITIZER, streamgate, wait_until, yaml
 from http_client import Client
 from name_server import UNSHARE_FLAGS
 from programs import put
@@ -25,6 +27,22 @@ mount --bind {folder}/resolv.conf /etc/resolv.conf && exec {folder}/streamgate "
 """
 
 
+def service_port():
+    """A port to listen on, below those that the system gives to clients.
+
+    After a flood of connections tens of thousands of client ports are in use, and one that is free
+    now can be the source of a connection a moment later.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first_of_clients = int(file.read().split()[0])
+    for port in random.sample(range(first_of_clients // 2, first_of_clients), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("0.0.0.0", port))
+            return port
+    raise AssertionError("a hundred ports are in use")
+
+
 class Service:
     """A streamgate on two workers. `log` is "file", "pipe" (stderr is a pipe that nobody reads), "fifo"
     (both logs are FIFOs that nobody reads) or "disk" (logs and status are on a small disk)."""
@@ -32,7 +50,7 @@ class Service:
     def __init__(self, settings, own_names="", log="file"):
         self.folder = tempfile.mkdtemp(prefix="streamgate-hostile-")
         os.chmod(self.folder, 0o755)
-        self.port = closed_port()
+        self.port = service_port()
         self.front = ("127.0.0.1", self.port)
         self.config_file = os.path.join(self.folder, "c.yaml")
         self.program = os.path.join(self.folder, "streamgate")
