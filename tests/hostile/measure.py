@@ -39,7 +39,8 @@ ATTACKS = [
         attacks.long_lines,
         (FullPipe,),
         log="pipe",
-        needs={"logged bytes": 1 << 18, "unread": 50_000, "dropped": 1},
+        # A full pipe is 16 pages; each line of 2.9 KiB takes one of its own.
+        needs={"logged bytes": 1 << 18, "unread": 16 * 2_800, "dropped": 1},
     ),
     Attack(
         "log FIFO",
