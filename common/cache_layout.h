@@ -70,6 +70,8 @@ struct alignas(128) CacheRow {
   // Of an endless body (worker/cache/live_memory.h).
   std::atomic<uint64_t> window{0};  // bytes of its ring; 0: the body has an end
   std::atomic<uint64_t> begin{0};   // the first position that is still there
+  // Of a live playlist (worker/cache/live_playlist.h); 0: it is none.
+  std::atomic<uint64_t> edge{0};
 };
 
 // The lease of one reader process on one row of one owner. Written by the reader only.
@@ -148,6 +150,6 @@ constexpr size_t cache_directory_size(size_t columns) {
 }
 
 // Raised with every change of this file that another program would misread.
-constexpr unsigned kCacheLayoutVersion = 4;
+constexpr unsigned kCacheLayoutVersion = 5;
 
 }  // namespace streamgate

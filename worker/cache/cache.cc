@@ -21,6 +21,8 @@ constexpr std::chrono::milliseconds kUnshareableFor{10'000};
 constexpr std::chrono::milliseconds kStaleFor{300'000};
 // So many rows are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
+// So long a stale live playlist is kept, for the lifetime of the next one.
+constexpr std::chrono::milliseconds kPlaylistFor{1'000};
 // The share of the memory that is freed when there is no room, at most so many bytes.
 constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMostToEvict = uint64_t{16} << 20U;
@@ -90,7 +92,7 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
   }
   auto made = std::make_unique<OwnedObject>(
       OwnedObject::Tools{seat_, regions_, environment_.fetches, environment_.config, *this}, key,
-      *place, shared_request(request), client, take_basis(known, key, now));
+      *place, shared_request(request), client, take_previous(known, key, now));
   OwnedObject& object = *made;
   owned_.push_front(std::move(made));
   object.self = owned_.begin();
@@ -141,6 +143,20 @@ SharedObject* Cache::use_known(SharedObject* known, int64_t now_ms) {
   known->used_ms = now_ms;
   if (!known->is_owned()) seat_.touch(known->place(), now_ms);
   return known;
+}
+
+OwnedObject::Previous Cache::take_previous(SharedObject* known, const CacheKey& key,
+                                           int64_t now_ms) {
+  OwnedObject::Previous out;
+  out.playlist = seat_.last_playlist(key);
+  if (known != nullptr && known->state() == CacheState::done) {
+    const StoredPlaylist own = known->playlist();
+    if (own.edge > 0 && (!out.playlist || own.stored_ms > out.playlist->stored_ms)) {
+      out.playlist = own;
+    }
+  }
+  out.basis = take_basis(known, key, now_ms);
+  return out;
 }
 
 // A stale answer that a new request for it may refer to: `known`, or one of another worker. It is
@@ -284,8 +300,11 @@ void Cache::on_fetched(OwnedObject& object) {
 bool Cache::is_kept(const OwnedObject& object, int64_t now_ms) const {
   if (!object.is_listed) return false;
   if (object.may_join(now_ms)) return true;
-  return object.state() == CacheState::done && object.may_be_validated() &&
-         now_ms < object.fresh_until_ms() + kStaleFor.count();
+  if (object.state() != CacheState::done) return false;
+  const auto kept_for = object.may_be_validated()   ? kStaleFor
+                        : object.is_live_playlist() ? kPlaylistFor
+                                                    : std::chrono::milliseconds(0);
+  return now_ms < object.fresh_until_ms() + kept_for.count();
 }
 
 void Cache::on_basis_useless(OwnedObject& object) {

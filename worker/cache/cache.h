@@ -107,6 +107,7 @@ class Cache final : private OwnedObject::Keeper,
   SharedObject* find_known(const CacheKey& key) const;
   SharedObject* use_known(SharedObject* known, int64_t now_ms);
   bool is_kept(const OwnedObject& object, int64_t now_ms) const;
+  OwnedObject::Previous take_previous(SharedObject* known, const CacheKey& key, int64_t now_ms);
   SharedObject* take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms);
   Joined add_leased(const CacheKey& key, const CacheSeat::Object& place,
                     SharedObject::Reader& reader);

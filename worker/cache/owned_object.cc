@@ -37,14 +37,16 @@ std::vector<std::string> urls_of(const FetchRequest& request) {
 }  // namespace
 
 OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
-                         FetchRequest&& request, const FirstClient& client, SharedObject* basis)
+                         FetchRequest&& request, const FirstClient& client,
+                         const Previous& previous)
     : SharedObject(tools.seat, key, place),
       tools_(tools),
       note_(client.text, client.id, "GET"),
       names_count_for_(client.names_count_for),
       link_cookies_(request.cookies),
       urls_(urls_of(request)),
-      basis_(basis) {
+      basis_(previous.basis),
+      previous_playlist_(previous.playlist) {
   if (basis_ != nullptr) {
     basis_->add(*this);
     for (ForwardedField& field : conditions_for(*basis_->head())) {
@@ -255,11 +257,22 @@ void OwnedObject::complete() {
   tools_.keeper.on_fetched(*this);
 }
 
-int64_t OwnedObject::lifetime_ms() const {
+int64_t OwnedObject::lifetime_ms() {
   if (!is_answer_ok_ || live_) return 0;
   if (fresh_seconds_) return *fresh_seconds_ * 1000;
-  const bool is_document = claims_document_ || looks_like_a_document({body_memory(), filled_});
-  return (is_document ? tools_.config.playlist_age : tools_.config.segment_age).count();
+  const std::string_view body(body_memory(), filled_);
+  const bool is_document = claims_document_ || looks_like_a_document(body);
+  return is_document ? playlist_lifetime_ms(body) : tools_.config.segment_age.count();
+}
+
+int64_t OwnedObject::playlist_lifetime_ms(std::string_view text) {
+  const int64_t age_ms = tools_.config.playlist_age.count();
+  const auto playlist = age_ms > 0 ? read_live_playlist(text) : std::nullopt;
+  if (!playlist) return age_ms;
+  is_live_playlist_ = true;
+  seat().set_edge(place(), playlist->edge);
+  return live_playlist_lifetime_ms(*playlist, previous_playlist_, tools_.fetches.wheel.now_ms(),
+                                   age_ms);
 }
 
 void OwnedObject::on_failed(const Error& error) {

@@ -81,10 +81,15 @@ class OwnedObject final : public SharedObject,
     Keeper& keeper;
   };
 
+  // The previous answer with this key.
+  struct Previous {
+    SharedObject* basis = nullptr;  // null: none; the object reads it until it leaves it
+    std::optional<StoredPlaylist> playlist = std::nullopt;
+  };
+
   // `place` is a claim. `request` has neither a range nor a condition.
-  // `basis`: a stale answer with this key, or null; the object reads it until it leaves it.
   OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
-              FetchRequest&& request, const FirstClient& client, SharedObject* basis);
+              FetchRequest&& request, const FirstClient& client, const Previous& previous);
   ~OwnedObject() override { release_region(); }
 
   // May call the keeper.
@@ -105,6 +110,8 @@ class OwnedObject final : public SharedObject,
   bool lacks_room() const { return lacks_room_; }
   // It is done, and may be the basis of a later one.
   bool may_be_validated() const { return may_be_validated_; }
+  // It is done, and the next answer is compared with it.
+  bool is_live_playlist() const { return is_live_playlist_; }
   // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
   bool is_covered(const PurgeOrder& order) const;
   uint64_t region_bytes() const { return head_size_ + room_; }
@@ -148,7 +155,8 @@ class OwnedObject final : public SharedObject,
   void publish(const ResponseHead& head, uint64_t length);
   void publish_failure(const Error& error);
   void complete();
-  int64_t lifetime_ms() const;
+  int64_t lifetime_ms();
+  int64_t playlist_lifetime_ms(std::string_view text);
   char* body_memory() const { return tools_.regions.memory_of(*region_) + head_size_; }
 
   const Tools tools_;
@@ -158,7 +166,9 @@ class OwnedObject final : public SharedObject,
   const std::vector<std::string> urls_;  // that are requested, in their order
   std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
   SharedObject* basis_;                  // null: none, or it has been left
+  const std::optional<StoredPlaylist> previous_playlist_;
   bool may_be_validated_ = false;
+  bool is_live_playlist_ = false;
   // The fetch's; null once the body grows for the readers.
   const ResponseHead* head_ = nullptr;
   bool has_validator_ = false;

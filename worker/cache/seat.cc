@@ -37,6 +37,10 @@ bool may_join(const CacheRow& row, uint64_t tag, int64_t now_ms) {
 
 }  // namespace
 
+StoredPlaylist playlist_of(const CacheRow& row) {
+  return {row.stored_ms.load(kRelaxed), row.fresh_until_ms.load(kRelaxed), row.edge.load(kRelaxed)};
+}
+
 CacheSeat::CacheSeat(CacheDirectory& directory, unsigned column)
     : directory_(directory),
       column_(column),
@@ -126,6 +130,17 @@ std::optional<CacheSeat::Object> CacheSeat::find_stale(const CacheKey& key, int6
   return newest;
 }
 
+std::optional<StoredPlaylist> CacheSeat::last_playlist(const CacheKey& key) const {
+  std::optional<StoredPlaylist> newest;
+  for_each_row(key, [&newest](const Object&, const CacheRow& row, uint64_t tag) {
+    if (streamgate::state_of(tag) != CacheState::done) return false;
+    const StoredPlaylist found = playlist_of(row);
+    if (found.edge > 0 && (!newest || found.stored_ms > newest->stored_ms)) newest = found;
+    return false;
+  });
+  return newest;
+}
+
 template <class May>
 bool CacheSeat::take_lease(const Object& object, const CacheKey& key, int64_t now_ms, May may_use) {
   CacheLease& lease = lease_of(object);
@@ -154,6 +169,7 @@ std::optional<CacheSeat::Object> CacheSeat::claim(const CacheKey& key) {
   row.filled.store(0, kRelaxed);
   row.window.store(0, kRelaxed);
   row.begin.store(0, kRelaxed);
+  row.edge.store(0, kRelaxed);
   row.length.store(kUnknownLength, kRelaxed);
   row.head_size.store(0, kRelaxed);
   row.reason.store(0, kRelaxed);
@@ -271,6 +287,10 @@ uint64_t CacheSeat::first_position_of_others(const Object& object) const {
 
 void CacheSeat::set_fresh_until(const Object& object, int64_t until_ms) {
   own_row(object).fresh_until_ms.store(until_ms, kRelaxed);
+}
+
+void CacheSeat::set_edge(const Object& object, uint64_t edge) {
+  own_row(object).edge.store(edge, kRelaxed);
 }
 
 void CacheSeat::set_reason(const Object& object, uint64_t reason) {

@@ -23,8 +23,12 @@
 #include <vector>
 
 #include "common/cache_directory.h"
+#include "worker/cache/live_playlist.h"
 
 namespace streamgate {
+
+// The values of a row.
+StoredPlaylist playlist_of(const CacheRow& row);
 
 class CacheSeat {
  public:
@@ -58,6 +62,9 @@ class CacheSeat {
   std::optional<Object> find(const CacheKey& key, int64_t now_ms);
   // The newest whole object of another process with this key, leased, however old it is.
   std::optional<Object> find_stale(const CacheKey& key, int64_t now_ms);
+  // What the newest whole playlist of another process with this key says of the next one, without a
+  // lease: another object may be in its row by now, so the values may be nonsense.
+  std::optional<StoredPlaylist> last_playlist(const CacheKey& key) const;
   size_t free_rows() const { return free_rows_.size(); }
   // Frees claims that were given up while others had leased them. Call it now and then.
   void free_abandoned();
@@ -99,6 +106,7 @@ class CacheSeat {
   void set_length(const Object& object, uint64_t bytes);
   uint64_t first_position_of_others(const Object& object) const;
   void set_fresh_until(const Object& object, int64_t until_ms);  // before done
+  void set_edge(const Object& object, uint64_t edge);            // of a live playlist, before done
   void set_reason(const Object& object, uint64_t reason);        // before failed
   void set_state(const Object& object, CacheState state);        // growing, done, failed, broken
   // New requests do not find it any more; its state and its readers stay.

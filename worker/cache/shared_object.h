@@ -64,6 +64,7 @@ class SharedObject : public Retirable {
   void note_position(uint64_t position);
   int64_t stored_ms() const { return row().stored_ms.load(std::memory_order_relaxed); }
   int64_t fresh_until_ms() const { return row().fresh_until_ms.load(std::memory_order_relaxed); }
+  StoredPlaylist playlist() const { return playlist_of(row()); }
   // `size` bytes from `position` on, all below filled(). Null if the owner has written impossible
   // values.
   const char* bytes(uint64_t position, uint64_t size);

@@ -87,6 +87,24 @@ TEST_F(CacheSeatTest, AStaleObjectIsFoundOnlyByThoseWhoAskForIt) {
   EXPECT_FALSE(reader_->find_stale(key_of(1), 100));
 }
 
+TEST_F(CacheSeatTest, TheNewestWholePlaylistIsSeenWithoutALease) {
+  const Object object = claim(1);
+  owner_->set_edge(object, 7);
+  EXPECT_FALSE(reader_->last_playlist(key_of(1))) << "it is not whole";
+  finish(object, 100);
+  const auto seen = reader_->last_playlist(key_of(1));
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(7U, seen->edge);
+  EXPECT_EQ(100, seen->fresh_until_ms);
+  EXPECT_FALSE(owner_->is_leased(object));
+  EXPECT_FALSE(reader_->last_playlist(key_of(2)));
+  owner_->retire(object);
+  EXPECT_FALSE(reader_->last_playlist(key_of(1)));
+  ASSERT_TRUE(owner_->try_free(object));
+  finish(claim(1), 100);
+  EXPECT_FALSE(reader_->last_playlist(key_of(1))) << "an edge stays in its row";
+}
+
 TEST_F(CacheSeatTest, KeysOfOneBucketAreDifferentObjects) {
   const Object first = claim(1);
   const auto second = reader_->find_or_claim(key_of(2), 0);

@@ -1,0 +1,36 @@
+// For how long a live playlist may be used whose upstream does not say it. A live media playlist
+// (RFC 8216 6.2.1) changes when its next segment is complete. When two answers show when the last
+// one was, the next answer is due one segment later: many viewers then cost the upstream one
+// request for each segment, and the playlist is older than its upstream's by no more than
+// 1.5 times `cache.playlist_age`. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace streamgate {
+
+struct LivePlaylist {
+  uint64_t edge;       // the media sequence number behind its last segment; not 0
+  int64_t segment_ms;  // the duration of its last segment, at most 30 s
+};
+
+// None: it is not a live media playlist, it is longer than 256 KiB, or it has partial segments,
+// which come more often.
+std::optional<LivePlaylist> read_live_playlist(std::string_view text);
+
+// The playlist of the previous answer, as its row has it (CLOCK_MONOTONIC).
+struct StoredPlaylist {
+  int64_t stored_ms;
+  int64_t fresh_until_ms;
+  uint64_t edge;
+};
+
+// `age_ms`: how long to use it if nothing is known; also the shortest result. `past` may be
+// nonsense.
+int64_t live_playlist_lifetime_ms(const LivePlaylist& playlist,
+                                  const std::optional<StoredPlaylist>& past, int64_t now_ms,
+                                  int64_t age_ms);
+
+}  // namespace streamgate
