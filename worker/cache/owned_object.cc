@@ -122,7 +122,8 @@ void OwnedObject::on_head(const ResponseHead& head) {
   publish(head, head.content_length);
   seat().set_state(place(), CacheState::growing);
   head_ = nullptr;  // a resumed body has another connection, and the head is gone
-  tools_.keeper.on_changed(*this);
+  // The readers are notified when the read is over: each then sends its head and the bytes of this
+  // read at once, and the first does not wait for the heads of a thousand.
 }
 
 bool OwnedObject::may_share(const ResponseHead& head) {
