@@ -62,9 +62,10 @@ class Load:
 
 class SeveralMachines(FrontTest):
     def machines(self, text):
-        """Three proxies, and `text` with their ports."""
-        found = [self.own_proxy({"loop_id": "same"}) for _ in range(2)]
-        found.insert(1, Proxy({**self.settings, "loop_id": "same"}))
+        """Three proxies with caches, and `text` with their ports."""
+        settings = {"loop_id": "same", "cache": {"memory": "64MiB"}}
+        found = [self.own_proxy(settings) for _ in range(2)]
+        found.insert(1, Proxy({**self.settings, **settings}))
         self.addCleanup(found[1].remove)  # killed by check()
         for i, machine in enumerate(found):
             text = text.replace(f"127.0.0.1:{8080 + i}", f"127.0.0.1:{machine.port}")
@@ -98,13 +99,14 @@ class SeveralMachines(FrontTest):
         self.check(port, machines)
 
     def check(self, port, machines):
-        up = self.upstream(lambda request: ok(b"x" * 1000))
+        up = self.upstream(lambda request: ok(b"x" * 1000, {"Cache-Control": "max-age=600"}))
         urls = [up.url(f"/live/{i}/index.ts?channel={i}") for i in range(STREAMS)]
         targets = [stream_path(url, referer=f"http://viewer{i}.test/") for i, url in enumerate(urls)]
         targets += [f"/at/-/{url.replace('://', '/')}" for url in urls]
         for target in targets:
             self.assertEqual(self.ask_front(port, target).status, 200, target)
         before = self.places(machines, len(targets))
+        self.assert_fetched_once(port, targets, up, len(targets))
         self.assertEqual({len(of_url) for of_url in before.values()}, {1}, before)
         self.assertEqual(len(set.union(*before.values())), 3, "a machine has no stream")
         with Load(self.ask_front, port, targets) as load:
@@ -121,9 +123,16 @@ class SeveralMachines(FrontTest):
         for target in targets:
             self.assertEqual(self.ask_front(port, target).status, 200, target)
         after = self.places([machines[0], None, machines[2]], len(targets))
+        self.assert_fetched_once(port, targets, up, len(up.requests))
         moved = {link for link in before if before[link] != after[link]}
         self.assertEqual(moved, {link for link in before if before[link] == {1}})
         return before
+
+    def assert_fetched_once(self, port, targets, up, requests):
+        """All machines together have the hits that one would have."""
+        for target in targets:
+            self.assertEqual(self.ask_front(port, target)["X-Streamgate-Cache"], "hit", target)
+        self.assertEqual(len(up.requests), requests)
 
     @staticmethod
     def kill_all(machine):
