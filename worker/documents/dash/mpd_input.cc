@@ -6,7 +6,7 @@
 #include "common/check.h"
 #include "common/url.h"
 #include "worker/documents/dash/mpd_rewriter.h"
-#include "worker/documents/dash/timeline_run.h"
+#include "worker/documents/dash/segment_run.h"
 #include "worker/documents/dash/xml_text.h"
 #include "worker/links/path_link.h"
 
@@ -48,7 +48,7 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   bases_.clear();
   document_ = {setting.base_url, directories_above(split_uri(setting.base_url).path)};
   has_base_url_ = false;
-  timeline_depth_ = event_depth_ = 0;
+  segments_depth_ = event_depth_ = 0;
   is_in_cdata_ = false;
   text_element_ = nullptr;
   growth_ = 0;
@@ -156,8 +156,8 @@ void MpdRewriter::read_window(XmlParser::Part part) {
   constexpr size_t kShortTag = 256;
   const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
   bool has_read = false;
-  while (timeline_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
-    const size_t run = may_skip() ? timeline_run(left()) : 0;
+  while (segments_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
+    const size_t run = may_skip() ? segment_run(left()) : 0;
     handed_ += run;
     skipped_ += run;
     if (has_read && run == 0) break;

@@ -91,7 +91,8 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (!is_of_mpd(name)) return;
   name.remove_prefix(prefix_.size());
   if (depth_ == 2 && name == "Period") hold_for_base_url();
-  if (name == "SegmentTimeline" && timeline_depth_ == 0) timeline_depth_ = depth_;
+  const bool has_segments = name == "SegmentTimeline" || name == "SegmentList";
+  if (has_segments && segments_depth_ == 0) segments_depth_ = depth_;
   const MpdElement& element = mpd_element(name);
   // The message of an event may be any XML.
   if (event_depth_ != 0 && element.place != UrlPlace::event) return;
@@ -135,7 +136,7 @@ void MpdRewriter::start_text(const MpdElement& element) {
 void MpdRewriter::end_element() {
   if (text_element_ != nullptr && depth_ == text_depth_) end_text();
   while (!bases_.empty() && bases_.back().depth == depth_) bases_.pop_back();
-  if (depth_ == timeline_depth_) timeline_depth_ = 0;
+  if (depth_ == segments_depth_) segments_depth_ = 0;
   if (depth_ == event_depth_) event_depth_ = 0;
   if (depth_ == 1 && kind_ == DocumentKind::mpd && event_end() > event_begin()) insert_base_url();
   --depth_;

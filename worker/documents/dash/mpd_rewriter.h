@@ -138,7 +138,7 @@ class MpdRewriter final : public DocumentRewriter {
   std::string held_;
   std::string base_url_tag_;   // the start tag of that BaseURL
   PatchOperation operation_;   // the open one
-  size_t timeline_depth_ = 0;  // of the open SegmentTimeline; 0: none is open
+  size_t segments_depth_ = 0;  // of the open SegmentTimeline or SegmentList; 0: none is open
   size_t event_depth_ = 0;     // of the open Event; 0: none is open
   bool is_in_cdata_ = false;
 

@@ -78,6 +78,38 @@ TEST(MpdRewriter, SegmentsOfTimelinesStay) {
   }
 }
 
+// Plain segments are not parsed (segment_run.h). Others between them are.
+TEST(MpdRewriter, SegmentsOfListsAreRewrittenAsElsewhere) {
+  const std::string plain =
+      "<SegmentURL media=\"a/1-b_c.m4s\" mediaRange='0-9'/>\n<SegmentURL/> "
+      "<SegmentURL index='i=1,2+~@' indexRange=\"5\" media=''/>";
+  const auto check = [&](const std::string& element) {
+    const std::string begin = "<SegmentList>" + plain;
+    const std::string end = plain + "</SegmentList>";
+    EXPECT_EQ(rewritten_period(begin + element + end), begin + rewritten_period(element) + end);
+  };
+  for (const std::string reference :
+       {"/a", "//h/a", "http://h/a", "HTTP:a", "../../../a", "a/../../../../a", "a/..", "a/./b",
+        ".", "..", "%2e%2e/%2e%2e/%2e%2e/a", "a?sg_token=1", "a#b", " a ", "a&amp;b", "\xC3\xA9"}) {
+    check("<SegmentURL media='" + reference + "'/>");
+    check("<SegmentURL index=\"" + reference + "\" media='a'></SegmentURL>");
+  }
+  for (char c = ' '; c < '\x7f'; ++c) {
+    if (c == '<' || c == '&' || c == '\'') continue;
+    const std::string one(1, c);
+    check("<SegmentURL media='" + one + "'/>");
+    check("<SegmentURL media='a" + one + "b'/>");
+    check("<SegmentURL media='a/" + one + "/" + one + one + "/b'/>");
+  }
+  for (const std::string bad :
+       {"<SegmentURL media='a' media='a'/>", "<SegmentURL media='a'index='a'/>",
+        "<SegmentURL media=a/>", "<SegmentURL media='a<'/>", "<SegmentURL media='a&b'/>",
+        "<SegmentURL media='a\"/>", "<SegmentURLmedia='a'/>", "<SegmentURL>", "<SegmentURL /"}) {
+    const std::string document = mpd("<SegmentList>" + plain + bad + plain + "</SegmentList>");
+    EXPECT_NE(outcome(document).problem, "") << bad;
+  }
+}
+
 TEST(MpdRewriter, RelativeReferencesBelowTheMpdStay) {
   const std::string_view period =
       "<BaseURL>video/</BaseURL><AdaptationSet><SegmentTemplate media='../$RepresentationID$/"

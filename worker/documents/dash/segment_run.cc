@@ -1,0 +1,125 @@
+#include "worker/documents/dash/segment_run.h"
+
+#include <array>
+#include <optional>
+
+#include "common/ascii.h"
+
+namespace streamgate {
+namespace {
+
+constexpr bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+const char* skip_blanks(const char* at, const char* end) {
+  while (at != end && is_blank(*at)) ++at;
+  return at;
+}
+
+// The bytes of a reference that need not be looked at: no escapes, no scheme, no query.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> out{};
+  for (unsigned char c = '0'; c <= '9'; ++c) out[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) out[c] = out[c + ('a' - 'A')] = true;
+  for (const unsigned char c : {'-', '_', '.', '/', '=', ',', '+', '~', '@'}) out[c] = true;
+  return out;
+}();
+
+// Behind a reference without dot segments at its beginning or in it; null for anything else.
+const char* skip_reference(const char* at, const char* end) {
+  if (at == end || *at == '/' || *at == '.') return nullptr;
+  char before = 0;
+  for (; at != end && kPlain[static_cast<unsigned char>(*at)]; ++at) {
+    if (*at == '.' && before == '/') return nullptr;
+    before = *at;
+  }
+  return at;
+}
+
+const char* skip_digits(const char* at, const char* end) {
+  while (at != end && ascii::is_digit(*at)) ++at;
+  return at;
+}
+
+// Behind a number, or the two of a range.
+const char* skip_number(const char* at, const char* end) {
+  if (at != end && *at == '-') ++at;
+  at = skip_digits(at, end);
+  return at != end && *at == '-' ? skip_digits(at + 1, end) : at;
+}
+
+// An attribute that an element may have. Its place in the list is its bit.
+struct Attribute {
+  std::string_view name_and_equals;
+  const char* (*skip_value)(const char* at, const char* end);
+};
+
+constexpr std::array<Attribute, 4> kOfSegmentUrl{{{"media=", skip_reference},
+                                                  {"mediaRange=", skip_number},
+                                                  {"index=", skip_reference},
+                                                  {"indexRange=", skip_number}}};
+
+// The attribute at `at`, if the element may have it.
+struct Found {
+  unsigned bit;
+  size_t size;  // of the name and the equals sign
+  const char* (*skip_value)(const char* at, const char* end);
+};
+
+std::optional<Found> attribute_of_s(std::string_view text) {
+  if (text.size() < 2 || text[0] < 'a' || text[0] > 'z' || text[1] != '=') return std::nullopt;
+  return Found{1U << static_cast<unsigned>(text[0] - 'a'), 2, skip_number};
+}
+
+std::optional<Found> attribute_of_segment_url(std::string_view text) {
+  unsigned bit = 1;
+  for (const Attribute& each : kOfSegmentUrl) {
+    if (text.starts_with(each.name_and_equals)) {
+      return Found{bit, each.name_and_equals.size(), each.skip_value};
+    }
+    bit <<= 1U;
+  }
+  return std::nullopt;
+}
+
+// Behind the attributes and the end of an empty element; null for anything else.
+template <class AttributeAt>
+const char* skip_attributes(const char* at, const char* end, AttributeAt attribute_at) {
+  unsigned seen = 0;
+  for (;;) {
+    const char* const begin = skip_blanks(at, end);
+    if (end - begin < 2) return nullptr;
+    if (*begin == '/') return begin[1] == '>' ? begin + 2 : nullptr;
+    if (begin == at) return nullptr;  // no blank in front of it
+    const auto found = attribute_at({begin, static_cast<size_t>(end - begin)});
+    if (!found || (seen & found->bit) != 0) return nullptr;
+    seen |= found->bit;
+    at = begin + found->size;
+    if (at == end || (*at != '"' && *at != '\'')) return nullptr;
+    const char quote = *at;
+    at = found->skip_value(at + 1, end);
+    if (at == nullptr || at == end || *at != quote) return nullptr;
+    ++at;
+  }
+}
+
+// Behind the element that begins at `at`; null for anything else.
+const char* skip_element(const char* at, const char* end) {
+  const std::string_view text(at, static_cast<size_t>(end - at));
+  constexpr std::string_view kSegmentUrl = "<SegmentURL";
+  if (text.starts_with(kSegmentUrl)) {
+    return skip_attributes(at + kSegmentUrl.size(), end, attribute_of_segment_url);
+  }
+  if (text.starts_with("<S")) return skip_attributes(at + 2, end, attribute_of_s);
+  return nullptr;
+}
+
+}  // namespace
+
+size_t segment_run(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  const char* at = skip_blanks(text.data(), end);
+  while (const char* const next = skip_element(at, end)) at = skip_blanks(next, end);
+  return static_cast<size_t>(at - text.data());
+}
+
+}  // namespace streamgate
