@@ -1,16 +1,14 @@
 #include "worker/documents/json/json_rewriter.h"
 
-#include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
-#include "common/check.h"
 #include "common/json_string.h"
 #include "common/url.h"
+#include "worker/documents/json/json_reader.h"
 
 namespace streamgate {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // The paths of members: `/name` for a member of an object, `/*` for an item of an array.
 struct Paths {
@@ -27,35 +25,42 @@ Paths paths_of(DocumentKind kind) {
 
 }  // namespace
 
-// Writes each value as the parser finds it; no tree is built, so a document cannot make the parser
-// compare all names of an object with each other.
-class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
+// Writes each value as the reader finds it.
+class JsonRewriter::Copy final : private JsonReader::Handler {
  public:
   Copy(DocumentKind kind, std::string_view base_url, ChildUrlWriter& children)
-      : paths_(paths_of(kind)), base_url_(base_url), children_(children) {
+      : reader_(*this), paths_(paths_of(kind)), base_url_(base_url), children_(children) {
     own_.kind = paths_.kind;
   }
 
-  const std::string& text() const { return out_; }
-  const char* problem() const { return problem_; }
+  // Null: the text so far can be the beginning of a document.
+  const char* read(std::string_view text) {
+    if (!reader_.read(text) && problem_ == nullptr) problem_ = kMalformed;
+    return problem_;
+  }
+  const char* finish() {
+    if (!reader_.finish() && problem_ == nullptr) problem_ = kMalformed;
+    return problem_;
+  }
+  std::string_view text() const { return out_; }
+  size_t memory() const { return out_.capacity(); }
+  size_t bytes_of_links() const { return bytes_of_links_; }
 
-  bool null() override { return scalar("null"); }
-  bool boolean(bool value) override { return scalar(value ? "true" : "false"); }
-  bool number_integer(int64_t value) override { return scalar(std::to_string(value)); }
-  bool number_unsigned(uint64_t value) override { return scalar(std::to_string(value)); }
-  bool number_float(double, const std::string& text) override { return scalar(text); }
-  bool binary(binary_t&) override { return refuse("not well-formed JSON"); }  // never in a text
-  bool string(std::string& value) override {
+ private:
+  bool on_string(std::string_view text) override {
     if (is_left_out()) return end_value();
     separate();
-    append_json_string(path_ == paths_.address ? child_of(value) : value, out_);
+    append_json_string(path_ == paths_.address ? child_of(text) : text, out_);
     return end_value();
   }
-  bool start_object(size_t) override { return open('{'); }
-  bool start_array(size_t) override { return open('['); }
-  bool end_object() override { return close('}'); }
-  bool end_array() override { return close(']'); }
-  bool key(std::string& name) override {
+  bool on_scalar(std::string_view text) override {
+    if (!is_left_out()) {
+      separate();
+      out_ += text;
+    }
+    return end_value();
+  }
+  bool on_name(std::string_view name) override {
     Level& level = levels_.back();
     path_.resize(level.path_size);
     path_.append("/").append(name);
@@ -70,36 +75,7 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
     out_ += ':';
     return check_size();
   }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return refuse("not well-formed JSON");
-  }
-
- private:
-  struct Level {
-    bool is_object;
-    bool has_items;
-    size_t path_size;  // of the path of the object or array itself
-  };
-
-  bool is_left_out() const { return left_out_at_ != 0; }
-  // In front of a value. key() has written what stands in front of the value of a member.
-  void separate() {
-    if (levels_.empty() || levels_.back().is_object) return;
-    if (levels_.back().has_items) out_ += ',';
-    levels_.back().has_items = true;
-  }
-  bool scalar(std::string_view text) {
-    if (!is_left_out()) {
-      separate();
-      out_ += text;
-    }
-    return end_value();
-  }
-  bool end_value() {
-    if (left_out_at_ == levels_.size()) left_out_at_ = 0;
-    return check_size();
-  }
-  bool open(char bracket) {
+  bool on_open(char bracket) override {
     if (levels_.size() == kMaxDepth) return refuse("JSON with more than 64 levels");
     if (!is_left_out()) {
       separate();
@@ -109,11 +85,30 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
     if (bracket == '[') path_ += "/*";
     return check_size();
   }
-  bool close(char bracket) {
+  bool on_close(char bracket) override {
     path_.resize(levels_.back().path_size);
     levels_.pop_back();
     if (!is_left_out()) out_ += bracket;
     return end_value();
+  }
+
+  static constexpr const char* kMalformed = "not well-formed JSON";
+  struct Level {
+    bool is_object;
+    bool has_items;
+    size_t path_size;  // of the path of the object or array itself
+  };
+
+  bool is_left_out() const { return left_out_at_ != 0; }
+  // In front of a value. on_name() has written what stands in front of the value of a member.
+  void separate() {
+    if (levels_.empty() || levels_.back().is_object) return;
+    if (levels_.back().has_items) out_ += ',';
+    levels_.back().has_items = true;
+  }
+  bool end_value() {
+    if (left_out_at_ == levels_.size()) left_out_at_ = 0;
+    return check_size();
   }
   bool check_size() {
     return out_.size() <= kMaxOutput || refuse("a rewritten JSON document of more than 4 MiB");
@@ -131,9 +126,11 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
     if (must_be_absolute) resolve_reference(split_uri(base_url_), reference, absolute_);
     const std::string_view text = must_be_absolute ? absolute_ : reference;
     const bool is_child = children_.append({text, SegmentFormat::none, &own_}, child_);
+    bytes_of_links_ += child_.size();
     return is_child ? child_.text() : reference;
   }
 
+  JsonReader reader_;
   const Paths paths_;
   const std::string_view base_url_;
   ChildUrlWriter& children_;
@@ -144,32 +141,34 @@ class JsonRewriter::Copy final : public nlohmann::json_sax<Json> {
   std::string path_;
   std::vector<Level> levels_;
   size_t left_out_at_ = 0;  // the number of levels around the member that is left out; 0: none is
+  size_t bytes_of_links_ = 0;
   const char* problem_ = nullptr;
 };
 
+JsonRewriter::JsonRewriter(DocumentKind kind) : kind_(kind) {}
+JsonRewriter::~JsonRewriter() = default;
+
 void JsonRewriter::begin(const DocumentSetting& setting) {
-  setting_ = &setting;
   children_.begin(setting);
-  text_.clear();
+  copy_ = std::make_unique<Copy>(kind_, setting.base_url, children_);
+  bytes_ = 0;
   problem_ = nullptr;
 }
 
 size_t JsonRewriter::write(std::string_view bytes, BlockBuffer&, size_t) {
-  if (text_.size() + bytes.size() > kMaxBytes) {
-    problem_ = "a JSON document of more than 1 MiB";
-  } else {
-    text_ += bytes;
-  }
+  bytes_ += bytes.size();
+  if (bytes_ > kMaxBytes) problem_ = "a JSON document of more than 1 MiB";
+  if (problem_ == nullptr) problem_ = copy_->read(bytes);
   return bytes.size();
 }
 
 void JsonRewriter::finish(BlockBuffer& out) {
-  if (problem_ != nullptr) return;
-  Copy copy(kind_, setting_->base_url, children_);
-  const bool is_read = Json::sax_parse(text_.begin(), text_.end(), &copy);
-  problem_ = copy.problem();
-  CHECK(is_read == (problem_ == nullptr));
-  if (is_read) out.append(copy.text());
+  if (problem_ == nullptr) problem_ = copy_->finish();
+  if (problem_ == nullptr) out.append(copy_->text());
 }
+
+size_t JsonRewriter::costly_bytes() const { return copy_ ? copy_->bytes_of_links() : 0; }
+
+size_t JsonRewriter::memory_bytes() const { return copy_ ? copy_->memory() : 0; }
 
 }  // namespace streamgate

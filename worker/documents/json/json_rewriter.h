@@ -1,6 +1,6 @@
 // Rewrites the JSON documents that playlists lead to (RFC 8216bis appendix D and 7.2; chapters in
-// session data). The document is held until its end, because it is rewritten only if it is well
-// formed. Its members keep their order; blanks between them are left out.
+// session data). The result is held until the document's end, because it is sent only if all of it
+// is well formed. Its members keep their order; blanks between them are left out.
 //
 //   asset list    ASSETS[].URI
 //   steering      RELOAD-URI; PATHWAY-CLONES is left out: players would apply its hosts and
@@ -8,7 +8,7 @@
 //   chapters      [].images[].url
 #pragma once
 
-#include <string>
+#include <memory>
 #include <string_view>
 
 #include "worker/documents/document_kind.h"
@@ -24,7 +24,8 @@ class JsonRewriter final : public DocumentRewriter {
   static constexpr size_t kMaxDepth = 64;
 
   // Requires is_json(kind).
-  explicit JsonRewriter(DocumentKind kind) : kind_(kind) {}
+  explicit JsonRewriter(DocumentKind kind);
+  ~JsonRewriter() override;
 
   void begin(const DocumentSetting& setting) override;
   size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
@@ -33,16 +34,16 @@ class JsonRewriter final : public DocumentRewriter {
   bool has_grown_too_far() const override { return false; }
   const char* problem() const override { return problem_; }
   uint64_t lines_too_long() const override { return 0; }
-  size_t costly_bytes() const override { return 0; }
-  size_t memory_bytes() const override { return text_.capacity(); }
+  size_t costly_bytes() const override;
+  size_t memory_bytes() const override;
 
  private:
   class Copy;
 
   const DocumentKind kind_;
-  const DocumentSetting* setting_ = nullptr;
   ChildUrlWriter children_;
-  std::string text_;
+  std::unique_ptr<Copy> copy_;  // set by begin()
+  size_t bytes_ = 0;            // of the document so far
   const char* problem_ = nullptr;
 };
 

@@ -39,7 +39,7 @@ TEST(JsonRewriter, CopiesEverythingElse) {
        R"({"ASSETS":[{"X-AD-CREATIVE-SIGNALING":{"payload":[{"URI":"https:\\b"}],"v":2}}]})",
        R"({"ASSETS":[[{"URI":"a"}],"URI",{"URI":["a"]},{"URI":{"URI":"a"}},{"URI":7},{"URI":""}]})",
        R"({"ASSETS":[{"URI":"data:,x"},{"URI":"skd://k"}]})",
-       R"({"a":[true,false,null,0,-1,18446744073709551615,0.1,1E+9,{},[],"\u0001\"\\é😀"]})",
+       R"({"a":[true,false,null,0,-1,18446744073709551615,0.1,1E+9,-0,1e999,{},[],"\u0001\"\\é😀"]})",
        R"("text")", "[]", "{}"}) {
     EXPECT_EQ(rewrite_list(text), text);
   }
@@ -88,8 +88,9 @@ TEST(JsonRewriter, RewritesTheImagesOfChapters) {
 }
 
 TEST(JsonRewriter, RefusesWhatIsNotJson) {
-  for (const char* text : {"", " ", "{", "{\"a\":1}}", "{\"a\":1,}", "{'a':1}", "[1 2]", "nul",
-                           "{\"a\":\"\xff\"}", "{\"a\":\"\n\"}", "// a\n{}", "<html>", "1e999"}) {
+  for (const char* text :
+       {"", " ", "{", "{\"a\":1}}", "{\"a\":1,}", "{'a':1}", "[1 2]", "nul", "{\"a\":\"\xff\"}",
+        "{\"a\":\"\n\"}", "// a\n{}", "<html>", "\xEF\xBB"}) {
     EXPECT_EQ(rewrite_list(text), "problem: not well-formed JSON") << text;
   }
 }

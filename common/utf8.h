@@ -1,0 +1,14 @@
+// UTF-8 (RFC 3629 4): no overlong form, no surrogate, nothing above U+10FFFF.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace streamgate {
+
+// The size in bytes of the character of two or more bytes at the beginning of `text`, which is not
+// empty. 0 if there is none.
+size_t utf8_multibyte_size(std::string_view text);
+bool is_utf8(std::string_view text);
+
+}  // namespace streamgate
