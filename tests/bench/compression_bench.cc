@@ -47,7 +47,7 @@ void compress(benchmark::State& state, const std::string& text) {
     DocumentCoder coder;
     for (size_t at = 0; at < text.size(); at += kPieceBytes) {
       piece.append(std::string_view(text).substr(at, kPieceBytes));
-      coder.take(piece);
+      coder.take(piece, SIZE_MAX);
     }
     coder.finish();
     coded = coder.output().size();

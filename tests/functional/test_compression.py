@@ -1,10 +1,12 @@
 """Rewritten documents leave gzip-coded from `hls.compress_from` on."""
 
+import hashlib
+import json
 import threading
 import zlib
 
 from harness import ProxyTest, main, stream_path, wait_until
-from upstream import Answer, chunked, playlist
+from upstream import Answer, chunked, ok, playlist
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n"
@@ -186,6 +188,17 @@ class Compression(ProxyTest):
             self.assertFalse(is_whole or client.pending.endswith(b"0\r\n\r\n"))
             self.assertEqual(text.count("#EXTINF"), 1001)
             self.assertTrue(text.endswith("#EXTINF:4,\n"), text[-40:])
+
+    def test_a_document_that_is_held_until_its_end_is_coded(self):
+        names = (hashlib.sha256(b"%d" % i).hexdigest()[:32] for i in range(20_000))
+        assets = json.dumps({"ASSETS": [{"URI": name} for name in names]})
+        up, proxy = self.upstream(ok(assets.encode(), content_type="application/json")), self.proxy()
+        target = stream_path(up.url("/v/a.json"), sg_k="assets")
+        wanted = proxy.ask(target).text
+        self.assertEqual(wanted.count(proxy.origin + stream_path(up.url("/v/"))), 20_000)
+        with proxy.connect(receive_buffer=4096) as client:  # it is full again and again
+            client.request(target, GZIP)
+            self.assert_coded(client.read_response(), wanted)
 
     def test_the_memory_for_stalled_clients_is_bounded(self):
         body = HEAD + "".join(f"{zlib.crc32(b'%d' % i):x}{i * i:x}\n" for i in range(100_000))

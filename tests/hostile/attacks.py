@@ -12,10 +12,12 @@ import time
 
 from harness import closed_port, stream_path
 from http_client import BadAnswer, Client
-from upstream import Answer, Upstream, redirect, status
+from upstream import Answer, Upstream, ok, redirect, status
 
 # 2 KB: a million short references, each of which grows to a link of more than 1 KiB.
 BOMB = gzip.compress(b"#EXTM3U\n" + b"a\n" * 1_000_000, 9)
+# 600 KB, which grow to 4 MB: each reference becomes a link.
+ASSETS = b'{"ASSETS":[' + b'{"URI":"a"},' * 50_000 + b"{}]}"
 REFERER = "http://page.example/" + "r" * 1000
 HEALTH = b"GET /health HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
@@ -76,6 +78,22 @@ def bombs(front, stop, clients=80):
         begun += client.read_head() is not None and client.receive_more()
     stop.wait()
     return {"bombs": len(up.requests), "begun": begun, "bytes of a bomb": len(BOMB)}
+
+
+def documents(front, stop):
+    """Documents that are held until their end, and then compressed."""
+    up = Upstream(lambda _: ok(ASSETS, content_type="application/json"))
+    target = stream_path(up.url("/a.json"), sg_k="assets")
+    counts = {"documents": 0}
+
+    def client():
+        with Client(front) as connection:
+            connection.request(target, [("Connection", "close"), ("Accept-Encoding", "gzip")])
+            response = connection.read_response()
+        counts["documents"] += response is not None and response.status == 200
+
+    in_threads(8, client, stop)
+    return counts
 
 
 def long_lines(front, stop):

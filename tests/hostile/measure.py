@@ -34,6 +34,7 @@ LONG = {"header_timeout": "60s", "keepalive_timeout": "60s", "write_stall_timeou
 ATTACKS = [
     Attack("loop", attacks.loop, needs={"508": 100, "at the upstream": 100}),
     Attack("gzip bombs", attacks.bombs, settings={"client": LONG}, needs={"begun": 80}),
+    Attack("long documents", attacks.documents, needs={"documents": 50}),
     Attack(
         "full log pipe",
         attacks.long_lines,

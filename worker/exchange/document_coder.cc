@@ -1,16 +1,19 @@
 #include "worker/exchange/document_coder.h"
 
+#include <algorithm>
+
 namespace streamgate {
 
-void DocumentCoder::take(BlockBuffer& text) {
+void DocumentCoder::take(BlockBuffer& text, size_t most) {
   if (text.size() == 0) return;
-  text.hand_over([this](evbuffer* buffer) {
+  text.offer([this, left = most](evbuffer* buffer) mutable {
     evbuffer_iovec extent;
-    while (evbuffer_peek(buffer, -1, nullptr, &extent, 1) > 0) {
-      deflater_.write({static_cast<const char*>(extent.iov_base), extent.iov_len}, output_);
-      evbuffer_drain(buffer, extent.iov_len);
+    while (left > 0 && evbuffer_peek(buffer, -1, nullptr, &extent, 1) > 0) {
+      const size_t size = std::min(left, extent.iov_len);
+      deflater_.write({static_cast<const char*>(extent.iov_base), size}, output_);
+      evbuffer_drain(buffer, size);
+      left -= size;
     }
-    return true;
   });
 }
 

@@ -9,8 +9,8 @@ namespace streamgate {
 
 class DocumentCoder {
  public:
-  // Codes the whole text, and empties it.
-  void take(BlockBuffer& text);
+  // Codes the first `most` bytes of the text, and removes them.
+  void take(BlockBuffer& text, size_t most);
   // After flush() a client that gets output() can decode all the text that was taken.
   void flush() { deflater_.flush(output_); }
   // The text is complete.

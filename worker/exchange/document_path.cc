@@ -133,7 +133,7 @@ BodyPath::Flow DocumentPath::pass_on() {
     if (body_->output().size() < send_at_) return Flow::open;
   }
   if (!coder_) return send();
-  coder_->take(body_->output());
+  coder_->take(body_->output(), SIZE_MAX);
   return coder_->output().size() >= kSendBytes ? send() : Flow::open;
 }
 
@@ -197,32 +197,60 @@ void DocumentPath::on_pause() {
   const RequestScope scope(note_);
   if (is_waiting()) return;  // go_on() follows
   if (coder_) {
-    coder_->take(body_->output());
+    coder_->take(body_->output(), SIZE_MAX);
     coder_->flush();
   }
   if (pending().size() == 0) return;
   if (const Flow flow = send(); flow != Flow::open) report(flow);
 }
 
+// After the last input. Called again while the client is full or the next slice is due.
 void DocumentPath::complete() {
-  // The last line of a document that was cut may be incomplete, so it is not sent.
-  if (!is_cut_) {
-    if (auto ended = body_->finish(); !ended) return observer_.on_path_failed(ended.error());
-  }
-  count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
-  if (coding_ == Coding::undecided && body_->output().size() >= delivery_.compress_from) {
-    choose_coding();
-  }
-  if (coder_) {
-    coder_->take(body_->output());
-    is_cut_ ? coder_->flush() : coder_->finish();
-  }
+  if (!is_body_finished_ && !finish_body()) return;
+  if (coder_ && !code_rest()) return;
   pause_.reset();
   if (!head_sent_) send_head({ClientFraming::Kind::length, pending().size()});
   // The stream queues what the socket does not take.
   if (send() == Flow::gone) return report(Flow::gone);
   tools_.bodies.give_back(std::move(body_));  // now, for the next document of this turn of the loop
   observer_.on_path_sent();
+}
+
+// False if the document has failed.
+bool DocumentPath::finish_body() {
+  is_body_finished_ = true;
+  // The last line of a document that was cut may be incomplete, so it is not sent.
+  if (!is_cut_) {
+    if (auto ended = body_->finish(); !ended) {
+      observer_.on_path_failed(ended.error());
+      return false;
+    }
+  }
+  count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
+  if (coding_ == Coding::undecided && body_->output().size() >= delivery_.compress_from) {
+    choose_coding();
+  }
+  return true;
+}
+
+// A document that was held until its end is coded in slices too. False if it goes on later, or the
+// client is gone.
+bool DocumentPath::code_rest() {
+  BlockBuffer& text = body_->output();
+  for (size_t work = 0; text.size() > 0; work += kCodingCost * kCodedPieceBytes) {
+    if (client_.is_full()) return false;
+    if (work >= kSliceBytes) {
+      next_slice_.schedule();
+      return false;
+    }
+    coder_->take(text, kCodedPieceBytes);
+    if (coder_->output().size() >= kSendBytes && send() == Flow::gone) {
+      report(Flow::gone);
+      return false;
+    }
+  }
+  is_cut_ ? coder_->flush() : coder_->finish();
+  return true;
 }
 
 void DocumentPath::report(const Result<Flow>& flow) {

@@ -74,6 +74,8 @@ class DocumentPath final : public BodyPath {
   void on_held_too_long();
   void on_pause();
   void complete();
+  bool finish_body();
+  bool code_rest();
   BlockBuffer& pending() { return coder_ ? coder_->output() : body_->output(); }
   Pause& pause();
   Flow send();
@@ -88,6 +90,7 @@ class DocumentPath final : public BodyPath {
   bool head_sent_ = false;
   bool is_ended_ = false;  // finish() or cut() was called
   bool is_cut_ = false;
+  bool is_body_finished_ = false;
   Coding coding_;
   std::unique_ptr<DocumentCoder> coder_;  // Coding::gzip
   std::unique_ptr<Pause> pause_;

@@ -35,6 +35,14 @@ class BlockBuffer final : public PiecewiseText {
     return result;
   }
 
+  // Passes the whole text to `taker(evbuffer*)`. Text that is not drained stays.
+  template <class Taker>
+  void offer(Taker&& taker) {
+    commit();
+    taker(buffer_.get());
+    committed_ = evbuffer_get_length(buffer_.get());
+  }
+
   // The whole text; valid until the next call that changes the buffer.
   std::string_view text() {
     commit();
