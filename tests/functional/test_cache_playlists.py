@@ -14,7 +14,7 @@ def live_text(edge, duration=20, lines=""):
 
 
 class LivePlaylists(ProxyTest):
-    settings = {"cache": {"memory": "16MiB", "playlist_age": "500ms"}, "workers": 2}
+    settings = {"cache": {"memory": "64MiB", "playlist_age": "500ms"}, "workers": 2}
 
     def ages(self, proxy, up, until):
         """The `Age` of the answers to viewers who come all the time, until `until` has seen enough."""
@@ -38,19 +38,19 @@ class LivePlaylists(ProxyTest):
 
     def test_a_playlist_that_does_not_change_is_asked_for_again(self):
         up = self.upstream(lambda _: playlist(live_text(7)))
-        ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 4)
+        ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 3)
         self.assertLess(max(ages), 2)
 
     def test_a_playlist_that_has_ended_or_has_parts_keeps_its_age(self):
         for line in ("#EXT-X-ENDLIST\n", "#EXT-X-PART-INF:PART-TARGET=1\n"):
             up = self.upstream(lambda _: playlist(live_text(len(up.requests), lines=line)))
-            ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 4)
+            ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 3)
             self.assertLess(max(ages), 2, line)
 
     def test_what_the_upstream_says_counts(self):
         said = {"Cache-Control": "max-age=1"}
         up = self.upstream(lambda _: playlist(live_text(len(up.requests)), said))
-        ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 4)
+        ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 3)
         self.assertLess(max(ages), 2)
 
 
