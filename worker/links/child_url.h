@@ -61,6 +61,11 @@ class ChildUrlWriter {
     return is_path_form_ && reference.own == nullptr && path_links_.surely_stays(reference.text);
   }
 
+  // Whether surely_stays() is true of each plain relative reference (path_link.h).
+  bool keeps_plain_references() const {
+    return is_path_form_ && path_links_.keeps_plain_references();
+  }
+
   // The bytes of the references since begin() that had to be resolved, and 16 for each of them.
   size_t resolved_bytes() const { return resolved_bytes_; }
 

@@ -25,6 +25,9 @@ class PathLinkWriter {
     return keeps_relative_ && is_plain_relative(reference);
   }
 
+  // Whether surely_stays() is true of each plain relative reference.
+  bool keeps_plain_references() const { return keeps_relative_; }
+
   // Appends the link of a relative reference that needs only a prefix. False, with nothing
   // appended, for any other reference.
   bool append_sibling(std::string_view reference, BlockBuffer& out);

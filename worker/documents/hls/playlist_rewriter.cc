@@ -84,6 +84,12 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   const char* const end = text.data() + text.size();
   const char* line = text.data();
   for (;;) {
+    // Half of the lines of a playlist that was requested by path.
+    const char* const next = may_skip_uris() ? skip_plain_uri(line, end) : nullptr;
+    if (next != nullptr && static_cast<size_t>(next - line) <= longest_line_) {
+      line = next;
+      continue;
+    }
     const char* line_end = find_line_end(line, end);
     if (line_end == end) break;
     if (drop_next_lf_) {
@@ -111,6 +117,12 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   }
   copy.copy_until(line);
   return static_cast<size_t>(line - text.data());
+}
+
+// A plain URI of a playlist by path stays, if no tag in front of it says more about it.
+bool PlaylistRewriter::may_skip_uris() const {
+  return has_hls_tag_ && is_plain_ && !has_own_ && !drop_next_lf_ &&
+         children_.keeps_plain_references();
 }
 
 // `line` has no line end. Blanks at both ends are illegal but frequent; they are kept.

@@ -40,6 +40,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_filtered(std::string_view text, BlockBuffer& out);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
+  bool may_skip_uris() const;
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void note_kind(std::string_view name, std::string_view value);
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
