@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import followers
@@ -123,6 +124,42 @@ class Segments:
         self.measure(bench, server)  # the memory of the cache is in use then
 
 
+class Encoder:
+    """Gives the origin's live playlist a new segment every two seconds; at the end its old text."""
+
+    SECONDS = 2
+
+    def __init__(self, root):
+        self.file, self.over = root / "live.m3u8", threading.Event()
+        self.text = self.file.read_text()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.publish(1)
+        self.thread.start()
+
+    def __exit__(self, *unused):
+        self.over.set()
+        self.thread.join()
+        self.replace(self.text)
+
+    def run(self):
+        number = 1
+        while not self.over.wait(self.SECONDS):
+            number += 1
+            self.publish(number)
+
+    def publish(self, number):
+        text = self.text.replace("SEQUENCE:81342", f"SEQUENCE:{81342 + number}")
+        text = text.replace("DURATION:6", f"DURATION:{self.SECONDS}")
+        self.replace(text.replace("#EXTINF:6.000", f"#EXTINF:{self.SECONDS}.000"))
+
+    def replace(self, text):
+        new = self.file.with_suffix(".new")
+        new.write_text(text)
+        new.rename(self.file)
+
+
 class Viewers:
     """Viewers of one live stream who ask for a playlist and a segment of 2 MiB every two seconds.
     The last columns are the upstream's: requests for segments and playlists."""
@@ -137,7 +174,7 @@ class Viewers:
     def measure(self, bench, server):
         options = bench.options
         before = self.upstream_requests(bench)
-        with measure.CpuMeter(server.pids) as meter:
+        with Encoder(bench.site.directory / "root"), measure.CpuMeter(server.pids) as meter:
             done = bench.load(
                 "viewers",
                 server.port,
