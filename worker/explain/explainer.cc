@@ -127,9 +127,7 @@ void Explainer::start() {
   client.fields = {{"Accept", "*/*"}};
   FetchRequest wanted = make_fetch_request(link_.upstream, link_.link, client, environment_.config);
   wanted.alternatives = link_.alternatives;
-  if (link_.before_bar && wanted.alternatives.size() < Failover::kMaxUrls - 1) {
-    wanted.alternatives.insert(wanted.alternatives.begin(), *link_.before_bar);
-  }
+  wanted.before_bar = link_.before_bar;
   FetchTrace& trace = *this;
   wanted.trace = &trace;
   fetch_.emplace(environment_, std::move(wanted), static_cast<Fetch::Observer&>(*this));
