@@ -103,7 +103,7 @@ constexpr std::array kCauses{
 static_assert(kCauses.size() == static_cast<size_t>(Cause::key_requests) + 1);
 
 // For reasons whose remedy does not depend on a Cause. Other reasons have none.
-const std::pair<Reason, Guidance> kGuidances[] = {
+constexpr auto kGuidances = std::to_array<std::pair<Reason, Guidance>>({
     {Reason::port_forbidden,
      {"security.ports", "If this port serves media, add it to security.ports."}},
     {Reason::uri_too_long,
@@ -153,7 +153,7 @@ const std::pair<Reason, Guidance> kGuidances[] = {
       "check it."}},
     {Reason::bad_url, {"", "Check the URL."}},
     {Reason::loop, {"", "Use the URL of the upstream, not a URL of this service."}},
-};
+});
 
 Guidance guidance_of(Reason reason) {
   for (const auto& [known, guidance] : kGuidances) {

@@ -4,8 +4,8 @@
     deploy/man/generate.py PROGRAM           writes streamgate.8 and streamgate.yaml.5
     deploy/man/generate.py PROGRAM --check   fails if they differ from the ones that are there
 
-The options come from `PROGRAM --help`, the keys from conf/streamgate.yaml (a test holds that file to
-the loader's table), the reasons from common/reason.h, and the orders and signals from README.md.
+The options come from `PROGRAM --help`, the keys from conf/streamgate.yaml (a test holds that file
+to the loader's table), the reasons from common/reason.h, and the orders and signals from README.md.
 """
 
 import os
@@ -174,10 +174,10 @@ def program_page(program, version):
         ".SH SYNOPSIS\n.B streamgate\n.RI [ options ]",
         ".SH DESCRIPTION",
         inline(
-            "A player requests `/stream?url=`URL and receives the bytes of that URL from this server: "
-            "streamed, seekable, with CORS. A playlist is rewritten, so that the player requests "
-            "everything in it through the server too. A master process reads the configuration, binds "
-            "the sockets and supervises the workers, which serve the clients."
+            "A player requests `/stream?url=`URL and receives the bytes of that URL from this "
+            "server: streamed, seekable, with CORS. A playlist is rewritten, so that the player "
+            "requests everything in it through the server too. A master process reads the "
+            "configuration, binds the sockets and supervises the workers, which serve the clients."
         ),
         ".SH OPTIONS",
     ]
@@ -208,7 +208,10 @@ def main():
     program, check = os.path.abspath(sys.argv[1]), "--check" in sys.argv[2:]
     shown = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
     version = shown.stdout.split()[-1]
-    pages = {"streamgate.8": program_page(program, version), "streamgate.yaml.5": yaml_page(version)}
+    pages = {
+        "streamgate.8": program_page(program, version),
+        "streamgate.yaml.5": yaml_page(version),
+    }
     wrong = []
     for name, text in pages.items():
         path = os.path.join(HERE, name)

@@ -22,8 +22,9 @@ FOLDERS = {
     "master/service": "common master/config master/process",
     "master/config": "common",
     "master/process": "common",
-    "worker": "common worker/admin worker/cache worker/exchange worker/pages worker/documents worker/links"
-    " worker/fetch worker/client worker/confine worker/upstream worker/http worker/loop",
+    "worker": "common worker/admin worker/cache worker/exchange worker/pages worker/documents"
+    " worker/links worker/fetch worker/client worker/confine worker/upstream worker/http"
+    " worker/loop",
     "worker/admin": "common worker/explain worker/pages worker/cache worker/fetch worker/client"
     " worker/http worker/loop",
     "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
@@ -63,7 +64,8 @@ CROSSINGS = {
 # Headers directly in worker/, and the only modules that may include them: worker is above server.
 TOP_OF_WORKER = {"worker/server": {"worker/worker"}, "worker/worker": {"master/main"}}
 
-# Library headers and the only modules (path without suffix, `*` for any ending) that may include them.
+# Library headers and the only modules (path without suffix, `*` for any ending) that may include
+# them.
 WALLS = {
     r"yaml-cpp/": {"master/config/loader"},
     r"CLI/": {"master/command_line"},
@@ -223,7 +225,8 @@ ALLOWED = {
     "master/main.cc": '#include "worker/worker.h"\n#include "common/config.h"\n',
     "master/config/loader.cc": "#include <yaml-cpp/yaml.h>\n",
     "master/upgrade/trial_run.h": '#include "master/program.h"\n',
-    "worker/exchange/exchange.h": '#include "worker/client/gate.h"\n#include "worker/fetch/fetch.h"\n',
+    "worker/exchange/exchange.h": '#include "worker/client/gate.h"\n'
+    '#include "worker/fetch/fetch.h"\n',
     "worker/links/second.h": '#include "worker/links/first.h"\n',
     "worker/loop/event.h": "#include <event2/event.h>\n",
     "worker/loop/openssl.h": '#include <openssl/ssl.h>\n#include "worker/loop/event.h"\n',

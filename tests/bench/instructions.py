@@ -30,10 +30,16 @@ def parse_options():
                         help="the requested file (default live.m3u8)")
     parser.add_argument("--server", default="streamgate", choices=servers.STREAMGATE_FORMS,
                         help="the form of the links, and whether they have grants")
-    parser.add_argument("--requests", type=int, default=2000, help="counted requests (default 2000)")
+    parser.add_argument(
+        "--requests", type=int, default=2000, help="counted requests (default 2000)"
+    )
     parser.add_argument("--at-most", type=int, metavar="N", help="fail if a request needs more")
-    parser.add_argument("--top", type=int, default=25, help="number of functions to show (default 25)")
-    parser.add_argument("--inclusive", action="store_true", help="count the callees of a function too")
+    parser.add_argument(
+        "--top", type=int, default=25, help="number of functions to show (default 25)"
+    )
+    parser.add_argument(
+        "--inclusive", action="store_true", help="count the callees of a function too"
+    )
     parser.add_argument("--profile", type=pathlib.Path, metavar="FILE",
                         help="keep the worker's profile, for callgrind_annotate or kcachegrind")
     parser.add_argument("--access-log", choices=("streamgate", "none"), default="streamgate",
@@ -167,8 +173,8 @@ def main():
             few, few_path = profile(options, site, WARM_UP)
             many, path = profile(options, site, WARM_UP + options.requests)
             each = (many - few) / options.requests
-            print(f"{each:,.0f} instructions and {allocations(few_path, path) / options.requests:.1f} "
-                  f"allocations per {options.file}")
+            allocated = allocations(few_path, path) / options.requests
+            print(f"{each:,.0f} instructions and {allocated:.1f} allocations per {options.file}")
             show_functions(options, few_path, path)
             if options.profile:
                 shutil.copyfile(path, options.profile)

@@ -69,8 +69,10 @@ NGINX_CACHE = """\
   open_file_cache max=10000 inactive=60s; open_file_cache_valid 60s;
   upstream plain {{ server 127.0.0.1:{origin}; keepalive 64; keepalive_requests 1000000; }}
   server {{ listen 127.0.0.1:{port} backlog=4096;
-    proxy_cache cache; proxy_cache_lock on; proxy_cache_valid 200 1h; proxy_cache_key $uri$is_args$args;
-    location ~ m3u8 {{ proxy_cache_valid 200 1s; proxy_cache_use_stale updating; proxy_pass http://plain; }}
+    proxy_cache cache; proxy_cache_lock on; proxy_cache_valid 200 1h;
+    proxy_cache_key $uri$is_args$args;
+    location ~ m3u8 {{
+      proxy_cache_valid 200 1s; proxy_cache_use_stale updating; proxy_pass http://plain; }}
     location / {{ proxy_pass http://plain; }} }}
 """
 NGINX_PEERS["nginx cache"] = NGINX_CACHE

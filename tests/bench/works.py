@@ -197,7 +197,7 @@ class Viewers:
 
 
 class Latency:
-    """A viewer's waiting time for a live playlist at a fixed rate. The origin alone is the baseline."""
+    """A viewer's waiting time for a live playlist at a fixed rate. The origin is the baseline."""
 
     unit, better, columns = "µs, median answer", "lower", ("p50", "p90", "p99", "p99.9")
     servers = ("direct", "nginx fixed", "haproxy splice", "streamgate")
@@ -221,8 +221,8 @@ class Latency:
 
 class Memory:
     """Memory per open connection: viewers that stopped reading a large body (`stall`), or that have
-    their answer and send no further request (`idle`). Each sample starts a new server, because memory
-    that the allocator keeps from an earlier round would hide the cost of this one."""
+    their answer and send no further request (`idle`). Each sample starts a new server, because
+    memory that the allocator keeps from an earlier round would hide the cost of this one."""
 
     unit, better = "KiB per viewer", "lower"
     columns = ("total", "resident", "in pipes")

@@ -5,7 +5,8 @@ A request that came through the proxy has the field `X-Proxy-Proof`: the first U
 parameter, and the proxy passes it on to every child. Any other request gets a 403 and is kept in
 `strays`.
 
-`/typed/TYPE/PATH` is PATH, with all that is no playlist declared as TYPE (percent-encoded; empty: none).
+`/typed/TYPE/PATH` is PATH, with all that is no playlist declared as TYPE (percent-encoded; empty:
+none).
 
 By hand (without proof): `origin.py FOLDER` prints its URL and serves until it is stopped.
 """

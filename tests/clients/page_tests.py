@@ -1,5 +1,5 @@
-"""The tests of test_page_chromium.py and test_page_firefox.py: the page for people, used by keyboard
-in a real browser. The browser starts once; each test checks a part of its report."""
+"""The tests of test_page_chromium.py and test_page_firefox.py: the page for people, used by
+keyboard in a real browser. The browser starts once; each test checks a part of its report."""
 
 import json
 import os
@@ -38,7 +38,8 @@ def live_stream():
 def channel_list(origin, other):
     """Ten thousand channels. The first one is an attack on the page. The last one plays, and is on
     another origin."""
-    lines = ["#EXTM3U", '#EXTINF:-1 group-title="<b>bold</b>",<img src=x onerror=alert(1)>', "/x.ts"]
+    attack = '#EXTINF:-1 group-title="<b>bold</b>",<img src=x onerror=alert(1)>'
+    lines = ["#EXTM3U", attack, "/x.ts"]
     for number in range(2, CHANNELS):
         lines.append(f'#EXTINF:-1 group-title="Group {number % 20}",Channel {number}')
         lines.append(f"{origin}/channel/{number}.m3u8")
@@ -232,7 +233,7 @@ class PageTests:
 
 
 class English:
-    """What the page says; the other language is checked by its table and in test_page_firefox.py."""
+    """The texts in English. The table and test_page_firefox.py check the other language."""
 
     def test_errors_are_in_words_with_their_reason(self):
         failures = self.report["failures"]
@@ -247,7 +248,8 @@ class English:
 
     def test_a_part_that_fails_is_explained_while_the_player_tries_again(self):
         report = self.report["broken"]
-        self.assertIn("The upstream has nothing at this URL (404)", report["status"] + report["error"])
+        shown = report["status"] + report["error"]
+        self.assertIn("The upstream has nothing at this URL (404)", shown)
         self.assertEqual(report["facts"]["kind"], "HLS playlist")
 
     def test_a_channel_of_another_origin_gets_no_credentials(self):

@@ -38,7 +38,8 @@ class Jose(ProxyTest):
             path = os.path.join(folder.name, algorithm)
             with open(path, "w", encoding="ascii") as file:
                 file.write(tokens[algorithm]["public"])
-            keys.append({"id": algorithm, "algorithm": algorithm, "public_key_file": path, **CLAIMS})
+            key = {"id": algorithm, "algorithm": algorithm, "public_key_file": path}
+            keys.append({**key, **CLAIMS})
         return keys
 
     def test_each_algorithm_is_verified(self):

@@ -1,5 +1,5 @@
-"""shaka in Chromium plays fMP4 and MPEG-TS of any declared type. It takes the container of a segment
-from its Content-Type, because a link to the proxy has no extension."""
+"""shaka in Chromium plays fMP4 and MPEG-TS of any declared type. It takes the container of a
+segment from its Content-Type, because a link to the proxy has no extension."""
 
 import os
 from urllib.parse import quote

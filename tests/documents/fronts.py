@@ -18,7 +18,11 @@ class FrontTest(PlayerTest):
         log = open(os.path.join(cwd, "log"), "w+", encoding="utf-8")  # noqa: SIM115
         self.addCleanup(log.close)
         process = subprocess.Popen(
-            [program, *arguments, config], stdout=log, stderr=log, cwd=cwd, env={**os.environ, "HOME": cwd}
+            [program, *arguments, config],
+            stdout=log,
+            stderr=log,
+            cwd=cwd,
+            env={**os.environ, "HOME": cwd},
         )
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)

@@ -101,7 +101,9 @@ class SeveralMachines(FrontTest):
     def check(self, port, machines):
         up = self.upstream(lambda request: ok(b"x" * 1000, {"Cache-Control": "max-age=600"}))
         urls = [up.url(f"/live/{i}/index.ts?channel={i}") for i in range(STREAMS)]
-        targets = [stream_path(url, referer=f"http://viewer{i}.test/") for i, url in enumerate(urls)]
+        targets = [
+            stream_path(url, referer=f"http://viewer{i}.test/") for i, url in enumerate(urls)
+        ]
         targets += [f"/at/-/{url.replace('://', '/')}" for url in urls]
         for target in targets:
             self.assertEqual(self.ask_front(port, target).status, 200, target)

@@ -75,6 +75,11 @@ def stream_path(url, route="/stream", **parameters):
     return f"{route}?url={quote(url, safe='')}{query}"
 
 
+def path_link(url, carry="-", route="/at"):
+    """The same request as a link of the path form."""
+    return f"{route}/{carry}/{url.replace('://', '/', 1)}"
+
+
 def link_target(link):
     """The request target of a link in a rewritten document."""
     parts = urlsplit(link)

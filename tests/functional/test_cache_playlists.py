@@ -17,7 +17,7 @@ class LivePlaylists(ProxyTest):
     settings = {"cache": {"memory": "64MiB", "playlist_age": "500ms"}, "workers": 2}
 
     def ages(self, proxy, up, until):
-        """The `Age` of the answers to viewers who come all the time, until `until` has seen enough."""
+        """The `Age` of the answers to viewers who come all the time until `until` is satisfied."""
         ages = []
 
         def enough():

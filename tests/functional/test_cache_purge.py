@@ -1,5 +1,6 @@
 """POST /purge and `-s purge`: stored answers are dropped in all workers."""
 
+import base64
 import itertools
 import json
 import os
@@ -8,7 +9,9 @@ import threading
 from urllib.parse import quote
 
 from admin import ADMIN, admin_address, ask, metrics
-from harness import ProxyTest, closed_port, main, stream_path, streamgate, wait_until
+from harness import (
+    ProxyTest, closed_port, main, path_link, stream_path, streamgate, wait_until
+)
 from upstream import Answer, ok, playlist, redirect, status
 
 LONG = {"Cache-Control": "max-age=600"}
@@ -54,12 +57,35 @@ class Purge(ProxyTest):
         up = self.numbered()
         proxy = self.proxy()
         url = up.url("/d/a.ts?x=1")
-        spellings = [url, url.replace("http://", "HTTP:\\\\"), f" {url}#here", stream_path(url),
-                     proxy.origin + stream_path(url)]
+        carry = base64.urlsafe_b64encode(b"referer=http://a.example/").decode().rstrip("=")
+        links = [
+            stream_path(url),
+            stream_path(url, "/stream/a.ts", referer="http://a.example/"),
+            stream_path(url, "/api/proxy/stream"),
+            path_link(url),
+            path_link(url, carry),
+            path_link(url, route="/api/proxy/at"),
+        ]
+        spellings = [url, url.replace("http://", "HTTP:\\\\"), f" {url}#here", *links]
+        spellings += [proxy.origin + link for link in links]
         for spelling in spellings:
             for headers in ((), {"Accept": "a/b"}):
                 proxy.stream(url, headers)
             self.assertEqual(self.purge(proxy, url=spelling), 2, spelling)
+
+    def test_a_link_behind_the_public_url_is_one_too(self):
+        up = self.numbered()
+        proxy = self.proxy(public_url="https://tv.example/x")
+        url = up.url("/d/a.ts")
+        for link in (stream_path(url), path_link(url)):
+            proxy.stream(url)
+            self.assertEqual(self.purge(proxy, url="https://tv.example/x" + link), 1, link)
+
+    def test_the_path_of_an_upstream_may_look_like_that_of_a_link(self):
+        up = self.numbered()
+        for path in ("/at/", "/at/a.ts", "/at/-/a.ts", "/at/x/https-only/a.ts", "/stream/a.ts"):
+            self.proxy().stream(up.url(path))
+            self.assertEqual(self.purge(self.proxy(), url=up.url(path)), 1, path)
 
     def test_a_prefix_drops_all_urls_that_begin_with_it(self):
         up = self.numbered()
@@ -68,7 +94,8 @@ class Purge(ProxyTest):
         for path in paths:
             self.assertEqual(len(self.numbers(proxy, up.url(path))), 1)
         self.assertEqual(self.purge(proxy, prefix=up.url("/live/a/")), 2)
-        self.assertEqual(self.purge(proxy, prefix=up.url("/live")), 1)
+        link = proxy.origin + path_link(up.url("/live"))
+        self.assertEqual(self.purge(proxy, prefix=link), 1)
         self.assertEqual(self.purge(proxy, prefix=up.url("/live")), 0)
         # A host is not the beginning of another one.
         self.assertEqual(self.purge(proxy, prefix=up.url("")[:-1]), 0)
@@ -154,9 +181,11 @@ class Purge(ProxyTest):
     def test_mistakes_are_refused(self):
         proxy = self.proxy()
         address = admin_address(proxy)
-        for target in ("/purge", "/purge?url=", "/purge?url=ftp%3A%2F%2Fa%2F", "/purge?URL=http://a/",
-                       "/purge?url=http://a/&url=http://b/", "/purge?url=http://a/&prefix=http://a/",
-                       "/purge?prefix=%2F", f"/purge?url=http://a/{'x' * 7000}%00"):
+        for target in (
+            "/purge", "/purge?url=", "/purge?url=ftp%3A%2F%2Fa%2F", "/purge?URL=http://a/",
+            "/purge?url=http://a/&url=http://b/", "/purge?url=http://a/&prefix=http://a/",
+            "/purge?prefix=%2F", f"/purge?url=http://a/{'x' * 7000}%00",
+        ):
             response = ask(address, target, method="POST")
             self.assertEqual((response.status, response["X-Streamgate-Error"]),
                              (400, "bad_request"), target)
@@ -186,8 +215,12 @@ class Order(ProxyTest):
         listen = f"127.0.0.1:{closed_port()}"
         proxy = self.own_proxy({"admin": {"listen": listen, "token": "t" * 32}})
         up = self.upstream(lambda _: ok(b"G", LONG))
-        for arguments, purged in (((up.url("/d/a"),), 1), ((up.url("/d"), "--prefix"), 2),
-                                  ((up.url("/d"),), 0)):
+        for arguments, purged in (
+            ((up.url("/d/a"),), 1),
+            ((path_link(up.url("/d/a")),), 1),
+            ((up.url("/d"), "--prefix"), 2),
+            ((up.url("/d"),), 0),
+        ):
             for path in ("/d/a", "/d/b"):
                 proxy.stream(up.url(path))
             done = self.run_order(proxy, *arguments)
@@ -207,7 +240,8 @@ class Order(ProxyTest):
         done = self.run_order(proxy, "ftp://a/")
         self.assertEqual(done.returncode, 1)
         self.assertIn("bad_request", done.stderr)
-        self.assertEqual(self.run_order(proxy, "http://a/", "--pid-file", "/nonexistent").returncode, 3)
+        done = self.run_order(proxy, "http://a/", "--pid-file", "/nonexistent")
+        self.assertEqual(done.returncode, 3)
 
 
 if __name__ == "__main__":

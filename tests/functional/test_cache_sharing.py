@@ -303,7 +303,8 @@ class Sharing(ProxyTest):
         self.assertEqual(second["X-Streamgate-Cache"], "hit")
 
     def test_a_long_list_without_a_length_arrives_whole(self):
-        lines = b"".join(b"#EXTINF:-1,channel %d\nhttp://a.example/%d\n" % (i, i) for i in range(20_000))
+        channel = b"#EXTINF:-1,channel %d\nhttp://a.example/%d\n"
+        lines = b"".join(channel % (i, i) for i in range(20_000))
         text = b"#EXTM3U\n" + lines
         up = self.upstream(lambda _: chunked(text, content_type="audio/x-mpegurl", size=30_000))
         proxy = self.proxy()
@@ -375,7 +376,8 @@ class BlockingReloads(ProxyTest):
         clients = self.reload(proxy, up, 6, 1) + self.reload(proxy, up, 6, 2)
         self.await_heads(proxy, 12)
         wait_until(lambda: len(up.requests) >= 2)
-        self.assertEqual(sorted(up.targets()), [f"/i.m3u8?_HLS_msn=7&_HLS_part={i}" for i in (1, 2)])
+        expected = [f"/i.m3u8?_HLS_msn=7&_HLS_part={i}" for i in (1, 2)]
+        self.assertEqual(sorted(up.targets()), expected)
         # The later part does not wait for the earlier one.
         gates["/i.m3u8?_HLS_msn=7&_HLS_part=2"].set()
         for client in clients[6:]:
@@ -400,7 +402,9 @@ class BlockingReloads(ProxyTest):
 
     def test_the_request_has_the_time_limit_of_a_blocking_one(self):
         up, gates = self.held_upstream()
-        proxy = self.own_proxy({"upstream": {"first_byte_timeout": "200ms", "blocking_timeout": "20s"}})
+        proxy = self.own_proxy(
+            {"upstream": {"first_byte_timeout": "200ms", "blocking_timeout": "20s"}}
+        )
         url = up.url("/i.m3u8?_HLS_msn=7&_HLS_part=3")
         # The same URL, but the proxy is not told that it blocks.
         self.assert_error(proxy.stream(url), 504, "first_byte_timeout")

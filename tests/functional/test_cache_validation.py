@@ -89,7 +89,10 @@ class Validation(ProxyTest):
 
     def test_a_304_that_does_not_fit_leads_to_a_whole_request(self):
         for refreshed in (
-            {"ETag": '"v2"'}, {"Cache-Control": "no-store"}, {"Set-Cookie": "a=1"}, {"Vary": "Cookie"},
+            {"ETag": '"v2"'},
+            {"Cache-Control": "no-store"},
+            {"Set-Cookie": "a=1"},
+            {"Vary": "Cookie"},
         ):
             with self.subTest(refreshed):
                 up = self.validating({"ETag": '"v1"'}, refreshed)
@@ -173,7 +176,8 @@ class Validation(ProxyTest):
         up = self.validating({"ETag": '"v1"'})
         proxy = self.own_proxy({"admin": ADMIN})
         proxy.stream(up.url("/a.ts"))
-        self.assertIn(b":1}", ask(admin_address(proxy), f"/purge?url={up.url('/a.ts')}", method="POST").body)
+        target = f"/purge?url={up.url('/a.ts')}"
+        self.assertIn(b":1}", ask(admin_address(proxy), target, method="POST").body)
         proxy.stream(up.url("/a.ts"))
         self.assertEqual(self.conditions(up), [(None, None)] * 2)
 
@@ -184,7 +188,9 @@ class Validation(ProxyTest):
         gate = threading.Event()
         self.addCleanup(gate.set)
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-        other = self.upstream(lambda _: Answer(head + body[:1000], body=lambda: [body[1000:]], wait=gate))
+        other = self.upstream(
+            lambda _: Answer(head + body[:1000], body=lambda: [body[1000:]], wait=gate)
+        )
         proxy.stream(up.url("/a.ts"))
         client = proxy.connect()
         self.addCleanup(client.close)

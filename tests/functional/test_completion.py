@@ -8,7 +8,9 @@ import unittest
 
 from harness import BINARY, main
 
-SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "deploy", "completion", "streamgate.bash")
+SCRIPT = os.path.join(
+    os.path.dirname(__file__), "..", "..", "deploy", "completion", "streamgate.bash"
+)
 
 
 def completed(*line):

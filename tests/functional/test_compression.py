@@ -150,7 +150,9 @@ class Compression(ProxyTest):
 
                 wait_until(has_first, what="the first piece")
                 gate.set()
-                wait_until(lambda client=client: not client.receive_more() or b"0\r\n\r\n" in client.pending[-8:])
+                wait_until(
+                    lambda c=client: not c.receive_more() or b"0\r\n\r\n" in c.pending[-8:]
+                )
                 got = self.unchunked(client.pending)
                 text, is_whole = decoded(got)
                 self.assertTrue(is_whole)
@@ -192,7 +194,8 @@ class Compression(ProxyTest):
     def test_a_document_that_is_held_until_its_end_is_coded(self):
         names = (hashlib.sha256(b"%d" % i).hexdigest()[:32] for i in range(20_000))
         assets = json.dumps({"ASSETS": [{"URI": name} for name in names]})
-        up, proxy = self.upstream(ok(assets.encode(), content_type="application/json")), self.proxy()
+        up = self.upstream(ok(assets.encode(), content_type="application/json"))
+        proxy = self.proxy()
         target = stream_path(up.url("/v/a.json"), sg_k="assets")
         wanted = proxy.ask(target).text
         self.assertEqual(wanted.count(proxy.origin + stream_path(up.url("/v/"))), 20_000)

@@ -1,5 +1,6 @@
 """`streamgate explain`: the steps of a fetch, its verdict as exit status, and the advice."""
 
+import base64
 import json
 import os
 import pwd
@@ -9,7 +10,9 @@ from urllib.parse import urlencode
 
 from admin import ADMIN, admin_address, ask
 from certificates import Authority
-from harness import ProxyTest, closed_port, main, stream_path, streamgate, wait_until, yaml
+from harness import (
+    ProxyTest, closed_port, main, path_link, stream_path, streamgate, wait_until, yaml
+)
 from http_client import Client, gzip
 from upstream import Answer, ok, playlist, redirect, status
 
@@ -173,6 +176,26 @@ class Plays(Explain):
             [request[name] for name in ("Referer", "X-A", "X-B", "X-C")],
             ["http://page.example/", "1", "two", "three"],
         )
+
+    def test_a_link_of_the_path_form_is_explained_with_its_carry(self):
+        up = self.upstream(ok(TS))
+        carry = base64.urlsafe_b64encode(b"referer=http%3A%2F%2Fpage.example%2F").decode()
+        for route in ("/at", "/api/proxy/at"):
+            link = "https://proxy.example" + path_link(up.url("/a?b=c"), carry.rstrip("="), route)
+            for text in (link, f" {link}\n"):
+                self.explain(text, verdict=PLAYS)
+                request = up.requests[-1]
+                self.assertEqual(request.target, "/a?b=c")
+                self.assertEqual(request["Referer"], "http://page.example/")
+
+    def test_a_link_behind_the_public_url_is_explained(self):
+        up = self.upstream(ok(TS))
+        settings = {"public_url": "https://tv.example/x/y"}
+        for link in (stream_path(up.url("/a")), path_link(up.url("/a"))):
+            report = self.explain(
+                "https://tv.example/x/y" + link, verdict=PLAYS, settings=settings
+            )
+            self.assertEqual(report["requests"][0]["url"], up.url("/a"))
 
     def test_cookies_are_masked_and_control_bytes_replaced(self):
         up = self.upstream(ok(TS, {"Set-Cookie": "sid=SECRET; Path=/", "X-Odd": "a\x1b[31mb"}))

@@ -306,7 +306,7 @@ class FullDisk(FullLogTest):
         status = service.settings["pid_file"] + ".status"
 
         def occupy():
-            """A folder that is not empty cannot be replaced by a file. The master may still write."""
+            """A file cannot replace a folder that is not empty. The master may still write."""
             try:
                 os.unlink(status)
                 os.makedirs(status + "/occupied")

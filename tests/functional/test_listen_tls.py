@@ -184,7 +184,7 @@ class Handshakes(TlsTest):
                 client.send(f"{method} /health HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 response = client.read_response()
                 self.assert_error(response, 400, "bad_request")
-                self.assertIn("plain HTTP request was sent to an HTTPS port", response.body.decode())
+                self.assertIn("plain HTTP request was sent to an HTTPS port", response.text)
                 self.assertEqual(client.read_to_end(), b"")
         self.assertEqual(proxy.ask("/health").status, 200)
 

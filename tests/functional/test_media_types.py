@@ -1,6 +1,6 @@
-"""Players choose the container of a segment by its Content-Type: by that of a HEAD where the link has
-no extension (shaka). Wrong and generic types are corrected by the first bytes, or by the name where
-no first bytes are seen. Right types leave byte for byte."""
+"""Players choose the container of a segment by its Content-Type: by that of a HEAD where the link
+has no extension (shaka). Wrong and generic types are corrected by the first bytes, or by the name
+where no first bytes are seen. Right types leave byte for byte."""
 
 import re
 import threading
@@ -30,7 +30,10 @@ WRONG = [
     *[(MOOF, "/s.m4a", declared, "audio/mp4") for declared in GENERIC],
     *[(MOOF, "/s", d, "audio/mp4") for d in ("audio/iso.segment", "audio/aac", "audio/x-m4a")],
     *[(TS, "/s.ts", declared, "video/mp2t") for declared in GENERIC],
-    *[(TS, "/s.ts", d, "video/mp2t") for d in ("video/mp4", "image/jpeg", "video/vnd.dlna.mpeg-tts")],
+    *[
+        (TS, "/s.ts", declared, "video/mp2t")
+        for declared in ("video/mp4", "image/jpeg", "video/vnd.dlna.mpeg-tts")
+    ],
     *[(VTT, "/s.vtt", declared, "text/vtt") for declared in GENERIC],
     (VTT, "/s.vtt", "video/mp4", "text/vtt"),
     *[(ENCRYPTED, "/s.ts", declared, "video/mp2t") for declared in GENERIC],

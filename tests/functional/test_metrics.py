@@ -62,7 +62,8 @@ class Values(ProxyTest):
     settings = {"admin": ADMIN}
 
     def test_requests_are_counted_with_bytes_and_durations(self):
-        up = self.upstream({"/a": ok(b"x" * 1000), "/b": status(404), "/p.m3u8": playlist("#EXTM3U\n#EXTINF:1,\na.ts\n")})
+        listed = playlist("#EXTM3U\n#EXTINF:1,\na.ts\n")
+        up = self.upstream({"/a": ok(b"x" * 1000), "/b": status(404), "/p.m3u8": listed})
         proxy = self.own_proxy()
         address = admin_address(proxy)
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Names of upstreams: scripted name servers on UDP and TCP, silent ones, failing and hostile ones."""
+"""Names of upstreams: scripted name servers on UDP and TCP, silent, failing and hostile ones."""
 
 import os
 import random

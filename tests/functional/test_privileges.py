@@ -125,7 +125,7 @@ class CoreDumps(PrivilegesTest):
 @unittest.skipUnless(IS_ROOT, "only root can read the memory of a process that is not dumpable")
 class Keys(PrivilegesTest):
     def secret(self):
-        """A part of the key's PEM text that no encoding changes, so that it finds encoded copies too."""
+        """A part of the key's PEM text that no encoding changes: it finds encoded copies too."""
         with open(self.key, "rb") as file:
             lines = file.read().splitlines()[1:-1]
         return max(re.findall(b"[A-Za-z0-9]+", b" ".join(lines)), key=len)

@@ -9,7 +9,9 @@ import tempfile
 import unittest
 
 from certificates import Authority
-from harness import BINARY, ProxyTest, children_of, environment_with, main, streamgate, wait_until, yaml
+from harness import (
+    BINARY, ProxyTest, children_of, environment_with, main, streamgate, wait_until, yaml
+)
 from programs import NEXT, put
 from service import ServiceTest
 

@@ -107,7 +107,8 @@ class ThroughHttp(ProxiedTest):
         def script(peer):
             peer.read_head()
             peer.send_bytewise(
-                b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\nVia: x\r\nContent-Length: 9\r\n\r\n"
+                b"HTTP/1.1 100 Continue\r\n\r\n"
+                b"HTTP/1.0 200 OK\r\nVia: x\r\nContent-Length: 9\r\n\r\n"
             )
             request = peer.read_head()
             self.assertTrue(request.startswith(b"GET /"))
@@ -197,7 +198,8 @@ class ThroughHttp(ProxiedTest):
         proxy = self.through("none", hosts={"127.0.0.1": {"proxy": f"http://{other.address()}"}})
         gate = self.upstream(redirect(up.url()))
         self.assertEqual(proxy.stream(gate.url(host="localhost")).body, b"hello")
-        self.assertEqual([head.split()[1] for head in other.heads], [f"127.0.0.1:{up.port}".encode()])
+        targets = [head.split()[1] for head in other.heads]
+        self.assertEqual(targets, [f"127.0.0.1:{up.port}".encode()])
 
 
 class ResolvedRemotely(ProxiedTest):
@@ -282,7 +284,8 @@ class ThroughSocks(ProxiedTest):
     def test_an_ipv6_target_and_replies_byte_by_byte(self):
         up = self.upstream(ok(b"hello"), host="::1")
         other = self.start(SocksProxy(bytewise=True))
-        self.assertEqual(self.through(f"socks5://{other.address()}").stream(up.url()).body, b"hello")
+        proxy = self.through(f"socks5://{other.address()}")
+        self.assertEqual(proxy.stream(up.url()).body, b"hello")
         self.assertEqual(other.targets, [(5, 1, "::1", up.port)])
 
     def test_user_and_password(self):
@@ -393,7 +396,9 @@ class ThroughSquid(ProxiedTest):
         self.assertIn("squid", up.requests[1]["Via"])
 
     def test_ssl_ports(self):
-        port = self.squid("acl CONNECT method CONNECT\nacl only port 443\nhttp_access deny CONNECT !only\n")
+        port = self.squid(
+            "acl CONNECT method CONNECT\nacl only port 443\nhttp_access deny CONNECT !only\n"
+        )
         self.assert_refused(f"http://127.0.0.1:{port}", "CONNECT: 403 Forbidden, ERR_ACCESS_DENIED")
 
 

@@ -1,4 +1,4 @@
-"""When the kernel's memory for sockets is used up, the worker reads only as much as sockets take."""
+"""If the kernel's memory for sockets is used up, the worker reads only as much as sockets take."""
 
 import os
 import re
@@ -15,10 +15,11 @@ LENGTH = 1 << 30
 
 
 def can_limit():
-    return os.path.exists(CGROUPS + "/memory.kmem.tcp.limit_in_bytes") and os.access(CGROUPS, os.W_OK)
+    limit = CGROUPS + "/memory.kmem.tcp.limit_in_bytes"
+    return os.path.exists(limit) and os.access(CGROUPS, os.W_OK)
 
 
-@unittest.skipUnless(can_limit(), "needs memory.kmem.tcp.limit_in_bytes of control groups version 1")
+@unittest.skipUnless(can_limit(), "needs memory.kmem.tcp.limit_in_bytes of control groups v1")
 class SocketMemory(ProxyTest):
     settings = {"client": {"write_stall_timeout": "120s"}}
 
@@ -38,7 +39,7 @@ class SocketMemory(ProxyTest):
         return folder
 
     def viewers(self, proxy, count):
-        """Viewers that have the head and read no byte of the body; returns the upstream's answers."""
+        """Viewers that have the head and read no byte of the body. Returns the answers."""
         head = f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: {LENGTH}\r\n\r\n"
         answers = [
             Answer(head.encode(), body=lambda: (BLOCK for _ in range(LENGTH // len(BLOCK))))

@@ -35,7 +35,9 @@ class StreamsTest(ServiceTest):
 class OnTheAdminListener(StreamsTest):
     def test_a_stream_has_client_upstream_kind_step_time_and_bytes(self):
         up = self.upstream(LARGE)
-        proxy = self.start(admin=ADMIN, client_address="x-forwarded-for", trusted_proxies="loopback")
+        proxy = self.start(
+            admin=ADMIN, client_address="x-forwarded-for", trusted_proxies="loopback"
+        )
         address = admin_address(proxy)
         self.assertEqual(ask_json(address, "/streams"), {"exchanges": 0, "streams": []})
         url = up.url("/a.mp4?token=secret")

@@ -156,11 +156,13 @@ class LogReceivers(ProxyTest):
         access = receiver.wait_for(rb"access id=\S+ client=")
         local3 = 19 * 8
         date = rb"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-        self.assertRegex(access, rb"^<%d>%s sg-1\[\d+\]: access id=\S+ client=\S+ .*[^\n]$" % (local3 + 6, date))
+        line = rb"^<%d>%s sg-1\[\d+\]: access id=\S+ client=\S+ .*[^\n]$" % (local3 + 6, date)
+        self.assertRegex(access, line)
         with open(self.config, "a", encoding="utf-8") as file:
             file.write("colour: red\n")
         process.send_signal(1)
-        receiver.wait_for(rb"^<%d>%s sg-1\[%d\]: error reload\.failed " % (local3 + 3, date, process.pid))
+        prefix = (local3 + 3, date, process.pid)
+        receiver.wait_for(rb"^<%d>%s sg-1\[%d\]: error reload\.failed " % prefix)
 
     def test_a_restarted_syslog_is_found_and_lost_lines_are_counted(self):
         path = os.path.join(self.folder, "dev-log")

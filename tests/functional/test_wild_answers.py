@@ -29,7 +29,8 @@ class Caching(ProxyTest):
             "Pragma": "no-cache",
         }
         up = self.upstream([ok(b"x", said), playlist("#EXTM3U\n", said)])
-        for name, more in (("a.ts", ""), ("a.m3u8", ", Accept-Encoding")):  # it may leave compressed
+        # A playlist may leave compressed.
+        for name, more in (("a.ts", ""), ("a.m3u8", ", Accept-Encoding")):
             response = self.proxy().stream(up.url("/" + name))
             expected = {**said, "Vary": said["Vary"] + more}
             self.assertEqual({field: response[field] for field in said}, expected)

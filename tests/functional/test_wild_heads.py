@@ -64,7 +64,9 @@ class Heads(ProxyTest):
         self.assert_plays(USUAL + b"Transfer-Encoding : chunked\r\n", chunked)
 
     def test_a_name_that_is_no_token_is_dropped(self):
-        for field in (b"X(A): 1\r\n", b"X/Y: 1\r\n", "Ünï: 1\r\n".encode(), b'"A": 1\r\n folded\r\n'):
+        for field in (
+            b"X(A): 1\r\n", b"X/Y: 1\r\n", "Ünï: 1\r\n".encode(), b'"A": 1\r\n folded\r\n'
+        ):
             self.assert_plays(USUAL + field + LENGTH)
         for field in (b": 1\r\n", b" : 1\r\n", b"no colon\r\n", b"X Y: 1\r\n", b"X\x01Y: 1\r\n",
                       b"A: 1\rB: 2\r\n", b"A: 1\0\r\n"):

@@ -45,13 +45,16 @@ class Hosts(ProxyTest):
             ("mine", "Link/1", "http://r.example/"),
         )
         proxy.stream(up.url())
-        self.assertEqual((up.requests[2]["User-Agent"], up.requests[2]["X-Key"]), ("Global/1", None))
+        third = up.requests[2]
+        self.assertEqual((third["User-Agent"], third["X-Key"]), ("Global/1", None))
 
     def test_a_host_may_get_the_fields_of_the_client(self):
         client = {name: "client" for name in ("user_agent", "referer", "origin")}
         proxy = self.proxy(upstream={"user_agent": "Global/1", "hosts": {"localhost": client}})
         up = self.upstream(ok(b"x"))
-        fields = {"User-Agent": "Mine/1", "Referer": "http://p.example/a", "Origin": "http://p.example"}
+        fields = {
+            "User-Agent": "Mine/1", "Referer": "http://p.example/a", "Origin": "http://p.example"
+        }
         for host in ("localhost", "127.0.0.1"):
             proxy.stream(up.url(host=host), fields)
         first, second = up.requests
@@ -206,7 +209,8 @@ class Configuration(unittest.TestCase):
             self.assertIn(problem, self.problem_of(text))
         twice = "upstream:\n  hosts:\n    a.b: {verify: false}\n    A.b: {verify: true}\n"
         self.assertIn("4: upstream.hosts.A.b: is set twice", self.problem_of(twice))
-        self.assertIn("3: upstream.hosts.a.b: needs settings", self.problem_of("upstream:\n  hosts:\n    a.b: 1\n"))
+        problem = self.problem_of("upstream:\n  hosts:\n    a.b: 1\n")
+        self.assertIn("3: upstream.hosts.a.b: needs settings", problem)
 
     def test_the_effective_configuration_can_be_read_again(self):
         text = (

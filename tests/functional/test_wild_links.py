@@ -182,7 +182,9 @@ class HeaderParameters(ProxyTest):
         self.assertEqual(len(up.requests), 2)
 
     def test_a_refused_header_is_named(self):
-        for name in ("Transfer-Encoding", "CDN-Loop", "Via", "host", "Icy-MetaData", "X-Forwarded-A"):
+        for name in (
+            "Transfer-Encoding", "CDN-Loop", "Via", "host", "Icy-MetaData", "X-Forwarded-A"
+        ):
             response = self.proxy().ask(stream_path("http://127.0.0.1:1/", **{f"h_{name}": "1"}))
             self.assert_error(response, 400, "bad_request")
             self.assertIn(name, json.loads(response.body)["detail"])

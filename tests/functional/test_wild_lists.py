@@ -339,7 +339,9 @@ class LongLists(ProxyTest):
         response = proxy.stream(up.url("/list"))
         print(f"{self.CHANNELS} channels in {time.monotonic() - started:.2f} s")
         self.assertTrue(response.complete)
-        for text in (b"&h_Authorization=Basic%20dXNlcjp3b3Jk", b"&referer=http%3A%2F%2Fsite.example%2F"):
+        for text in (
+            b"&h_Authorization=Basic%20dXNlcjp3b3Jk", b"&referer=http%3A%2F%2Fsite.example%2F"
+        ):
             self.assertEqual(response.body.count(text), self.CHANNELS)
         self.assertLess(proxy.resident_bytes() - before, 4 << 20)
 

@@ -1,5 +1,5 @@
-"""The attackers. Each runs in a process of its own until `stop` is set, and returns its counts, which
-show that the attack took place.
+"""The attackers. Each runs in a process of its own until `stop` is set, and returns its counts,
+which show that the attack took place.
 """
 
 import contextlib
@@ -236,8 +236,8 @@ def stalled_viewers(front, stop, viewers=300):
 
 
 def ask_again_and_again(front, stop, target, connections, pause=0.0, batch=1):
-    """Asks on `connections` kept connections of one client until they get a 200, `batch` requests at a
-    time. Returns the answers with 200 and how many others came."""
+    """Asks on `connections` kept connections of one client until they get a 200, `batch` requests
+    at a time. Returns the answers with 200 and how many others came."""
     poller, open_now, later, awaited = select.poll(), {}, [], {}
     request = f"GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n".encode() * batch
     served, refused = 0, 0
@@ -297,4 +297,5 @@ def too_many_requests(front, stop):
     begun = time.monotonic()
     _, answered = ask_again_and_again(front, stop, stream_path(up.url("/a.ts")), 10, batch=8)
     seconds = time.monotonic() - begun
-    return {"a second": int(answered / seconds), "admitted a second": int(len(up.requests) / seconds)}
+    admitted = len(up.requests) / seconds
+    return {"a second": int(answered / seconds), "admitted a second": int(admitted)}

@@ -49,7 +49,7 @@ class FewDescriptors:
 
 
 class UnreadLogs:
-    """Nobody reads the FIFOs, or their disk is full; HUP, so that the master has something to log."""
+    """Nobody reads the FIFOs, or their disk is full. HUP gives the master something to log."""
 
     def __init__(self, service, _):
         self.service, self.reloads = service, Reloads(service, None)

@@ -87,7 +87,12 @@ ATTACKS = [
         needs={"answered": 1500, "open": 1400},
         most={"open": 1502},
     ),
-    Attack("slow heads", attacks.slow_heads, settings={"client": LONG}, needs={"bytes": 5000, "open": 900}),
+    Attack(
+        "slow heads",
+        attacks.slow_heads,
+        settings={"client": LONG},
+        needs={"bytes": 5000, "open": 900},
+    ),
     Attack(
         "stalled viewers",
         attacks.stalled_viewers,

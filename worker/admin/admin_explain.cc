@@ -119,7 +119,7 @@ AdminExplain::AdminExplain(const Environment& environment, Send send)
 AdminExplain::~AdminExplain() = default;
 
 bool AdminExplain::start(ClientGate& gate, const ExplainForm& form) {
-  auto request = parse_explained(form.url, form.headers);
+  auto request = parse_explained(form.url, form.headers, environment_.config.public_url);
   if (!request) {
     send_json(gate, report_on_refused(form.url, request.error()));
     return true;

@@ -89,7 +89,7 @@ void AdminPages::explain(ClientGate& gate) {
 }
 
 void AdminPages::purge(ClientGate& gate) {
-  auto order = parse_purge(gate.stream().head().target);
+  auto order = parse_purge(gate.stream().head().target, environment_.config.public_url);
   if (!order) return refuse(gate, kPurgeForm);
   if (!purge_) return refuse(gate, kPurgeOff);
   count(environment_.slot.counters, Counter::admin_requests);

@@ -13,8 +13,9 @@ Error bad_purge(std::string detail) {
   return Error::for_client(Reason::bad_request, std::move(detail));
 }
 
-Result<PurgeOrder> order_for(std::string_view text, PurgeOrder::Reach reach) {
-  auto request = parse_explained(text, {});
+Result<PurgeOrder> order_for(std::string_view text, PurgeOrder::Reach reach,
+                             std::string_view public_url) {
+  auto request = parse_explained(text, {}, public_url);
   if (!request) return std::move(request).error();
   PurgeOrder order{request->upstream.to_string(), reach};
   if (order.url.size() > kMaxPurgedUrl) return bad_purge("the URL is too long");
@@ -23,7 +24,7 @@ Result<PurgeOrder> order_for(std::string_view text, PurgeOrder::Reach reach) {
 
 }  // namespace
 
-Result<PurgeOrder> parse_purge(std::string_view target) {
+Result<PurgeOrder> parse_purge(std::string_view target, std::string_view public_url) {
   Result<PurgeOrder> order = bad_purge("there is neither a url nor a prefix");
   int found = 0;
   std::string_view query = target.substr(std::min(target.find('?'), target.size()));
@@ -36,7 +37,8 @@ Result<PurgeOrder> parse_purge(std::string_view target) {
     if (name != "url" && name != "prefix") continue;
     ++found;
     const std::string text = percent_decode(pair.substr(std::min(equals + 1, pair.size())));
-    order = order_for(text, name == "url" ? PurgeOrder::Reach::url : PurgeOrder::Reach::prefix);
+    const auto reach = name == "url" ? PurgeOrder::Reach::url : PurgeOrder::Reach::prefix;
+    order = order_for(text, reach, public_url);
   }
   if (found > 1) return bad_purge("there is more than one url or prefix");
   return order;

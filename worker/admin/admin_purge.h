@@ -21,9 +21,9 @@
 
 namespace streamgate {
 
-// From the target of the request. bad_request if there is not exactly one of the parameters, or no
-// URL in it.
-Result<PurgeOrder> parse_purge(std::string_view target);
+// From the target of the request. `public_url`: Config's. bad_request if there is not exactly one
+// of the parameters, or no URL in it.
+Result<PurgeOrder> parse_purge(std::string_view target, std::string_view public_url);
 
 class AdminPurge {
  public:

@@ -83,7 +83,7 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
   }
   const auto mark = unshareable_.find(key.words[1], now);
   if (mark && mark->age < kUnshareableFor) return {};
-  if (seat_.free_rows() == 0) evict(0, kRowsToFree);
+  if (seat_.free_rows() == 0) make_rows();
   const auto place = seat_.find_or_claim(key, now);
   seat_.wake_noted();
   if (!place || !seat_.owns(*place)) {
@@ -409,6 +409,7 @@ void Cache::on_tick() {
       end_if_unused(object);
     }
   }
+  awaits_leases_ = false;
   look_at_leased();
   purges_.look();
   make_room();
@@ -425,7 +426,33 @@ void Cache::make_room() {
   seat_.own().wanted_bytes.store(0, std::memory_order_relaxed);
   if (seat_.wanted_by_others() == 0) return;
   const uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
+  // Recycled pages count as held until they are returned.
+  regions_.shrink_to(share);
   if (regions_.held() > share) evict(regions_.held() - share, 0);
+  regions_.shrink_to(share);
+}
+
+void Cache::make_rows() {
+  awaits_leases_ ? free_retired() : evict(0, kRowsToFree);
+  if (seat_.free_rows() == 0) awaits_leases_ = true;
+}
+
+// Whether there is room for so many bytes if all is evicted that may be.
+bool Cache::can_make_room(uint64_t bytes) const {
+  uint64_t evictable = 0;
+  for (const auto& each : owned_) {
+    const auto& object = static_cast<const OwnedObject&>(*each);
+    if (!object.is_fetching()) evictable += object.held_bytes();
+  }
+  return seat_.held_by_all() + bytes <= regions_.limit() + evictable;
+}
+
+// What others have meanwhile dropped.
+void Cache::free_retired() {
+  for (SharedObject* each : snapshot(owned_)) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (!object.is_ended && !object.is_listed) end_if_unused(object);
+  }
 }
 
 // Retires finished objects, those that were not used for the longest time first: at least that many
@@ -443,7 +470,7 @@ void Cache::evict(uint64_t bytes, size_t objects) {
   size_t evicted = 0;
   for (const auto& [used, object] : candidates) {
     if (evicted_bytes >= bytes && evicted >= objects) break;
-    evicted_bytes += object->region_bytes();
+    evicted_bytes += object->held_bytes();
     ++evicted;
     count(environment_.slot.counters, Counter::cache_evictions);
     retire(*object);
@@ -452,14 +479,21 @@ void Cache::evict(uint64_t bytes, size_t objects) {
 }
 
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
-  if (bytes > environment_.config.memory) return std::nullopt;  // nothing is evicted in vain
+  if (bytes > environment_.config.memory) return std::nullopt;
   if (auto region = regions_.take(bytes)) return region;
-  // Each eviction looks at all objects, so it makes room for many.
-  const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
-  evict(std::max(2 * bytes, share), 0);
+  const bool may_evict = !awaits_leases_ && can_make_room(bytes);  // nothing is evicted in vain
+  if (may_evict) {
+    // Each eviction looks at all objects, so it makes room for many.
+    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
+    evict(std::max(2 * bytes, share), 0);
+  } else if (awaits_leases_) {
+    free_retired();
+  }
   auto region = regions_.take(bytes);
-  if (!region) seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
-  return region;
+  if (region) return region;
+  awaits_leases_ = awaits_leases_ || may_evict;
+  seat_.own().wanted_bytes.store(bytes, std::memory_order_relaxed);
+  return std::nullopt;
 }
 
 }  // namespace streamgate

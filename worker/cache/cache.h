@@ -124,6 +124,9 @@ class Cache final : private OwnedObject::Keeper,
   void look_at_leased();
   void on_tick();
   void make_room();
+  void make_rows();
+  bool can_make_room(uint64_t bytes) const;
+  void free_retired();
   void evict(uint64_t bytes, size_t objects);
 
   const Environment environment_;
@@ -139,6 +142,8 @@ class Cache final : private OwnedObject::Keeper,
   MemberEvent woken_;
   Deadline tick_;
   unsigned ticks_ = 0;
+  // An eviction since the last tick was not enough: others have leases on what was retired.
+  bool awaits_leases_ = false;
 };
 
 }  // namespace streamgate

@@ -71,6 +71,7 @@ FetchRequest shared_request(const FetchRequest& request) {
   for (UpstreamUrl& alternative : out.alternatives) {
     leave_out_report(alternative.url.path_and_query);
   }
+  if (out.before_bar) leave_out_report(out.before_bar->path_and_query);
   return out;
 }
 
@@ -95,6 +96,7 @@ std::optional<CacheKey> cache_key(const FetchRequest& request, uint64_t settings
   }
   text += "\nalternatives ";
   for (const UpstreamUrl& url : request.alternatives) add_url(url.url, text);
+  if (request.before_bar) add_url(*request.before_bar, text += "\nbefore bar ");
   text += "\nallow ";
   if (request.allow != nullptr) {
     for (const TargetPattern& pattern : *request.allow) add(pattern.to_string(), text);

@@ -31,6 +31,7 @@ bool looks_like_a_document(std::string_view body) {
 std::vector<std::string> urls_of(const FetchRequest& request) {
   std::vector<std::string> out{request.url.to_string()};
   for (const UpstreamUrl& url : request.alternatives) out.push_back(url.url.to_string());
+  if (request.before_bar) out.push_back(request.before_bar->to_string());
   return out;
 }
 

@@ -114,7 +114,8 @@ class OwnedObject final : public SharedObject,
   bool is_live_playlist() const { return is_live_playlist_; }
   // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
   bool is_covered(const PurgeOrder& order) const;
-  uint64_t region_bytes() const { return head_size_ + room_; }
+  // Of `cache.memory`.
+  uint64_t held_bytes() const { return region_ ? tools_.regions.held_by(*region_) : 0; }
   Fetch& fetch() { return *fetch_; }
   // Hands the fetch, its head and the bytes that have arrived to `observer`, which outlives the
   // fetch. Inside on_unshareable().

@@ -71,6 +71,14 @@ void RegionStore::give_back(const Region& region) {
   of.free.push_back(region.number);
 }
 
+uint64_t RegionStore::held_by(const Region& region) const {
+  return classes_[region.size_class].pages[region.number] * kPage;
+}
+
+void RegionStore::shrink_to(uint64_t bytes) {
+  if (held_ > bytes) reclaim(held_ - bytes);
+}
+
 void RegionStore::trim() {
   ++turn_;
   for (Class& of : classes_) {

@@ -30,10 +30,15 @@ class RegionStore {
   void give_back(const Region& region);
   // Returns the pages of regions that have been free since the last call but one.
   void trim();
+  // Returns pages of free regions until at most so many bytes are held, or no region is free.
+  void shrink_to(uint64_t bytes);
 
   char* memory_of(const Region& region) const { return memory_ + offset_of(region); }
   uint64_t offset_of(const Region& region) const;  // from the beginning of the worker's range
   uint64_t held() const { return held_; }          // bytes
+  // The bytes that a region holds: a recycled one has the pages of its largest body.
+  uint64_t held_by(const Region& region) const;
+  uint64_t limit() const { return limit_; }
 
  private:
   struct Class {

@@ -87,11 +87,14 @@ Result<void> DocumentBody::settle() {
   if (!known_) return {};
   const auto known = std::exchange(known_, nullptr);
   rewriter_->begin(setting_);
-  const std::string_view bytes = std::string_view(known->original).substr(0, known_bytes_);
-  const auto written = write(bytes, RewrittenText::kMaxBytes);
-  if (!written) return written.error();
-  // The same bytes gave a shorter text when they were stored, so all of them are taken.
-  CHECK(written->taken == bytes.size());
+  std::string_view bytes = std::string_view(known->original).substr(0, known_bytes_);
+  // An MPD with many links is taken in several calls.
+  while (!bytes.empty()) {
+    const auto written = write(bytes, RewrittenText::kMaxBytes);
+    if (!written) return written.error();
+    CHECK(written->taken > 0);  // the text was shorter when it was stored
+    bytes.remove_prefix(written->taken);
+  }
   return {};
 }
 
@@ -105,7 +108,9 @@ void DocumentBody::record(std::string_view bytes, size_t output_before) {
 void DocumentBody::store_recorded() {
   const bool is_whole = output_.size() == recorded_output_;
   const bool fits = recorded_.size() + recorded_output_ <= RewrittenText::kMaxBytes;
-  if (!is_whole || !fits || lines_too_long() > 0) return;
+  // settle() rewrites the beginning again in one turn of the loop.
+  const bool is_cheap = rewriter_->costly_bytes() <= RewrittenText::kMaxBytes;
+  if (!is_whole || !fits || !is_cheap || lines_too_long() > 0) return;
   texts_->store({kind_, setting_, std::exchange(recorded_, {}), std::string(output_.text())});
 }
 

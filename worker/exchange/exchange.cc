@@ -119,9 +119,7 @@ void Exchange::begin_fetch() {
                          environment_.config.upstream, access_ ? &access_->key->hosts : nullptr);
   wanted.alternatives = std::move(request_->alternatives);
   // A token or a grant need not cover a second URL.
-  if (request_->before_bar && !access_ && wanted.alternatives.size() < Failover::kMaxUrls - 1) {
-    wanted.alternatives.insert(wanted.alternatives.begin(), *std::move(request_->before_bar));
-  }
+  if (!access_) wanted.before_bar = std::move(request_->before_bar);
   wanted.may_reconnect = may_continue;
   // An asset list may take a minute (RFC 8216bis D.5).
   wanted.is_blocking = request_->is_blocking || request_->link.kind == LinkKind::assets;

@@ -107,7 +107,7 @@ class Engine final : private Explainer::Observer {
 };
 
 Report explain(const Config& config, const ExplainOrder& order) {
-  auto link = parse_explained(order.url, order.headers);
+  auto link = parse_explained(order.url, order.headers, config.public_url);
   if (!link) return report_on_refused(order.url, link.error());
   auto scoreboard = Scoreboard::create(1);
   if (!scoreboard || !scoreboard->take(1)) {

@@ -12,6 +12,7 @@
 #include "worker/explain/verdict.h"
 #include "worker/http/content_coding.h"
 #include "worker/http/decoder.h"
+#include "worker/links/path_link.h"
 
 namespace streamgate {
 namespace {
@@ -26,14 +27,24 @@ constexpr size_t kMaxTypeBytes = 100;
 
 // Whether `target` is the path and query of a link to a proxy.
 bool is_link(std::string_view target) {
-  return route_of(target) == Route::stream &&
+  if (has_form_of_path_link(target)) return true;
+  return route_of(target) == Route::stream && path_link_route_of(target).empty() &&
          (target.find("?url=") != target.npos || target.find("&url=") != target.npos);
 }
 
+// Without the blanks and line ends that come from copying and pasting.
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n\f";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
 // Path and query of `text` if it is a link to a proxy, else an empty text.
-std::string_view target_of_link(std::string_view text) {
+std::string_view target_of_link(std::string_view text, std::string_view public_url) {
   const size_t scheme = text.find("://");
-  if (!text.starts_with('/')) {
+  if (!public_url.empty() && text.starts_with(public_url)) {
+    text.remove_prefix(public_url.size());
+  } else if (!text.starts_with('/')) {
     const bool is_url =
         ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
     const size_t path = is_url ? text.find('/', scheme + 3) : text.npos;
@@ -86,8 +97,9 @@ Result<void> rewrite(std::string_view text, DocumentBody& body) {
 }  // namespace
 
 Result<StreamRequest> parse_explained(
-    std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers) {
-  std::string target(target_of_link(text));
+    std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers,
+    std::string_view public_url) {
+  std::string target(target_of_link(trimmed(text), public_url));
   if (target.empty()) {
     target = "/stream?url=";
     percent_encode(text, target);
@@ -127,9 +139,7 @@ void Explainer::start() {
   client.fields = {{"Accept", "*/*"}};
   FetchRequest wanted = make_fetch_request(link_.upstream, link_.link, client, environment_.config);
   wanted.alternatives = link_.alternatives;
-  if (link_.before_bar && wanted.alternatives.size() < Failover::kMaxUrls - 1) {
-    wanted.alternatives.insert(wanted.alternatives.begin(), *link_.before_bar);
-  }
+  wanted.before_bar = link_.before_bar;
   FetchTrace& trace = *this;
   wanted.trace = &trace;
   fetch_.emplace(environment_, std::move(wanted), static_cast<Fetch::Observer&>(*this));

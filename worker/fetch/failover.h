@@ -20,6 +20,7 @@ class Failover {
 
   const HttpUrl& first() const { return urls_.front().url; }  // of the link
   const UpstreamUrl& current() const { return urls_[order_[place_]]; }
+  bool is_at_first() const { return order_[place_] == 0; }  // current() is first()
   // Goes to the next URL. False: all have been tried.
   bool advance();
   // Begins again with the first URL, in the order that the present marks give.

@@ -139,24 +139,6 @@ void Fetch::stop() {
   release(UpstreamPool::Reuse::allowed);
 }
 
-// --- the URLs of a link ---
-
-// Before the first URL is requested, each URL is checked: by its name, or by its address if the URL
-// has one. The addresses of a name are checked when the URL is requested.
-Result<void> Fetch::begin_failover() {
-  std::vector<UpstreamUrl> urls{{request_.url}};
-  urls.insert(urls.end(), request_.alternatives.begin(), request_.alternatives.end());
-  for (const auto& [url, _] : urls) {
-    if (auto allowed = check_name(url); !allowed) return allowed;
-    const auto literal = IpAddress::parse(url.host);
-    if (!literal) continue;
-    const SocketAddress address(*literal, url.port);
-    if (auto allowed = environment_.guard.check_address(url, address); !allowed) return allowed;
-  }
-  failover_ = std::make_unique<Failover>(std::move(urls), environment_.marks);
-  return {};
-}
-
 Result<void> Fetch::check_name(const HttpUrl& url) const {
   if (request_.allow != nullptr && !request_.allow->empty()) {
     const auto literal = IpAddress::parse(url.host);
@@ -168,27 +150,6 @@ Result<void> Fetch::check_name(const HttpUrl& url) const {
     if (!is_allowed) return Error{Reason::token_scope, "not a host of the key"};
   }
   return environment_.guard.check_name(url);
-}
-
-// Starts again with one of the link's URLs.
-void Fetch::ask(const UpstreamUrl& url) {
-  if (head_ != nullptr) take_cookies();
-  release(UpstreamPool::Reuse::no);
-  request_.url = url.url;
-  left_origin_ = failover_ && url.url.origin() != failover_->first().origin();
-  authorization_ = url.authorization;
-  redirects_ = 0;
-  send_referer_ = true;
-  asks_first_byte_ = false;
-  observer_->on_next_url();
-  resolve();
-}
-
-// False if every URL of the link has been tried.
-bool Fetch::ask_next_url() {
-  if (!failover_ || !failover_->advance()) return false;
-  ask(failover_->current());
-  return true;
 }
 
 // --- resolve ---
@@ -323,6 +284,7 @@ void Fetch::on_head(const ResponseHead& head) {
     return retry_without_referer();
   }
   if (refuses_head(head.status) && may_ask_instead_of_head()) return ask_instead_of_head();
+  if (may_ask_before_bar(head.status)) return ask({*request_.before_bar});
   const bool is_failure = failover_ && is_failover_status(head.status, environment_.config);
   if (is_failure && ask_next_url()) return;
   if (live_) return continue_live_body(head);

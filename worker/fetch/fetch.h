@@ -5,14 +5,15 @@
 //
 //   start -> resolve -> connect -> await_head -> read_body -> finished
 //
-// The methods are declared and defined in that order (fetch.cc, fetch_recovery.cc). A redirect goes
-// back to resolve. Five cases go back to connect: a pooled connection that was dead, a second try
-// without Referer and Origin after a 403 (RFC 9110 15.5.4), a GET for the first byte after a HEAD
-// that the upstream refuses, a playlist that is requested as a whole, and the missing bytes of a
-// body.
+// The methods are declared in that order, and in each of fetch.cc, fetch_urls.cc and
+// fetch_recovery.cc they are defined in it. A redirect goes back to resolve. Five cases go back to
+// connect: a pooled connection that was dead, a second try without Referer and Origin after a 403
+// (RFC 9110 15.5.4), a GET for the first byte after a HEAD that the upstream refuses, a playlist
+// that is requested as a whole, and the missing bytes of a body.
 //
 // A live body that ends may be continued by another answer (worker/fetch/reconnection.h), and a URL
-// that fails may have alternatives (worker/fetch/failover.h): both go back to resolve.
+// that fails may have alternatives (worker/fetch/failover.h): both go back to resolve. So does the
+// URL in front of a bar.
 //
 // Runs in a worker. The owner keeps it alive until the callback that ended it has returned
 // (Reaper).
@@ -178,9 +179,10 @@ class Fetch final : private Resolver::Observer,
 
   Result<void> begin_failover();
   void ask(const UpstreamUrl& url);
-  Result<void> check_name(const HttpUrl& url) const;
   bool ask_next_url();
+  bool may_ask_before_bar(int status) const;
 
+  Result<void> check_name(const HttpUrl& url) const;
   void resolve();
   void connect_by_name();
   void on_resolved(const ResolvedName& name) override;
@@ -241,6 +243,7 @@ class Fetch final : private Resolver::Observer,
   bool send_range_ = true;
   bool reused_connection_ = false;
   bool asks_first_byte_ = false;  // the client's HEAD was refused: a GET with `Range: bytes=0-0`
+  bool asks_before_bar_ = false;  // request_.before_bar, or a redirect of it
   std::unique_ptr<ResponseHead> head_of_whole_;  // made from the answer to that GET
   const ResponseHead* head_ = nullptr;           // the connection's; null without one
   std::unique_ptr<Cookies> cookies_;             // null: no link and no hop had any

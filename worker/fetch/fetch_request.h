@@ -41,6 +41,9 @@ struct FetchRequest {
   std::string cdn_loop = {};
   // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.
   std::vector<UpstreamUrl> alternatives = {};
+  // `url` up to a `|` in the last segment of its path, on the same origin. Requested if the
+  // upstream answers `url` with a 4xx other than 429.
+  std::optional<HttpUrl> before_bar = std::nullopt;
   // The hosts of the client's key, for every hop; null or empty: all. Part of the configuration.
   const std::vector<TargetPattern>* allow = nullptr;
   // The settings for the hosts of the client's key; null: the usual ones. Outlives the fetch.

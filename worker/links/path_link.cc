@@ -45,6 +45,10 @@ std::string_view take_segment(std::string_view& rest) {
   return segment;
 }
 
+bool is_scheme(std::string_view segment) {
+  return ascii::iequals(segment, "http") || ascii::iequals(segment, "https");
+}
+
 // Calls `visit(raw, name, value)` for each part between two `&`.
 template <class Visit>
 void for_each_part(std::string_view text, Visit visit) {
@@ -132,7 +136,7 @@ void translate_cmcd(std::string_view target, HttpUrl& upstream) {
 
 Result<void> take_url(std::string_view rest, StreamRequest& request) {
   const std::string_view scheme = take_segment(rest);
-  if (!ascii::iequals(scheme, "http") && !ascii::iequals(scheme, "https")) {
+  if (!is_scheme(scheme)) {
     return bad_url("the scheme of the link is not http or https");
   }
   rest = rest.substr(0, rest.find('#'));
@@ -229,6 +233,14 @@ Result<void> read_path(std::string_view target, StreamRequest& request) {
 std::string_view path_link_route_of(std::string_view target) {
   const PathRoute* route = find_route(target);
   return route == nullptr ? std::string_view() : route->path;
+}
+
+bool has_form_of_path_link(std::string_view target) {
+  const std::string_view route = path_link_route_of(target);
+  if (route.empty()) return false;
+  target.remove_prefix(route.size() + 1);
+  take_segment(target);  // the carry
+  return is_scheme(take_segment(target));
 }
 
 Result<StreamRequest> parse_path_link(std::string_view target) {

@@ -26,6 +26,10 @@ namespace streamgate {
 // `/at` or `/api/proxy/at` if `target` is below that path; else empty.
 std::string_view path_link_route_of(std::string_view target);
 
+// Whether `target` is below that path and has a scheme behind a carry. The path of another server
+// may begin with `/at` too.
+bool has_form_of_path_link(std::string_view target);
+
 // Requires path_link_route_of(target). bad_url for a target that names no http(s) URL and for a
 // carry that this proxy does not make; bad_request for a repeated sg_token, and as
 // take_link_parameter() says.

@@ -103,7 +103,7 @@ struct Found {
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
   LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
   bool has_suffix = false;  // of_url has headers of the `|`
-  std::optional<UpstreamUrl> before_bar = std::nullopt;
+  std::optional<HttpUrl> before_bar = std::nullopt;
 };
 
 constexpr bool is_blank(char c) {
@@ -140,7 +140,7 @@ Result<HttpUrl> parse_url(Found& found) {
   auto url = parse_upstream_url(without_fragment(plain));
   if (!url) return std::move(url).error();
   if (const std::string_view shorter = before_bar(plain); !shorter.empty()) {
-    if (auto parsed = parse_upstream_url(shorter)) found.before_bar = *std::move(parsed);
+    if (auto parsed = parse_upstream_url(shorter)) found.before_bar = std::move(parsed->url);
   }
   found.has_suffix = has_headers(found.of_url);
   LinkContext userinfo;
@@ -235,7 +235,7 @@ Result<void> read_query(std::string_view target, StreamRequest& request) {
     if (raw.empty()) continue;
     add_foreign(name, raw, request.upstream);
     for (UpstreamUrl& other : request.alternatives) add_foreign(name, raw, other.url);
-    if (request.before_bar) add_foreign(name, raw, request.before_bar->url);
+    if (request.before_bar) add_foreign(name, raw, *request.before_bar);
   }
   return {};
 }

@@ -44,9 +44,9 @@ struct StreamRequest {
   bool is_live = false;      // sg_live=1: a live body is continued after its end
   bool is_blocking = false;  // _HLS_msn: the upstream may hold its answer (RFC 8216bis 6.2.5.2)
   std::vector<UpstreamUrl> alternatives;  // sg_alt: tried in order if `upstream` fails
-  // The URL in front of a `|` that no headers follow. Browsers send the `|`; Kodi ends the URL
-  // there. It is tried first if `upstream` fails.
-  std::optional<UpstreamUrl> before_bar;
+  // `upstream` up to a `|` that no headers follow. Browsers, FFmpeg and VLC send the `|`; Kodi ends
+  // the URL there. For upstreams that do not know `upstream` (FetchRequest::before_bar).
+  std::optional<HttpUrl> before_bar;
   // The proof that the client may send the request (worker/links/access_control.h).
   std::string token;  // sg_token
   std::string grant;  // sg_grant

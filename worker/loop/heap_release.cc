@@ -11,8 +11,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMinBlockBytes = size_t{4} * 1024;
-// Each size of blocks is 1/16 smaller than the one before. The pages at the ends of a block stay,
-// so a free area should be taken as few blocks: with halves, 50 MiB of 264 stayed, now 17.
+// Each size of blocks is 1/16 smaller than the one before. The pages at the ends of a block stay
+// resident, so a free area should be taken as few blocks. Halves leave three times as many pages.
 constexpr size_t kSizeSteps = 16;
 
 // The pages that are in the block as a whole. The first bytes stay: the list is there.

@@ -43,6 +43,8 @@ TEST(CacheKey, EverythingThatGoesUpstreamCounts) {
   EXPECT_TRUE(differs([](FetchRequest& r) {
     r.alternatives.push_back({*parse_http_url("http://b.example/"), {}});
   }));
+  EXPECT_TRUE(
+      differs([](FetchRequest& r) { r.before_bar = *parse_http_url("http://a.example/"); }));
   const std::vector<TargetPattern> allow{*TargetPattern::parse("a.example")};
   EXPECT_TRUE(differs([&](FetchRequest& r) { r.allow = &allow; }));
 }
@@ -67,13 +69,16 @@ TEST(CacheKey, RangesConditionsAndReportsDoNotCountAndAreNotSent) {
     asked.forwarded.push_back({name, "x"});
   }
   asked.forwarded.push_back({"Accept", "a/b"});
+  asked.before_bar = asked.url;
   FetchRequest plain = request_for(kUrl);
   plain.forwarded = {{"Accept", "a/b"}};
+  plain.before_bar = plain.url;
   EXPECT_EQ(cache_key(plain, 1), cache_key(asked, 1));
   const FetchRequest sent = shared_request(asked);
   ASSERT_EQ(1U, sent.forwarded.size());
   EXPECT_EQ("Accept", sent.forwarded[0].name);
   EXPECT_EQ(plain.url, sent.url);
+  EXPECT_EQ(plain.before_bar, sent.before_bar);
 }
 
 TEST(CacheKey, ReportsAreLeftOutOfTheQueryOnly) {

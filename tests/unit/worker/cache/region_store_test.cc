@@ -71,6 +71,8 @@ TEST_F(RegionStoreTest, ARegionIsRecycledWithItsPages) {
   const auto second = regions.take(kMiB / 2);
   EXPECT_EQ(regions.offset_of(*first), regions.offset_of(*second));
   EXPECT_EQ(kMiB, regions.held()) << "it keeps the pages of the larger body";
+  EXPECT_EQ(kMiB, regions.held_by(*second));
+  EXPECT_EQ(kMiB / 2, regions.held_by(*regions.take(kMiB / 2)));
   EXPECT_EQ(kMiB, pages_of_file());
 }
 
@@ -96,6 +98,19 @@ TEST_F(RegionStoreTest, PagesThatStayFreeGoBack) {
   EXPECT_EQ(0U, pages_of_file());
   EXPECT_EQ(0U, regions.held());
   EXPECT_EQ(0U, directory_.column(0).held_bytes.load());
+}
+
+TEST_F(RegionStoreTest, FreeRegionsAreShrunkDownToALimit) {
+  RegionStore regions = store(64 * kMiB);
+  std::vector<RegionStore::Region> taken;
+  for (int i = 0; i < 6; ++i) taken.push_back(*regions.take(kMiB));
+  for (int i = 0; i < 4; ++i) regions.give_back(taken[static_cast<size_t>(i)]);
+  regions.shrink_to(7 * kMiB);
+  EXPECT_EQ(6 * kMiB, regions.held());
+  regions.shrink_to(5 * kMiB);
+  EXPECT_EQ(5 * kMiB, regions.held());
+  regions.shrink_to(0);
+  EXPECT_EQ(2 * kMiB, regions.held()) << "those that are in use";
 }
 
 TEST_F(RegionStoreTest, ABodyLargerThanAllRegionsIsRefused) {

@@ -29,7 +29,8 @@ std::string rewrite(std::string_view bytes, const DocumentSetting& setting, Rewr
                     size_t piece = SIZE_MAX) {
   DocumentBody body;
   body.setting() = setting;
-  body.begin(DocumentKind::hls, {}, texts);
+  const bool is_mpd = bytes.starts_with("<MPD");
+  body.begin(is_mpd ? DocumentKind::mpd : DocumentKind::hls, {}, texts);
   while (!bytes.empty()) {
     const auto written = body.write(bytes.substr(0, piece), SIZE_MAX);
     EXPECT_TRUE(written);
@@ -136,6 +137,40 @@ TEST(RewrittenTexts, ADocumentWhoseTextWasSentInPiecesIsNotStored) {
   ASSERT_TRUE(body.write(kPlain.substr(24), SIZE_MAX));
   ASSERT_TRUE(body.finish());
   EXPECT_EQ(texts.find(DocumentKind::hls, kSetting), nullptr);
+}
+
+// A long live MPD: an MPD is taken in calls of 8 KiB of links.
+std::string mpd_with_links(size_t links, std::string_view end) {
+  std::string out = "<MPD><Period>";
+  for (size_t i = 0; i < links; ++i) {
+    out += "<SegmentURL media=\"http://cdn.example/a/directory/" + std::to_string(i) + ".m4s\"/>";
+  }
+  return out.append(end).append("</Period></MPD>");
+}
+
+TEST(RewrittenTexts, AnMpdWithManyLinksMayChangeAtItsEnd) {
+  DocumentSetting setting = setting_of("http://up.example/dir/live.mpd");
+  const std::string first = mpd_with_links(250, "<!-- 1 -->");
+  const std::string next = mpd_with_links(250, "<!-- 2 -->");
+  const std::string expected = rewrite(next, setting, nullptr);
+  for (const size_t piece : {size_t{4096}, SIZE_MAX}) {
+    RewrittenTexts texts;
+    rewrite(first, setting, &texts);
+    ASSERT_NE(texts.find(DocumentKind::mpd, setting), nullptr);
+    EXPECT_EQ(rewrite(next, setting, &texts, piece), expected) << piece;
+  }
+}
+
+// Its beginning may have to be rewritten again in one call.
+TEST(RewrittenTexts, ADocumentThatTakesLongIsNotStored) {
+  RewrittenTexts texts;
+  const DocumentSetting setting =
+      setting_of("http://up.example/" + std::string(8000, 'd') + "/live.mpd");
+  std::string slow = "<MPD><Period>";
+  for (int i = 0; i < 50; ++i) slow += "<AdaptationSet><BaseURL>a/</BaseURL></AdaptationSet>";
+  slow += "</Period></MPD>";
+  EXPECT_LT(rewrite(slow, setting, &texts).size() + slow.size(), RewrittenText::kMaxBytes);
+  EXPECT_EQ(texts.find(DocumentKind::mpd, setting), nullptr);
 }
 
 TEST(RewrittenTexts, LargeCodedAndIncompleteDocumentsAreNotStored) {

@@ -43,6 +43,16 @@ TEST(PathLink, HasTwoRoutes) {
   EXPECT_EQ(parse_stream_request("/api/proxy/at/-/http/h/")->route_path, "/api/proxy/stream");
 }
 
+TEST(PathLink, HasASchemeBehindItsCarry) {
+  for (const char* target : {"/at/-/http/h/", "/api/proxy/at/eA/HTTPS/h", "/at/?/http/"}) {
+    EXPECT_TRUE(has_form_of_path_link(target)) << target;
+  }
+  for (const char* target : {"/at", "/at/", "/at/-", "/at/-/", "/at/-/ftp/h/", "/at/http/h/",
+                             "/atx/-/http/h/", "/x/at/-/http/h/", "/stream?url=/at/-/http/h/"}) {
+    EXPECT_FALSE(has_form_of_path_link(target)) << target;
+  }
+}
+
 TEST(PathLink, KeepsPathAndQueryByteForByte) {
   for (const char* path :
        {"/", "/a.ts", "//a//b///", "/a%2Fb%2f/%zz", "/a;p=1/B.TS", "/a:b/@c", "/a/../b/./c", "/a?",
