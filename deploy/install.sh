@@ -12,7 +12,8 @@ Installs, writes a configuration, starts the service and verifies that it serves
 upgrades: the service is reloaded, no stream is cut, and an existing configuration stays as it is.
 
   --package FILE    a .deb of Streamgate (default on Debian 12: one beside this script or in build/deb)
-  --binary FILE     the program (default: one beside this script or in build/; else it is built here)
+  --binary FILE     the program (default: streamgate beside this script or one directory above, or one in
+                    build/; else it is built here)
   --prefix DIR      everything in this directory, without a user, a unit or an init script.
                     Without root the default is ~/.local
   --listen ADDRESS  for a new configuration (default 127.0.0.1:8080)
@@ -65,10 +66,10 @@ if [ -n "$prefix" ]; then
   mkdir -p "$prefix"
   prefix=$(cd "$prefix" && pwd)
   program=$prefix/sbin/streamgate config=$prefix/etc/streamgate/streamgate.yaml
-  run=$prefix/var/run logs=$prefix/var/log/streamgate manager=none
+  run=$prefix/var/run logs=$prefix/var/log/streamgate share=$prefix/share manager=none
 else
   program=/usr/local/sbin/streamgate config=/etc/streamgate/streamgate.yaml
-  run=/run/streamgate logs=/var/log/streamgate
+  run=/run/streamgate logs=/var/log/streamgate share=/usr/local/share
   if [ -d /run/systemd/system ]; then
     manager=systemd
   elif [ -d /etc/init.d ] && has start-stop-daemon; then
@@ -82,6 +83,28 @@ packaged() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' streamgate 2>/dev/null)" = installed ]
 }
 ! packaged || program=/usr/sbin/streamgate
+
+# Manual pages and completion; the package has its own.
+manuals="man/man8/streamgate.8 man/man5/streamgate.yaml.5"
+completion=bash-completion/completions/streamgate
+put_documents() {
+  # In a directory, this script and the program are enough.
+  [ -d "$here/man" ] || return 0
+  for page in $manuals; do
+    mkdir -p "$share/${page%/*}"
+    cp "$here/man/${page##*/}" "$share/$page"
+  done
+  mkdir -p "$share/${completion%/*}"
+  cp "$here/completion/streamgate.bash" "$share/$completion"
+}
+remove_documents() {
+  for file in $manuals $completion; do
+    rm -f "$share/$file"
+    # Directories with other files stay.
+    rmdir "$share/${file%/*}" 2>/dev/null || true
+  done
+  rmdir "$share/bash-completion" 2>/dev/null || true
+}
 
 remove() {
   if packaged; then
@@ -107,6 +130,7 @@ remove() {
     none) [ ! -x "$program" ] || [ ! -r "$config" ] || "$program" -c "$config" -s stop || [ $? = 3 ] ;;
   esac
   rm -f "$program"
+  remove_documents
   if [ "$manager" != none ]; then
     rm -f /etc/logrotate.d/streamgate /usr/lib/sysusers.d/streamgate.conf
     # From an earlier package, or from start_systemd.
@@ -118,7 +142,9 @@ remove() {
   rm -rf "$logs"
   rmdir "$(dirname "$config")" 2>/dev/null || echo "$(dirname "$config") has other files and stays."
   if [ "$manager" = none ]; then
-    for directory in sbin etc var/log var; do rmdir "$prefix/$directory" 2>/dev/null || true; done
+    for directory in sbin etc var/log var share/man share; do
+      rmdir "$prefix/$directory" 2>/dev/null || true
+    done
     rmdir "$prefix" 2>/dev/null || true
   elif has userdel; then
     userdel streamgate 2>/dev/null || true
@@ -211,7 +237,7 @@ TEXT
   echo "$config: listens on $listen"
 }
 
-# Reloads the service if it runs; else starts it.
+# Each reloads the service if it runs, and starts it otherwise.
 start_systemd() {
   [ -e /etc/default/streamgate ] || cp "$here/default/streamgate" /etc/default/streamgate
   cp "$here/streamgate.service" /etc/systemd/system/streamgate.service
@@ -251,6 +277,14 @@ start_alone() {
   fi
 }
 
+# The last lines that the service wrote.
+show_reason() {
+  if [ "$manager" = systemd ]; then
+    journalctl -u streamgate.service -n 10 -o cat --no-pager || true
+  fi >&2
+  [ ! -e "$logs/start.log" ] || tail -n 5 "$logs/start.log" >&2
+}
+
 if [ -n "$package" ]; then
   say "Installing the package $package"
   [ "$(id -u)" = 0 ] || fail "installing a package needs root."
@@ -274,6 +308,7 @@ else
   "$binary" --check -c "$config" >/dev/null ||
     fail "the configuration has mistakes; see above. Nothing was changed."
   put_program
+  put_documents
   if [ "$manager" != none ] && [ -d /etc/logrotate.d ]; then
     cp "$here/logrotate/streamgate" /etc/logrotate.d/streamgate
   fi
@@ -282,7 +317,10 @@ else
     systemd) start_systemd ;;
     init) start_init ;;
     none) start_alone ;;
-  esac || fail "the service did not start or reload; see above and $logs."
+  esac || {
+    show_reason
+    fail "the service did not start or reload; see above and $logs."
+  }
 fi
 
 say "Verifying"
@@ -291,7 +329,8 @@ until asked=$("$program" healthcheck -c "$config" 2>/dev/null); do
   tenths=$((tenths + 1))
   if [ $tenths -gt 100 ]; then
     "$program" healthcheck -c "$config" || true
-    fail "the service does not answer; see $logs and, with systemd, journalctl -u streamgate."
+    show_reason
+    fail "the service does not answer; see above and $logs."
   fi
   sleep 0.1
 done
@@ -317,12 +356,17 @@ case $answer in
   *) echo "GET /stream was not tried: no plain listener, or neither curl nor wget." ;;
 esac
 
+# The first address of admin.listen that is not a Unix socket.
+admin=$("$program" -c "$config" --print-config 2>/dev/null |
+  sed -n '/^admin:/,/^[a-z]/s/^  listen: \[*"*\([^],"]*:[0-9]*\).*/\1/p')
+
 say "Streamgate serves"
 [ -z "$address" ] || cat <<TEXT
 Open in a browser: http://$address/   (unless page.enabled is false)
 Open in a player:  http://$address/stream?url=PERCENT-ENCODED-URL
     curl "http://$address/stream?url=https%3A%2F%2Fexample.com%2Flive%2Findex.m3u8"
 TEXT
+[ -z "$admin" ] || echo "Metrics and state: http://$admin/   (for Prometheus: /metrics)"
 echo "Configuration:     $config"
 echo "Logs:              $logs"
 if [ "$manager" = systemd ]; then

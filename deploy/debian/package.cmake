@@ -8,6 +8,8 @@ function(stage source name)
   string(REPLACE "/usr/local/sbin/" "/usr/sbin/" text "${text}")
   string(REPLACE "conf/streamgate.yaml is the manual"
          "/usr/share/doc/streamgate/examples/streamgate.yaml is the manual" text "${text}")
+  string(REPLACE "`deploy/monitoring/`" "`/usr/share/doc/streamgate/examples/monitoring/`" text
+         "${text}")
   file(WRITE ${staged}/${name} "${text}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${source})
 endfunction()
@@ -25,7 +27,7 @@ stage(deploy/streamgate.yaml streamgate.yaml)
 stage(deploy/default/streamgate default/streamgate)
 stage(deploy/init.d/streamgate init.d/streamgate)
 stage(deploy/logrotate/streamgate logrotate.d/streamgate)
-foreach(document README.md CHANGELOG.md deploy/OPERATIONS.md)
+foreach(document README.md CHANGELOG.md deploy/OPERATIONS.md deploy/RECIPES.md)
   get_filename_component(name ${document} NAME)
   stage_compressed(${document} doc/${name})
 endforeach()
@@ -62,6 +64,8 @@ install(PROGRAMS ${staged}/init.d/streamgate DESTINATION etc/init.d ${in_package
 install(DIRECTORY ${staged}/man DESTINATION usr/share ${in_package})
 install(DIRECTORY ${staged}/doc/ DESTINATION usr/share/doc/streamgate ${in_package})
 install(FILES ${CMAKE_SOURCE_DIR}/conf/streamgate.yaml
+        DESTINATION usr/share/doc/streamgate/examples ${in_package})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/deploy/monitoring
         DESTINATION usr/share/doc/streamgate/examples ${in_package})
 install(FILES ${CMAKE_SOURCE_DIR}/deploy/completion/streamgate.bash RENAME streamgate
         DESTINATION usr/share/bash-completion/completions ${in_package})

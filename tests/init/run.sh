@@ -50,12 +50,14 @@ expect 2 "$service" dance
 expect 0 "$service" configtest
 
 begin 'start'
+echo 'STREAMGATE_WORKERS=3' >/etc/default/streamgate
 expect 0 "$service" start
 expect 0 serves
+expect 0 [ "$(pgrep -c -P "$(cat /run/streamgate/streamgate.pid)")" = 3 ]
 expect 0 "$service" status
 expect 0 "$service" start # LSB: starting a running service succeeds
 expect 0 [ "$(pgrep -c -P 1 -x streamgate)" = 1 ]
-expect 0 [ "$(stat -c %U /var/log/streamgate/access.log)" = nobody ]
+expect 0 [ "$(stat -c %U /var/log/streamgate/access.log)" = streamgate ]
 
 begin 'reload'
 configure 'listen: 127.0.0.1:8081'
@@ -87,6 +89,7 @@ expect 0 [ -e /var/log/streamgate/error.log.1 ]
 expect 0 grep -q log.reopened /var/log/streamgate/error.log
 
 begin 'restart'
+rm /etc/default/streamgate
 before=$(cat /run/streamgate/streamgate.pid)
 expect 0 "$service" restart
 expect 0 [ "$(cat /run/streamgate/streamgate.pid)" != "$before" ]

@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
   echo "This needs root." >&2
   exit 2
 }
-install_packages curl logrotate procps
+install_packages curl logrotate procps python3
 rm -f /usr/sbin/policy-rc.d
 booted=0
 [[ ! -d /run/systemd/system ]] || booted=1
@@ -72,6 +72,11 @@ expect 'it was verified' says 'http://127.0.0.1:8090 serves'
 expect 'a stream request was tried' says 'refused, as expected'
 expect 'it says what to open' says 'http://127.0.0.1:8090/stream?url='
 expect 'the service answers' serves 8090
+expect 'it says where the metrics are' says 'http://127.0.0.1:9090/'
+expect 'the metrics are served' curl -sf -o /dev/null --max-time 5 http://127.0.0.1:9090/metrics
+expect 'the manual page is installed' [ -s /usr/local/share/man/man8/streamgate.8 ]
+expect 'the manual page of the file is installed' [ -s /usr/local/share/man/man5/streamgate.yaml.5 ]
+expect 'the completion is installed' [ -s /usr/local/share/bash-completion/completions/streamgate ]
 expect 'the workers are not root' [ "$(ps -o uid= -p "$(pgrep '^streamgate' | tail -n 1)" | tr -d ' ')" -gt 0 ]
 if ((booted)); then
   expect 'the unit is enabled' systemctl is-enabled --quiet streamgate
@@ -94,6 +99,17 @@ echo 'colour: red' >>"$config"
 expect 'it is refused' refuse install_it --binary "$binary"
 expect 'the reason is printed' says colour
 expect 'the service serves on' serves 8090
+cp "$work/kept" "$config"
+
+begin 'an address that another program uses'
+python3 -m http.server --bind 127.0.0.1 8095 >/dev/null 2>&1 &
+other=$!
+expect 'the other program listens' within 10 curl -s -o /dev/null http://127.0.0.1:8095/
+sed -i 's/^listen: .*/listen: 127.0.0.1:8095/' "$config"
+expect 'the reload fails' refuse install_it --binary "$binary"
+expect 'the reason is printed' says 'cannot listen on 127.0.0.1:8095'
+expect 'the service serves on' serves 8090
+kill "$other"
 cp "$work/kept" "$config"
 
 begin 'a program that does not run'
@@ -137,6 +153,7 @@ as_visitor() { su visitor -c "cd / && $work/deploy/install.sh $*" >"$work/output
 expect 'it is installed' as_visitor --binary "$work/streamgate" --listen 127.0.0.1:8092
 expect 'it was verified' says 'http://127.0.0.1:8092 serves'
 expect 'it is in ~/.local' [ -x ~visitor/.local/sbin/streamgate ]
+expect 'the manual page too' [ -s ~visitor/.local/share/man/man8/streamgate.8 ]
 expect 'it runs as the user' [ "$(ps -o user= -p "$(cat ~visitor/.local/var/run/streamgate.pid)")" = visitor ]
 echo '# edited' >>~visitor/.local/etc/streamgate/streamgate.yaml
 expect 'a second run upgrades' as_visitor --binary "$work/streamgate"

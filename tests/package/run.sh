@@ -88,6 +88,14 @@ expect 'the package is installed' install_package "$package"
 expect 'the service answers' within 10 serves
 expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
+expect 'the admin listener serves metrics' grep -q '^streamgate_ready 1$' \
+  <(curl -s --max-time 5 http://127.0.0.1:9090/metrics)
+expect 'the metrics are served on loopback only' refuse curl -s -o /dev/null --max-time 2 \
+  "http://$(hostname -I | tr ' ' '\n' | head -n 1):9090/metrics"
+for file in README.md.gz OPERATIONS.md.gz RECIPES.md.gz CHANGELOG.md.gz examples/streamgate.yaml \
+  examples/monitoring/streamgate-alerts.yaml examples/monitoring/streamgate-dashboard.json; do
+  expect "$file is installed" [ -s "/usr/share/doc/streamgate/$file" ]
+done
 expect 'the workers have their own user' \
   [ "$(ps -o uid= -p "$(pgrep '^streamgate' | tail -n 1)" | tr -d ' ')" = "$(id -u streamgate)" ]
 expect 'the configuration is a conffile' grep -qx "$config" <(dpkg-query -W -f '${Conffiles}' streamgate |

@@ -56,7 +56,11 @@ another() { # COMMAND OLD: COMMAND prints another pid than OLD
   local now
   now=$($1) && [[ -n $now && $now != "$2" ]]
 }
-logged() { journalctl --no-pager -u streamgate.service | grep -q -- "$1"; }
+logged() { # PATTERN [OPTION-OF-JOURNALCTL...]
+  local pattern=$1
+  shift
+  grep -q -- "$pattern" <(journalctl --no-pager -u streamgate.service "$@")
+}
 main_pid() { property MainPID; }
 two_workers() { [[ $(workers | wc -l) == 2 ]]; }
 
@@ -71,12 +75,16 @@ echo "exposure: $exposure"
 expect 'the exposure is below 2.0' [ "${exposure%.*}" -lt 2 ]
 
 begin 'start with the configuration of deploy/'
+echo 'STREAMGATE_WORKERS=3' >/etc/default/streamgate
 expect 'systemctl start succeeds' systemctl start streamgate
 expect 'the unit is active' is ActiveState active
 expect 'the service answers' serves
 expect 'the status line names the generation' says 'serving, generation 1:'
 expect 'the log file is written' [ -s /var/log/streamgate/error.log ]
 expect 'the workers are not root' [ "$(ps -o uid= -p "$(workers | head -n 1)")" -gt 0 ]
+expect 'a variable of /etc/default/streamgate is used' [ "$(workers | wc -l)" = 3 ]
+rm /etc/default/streamgate
+systemctl restart streamgate
 
 begin 'reload of a valid configuration'
 configure 'listen: 127.0.0.1:8081'
@@ -91,6 +99,7 @@ before=$(main_pid)
 configure 'colour: red'
 if systemctl reload streamgate 2>/dev/null; then expect 'systemctl reload fails' false; fi
 expect 'the reason is in the status' says 'colour'
+expect 'journalctl -p err shows it' within 5 logged 'config.problem.*colour' -p err
 expect 'the service still answers' serves 8081
 expect 'the unit is active' is ActiveState active
 expect 'the master is the same process' is MainPID "$before"
