@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
-from harness import ProxyTest, main, stream_path, wait_until
-from upstream import Answer, ok, status
+from harness import ProxyTest, link_target, main, stream_path, wait_until
+from upstream import Answer, ok, playlist, status
 
 
 def encoded(text):
@@ -133,6 +133,16 @@ class Bars(ProxyTest):
             self.proxy().stream(up.url(f"/a.ts{bars}User-Agent=Neutral/1.0"))
             self.assertEqual(up.targets(), ["/a.ts"])
             self.assertEqual(up.requests[0]["User-Agent"], "Neutral/1.0")
+
+    def test_a_bar_of_a_token_in_the_query_is_part_of_the_url(self):
+        token = "/a.ts?sig=a%2Fb|exp=1&acl=c"
+        response, targets = self.targets_of(token, lambda _: ok(b"media"))
+        self.assertEqual((response.body, targets), (b"media", [token.replace("|", "%7C")]))
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{token[1:]}\n"
+        up = self.upstream(lambda r: playlist(text) if r.path == "/i" else ok(b"media"))
+        link = self.proxy().stream(up.url("/i")).text.splitlines()[3]
+        self.assertEqual(self.proxy().ask(link_target(link)).body, b"media")
+        self.assertEqual(up.targets()[1], token.replace("|", "%7C"))
 
     def test_an_encoded_bar_is_part_of_the_url(self):
         response, targets = self.targets_of("/a.ts%7CVLC", {})

@@ -24,20 +24,6 @@ bool is_redirect(int status) {
 
 constexpr std::string_view kFirstByte = "bytes=0-0";
 
-// Statuses by which servers refuse a HEAD although they answer a GET: 405 and 501 say so, but some
-// send 400, and an URL that is signed for GET gives 403.
-bool refuses_head(int status) {
-  return status == 400 || status == 403 || status == 405 || status == 501;
-}
-
-// The length of the whole body: of the `bytes 0-0/5` of a 206 or the `bytes */0` of a 416.
-std::optional<uint64_t> whole_length(const ResponseHead& head) {
-  const std::string_view range = field_or_empty(head.fields, "Content-Range");
-  const size_t slash = range.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  return ascii::parse_uint(range.substr(slash + 1));
-}
-
 // Whether the origin itself cannot be reached, for any request.
 bool is_unreachable(Reason reason) {
   switch (reason) {
@@ -246,7 +232,8 @@ void Fetch::send_request() {
   attempt.send_range = send_range_;
   attempt.cross_origin = left_origin_;
   attempt.send_conditions = !live_;
-  attempt.authorization = authorization_;
+  const std::string digest = digest_ ? next_digest() : std::string();
+  attempt.authorization = digest.empty() ? authorization_ : digest;
   attempt.cdn_loop = request_.cdn_loop.empty() ? environment_.loop_mark.own() : request_.cdn_loop;
   std::string cookies;
   if (cookies_) attempt.cookies = cookies = cookies_->for_request(request_.url, ::time(nullptr));
@@ -280,10 +267,7 @@ void Fetch::on_head(const ResponseHead& head) {
     const std::string_view location = field_or_empty(head.fields, "Location");
     if (!location.empty()) return follow_redirect(location);
   }
-  if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
-    return retry_without_referer();
-  }
-  if (refuses_head(head.status) && may_ask_instead_of_head()) return ask_instead_of_head();
+  if (retry_refused(head)) return;
   if (may_ask_before_bar(head.status)) return ask({*request_.before_bar});
   const bool is_failure = failover_ && is_failover_status(head.status, environment_.config);
   if (is_failure && ask_next_url()) return;
@@ -315,55 +299,11 @@ void Fetch::follow_redirect(std::string_view location) {
   release(UpstreamPool::Reuse::no);
   const bool leaves_origin = next->url.origin() != request_.url.origin();
   if (leaves_origin) left_origin_ = true;
+  if (leaves_origin || !next->authorization.empty()) digest_.reset();
   if (leaves_origin || !next->authorization.empty()) authorization_ = next->authorization;
   request_.url = std::move(next->url);
   send_referer_ = true;
   resolve();
-}
-
-// Whether the requests of this fetch may have a Referer or an Origin.
-bool Fetch::may_send_referer_or_origin() const {
-  const UpstreamConfig& config = settings_->config;
-  return request_.referer || config.referer.kind != HeaderPolicy::Kind::none ||
-         config.origin.kind != HeaderPolicy::Kind::none;
-}
-
-void Fetch::retry_without_referer() {
-  take_cookies();
-  release(UpstreamPool::Reuse::no);
-  send_referer_ = false;
-  connect(UpstreamPool::Freshness::reuse_allowed);
-}
-
-bool Fetch::may_ask_instead_of_head() const {
-  return request_.method == Method::head && !asks_first_byte_;
-}
-
-void Fetch::ask_instead_of_head() {
-  if (head_ != nullptr) take_cookies();
-  release(UpstreamPool::Reuse::no);
-  asks_first_byte_ = true;
-  send_referer_ = true;
-  connect(UpstreamPool::Freshness::reuse_allowed);
-}
-
-// Makes the answer to a HEAD from the head of the answer to a GET, whose body is not read.
-void Fetch::answer_head(const ResponseHead& head) {
-  head_of_whole_ = std::make_unique<ResponseHead>(head);
-  ResponseHead& whole = *head_of_whole_;
-  whole.framing = Framing::none;
-  const auto length = whole_length(head);
-  const bool is_empty = head.status == 416 && length == uint64_t{0};
-  if (head.status == 206 || is_empty) {
-    whole.status = 200;
-    whole.declared_length = length;
-    std::erase_if(whole.fields, [](const HeaderField& field) {
-      return ascii::iequals(field.name, "Content-Range");
-    });
-  }
-  enter(Step::read_body);
-  observer_->on_head(whole);
-  if (step_ == Step::read_body) on_end();
 }
 
 // --- read_body ---

@@ -30,6 +30,7 @@
 #include "common/result.h"
 #include "common/scoreboard.h"
 #include "worker/fetch/cookies.h"
+#include "worker/fetch/digest.h"
 #include "worker/fetch/failover.h"
 #include "worker/fetch/fetch_request.h"
 #include "worker/fetch/loop_mark.h"
@@ -197,6 +198,10 @@ class Fetch final : private Resolver::Observer,
   void send_request();
   void on_head(const ResponseHead& head) override;
   void follow_redirect(std::string_view location);
+  bool retry_refused(const ResponseHead& head);
+  bool answer_challenge(const ResponseHead& head);
+  std::string_view sent_authorization() const;
+  std::string next_digest();
   bool may_send_referer_or_origin() const;
   void retry_without_referer();
   bool may_ask_instead_of_head() const;
@@ -238,7 +243,9 @@ class Fetch final : private Resolver::Observer,
   unsigned attempts_ = 0;
   int upstream_status_ = 0;
   bool left_origin_ = false;
-  std::string authorization_;  // of a URL with userinfo; for the origin of request_.url
+  std::string authorization_;              // of a URL with userinfo; for the origin of request_.url
+  std::unique_ptr<DigestSession> digest_;  // for that origin; null: it has sent no challenge
+  unsigned challenges_ = 0;                // that were answered
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;

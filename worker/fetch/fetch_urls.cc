@@ -30,7 +30,8 @@ void Fetch::ask(const UpstreamUrl& url) {
   asks_before_bar_ = request_.before_bar && request_.url == *request_.before_bar;
   left_origin_ = failover_ && url.url.origin() != failover_->first().origin();
   authorization_ = url.authorization;
-  redirects_ = 0;
+  digest_.reset();
+  challenges_ = redirects_ = 0;
   send_referer_ = true;
   asks_first_byte_ = false;
   observer_->on_next_url();

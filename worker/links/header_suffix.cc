@@ -26,15 +26,27 @@ bool is_setting(std::string_view name) {
                      [&](std::string_view setting) { return ascii::iequals(setting, name); });
 }
 
-// Whether `Name=` is the beginning of `text`, with blanks around the name. Reads no further,
-// because a line may have many bars.
-bool begins_with_a_name(std::string_view text) {
+// The name in the `Name=` at the beginning of `text`, with blanks around it; empty if there is
+// none. Reads no further, because a line may have many bars.
+std::string_view name_at_beginning_of(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   const auto end = std::find_if_not(
       text.begin(), text.end(), [](char c) { return http::is(http::kTokenByte, c) && c != '|'; });
   const auto name_size = static_cast<size_t>(end - text.begin());
   const size_t next = text.find_first_not_of(" \t", name_size);
-  return name_size > 0 && next != text.npos && text[next] == '=';
+  if (next == text.npos || text[next] != '=') return {};
+  return text.substr(0, name_size);
+}
+
+// Whether a name behind a bar in a query is that of a header. Tokens in queries have bars too
+// (`?sig=a|exp=1`), which players send. Their names have no hyphen and no capital letter.
+bool is_header_in_query(std::string_view name) {
+  constexpr std::array<std::string_view, 8> kLowerCase = {
+      "referer", "cookie", "origin", "authorization", "accept", "host", "range", "connection"};
+  if (name.starts_with('!') || is_setting(name)) return true;
+  const bool is_usual = std::any_of(name.begin(), name.end(),
+                                    [](char c) { return c == '-' || (c >= 'A' && c <= 'Z'); });
+  return is_usual || std::find(kLowerCase.begin(), kLowerCase.end(), name) != kLowerCase.end();
 }
 
 }  // namespace
@@ -51,10 +63,13 @@ std::string_view before_bar(std::string_view url) {
 
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
   size_t bar = url.find('|');
+  const size_t query = url.find('?');
   for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars) {
     const size_t behind = std::min(url.find_first_not_of("| \t", bar), url.size());
     const std::string_view suffix = url.substr(behind);
-    if (suffix.empty() || begins_with_a_name(suffix)) {
+    const std::string_view name = name_at_beginning_of(suffix);
+    const bool is_header = !name.empty() && (query > bar || is_header_in_query(name));
+    if (suffix.empty() || is_header) {
       take_header_pairs(suffix, link);
       return ascii::trim(url.substr(0, bar));
     }

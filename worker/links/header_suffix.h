@@ -10,8 +10,9 @@ namespace streamgate {
 
 // Returns `url` without its suffix, and adds the headers of the suffix to `link`. The first `|`
 // that a name and `=` follow, or nothing, begins the suffix; bars and blanks between them are
-// skipped. Any other `|` is part of the URL, as in a browser. Only the first 64 runs of bars, and
-// 32 KiB of the suffix, are read.
+// skipped. In a query the name must be like that of a header: `?sig=a|exp=1` is a token. Any other
+// `|` is part of the URL, as in a browser. Only the first 64 runs of bars, and 32 KiB of the
+// suffix, are read.
 std::string_view cut_header_suffix(std::string_view url, LinkContext& link);
 
 // The part of `url` in front of its first `|`. Kodi requests only this part. Empty unless the `|`

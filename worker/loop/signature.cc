@@ -78,6 +78,23 @@ std::string short_digest(std::string_view text) {
   return text_of(sha256(text).data(), kShortDigestBytes);
 }
 
+std::optional<std::string> hash_in_hex(HashFunction function, std::string_view text) {
+  const EVP_MD* const algorithm = function == HashFunction::md5 ? EVP_md5() : EVP_sha256();
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), digest.data(), &size, algorithm, nullptr) != 1) {
+    ERR_clear_error();
+    return std::nullopt;
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += kDigits[digest[i] >> 4U];
+    out += kDigits[digest[i] & 15U];
+  }
+  return out;
+}
+
 bool equal_in_constant_time(std::string_view one, std::string_view other) {
   return one.size() == other.size() && CRYPTO_memcmp(one.data(), other.data(), one.size()) == 0;
 }

@@ -19,6 +19,9 @@ std::string hmac_sha256_bytes(std::string_view key, std::string_view text);
 std::array<unsigned char, 32> sha256(std::string_view text);
 // The first 16 bytes of it.
 std::string short_digest(std::string_view text);
+// In lower-case hexadecimal digits. nullopt if OpenSSL's configuration forbids the function.
+enum class HashFunction { md5, sha256 };
+std::optional<std::string> hash_in_hex(HashFunction function, std::string_view text);
 
 // Takes a time that depends only on the lengths.
 bool equal_in_constant_time(std::string_view one, std::string_view other);

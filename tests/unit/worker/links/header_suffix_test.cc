@@ -33,6 +33,17 @@ TEST(HeaderSuffix, BeginsAtTheFirstBarThatANameFollows) {
   }
 }
 
+TEST(HeaderSuffix, InAQueryTheNameIsLikeThatOfAHeader) {
+  for (const char* text : {"u?a=b|exp=1", "u?a|sig=b|exp=1&acl=c", "u|b?c|d=e"}) {
+    EXPECT_EQ(cut(text).url, text);
+  }
+  EXPECT_EQ(cut("u?a|exp=1|X-A=b").url, "u?a|exp=1");
+  for (const char* name : {"A", "a-b", "referer", "cookie", "!a", "verifypeer"}) {
+    EXPECT_EQ(cut("u?a=b|" + std::string(name) + "=1").url, "u?a=b") << name;
+  }
+  EXPECT_EQ(cut("u|a=1?b").url, "u");
+}
+
 TEST(HeaderSuffix, KodiRequestsTheUrlInFrontOfTheFirstBar) {
   EXPECT_EQ(before_bar("http://h/a.ts|b|c"), "http://h/a.ts");
   EXPECT_EQ(before_bar("http://h/a.ts |b"), "http://h/a.ts");
