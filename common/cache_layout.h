@@ -70,7 +70,7 @@ struct alignas(128) CacheRow {
   // Of an endless body (worker/cache/live_memory.h).
   std::atomic<uint64_t> window{0};  // bytes of its ring; 0: the body has an end
   std::atomic<uint64_t> begin{0};   // the first position that is still there
-  // Of a live playlist (worker/cache/live_playlist.h); 0: it is none.
+  // Of a live playlist (worker/cache/live_playlist.h); 0: the object is not a live playlist.
   std::atomic<uint64_t> edge{0};
 };
 

@@ -47,7 +47,7 @@ class LivePlaylists(ProxyTest):
             ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 3)
             self.assertLess(max(ages), 2, line)
 
-    def test_what_the_upstream_says_counts(self):
+    def test_cache_control_of_the_upstream_counts(self):
         said = {"Cache-Control": "max-age=1"}
         up = self.upstream(lambda _: playlist(live_text(len(up.requests)), said))
         ages = self.ages(self.proxy(), up, lambda _: len(up.requests) >= 3)

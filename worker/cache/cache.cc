@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds kUnshareableFor{10'000};
 constexpr std::chrono::milliseconds kStaleFor{300'000};
 // So many rows are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
-// So long a stale live playlist is kept, for the lifetime of the next one.
+// How long a stale live playlist is kept: the next answer is compared with it.
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
 // The share of the memory that is freed when there is no room, at most so many bytes.
 constexpr uint64_t kShareToEvict = 16;

@@ -1,8 +1,9 @@
-// For how long a live playlist may be used whose upstream does not say it. A live media playlist
-// (RFC 8216 6.2.1) changes when its next segment is complete. When two answers show when the last
-// one was, the next answer is due one segment later: many viewers then cost the upstream one
-// request for each segment, and the playlist is older than its upstream's by no more than
-// 1.5 times `cache.playlist_age`. Pure.
+// How long a live playlist may be used if its upstream does not say it. A live media playlist
+// (RFC 8216 6.2.1) changes when its next segment is complete. Two answers can show when the last
+// segment was completed; the next change is due one segment duration later. Many viewers then cost
+// the upstream one request for each segment, and the playlist is no more than 1.5 times
+// `cache.playlist_age` behind. If a segment comes earlier than its duration says (a short segment
+// at an ad break, rounded durations), the playlist can be up to one segment behind, once. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,9 @@
 namespace streamgate {
 
 struct LivePlaylist {
-  uint64_t edge;       // the media sequence number behind its last segment; not 0
-  int64_t segment_ms;  // the duration of its last segment, at most 30 s
+  uint64_t edge;        // the media sequence number behind its last segment; not 0
+  int64_t segment_ms;   // the duration of its last segment, at most 30 s
+  int64_t rounding_ms;  // by how much the real duration may differ, from the decimals of the text
 };
 
 // None: it is not a live media playlist, it is longer than 256 KiB, or it has partial segments,

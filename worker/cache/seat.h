@@ -62,8 +62,8 @@ class CacheSeat {
   std::optional<Object> find(const CacheKey& key, int64_t now_ms);
   // The newest whole object of another process with this key, leased, however old it is.
   std::optional<Object> find_stale(const CacheKey& key, int64_t now_ms);
-  // What the newest whole playlist of another process with this key says of the next one, without a
-  // lease: another object may be in its row by now, so the values may be nonsense.
+  // The row of the newest complete playlist of another process with this key. No lease is taken:
+  // the row may hold another object by now, so its values may not belong together.
   std::optional<StoredPlaylist> last_playlist(const CacheKey& key) const;
   size_t free_rows() const { return free_rows_.size(); }
   // Frees claims that were given up while others had leased them. Call it now and then.

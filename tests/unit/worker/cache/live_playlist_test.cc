@@ -36,7 +36,8 @@ TEST(LivePlaylist, DurationsHaveBounds) {
         playlist("#EXT-X-TARGETDURATION:" + target + "\n#EXTINF:" + segment + ",\na.ts\n"));
     return read ? read->segment_ms : -1;
   };
-  EXPECT_EQ(2'000, duration_of("2", "99999"));
+  EXPECT_EQ(2'500, duration_of("2", "99999"));
+  EXPECT_EQ(6'400, duration_of("6", "6.4"));
   EXPECT_EQ(30'000, duration_of("600", "99999999999"));
   EXPECT_EQ(1'234, duration_of("6", "1.2349999999999999999999"));
   EXPECT_EQ(1'000, duration_of("6", "1."));
@@ -62,13 +63,14 @@ TEST(LivePlaylist, OtherDocumentsAreNone) {
 }
 
 int64_t lifetime(uint64_t edge, std::optional<StoredPlaylist> past, int64_t now_ms) {
-  return live_playlist_lifetime_ms({edge, 6'400}, past, now_ms, kAge);
+  return live_playlist_lifetime_ms({edge, 6'400, 0}, past, now_ms, kAge);
 }
 
 TEST(LivePlaylist, ChangeWithinAShortTimeTellsWhenTheNextOneComes) {
   const StoredPlaylist past{10'000, 11'000, 7};
   EXPECT_EQ(6'390, lifetime(8, past, 11'000));
-  EXPECT_EQ(6'390, lifetime(9, past, 11'500));
+  EXPECT_EQ(6'390, lifetime(8, past, 11'500));
+  EXPECT_EQ(kAge, lifetime(9, past, 11'000));
   EXPECT_EQ(kAge, lifetime(8, past, 11'501));
   EXPECT_EQ(kAge, lifetime(7, past, 11'000));
   EXPECT_EQ(kAge, lifetime(6, past, 11'000));
@@ -86,8 +88,8 @@ TEST(LivePlaylist, ExpectedChangeKeepsTheRhythm) {
 
 TEST(LivePlaylist, ShortSegmentsDoNotShortenTheAge) {
   const StoredPlaylist past{10'000, 11'000, 7};
-  EXPECT_EQ(kAge, live_playlist_lifetime_ms({8, 500}, past, 11'000, kAge));
-  EXPECT_EQ(kAge, live_playlist_lifetime_ms({8, 0}, past, 11'000, kAge));
+  EXPECT_EQ(kAge, live_playlist_lifetime_ms({8, 500, 0}, past, 11'000, kAge));
+  EXPECT_EQ(kAge, live_playlist_lifetime_ms({8, 0, 500}, past, 11'000, kAge));
 }
 
 TEST(LivePlaylist, NonsenseOfAnotherProcessTellsNothing) {
@@ -101,7 +103,12 @@ TEST(LivePlaylist, NonsenseOfAnotherProcessTellsNothing) {
                                      {10'500, 11'500, 0}}) {
     EXPECT_EQ(kAge, lifetime(8, past, 11'000));
   }
+  EXPECT_EQ(kAge, live_playlist_lifetime_ms(
+                      {0, 6'400, 0}, StoredPlaylist{10'500, 11'500, UINT64_MAX}, 11'000, kAge));
+  EXPECT_EQ(6'390, lifetime(8, StoredPlaylist{8'000, 3'608'000, 7}, 11'000));
 }
+
+std::string digits(int64_t milliseconds) { return std::to_string(1'000 + milliseconds).substr(1); }
 
 // Viewers ask all the time; an encoder completes a segment now and then.
 struct Outcome {
@@ -109,7 +116,8 @@ struct Outcome {
   int64_t most_stale_ms;
 };
 
-Outcome simulate(const std::vector<int64_t>& durations, size_t segments, int64_t printed_ms = 0) {
+Outcome simulate(const std::vector<int64_t>& durations, size_t segments,
+                 const std::string& printed = "") {
   std::optional<StoredPlaylist> past;
   int64_t next_change = 700;
   uint64_t edge = 1;
@@ -127,7 +135,11 @@ Outcome simulate(const std::vector<int64_t>& durations, size_t segments, int64_t
     if (past && past->edge < edge) out.most_stale_ms = std::max(out.most_stale_ms, now - changed);
     if (past && now < past->fresh_until_ms) continue;
     ++requests;
-    const LivePlaylist playlist{edge, printed_ms > 0 ? printed_ms : duration};
+    const std::string text =
+        printed.empty() ? std::to_string(duration / 1000) + "." + digits(duration % 1000) : printed;
+    const auto read =
+        read_live_playlist(playlist("#EXT-X-TARGETDURATION:10\n#EXTINF:" + text + ",\na.ts\n"));
+    const LivePlaylist playlist{edge, read->segment_ms, read->rounding_ms};
     past = {now, now + live_playlist_lifetime_ms(playlist, past, now, kAge), edge};
   }
   out.requests_per_segment = static_cast<double>(requests) / static_cast<double>(segments);
@@ -143,14 +155,32 @@ TEST(LivePlaylist, OneRequestForEachSegment) {
   }
 }
 
-// The playlist says 10 s, as old ones do that have whole seconds.
-TEST(LivePlaylist, RoundedDurationsAreNoticed) {
-  const Outcome longer = simulate({9'600}, 1'000, 10'000);
-  EXPECT_LT(longer.requests_per_segment, 1.5);
-  EXPECT_LE(longer.most_stale_ms, 9'600);
-  const Outcome shorter = simulate({10'400}, 1'000, 10'000);
-  EXPECT_LT(shorter.requests_per_segment, 2.1);
-  EXPECT_LE(shorter.most_stale_ms, 1'500);
+// Old playlists have whole seconds.
+TEST(LivePlaylist, RoundedDurationsCostSomeMoreRequests) {
+  struct Case {
+    int64_t real;
+    const char* printed;
+  };
+  for (const Case& each : {Case{9'600, "10"},
+                           {10'400, "10"},
+                           {5'760, "6"},
+                           {6'006, "6"},
+                           {1'920, "2"},
+                           {1'980, "2.0"},
+                           {2'000, "2"}}) {
+    const Outcome run = simulate({each.real}, 1'000, each.printed);
+    EXPECT_LT(run.requests_per_segment, 2.1) << each.real;
+    EXPECT_LE(run.most_stale_ms, std::max<int64_t>(1'500, each.real)) << each.real;
+  }
+}
+
+TEST(LivePlaylist, AShortSegmentDelaysItsPlaylistByOneSegment) {
+  for (const auto& durations :
+       std::vector<std::vector<int64_t>>{{10'000, 10'000, 2'000}, {6'000, 6'000, 6'000, 2'000}}) {
+    const Outcome run = simulate(durations, 1'000);
+    EXPECT_LE(run.most_stale_ms, durations[0]);
+    EXPECT_LT(run.requests_per_segment, 3);
+  }
 }
 
 }  // namespace
