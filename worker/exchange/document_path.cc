@@ -204,7 +204,8 @@ void DocumentPath::on_pause() {
   if (const Flow flow = send(); flow != Flow::open) report(flow);
 }
 
-// After the last input. Called again while the client is full or the next slice is due.
+// After the last input. Called again when the client has taken what is queued or the next slice is
+// due, until the document is sent.
 void DocumentPath::complete() {
   if (!is_body_finished_ && !finish_body()) return;
   if (coder_ && !code_rest()) return;
@@ -244,7 +245,9 @@ bool DocumentPath::code_rest() {
       return false;
     }
     coder_->take(text, kCodedPieceBytes);
-    if (coder_->output().size() >= kSendBytes && send() == Flow::gone) {
+    // Most documents leave in one send with a Content-Length.
+    const size_t most = head_sent_ ? kSendBytes : kMaxSendBytes;
+    if (coder_->output().size() >= most && send() == Flow::gone) {
       report(Flow::gone);
       return false;
     }

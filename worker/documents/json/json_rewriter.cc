@@ -43,7 +43,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     return problem_;
   }
   std::string_view text() const { return out_; }
-  size_t memory() const { return out_.capacity(); }
+  size_t memory() const { return out_.capacity() + path_.capacity() + reader_.memory(); }
   size_t bytes_of_links() const { return bytes_of_links_; }
 
  private:
@@ -165,6 +165,7 @@ size_t JsonRewriter::write(std::string_view bytes, BlockBuffer&, size_t) {
 void JsonRewriter::finish(BlockBuffer& out) {
   if (problem_ == nullptr) problem_ = copy_->finish();
   if (problem_ == nullptr) out.append(copy_->text());
+  copy_.reset();
 }
 
 size_t JsonRewriter::costly_bytes() const { return copy_ ? copy_->bytes_of_links() : 0; }

@@ -42,7 +42,7 @@ class JsonRewriter final : public DocumentRewriter {
 
   const DocumentKind kind_;
   ChildUrlWriter children_;
-  std::unique_ptr<Copy> copy_;  // set by begin()
+  std::unique_ptr<Copy> copy_;  // from begin() to finish()
   size_t bytes_ = 0;            // of the document so far
   const char* problem_ = nullptr;
 };

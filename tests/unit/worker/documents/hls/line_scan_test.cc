@@ -39,7 +39,16 @@ void for_each_uri(Visit visit) {
   }
 }
 
-TEST(SkipPlainUri, TakesOnlyUrisThatStay) {
+// Without SSE2 the rewriter looks at each line itself.
+class SkipPlainUri : public testing::Test {
+  void SetUp() override {
+#ifndef __SSE2__
+    GTEST_SKIP() << "needs SSE2";
+#endif
+  }
+};
+
+TEST_F(SkipPlainUri, TakesOnlyUrisThatStay) {
   size_t taken = 0;
   for_each_uri([&](const std::string& uri) {
     const size_t size = skipped(uri + "\n" + std::string(kNext));
@@ -52,7 +61,7 @@ TEST(SkipPlainUri, TakesOnlyUrisThatStay) {
   EXPECT_GT(taken, 50'000U);
 }
 
-TEST(SkipPlainUri, TakesMostUris) {
+TEST_F(SkipPlainUri, TakesMostUris) {
   const std::string next(kNext);
   EXPECT_EQ(skipped("vod/1080p/title-0042/segment_00001.ts?part=v00001\n" + next), 50U);
   EXPECT_EQ(skipped("a\n" + next), 2U);
@@ -63,7 +72,7 @@ TEST(SkipPlainUri, TakesMostUris) {
 }
 
 // The scan needs 16 bytes. Without them the rewriter looks at the line itself.
-TEST(SkipPlainUri, ChangesNoResult) {
+TEST_F(SkipPlainUri, ChangesNoResult) {
   DocumentSetting setting = setting_for("https://up.example/live/i.m3u8");
   setting.child_urls = HlsConfig::ChildUrls::path;
   setting.own_carry = carry_of({}, {});
