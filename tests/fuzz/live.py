@@ -34,7 +34,7 @@ TOKENS = [
     b"Connection: close\r\n", b"Expect: 100-continue\r\n", b"Range: bytes=0-\r\n",
     b"Host: a\r\n", b"Upgrade: websocket\r\n", b'Forwarded: for="[::1]:1";proto=https\r\n',
     b"X-Forwarded-For: 1.2.3.4, ::1\r\n", b"Authorization: Bearer a.b.c\r\n",
-    b"&sg_token=a.b.c", b"&sg_g=AAAA", b"&h_X=1", b"&sg_alt=http://a/",
+    b"&sg_token=a.b.c", b"&sg_grant=1.a.1.1.a.a", b"&h_X=1", b"&sg_alt=http://a/",
     b"Content-Encoding: gzip\r\n", b"Content-Type: application/dash+xml\r\n", b"#EXTM3U\n",
     b"<MPD>", b"HTTP/1.1 200 OK\r\n", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b"HTTP/1.0",
     b"/at/-/http/a/",
@@ -149,19 +149,23 @@ class Client:
             url = f"http://127.0.0.1:{self.upstream_port}/{chance.randrange(64)}.m3u8"
             request = f"GET {stream_path(url)} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
             data = mutated(chance, [request]) if chance.random() < 0.3 else request
+        try:
+            self.send(port, data)
+        except OSError:
+            pass  # it waits for more bytes, or has been reset
+
+    def send(self, port, data):
+        chance = self.chance
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.settimeout(PATIENCE)
-            try:
-                for piece in pieces(chance, data):
-                    client.sendall(piece)
-                if chance.random() < 0.5:
-                    client.shutdown(socket.SHUT_WR)
-                while client.recv(65536) and chance.random() < 0.9:
-                    pass
-            except OSError:
-                pass  # it waits for more bytes, or has been reset
             if chance.random() < 0.3:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            for piece in pieces(chance, data):
+                client.sendall(piece)
+            if chance.random() < 0.5:
+                client.shutdown(socket.SHUT_WR)
+            while client.recv(65536) and chance.random() < 0.9:
+                pass
 
 
 def attack(seed, ports, upstream_port, runs, over):
@@ -188,7 +192,7 @@ def start():
     return proxy, [int(e["address"].rpartition(":")[2]) for e in bound]
 
 
-def watch(proxy, runs, options):
+def watch(proxy, runs, children, options):
     """Returns the problems."""
     end = time.monotonic() + options.seconds
     while time.monotonic() < end and not 0 < options.runs <= runs.value:
@@ -198,6 +202,8 @@ def watch(proxy, runs, options):
             return ["a well-behaved client is not served"]
         if time.monotonic() - began > 5:
             return ["a well-behaved client waited for more than 5 s"]
+        if not all(child.is_alive() for child in children):
+            return ["a process of the test has died"]
     found = SANITIZER.search(proxy.log())
     problems = [f"sanitizer: {found.group(0)}"] if found else []
     return problems + [str(event) for event in proxy.events_named("worker.died")]
@@ -226,6 +232,7 @@ def main():
         sys.exit("set STREAMGATE_BINARY to the streamgate to test")
     if os.environ.pop("STREAMGATE_FUZZ_NETWORK", "") != "own":
         enter_namespace()
+    print(f"seed {options.seed}", flush=True)
     proxy, ports = start()
     upstream = Upstream(options.seed)
     runs, over = FORK.Value("Q", 0), FORK.Event()
@@ -237,15 +244,15 @@ def main():
     for attacker in attackers:
         attacker.start()
     try:
-        problems = watch(proxy, runs, options)
+        problems = watch(proxy, runs, [*attackers, upstream.process], options)
     finally:
         over.set()
         for attacker in attackers:
             attacker.join(5)
         upstream.process.terminate()
+    print(f"{runs.value} runs, {len(problems)} problems", *problems, sep="\n", flush=True)
     proxy.stop_and_check()
     proxy.remove()
-    print(f"seed {options.seed}: {runs.value} runs, {len(problems)} problems", *problems, sep="\n")
     sys.exit(bool(problems))
 
 
