@@ -1,4 +1,5 @@
-"""Upstreams that players play: they require Digest credentials."""
+"""Upstreams that players play: they require Digest credentials, or their documents have relative
+references."""
 
 import base64
 import hashlib
@@ -186,6 +187,42 @@ class Digest(ProxyTest):
         response = parameters_of(up.requests[1]["Authorization"])["response"]
         for secret in ("us%20er", "us er", 'p:"w', BASIC, response):
             self.assertNotIn(secret, proxy.log())
+
+
+class SmoothStreaming(ProxyTest):
+    MANIFEST = '<?xml version="1.0" encoding="utf-16"?>\n<SmoothStreamingMedia MajorVersion="2"/>'
+
+    def test_a_player_is_sent_to_the_link_against_which_fragments_resolve(self):
+        fragment = "QualityLevels(1200000)/Fragments(video=0)"
+        for path in ("/v/a.ism/Manifest", "/v/a.isml/manifest"):
+            for route in ("/stream", "/api/proxy/stream"):
+                manifest = ok(self.MANIFEST.encode("utf-16"), content_type="text/xml")
+                directory = path.rpartition("/")[0]
+                up = self.upstream({path: manifest, f"{directory}/{fragment}": ok(b"fragment")})
+                proxy = self.proxy()
+                target = stream_path(up.url(path) + "?t=1", route, **{"h_X-A": "b"})
+                response = proxy.ask(target)
+                self.assertEqual(response.status, 302)
+                link = response["Location"]
+                self.assertTrue(link.endswith(f"/http/127.0.0.1:{up.port}{path}?t=1"), link)
+                there = proxy.ask(link_target(link))
+                self.assertEqual(there.body, manifest.data.partition(b"\r\n\r\n")[2])
+                child = link.partition("?")[0].rpartition("/")[0] + "/" + fragment
+                self.assertEqual(proxy.ask(link_target(child)).body, b"fragment")
+                self.assertEqual([r["X-A"] for r in up.requests], ["b"] * 3)
+
+    def test_other_answers_at_that_path_are_relayed(self):
+        text = "#EXTM3U\n#EXTINF:4,\na.ts\n"
+        for answer, path in (
+            (playlist(text), "/a.ism/Manifest"),
+            (status(404), "/a.ism/Manifest"),
+            (ok(b"<xml/>"), "/a.ism/Manifest.xml"),
+            (ok(b"<xml/>"), "/a/Manifest"),
+        ):
+            response = self.proxy().stream(self.upstream(answer).url(path))
+            self.assertNotEqual(response.status, 302)
+        up = self.upstream(ok(self.MANIFEST.encode()))
+        self.assertEqual(self.proxy().stream(up.url("/a.ism/Manifest"), method="HEAD").status, 200)
 
 
 if __name__ == "__main__":
