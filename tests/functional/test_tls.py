@@ -3,9 +3,10 @@
 import itertools
 import os
 import ssl
+import tempfile
 
 from certificates import P256, WithAuthority
-from harness import ProxyTest, main, stream_path
+from harness import ProxyTest, main, stream_path, streamgate
 from upstream import Answer, ok, playlist, redirect
 
 
@@ -106,6 +107,17 @@ class Tls(WithAuthority, ProxyTest):
             b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + b"x" * 2000, then="close"
         )
         self.assertTrue(self.trusting().stream(up.url()).complete)
+
+    def test_ends_without_close_notify_are_counted(self):
+        up = self.serve(Answer(b"HTTP/1.1 200 OK\r\n\r\nbody", then="drop"))
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        tls = {"upstream": {"tls": {"ca_file": self.authority.certificate}}}
+        proxy = self.own_proxy({**tls, "pid_file": os.path.join(folder.name, "pid")})
+        self.assertEqual(proxy.stream(up.url()).body, b"body")
+        proxy.wait_for_access()
+        totals = streamgate("-c", proxy.config_file, "-s", "status").stdout
+        self.assertIn(" tls_ends_without_notify=1", totals)
 
     def test_a_server_without_secure_renegotiation_is_accepted(self):
         """A ServerHello without the extension of RFC 5746. OpenSSL's own server always sends it,

@@ -173,6 +173,11 @@ class Hops(ProxyTest):
             names = [pair.partition("=")[0] for pair in seen[1].split("; ")]
             self.assertEqual((names[0], names[-1]), (first, last))
 
+    def test_nothing_is_kept_for_the_next_request(self):
+        script = {"/a": setting(redirect("/b"), "a=1; Path=/"), "/b": ok(b"there")}
+        for _ in range(2):
+            self.assertEqual(self.cookies_of(script), [None, "a=1"])
+
     def test_no_cookie_is_in_a_log(self):
         proxy = self.proxy(log={"level": "debug"})
         up = self.upstream(

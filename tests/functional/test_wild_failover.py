@@ -194,6 +194,14 @@ class Marks(ProxyTest):
             self.assertEqual(proxy.ask(link(*urls)).body, b"second")
         self.assertEqual(plain.connections, 1)
 
+    def test_an_origin_whose_name_has_no_address_is_tried_last(self):
+        proxy = self.proxy(upstream={"dns_timeout": "200ms"})
+        second = self.upstream([ok(b"second"), status(404)])
+        dead = "http://not-there.example/"
+        self.assertEqual(proxy.ask(link(dead + "a", second.url("/a"))).body, b"second")
+        last = proxy.ask(link(dead + "b", second.url("/b")))
+        self.assertIn(last["X-Streamgate-Error"], ("dns_failed", "dns_timeout"))
+
     def test_a_status_and_slowness_mark_no_origin(self):
         proxy = self.proxy(upstream={"first_byte_timeout": "300ms"})
         up = self.upstream(

@@ -195,13 +195,14 @@ class Dialects(ProxyTest):
                 "UP/2.ts?cost=$5&a=b",
                 "UP/3.ts$label|User-Agent=Neutral/1.0",
                 "UP/4$/a.ts",
+                "UP/a.ts$b?c",
                 "#EXT-X-INDEPENDENT-SEGMENTS",
                 "UP/5.ts$label",
             ]
         )
         self.assertEqual(
             [r.target for r in requests],
-            ["/1.ts", "/2.ts?cost=$5&a=b", "/3.ts", "/4$/a.ts", "/5.ts$label"],
+            ["/1.ts", "/2.ts?cost=$5&a=b", "/3.ts", "/4$/a.ts", "/a.ts$b?c", "/5.ts$label"],
         )
         self.assertEqual(requests[2]["User-Agent"], AGENT)
 

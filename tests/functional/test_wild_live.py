@@ -113,6 +113,15 @@ class Live(ProxyTest):
                 self.assertEqual(response.body, packets(4, 1))
                 self.assertEqual(len(up.requests), 2)
 
+    def test_the_guard_is_asked_for_each_request(self):
+        victim = self.upstream(live(packets(4, 2)), host="127.0.0.9")
+        up = self.upstream([live(packets(4, 1)), redirect(victim.url("/"))])
+        proxy = self.proxy(security={"allow_private": [f"127.0.0.1:{up.port}"]})
+        response = proxy.stream(up.url("/live"), sg_live="1")
+        self.assertTrue(response.complete)
+        self.assertEqual((response.body, len(up.requests)), (packets(4, 1), 2))
+        self.assertEqual(victim.connections, 0)
+
     def test_a_stream_that_broke_and_is_not_continued_ends_as_broken(self):
         response, _, entry = self.play_all([live(packets(4, 1), "stall"), status(404)])
         self.assertFalse(response.complete)
@@ -220,6 +229,12 @@ class Configured(ProxyTest):
         self.assertEqual(self.requests_of({"reconnect": "never"}, {"sg_live": "1"}, answers), 1)
         answers = [live(packets(4, 1)), status(404)]
         self.assertEqual(self.requests_of({"reconnect": "always"}, {}, answers), 2)
+
+    def test_a_host_has_its_own_reconnect(self):
+        for wanted, link, expected in (("always", {}, 2), ("never", {"sg_live": "1"}, 1)):
+            answers = [live(packets(4, 1)), status(404)]
+            hosts = {"hosts": {"127.0.0.1": {"reconnect": wanted}}}
+            self.assertEqual(self.requests_of(hosts, link, answers), expected)
 
     def test_reconnect_attempts_bound_the_attempts(self):
         for most in (0, 1):

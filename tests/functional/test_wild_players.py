@@ -1,16 +1,19 @@
-"""Upstreams that players play: they require Digest credentials."""
+"""Upstreams that a player plays and a browser does not: they require Digest credentials or a
+player's User-Agent, or their documents have relative references."""
 
 import base64
 import hashlib
 import itertools
 import re
+from urllib.parse import quote
 
 from harness import ProxyTest, link_target, main, stream_path
-from upstream import ok, playlist, redirect, status
+from upstream import Answer, ok, playlist, redirect, status
 
 USER, PASSWORD = "us er", 'p:"w'
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 USERINFO = "us%20er:p%3A%22w@"
+PAGE = ok(b"<!DOCTYPE html>\n<html><head><title>Status</title></head></html>", content_type="text/html")
 
 
 def parameters_of(authorization):
@@ -186,6 +189,133 @@ class Digest(ProxyTest):
         response = parameters_of(up.requests[1]["Authorization"])["response"]
         for secret in ("us%20er", "us er", 'p:"w', BASIC, response):
             self.assertNotIn(secret, proxy.log())
+
+
+class PlayersOnly(ProxyTest):
+    VLC = {"User-Agent": "VLC/3.0.20 LibVLC/3.0.20"}
+    ICY = b"ICY 200 OK\r\nicy-name:Neutral FM\r\nContent-Type:audio/mpeg\r\n\r\nmp3"
+
+    def refusing(self, refusal, answer=None):
+        """Refuses the User-Agents of browsers."""
+        answer = answer or Answer(self.ICY, "close")
+        return lambda r: refusal if "Mozilla/" in (r["User-Agent"] or "") else answer
+
+    def test_a_player_gets_the_stream_in_place_of_the_page_for_browsers(self):
+        for refusal in (PAGE, status(403)):
+            up = self.upstream(self.refusing(refusal))
+            response = self.proxy().stream(up.url("/"), self.VLC)
+            self.assertEqual((response.status, response.body), (200, b"mp3"))
+            self.assertEqual(response["icy-name"], "Neutral FM")
+            last = up.requests[-1]
+            self.assertEqual(last["User-Agent"], self.VLC["User-Agent"])
+            self.assertEqual((last["Referer"], last["Origin"]), (None, None))
+
+    def test_the_page_is_for_browsers_and_for_clients_without_a_name(self):
+        browser = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+        for refusal, requests in ((PAGE, 1), (status(403, {}, b"no"), 2)):
+            for fields in (browser, {}):
+                up = self.upstream(self.refusing(refusal))
+                response = self.proxy().stream(up.url("/"), fields)
+                self.assertNotEqual(response.body, b"mp3")
+                self.assertEqual(len(up.requests), requests)
+
+    def test_an_answer_of_another_kind_is_not_requested_again(self):
+        text = "#EXTM3U\n#EXTINF:4,\na.ts\n"
+        for answer in (
+            playlist(text, content_type="text/html"),
+            playlist("<br />\n<b>Notice</b>: x<br />\n" + text, content_type="text/html"),
+            ok(b"plain text", content_type="text/html"),
+            ok(b"<?xml version='1.0'?><tv/>", content_type="text/xml"),
+            status(404, {"Content-Type": "text/html"}, b"<html></html>"),
+        ):
+            up = self.upstream(answer)
+            self.proxy().stream(up.url("/x"), self.VLC)
+            self.assertEqual(len(up.requests), 1)
+
+    def test_a_page_for_everyone_is_relayed_after_the_second_request(self):
+        up = self.upstream(lambda _: PAGE)
+        response = self.proxy().stream(up.url("/"), self.VLC)
+        self.assertEqual((response.status, response["Content-Type"]), (200, "text/plain"))
+        self.assertEqual(len(up.requests), 2)
+        up = self.upstream(lambda _: status(403, {}, b"no"))
+        self.assertEqual(self.proxy().stream(up.url("/"), self.VLC).status, 403)
+        self.assertEqual(len(up.requests), 3)
+
+    def test_a_redirect_for_browsers_is_left(self):
+        site = self.upstream(PAGE)
+        up = self.upstream(self.refusing(redirect(site.url("/player"))))
+        response = self.proxy().stream(up.url("/live"), self.VLC)
+        self.assertEqual((response.body, up.targets()), (b"mp3", ["/live", "/live"]))
+        self.assertEqual(site.targets(), ["/player"])
+
+    def test_the_referer_of_the_link_is_kept(self):
+        up = self.upstream(self.refusing(PAGE))
+        referer = {"referer": "http://site.example/a"}
+        self.assertEqual(self.proxy().stream(up.url("/"), self.VLC, **referer).body, b"mp3")
+        self.assertEqual(up.requests[-1]["Referer"], "http://site.example/a")
+
+    def test_a_user_agent_of_the_link_or_the_configuration_is_final(self):
+        agent = "Mozilla/5.0 Neutral"
+        host = {"127.0.0.1": {"user_agent": agent}}
+        header = {"127.0.0.1": {"headers": {"X-A": "b"}, "user_agent": "none"}}
+        for settings, parameters in (
+            ({}, {"h_User-Agent": agent}),
+            ({"user_agent": agent}, {}),
+            ({"hosts": host}, {}),
+            ({"hosts": header}, {}),
+        ):
+            up = self.upstream(lambda _: PAGE)
+            proxy = self.proxy(upstream=settings)
+            self.assertEqual(proxy.stream(up.url("/"), self.VLC, **parameters).status, 200)
+            self.assertEqual(len(up.requests), 1)
+
+    def test_a_playlist_for_players_is_rewritten(self):
+        text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\na.ts\n"
+        up = self.upstream(self.refusing(PAGE, playlist(text)))
+        response = self.proxy().stream(up.url("/p/i.m3u8"), self.VLC)
+        self.assertIn(quote(up.url("/p/a.ts"), safe=""), response.text)
+
+    def test_with_a_cache_too(self):
+        proxy = self.proxy(cache={"memory": "64MiB"})
+        for refusal in (PAGE, status(403)):
+            up = self.upstream(self.refusing(refusal))
+            self.assertEqual(proxy.stream(up.url("/"), self.VLC).body, b"mp3")
+
+
+class SmoothStreaming(ProxyTest):
+    MANIFEST = '<?xml version="1.0" encoding="utf-16"?>\n<SmoothStreamingMedia MajorVersion="2"/>'
+
+    def test_a_player_is_sent_to_the_link_against_which_fragments_resolve(self):
+        fragment = "QualityLevels(1200000)/Fragments(video=0)"
+        for path in ("/v/a.ism/Manifest", "/v/a.isml/manifest"):
+            for route in ("/stream", "/api/proxy/stream"):
+                manifest = ok(self.MANIFEST.encode("utf-16"), content_type="text/xml")
+                directory = path.rpartition("/")[0]
+                up = self.upstream({path: manifest, f"{directory}/{fragment}": ok(b"fragment")})
+                proxy = self.proxy()
+                target = stream_path(up.url(path) + "?t=1", route, **{"h_X-A": "b"})
+                response = proxy.ask(target)
+                self.assertEqual(response.status, 302)
+                link = response["Location"]
+                self.assertTrue(link.endswith(f"/http/127.0.0.1:{up.port}{path}?t=1"), link)
+                there = proxy.ask(link_target(link))
+                self.assertEqual(there.body, manifest.data.partition(b"\r\n\r\n")[2])
+                child = link.partition("?")[0].rpartition("/")[0] + "/" + fragment
+                self.assertEqual(proxy.ask(link_target(child)).body, b"fragment")
+                self.assertEqual([r["X-A"] for r in up.requests], ["b"] * 3)
+
+    def test_other_answers_at_that_path_are_relayed(self):
+        text = "#EXTM3U\n#EXTINF:4,\na.ts\n"
+        for answer, path in (
+            (playlist(text), "/a.ism/Manifest"),
+            (status(404), "/a.ism/Manifest"),
+            (ok(b"<xml/>"), "/a.ism/Manifest.xml"),
+            (ok(b"<xml/>"), "/a/Manifest"),
+        ):
+            response = self.proxy().stream(self.upstream(answer).url(path))
+            self.assertNotEqual(response.status, 302)
+        up = self.upstream(ok(self.MANIFEST.encode()))
+        self.assertEqual(self.proxy().stream(up.url("/a.ism/Manifest"), method="HEAD").status, 200)
 
 
 if __name__ == "__main__":

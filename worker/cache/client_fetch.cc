@@ -31,22 +31,6 @@ bool may_pass(int status) { return status == 403 || status == 429 || status >= 5
 
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
-// Whether two answers have the same body: the same length and a strong validator, or without one
-// the same date of change.
-bool have_same_body(const StoredHead& one, const StoredHead& other) {
-  const auto field = [](const StoredHead& head, std::string_view name) {
-    return field_or_empty(head.head.fields, name);
-  };
-  if (one.head.status != other.head.status ||
-      one.head.content_length != other.head.content_length) {
-    return false;
-  }
-  const std::string_view tag = field(one, "ETag");
-  if (!tag.empty()) return !tag.starts_with("W/") && tag == field(other, "ETag");
-  const std::string_view date = field(one, "Last-Modified");
-  return !date.empty() && date == field(other, "Last-Modified");
-}
-
 }  // namespace
 
 std::string_view name_of(CacheOutcome outcome) {
@@ -429,6 +413,18 @@ void ClientFetch::retry_without_range() {
   if (fetch_ != nullptr) return fetch_->retry_without_range();
   sharing_->ranges = Ranges::without;
   sharing_->must_restart = true;
+}
+
+bool ClientFetch::may_retry_as_player() const {
+  return fetch_ == nullptr || fetch_->may_retry_as_player();
+}
+
+// The fetch of its own begins as usual, so the upstream sends what it sent to the others once more.
+void ClientFetch::retry_as_player(std::string_view user_agent) {
+  if (fetch_ != nullptr) return fetch_->retry_as_player(user_agent);
+  leave();
+  sharing_->answer.reset();
+  pass();
 }
 
 void ClientFetch::pause() {

@@ -44,6 +44,9 @@ class ClientFetch final : private SharedObject::Reader {
   bool may_reconnect() const { return fetch_ != nullptr && fetch_->may_reconnect(); }
   bool continues_after_end() const { return fetch_ != nullptr && fetch_->continues_after_end(); }
   void retry_without_range();
+  // A shared answer is left for a fetch of its own.
+  bool may_retry_as_player() const;
+  void retry_as_player(std::string_view user_agent);
   void pause();
   void go_on();
   void stop();

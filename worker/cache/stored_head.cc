@@ -108,6 +108,20 @@ std::unique_ptr<StoredHead> parse_head(std::string_view text) {
   return out;
 }
 
+bool have_same_body(const StoredHead& one, const StoredHead& other) {
+  const auto field = [](const StoredHead& head, std::string_view name) {
+    return field_or_empty(head.head.fields, name);
+  };
+  if (one.head.status != other.head.status ||
+      one.head.content_length != other.head.content_length) {
+    return false;
+  }
+  const std::string_view tag = field(one, "ETag");
+  if (!tag.empty()) return !tag.starts_with("W/") && tag == field(other, "ETag");
+  const std::string_view date = field(one, "Last-Modified");
+  return !date.empty() && date == field(other, "Last-Modified");
+}
+
 std::string print_failure(const Error& error) {
   std::string out;
   put(static_cast<uint64_t>(error.reason), out);

@@ -30,6 +30,10 @@ struct StoredHead {
   StoredHead& operator=(const StoredHead&) = delete;
 };
 
+// Whether two answers have the same body: the same length and a strong validator, or without one
+// the same date of change.
+bool have_same_body(const StoredHead& one, const StoredHead& other);
+
 std::string print_head(const ResponseHead& head, const FetchFacts& facts);
 // Null if the text is not one of print_head().
 std::unique_ptr<StoredHead> parse_head(std::string_view text);

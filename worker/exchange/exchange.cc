@@ -223,6 +223,7 @@ void Exchange::on_head(const ResponseHead& head) {
     const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
+  if (head.status == 403 && retry_as_player()) return;
   if (!successful) return begin_relay();
   sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
   if (request_->link.kind != LinkKind::any) sniffer_->expect(expected_kind());
@@ -286,6 +287,7 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
       redirect_to_own_link();
       return false;
     }
+    if (sniffer_->is_web_page() && retry_as_player()) return false;
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();

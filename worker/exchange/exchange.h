@@ -95,6 +95,7 @@ class Exchange final : public Retirable,
 
   // The body's path.
   bool decide(DocumentKind kind, std::string_view next);
+  bool retry_as_player();
   void begin_relay();
   bool may_reconnect() const;
   void begin_live(std::string_view first_bytes);

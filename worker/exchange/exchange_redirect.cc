@@ -18,7 +18,23 @@ bool may_have_references(std::string_view type) {
          ascii::iends_with(type, "+xml") || ascii::iends_with(type, "+json");
 }
 
+// The manifest of Smooth Streaming: `/a.ism/Manifest`, `/a.isml/manifest`. The player resolves
+// the names of its fragments against it.
+bool is_smooth_manifest(std::string_view path) {
+  constexpr std::string_view kName = "/manifest";
+  if (!ascii::iends_with(path, kName)) return false;
+  path.remove_suffix(kName.size());
+  return ascii::iends_with(path, ".ism") || ascii::iends_with(path, ".isml");
+}
+
 std::string directory_of(const HttpUrl& url) { return scope_of(url, directory_depth(url.path())); }
+
+// `/at` beside `/stream`.
+std::string path_route_of(const StreamRequest& request) {
+  if (!request.path_link_route.empty()) return std::string(request.path_link_route);
+  const std::string_view route = request.route_path;
+  return std::string(route.substr(0, route.rfind('/') + 1)) + "at";
+}
 
 }  // namespace
 
@@ -36,10 +52,12 @@ void Exchange::redirect_to_granted_link() {
 }
 
 // Whether the client would resolve relative references of this answer against another directory
-// than the one it came from.
+// than the one it came from. Of the documents behind a link of the query form that are not
+// rewritten, this is looked at for Smooth Streaming only.
 bool Exchange::needs_own_link() const {
-  if (request_->path_link_route.empty() || !fetch_->is_redirected()) return false;
   if (method_ != Method::get || head_->status != 200) return false;
+  if (request_->path_link_route.empty()) return is_smooth_manifest(fetch_->url().path());
+  if (!fetch_->is_redirected()) return false;
   const auto declared = extract_media_type(head_->fields).essence;
   if (!may_have_references(media_type_.empty() ? std::string_view(declared) : media_type_)) {
     return false;
@@ -65,7 +83,7 @@ void Exchange::redirect_to_own_link() {
 
 void Exchange::redirect_to(std::string_view carry, std::string_view url) {
   std::string location = "Location: " + proxy_origin();
-  location += request_->path_link_route;
+  location += path_route_of(*request_);
   if (!append_path_link(carry, url, location)) {
     return fail(Error::for_client(Reason::bad_url, "dot segments lead out of the path"));
   }

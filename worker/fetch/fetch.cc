@@ -228,7 +228,8 @@ void Fetch::send_request() {
   if (request_.trace != nullptr) request_.trace->on_request();
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url};
-  attempt.send_referer_and_origin = send_referer_;
+  attempt.send_referer_and_origin = send_referer_ && (player_agent_.empty() || request_.referer);
+  attempt.player_agent = player_agent_;
   attempt.send_range = send_range_;
   attempt.cross_origin = left_origin_;
   attempt.send_conditions = !live_;
@@ -297,6 +298,7 @@ void Fetch::follow_redirect(std::string_view location) {
         {Reason::bad_response, "redirect to an unusable URL: " + std::string(location)});
   }
   release(UpstreamPool::Reuse::no);
+  if (!first_url_) first_url_.reset(new UpstreamUrl{request_.url, authorization_});
   const bool leaves_origin = next->url.origin() != request_.url.origin();
   if (leaves_origin) left_origin_ = true;
   if (leaves_origin || !next->authorization.empty()) digest_.reset();

@@ -66,14 +66,15 @@ class Fetch final : private Resolver::Observer,
                     private UpstreamConnection::Observer {
  public:
   // Takes the answer. Order: on_head, on_body any number of times, on_end. on_failed may come at
-  // any time instead. After retry_without_range() the order begins again with on_head. Each call
-  // may stop() the fetch. No call follows stop(), on_end or on_failed. start() may call on_failed.
+  // any time instead. After retry_without_range() and retry_as_player() the order begins again with
+  // on_head. Each call may stop() the fetch. No call follows stop(), on_end or on_failed. start()
+  // may call on_failed.
   class Observer {
    public:
     // url() is now another URL of the link, or the first one again. Redirects are not reported.
     virtual void on_next_url() = 0;
     // The final head. A redirect that is followed and an answer that is retried are not reported.
-    // `head` is valid until the fetch ends or retry_without_range() is called.
+    // `head` is valid until the fetch ends or begins again.
     virtual void on_head(const ResponseHead& head) = 0;
     // `bytes` is valid during the call only.
     virtual void on_body(std::string_view bytes) = 0;
@@ -128,6 +129,12 @@ class Fetch final : private Resolver::Observer,
   bool continues_after_end() const { return live_ && step_ != Step::finished; }
   // Allowed from on_head() to on_end(). Repeats the request without Range and If-Range.
   void retry_without_range();
+  // Whether the requests have the User-Agent of a browser only because the player's own was not
+  // tried. Allowed from on_head() to on_end().
+  bool may_retry_as_player() const;
+  // Requires that. Begins again from the link's URL, with `user_agent`, and with Referer and Origin
+  // only if the link has a referer.
+  void retry_as_player(std::string_view user_agent);
   // Back-pressure: while paused nothing is read and no time limit of the upstream runs.
   void pause();
   void go_on();
@@ -246,6 +253,7 @@ class Fetch final : private Resolver::Observer,
   std::string authorization_;              // of a URL with userinfo; for the origin of request_.url
   std::unique_ptr<DigestSession> digest_;  // for that origin; null: it has sent no challenge
   unsigned challenges_ = 0;                // that were answered
+  std::string player_agent_;               // set by retry_as_player()
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;
@@ -257,7 +265,7 @@ class Fetch final : private Resolver::Observer,
   Sink* sink_ = nullptr;                         // set: the body is relayed unchanged
   std::unique_ptr<TruncatedBody> truncated_;
   std::unique_ptr<Failover> failover_;  // null: the link has one URL
-  // The URL before redirects; null unless the body may reconnect.
+  // The URL before redirects; null without redirects unless the body may reconnect.
   std::unique_ptr<UpstreamUrl> first_url_;
   std::unique_ptr<LiveBody> live_;  // null: the end of the body is the end
   Resolver::LookupHandle lookup_;

@@ -39,7 +39,8 @@ const std::string* find_header(const Headers& headers, std::string_view name) {
 // True if the request is repeated in another form.
 bool Fetch::retry_refused(const ResponseHead& head) {
   if (head.status == 401 && answer_challenge(head)) return true;
-  if (head.status == 403 && send_referer_ && may_send_referer_or_origin()) {
+  const bool may_be_referer = head.status == 403 && send_referer_ && player_agent_.empty();
+  if (may_be_referer && may_send_referer_or_origin()) {
     retry_without_referer();
     return true;
   }
@@ -100,6 +101,23 @@ void Fetch::retry_without_referer() {
   release(UpstreamPool::Reuse::no);
   send_referer_ = false;
   connect(UpstreamPool::Freshness::reuse_allowed);
+}
+
+// --- upstreams for players only ---
+
+bool Fetch::may_retry_as_player() const {
+  constexpr std::string_view kName = "User-Agent";
+  return player_agent_.empty() && request_.method == Method::get && !live_ &&
+         settings_->config.user_agent.kind == HeaderPolicy::Kind::browser &&
+         find_header(request_.headers, kName) == nullptr &&
+         find_header(settings_->headers, kName) == nullptr;
+}
+
+// From the first URL on: a redirect may have led browsers to a page.
+void Fetch::retry_as_player(std::string_view user_agent) {
+  player_agent_ = user_agent;
+  if (failover_) return ask(failover_->current());
+  ask(first_url_ ? *first_url_ : UpstreamUrl{request_.url, authorization_});
 }
 
 // --- HEAD ---

@@ -143,7 +143,8 @@ class UpstreamRequestWriter {
     switch (config_.user_agent.kind) {
       case HeaderPolicy::Kind::browser:
       case HeaderPolicy::Kind::target:
-        return write_ours("User-Agent", kBrowserUserAgent);
+        return write_ours("User-Agent", attempt_.player_agent.empty() ? kBrowserUserAgent
+                                                                      : attempt_.player_agent);
       case HeaderPolicy::Kind::client:
         write_forwarded("User-Agent");
         return;

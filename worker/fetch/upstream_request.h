@@ -26,6 +26,7 @@ struct UpstreamAttempt {
   bool send_conditions = true;          // false: the next body of a live stream
   std::string_view authorization = {};  // of a redirect with userinfo; replaces the request's own
   std::string_view cookies = {};        // Cookies::for_request() of `url`
+  std::string_view player_agent = {};   // not empty: in place of a browser's User-Agent
   std::string_view cdn_loop = {};       // CDN-Loop with our mark (worker/fetch/loop_mark.h)
 };
 
