@@ -221,11 +221,9 @@ void DocumentPath::complete() {
 bool DocumentPath::finish_body() {
   is_body_finished_ = true;
   // The last line of a document that was cut may be incomplete, so it is not sent.
-  if (!is_cut_) {
-    if (auto ended = body_->finish(); !ended) {
-      observer_.on_path_failed(ended.error());
-      return false;
-    }
+  if (auto ended = is_cut_ ? body_->settle() : body_->finish(); !ended) {
+    observer_.on_path_failed(ended.error());
+    return false;
   }
   count(tools_.counters, Counter::playlist_lines_too_long, body_->lines_too_long());
   if (coding_ == Coding::undecided && body_->output().size() >= delivery_.compress_from) {

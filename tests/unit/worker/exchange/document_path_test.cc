@@ -316,6 +316,14 @@ TEST_F(DocumentPathTest, ACutDocumentIsSentAsFarAsItCameAndHasNoEnd) {
   EXPECT_EQ(observer.sent, 1);
 }
 
+TEST_F(DocumentPathTest, AKnownBeginningIsSentWhenTheDocumentIsCut) {
+  remember("#EXTM3U\na.ts\nb.ts\n");
+  begin();
+  path->write("#EXTM3U\na.ts\nb.t");
+  path->cut();
+  EXPECT_EQ(client.receive(), "HEAD\r\n\r\n#EXTM3U\n" + std::string(kUrlStart) + "a.ts\n");
+}
+
 TEST_F(DocumentPathTest, AKnownBeginningIsSentWhenAFullClientDrains) {
   remember("#EXTM3U\na.ts\nb.ts\n");
   const size_t filler = client.fill();
