@@ -277,10 +277,10 @@ start_alone() {
   fi
 }
 
-# The last lines that the service wrote.
+# The last errors of the program.
 show_reason() {
   if [ "$manager" = systemd ]; then
-    journalctl -u streamgate.service -n 10 -o cat --no-pager || true
+    journalctl -q -u streamgate.service -t streamgate -p err -n 2 -o cat --no-pager || true
   fi >&2
   [ ! -e "$logs/start.log" ] || tail -n 5 "$logs/start.log" >&2
 }
@@ -305,8 +305,12 @@ else
   version=$("$binary" --version) || fail "$binary does not run on this machine."
   [ "$manager" = none ] || create_user
   write_config
-  "$binary" --check -c "$config" >/dev/null ||
+  # Its notes are about directories that the start makes.
+  checked=$("$binary" --check -c "$config" 2>&1) || {
+    printf '%s\n' "$checked" >&2
     fail "the configuration has mistakes; see above. Nothing was changed."
+  }
+  printf '%s\n' "$checked" | grep 'warning: ' >&2 || true
   put_program
   put_documents
   if [ "$manager" != none ] && [ -d /etc/logrotate.d ]; then
