@@ -237,12 +237,15 @@ class Proxy:
     def mark(self):
         """Excludes the exchanges so far from access_log(). Their lines may be written later, and
         each worker writes its own, so that the order of lines says nothing: their times do. They
-        are in milliseconds. The requests let exchanges end whose client has just left."""
-        begin = now = milliseconds()
-        while now == begin:
+        are in milliseconds. The requests let exchanges end whose client has just left; the next
+        exchange begins in another millisecond than the last of these ended."""
+        begin = end = milliseconds()
+        while end == begin:
             self.ask(MARK)
-            now = milliseconds()
-        self._mark = now / 1000
+            end = milliseconds()
+        while milliseconds() == end:
+            pass
+        self._mark = (end + 1) / 1000
 
     def wait_for_access(self, count=1):
         wait_until(lambda: len(self.access_log()) >= count, what=f"{count} access-log lines")
