@@ -10,8 +10,8 @@
 namespace streamgate {
 
 // The size of the blanks and whole plain elements that `text` begins with. Plain: an `S` whose
-// attributes have names of one letter and values that are numbers or ranges, or a `SegmentURL` with relative
-// references that stay (MpdLinks) and ranges; each attribute at most once.
+// attributes have names of one letter and values that are numbers or ranges, or a `SegmentURL` with
+// relative references that stay (MpdLinks) and ranges; each attribute at most once.
 size_t segment_run(std::string_view text);
 
 }  // namespace streamgate
