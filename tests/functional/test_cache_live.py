@@ -173,6 +173,26 @@ class Live(LiveTest):
         self.assertEqual(again.head["X-Streamgate-Cache"], "miss")
         self.assertEqual(self.read(again, 10_000)[:10_000], body[:10_000])
 
+    def test_a_stream_lingers_although_its_viewer_had_paused(self):
+        feed = self.feed()
+        up = self.upstream([feed.answer, stalled(group(1))])
+        cache = {**self.SMALL["cache"], "linger": "60s"}
+        proxy = self.own_proxy({**self.SMALL, "cache": cache})
+        feed.send(b"".join(group(i, 40) for i in range(400)))
+        viewer = self.begin(proxy, up.url("/tv"), receive_buffer=65536)
+        wait_until_stopped(feed.answer)
+        self.assertTrue(self.read(viewer, len(feed.sent)) == feed.sent)
+        # Each group comes at a tick of its own.
+        for number in range(110):
+            viewer.pending = b""
+            feed.send(group(number))
+            self.assertEqual(self.read(viewer, len(group(number))), group(number))
+        viewer.reset()
+        wait_until(lambda: any(e["reason"] == "client_gone" for e in proxy.access_log()))
+        again = self.begin(proxy, up.url("/tv"))
+        self.assertEqual(again.head["X-Streamgate-Cache"], "shared")
+        self.assertEqual(len(up.requests), 1)
+
     @staticmethod
     def in_pieces(body, then):
         pieces = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]

@@ -88,6 +88,17 @@ class Dash(ProxyTest):
         answer = self.proxy().stream(up.url("/m.mpd"), {"Range": "bytes=0-19"})
         self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/"))))
 
+    def test_a_shared_manifest_may_change_behind_a_long_beginning(self):
+        links = "".join(f'<SegmentURL media="http://cdn.example/d/{i}.m4s"/>' for i in range(140))
+        texts = [f"<MPD><Period>{links}<!-- {'x' * 6000} {end} --></Period></MPD>" for end in "ab"]
+        up = self.upstream([mpd(text) for text in texts])
+        proxy = self.own_proxy({"cache": {"memory": "64MiB"}, "workers": 1})
+        for accept, end in ("a/a", "a"), ("a/a", "a"), ("b/b", "b"), ("b/b", "b"):
+            answer = proxy.stream(up.url("/m.mpd"), {"Accept": accept})
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.text.endswith(f" {end} --></Period></MPD>"))
+        self.assertEqual(len(up.requests), 2)
+
     def test_other_root_elements_are_relayed_unchanged(self):
         for body in (b"<Patch><add sel='/MPD'><BaseURL>/x</BaseURL></add></Patch>",
                      b"<html>&nbsp;<p>", b"<!DOCTYPE html>\n<html></html>", b"no XML"):

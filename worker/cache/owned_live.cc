@@ -19,6 +19,10 @@ bool may_begin_packets(std::string_view bytes) {
 // shorter wait follows from a burst.
 constexpr unsigned kTicksOfFile = 4;
 
+// After so many ticks without a wait it is no file: a viewer of a stream had paused for a while.
+// The fetch of a file waits at nearly each tick.
+constexpr unsigned kTicksOfStream = 100;
+
 }  // namespace
 
 // The first bytes of the body decide (look_at_first_bytes).
@@ -89,7 +93,11 @@ void OwnedObject::on_live_tick() {
   if (unused_since_ms_ != 0) live_->go_on_without_viewers(now - last_tick_ms_);
   last_tick_ms_ = now;
   live_->on_tick(position());
-  if (!is_paused_) return;
+  if (!is_paused_) {
+    if (++ticks_flowing_ >= kTicksOfStream) may_be_file_ = false;
+    return;
+  }
+  ticks_flowing_ = 0;
   if (live_->room() == 0) {
     may_be_file_ = may_be_file_ || ++ticks_paused_ >= kTicksOfFile;
     return;

@@ -102,7 +102,8 @@ class OwnedObject final : public SharedObject,
   // Whether nobody has read it for that long. For a window that no process reads at the moment.
   bool has_lingered(int64_t now_ms, int64_t linger_ms);
   void end_linger() { unused_since_ms_ = 0; }
-  // The upstream was faster than the viewers. The next viewer of a file wants its begin.
+  // The upstream has been faster than the viewers lately. The next viewer of a file wants its
+  // begin.
   bool may_be_file() const { return may_be_file_; }
   // Until it is done, failed or cancelled.
   bool is_fetching() const { return !has_ended_; }
@@ -185,6 +186,7 @@ class OwnedObject final : public SharedObject,
   int64_t unused_since_ms_ = 0;     // 0: a process reads it
   bool is_paused_ = false;          // the fetch
   unsigned ticks_paused_ = 0;       // without an end
+  unsigned ticks_flowing_ = 0;      // since the fetch was paused
   bool may_be_file_ = false;
   std::optional<FetchFacts> facts_;  // from on_head() on
   std::optional<Error> error_;       // of a failed object
