@@ -277,9 +277,19 @@ class PlayersOnly(ProxyTest):
 
     def test_with_a_cache_too(self):
         proxy = self.proxy(cache={"memory": "64MiB"})
-        for refusal in (PAGE, status(403)):
-            up = self.upstream(self.refusing(refusal))
-            self.assertEqual(proxy.stream(up.url("/"), self.VLC).body, b"mp3")
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+        page = PAGE.data.partition(b"\r\n\r\n")[2]
+        for refusal in (
+            PAGE,
+            Answer(head + b"\r\n" + page, "close"),
+            Answer(head + b"Cache-Control: no-store\r\nContent-Length: 99\r\n\r\n" + page, "stall"),
+            status(403),
+            status(403, {"Set-Cookie": "a=1"}, b"no" * 1000),
+            Answer(status(403, {}, b"no" * 1000).data, pause=0.01, piece=400),
+        ):
+            with self.subTest(refusal.data[:60]):
+                up = self.upstream(self.refusing(refusal))
+                self.assertEqual(proxy.stream(up.url("/"), self.VLC).body, b"mp3")
 
 
 class SmoothStreaming(ProxyTest):

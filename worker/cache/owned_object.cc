@@ -87,7 +87,8 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   successor_ = &observer;
   fetch_->set_observer(observer);
   observer.on_head(*head_);
-  if (fetch_->step() == Fetch::Step::finished) return;
+  // The observer may have stopped the fetch, or begun it anew.
+  if (fetch_->step() != Fetch::Step::read_body) return;
   if (!held_.empty()) return observer.on_body(held_);
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
 }
