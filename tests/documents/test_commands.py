@@ -1,4 +1,4 @@
-"""The commands in the documents for operators work; the files, presets and options in them exist."""
+"""The commands in the documents for operators work; files, presets and options in them exist."""
 
 import glob
 import json
@@ -21,12 +21,20 @@ from upstream import ok, playlist  # noqa: E402
 MANUAL = "deploy/OPERATIONS.md"
 DOCUMENTS = ["README.md", "README.zh-CN.md", MANUAL, "deploy/RECIPES.md", "DEBUGGING.md"]
 SUBCOMMANDS = ["explain", "healthcheck", "sign"]
+KINDS = {
+    "cmake --workflow": "workflow",
+    "cmake --build": "build",
+    "cmake": "configure",
+    "ctest": "test",
+}
+PATH = re.compile(r"(?<![\w/.-])(?:deploy|conf|tests|common|master|worker)/[\w./-]+")
 
 
 def commands(path):
     """The lines of the shell blocks and of indented text, and the code inside the text."""
     text = read(path)
-    fenced = [line for block in blocks(path) if block.language == "sh" for line in block.text.splitlines()]
+    shell = [block.text for block in blocks(path) if block.language == "sh"]
+    fenced = [line for block in shell for line in block.splitlines()]
     indented = re.findall(r"^    (\S.*)$", text, re.M)
     return [*fenced, *indented, *re.findall(r"(?<!`)`([^`\n]+)`", text)]
 
@@ -77,7 +85,8 @@ class Operations(ProxyTest):
                     "-c FILE": f"-c {proxy.config_file}",
                     "https://upstream.example/live/index.m3u8": url,
                     "https://your.host": proxy.origin,
-                    "url=…&referer=…": f"url={quote(url, safe='')}&referer=http%3A%2F%2Fsite.example%2F",
+                    "url=…": f"url={quote(url, safe='')}",
+                    "referer=…": "referer=http%3A%2F%2Fsite.example%2F",
                     " URL ": f" '{url}' ",
                 },
             )
@@ -107,7 +116,8 @@ class Operations(ProxyTest):
 
 class Names(unittest.TestCase):
     def test_options_and_orders_of_the_program_exist(self):
-        known = "".join(streamgate(*words, "--help").stdout for words in ([], *[[s] for s in SUBCOMMANDS]))
+        helps = [[], *[[subcommand] for subcommand in SUBCOMMANDS]]
+        known = "".join(streamgate(*words, "--help").stdout for words in helps)
         options = set(re.findall(r"--[a-z][a-z-]*", known))
         (orders,) = re.findall(r"ORDER:\{([a-z,]+)\}", known)
         found = 0
@@ -134,21 +144,21 @@ class Names(unittest.TestCase):
                 for command, preset in re.findall(
                     r"(cmake --workflow|cmake --build|cmake|ctest) --preset (\w+)", line
                 ):
-                    kind = {"cmake --workflow": "workflow", "cmake --build": "build", "ctest": "test"}
                     found += 1
                     with self.subTest(f"{path}: {line}"):
-                        self.assertIn(preset, names[kind.get(command, "configure")])
+                        self.assertIn(preset, names[KINDS[command]])
         self.assertGreater(found, 5)
 
     def test_files_exist(self):
         found = 0
         for path in [*DOCUMENTS, "tests/README.md"]:
             for line in commands(path):
-                for name in re.findall(r"(?<![\w/.-])(?:deploy|conf|tests|common|master|worker)/[\w./-]+", line):
+                for name in PATH.findall(line):
                     found += 1
                     with self.subTest(f"{path}: {name}"):
                         # A module is named without the ends of its files.
-                        self.assertTrue(glob.glob(os.path.join(ROOT, name.rstrip("./") + "*")), name)
+                        files = glob.glob(os.path.join(ROOT, name.rstrip("./") + "*"))
+                        self.assertTrue(files, name)
         self.assertGreater(found, 20)
 
     def test_scripts_of_the_package_never_restart(self):
