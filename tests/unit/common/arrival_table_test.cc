@@ -99,7 +99,9 @@ TEST(SharedArrivalTable, ProcessesShareATime) {
   }
   charge();
   ::waitpid(child, nullptr, 0);
-  EXPECT_EQ(2 * kEach * 10, table->ahead_us(5, kNow));
+  // A charge that loses 64 times is given up, so that no worker is stopped: a few of 40,000.
+  EXPECT_LE(table->ahead_us(5, kNow), 2 * kEach * 10);
+  EXPECT_GE(table->ahead_us(5, kNow), 2 * kEach * 10 / 100 * 99);
   const pid_t killed = ::fork();
   if (killed == 0) {
     for (;;) table->charge(6, 1, kNow);
