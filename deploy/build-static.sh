@@ -11,8 +11,8 @@ usage: deploy/build-static.sh [--arch amd64|arm64] [--output DIR]
 
 Writes DIR/streamgate and its symbols, DIR/streamgate.debug.
 
-  --arch ARCH   the architecture of the program (default: that of this machine). Another architecture
-                needs a cross compiler and its libraries; the script names the packages.
+  --arch ARCH   the architecture of the program (default: that of this machine). For another one the
+                script adds this architecture to dpkg, and installs its compiler and libraries.
   --output DIR  default: build/static-ARCH
   --help        print this text
 TEXT
@@ -58,19 +58,7 @@ mkdir -p "$build" "$output"
 tools='' cross=()
 if [[ $arch != "$own" ]]; then
   tools=$triplet-
-  command -v "${tools}g++" >/dev/null || fail "there is no ${tools}g++; install crossbuild-essential-$arch."
-  missing=()
-  for package in "${BUILD_PACKAGES[@]}" "${STATIC_PACKAGES[@]}"; do
-    case $package in
-      # Built here, or headers only.
-      libevhtp-dev | libcli11-dev | nlohmann-json3-dev) continue ;;
-      *-dev) ;;
-      *) continue ;;
-    esac
-    package_is_there "$package:$arch" || missing+=("$package:$arch")
-  done
-  ((${#missing[@]} == 0)) || fail "install the libraries of that architecture: dpkg --add-architecture $arch &&
-apt-get update && apt-get install ${missing[*]}"
+  install_cross_packages "$arch" || fail "the packages for $arch are missing; see above."
   cross=(-DCMAKE_SYSTEM_NAME=Linux "-DCMAKE_SYSTEM_PROCESSOR=$processor"
     "-DCMAKE_C_COMPILER=${tools}gcc" "-DCMAKE_CXX_COMPILER=${tools}g++")
 fi

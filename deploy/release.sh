@@ -21,16 +21,16 @@ dist=$PWD/build/dist
 rm -rf "$dist"
 mkdir -p "$dist"
 
-# install.sh expects the other files in its own directory.
+# The program beside the files that the documents name, with their paths in the repository.
 make_tarball() { # ARCH
   local name=streamgate-$version-linux-$1 tree
   tree=$(mktemp -d)
-  mkdir "$tree/$name"
-  cp -r deploy/{install.sh,streamgate.service,streamgate.socket,streamgate.yaml,init.d,logrotate,sysusers.d} \
-    deploy/{default,completion,man,OPERATIONS.md} README.md CHANGELOG.md LICENSE "$tree/$name"
-  rm -f "$tree/$name"/man/*.py
-  mkdir "$tree/$name/conf"
+  mkdir -p "$tree/$name/deploy" "$tree/$name/conf"
+  cp README.md README.zh-CN.md CHANGELOG.md LICENSE "$tree/$name"
   cp conf/streamgate.yaml "$tree/$name/conf"
+  cp -r deploy/{OPERATIONS.md,RECIPES.md,install.sh,streamgate.service,streamgate.socket,streamgate.yaml} \
+    deploy/{completion,default,init.d,logrotate,man,monitoring,sysusers.d} "$tree/$name/deploy"
+  rm -f "$tree/$name"/deploy/man/*.py
   install -m 755 "build/static-$1/streamgate" "$tree/$name/streamgate"
   tar -C "$tree" --sort=name --owner=0 --group=0 --numeric-owner --mode=go-w --mtime="@$SOURCE_DATE_EPOCH" \
     -cf - "$name" | gzip -9n >"$dist/$name.tar.gz"
@@ -39,13 +39,10 @@ make_tarball() { # ARCH
   deploy/sbom.py "$version" "build/static-$1/program" >"$dist/$name.cdx.json"
 }
 
-own=$(dpkg --print-architecture)
-deploy/build-static.sh
-make_tarball "$own"
-if [[ $own == amd64 ]] && command -v aarch64-linux-gnu-g++ >/dev/null; then
-  deploy/build-static.sh --arch arm64
-  make_tarball arm64
-fi
+for arch in amd64 arm64; do
+  deploy/build-static.sh --arch "$arch"
+  make_tarball "$arch"
+done
 deploy/build-deb.sh
 cp build/deb/*.deb build/deb/*.ddeb "$dist"
 (cd "$dist" && sha256sum -- * >SHA256SUMS)

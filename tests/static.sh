@@ -3,6 +3,9 @@
 # A few minutes. The variants of the program that tests of upgrades need come from a normal build.
 #
 #   tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]
+#
+# A program for another processor runs in qemu-aarch64-static (package qemu-user-static). The emulator has no
+# seccomp and cannot replace a running program, so name tests that need neither: playlist range stream tls.
 set -euo pipefail
 usage='usage: tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]'
 program=$(realpath "${1:?$usage}")
@@ -19,6 +22,14 @@ beside=$(mktemp -d)
 trap 'rm -rf "$beside"' EXIT
 chmod 755 "$beside"
 cp "$program" "$beside/streamgate"
+if [[ $(uname -m) != aarch64 ]] && LC_ALL=C readelf -h "$program" | grep -q 'Machine: *AArch64'; then
+  . deploy/packages.sh
+  install_packages openssl python3 qemu-user-static
+  mv "$beside/streamgate" "$beside/emulated"
+  printf '#!/bin/sh\nSTREAMGATE_SECURITY_CONFINE=off exec qemu-aarch64-static %s "$@"\n' "$beside/emulated" \
+    >"$beside/streamgate"
+  chmod 755 "$beside/streamgate"
+fi
 ln -s "$build/tests" "$beside/tests"
 export STREAMGATE_BINARY=$beside/streamgate STREAMGATE_BUILD=$build/tests
 
