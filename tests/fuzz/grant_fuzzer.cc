@@ -7,6 +7,7 @@
 #include "common/check.h"
 #include "worker/links/grant.h"
 #include "worker/links/token.h"
+#include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 
 namespace {
@@ -41,7 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!url) return 0;
   CHECK(!keys.verify(first, *url, {}));
 
-  // What is signed for a URL is valid for it, and for no other host.
+  // What is signed for a URL is valid for it as requests have it, and for no other host.
+  const auto requested = parse_upstream_url(rest);
+  if (!requested) return 0;
   Access access;
   access.key = &config.keys[0];
   GrantWriter writer;
@@ -49,9 +52,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view parameter = writer.parameter_for(rest, {});
   if (parameter.empty()) return 0;
   const std::string grant(parameter.substr(parameter.find('=') + 1));
-  const auto granted = keys.verify(grant, *url, {});
-  CHECK(granted && is_in_scope(*url, granted->scope));
-  HttpUrl other = *url;
+  const auto granted = keys.verify(grant, requested->url, {});
+  CHECK(granted && is_in_scope(requested->url, granted->scope));
+  HttpUrl other = requested->url;
   other.host += "x";
   CHECK(!keys.verify(grant, other, {}));
   return 0;
