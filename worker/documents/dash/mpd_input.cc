@@ -93,7 +93,9 @@ void MpdRewriter::take_prolog() {
   constexpr std::string_view kDeclaration = "<?xml";
   const bool may_be_declared = text.size() < kDeclaration.size() ? kDeclaration.starts_with(text)
                                                                  : text.starts_with(kDeclaration);
-  const bool is_whole = !may_be_declared || text.find("?>") != text.npos;
+  // Only so much is looked at: the result must not depend on the pieces.
+  const std::string_view begin = text.substr(0, kMaxPrologBytes);
+  const bool is_whole = !may_be_declared || begin.find("?>") != begin.npos;
   if (is_whole || text.size() > kMaxPrologBytes) begin_parser();
 }
 
@@ -105,7 +107,7 @@ void MpdRewriter::begin_parser() {
   handed_ = skipped_ = window_.size() - text.size();
   // UTF-16 has been converted; some servers also declare it for UTF-8. All other encodings have
   // the markup in ASCII.
-  const std::string_view encoding = declared_encoding(text);
+  const std::string_view encoding = declared_encoding(text.substr(0, kMaxPrologBytes));
   const bool is_utf16 =
       ascii::istarts_with(encoding, "utf-16") || ascii::istarts_with(encoding, "utf16") ||
       ascii::istarts_with(encoding, "ucs-2") || ascii::istarts_with(encoding, "iso-10646");
@@ -122,7 +124,7 @@ void MpdRewriter::begin_parser() {
   }
   if (kind_ != DocumentKind::mpd_part) return;
   if (text.starts_with("<?xml")) {
-    const size_t end = text.find("?>");
+    const size_t end = text.substr(0, kMaxPrologBytes).find("?>");
     if (end == text.npos) return fail("the document is not well-formed XML");
     handed_ = skipped_ += end + 2;
   }
