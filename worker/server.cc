@@ -143,7 +143,10 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   ClientGate& gate = server.add_gate(listener, connection, std::move(ssl));
   server.gates_.find(&gate)->second.client_row = row;
   if (refused) server.refuse(gate, *refused);
-  if (server.balance_.wants_pause(server.environment_.wheel.now_ms())) {
+  const auto count_waiting = [&listener] {
+    return connections_waiting(evconnlistener_get_fd(listener.htp->server));
+  };
+  if (server.balance_.wants_pause(server.environment_.wheel.now_ms(), count_waiting)) {
     server.pause_briefly(AcceptBalance::kPause);
   }
   return EVHTP_RES_OK;

@@ -15,6 +15,9 @@ namespace {
 
 // DNS flag day 2020: fits into one packet on nearly every path.
 constexpr int kEdnsBytes = 1232;
+// Between two looks at the timeouts. ares_timeout() scans all open queries: with 6,000 queries of
+// silent servers, a look for each timeout took a fifth of the worker's time (measured).
+constexpr suseconds_t kLeastWaitUs = 20'000;
 
 DnsAnswer::Kind kind_of(int status) {
   switch (status) {
@@ -181,6 +184,7 @@ void DnsChannel::arm_timer() {
   if (open_ == 0 || event_pending(timer_.get(), EV_TIMEOUT, nullptr) != 0) return;
   timeval wait{};
   if (ares_timeout(channel_.get(), nullptr, &wait) == nullptr) return;
+  if (wait.tv_sec == 0) wait.tv_usec = std::max(wait.tv_usec, kLeastWaitUs);
   CHECK(event_add(timer_.get(), &wait) == 0);
 }
 

@@ -1,6 +1,9 @@
 #include "worker/client/accept_balance.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 
@@ -21,17 +24,19 @@ class AcceptBalanceTest : public testing::Test {
 
   // Accepts that many connections. Returns how often the worker wants to pause.
   int pauses(int accepts, int64_t now_ms = kNow) {
-    int count = 0;
+    int paused = 0;
     for (int i = 0; i < accepts; ++i) {
       ++columns[0].slot.connections_now;
-      if (balance.wants_pause(now_ms)) ++count;
+      if (balance.wants_pause(now_ms, [this] { return waiting; })) ++paused;
     }
-    return count;
+    return paused;
   }
+  void peer_accepts() { count(columns[1].slot.counters, Counter::connections_accepted); }
 
   Board board;
   std::array<Assignment, 3> assignments;
   std::array<Column, 3> columns;
+  uint64_t waiting = 0;  // in the queue of the listening socket
   AcceptBalance balance{{board, assignments, columns}, columns[0].slot};
 };
 
@@ -78,6 +83,50 @@ TEST_F(AcceptBalanceTest, ADrainingWorkerIsIgnoredAtOnceAndANewOneCountsWithinAS
   EXPECT_EQ(pauses(100), 0);
   assignments[2].generation = 7;
   EXPECT_GT(pauses(100, kNow + 1'000), 0);
+}
+
+TEST_F(AcceptBalanceTest, AQueueLongerThanTheLeadIsAcceptedWithoutAPause) {
+  waiting = 40;
+  EXPECT_EQ(pauses(40), 0);
+  EXPECT_EQ(pauses(4), 1);
+}
+
+TEST_F(AcceptBalanceTest, ThreePausesInWhichNoPeerAcceptsAreEnough) {
+  waiting = 1;
+  EXPECT_EQ(pauses(400), 3);
+  peer_accepts();
+  EXPECT_EQ(pauses(400), 3);
+}
+
+TEST_F(AcceptBalanceTest, AnEmptyQueueEndsTheCountOfThosePauses) {
+  waiting = 1;
+  EXPECT_EQ(pauses(400), 3);
+  waiting = 0;
+  EXPECT_EQ(pauses(40), 10);
+}
+
+TEST(ConnectionsWaiting, IsTheLengthOfTheQueue) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener, generic, size), 0);
+  ASSERT_EQ(::listen(listener, 8), 0);
+  ASSERT_EQ(::getsockname(listener, generic, &size), 0);
+  EXPECT_EQ(connections_waiting(listener), 0u);
+  std::array<int, 3> clients{};
+  for (int& client : clients) {
+    client = ::socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(::connect(client, generic, size), 0);
+  }
+  EXPECT_EQ(connections_waiting(listener), 3u);
+  for (const int client : clients) ::close(client);
+  ::close(listener);
+  const int other = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  EXPECT_EQ(connections_waiting(other), 0u);
+  ::close(other);
 }
 
 }  // namespace
