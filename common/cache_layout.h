@@ -54,6 +54,11 @@ constexpr CacheState state_of(uint64_t tag) { return static_cast<CacheState>(tag
 
 constexpr uint64_t kUnknownLength = UINT64_MAX;
 
+// closed: not given to new requests; its readers read on.
+constexpr uint64_t kCacheClosed = 1;
+// lent: readers may send its pages without a copy, so sockets may have them after the last lease.
+constexpr uint64_t kCacheLent = 2;
+
 // One object. The owner writes the fields first and the tag last.
 struct alignas(128) CacheRow {
   std::atomic<uint64_t> tag{0};  // serial << 3 | state
@@ -66,7 +71,7 @@ struct alignas(128) CacheRow {
   std::atomic<int64_t> fresh_until_ms{0};  // CLOCK_MONOTONIC: not given to new requests from then
   // Of a failed object: 1 + the Reason; 0: the text of the failure stands in place of the head.
   std::atomic<uint64_t> reason{0};
-  std::atomic<uint64_t> closed{0};  // not 0: not given to new requests; its readers read on
+  std::atomic<uint64_t> flags{0};  // kCacheClosed, kCacheLent
   // Of an endless body (worker/cache/live_memory.h).
   std::atomic<uint64_t> window{0};  // bytes of its ring; 0: the body has an end
   std::atomic<uint64_t> begin{0};   // the first position that is still there
@@ -150,6 +155,6 @@ constexpr size_t cache_directory_size(size_t columns) {
 }
 
 // Raised with every change of this file that another program would misread.
-constexpr unsigned kCacheLayoutVersion = 5;
+constexpr unsigned kCacheLayoutVersion = 6;
 
 }  // namespace streamgate

@@ -140,8 +140,7 @@ SharedObject* Cache::find_known(const CacheKey& key) const {
 // Null if a new request cannot use it.
 SharedObject* Cache::use_known(SharedObject* known, int64_t now_ms) {
   if (known == nullptr || !known->may_join(now_ms)) return nullptr;
-  known->used_ms = now_ms;
-  if (!known->is_owned()) seat_.touch(known->place(), now_ms);
+  known->note_use(now_ms);
   return known;
 }
 

@@ -33,26 +33,6 @@ Error broken(std::string why) { return {Reason::truncated_body, std::move(why)};
 
 }  // namespace
 
-std::string_view name_of(CacheOutcome outcome) {
-  switch (outcome) {
-    case CacheOutcome::off:
-      return "";
-    case CacheOutcome::hit:
-      return "hit";
-    case CacheOutcome::shared:
-      return "shared";
-    case CacheOutcome::miss:
-      return "miss";
-    case CacheOutcome::pass:
-      return "pass";
-  }
-  return "?";
-}
-
-bool is_shared(CacheOutcome outcome) {
-  return outcome != CacheOutcome::off && outcome != CacheOutcome::pass;
-}
-
 // The state of an answer that is shared, or may be.
 struct ClientFetch::Sharing {
   FetchRequest request;
@@ -308,6 +288,15 @@ bool ClientFetch::deliver() {
   const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : kPieceBytes;
   const uint64_t size = std::min<uint64_t>(there - sharing.position, room);
   if (size == 0) return false;
+  if (sharing.sink != nullptr && object.is_lent()) {
+    const auto place = object.file_bytes(sharing.position, size);
+    const auto sent = place ? sharing.sink->send_file(*place) : std::nullopt;
+    if (sent) {
+      count(environment_.counters, Counter::cache_bytes_uncopied, *sent);
+      note_delivered(*sent);
+      return true;
+    }
+  }
   const char* bytes = object.bytes(sharing.position, size);
   if (bytes == nullptr) {
     fail({Reason::internal, "the memory of a shared answer cannot be read"});

@@ -13,17 +13,11 @@
 #include <string_view>
 
 #include "worker/cache/cache.h"
+#include "worker/cache/cache_outcome.h"
 #include "worker/cache/owned_object.h"
 #include "worker/fetch/fetch.h"
 
 namespace streamgate {
-
-// `X-Streamgate-Cache`. off: there is no cache. hit: the whole answer was there. shared: its fetch
-// was under way. miss: the fetch is this client's, and others may share it. pass: it is this
-// client's alone.
-enum class CacheOutcome { off, hit, shared, miss, pass };
-std::string_view name_of(CacheOutcome outcome);  // empty: off
-bool is_shared(CacheOutcome outcome);            // the answer is in the cache's memory
 
 class ClientFetch final : private SharedObject::Reader {
  public:

@@ -17,6 +17,9 @@ namespace {
 constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
 // Errors are shared up to this size.
 constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
+// A body of this size is sent without a copy after so many uses by clients of the owner.
+constexpr uint64_t kLeastLent = uint64_t{128} * 1024;
+constexpr unsigned kUsesToLend = 3;
 
 // Manifests are text; segments are not.
 bool looks_like_a_document(std::string_view body) {
@@ -94,7 +97,24 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
 }
 
 void OwnedObject::release_region() {
-  if (region_) tools_.regions.give_back(*std::exchange(region_, std::nullopt));
+  if (!region_) return;
+  is_lent_ ? tools_.regions.give_back_without_pages(*region_) : tools_.regions.give_back(*region_);
+  region_.reset();
+}
+
+void OwnedObject::note_use(int64_t now_ms) {
+  used_ms = now_ms;
+  ++uses_;
+  lend_if_popular();
+}
+
+// Each region that was lent costs new pages, so only bodies that are used often are lent.
+void OwnedObject::lend_if_popular() {
+  if (is_lent_ || uses_ < kUsesToLend || room_ < kLeastLent || live_) return;
+  const CacheState now = state();
+  if (now != CacheState::growing && now != CacheState::done) return;
+  is_lent_ = true;
+  seat().lend(place());
 }
 
 // Without room the readers get the reason alone.
@@ -123,6 +143,7 @@ void OwnedObject::on_head(const ResponseHead& head) {
   fetch_->relay_into(*this);
   publish(head, head.content_length);
   seat().set_state(place(), CacheState::growing);
+  lend_if_popular();
   head_ = nullptr;  // a resumed body has another connection, and the head is gone
   // The readers are notified when the read is over: each then sends its head and the bytes of this
   // read at once, and the first does not wait for the heads of a thousand.

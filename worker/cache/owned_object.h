@@ -113,6 +113,7 @@ class OwnedObject final : public SharedObject,
   bool may_be_validated() const { return may_be_validated_; }
   // It is done, and the next answer is compared with it.
   bool is_live_playlist() const { return is_live_playlist_; }
+  void note_use(int64_t now_ms) override;
   // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
   bool is_covered(const PurgeOrder& order) const;
   // Of `cache.memory`.
@@ -159,6 +160,7 @@ class OwnedObject final : public SharedObject,
   void complete();
   int64_t lifetime_ms();
   int64_t playlist_lifetime_ms(std::string_view text);
+  void lend_if_popular();
   char* body_memory() const { return tools_.regions.memory_of(*region_) + head_size_; }
 
   const Tools tools_;
@@ -196,6 +198,8 @@ class OwnedObject final : public SharedObject,
   uint64_t head_size_ = 0;                // bytes in the region, before the body
   uint64_t room_ = 0;                     // for the body
   uint64_t filled_ = 0;
+  unsigned uses_ = 0;  // after the first one
+  bool is_lent_ = false;
 };
 
 }  // namespace streamgate

@@ -71,6 +71,12 @@ void RegionStore::give_back(const Region& region) {
   of.free.push_back(region.number);
 }
 
+void RegionStore::give_back_without_pages(const Region& region) {
+  Class& of = classes_[region.size_class];
+  if (of.pages[region.number] > 0) return_pages(of, region.number);
+  give_back(region);
+}
+
 uint64_t RegionStore::held_by(const Region& region) const {
   return classes_[region.size_class].pages[region.number] * kPage;
 }

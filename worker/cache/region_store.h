@@ -1,6 +1,7 @@
 // The memory for the bodies of one worker: regions in its range of the body file. A region that is
 // given back keeps its pages for the next body, because the kernel's work for new pages costs
-// several times the copy. Pages of regions that stay free are returned.
+// several times the copy. Pages of regions that stay free are returned, and those of regions whose
+// pages were sent without a copy.
 //
 // `cache.memory` bounds the pages of all workers, those of recycled regions included.
 #pragma once
@@ -28,6 +29,8 @@ class RegionStore {
   // None if `limit` is reached, or all regions of that size are taken.
   std::optional<Region> take(uint64_t bytes);
   void give_back(const Region& region);
+  // The same for a region whose pages sockets may still have: the next body gets new pages.
+  void give_back_without_pages(const Region& region);
   // Returns the pages of regions that have been free since the last call but one.
   void trim();
   // Returns pages of free regions until at most so many bytes are held, or no region is free.

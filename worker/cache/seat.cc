@@ -27,10 +27,12 @@ bool has_key(const CacheRow& row, const CacheKey& key) {
   return true;
 }
 
+bool is_closed(const CacheRow& row) { return (row.flags.load(kRelaxed) & kCacheClosed) != 0; }
+
 // Whether a new request may use an object with that tag.
 bool may_join(const CacheRow& row, uint64_t tag, int64_t now_ms) {
   const CacheState state = state_of(tag);
-  if (row.closed.load(kRelaxed) != 0) return false;
+  if (is_closed(row)) return false;
   if (state == CacheState::done) return now_ms < row.fresh_until_ms.load(kRelaxed);
   return state == CacheState::claim || state == CacheState::growing;
 }
@@ -114,7 +116,7 @@ std::optional<CacheSeat::Object> CacheSeat::find(const CacheKey& key, int64_t no
 
 std::optional<CacheSeat::Object> CacheSeat::find_stale(const CacheKey& key, int64_t now_ms) {
   const auto may_use = [](const CacheRow& row, uint64_t tag) {
-    return streamgate::state_of(tag) == CacheState::done && row.closed.load(kRelaxed) == 0;
+    return streamgate::state_of(tag) == CacheState::done && !is_closed(row);
   };
   std::optional<Object> newest;
   int64_t stored_ms = 0;
@@ -173,7 +175,7 @@ std::optional<CacheSeat::Object> CacheSeat::claim(const CacheKey& key) {
   row.length.store(kUnknownLength, kRelaxed);
   row.head_size.store(0, kRelaxed);
   row.reason.store(0, kRelaxed);
-  row.closed.store(0, kRelaxed);
+  row.flags.store(0, kRelaxed);
   row.tag.store(make_tag(object.serial, CacheState::claim), kRelease);
   return object;
 }
@@ -206,11 +208,14 @@ const CacheRow& CacheSeat::row_of(const Object& object) const {
   return std::as_const(directory_).column(object.owner).rows[object.row];
 }
 
-const char* CacheSeat::bytes_of(const Object& object, uint64_t offset, uint64_t size) {
+bool CacheSeat::are_bodies_of(const Object& object, uint64_t offset, uint64_t size) {
   const uint64_t begin = CacheDirectory::body_offset(object.owner);
-  if (offset < begin || size > kCacheBodyBytes || offset - begin > kCacheBodyBytes - size) {
-    return nullptr;
-  }
+  return offset >= begin && size <= kCacheBodyBytes && offset - begin <= kCacheBodyBytes - size;
+}
+
+const char* CacheSeat::bytes_of(const Object& object, uint64_t offset, uint64_t size) {
+  if (!are_bodies_of(object, offset, size)) return nullptr;
+  const uint64_t begin = CacheDirectory::body_offset(object.owner);
   const char*& mapped = mapped_[object.owner];
   if (mapped == nullptr) {
     void* memory = ::mmap(nullptr, kCacheBodyBytes, PROT_READ, MAP_SHARED | MAP_NORESERVE,
@@ -301,8 +306,13 @@ void CacheSeat::set_state(const Object& object, CacheState state) {
   own_row(object).tag.store(make_tag(object.serial, state), kRelease);
 }
 
+void CacheSeat::set_flag(const Object& object, uint64_t flag) {
+  std::atomic<uint64_t>& flags = own_row(object).flags;
+  flags.store(flags.load(kRelaxed) | flag, kRelaxed);
+}
+
 void CacheSeat::close(const Object& object) {
-  own_row(object).closed.store(1, kRelaxed);
+  set_flag(object, kCacheClosed);
   remove_from_index(object.row);
 }
 

@@ -77,6 +77,9 @@ class CacheSeat {
   // `size` bytes of the body file at `offset`; null if they lie outside the owner's range, or it
   // cannot be mapped.
   const char* bytes_of(const Object& object, uint64_t offset, uint64_t size);
+  // The body file, and whether those bytes lie inside the owner's range.
+  int body_file() const { return directory_.files().bodies.get(); }
+  static bool are_bodies_of(const Object& object, uint64_t offset, uint64_t size);
 
   // ---- Of a leased object.
   void touch(const Object& object, int64_t now_ms);
@@ -111,6 +114,9 @@ class CacheSeat {
   void set_state(const Object& object, CacheState state);        // growing, done, failed, broken
   // New requests do not find it any more; its state and its readers stay.
   void close(const Object& object);
+  // Readers may send its pages without a copy. Afterwards its memory needs new pages for another
+  // body.
+  void lend(const Object& object) { set_flag(object, kCacheLent); }
   // The same, and it is done with. Try to free it then.
   void retire(const Object& object);
   // Retires and frees it as soon as nobody has a lease. The owner must not use it any more.
@@ -142,6 +148,7 @@ class CacheSeat {
   template <class Visit>
   void for_each_row(const CacheKey& key, Visit visit) const;
   std::optional<Object> claim(const CacheKey& key);
+  void set_flag(const Object& object, uint64_t flag);
   bool add_to_index(const CacheKey& key, uint32_t row);
   void remove_from_index(uint32_t row);
   CacheLease& lease_of(const Object& object) {

@@ -25,14 +25,29 @@ Error SharedObject::failure() {
   return parse_failure(text == nullptr ? std::string_view() : std::string_view(text, size));
 }
 
+void SharedObject::note_use(int64_t now_ms) {
+  used_ms = now_ms;
+  seat_.touch(place_, now_ms);
+}
+
 uint64_t SharedObject::filled() const {
   return std::min(row().filled.load(std::memory_order_acquire), length());
 }
 
+uint64_t SharedObject::body_offset() const {
+  return row().offset.load(std::memory_order_relaxed) +
+         row().head_size.load(std::memory_order_relaxed);
+}
+
 const char* SharedObject::bytes(uint64_t position, uint64_t size) {
-  const uint64_t begin = row().offset.load(std::memory_order_relaxed) +
-                         row().head_size.load(std::memory_order_relaxed);
-  return seat_.bytes_of(place_, begin + position, size);
+  return seat_.bytes_of(place_, body_offset() + position, size);
+}
+
+std::optional<Fetch::Sink::FileBytes> SharedObject::file_bytes(uint64_t position,
+                                                               uint64_t size) const {
+  const uint64_t offset = body_offset() + position;
+  if (!CacheSeat::are_bodies_of(place_, offset, size)) return std::nullopt;
+  return Fetch::Sink::FileBytes{seat_.body_file(), offset, size};
 }
 
 SharedObject::Live SharedObject::live() {
@@ -56,7 +71,7 @@ void SharedObject::note_position(uint64_t position) {
 
 bool SharedObject::may_join(int64_t now_ms) const {
   const CacheState now = state();
-  if (row().closed.load(std::memory_order_relaxed) != 0) return false;
+  if (has_flag(kCacheClosed)) return false;
   if (now == CacheState::done) return now_ms < fresh_until_ms();
   return now == CacheState::claim || now == CacheState::growing;
 }

@@ -4,11 +4,13 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "worker/cache/seat.h"
 #include "worker/cache/stored_head.h"
+#include "worker/fetch/fetch.h"
 #include "worker/loop/reaper.h"
 
 namespace streamgate {
@@ -68,6 +70,12 @@ class SharedObject : public Retirable {
   // `size` bytes from `position` on, all below filled(). Null if the owner has written impossible
   // values.
   const char* bytes(uint64_t position, uint64_t size);
+  // Another request uses it. `now_ms`: CLOCK_MONOTONIC.
+  virtual void note_use(int64_t now_ms);
+  // Whether its pages may be sent without a copy, and where those bytes are in the body file; none
+  // if the owner has written impossible values.
+  bool is_lent() const { return has_flag(kCacheLent); }
+  std::optional<Fetch::Sink::FileBytes> file_bytes(uint64_t position, uint64_t size) const;
   // Whether another request may use it.
   bool may_join(int64_t now_ms) const;
 
@@ -100,6 +108,10 @@ class SharedObject : public Retirable {
 
  private:
   size_t live_readers() const;
+  bool has_flag(uint64_t flag) const {
+    return (row().flags.load(std::memory_order_relaxed) & flag) != 0;
+  }
+  uint64_t body_offset() const;
 
   CacheSeat& seat_;
   const CacheKey key_;

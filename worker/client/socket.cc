@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -193,6 +194,12 @@ ClientSocket::Moved ClientSocket::splice_from(int pipe_read_fd, size_t most) {
   CHECK(!ssl_);
   return moved_of(
       ::splice(pipe_read_fd, nullptr, fd_, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+ClientSocket::Moved ClientSocket::send_file(int fd, uint64_t offset, size_t most) {
+  CHECK(!ssl_);
+  auto from = static_cast<off_t>(offset);
+  return moved_of(::sendfile(fd_, fd, &from, most));
 }
 
 bool ClientSocket::shut_writing() {

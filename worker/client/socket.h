@@ -61,6 +61,8 @@ class ClientSocket {
   // Moves at most `most` bytes from a pipe that holds at least as many. Not for TLS. The process
   // must ignore SIGPIPE.
   Moved splice_from(int pipe_read_fd, size_t most);
+  // The same from a file, which has at least `most` bytes from `offset` on.
+  Moved send_file(int fd, uint64_t offset, size_t most);
 
   // How many bytes the socket takes now: slightly less than the kernel reports, and 0 if less than
   // a quarter of its buffer is free or half of the unsent bytes are queued. epoll reports the

@@ -176,20 +176,33 @@ size_t ClientStream::room() {
   return room;
 }
 
-ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
+// Sends the head before bytes that the kernel moves by itself.
+ClientStream::Flow ClientStream::begin_unchanged() {
   if (!head_sent_) {
     const std::array<iovec, 1> parts{part(held_head_)};
     if (const Flow flow = send_parts(parts, ClientSocket::More::follows); flow != Flow::open) {
-      return {flow, 0};
+      return flow;
     }
   }
-  if (full_) return {Flow::full, 0};
-  if (socket_ == nullptr) return {Flow::gone, 0};
-  const ClientSocket::Moved moved = socket_->splice_from(pipe_read_fd, most);
+  if (full_) return Flow::full;
+  return socket_ == nullptr ? Flow::gone : Flow::open;
+}
+
+ClientStream::Taken ClientStream::note_taken(const ClientSocket::Moved& moved, size_t most) {
   if (moved.gone) return {Flow::gone, 0};
   taken_ += moved.bytes;
   body_bytes_ += moved.bytes;
   return {moved.bytes < most ? wait() : Flow::open, moved.bytes};
+}
+
+ClientStream::Taken ClientStream::splice_from(int pipe_read_fd, size_t most) {
+  if (const Flow flow = begin_unchanged(); flow != Flow::open) return {flow, 0};
+  return note_taken(socket_->splice_from(pipe_read_fd, most), most);
+}
+
+ClientStream::Taken ClientStream::send_file(int fd, uint64_t offset, size_t most) {
+  if (const Flow flow = begin_unchanged(); flow != Flow::open) return {flow, 0};
+  return note_taken(socket_->send_file(fd, offset, most), most);
 }
 
 bool ClientStream::can_splice() const {

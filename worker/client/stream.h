@@ -1,9 +1,10 @@
 // The response side of one client connection; an exchange writes its answer to it. A small answer
-// leaves with one send() from the caller's memory. There are two ways to send a body:
+// leaves with one send() from the caller's memory. There are three ways to send a body:
 //
 //   write()         takes all bytes and queues those that the socket does not take. A relay calls
 //                   room() first, so that none are queued
-//   splice_from()   takes as many bytes as the socket does; the others stay in their pipe
+//   splice_from()   takes as many bytes as the socket does; the others stay in their pipe.
+//                   send_file() does the same with a file
 //
 // A member of ClientGate. An exchange holds a reference from ClientGate::Observer::on_request until
 // it calls finish(), cut() or abort(), or until on_client_gone().
@@ -111,6 +112,9 @@ class ClientStream {
   // The pipe holds at least `most` bytes. A head that still waits goes first. Requires can_splice()
   // at the beginning of the response.
   Taken splice_from(int pipe_read_fd, size_t most);
+  // The file has at least `most` bytes from `offset` on. They must not change while the socket has
+  // them. As splice_from() for the rest.
+  Taken send_file(int fd, uint64_t offset, size_t most);
   // Whether bytes may go from a pipe to the socket unchanged: no TLS, no chunks, nothing queued.
   bool can_splice() const;
 
@@ -130,6 +134,8 @@ class ClientStream {
   // How the response ends; under_way before finish() and cut().
   enum class End { under_way, complete, cut };
 
+  Flow begin_unchanged();
+  Taken note_taken(const ClientSocket::Moved& moved, size_t most);
   Flow send_end();
   void end();
   void await_delivery();

@@ -74,6 +74,14 @@ void BodyRelay::on_piped() {
   report(drain_pipe());
 }
 
+std::optional<uint64_t> BodyRelay::send_file(const FileBytes& bytes) {
+  if (cutter_ || !gathered_.empty() || !client_.can_splice()) return std::nullopt;
+  const auto [flow, sent] = client_.send_file(bytes.fd, bytes.offset, bytes.size);
+  taken_ += sent;
+  report(flow);
+  return sent;
+}
+
 BodyPath::Flow BodyRelay::drain_pipe() {
   while (holds_bytes()) {
     const auto [flow, bytes] = client_.splice_from(pipe_->read_end(), pipe_->bytes());

@@ -3,11 +3,13 @@
 // viewer who stops reading leaves neither a queue nor a pipe here.
 //
 // The upstream connection asks it before each read (Fetch::relay_into): room() limits the size,
-// borrow_pipe() gives the destination.
+// borrow_pipe() gives the destination. The bytes of a stored body come by send_file(), if the
+// kernel can send them from their pages.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -53,6 +55,7 @@ class BodyRelay final : public BodyPath, public Fetch::Sink {
   size_t room() override;
   Pipe* borrow_pipe(uint64_t left) override;
   void on_piped() override;
+  std::optional<uint64_t> send_file(const FileBytes& bytes) override;
   uint64_t taken() const override { return taken_; }
 
  private:

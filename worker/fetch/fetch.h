@@ -99,6 +99,14 @@ class Fetch final : private Resolver::Observer,
     // Bytes of the body that the sink has taken from pipes and from on_body(). The missing bytes
     // begin at this offset.
     virtual uint64_t taken() const = 0;
+    // Sends the next bytes of the body from a file, as many as the client takes, and returns their
+    // number. None: not possible, and the bytes go to on_body(). `size` is at most room().
+    struct FileBytes {
+      int fd;
+      uint64_t offset;
+      uint64_t size;
+    };
+    virtual std::optional<uint64_t> send_file(const FileBytes& /*bytes*/) { return std::nullopt; }
 
    protected:
     ~Sink() = default;

@@ -76,6 +76,19 @@ TEST_F(RegionStoreTest, ARegionIsRecycledWithItsPages) {
   EXPECT_EQ(kMiB, pages_of_file());
 }
 
+TEST_F(RegionStoreTest, ARegionGivenBackWithoutPagesGetsNewOnes) {
+  RegionStore regions = store(8 * kMiB);
+  const auto first = regions.take(kMiB);
+  std::memset(regions.memory_of(*first), 1, kMiB);
+  regions.give_back_without_pages(*first);
+  EXPECT_EQ(0U, regions.held());
+  EXPECT_EQ(0U, pages_of_file());
+  const auto second = regions.take(kMiB);
+  EXPECT_EQ(regions.offset_of(*first), regions.offset_of(*second));
+  EXPECT_EQ(0, *regions.memory_of(*second));
+  EXPECT_EQ(kMiB, regions.held());
+}
+
 TEST_F(RegionStoreTest, PagesOfRecycledRegionsMakeRoomForOthers) {
   RegionStore regions = store(4 * kMiB);
   const auto small = regions.take(256 * 1024);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -311,6 +312,33 @@ TEST_F(ClientStreamTest, SplicedBytesFollowTheHeadInOrder) {
   EXPECT_EQ(got, "H" + pipes[0].body + pipes[1].body);
   stream.finish();
   EXPECT_EQ(owner.sent, 1);
+}
+
+TEST_F(ClientStreamTest, BytesOfAFileFollowTheHeadInOrder) {
+  const UniqueFd file(::memfd_create("body", MFD_CLOEXEC));
+  std::string text;
+  while (text.size() < 200'000) text += std::to_string(text.size()) + ' ';
+  ASSERT_EQ(::write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  constexpr size_t kFirst = 5'001;
+  const size_t size = text.size() - kFirst;
+  stream.send_head("H", {ClientFraming::Kind::length, size}, true);
+  size_t sent = 0;
+  std::string got;
+  while (sent < size) {
+    const ClientStream::Taken taken = stream.send_file(file.get(), kFirst + sent, size - sent);
+    sent += taken.bytes;
+    EXPECT_EQ(taken.flow, sent == size ? Flow::open : Flow::full);
+    EXPECT_EQ(stream.body_bytes_sent(), sent);
+    if (sent == size) break;
+    const int drained = observer.drained;
+    run_until([&] {
+      got += receive();
+      return observer.drained > drained;
+    });
+  }
+  got += receive();
+  EXPECT_GT(observer.drained, 0);
+  EXPECT_EQ(got, "H" + text.substr(kFirst));
 }
 
 TEST_F(ClientStreamTest, AHeadThatTheSocketDoesNotTakeIsQueuedBeforeTheBody) {
