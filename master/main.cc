@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "common/heritage.h"
@@ -82,10 +83,10 @@ int purge(const CommandLine& line, const LoadedConfig& loaded) {
   if (!loaded.ok()) return kExitOrderFailed;
   const std::string& pid_file = line.pid_file.empty() ? loaded.config.pid_file : line.pid_file;
   if (!pid_file.empty()) {
-    const auto service = RunningService::find(pid_file);
-    if (!service) {
-      complain(service.error().detail);
-      return kExitNotRunning;
+    const auto found = RunningService::find(pid_file);
+    if (const auto* const none = std::get_if<NoService>(&found)) {
+      complain(none->detail);
+      return exit_code_of(*none);
     }
   }
   const auto purged = purge_service(loaded.config, {line.purge.url, line.purge.is_prefix});

@@ -7,13 +7,13 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "common/clock.h"
 #include "common/log_sink.h"
 #include "common/scoreboard.h"
 #include "master/service/limits.h"
 #include "master/service/report_file.h"
-#include "master/service/running_service.h"
 #include "master/service/status_report.h"
 
 namespace streamgate {
@@ -127,8 +127,11 @@ int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loa
     }
     return complain("-s finds the service by its pid file: set `pid_file`");
   }
-  const auto service = RunningService::find(config.pid_file);
-  if (!service) return complain(service.error().detail, kExitNotRunning);
+  const auto found = RunningService::find(config.pid_file);
+  if (const auto* const none = std::get_if<NoService>(&found)) {
+    return complain(none->detail, exit_code_of(*none));
+  }
+  const auto* const service = std::get_if<RunningService>(&found);
   switch (order) {
     case ServiceOrder::reload:
       return order_and_wait(*service, SIGHUP, "reload", kReloadLimitMs);

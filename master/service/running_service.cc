@@ -1,5 +1,6 @@
 #include "master/service/running_service.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/file.h"
@@ -22,6 +24,30 @@ namespace streamgate {
 namespace {
 
 constexpr int kPollMs = 20;
+
+// With the error number EACCES: `path` exists or may exist, and this user may not read it.
+bool is_forbidden(const std::string& path) {
+  return ::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) != 0 && errno == EACCES;
+}
+
+std::string stat_path(const std::string& process) { return "/proc/" + process + "/stat"; }
+
+// /proc may be mounted with `hidepid`: other users' processes are not in it.
+bool is_hidden(pid_t pid) {
+  const auto is_visible = [](const std::string& process) {
+    return ::access(stat_path(process).c_str(), R_OK) == 0;
+  };
+  return is_visible("self") && !is_visible(std::to_string(pid));
+}
+
+NoService not_running(const std::string& why) {
+  return {NoService::Kind::not_running, "not running: " + why};
+}
+
+NoService unknown(const std::string& why) {
+  return {NoService::Kind::unknown, "cannot find out whether the service runs: " + why +
+                                        "; only root and the service's user may"};
+}
 
 // A pid file outlives a killed master, and another process may have the id by now. The status file
 // holds the start time of the master. Without a status file the process must have our name.
@@ -38,19 +64,22 @@ bool is_the_service(pid_t pid, const std::string& pid_file) {
 
 }  // namespace
 
-Result<RunningService> RunningService::find(const std::string& pid_file) {
+std::variant<RunningService, NoService> RunningService::find(const std::string& pid_file) {
+  for (const std::string& path : {pid_file, status_path(pid_file)}) {
+    if (is_forbidden(path)) return unknown("this user may not read " + path);
+  }
   const auto text = read_file(pid_file, kMaxSmallFileBytes);
-  if (!text) return Error{Reason::internal, "not running: cannot read " + text.error().detail};
+  if (!text) return not_running("cannot read " + text.error().detail);
   const auto pid = pid_in(*text);
-  if (!pid) return Error{Reason::internal, pid_file + ": is not a pid file"};
+  if (!pid) return not_running(pid_file + " is not a pid file");
   UniqueFd process(::pidfd_open(*pid, 0));
   const bool is_ours = is_the_service(*pid, pid_file);
   RunningService service(*pid, std::move(process), pid_file);
-  if (!service.process_.valid() || !is_ours || service.has_left(0)) {
-    return Error{Reason::internal,
-                 "not running: " + pid_file + " is left over from process " + std::to_string(*pid)};
-  }
-  return service;
+  const bool is_alive = service.process_.valid() && !service.has_left(0);
+  if (is_alive && is_ours) return service;
+  const std::string name = std::to_string(*pid);
+  if (is_alive && is_hidden(*pid)) return unknown("this user may not see process " + name);
+  return not_running(pid_file + " is left over from process " + name);
 }
 
 Result<void> RunningService::send(int signal_number, int value) const {
@@ -94,7 +123,8 @@ std::optional<Outcome> RunningService::await(
 
 std::optional<pid_t> serving_master(const std::string& pid_file) {
   if (pid_file.empty()) return std::nullopt;
-  const auto service = RunningService::find(pid_file);
+  const auto found = RunningService::find(pid_file);
+  const auto* const service = std::get_if<RunningService>(&found);
   if (!service || service->pid() == ::getpid()) return std::nullopt;
   // Only its status file proves that it is a service: another process may have our name.
   const auto state = status_value(service->status(), "master", "state");

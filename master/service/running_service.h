@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -19,11 +20,22 @@ namespace streamgate {
 // SIGUSR2 with this value (sigqueue) asks only for a new status file, without log lines.
 constexpr int kWriteStatusOnly = 1;  // larger values: ReportKind
 
+class RunningService;
+
+// Why there is no RunningService.
+struct NoService {
+  // unknown: this user may not read the files of the service or see its process.
+  enum class Kind { not_running, unknown };
+
+  Kind kind;
+  std::string detail;
+};
+
 // Refers to one process, also after another process has got its id or its pid file.
 class RunningService {
  public:
-  // The service in the pid file; an error if it does not run.
-  static Result<RunningService> find(const std::string& pid_file);
+  // The service in the pid file.
+  static std::variant<RunningService, NoService> find(const std::string& pid_file);
 
   pid_t pid() const { return pid_; }
 

@@ -25,6 +25,21 @@ constexpr std::string_view kMagic =
     "ELF";
 constexpr std::string_view kReplaced = " (deleted)";
 
+FileIdentity identity_of(const struct stat& info) {
+  return {info.st_dev, info.st_ino, info.st_size,
+          int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+// The file that runs, also if another one is at its path by now. Opened, because a user-mode
+// emulator (qemu) translates open() of this path, but stat() would find the emulator. O_PATH needs
+// no permission to read.
+std::optional<FileIdentity> identify_own() {
+  const UniqueFd file(::open(kOwn, O_PATH | O_CLOEXEC));
+  struct stat info {};
+  if (!file.valid() || ::fstat(file.get(), &info) != 0) return std::nullopt;
+  return identity_of(info);
+}
+
 // Without /proc, as in a bare root directory: the name that was executed.
 ProgramFile executed_file() {
   ProgramFile out;
@@ -43,8 +58,7 @@ Result<FileIdentity> identify(const std::string& path) {
   if (::stat(path.c_str(), &info) != 0) {
     return system_error(path);
   }
-  return FileIdentity{info.st_dev, info.st_ino, info.st_size,
-                      int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+  return identity_of(info);
 }
 
 Result<void> check_is_program(const std::string& path) {
@@ -70,7 +84,7 @@ ProgramFile running_program_file() {
   if (length < 0) return executed_file();
   if (length == 0 || length == sizeof path) return out;
   out.path.assign(path, static_cast<size_t>(length));
-  if (const auto identity = identify(kOwn)) out.identity = *identity;
+  out.identity = identify_own();
   // The kernel appends the suffix if the file was replaced before this call. If a file with the
   // whole name exists, the suffix is part of the name.
   if (out.path.ends_with(kReplaced) && !identify(out.path)) {

@@ -81,6 +81,14 @@ class Purge(ProxyTest):
             proxy.stream(url)
             self.assertEqual(self.purge(proxy, url="https://tv.example/x" + link), 1, link)
 
+    def test_a_link_behind_the_prefix_of_a_front_is_one_too(self):
+        up = self.numbered()
+        url = up.url("/d/a.ts")
+        for link in (stream_path(url), path_link(url)):
+            self.proxy().stream(url)
+            purged = self.purge(self.proxy(), url="https://tv.example/x/y" + link)
+            self.assertEqual(purged, 1, link)
+
     def test_the_path_of_an_upstream_may_look_like_that_of_a_link(self):
         up = self.numbered()
         for path in ("/at/", "/at/a.ts", "/at/-/a.ts", "/at/x/https-only/a.ts", "/stream/a.ts"):

@@ -197,6 +197,17 @@ class Plays(Explain):
             )
             self.assertEqual(report["requests"][0]["url"], up.url("/a"))
 
+    def test_a_link_behind_the_prefix_of_a_front_is_explained(self):
+        up = self.upstream(ok(TS))
+        listed = self.upstream(playlist(f"#EXTM3U\n#EXTINF:4,\n{up.url('/a.ts')}\n"))
+        for form in ("query", "path"):
+            proxy = self.proxy(trusted_proxies="loopback", hls={"child_urls": form})
+            forwarded = {"X-Forwarded-Host": "tv.example", "X-Forwarded-Prefix": "/x/y"}
+            link = proxy.stream(listed.url("/i.m3u8"), forwarded).text.splitlines()[-1]
+            self.assertTrue(link.startswith("http://tv.example/x/y/"), link)
+            report = self.explain(link, verdict=PLAYS)
+            self.assertEqual(report["requests"][0]["url"], up.url("/a.ts"))
+
     def test_cookies_are_masked_and_control_bytes_replaced(self):
         up = self.upstream(ok(TS, {"Set-Cookie": "sid=SECRET; Path=/", "X-Odd": "a\x1b[31mb"}))
         (request,) = self.explain(up.url(), verdict=PLAYS)["requests"]

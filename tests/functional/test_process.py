@@ -12,6 +12,7 @@ from certificates import Authority
 from harness import (
     BINARY, ProxyTest, children_of, environment_with, main, streamgate, wait_until, yaml
 )
+from name_server import UNSHARE_FLAGS, can_mount
 from programs import NEXT, put
 from service import ServiceTest
 
@@ -172,6 +173,70 @@ class OrdersByPidFile(ServiceTest):
         done = streamgate("-c", proxy.config_file, "-s", "status")
         self.assertEqual(done.returncode, 1)
         self.assertIn("--pid-file", done.stderr)
+
+
+@unittest.skipUnless(IS_ROOT, "needs other users")
+class OrdersOfOtherUsers(ServiceTest):
+    """Only `not running` has the exit status 3: scripts start the service then."""
+
+    def order_as_nobody(self, *order, before=""):
+        become = f'{before} exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"'
+        line = [BINARY, "-s", *order, "--pid-file", self.pid_file]
+        return subprocess.run(
+            ["unshare", *UNSHARE_FLAGS.split(), "sh", "-c", become, "sh", *line],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            # LeakSanitizer does not work in a process that has changed its user.
+            env=environment_with({"ASAN_OPTIONS": "detect_leaks=0"}),
+        )
+
+    def assert_refused(self, done, words):
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertIn(words, done.stderr)
+        self.assertNotIn("not running", done.stderr)
+
+    def start_in_public(self):
+        proxy = self.start()
+        self.folder = os.path.dirname(self.pid_file)
+        os.chmod(self.folder, 0o755)
+        return proxy
+
+    def test_a_user_who_may_not_signal_the_service_is_told(self):
+        proxy = self.start_in_public()
+        for order in ("reload", "reopen", "stop", "quit", "streams"):
+            self.assert_refused(self.order_as_nobody(order), "Operation not permitted")
+        status = self.order_as_nobody("status")
+        self.assertEqual((status.returncode, status.stderr), (0, ""))
+        self.assertIn(f"pid={proxy.process.pid} ", status.stdout)
+
+    def test_a_user_who_may_not_read_the_files_of_the_service_is_told(self):
+        self.start_in_public()
+        for path, mode in (
+            (self.folder, 0o700),
+            (self.pid_file, 0o600),
+            (self.pid_file + ".status", 0o600),
+        ):
+            usual = os.stat(path).st_mode
+            os.chmod(path, mode)
+            for order in ("reload", "status", "streams"):
+                self.assert_refused(self.order_as_nobody(order), "this user may not read /")
+            os.chmod(path, usual)
+        self.assertEqual(self.order_as_nobody("status").returncode, 0)
+
+    @unittest.skipUnless(can_mount(), "needs a mount namespace")
+    def test_a_user_who_may_not_see_the_process_is_told(self):
+        proxy = self.start_in_public()
+        for hidepid in ("noaccess", "invisible"):
+            hide = f"mount -t proc -o hidepid={hidepid} proc /proc || exit 9;"
+            done = self.order_as_nobody("status", before=hide)
+            self.assert_refused(done, f"this user may not see process {proxy.process.pid}")
+
+    def test_a_service_that_does_not_run_is_not_running_for_every_user(self):
+        proxy = self.start_in_public()
+        proxy.stop()
+        self.assertEqual(self.order_as_nobody("status").returncode, 3)
 
 
 @unittest.skipUnless(IS_ROOT, "needs other users")

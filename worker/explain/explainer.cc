@@ -12,7 +12,7 @@
 #include "worker/explain/verdict.h"
 #include "worker/http/content_coding.h"
 #include "worker/http/decoder.h"
-#include "worker/links/path_link.h"
+#include "worker/links/pasted_link.h"
 
 namespace streamgate {
 namespace {
@@ -24,35 +24,6 @@ constexpr size_t kMaxUrlBytes = 2000;
 constexpr size_t kMaxHeaders = 40;
 constexpr size_t kMaxHeaderBytes = 300;
 constexpr size_t kMaxTypeBytes = 100;
-
-// Whether `target` is the path and query of a link to a proxy.
-bool is_link(std::string_view target) {
-  if (has_form_of_path_link(target)) return true;
-  return route_of(target) == Route::stream && path_link_route_of(target).empty() &&
-         (target.find("?url=") != target.npos || target.find("&url=") != target.npos);
-}
-
-// Without the blanks and line ends that come from copying and pasting.
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n\f";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
-// Path and query of `text` if it is a link to a proxy, else an empty text.
-std::string_view target_of_link(std::string_view text, std::string_view public_url) {
-  const size_t scheme = text.find("://");
-  if (!public_url.empty() && text.starts_with(public_url)) {
-    text.remove_prefix(public_url.size());
-  } else if (!text.starts_with('/')) {
-    const bool is_url =
-        ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
-    const size_t path = is_url ? text.find('/', scheme + 3) : text.npos;
-    if (path == text.npos) return {};
-    text.remove_prefix(path);
-  }
-  return is_link(text) ? text : std::string_view();
-}
 
 // Masks the values of cookies, and in other values the secrets of URLs.
 std::string shown_value(const HeaderField& field) {
@@ -99,7 +70,7 @@ Result<void> rewrite(std::string_view text, DocumentBody& body) {
 Result<StreamRequest> parse_explained(
     std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers,
     std::string_view public_url) {
-  std::string target(target_of_link(trimmed(text), public_url));
+  std::string target(target_of_pasted_link(text, public_url));
   if (target.empty()) {
     target = "/stream?url=";
     percent_encode(text, target);

@@ -31,10 +31,9 @@ struct ExplainRequest {
 };
 
 // `text` is an upstream's URL in any spelling that the url parameter may have, or a link to a proxy
-// (`/stream?url=..` or `/at/-/http/..`, also below `/api/proxy`, with or without its origin, or
-// behind `public_url`, which is Config's). The referer, h_* and other parameters of a link are
-// used. `headers` are names and values, as in h_ parameters. Fails with bad_url or bad_request, as
-// parse_stream_request() does.
+// (worker/links/pasted_link.h; `public_url` is Config's). The referer, h_* and other parameters of
+// a link are used. `headers` are names and values, as in h_ parameters. Fails with bad_url or
+// bad_request, as parse_stream_request() does.
 Result<StreamRequest> parse_explained(
     std::string_view text, const std::vector<std::pair<std::string, std::string>>& headers,
     std::string_view public_url);

@@ -37,8 +37,8 @@ bool has_dot_segment(std::string_view path) {
   return false;
 }
 
-// Removes slashes at the end. Returns an empty text if `text` is not a plain path: `//` would begin
-// an authority, and `/..` would leave the prefix.
+}  // namespace
+
 std::string_view plain_prefix(std::string_view text) {
   if (text.empty()) return {};
   while (text.ends_with('/')) text.remove_suffix(1);
@@ -49,8 +49,6 @@ std::string_view plain_prefix(std::string_view text) {
                      text.find("//") == std::string_view::npos && !has_dot_segment(text);
   return plain ? text : std::string_view();
 }
-
-}  // namespace
 
 std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url) {

@@ -16,4 +16,8 @@ namespace streamgate {
 std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,
                           std::string_view public_url);
 
+// `text` without slashes at its end if it may be a prefix; else empty: `//` would begin an
+// authority, and `/..` would leave the prefix.
+std::string_view plain_prefix(std::string_view text);
+
 }  // namespace streamgate
