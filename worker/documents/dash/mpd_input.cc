@@ -1,10 +1,12 @@
 // The part of MpdRewriter that reads the document and writes the output; mpd_rewriter.cc has the
 // rules for elements.
 #include <algorithm>
+#include <utility>
 
 #include "common/ascii.h"
 #include "common/check.h"
 #include "common/url.h"
+#include "worker/documents/dash/mpd_context.h"
 #include "worker/documents/dash/mpd_rewriter.h"
 #include "worker/documents/dash/segment_run.h"
 #include "worker/documents/dash/xml_text.h"
@@ -46,7 +48,7 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   operation_ = {};
   depth_ = 0;
   bases_.clear();
-  document_ = {setting.base_url, directories_above(split_uri(setting.base_url).path)};
+  take_context();
   has_base_url_ = false;
   segments_depth_ = event_depth_ = 0;
   is_in_cdata_ = false;
@@ -54,6 +56,20 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   growth_ = 0;
   has_grown_too_far_ = false;
   costly_bytes_ = 0;
+}
+
+void MpdRewriter::take_context() {
+  const auto at = [](std::string url) {
+    const size_t directories = directories_above(split_uri(url).path);
+    return MpdBase{std::move(url), directories};
+  };
+  outer_ = document_ = at(setting_->base_url);
+  if (kind_ == DocumentKind::mpd) return;
+  auto context = read_mpd_context(*setting_);
+  if (!context) return;
+  outer_ = at(std::move(context->base));
+  // A remote element may lead to others, from its own URL.
+  if (kind_ == DocumentKind::mpd_patch) document_ = at(std::move(context->document));
 }
 
 size_t MpdRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {

@@ -24,6 +24,7 @@ struct Reference {
   std::string_view text;
   LinkRule rule = LinkRule::all;
   LinkKind kind = LinkKind::any;
+  std::string_view note = {};  // of the link (worker/documents/dash/mpd_context.h)
 };
 
 // The URL against which the references of an element are resolved.
@@ -49,12 +50,14 @@ class MpdLinks {
   bool stays(const MpdBase& base, std::string_view reference) const;
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute);
-  std::string_view parameters_of_child(LinkKind kind);
-  bool append_link(LinkKind kind, std::string& out);
+  std::string_view parameters_of_child(const Reference& reference);
+  bool append_link(const Reference& reference, std::string& out);
 
   const DocumentSetting* setting_ = nullptr;
   bool has_new_cookies_ = false;
   std::string origin_;  // of the document
+  // Players may put the document's query into other requests (ISO/IEC 23009-1 annex I).
+  bool has_token_ = false;
   PathLinkWriter links_;
   std::optional<GrantWriter> grants_;
   std::string parameters_;  // scratch, like the next ones
