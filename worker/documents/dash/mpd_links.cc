@@ -72,6 +72,16 @@ bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::stri
   return append_link(reference, out);
 }
 
+bool MpdLinks::append_origin(const MpdBase& base, std::string_view origin, std::string& out) {
+  // Grants differ by directory, and only some URLs of our own origin are links.
+  const std::string_view own = setting_->proxy_origin;
+  if (grants_ || (!origin.empty() && own.starts_with(origin))) return false;
+  const std::string root = std::string(origin) + "/";
+  if (!append(base, {root}, out)) return false;
+  out.pop_back();
+  return true;
+}
+
 bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
   if (reference.empty()) return true;
   if (!is_relative_in_place(reference, base.directories)) return false;

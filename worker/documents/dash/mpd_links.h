@@ -45,6 +45,11 @@ class MpdLinks {
   // http(s), has no host, is a link to us, or cannot be named by a link (append_path_link()).
   bool append(const MpdBase& base, const Reference& reference, std::string& out);
 
+  // Appends the link of `origin` (`https://cdn.example`; empty: that of `base`), without a slash at
+  // its end: the text in place of the origin in all URLs of that origin without a query. False,
+  // with nothing appended, if they have no such text.
+  bool append_origin(const MpdBase& base, std::string_view origin, std::string& out);
+
  private:
   void begin_links();
   bool stays(const MpdBase& base, std::string_view reference) const;

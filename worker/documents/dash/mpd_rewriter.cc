@@ -136,7 +136,10 @@ void MpdRewriter::start_text(const MpdElement& element) {
 
 void MpdRewriter::end_element() {
   if (text_element_ != nullptr && depth_ == text_depth_) end_text();
-  while (!bases_.empty() && bases_.back().depth == depth_) bases_.pop_back();
+  while (!bases_.empty() && bases_.back().depth == depth_) {
+    bases_.pop_back();
+    has_origin_link_ = false;
+  }
   if (depth_ == segments_depth_) segments_depth_ = 0;
   if (depth_ == event_depth_) event_depth_ = 0;
   if (depth_ == 1 && kind_ == DocumentKind::mpd && event_end() > event_begin()) insert_base_url();
@@ -202,6 +205,7 @@ void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
   if (url.size() > kMaxBaseBytes) return fail("a BaseURL is longer than 16 KiB");
   if (bases_.size() == kMaxBases) return fail("the BaseURLs are nested too deeply");
   const size_t directories = directories_above(split_uri(url).path);
+  has_origin_link_ = false;
   bases_.push_back({depth_ - 1, {std::move(url), directories}});
 }
 

@@ -63,6 +63,9 @@ class MpdRewriter final : public DocumentRewriter {
   void feed(XmlParser::Part part);
   void read_window(XmlParser::Part part);
   bool may_skip() const;
+  size_t skip_segments();
+  bool link_outside_segment(std::string_view element);
+  void make_origin_link(std::string_view origin);
   void read(std::string_view text, XmlParser::Part part);
   void fail(const char* problem);
   void start_element(std::string_view name, const char** attributes);
@@ -85,6 +88,7 @@ class MpdRewriter final : public DocumentRewriter {
   void release_held(std::string_view inserted);
   void emit(std::string_view text);
   void replace(uint64_t from, uint64_t to, std::string_view text);
+  void put(uint64_t from, uint64_t to, std::string_view text);
   void copy_until(uint64_t position);
   void forget_copied();
 
@@ -143,6 +147,11 @@ class MpdRewriter final : public DocumentRewriter {
   PatchOperation operation_;   // the open one
   size_t segments_depth_ = 0;  // of the open SegmentTimeline or SegmentList; 0: none is open
   size_t event_depth_ = 0;     // of the open Event; 0: none is open
+  // The text in place of the origin of the last segment that was absolute or rooted (origin empty).
+  // Empty: there is none. It holds for one base.
+  bool has_origin_link_ = false;
+  std::string linked_origin_;
+  std::string origin_link_;
   bool is_in_cdata_ = false;
 
   // The open element whose text is a URL.
