@@ -65,4 +65,29 @@ void manifest_with_rooted_segments(benchmark::State& state) {
 }
 BENCHMARK(manifest_with_rooted_segments);
 
+void manifest_with_absolute_segments(benchmark::State& state) {
+  rewrite(state,
+          manifest_of("<SegmentList>\n",
+                      "        <SegmentURL media=\"https://cdn.example/v/segment-0123.m4s\"/>\n",
+                      "</SegmentList>"));
+}
+BENCHMARK(manifest_with_absolute_segments);
+
+// Each with a template and two representations; no runs of segments.
+void manifest_with_adaptation_sets(benchmark::State& state, const std::string& prefix) {
+  const std::string element =
+      "  <AdaptationSet id=\"1\" contentType=\"video\" segmentAlignment=\"true\">\n"
+      "    <SegmentTemplate timescale=\"90000\" duration=\"180180\" media=\"" +
+      prefix + "$RepresentationID$/$Number$.m4s\" initialization=\"" + prefix +
+      "$RepresentationID$/init.mp4\"/>\n"
+      "    <Representation id=\"v1\" bandwidth=\"2500000\" codecs=\"avc1.64001f\" width=\"1280\" "
+      "height=\"720\" frameRate=\"25\" mimeType=\"video/mp4\"/>\n"
+      "    <Representation id=\"v2\" bandwidth=\"5500000\" codecs=\"avc1.640028\" width=\"1920\" "
+      "height=\"1080\" frameRate=\"25\" mimeType=\"video/mp4\"/>\n"
+      "  </AdaptationSet>\n";
+  rewrite(state, manifest_of("", element, ""));
+}
+BENCHMARK_CAPTURE(manifest_with_adaptation_sets, relative, "");
+BENCHMARK_CAPTURE(manifest_with_adaptation_sets, rooted, "/live/");
+
 }  // namespace

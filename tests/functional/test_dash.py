@@ -1,5 +1,6 @@
 """DASH manifests: what a player asks for next comes back through us."""
 
+import base64
 import glob
 import gzip
 import os
@@ -21,13 +22,42 @@ def mpd(text, **options):
     return ok(text, content_type=DASH, **options)
 
 
-class Dash(ProxyTest):
+class DashTest(ProxyTest):
     def link(self, url, carry="-", route="/at"):
         return f"{self.proxy().origin}{route}/{carry}/{url.replace('://', '/')}"
 
     def with_base(self, url):
         return BARE.replace("<Period>", f"<BaseURL>{self.link(url)}</BaseURL><Period>")
 
+    def follow(self, text, before, after):
+        """The answer to the link between two texts of a document."""
+        link = text.partition(before)[2].partition(after)[0]
+        self.assertTrue(link.startswith(self.proxy().origin + "/at/"), text)
+        return self.proxy().ask(link.removeprefix(self.proxy().origin))
+
+    PATCHED = (
+        "<MPD type='dynamic'><BaseURL>{cdn}/v/</BaseURL><PatchLocation>patches/1</PatchLocation>"
+        "<Period x:href='{other}/remote'/></MPD>"
+    )
+    PATCH = (
+        b"<Patch><replace sel='/MPD/PatchLocation'><PatchLocation>patches/2</PatchLocation>"
+        b"</replace><add sel='/MPD'><Period><SegmentURL media='/s'/></Period></add></Patch>"
+    )
+
+    def manifest_with_parts(self, **parameters):
+        """A manifest with a patch and a remote element, on three hosts. Returns its text, and the
+        upstream that the references of both parts belong to."""
+        cdn = self.upstream(ok(b"S"))
+        other = self.upstream({"/remote": ok(b"<Period><SegmentURL media='/s'/></Period>")})
+        text = self.PATCHED.format(cdn=cdn.origin, other=other.origin)
+        up = self.upstream({
+            "/live/m.mpd": mpd(text), "/live/patches/1": redirect("/p/1?x"),
+            "/p/1": ok(self.PATCH), "/live/patches/2": ok(self.PATCH),
+        })
+        return self.proxy().stream(up.url("/live/m.mpd"), **parameters).text, cdn
+
+
+class Dash(DashTest):
     def test_a_manifest_gets_a_base_url_and_the_fields_of_a_document(self):
         up = self.upstream(mpd(BARE, headers={"ETag": '"1"', "Cache-Control": "max-age=2"}))
         for answer in (
@@ -163,7 +193,15 @@ class Dash(ProxyTest):
             "/d/steering": ok(b'{"RELOAD-URI":"http://s.example/n","PATHWAY-CLONES":[{"ID":"c"}]}'),
         })
         made = self.proxy().stream(up.url("/d/m.mpd"), **{"h_X-A": "b"}).text
-        carries = {name: b64(f"h_X-A=b&sg_k={name}".encode()) for name in names}
+        url = up.url("/d/m.mpd")
+        # The PatchLocation stands in front of the BaseURL.
+        notes = {"patch": f"{url} .", "remote": f"{url} {up.url('/d/b/')}"}
+
+        def carry_of(kind, note):
+            noted = f"&sg_v={b64(note.encode())}" if note else ""
+            return b64(f"h_X-A=b{noted}&sg_k={kind}".encode())
+
+        carries = {name: carry_of(name, notes.get(name)) for name in names}
         links = {name: self.link(up.url(f"/d/{name}"), carries[name]) for name in names}
         for link in links.values():
             self.assertIn(link, made)
@@ -178,16 +216,68 @@ class Dash(ProxyTest):
             f'<Patch><add sel="/MPD"><PatchLocation>{self.link(up.url("/d/n"), carries["patch"])}'
             f"</PatchLocation><Period>{segment}</Period></add></Patch>")
         self.assertEqual(answers["patch"]["Content-Type"], "application/dash-patch+xml")
+        nested = carry_of("remote", f"{up.url('/d/remote')} {up.url('/d/b/')}")
         self.assertEqual(
             answers["remote"].text,
             f'<Period>{segment}<SegmentURL media="a"/></Period>'
-            f'<Period xlink:href="{self.link(up.url("/d/n"), carries["remote"])}"/>')
+            f'<Period xlink:href="{self.link(up.url("/d/n"), nested)}"/>')
         self.assertEqual(answers["remote"]["Content-Type"], DASH)
         self.assertEqual(
             answers["steering"].text,
             f'{{"RELOAD-URI":"{self.proxy().origin}/stream?url=http%3A%2F%2Fs.example%2Fn'
             '&h_X-A=b&sg_k=steering"}')
         self.assertEqual({r["X-A"] for r in up.requests}, {"b"})
+
+    def test_the_references_of_parts_belong_to_their_manifest(self):
+        made, cdn = self.manifest_with_parts()
+        remote = self.follow(made, "href='", "'").text
+        self.assertEqual(self.follow(remote, "media='", "'").body, b"S")
+        patch = self.follow(made, "<PatchLocation>", "</PatchLocation>").text
+        again = self.follow(patch, "<PatchLocation>", "</PatchLocation>").text
+        self.assertEqual(again, patch)
+        self.assertEqual(self.follow(again, "media='", "'").body, b"S")
+        self.assertEqual(cdn.targets(), ["/s", "/s"])
+
+    def test_parts_in_utf_16_are_rewritten_as_utf_8(self):
+        head = '<?xml version="1.0" encoding="%s"?>'
+        for kind, text in (("patch", "<Patch><add sel='/MPD'><SegmentURL media='{}'/></add></Patch>"),
+                           ("remote", "<Period><SegmentURL media='{}'/></Period>")):
+            up = self.upstream(ok((head % "UTF-16" + text.format("/\u00e9")).encode("utf-16")))
+            made = self.proxy().stream(up.url("/p"), sg_k=kind)
+            link = self.link(up.url("/%C3%A9"))
+            self.assertEqual((made.status, made.text), (200, head % "UTF-8" + text.format(link)))
+
+    def test_parameters_that_the_upstream_calls_as_ours_reach_it(self):
+        query = "sg_token=t&amp;sg_grant=g&amp;sg_live=1&amp;sg_v=%2F&amp;h_X=1&amp;url=u"
+        text = (
+            f"<MPD><BaseURL>v/?{query}</BaseURL><Location>n.mpd?{query}</Location><Period>"
+            f"<SegmentURL media='s?{query}' index='/i?{query}'/></Period></MPD>"
+        )
+        up = self.upstream({"/a/m.mpd": mpd(text), **{
+            path: ok(b"x") for path in ("/a/v/", "/a/n.mpd", "/a/v/s", "/i")}})
+        proxy = self.proxy()
+        made = proxy.stream(up.url("/a/m.mpd?sg_token=own")).text
+        base = made.partition("<BaseURL>")[2].partition("<")[0]
+        for before, after in (("<BaseURL>", "<"), ("<Location>", "<"), ("media='", "'"),
+                              ("index='", "'")):
+            link = urljoin(base, made.partition(before)[2].partition(after)[0])
+            asked = link.removeprefix(proxy.origin).replace("&amp;", "&")
+            self.assertEqual(proxy.ask(asked).body, b"x", link)
+        asked_query = query.replace("&amp;", "&")
+        self.assertEqual(up.targets(), [
+            "/a/m.mpd?sg_token=own",
+            *(f"{path}?{asked_query}" for path in ("/a/v/", "/a/n.mpd", "/a/v/s", "/i"))])
+
+    def test_a_query_that_is_written_out_keeps_a_token_of_the_upstream(self):
+        text = ("<MPD><Period><up:UrlQueryInfo queryTemplate='$querypart$' useMPDUrlQuery='true'/>"
+                "</Period></MPD>")
+        up = self.upstream({"/m.mpd": mpd(text), "/s": ok(b"x")})
+        proxy = self.proxy()
+        made = proxy.stream(up.url("/m.mpd?sg_token=t")).text
+        base = made.partition("<BaseURL>")[2].partition("<")[0]
+        query = made.partition("queryString='")[2].partition("'")[0]
+        proxy.ask(f"{base}s?{query}".removeprefix(proxy.origin))
+        self.assertEqual(up.targets()[1:], ["/s?sg_token=t"])
 
     def test_a_web_page_in_place_of_a_patch_passes_as_it_is(self):
         page = b"<!doctype html><html><body>gone</body></html>"
@@ -204,8 +294,23 @@ class Dash(ProxyTest):
             self.assertEqual(self.link(up.url("/")) in made, carry is not None, made)
 
 
-class Tokens(ProxyTest):
+class Tokens(DashTest):
     settings = with_tokens()
+
+    def test_only_a_note_of_this_proxy_names_the_host_of_references(self):
+        proxy = self.proxy()
+        made, cdn = self.manifest_with_parts(sg_token=hs256())
+        remote = self.follow(made, "href='", "'").text
+        self.assertEqual(self.follow(remote, "media='", "'").body, b"S")
+        forged = self.upstream(ok(b"F"))
+        link = made.partition("<PatchLocation>")[2].partition("<")[0].removeprefix(proxy.origin)
+        carry = base64.urlsafe_b64decode(link.split("/")[2] + "==").decode()
+        note = b64(f"{forged.origin}/ {forged.origin}/".encode())
+        for found in (carry, re.sub("sg_v=[^&]*", "sg_v=" + note, carry)):
+            patch = proxy.ask(link.replace(link.split("/")[2], b64(found.encode())))
+            self.assertEqual(patch.status, 200, patch.text)
+            self.assertEqual(f"/{cdn.port}/s" in patch.text.replace(":", "/"), found == carry)
+            self.assertNotIn(f":{forged.port}", patch.text)
 
     def test_links_carry_grants_for_their_directories(self):
         body = (

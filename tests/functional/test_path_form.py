@@ -218,6 +218,23 @@ class OtherDocuments(ProxyTest):
         self.assertEqual(self.proxy().ask(tile).body, b"J")
         self.assertEqual(up.requests[-1]["X"], "1")
 
+    def test_the_link_of_a_moved_document_keeps_a_token_of_the_upstream(self):
+        up = self.upstream({"/old.vtt": redirect("/new/t.vtt?sg_token=up"),
+                            "/new/t.vtt": ok(VTT, content_type="text/vtt")})
+        moved = self.proxy().ask(at(up.url("/old.vtt")))
+        link = moved["Location"].removeprefix(self.proxy().origin)
+        self.assertEqual(self.proxy().ask(link).body, VTT)
+        self.assertEqual(up.targets()[-1], "/new/t.vtt?sg_token=up")
+
+    def test_an_asset_list_that_is_not_marked_leads_to_relative_assets_by_itself(self):
+        body = b'{"ASSETS":[{"URI":"ads/1.m3u8","DURATION":1}]}'
+        up = self.upstream({"/a/list.json": ok(body, content_type="application/json"),
+                            "/a/ads/1.m3u8": playlist("#EXTM3U\n")})
+        asked = at(up.url("/a/list.json"), carry_of("h_X=1"))
+        self.assertEqual(self.proxy().ask(asked).body, body)
+        self.assertEqual(self.proxy().ask(urljoin(asked, "ads/1.m3u8")).text, "#EXTM3U\n")
+        self.assertEqual(up.requests[-1]["X"], "1")
+
     def test_a_document_from_another_directory_is_answered_with_its_own_link(self):
         other = self.upstream(ok(VTT, content_type="text/vtt"))
         here = self.upstream({

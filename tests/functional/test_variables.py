@@ -4,6 +4,7 @@ import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 from harness import ProxyTest, main
+from tokens import b64, hs256, with_tokens
 from upstream import ok, playlist, redirect
 
 MULTIVARIANT = b"""#EXTM3U
@@ -67,6 +68,25 @@ class Variables(ProxyTest):
         for value in ("a+b", "a" * 9000):
             response = self.proxy().stream(up.url("/m.m3u8"), sg_v=value)
             self.assert_error(response, 400, "bad_request")
+
+
+class Tokens(ProxyTest):
+    settings = with_tokens()
+
+    def test_only_variables_of_this_proxy_name_the_host_of_segments(self):
+        other = self.upstream({"/v.m3u8": playlist(MEDIA), "/s.ts": ok(b"x")})
+        up = self.upstream(playlist(MULTIVARIANT % other.origin.encode()))
+        proxy = self.proxy()
+        (variant,) = links(proxy.stream(up.url("/m.m3u8?token=1"), sg_token=hs256()))
+        (segment,) = links(proxy.ask("/stream" + variant))
+        self.assertEqual(proxy.ask("/stream" + segment).body, b"x")
+        forged = b64(b'cdn="http://secret.example",token="1",')
+        for query in (re.sub("sg_v=[^&]*", "sg_v=" + forged, variant),
+                      f"?url={quote(other.url('/v.m3u8'), safe='')}&sg_token={hs256()}"
+                      f"&sg_v={forged}"):
+            media = proxy.ask("/stream" + query)
+            self.assertEqual(media.status, 200)
+            self.assertNotIn("secret.example", media.text)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   setting.proxy_origin = (settings & 2) != 0 ? "https://p" : "";
   setting.route_path = "/stream";
   if ((settings & 4) != 0) setting.same_origin_parameters = "&h_Cookie=c";
+  // `https://m/x/m.mpd http://c/v/`
+  if ((settings & 32) != 0) setting.variables = "aHR0cHM6Ly9tL3gvbS5tcGQgaHR0cDovL2Mvdi8";
 
   constexpr DocumentKind kKinds[] = {DocumentKind::mpd, DocumentKind::mpd_patch,
                                      DocumentKind::mpd_part, DocumentKind::mpd};

@@ -38,9 +38,9 @@ Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std:
 
 // The variables of a link are those that it was made of.
 void check_variables(std::string_view text) {
-  const Variables variables = Variables::from_link(text);
-  const std::string link = variables.to_link();
-  CHECK(Variables::from_link(link).to_link() == link);
+  const Variables variables = Variables::from_list(text);
+  const std::string list = variables.to_list();
+  CHECK(Variables::from_list(list).to_list() == list);
 }
 
 // A child URL must not depend on the references before.

@@ -186,24 +186,30 @@ def published(begin, known):
     return (rounded(begin) + timedelta(seconds=2 * known)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def patch_location(known):
-    return f'<PatchLocation ttl="60">patch.mpp?known={known}</PatchLocation>'
+# The folders of patches, and their manifests.
+PATCHED = {"": "/dash/patched.mpd", "patches/": "/dash/patched-from-a-folder.mpd"}
 
 
-def patched_mpd(begin, known):
-    more = f'id="patched" publishTime="{published(begin, known)}"'
-    content = sets(timeline(known))
-    return live_mpd(rounded(begin), content, before=patch_location(known), more=more)
+def patch_location(folder, known):
+    return f'<PatchLocation ttl="60">{folder}patch.mpp?known={known}</PatchLocation>'
 
 
-def patch(begin, known, now):
-    """The segments from `known` to `now`, in a folder of their own: `PatchLocation` is relative in
-    the patch too."""
+def patched_mpd(folder):
+    def mpd(begin, known):
+        more = f'id="patched" publishTime="{published(begin, known)}"'
+        content = sets(timeline(known))
+        return live_mpd(rounded(begin), content, before=patch_location(folder, known), more=more)
+
+    return mpd
+
+
+def patch(folder, begin, known, now):
+    """The segments from `known` to `now`. A relative `PatchLocation` belongs to the manifest."""
     text = (
         f'{HEAD}<Patch xmlns="urn:mpeg:dash:schema:mpd-patch:2020" mpdId="patched" '
         f'originalPublishTime="{published(begin, known)}" publishTime="{published(begin, now)}">'
         f'<replace sel="/MPD/@publishTime">{published(begin, now)}</replace>'
-        f'<replace sel="/MPD/PatchLocation[1]">{patch_location(now)}</replace>'
+        f'<replace sel="/MPD/PatchLocation[1]">{patch_location(folder, now)}</replace>'
     )
     for number in (1, 2):
         path = f"/MPD/Period[@id='1']/AdaptationSet[@id='{number}']/SegmentTemplate/SegmentTimeline"
@@ -237,7 +243,7 @@ def steered_mpd(begin, _):
 LIVE_MPDS = {
     "/dash/live.mpd": numbered_mpd,
     "/dash/timeline.mpd": timeline_mpd,
-    "/dash/patched.mpd": patched_mpd,
+    **{name: patched_mpd(folder) for folder, name in PATCHED.items()},
     "/dash/steered.mpd": steered_mpd,
 }
 

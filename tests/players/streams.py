@@ -208,13 +208,14 @@ class StreamOrigin(Origin):
         if path in documents.LIVE_MPDS:
             write = documents.LIVE_MPDS[path]
             return write(self.since(path), int(self.age(path) // 2)), MPD
-        if path == "/dash/patch.mpp":
-            name = "/dash/patched.mpd"
+        patch = re.fullmatch(r"/dash/(patches/)?patch\.mpp", path)
+        if patch:
+            folder = patch[1] or ""
+            name = documents.PATCHED[folder]
             known = int(parse_qs(query)["known"][0])
             self.wait_for(name, 2 * (known + 1))
-            return documents.patch(self.since(name), known, int(self.age(name) // 2)), (
-                "application/dash-patch+xml"
-            )
+            text = documents.patch(folder, self.since(name), known, int(self.age(name) // 2))
+            return text, "application/dash-patch+xml"
         return None
 
     def low_latency(self, level, asked):

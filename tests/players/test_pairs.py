@@ -92,6 +92,8 @@ ALL = {
     "dash live": Stream("dash", "/dash/live.mpd", LIVE, 6),
     "dash live timeline": Stream("dash", "/dash/timeline.mpd", LIVE, 6),
     "dash patches": Stream("dash", "/dash/patched.mpd", [["play", 10]], 6, ("/dash/patch.mpp",)),
+    "dash patches from a folder": Stream("dash", "/dash/patched-from-a-folder.mpd", [["play", 10]], 6,
+                                         ("/dash/patches/patch.mpp",)),
     "dash periods": Stream("dash", "/dash/periods.mpd", needs=("/dash-b/",)),
     "dash base url at the end": Stream("dash", "/dash/late.mpd", needs=("/dash-b/",)),
     "dash remote period": Stream("dash", "/dash/remote.mpd", needs=("/dash/remote-period.xml",)),

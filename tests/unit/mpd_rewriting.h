@@ -83,4 +83,11 @@ inline std::string carrying(std::string_view parameters, std::string_view rest) 
   return "https://proxy/at/" + carry + "/" + std::string(rest);
 }
 
+// A link of this kind with a note about its manifest.
+inline std::string noted(std::string_view kind, std::string_view note, std::string_view rest) {
+  std::string parameters = "sg_v=";
+  append_base64url(note, parameters);
+  return carrying(parameters.append("&sg_k=").append(kind), rest);
+}
+
 }  // namespace streamgate

@@ -4,6 +4,7 @@
 
 #include "worker/documents/dash/root_element.h"
 #include "worker/documents/media_sniffer.h"
+#include "worker/documents/utf16.h"
 #include "worker/documents/web_page.h"
 
 namespace streamgate {
@@ -122,6 +123,12 @@ std::optional<DocumentKind> BodySniffer::detect_expected(std::string_view bytes,
                                                          bool complete) const {
   if (is_blank(bytes)) return complete ? std::optional(expected_) : std::nullopt;
   if (is_json(expected_)) return starts_json(bytes) ? expected_ : DocumentKind::none;
+  std::string utf8;
+  if (may_be_utf16(bytes)) {
+    Utf16Decoder().decode(bytes, utf8);
+    if (utf8.empty() && !complete) return std::nullopt;
+    bytes = utf8;
+  }
   const std::string_view text = without_blanks(bytes);
   if (!text.starts_with('<')) return DocumentKind::none;
   const auto is_mpd = has_mpd_root(text);

@@ -71,6 +71,7 @@ void Exchange::redirect_to_own_link() {
   std::string parameters;
   append_query_form(request_->link, nearest_child(), parameters);
   add_authorization(parameters);
+  if (has_query_with_token(url)) parameters += kRawQuery;
   std::string scope = fetch_->url().origin() + "/";
   if (access_) {
     GrantWriter grants;

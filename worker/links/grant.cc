@@ -153,6 +153,13 @@ GrantKeys::Entry GrantKeys::sign_entry(const Access& access, const HttpUrl& url,
   return {std::move(grant), std::move(scope)};
 }
 
+std::string GrantKeys::seal(const Access& access, std::string_view text) const {
+  const Key* const key = find(access.key->id);
+  CHECK(key != nullptr);
+  // A grant begins with its version.
+  return mac_of(key->mac_key, "text", text, {});
+}
+
 void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
   keys_ = &keys;
   access_ = &access;

@@ -82,6 +82,9 @@ class GrantKeys {
   // path alone if the token allows no more. `headers`: header_part_of() the link.
   Entry sign_entry(const Access& access, const HttpUrl& url, std::string_view headers) const;
 
+  // A MAC of `text`, which is not a grant, with the key of `access`.
+  std::string seal(const Access& access, std::string_view text) const;
+
  private:
   struct Key {
     const TokenKey* config;

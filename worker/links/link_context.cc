@@ -25,7 +25,6 @@ constexpr std::string_view kMaxBandwidth = "sg_max_bandwidth";
 constexpr std::string_view kProxy = "proxy";
 constexpr std::string_view kDirect = "direct";
 constexpr size_t kMaxHeaders = 32;
-constexpr size_t kMaxEncodedBytes = size_t{8} * 1024;  // of sg_c, of sg_v
 constexpr size_t kMaxListHeaderBytes = size_t{8} * 1024;
 constexpr size_t kMaxNameBytesInDetail = 64;
 

@@ -44,8 +44,8 @@ struct LinkContext {
   // of a live playlist are the same text at each reload.
   std::string cookies = {};
   PlaylistOptions options = {};
-  // The variables of the multivariant playlist that the link stands in, as base64url
-  // (worker/documents/hls/variables.h). As it was sent.
+  // The note about the document that the link stands in (worker/links/parent_note.h): the variables
+  // of a multivariant playlist, or the URLs of a manifest. As it was sent.
   std::string variables = {};
   LinkKind kind = LinkKind::any;
 
@@ -56,6 +56,9 @@ struct LinkContext {
 };
 
 inline bool has_headers(const LinkContext& link) { return link.referer || !link.headers.empty(); }
+
+// The longest value of sg_c and sg_v that is accepted.
+inline constexpr size_t kMaxEncodedBytes = size_t{8} * 1024;
 
 // Whether a name in a query is one of the context's: `referer`, `h_<Name>`, `sg_c`, `sg_v`, `sg_k`,
 // `sg_segments`, `sg_max_height`, `sg_max_bandwidth`.

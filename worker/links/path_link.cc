@@ -26,6 +26,7 @@ constexpr std::string_view kEmptyCarry = "-";
 constexpr std::string_view kScope = "sg_scope";
 constexpr std::string_view kGrant = "sg_grant";
 constexpr std::string_view kToken = "sg_token";
+constexpr std::string_view kRaw = "sg_raw";
 
 Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule); }
 
@@ -72,6 +73,7 @@ Result<void> take_carry(std::string_view carry, StreamRequest& request) {
     const std::string name = percent_decode(raw_name);
     if (name == kScope) request.scope = percent_decode(value);
     if (name == kGrant) request.grant = percent_decode(value);
+    if (name == kRaw) request.has_raw_query = true;
     if (is_link_parameter(name)) taken = take_link_parameter(name, value, request.link);
   });
   return taken;
@@ -89,7 +91,7 @@ void drop_foreign_secrets(StreamRequest& request) {
 Result<std::string> take_token(std::string_view path_and_query, StreamRequest& request) {
   const size_t question = path_and_query.find('?');
   std::string out(path_and_query);
-  if (question == out.npos) return out;
+  if (question == out.npos || request.has_raw_query) return out;
   const std::string_view query = path_and_query.substr(question + 1);
   if (query.find(kToken) == query.npos && query.find('%') == query.npos) return out;
   out.resize(question);
@@ -289,6 +291,11 @@ bool has_token(std::string_view query) {
     if (is_name) return true;
   }
   return false;
+}
+
+bool has_query_with_token(std::string_view url) {
+  const size_t question = url.find('?');
+  return question != url.npos && has_token(url.substr(question));
 }
 
 size_t directories_above(std::string_view path) {

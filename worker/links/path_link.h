@@ -12,7 +12,8 @@
 //
 // Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
 // kept. Only `sg_token` is removed from the query, and the next object that CMCD names there
-// becomes the upstream's own reference (worker/links/cmcd.h).
+// becomes the upstream's own reference (worker/links/cmcd.h). With `sg_raw` in the carry, an
+// `sg_token` is the upstream's too.
 #pragma once
 
 #include <string>
@@ -45,9 +46,15 @@ std::string carry_of(std::string_view parameters, std::string_view scope);
 // dot segments of its path (`%2e%2e`) that lead out of it.
 bool append_path_link(std::string_view carry, std::string_view absolute, std::string& out);
 
-// Whether a link of the path form would lose a parameter of this query of an upstream, with its
-// `?`, because it has the name of sg_token: the upstream may be a Streamgate too.
+// For `parameters`: the whole query of the link is the upstream's.
+inline constexpr std::string_view kRawQuery = "&sg_raw=1";
+
+// Whether a link of the path form without `sg_raw` would lose a parameter of this query of an
+// upstream, with its `?`, because it has the name of sg_token: the upstream may be a Streamgate
+// too.
 bool has_token(std::string_view query);
+// The same for the query of a URL.
+bool has_query_with_token(std::string_view url);
 
 // Whether a client that resolves `reference` against the link of a document comes to the link of
 // the right URL: it is relative, does not climb above the root of the upstream, and has no token.

@@ -12,11 +12,6 @@ std::string_view without_stream(std::string_view route_path) {
   return route_path.substr(0, route_path.rfind('/'));
 }
 
-bool has_query_with_token(std::string_view reference) {
-  const size_t question = reference.find('?');
-  return question != reference.npos && has_token(reference.substr(question));
-}
-
 // The scope of an origin: `https://cdn.example/`.
 std::string origin_scope(std::string_view absolute) {
   const UriParts parts = split_uri(absolute);

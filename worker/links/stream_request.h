@@ -54,6 +54,7 @@ struct StreamRequest {
   std::string_view path_link_route = {};  // `/at` or `/api/proxy/at`; static
   std::string carry = {};                 // as the client sent it
   std::string scope = {};                 // of the grant and the secrets of the carry
+  bool has_raw_query = false;             // sg_raw: sg_token is the upstream's
 };
 
 // Requires route_of(target) == Route::stream. bad_url for a missing, repeated or unusable url, for

@@ -30,8 +30,8 @@ constexpr std::array<MpdElement, 18> kElements = {{
     {"InsertPresentation", UrlPlace::event, false, {"uri", "url"}},
     {"ReplacePresentation", UrlPlace::event, false, {"uri", "url"}},
     {"UTCTiming", UrlPlace::clock, false, {"value"}},
-    {"EssentialProperty", UrlPlace::descriptor, false, {"value"}},
-    {"SupplementalProperty", UrlPlace::descriptor, false, {"value"}},
+    {"EssentialProperty", UrlPlace::descriptor, false, {"value", "dvb:url"}},
+    {"SupplementalProperty", UrlPlace::descriptor, false, {"value", "dvb:url"}},
 }};
 
 }  // namespace
@@ -47,6 +47,10 @@ bool is_url_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:utc:http-") ||
          ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mpd-chaining:") ||
          ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:fallback:");
+}
+
+bool is_font_scheme(std::string_view scheme_id_uri) {
+  return ascii::istarts_with(scheme_id_uri, "urn:dvb:dash:fontdownload:");
 }
 
 }  // namespace streamgate

@@ -18,7 +18,8 @@ enum class UrlPlace : uint8_t {
   document,    // text and attributes that name other documents
   event,       // attributes in events that name other MPDs
   clock,       // the value of a clock; a URL only with an http scheme
-  descriptor,  // the value of a descriptor; a URL only with the scheme of an MPD
+  descriptor,  // of a descriptor; the value is a URL only with the scheme of an MPD, and dvb:url
+               // only with that of a font
 };
 
 struct MpdElement {
@@ -34,5 +35,9 @@ const MpdElement& mpd_element(std::string_view name);
 
 // Whether the value of a descriptor or clock with this scheme is a list of URLs.
 bool is_url_scheme(std::string_view scheme_id_uri);
+
+// Whether a descriptor with this scheme names the file of a font, which is resolved as a segment
+// (ETSI TS 103 285 7.2).
+bool is_font_scheme(std::string_view scheme_id_uri);
 
 }  // namespace streamgate

@@ -1,10 +1,12 @@
 // The part of MpdRewriter that reads the document and writes the output; mpd_rewriter.cc has the
 // rules for elements.
 #include <algorithm>
+#include <utility>
 
 #include "common/ascii.h"
 #include "common/check.h"
 #include "common/url.h"
+#include "worker/documents/dash/mpd_context.h"
 #include "worker/documents/dash/mpd_rewriter.h"
 #include "worker/documents/dash/segment_run.h"
 #include "worker/documents/dash/xml_text.h"
@@ -46,14 +48,29 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   operation_ = {};
   depth_ = 0;
   bases_.clear();
-  document_ = {setting.base_url, directories_above(split_uri(setting.base_url).path)};
+  take_context();
   has_base_url_ = false;
   segments_depth_ = event_depth_ = 0;
+  has_origin_link_ = false;
   is_in_cdata_ = false;
   text_element_ = nullptr;
   growth_ = 0;
   has_grown_too_far_ = false;
   costly_bytes_ = 0;
+}
+
+void MpdRewriter::take_context() {
+  const auto at = [](std::string url) {
+    const size_t directories = directories_above(split_uri(url).path);
+    return MpdBase{std::move(url), directories};
+  };
+  outer_ = document_ = at(setting_->base_url);
+  if (kind_ == DocumentKind::mpd) return;
+  auto context = read_mpd_context(*setting_);
+  if (!context) return;
+  outer_ = at(std::move(context->base));
+  // A remote element may lead to others, from its own URL.
+  if (kind_ == DocumentKind::mpd_patch) document_ = at(std::move(context->document));
 }
 
 size_t MpdRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
@@ -153,15 +170,13 @@ void MpdRewriter::feed(XmlParser::Part part) {
   forget_copied();
 }
 
-// The parser gets what is left in the window, but for runs of plain segments.
+// The parser gets what is left in the window, but for runs of segments.
 void MpdRewriter::read_window(XmlParser::Part part) {
   constexpr size_t kShortTag = 256;
   const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
   bool has_read = false;
   while (segments_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
-    const size_t run = may_skip() ? segment_run(left()) : 0;
-    handed_ += run;
-    skipped_ += run;
+    const size_t run = may_skip() ? skip_segments() : 0;
     if (has_read && run == 0) break;
     const size_t end = left().find('>');
     if (end == left().npos) {
@@ -178,6 +193,41 @@ void MpdRewriter::read_window(XmlParser::Part part) {
 // Between two pieces of markup.
 bool MpdRewriter::may_skip() const {
   return !is_in_cdata_ && text_element_ == nullptr && event_begin() == handed_;
+}
+
+// Reads the segments that come next without the parser. Returns their size.
+size_t MpdRewriter::skip_segments() {
+  const uint64_t begin = handed_;
+  for (;;) {
+    const std::string_view left = std::string_view(window_).substr(handed_ - window_at_);
+    const size_t run = segment_run(left);
+    handed_ += run;
+    skipped_ += run;
+    if (!link_outside_segment(left.substr(run))) return static_cast<size_t>(handed_ - begin);
+  }
+}
+
+// Reads the absolute or rooted segment that `left` begins with, if it can be read so.
+bool MpdRewriter::link_outside_segment(std::string_view left) {
+  const auto segment = outside_segment(left);
+  if (!segment || has_grown_too_far_) return false;
+  const std::string_view origin = left.substr(segment->origin_at, segment->origin_size);
+  if (!has_origin_link_ || origin != linked_origin_) make_origin_link(origin);
+  if (origin_link_.empty()) return false;
+  const uint64_t at = handed_ + segment->origin_at;
+  put(at, at + segment->origin_size, origin_link_);
+  handed_ += segment->size;
+  skipped_ += segment->size;
+  return true;
+}
+
+void MpdRewriter::make_origin_link(std::string_view origin) {
+  has_origin_link_ = true;
+  linked_origin_ = origin;
+  origin_link_.clear();
+  const bool has_link = links_.append_origin(base(), origin, origin_link_);
+  costly_bytes_ += has_link ? base().url.size() + origin_link_.size() : 0;
+  if (origin_link_.find_first_of("&<\"'") != std::string::npos) origin_link_.clear();
 }
 
 void MpdRewriter::read(std::string_view text, XmlParser::Part part) {
@@ -220,10 +270,14 @@ void MpdRewriter::emit(std::string_view text) {
 }
 
 void MpdRewriter::replace(uint64_t from, uint64_t to, std::string_view text) {
+  costly_bytes_ += text.size();
+  put(from, to, text);
+}
+
+void MpdRewriter::put(uint64_t from, uint64_t to, std::string_view text) {
   copy_until(from);
   emit(text);
   copied_ = to;
-  costly_bytes_ += text.size();
   growth_ += text.size() - std::min<uint64_t>(text.size(), to - from);
   if (growth_ <= kMaxGrowth) return;
   has_grown_too_far_ = true;

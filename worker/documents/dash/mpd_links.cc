@@ -39,6 +39,7 @@ void MpdLinks::begin(const DocumentSetting& setting) {
   setting_ = &setting;
   has_new_cookies_ = false;
   origin_ = origin_of(setting.base_url);
+  has_token_ = has_query_with_token(setting.base_url);
   grants_.reset();
   if (setting.access != nullptr) {
     grants_.emplace();
@@ -55,7 +56,7 @@ void MpdLinks::carry_new_cookies() {
 
 void MpdLinks::begin_links() {
   absolute_ = setting_->base_url;
-  const std::string_view parameters = parameters_of_child(LinkKind::any);
+  const std::string_view parameters = parameters_of_child({});
   links_.begin(*setting_, parameters, grants_ ? grants_->scope() : std::string_view());
 }
 
@@ -68,7 +69,17 @@ bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::stri
   absolute_.clear();
   resolve_reference(base_parts, text, absolute_);
   if (split_uri(absolute_).authority.empty()) return false;
-  return append_link(reference.kind, out);
+  return append_link(reference, out);
+}
+
+bool MpdLinks::append_origin(const MpdBase& base, std::string_view origin, std::string& out) {
+  // Grants differ by directory, and only some URLs of our own origin are links.
+  const std::string_view own = setting_->proxy_origin;
+  if (grants_ || (!origin.empty() && own.starts_with(origin))) return false;
+  const std::string root = std::string(origin) + "/";
+  if (!append(base, {root}, out)) return false;
+  out.pop_back();
+  return true;
 }
 
 bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
@@ -99,9 +110,10 @@ bool MpdLinks::is_same_origin(std::string_view absolute) {
 }
 
 // The query form of the link to absolute_, whose userinfo becomes a part of it.
-std::string_view MpdLinks::parameters_of_child(LinkKind kind) {
+std::string_view MpdLinks::parameters_of_child(const Reference& reference) {
   LinkContext own;
-  own.kind = kind;
+  own.kind = reference.kind;
+  own.variables = reference.note;
   const std::string authorization = take_authorization(absolute_);
   if (!authorization.empty()) take_list_header("Authorization", authorization, own);
   const DocumentSetting& setting = *setting_;
@@ -111,21 +123,23 @@ std::string_view MpdLinks::parameters_of_child(LinkKind kind) {
           ? (is_same ? setting.same_origin_parameters_with_cookies
                      : setting.other_origin_parameters_with_cookies)
           : (is_same ? setting.same_origin_parameters : setting.other_origin_parameters);
-  if (!own.has_own_values() && !grants_) return inherited;
+  const bool is_raw = has_token_ || has_query_with_token(absolute_);
+  if (!own.has_own_values() && !grants_ && !is_raw) return inherited;
   parameters_.clear();
   if (!own.has_own_values()) {
     parameters_ = inherited;
   } else {
     append_query_form_of_child(inherited, own, parameters_);
   }
+  if (is_raw) parameters_ += kRawQuery;
   // The player puts other text in place of the identifiers of a template.
   const std::string_view url = absolute_;
   if (grants_) parameters_ += grants_->parameter_for(url.substr(0, url.find('$')), parameters_);
   return parameters_;
 }
 
-bool MpdLinks::append_link(LinkKind kind, std::string& out) {
-  const std::string_view parameters = parameters_of_child(kind);
+bool MpdLinks::append_link(const Reference& reference, std::string& out) {
+  const std::string_view parameters = parameters_of_child(reference);
   const std::string_view scope = grants_ ? grants_->scope() : std::string_view();
   const std::string_view carry = links_.carry_of_child(absolute_, parameters, scope);
   const size_t before = out.size();

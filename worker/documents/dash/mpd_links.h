@@ -24,6 +24,7 @@ struct Reference {
   std::string_view text;
   LinkRule rule = LinkRule::all;
   LinkKind kind = LinkKind::any;
+  std::string_view note = {};  // of the link (worker/documents/dash/mpd_context.h)
 };
 
 // The URL against which the references of an element are resolved.
@@ -44,17 +45,24 @@ class MpdLinks {
   // http(s), has no host, is a link to us, or cannot be named by a link (append_path_link()).
   bool append(const MpdBase& base, const Reference& reference, std::string& out);
 
+  // Appends the link of `origin` (`https://cdn.example`; empty: that of `base`), without a slash at
+  // its end: the text in place of the origin in all URLs of that origin without a query. False,
+  // with nothing appended, if they have no such text.
+  bool append_origin(const MpdBase& base, std::string_view origin, std::string& out);
+
  private:
   void begin_links();
   bool stays(const MpdBase& base, std::string_view reference) const;
   bool is_ours(std::string_view reference) const;
   bool is_same_origin(std::string_view absolute);
-  std::string_view parameters_of_child(LinkKind kind);
-  bool append_link(LinkKind kind, std::string& out);
+  std::string_view parameters_of_child(const Reference& reference);
+  bool append_link(const Reference& reference, std::string& out);
 
   const DocumentSetting* setting_ = nullptr;
   bool has_new_cookies_ = false;
   std::string origin_;  // of the document
+  // Players may put the document's query into other requests (ISO/IEC 23009-1 annex I).
+  bool has_token_ = false;
   PathLinkWriter links_;
   std::optional<GrantWriter> grants_;
   std::string parameters_;  // scratch, like the next ones

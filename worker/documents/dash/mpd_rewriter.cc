@@ -5,6 +5,7 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "worker/documents/dash/mpd_context.h"
 #include "worker/documents/dash/xml_text.h"
 #include "worker/links/path_link.h"
 
@@ -135,7 +136,10 @@ void MpdRewriter::start_text(const MpdElement& element) {
 
 void MpdRewriter::end_element() {
   if (text_element_ != nullptr && depth_ == text_depth_) end_text();
-  while (!bases_.empty() && bases_.back().depth == depth_) bases_.pop_back();
+  while (!bases_.empty() && bases_.back().depth == depth_) {
+    bases_.pop_back();
+    has_origin_link_ = false;
+  }
   if (depth_ == segments_depth_) segments_depth_ = 0;
   if (depth_ == event_depth_) event_depth_ = 0;
   if (depth_ == 1 && kind_ == DocumentKind::mpd && event_end() > event_begin()) insert_base_url();
@@ -150,13 +154,14 @@ void MpdRewriter::end_text() {
   if (depth_ < content_depth()) return end_operation_text(element, reference);
   const bool is_base = element.place == UrlPlace::base_url;
   const bool is_of_root = is_base && level() == 2 && kind_ != DocumentKind::mpd_part;
-  const MpdBase& from = is_base ? base_above_siblings() : document_;
+  const MpdBase& from = is_base && !is_of_root ? base_above_siblings() : document_;
   link_.clear();
   const LinkRule rule = is_base && !is_of_root ? rule_for(reference) : LinkRule::all;
+  const std::string note = note_for(element.kind);
   const bool has_link = (!reference.empty() || is_of_root) &&
-                        links_.append(from, {reference, rule, element.kind}, link_);
+                        links_.append(from, {reference, rule, element.kind, note}, link_);
   costly_bytes_ += has_link || is_base ? from.url.size() : 0;
-  if (is_base) note_base(reference);
+  if (is_base) note_base(from, reference);
   std::string text;
   if (has_link) append_xml(link_, '\0', text);
   if (is_of_root && is_held_) return move_base_url(text);
@@ -176,7 +181,9 @@ void MpdRewriter::end_operation_text(const MpdElement& element, std::string_view
   if (operation_.attribute.empty()) {
     const bool is_all = element.place != UrlPlace::base_url || operation_.level == 2;
     const LinkRule rule = is_all ? LinkRule::all : LinkRule::outside;
-    has_link = links_.append(document_, {reference, rule, element.kind}, link_);
+    const std::string note = note_for(element.kind);
+    const MpdBase& from = is_all ? document_ : outer_;
+    has_link = links_.append(from, {reference, rule, element.kind, note}, link_);
   } else {
     // The patch does not show the scheme of a clock.
     const bool is_url = ascii::istarts_with(reference, "http");
@@ -191,14 +198,21 @@ void MpdRewriter::end_operation_text(const MpdElement& element, std::string_view
 }
 
 // The first BaseURL of an element is the one that its references belong to.
-void MpdRewriter::note_base(std::string_view reference) {
+void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
   if (!bases_.empty() && bases_.back().depth == depth_ - 1) return;
   std::string url;
-  resolve_reference(split_uri(base().url), reference, url);
+  resolve_reference(split_uri(from.url), reference, url);
   if (url.size() > kMaxBaseBytes) return fail("a BaseURL is longer than 16 KiB");
   if (bases_.size() == kMaxBases) return fail("the BaseURLs are nested too deeply");
   const size_t directories = directories_above(split_uri(url).path);
+  has_origin_link_ = false;
   bases_.push_back({depth_ - 1, {std::move(url), directories}});
+}
+
+// The note of a link to a patch or a remote element that stands here; empty for others.
+std::string MpdRewriter::note_for(LinkKind kind) const {
+  if (kind != LinkKind::patch && kind != LinkKind::remote) return {};
+  return write_mpd_context(document_.url, base().url, *setting_);
 }
 
 // --- URLs ---
@@ -230,14 +244,19 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
 bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
                                std::string_view value, std::string_view scheme) {
   if (is_remote(name)) {
-    return links_.append(document_, {value, LinkRule::all, LinkKind::remote}, link_);
+    const std::string note = note_for(LinkKind::remote);
+    return links_.append(document_, {value, LinkRule::all, LinkKind::remote, note}, link_);
   }
   if (!has_url(element, name)) return false;
   switch (element.place) {
     case UrlPlace::segment:
       return links_.append(base(), {value, rule_for(value)}, link_);
-    case UrlPlace::clock:
     case UrlPlace::descriptor:
+      if (name != "value") {
+        return is_font_scheme(scheme) && links_.append(base(), {value, rule_for(value)}, link_);
+      }
+      [[fallthrough]];
+    case UrlPlace::clock:
       return is_url_scheme(scheme) && append_list(value, link_);
     default:
       return links_.append(document_, {value, LinkRule::all, element.kind}, link_);

@@ -5,8 +5,8 @@
 // element is not MPD passes through unchanged.
 //
 // Patches of an MPD and remote elements (xlink) are rewritten by the same rules. Their references
-// are resolved against the MPD that they become a part of, so relative ones stay. That MPD is not
-// known here: `/name` is resolved against the URL of the document itself.
+// are resolved against the MPD that they become a part of, so relative ones stay. Their links name
+// its URLs (mpd_context.h). Without them, the URL of the document itself takes their place.
 #pragma once
 
 #include <cstdint>
@@ -57,18 +57,23 @@ class MpdRewriter final : public DocumentRewriter {
   static void on_cdata_end(void* rewriter);
   static void on_doctype(void* rewriter, const char*, const char*, const char*, int);
 
+  void take_context();
   void take_prolog();
   void begin_parser();
   void feed(XmlParser::Part part);
   void read_window(XmlParser::Part part);
   bool may_skip() const;
+  size_t skip_segments();
+  bool link_outside_segment(std::string_view element);
+  void make_origin_link(std::string_view origin);
   void read(std::string_view text, XmlParser::Part part);
   void fail(const char* problem);
   void start_element(std::string_view name, const char** attributes);
   void start_root(std::string_view name, const char** attributes);
   void start_operation(std::string_view name, const char** attributes);
   void start_text(const MpdElement& element);
-  void note_base(std::string_view reference);
+  void note_base(const MpdBase& from, std::string_view reference);
+  std::string note_for(LinkKind kind) const;
   void end_element();
   void end_text();
   void end_operation_text(const MpdElement& element, std::string_view reference);
@@ -83,18 +88,19 @@ class MpdRewriter final : public DocumentRewriter {
   void release_held(std::string_view inserted);
   void emit(std::string_view text);
   void replace(uint64_t from, uint64_t to, std::string_view text);
+  void put(uint64_t from, uint64_t to, std::string_view text);
   void copy_until(uint64_t position);
   void forget_copied();
 
   bool is_of_mpd(std::string_view name) const {
     return name.starts_with(prefix_) && name.find(':', prefix_.size()) == name.npos;
   }
-  const MpdBase& base() const { return bases_.empty() ? document_ : bases_.back().base; }
+  const MpdBase& base() const { return bases_.empty() ? outer_ : bases_.back().base; }
   // For a BaseURL: those beside it are alternatives.
   const MpdBase& base_above_siblings() const {
     const bool has_sibling = !bases_.empty() && bases_.back().depth == depth_ - 1;
     if (!has_sibling) return base();
-    return bases_.size() == 1 ? document_ : bases_[bases_.size() - 2].base;
+    return bases_.size() == 1 ? outer_ : bases_[bases_.size() - 2].base;
   }
   size_t level() const {
     return kind_ == DocumentKind::mpd_patch ? operation_.level + depth_ - content_depth() : depth_;
@@ -130,7 +136,8 @@ class MpdRewriter final : public DocumentRewriter {
 
   std::string prefix_;  // of the elements of the MPD: `` or `mpd:`
   size_t depth_ = 0;    // open elements
-  MpdBase document_;
+  MpdBase document_;    // references to other documents are resolved against it
+  MpdBase outer_;       // all others, outside of the BaseURLs of this document
   std::vector<Base> bases_;
   bool has_base_url_ = false;  // of the MPD level
   // The output from the first Period on, while an MPD may still have a BaseURL behind it.
@@ -140,6 +147,11 @@ class MpdRewriter final : public DocumentRewriter {
   PatchOperation operation_;   // the open one
   size_t segments_depth_ = 0;  // of the open SegmentTimeline or SegmentList; 0: none is open
   size_t event_depth_ = 0;     // of the open Event; 0: none is open
+  // The text in place of the origin of the last segment that was absolute or rooted (origin empty).
+  // Empty: there is none. It holds for one base.
+  bool has_origin_link_ = false;
+  std::string linked_origin_;
+  std::string origin_link_;
   bool is_in_cdata_ = false;
 
   // The open element whose text is a URL.

@@ -24,15 +24,45 @@ constexpr std::array<bool, 256> kPlain = [] {
   return out;
 }();
 
-// Behind a reference without dot segments at its beginning or in it; null for anything else.
-const char* skip_reference(const char* at, const char* end) {
-  if (at == end || *at == '/' || *at == '.') return nullptr;
-  char before = 0;
+constexpr std::array<bool, 256> kOfAuthority = [] {
+  std::array<bool, 256> out{};
+  for (unsigned char c = '0'; c <= '9'; ++c) out[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) out[c] = out[c - ('a' - 'A')] = true;
+  out['-'] = out['.'] = out[':'] = true;
+  return out;
+}();
+
+// Behind plain bytes; null if they have a dot segment. `before` stands in front of them.
+const char* skip_path(const char* at, const char* end, char before) {
   for (; at != end && kPlain[static_cast<unsigned char>(*at)]; ++at) {
     if (*at == '.' && before == '/') return nullptr;
     before = *at;
   }
   return at;
+}
+
+// Behind a reference without dot segments at its beginning or in it; null for anything else.
+const char* skip_reference(const char* at, const char* end) {
+  return at == end || *at == '/' || *at == '.' ? nullptr : skip_path(at, end, 0);
+}
+
+// Of `https://cdn.example:8443`, in front of a slash; 0 for anything else.
+size_t origin_size(std::string_view text) {
+  const size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
+  size_t size = scheme;
+  if (size == 0) return 0;
+  while (size < text.size() && kOfAuthority[static_cast<unsigned char>(text[size])]) ++size;
+  const bool is_host = size > scheme && size < text.size() && text[size] == '/';
+  return is_host ? size : 0;
+}
+
+// Behind a rooted reference or an http(s) URL without dot segments; null for anything else.
+const char* skip_outside_reference(const char* at, const char* end) {
+  const size_t origin = origin_size({at, static_cast<size_t>(end - at)});
+  at += origin;
+  if (at == end || *at != '/') return nullptr;
+  const bool is_host = origin == 0 && at + 1 != end && at[1] == '/';
+  return is_host ? nullptr : skip_path(at, end, 0);
 }
 
 const char* skip_digits(const char* at, const char* end) {
@@ -102,10 +132,11 @@ const char* skip_attributes(const char* at, const char* end, AttributeAt attribu
   }
 }
 
+constexpr std::string_view kSegmentUrl = "<SegmentURL";
+
 // Behind the element that begins at `at`; null for anything else.
 const char* skip_element(const char* at, const char* end) {
   const std::string_view text(at, static_cast<size_t>(end - at));
-  constexpr std::string_view kSegmentUrl = "<SegmentURL";
   if (text.starts_with(kSegmentUrl)) {
     return skip_attributes(at + kSegmentUrl.size(), end, attribute_of_segment_url);
   }
@@ -114,6 +145,25 @@ const char* skip_element(const char* at, const char* end) {
 }
 
 }  // namespace
+
+std::optional<OutsideSegment> outside_segment(std::string_view text) {
+  if (!text.starts_with(kSegmentUrl)) return std::nullopt;
+  const char* media = nullptr;
+  const auto attribute_at = [&media](std::string_view rest) {
+    auto found = attribute_of_segment_url(rest);
+    if (found && found->bit == 1) {
+      found->skip_value = skip_outside_reference;
+      media = rest.data() + found->size + 1;  // behind the quote
+    }
+    return found;
+  };
+  const char* const end = text.data() + text.size();
+  const char* const next = skip_attributes(text.data() + kSegmentUrl.size(), end, attribute_at);
+  if (next == nullptr || media == nullptr) return std::nullopt;
+  return OutsideSegment{static_cast<size_t>(next - text.data()),
+                        static_cast<size_t>(media - text.data()),
+                        origin_size({media, static_cast<size_t>(end - media)})};
+}
 
 size_t segment_run(std::string_view text) {
   const char* const end = text.data() + text.size();

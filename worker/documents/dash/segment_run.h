@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace streamgate {
@@ -13,5 +14,16 @@ namespace streamgate {
 // attributes have names of one letter and values that are numbers or ranges, or a `SegmentURL` with
 // relative references that stay (MpdLinks) and ranges; each attribute at most once.
 size_t segment_run(std::string_view text);
+
+// A plain `SegmentURL`, but its `media` is rooted (`/video/1.m4s`) or absolute
+// (`https://cdn.example/video/1.m4s`): it becomes a link by other text in place of its origin.
+struct OutsideSegment {
+  size_t size;         // of the element
+  size_t origin_at;    // in the element
+  size_t origin_size;  // of `https://cdn.example`; 0: rooted
+};
+
+// The element that `text` begins with; nullopt for any other.
+std::optional<OutsideSegment> outside_segment(std::string_view text);
 
 }  // namespace streamgate

@@ -4,6 +4,7 @@
 #include "worker/documents/hls/patched_copy.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/json/data_uri.h"
+#include "worker/links/parent_note.h"
 
 namespace streamgate {
 namespace {
@@ -147,7 +148,7 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
 
 // The link has the variables of the multivariant playlist.
 void PlaylistRewriter::import(std::string_view name) {
-  if (!imported_) imported_ = Variables::from_link(setting_->variables);
+  if (!imported_) imported_ = Variables::from_list(read_parent_note(*setting_));
   if (const std::string* value = imported_->find(name)) define(name, *value);
 }
 
@@ -170,7 +171,9 @@ void PlaylistRewriter::define(std::string_view name, std::string_view value) {
 }
 
 const std::string& PlaylistRewriter::variables_text() {
-  if (variables_text_.empty() && !variables_.empty()) variables_text_ = variables_.to_link();
+  if (variables_text_.empty() && !variables_.empty()) {
+    variables_text_ = write_parent_note(variables_.to_list(), *setting_);
+  }
   return variables_text_;
 }
 

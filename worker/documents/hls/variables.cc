@@ -5,7 +5,6 @@
 #include "common/ascii.h"
 #include "common/url.h"
 #include "worker/documents/hls/attribute_list.h"
-#include "worker/http/base64url.h"
 
 namespace streamgate {
 namespace {
@@ -97,20 +96,17 @@ std::optional<std::string> Variables::substitute(std::string_view text) const {
 }
 
 // The text is an attribute list of quoted strings: no value has a quote.
-std::string Variables::to_link() const {
+std::string Variables::to_list() const {
   std::string list;
   for (const auto& [name, value] : variables_) {
     if (list.size() + name.size() + value.size() > kMaxLinkBytes) continue;
     list.append(name).append("=\"").append(value).append("\",");
   }
-  std::string text;
-  append_base64url(list, text);
-  return text;
+  return list;
 }
 
-Variables Variables::from_link(std::string_view text) {
+Variables Variables::from_list(std::string_view list) {
   Variables variables;
-  const std::string list = decode_base64url(text).value_or(std::string());
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
     variables.define(attribute.name, attribute.value);

@@ -27,11 +27,11 @@ class Variables {
   // undefined variable stays. nullopt if the text would grow by more than 256 KiB.
   std::optional<std::string> substitute(std::string_view text) const;
 
-  // All variables as base64url, for the links of a multivariant playlist: their playlists may
+  // All variables as one text, for the links of a multivariant playlist: their playlists may
   // import them. Empty if there are none. Variables beyond 4 KiB are left out.
-  std::string to_link() const;
-  // Any text, also one that to_link() has not made.
-  static Variables from_link(std::string_view text);
+  std::string to_list() const;
+  // Any text, also one that to_list() has not made.
+  static Variables from_list(std::string_view list);
 
  private:
   std::vector<size_t>::const_iterator place_of(std::string_view name) const;

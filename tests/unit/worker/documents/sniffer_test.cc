@@ -216,6 +216,9 @@ TEST(BodySniffer, ExpectedXmlIsRecognisedByItsRootElement) {
           "\xEF\xBB\xBF<Period/><Period/>", "  "}) {
       EXPECT_EQ(kind(body, step), DocumentKind::mpd_part) << body;
     }
+    const std::string utf16("\xFF\xFE<\0Q\0>\0", 8);
+    EXPECT_EQ(kind(utf16, step), DocumentKind::mpd_part);
+    EXPECT_EQ(kind(utf16.substr(0, 2), step), DocumentKind::none);
     EXPECT_EQ(kind("<!-- a --><MPD>", step), DocumentKind::mpd);
     EXPECT_EQ(kind(kPlaylist, step), DocumentKind::hls);
     for (const std::string body :

@@ -165,6 +165,14 @@ TEST(PathLink, CountsTheDirectoriesAboveADocument) {
   EXPECT_EQ(directories_above("/../%2e%2E/a/%2e/b"), 1U);
 }
 
+TEST(PathLink, TheCarryMaySayThatATokenIsTheUpstreams) {
+  const std::string carry = carry_of(kRawQuery, {});
+  const auto request = parse_stream_request("/at/" + carry + "/http/h/a?sg_token=t&sg_token=u");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->token, "");
+  EXPECT_EQ(request->upstream.path_and_query, "/a?sg_token=t&sg_token=u");
+}
+
 TEST(PathLink, LosesATokenThatIsTheUpstreams) {
   for (const char* query : {"?sg_token=x", "?a&sg_token=x", "?sg_tokens&sg_token"}) {
     EXPECT_TRUE(has_token(query)) << query;

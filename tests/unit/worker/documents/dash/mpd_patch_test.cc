@@ -42,7 +42,9 @@ TEST(MpdPatch, ElementsAreRewrittenAsInTheManifest) {
       patched("<replace sel='/MPD/PatchLocation[1]'><PatchLocation ttl='9'>p?x=1</PatchLocation>"
               "</replace>"),
       "<replace sel='/MPD/PatchLocation[1]'><PatchLocation ttl='9'>" +
-          carrying("sg_k=patch", "https/up.example/live/a/p?x=1") + "</PatchLocation></replace>");
+          noted("patch", "https://up.example/live/a/manifest.mpd .",
+                "https/up.example/live/a/p?x=1") +
+          "</PatchLocation></replace>");
 }
 
 TEST(MpdPatch, OnlyABaseUrlOfTheMpdItselfIsMadeAbsolute) {
@@ -77,8 +79,9 @@ TEST(MpdPatch, AttributesAndTextsThatAreUrlsAreRewritten) {
           at("https/up.example/live/a/m.mpd"));
   is_link("<replace sel=\"/MPD/UTCTiming/@value\">", "</replace>", "http://t.example/",
           at("http/t.example/"));
-  is_link("<add sel='/MPD/Period[2]' type='@xlink:href'>", "</add>", "p.xml",
-          carrying("sg_k=remote", "https/up.example/live/a/p.xml"));
+  is_link(
+      "<add sel='/MPD/Period[2]' type='@xlink:href'>", "</add>", "p.xml",
+      noted("remote", "https://up.example/live/a/manifest.mpd .", "https/up.example/live/a/p.xml"));
   for (const std::string stays :
        {"<replace sel='/MPD/@publishTime'>http://x.example/</replace>",
         "<replace sel='/MPD/Period/BaseURL/text()'>b/</replace>",
@@ -89,6 +92,70 @@ TEST(MpdPatch, AttributesAndTextsThatAreUrlsAreRewritten) {
         "<replace sel=\"[[/'\">http://x/</replace>"}) {
     EXPECT_EQ(patched(stays), stays);
   }
+}
+
+// The setting of a document on another host than the manifest that its link names.
+DocumentSetting elsewhere(std::string_view base_url, std::string_view note) {
+  DocumentSetting setting = setting_of(base_url);
+  append_base64url(note, setting.variables);
+  return setting;
+}
+
+constexpr std::string_view kNote = "https://up.example/live/m.mpd https://cdn.example/v/";
+
+TEST(MpdPatch, ReferencesBelongToTheManifestThatTheLinkNames) {
+  const DocumentSetting setting = elsewhere("https://patch.example/p/1.mpp?x", kNote);
+  const auto check = [&](const std::string& operation, const std::string& wanted) {
+    const MpdOutcome made =
+        outcome("<Patch>" + operation + "</Patch>", setting, DocumentKind::mpd_patch);
+    EXPECT_EQ(made.text, "<Patch>" + wanted + "</Patch>");
+  };
+  check(
+      "<add sel='/MPD'><Period><SegmentURL media='/a' index='../a'/><BaseURL>x/</BaseURL>"
+      "<SegmentURL media='/a' index='../../a'/><SegmentURL media='../../../a'/></Period></add>",
+      "<add sel='/MPD'><Period><SegmentURL media='" + at("https/cdn.example/a") +
+          "' index='../a'/><BaseURL>x/</BaseURL><SegmentURL media='" + at("https/cdn.example/a") +
+          "' index='../../a'/><SegmentURL media='" + at("https/cdn.example/a") +
+          "'/></Period></add>");
+  check("<replace sel='/MPD/PatchLocation[1]'><PatchLocation>p/2.mpp</PatchLocation></replace>",
+        "<replace sel='/MPD/PatchLocation[1]'><PatchLocation>" +
+            noted("patch", kNote, "https/up.example/live/p/2.mpp") + "</PatchLocation></replace>");
+  check("<replace sel='/MPD/PatchLocation[1]/text()'>/2.mpp</replace>",
+        "<replace sel='/MPD/PatchLocation[1]/text()'>" +
+            noted("patch", kNote, "https/up.example/2.mpp") + "</replace>");
+  for (const std::string element : {"Location", "BaseURL"}) {
+    const std::string begin = "<add sel='/MPD'><" + element + ">";
+    const std::string end = "</" + element + "></add>";
+    check(begin + "x/" + end, begin + at("https/up.example/live/x/") + end);
+    const std::string text = "<replace sel='/MPD/" + element + "/text()'>";
+    check(text + "x/</replace>", text + at("https/up.example/live/x/") + "</replace>");
+  }
+  for (const std::string sel : {"SegmentTemplate/@media'>", "BaseURL/text()'>"}) {
+    const std::string begin = "<replace sel='/MPD/Period/" + sel;
+    check(begin + "/x/</replace>", begin + at("https/cdn.example/x/") + "</replace>");
+    check(begin + "x/</replace>", begin + "x/</replace>");
+  }
+}
+
+TEST(MpdPatch, ANoteThatNamesNoManifestIsIgnored) {
+  for (const std::string note : {"", "x", "https://a/", "https://a/ ", "https://a/ x",
+                                 "ftp://a/ https://b/", "https://a/ ftp://b/", " https://a/"}) {
+    const MpdOutcome made =
+        outcome("<Patch><add sel='/MPD'><SegmentURL media='/a'/></add></Patch>",
+                elsewhere("https://patch.example/p", note), DocumentKind::mpd_patch);
+    EXPECT_NE(made.text.find("https/patch.example/a"), made.text.npos) << note;
+  }
+}
+
+TEST(RemoteElements, ReferencesBelongToTheManifestThatTheLinkNames) {
+  const MpdOutcome made =
+      outcome("<Period xlink:href='2.xml'><SegmentURL media='/a' index='?b'/></Period>",
+              elsewhere("https://remote.example/r/1.xml", kNote), DocumentKind::mpd_part);
+  EXPECT_EQ(made.text, "<Period xlink:href='" +
+                           noted("remote", "https://remote.example/r/1.xml https://cdn.example/v/",
+                                 "https/remote.example/r/2.xml") +
+                           "'><SegmentURL media='" + at("https/cdn.example/a") + "' index='" +
+                           at("https/cdn.example/v/?b") + "'/></Period>");
 }
 
 TEST(MpdPatch, ThePrefixIsThatOfTheElements) {
@@ -114,8 +181,10 @@ TEST(RemoteElements, SeveralRootsAreRewritten) {
       "\xEF\xBB\xBF <?xml version='1.0' encoding='utf-8'?>\n<Period id='1'><BaseURL>" +
           at("http/c.example/") + "</BaseURL><SegmentURL media='" + at("http/c.example/a") +
           "'/></Period>\n<!-- b --><Period xlink:href='" +
-          carrying("sg_k=remote", "https/up.example/live/a/next.xml") + "'><SegmentURL media='" +
-          at("https/up.example/a") + "'/><SegmentURL media='a'/></Period> ");
+          noted("remote", "https://up.example/live/a/manifest.mpd .",
+                "https/up.example/live/a/next.xml") +
+          "'><SegmentURL media='" + at("https/up.example/a") +
+          "'/><SegmentURL media='a'/></Period> ");
 }
 
 TEST(RemoteElements, AnyElementMayBeRemote) {
@@ -134,6 +203,18 @@ TEST(RemoteElements, RefusesWhatIsNoXml) {
                                 "<!DOCTYPE a><Period/>", "<?xml version='1.0'"}) {
     EXPECT_NE(outcome(bad, kSetting, DocumentKind::mpd_part).problem, "") << bad;
   }
+}
+
+TEST(RemoteElements, TheBaseIsThatOfTheirPlace) {
+  const std::string document = "https://up.example/live/a/manifest.mpd";
+  const auto link = [&](const std::string& base, const std::string& name) {
+    return noted("remote", document + " " + base, "https/up.example/live/a/" + name);
+  };
+  EXPECT_EQ(rewrite("<MPD><Period x:href='1'/><Period><BaseURL>http://c/v/</BaseURL>"
+                    "<AdaptationSet x:href='2'/></Period><Period x:href='3'/></MPD>"),
+            "<MPD>" + kBase + "<Period x:href='" + link(".", "1") + "'/><Period><BaseURL>" +
+                at("http/c/v/") + "</BaseURL><AdaptationSet x:href='" + link("http://c/v/", "2") +
+                "'/></Period><Period x:href='" + link(".", "3") + "'/></MPD>");
 }
 
 TEST(MpdRewriter, ABaseUrlBehindThePeriodsMovesInFrontOfThem) {

@@ -88,9 +88,49 @@ TEST(MpdRewriter, SegmentsOfListsAreRewrittenAsElsewhere) {
     const std::string end = plain + "</SegmentList>";
     EXPECT_EQ(rewritten_period(begin + element + end), begin + rewritten_period(element) + end);
   };
-  for (const std::string reference :
-       {"/a", "//h/a", "http://h/a", "HTTP:a", "../../../a", "a/../../../../a", "a/..", "a/./b",
-        ".", "..", "%2e%2e/%2e%2e/%2e%2e/a", "a?sg_token=1", "a#b", " a ", "a&amp;b", "\xC3\xA9"}) {
+  for (const std::string reference : {"/a",
+                                      "//h/a",
+                                      "http://h/a",
+                                      "HTTP:a",
+                                      "../../../a",
+                                      "a/../../../../a",
+                                      "a/..",
+                                      "a/./b",
+                                      ".",
+                                      "..",
+                                      "%2e%2e/%2e%2e/%2e%2e/a",
+                                      "a?sg_token=1",
+                                      "a#b",
+                                      " a ",
+                                      "a&amp;b",
+                                      "\xC3\xA9",
+                                      "/",
+                                      "/a/b-1_c.m4s",
+                                      "/.",
+                                      "/..",
+                                      "/a/..",
+                                      "/a/./b",
+                                      "/.a",
+                                      "/a//b",
+                                      "/a?b",
+                                      "/a:b",
+                                      "/%41",
+                                      "https://h:8443/a/b.m4s",
+                                      "https://H/",
+                                      "https://h",
+                                      "https:/h/a",
+                                      "https://h//a",
+                                      "https://h/.",
+                                      "https://h/a/../b",
+                                      "https://h/a?b",
+                                      "https://u@h/a",
+                                      "https://h_h/a",
+                                      "https://h:x/a",
+                                      "https:///a",
+                                      "https://proxy/at/-/http/h/a",
+                                      "https://proxy/b",
+                                      "https://proxy.example/a",
+                                      "https://prox/a"}) {
     check("<SegmentURL media='" + reference + "'/>");
     check("<SegmentURL index=\"" + reference + "\" media='a'></SegmentURL>");
   }
@@ -108,6 +148,27 @@ TEST(MpdRewriter, SegmentsOfListsAreRewrittenAsElsewhere) {
     const std::string document = mpd("<SegmentList>" + plain + bad + plain + "</SegmentList>");
     EXPECT_NE(outcome(document).problem, "") << bad;
   }
+}
+
+TEST(MpdRewriter, SegmentsOfListsBelongToTheBaseAtTheirPlace) {
+  const auto list = [](const std::string& more) {
+    return "<SegmentList>" + more + "<SegmentURL media='/a'/><SegmentURL media='/b'/>" +
+           "</SegmentList>";
+  };
+  const auto linked = [](const std::string& more, const std::string& host) {
+    return "<SegmentList>" + more + "<SegmentURL media='" + at(host + "/a") +
+           "'/><SegmentURL media='" + at(host + "/b") + "'/></SegmentList>";
+  };
+  const std::string url = "<BaseURL>http://c/v/</BaseURL>";
+  const std::string link = "<BaseURL>" + at("http/c/v/") + "</BaseURL>";
+  EXPECT_EQ(rewritten_period(list("") + "<Representation>" + url + list("") + "</Representation>" +
+                             list("") + list(url)),
+            linked("", "https/up.example") + "<Representation>" + link + linked("", "http/c") +
+                "</Representation>" + linked("", "https/up.example") + linked(link, "http/c"));
+  DocumentSetting quoted = kSetting;
+  quoted.proxy_origin = "https://proxy/it's&";
+  EXPECT_NE(rewrite(mpd(list("")), quoted).find("it&apos;s&amp;/at/-/https/up.example/b'"),
+            std::string::npos);
 }
 
 TEST(MpdRewriter, RelativeReferencesBelowTheMpdStay) {
@@ -172,7 +233,8 @@ TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
             "<MPD><BaseURL>" + at("http/cdn/") + "</BaseURL><Location>" +
                 at("https/up.example/live/a/next.mpd?a&amp;b") +
                 "</Location><PatchLocation ttl='1'>" +
-                carrying("sg_k=patch", "https/up.example/p") +
+                noted("patch", "https://up.example/live/a/manifest.mpd http://cdn/",
+                      "https/up.example/p") +
                 "</PatchLocation><ContentSteering proxyServerURL='" +
                 carrying("sg_k=steering", "https/s/p") + "'>" +
                 carrying("sg_k=steering", "https/s/dash.dcsm") +
@@ -184,8 +246,21 @@ TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
                 at("https/up.example/live/a/n.mpd") +
                 "'/><EssentialProperty schemeIdUri='urn:other' value='http://no/'/><Period "
                 "xlink:href='" +
-                carrying("sg_k=remote", "https/up.example/live/a/p.xml") +
+                noted("remote", "https://up.example/live/a/manifest.mpd http://cdn/",
+                      "https/up.example/live/a/p.xml") +
                 "'/><Period xlink:href='urn:mpeg:dash:resolve-to-zero:2013'/></MPD>");
+}
+
+TEST(MpdRewriter, FallbacksAndNestedClocksAreFoundFromTheUrlOfTheMpd) {
+  const std::string fallback =
+      "<EssentialProperty schemeIdUri='urn:mpeg:dash:fallback:2016' value='";
+  const std::string clock =
+      "<ProducerReferenceTime><UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-ntp:2014' value='";
+  EXPECT_EQ(rewritten_period("<BaseURL>http://c/</BaseURL>" + fallback + "f.mpd'/>" + clock +
+                             "/t'/></ProducerReferenceTime>"),
+            "<BaseURL>" + at("http/c/") + "</BaseURL>" + fallback +
+                at("https/up.example/live/a/f.mpd") + "'/>" + clock + at("https/up.example/t") +
+                "'/></ProducerReferenceTime>");
 }
 
 TEST(MpdRewriter, AlternativeManifestsInEventsComeThroughUs) {
@@ -217,7 +292,10 @@ TEST(MpdRewriter, LicencesAndForeignElementsStay) {
       "<ms:laurl "
       "licenseUrl=\"https://l/?a&amp;b\"/><cenc:pssh>AAAA/+==</cenc:pssh><x:BaseURL "
       "xlink:href='/a'>http://b/"
-      "</x:BaseURL></ContentProtection><EventStream><Event><Location>https://l/</Location></Event>"
+      "</x:BaseURL><mspr:pro>AAAA/+==</mspr:pro></ContentProtection><Metrics "
+      "metrics='x'><Reporting "
+      "schemeIdUri='urn:dvb:dash:reporting:2014' dvb:reportingUrl='http://r/'/></Metrics>"
+      "<EventStream><Event><Location>https://l/</Location></Event>"
       "</EventStream><Label>http://l/</Label>";
   EXPECT_EQ(rewritten_period(period), period);
   const std::string before =
@@ -267,6 +345,32 @@ TEST(MpdRewriter, UserinfoBecomesPartOfTheCarry) {
   const std::string text = rewrite("<MPD><BaseURL>http://u:p@b/</BaseURL></MPD>");
   EXPECT_EQ(text.find("u:p"), text.npos) << text;
   EXPECT_TRUE(text.ends_with("/http/b/</BaseURL></MPD>")) << text;
+}
+
+// A link without it would take the upstream's parameter for a token of this proxy.
+TEST(MpdRewriter, LinksSayThatATokenIsTheUpstreams) {
+  const auto raw = [](std::string_view rest) { return carrying("sg_raw=1", rest); };
+  EXPECT_EQ(rewritten_period("<BaseURL>http://c/?sg_token=1</BaseURL>"
+                             "<SegmentTemplate media='$Time$.m4s?a&amp;sg_token=$Time$' "
+                             "initialization='i.mp4?sg_grant=1' index='/x?my_sg_token=1'/>"),
+            "<BaseURL>" + raw("http/c/?sg_token=1") + "</BaseURL><SegmentTemplate media='" +
+                raw("http/c/$Time$.m4s?a&amp;sg_token=$Time$") +
+                "' initialization='i.mp4?sg_grant=1' index='" + at("http/c/x?my_sg_token=1") +
+                "'/>");
+  const DocumentSetting setting = setting_of("https://up.example/m.mpd?sg_token=1");
+  EXPECT_EQ(rewrite("<MPD><Period/></MPD>", setting),
+            "<MPD><BaseURL>" + raw("https/up.example/") + "</BaseURL><Period/></MPD>");
+}
+
+TEST(MpdRewriter, FontsAreResolvedAsSegments) {
+  const std::string begin = "<BaseURL>http://c/</BaseURL>";
+  const std::string link = "<BaseURL>" + at("http/c/") + "</BaseURL>";
+  const std::string font =
+      "<SupplementalProperty schemeIdUri='urn:dvb:dash:fontdownload:2014' "
+      "value='1' dvb:url='";
+  const std::string other = "<EssentialProperty schemeIdUri='urn:x' value='1' dvb:url='/f'/>";
+  EXPECT_EQ(rewritten_period(begin + font + "/f.woff'/>" + font + "f.woff'/>" + other),
+            link + font + at("http/c/f.woff") + "'/>" + font + "f.woff'/>" + other);
 }
 
 TEST(MpdRewriter, OnlyStaticManifestsCarryNewCookies) {

@@ -9,6 +9,7 @@
 #include "tests/unit/playlist_rewriting.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/hls/variables.h"
+#include "worker/links/parent_note.h"
 
 namespace streamgate {
 namespace {
@@ -26,7 +27,7 @@ std::string sibling(const std::string& name) { return link_to(kDirectory + name)
 std::string link_text(const std::vector<std::pair<std::string, std::string>>& variables) {
   Variables all;
   for (const auto& [name, value] : variables) all.define(name, value);
-  return all.to_link();
+  return write_parent_note(all.to_list(), kSetting);
 }
 
 const std::string kBaseVariable = "#EXT-X-DEFINE:NAME=\"b\",VALUE=\"https://cdn.example/x\"\n";
@@ -181,12 +182,12 @@ TEST(Variables, ComeBackFromALinkWithTheirValues) {
   variables.define("e", "");
   variables.define("long", std::string(5000, 'l'));
   variables.define("c", "\xc3\xa4");
-  const Variables read = Variables::from_link(variables.to_link());
+  const Variables read = Variables::from_list(variables.to_list());
   EXPECT_EQ(*read.find("a"), "x,y=z {$b}");
   EXPECT_EQ(*read.find("e"), "");
   EXPECT_EQ(*read.find("c"), "\xc3\xa4");
   EXPECT_EQ(read.find("long"), nullptr);
-  EXPECT_TRUE(Variables::from_link("%%%").empty());
+  EXPECT_TRUE(Variables::from_list("%%%").empty());
 }
 
 // --- segments that players get from the upstream ---
