@@ -218,6 +218,12 @@ void OwnedObject::on_body(std::string_view bytes) {
   filled_ += bytes.size();
 }
 
+// A body with a length is read to its place. The first bytes come with the head.
+std::span<char> OwnedObject::memory() {
+  if (live_ || may_be_live_ || is_without_length_ || successor_ != nullptr) return {};
+  return {body_memory() + filled_, room_ - filled_};
+}
+
 void OwnedObject::on_read_done() {
   if (live_) return live_->publish(tools_.fetches.wheel.now_ms());
   if (is_without_length_) return;

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -138,6 +139,8 @@ class OwnedObject final : public SharedObject,
   size_t room() override;
   Pipe* borrow_pipe(uint64_t /*left*/) override { return nullptr; }
   void on_piped() override {}
+  std::span<char> memory() override;
+  void on_stored(size_t bytes) override { filled_ += bytes; }
   uint64_t taken() const override { return filled_; }
 
   // The basis is whole, so it does not change.

@@ -182,8 +182,7 @@ void UpstreamConnection::receive() {
     const uint64_t loan = loan_;
     const size_t most = std::min(bytes_to_read(), left);
     if (loan_ != loan || most == 0) return;
-    Pipe* pipe = pipe_for_body();
-    const auto received = pipe != nullptr ? receive_into(*pipe, most) : receive_some(most);
+    const auto received = receive_body(most);
     if (!received) return;
     left -= std::min(left, *received);
   }
@@ -194,6 +193,15 @@ void UpstreamConnection::receive() {
 size_t UpstreamConnection::bytes_to_read() {
   if (sink_ == nullptr) return tools_.socket_memory.limit(kSmallReadBytes);
   return socket_.prepare_read(sink_->room());
+}
+
+// Returns as receive_some() does.
+std::optional<size_t> UpstreamConnection::receive_body(size_t most) {
+  if (Pipe* pipe = pipe_for_body()) return receive_into(*pipe, most);
+  const uint64_t body_left = sink_ == nullptr ? 0 : parser_.raw_body_left();
+  const std::span<char> memory = body_left == 0 ? std::span<char>() : sink_->memory();
+  if (memory.empty()) return receive_some(most);
+  return receive_into(memory.first(std::min<uint64_t>({memory.size(), most, body_left})));
 }
 
 Pipe* UpstreamConnection::pipe_for_body() {
@@ -244,6 +252,29 @@ std::optional<size_t> UpstreamConnection::receive_into(Pipe& pipe, size_t most) 
     return std::nullopt;
   }
   if (paused_) return std::nullopt;
+  return outcome.bytes;
+}
+
+// Reads the body into the memory of the sink, past the parser. Returns as receive_some() does.
+std::optional<size_t> UpstreamConnection::receive_into(std::span<char> memory) {
+  const auto outcome = socket_.read(memory, memory.size());
+  const bool is_end = outcome.end != ReadEnd::full && outcome.end != ReadEnd::drained;
+  if (outcome.bytes > 0) {
+    count_received(outcome.bytes);
+    if (is_end) pending_end_ = outcome.end;
+    const bool is_last = outcome.bytes == parser_.raw_body_left();
+    parser_.skip_body(outcome.bytes);
+    sink_->on_stored(outcome.bytes);
+    if (is_last) {
+      complete(!is_end);
+      return std::nullopt;
+    }
+    const uint64_t loan = loan_;
+    observer_->on_read_done();
+    if (loan_ != loan || paused_) return std::nullopt;
+  }
+  if (is_end) handle_end(outcome.end);
+  if (outcome.end != ReadEnd::full) return std::nullopt;
   return outcome.bytes;
 }
 

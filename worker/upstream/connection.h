@@ -1,7 +1,8 @@
 // One connection to an origin: a socket, one request at a time, the response through ResponseParser
 // to its Observer. Not a bufferevent, because libevent 2.1 reads at most 4 KiB at a time: it reads
 // into the worker's scratch buffer instead. A body that is relayed unchanged is read only as far as
-// its BodySink has room, and goes through a pipe where that is possible.
+// its BodySink has room, and goes through a pipe, or into the memory of the sink, where that is
+// possible.
 //
 // Owned by UpstreamPool; an exchange borrows it between acquire() and give_back().
 #pragma once
@@ -30,7 +31,8 @@
 
 namespace streamgate {
 
-// Takes a body that is relayed unchanged, at the speed of its client. Implemented by BodyRelay.
+// Takes a body that is relayed unchanged, at the speed of its client. Implemented by BodyRelay, and
+// by an answer that several clients share.
 class BodySink {
  public:
   // How many bytes the sink takes now without queueing any. 0: nothing is read until resume(), and
@@ -43,6 +45,10 @@ class BodySink {
   // The pipe of borrow_pipe() holds bytes of the body. If it is not empty on return, the sink has
   // paused the connection and keeps the pipe.
   virtual void on_piped() = 0;
+  // Memory for the next bytes of the body. Empty: they go to on_body().
+  virtual std::span<char> memory() { return {}; }
+  // So many bytes of the body are at the beginning of that memory.
+  virtual void on_stored(size_t /*bytes*/) {}
 
  protected:
   ~BodySink() = default;
@@ -142,7 +148,9 @@ class UpstreamConnection : public Retirable {
   bool is_receiving() const;
   void receive();
   std::optional<size_t> receive_some(size_t most);
+  std::optional<size_t> receive_body(size_t most);
   std::optional<size_t> receive_into(Pipe& pipe, size_t most);
+  std::optional<size_t> receive_into(std::span<char> memory);
   Pipe* pipe_for_body();
   size_t bytes_to_read();
   void count_received(size_t bytes);

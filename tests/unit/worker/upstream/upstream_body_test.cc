@@ -1,10 +1,12 @@
-// Tests how UpstreamConnection reads a body that is relayed unchanged: into a pipe or through
-// memory, only as far as the sink has room, and not slower than the minimum rate.
+// Tests how UpstreamConnection reads a body that is relayed unchanged: into a pipe, into the memory
+// of the sink, or through its own memory, only as far as the sink has room, and not slower than the
+// minimum rate.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,12 @@ class Client final : public BodySink {
     piped += bytes.size();
     take(bytes);
   }
+  std::span<char> memory() override { return place; }
+  void on_stored(size_t bytes) override {
+    EXPECT_LE(bytes, place.size());
+    stored += bytes;
+    take({place.data(), bytes});
+  }
   void take(std::string_view bytes) {
     body += bytes;
     if (room_left == kPlenty) return;
@@ -52,14 +60,22 @@ class Client final : public BodySink {
 
   UpstreamConnection* connection = nullptr;
   std::unique_ptr<Pipe> pipe;
+  std::vector<char> place;
   size_t room_left = kPlenty;
   uint64_t least_left = std::numeric_limits<uint64_t>::max();
   size_t piped = 0;
+  size_t stored = 0;
   int room_calls = 0;
   std::string body;
 };
 
-class UpstreamBodyTest : public testing::TestWithParam<bool>, protected ConnectionBench {
+enum class Way { copied, piped, stored };
+
+std::string name_of(Way way) {
+  return way == Way::copied ? "copied" : way == Way::piped ? "piped" : "stored";
+}
+
+class UpstreamBodyTest : public testing::TestWithParam<Way>, protected ConnectionBench {
  protected:
   UpstreamBodyTest() {
     config.idle_timeout = Milliseconds{300};
@@ -69,7 +85,8 @@ class UpstreamBodyTest : public testing::TestWithParam<bool>, protected Connecti
   void connect() {
     ConnectionBench::connect();
     client.connection = connection.get();
-    if (GetParam()) client.pipe = Pipe::make(size_t{64} * 1024);
+    if (GetParam() == Way::piped) client.pipe = Pipe::make(size_t{64} * 1024);
+    if (GetParam() == Way::stored) client.place.resize(100'000);
     recorder.when_head = [this] { connection->relay_into(client); };
     recorder.when_body = [this] { client.take(std::exchange(recorder.body, {})); };
     ask(recorder);
@@ -82,8 +99,9 @@ class UpstreamBodyTest : public testing::TestWithParam<bool>, protected Connecti
   std::string content = std::string(3'000'001, '\0');
 };
 
-INSTANTIATE_TEST_SUITE_P(Ways, UpstreamBodyTest, testing::Bool(),
-                         [](const auto& piped) { return piped.param ? "piped" : "copied"; });
+INSTANTIATE_TEST_SUITE_P(Ways, UpstreamBodyTest,
+                         testing::Values(Way::copied, Way::piped, Way::stored),
+                         [](const auto& way) { return name_of(way.param); });
 
 TEST_P(UpstreamBodyTest, ACompleteBodyLeavesTheConnectionReusable) {
   connect();
@@ -92,7 +110,8 @@ TEST_P(UpstreamBodyTest, ACompleteBodyLeavesTheConnectionReusable) {
   EXPECT_EQ(recorder.log.substr(0, 5), "head ");
   EXPECT_TRUE(recorder.ended);
   EXPECT_TRUE(client.body == content);
-  EXPECT_EQ(GetParam(), client.piped > 2'000'000);
+  EXPECT_EQ(GetParam() == Way::piped, client.piped > 2'000'000);
+  EXPECT_EQ(GetParam() == Way::stored, client.stored > 2'000'000);
   EXPECT_EQ(client.piped, counters[Counter::bytes_spliced].load());
   EXPECT_EQ(head(content.size()).size() + content.size(),
             counters[Counter::bytes_from_upstreams].load());
