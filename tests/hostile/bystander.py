@@ -74,6 +74,23 @@ def serve_origin(connection):
     connection.recv()
 
 
+def watch_machine(connection):
+    """Answers each message with the longest delay of a sleeping process, in seconds, since the last
+    one. The process has a scheduling group of its own, and sleeps nearly always: what delays it is
+    the machine, not the load of the measurement."""
+    os.setsid()
+    set_priority(-20)
+    longest, pause = 0.0, 0.005
+    while True:
+        begun = time.monotonic()
+        if connection.poll(pause):
+            connection.recv()
+            connection.send(longest)
+            longest = 0.0
+            continue
+        longest = max(longest, time.monotonic() - begun - pause)
+
+
 def serve_names(connection):
     """A name server that knows `known.test` and is silent about all other names. It answers each
     message with the number of silent names that it was asked for."""

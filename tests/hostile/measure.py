@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 import attacks
-from bystander import FORK, Child, run_bystander, serve_names, serve_origin
+from bystander import (
+    FORK, Child, run_bystander, serve_names, serve_origin, watch_machine
+)
 from controllers import FewDescriptors, FullPipe, Kills, Reloads, UnreadLogs
 from target import PROMPT, Service
 
@@ -137,6 +139,7 @@ class Row:
         self.counts, self.broken = {}, []
         self.slowest_answer = self.hup = self.term = self.recovery = 0.0
         self.start = self.peak = self.kept = 0
+        self.machine = 0.0  # the longest delay of a process that only sleeps
 
     def check(self, holds, text):
         if not holds:
@@ -167,7 +170,7 @@ class Row:
         self.check(more <= MEMORY_MARGIN, f"a worker keeps {more >> 20} MiB more")
 
     HEADINGS = (
-        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "cut", "failed",
+        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "machine s", "cut", "failed",
         "status/HUP/TERM s", "MiB start/peak/after", "back in s", "took place",
     )
 
@@ -177,7 +180,7 @@ class Row:
         return (
             self.name, f"{q['p50']:.1f}/{q['p99']:.1f}",
             f"{d['p50']:.1f}/{d['p99']:.1f}/{d['max']:.0f}", f"{d['gap']:.2f}",
-            str(len(d["cuts"])), str(len(d["failures"])), 
+            f"{self.machine:.2f}", str(len(d["cuts"])), str(len(d["failures"])),
             f"{self.slowest_answer:.2f}/{self.hup:.3f}/{self.term:.3f}", mib,
             f"{self.recovery:.0f}", ", ".join(f"{name} {n}" for name, n in self.counts.items()),
         )
@@ -188,6 +191,7 @@ class Measurement:
 
     def __init__(self, attack, seconds=ATTACK):
         self.attack, self.seconds, self.row = attack, seconds, Row(attack.name)
+        self.machine = Child(watch_machine)
         self.origin = Child(serve_origin, nice=-10)
         self.names = Child(serve_names, nice=-10)
         port, names = self.origin.receive(), self.names.receive()
@@ -221,9 +225,11 @@ class Measurement:
         self.bystander.ask("clear")
         controllers = [make(self.service, self.bystander) for make in attack.controllers]
         turns = [each.turn for each in controllers]
+        self.machine.ask("clear")
         stop, attackers = self.begin_attack()
         self.watch(self.seconds, turns)
         row.during = self.bystander.ask("result")
+        row.machine = self.machine.ask("result")
         row.hup = self.service.reload_time()
         stop.set()
         for part in [child.receive() for child in attackers]:
@@ -269,3 +275,4 @@ class Measurement:
         self.bystander.end()
         self.origin.end()
         self.names.end()
+        self.machine.end()

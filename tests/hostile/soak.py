@@ -102,8 +102,10 @@ class Soak(Measurement):
         before = reloader.reloads, reloader.upgrades, kills.killed
         kills.may_be_cut.clear()
         self.bystander.ask("clear")
+        self.machine.ask("clear")
         self.watch(60, (self.attack_again, self.read_log, kills.turn))
         row.during = self.bystander.ask("result")
+        row.machine = self.machine.ask("result")
         row.counts = dict(
             zip(
                 ("reloads", "upgrades", "killed"),
