@@ -119,8 +119,9 @@ class Containers(unittest.TestCase):
         (container,) = pod["containers"]
         (named,) = container["ports"]
         self.assertEqual(named["containerPort"], port(config["listen"]))
-        for probe in ("readinessProbe", "livenessProbe"):
-            self.assertEqual(container[probe]["httpGet"]["port"], named["name"])
+        for probe, path in (("readinessProbe", "/ready"), ("livenessProbe", "/health")):
+            request = {"path": path, "port": named["name"]}
+            self.assertEqual(container[probe]["httpGet"], request)
         labels = spec["template"]["metadata"]["labels"]
         self.assertEqual(spec["selector"]["matchLabels"], labels)
         self.assertEqual(objects["Service"]["spec"]["selector"], labels)

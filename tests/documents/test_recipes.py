@@ -17,7 +17,7 @@ from fronts import FrontTest  # noqa: E402
 from harness import BINARY, closed_port, main, stream_path, streamgate  # noqa: E402
 from origin import Origin  # noqa: E402
 from players import MEDIA  # noqa: E402
-from recipes import ROOT, anchors, blocks, links, replaced  # noqa: E402
+from recipes import ROOT, anchors, blocks, links, read, replaced  # noqa: E402
 from upstream import ok, playlist, status  # noqa: E402
 
 RECIPES = "deploy/RECIPES.md"
@@ -186,6 +186,15 @@ class Recipes(FrontTest):
                     self.check_path_links(port, prefix)
                 if "MediaFlow" in block.heading:
                     self.check_old_links(port)
+
+    @unittest.skipUnless(shutil.which("nginx", path="/usr/sbin:/usr/bin"), "needs nginx")
+    def test_nginx_of_the_compose_file(self):
+        port, cwd = closed_port(), self.scratch()
+        text = read("deploy/container/nginx.conf")
+        text = text.replace("server streamgate:8080;", f"server 127.0.0.1:{self.proxy().port};")
+        text = text.replace("listen 8000;", f"listen 127.0.0.1:{port};")
+        self.nginx(text, port, cwd)
+        self.check_front(port)
 
     def check_old_links(self, port):
         url = replaced("https%3A%2F%2Fcdn.example%2Flive%2Findex.m3u8", self.addresses())
