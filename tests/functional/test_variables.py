@@ -80,7 +80,7 @@ class Tokens(ProxyTest):
         (variant,) = links(proxy.stream(up.url("/m.m3u8?token=1"), sg_token=hs256()))
         (segment,) = links(proxy.ask("/stream" + variant))
         self.assertEqual(proxy.ask("/stream" + segment).body, b"x")
-        forged = b64(b'cdn="http://secret.example",token="1",')
+        forged = b64(b'cdn="http://secret.example",token="1", AAAA')
         for query in (re.sub("sg_v=[^&]*", "sg_v=" + forged, variant),
                       f"?url={quote(other.url('/v.m3u8'), safe='')}&sg_token={hs256()}"
                       f"&sg_v={forged}"):

@@ -170,29 +170,31 @@ void MpdRewriter::feed(XmlParser::Part part) {
   forget_copied();
 }
 
-// The parser gets what is left in the window, but for runs of segments.
+// The parser gets what is left in the window, but for runs of plain elements.
 void MpdRewriter::read_window(XmlParser::Part part) {
   constexpr size_t kShortTag = 256;
+  // In other documents there is one behind each few tags, or there are hardly any.
+  constexpr size_t kMaxTags = 4;
   const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
-  bool has_read = false;
-  while (segments_depth_ != 0 && problem_ == nullptr && !has_grown_too_far_) {
-    const size_t run = may_skip() ? skip_segments() : 0;
-    if (has_read && run == 0) break;
+  size_t tags = 0;  // since the last run
+  while (is_reading() && depth_ >= content_depth() && tags < kMaxTags) {
+    if (may_skip() && skip_segments() > 0) tags = 0;
     const size_t end = left().find('>');
     if (end == left().npos) {
-      // The beginning of a segment, probably.
+      // The beginning of a plain element, probably.
       if (part == XmlParser::Part::more && may_skip() && left().size() < kShortTag) return;
       break;
     }
     read(left().substr(0, end + 1), XmlParser::Part::more);
-    has_read = true;
+    ++tags;
   }
-  if (problem_ == nullptr && !has_grown_too_far_) read(left(), part);
+  if (is_reading()) read(left(), part);
 }
 
-// Between two pieces of markup.
+// Between two pieces of markup, where an element may stand.
 bool MpdRewriter::may_skip() const {
-  return !is_in_cdata_ && text_element_ == nullptr && event_begin() == handed_;
+  return !is_in_cdata_ && text_element_ == nullptr && depth_ < kMaxDepth &&
+         event_begin() == handed_;
 }
 
 // Reads the segments that come next without the parser. Returns their size.
@@ -209,6 +211,8 @@ size_t MpdRewriter::skip_segments() {
 
 // Reads the absolute or rooted segment that `left` begins with, if it can be read so.
 bool MpdRewriter::link_outside_segment(std::string_view left) {
+  // As start_element() judges it: prefix and place.
+  if (segments_depth_ == 0 || event_depth_ != 0 || !prefix_.empty()) return false;
   const auto segment = outside_segment(left);
   if (!segment || has_grown_too_far_) return false;
   const std::string_view origin = left.substr(segment->origin_at, segment->origin_size);

@@ -14,7 +14,6 @@ namespace {
 
 constexpr size_t kMaxBaseBytes = size_t{16} * 1024;  // of a resolved BaseURL
 constexpr size_t kMaxBases = 16;                     // one in the other; DASH has four levels
-constexpr size_t kMaxDepth = 256;
 
 constexpr std::string_view kBlanks = " \t\r\n";
 

@@ -44,6 +44,8 @@ class MpdRewriter final : public DocumentRewriter {
   static constexpr size_t kMaxTextBytes = size_t{64} * 1024;   // of an element with a URL
   static constexpr size_t kMaxHeldBytes = size_t{256} * 1024;  // of output
 
+  static constexpr size_t kMaxDepth = 256;
+
   // A BaseURL holds for its parent, and all elements in that.
   struct Base {
     size_t depth;  // of the parent; 1 is the root element
@@ -62,6 +64,9 @@ class MpdRewriter final : public DocumentRewriter {
   void begin_parser();
   void feed(XmlParser::Part part);
   void read_window(XmlParser::Part part);
+  bool is_reading() const {
+    return state_ == State::parsing && problem_ == nullptr && !has_grown_too_far_;
+  }
   bool may_skip() const;
   size_t skip_segments();
   bool link_outside_segment(std::string_view element);

@@ -3,26 +3,18 @@
 #include <array>
 #include <optional>
 
-#include "common/ascii.h"
+#include "worker/documents/dash/element_scan.h"
+#include "worker/documents/dash/plain_element.h"
 
 namespace streamgate {
 namespace {
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-
-const char* skip_blanks(const char* at, const char* end) {
-  while (at != end && is_blank(*at)) ++at;
-  return at;
-}
-
-// The bytes of a reference that need not be looked at: no escapes, no scheme, no query.
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> out{};
-  for (unsigned char c = '0'; c <= '9'; ++c) out[c] = true;
-  for (unsigned char c = 'A'; c <= 'Z'; ++c) out[c] = out[c + ('a' - 'A')] = true;
-  for (const unsigned char c : {'-', '_', '.', '/', '=', ',', '+', '~', '@'}) out[c] = true;
-  return out;
-}();
+using element_scan::Found;
+using element_scan::is_blank;
+using element_scan::kPlain;
+using element_scan::skip_attributes;
+using element_scan::skip_blanks;
+using element_scan::skip_digits;
 
 constexpr std::array<bool, 256> kOfAuthority = [] {
   std::array<bool, 256> out{};
@@ -65,11 +57,6 @@ const char* skip_outside_reference(const char* at, const char* end) {
   return is_host ? nullptr : skip_path(at, end, 0);
 }
 
-const char* skip_digits(const char* at, const char* end) {
-  while (at != end && ascii::is_digit(*at)) ++at;
-  return at;
-}
-
 // Behind a number, or the two of a range.
 const char* skip_number(const char* at, const char* end) {
   if (at != end && *at == '-') ++at;
@@ -88,20 +75,13 @@ constexpr std::array<Attribute, 4> kOfSegmentUrl{{{"media=", skip_reference},
                                                   {"index=", skip_reference},
                                                   {"indexRange=", skip_number}}};
 
-// The attribute at `at`, if the element may have it.
-struct Found {
-  unsigned bit;
-  size_t size;  // of the name and the equals sign
-  const char* (*skip_value)(const char* at, const char* end);
-};
-
 std::optional<Found> attribute_of_s(std::string_view text) {
   if (text.size() < 2 || text[0] < 'a' || text[0] > 'z' || text[1] != '=') return std::nullopt;
-  return Found{1U << static_cast<unsigned>(text[0] - 'a'), 2, skip_number};
+  return Found{uint64_t{1} << static_cast<unsigned>(text[0] - 'a'), 2, skip_number};
 }
 
 std::optional<Found> attribute_of_segment_url(std::string_view text) {
-  unsigned bit = 1;
+  uint64_t bit = 1;
   for (const Attribute& each : kOfSegmentUrl) {
     if (text.starts_with(each.name_and_equals)) {
       return Found{bit, each.name_and_equals.size(), each.skip_value};
@@ -109,27 +89,6 @@ std::optional<Found> attribute_of_segment_url(std::string_view text) {
     bit <<= 1U;
   }
   return std::nullopt;
-}
-
-// Behind the attributes and the end of an empty element; null for anything else.
-template <class AttributeAt>
-const char* skip_attributes(const char* at, const char* end, AttributeAt attribute_at) {
-  unsigned seen = 0;
-  for (;;) {
-    const char* const begin = skip_blanks(at, end);
-    if (end - begin < 2) return nullptr;
-    if (*begin == '/') return begin[1] == '>' ? begin + 2 : nullptr;
-    if (begin == at) return nullptr;  // no blank in front of it
-    const auto found = attribute_at({begin, static_cast<size_t>(end - begin)});
-    if (!found || (seen & found->bit) != 0) return nullptr;
-    seen |= found->bit;
-    at = begin + found->size;
-    if (at == end || (*at != '"' && *at != '\'')) return nullptr;
-    const char quote = *at;
-    at = found->skip_value(at + 1, end);
-    if (at == nullptr || at == end || *at != quote) return nullptr;
-    ++at;
-  }
 }
 
 constexpr std::string_view kSegmentUrl = "<SegmentURL";
@@ -140,8 +99,10 @@ const char* skip_element(const char* at, const char* end) {
   if (text.starts_with(kSegmentUrl)) {
     return skip_attributes(at + kSegmentUrl.size(), end, attribute_of_segment_url);
   }
-  if (text.starts_with("<S")) return skip_attributes(at + 2, end, attribute_of_s);
-  return nullptr;
+  if (text.starts_with("<S") && text.size() > 2 && (is_blank(text[2]) || text[2] == '/')) {
+    return skip_attributes(at + 2, end, attribute_of_s);
+  }
+  return skip_plain_element(at, end);
 }
 
 }  // namespace

@@ -150,6 +150,63 @@ TEST(MpdRewriter, SegmentsOfListsAreRewrittenAsElsewhere) {
   }
 }
 
+// Most of them are not parsed (plain_element.h).
+TEST(MpdRewriter, OtherElementsWithoutContentStay) {
+  const std::string plain =
+      "<Representation id='1' codecs=\"avc1.64001f,mp4a\" bandwidth='1'\n mimeType='video/mp4' />"
+      "<SegmentTemplate media='$RepresentationID$/$Number%05d$.m4s' initialization='a/i.mp4'"
+      " timescale='1'/>\n<Role schemeIdUri='urn:mpeg:dash:role:2011' value='main'/>";
+  for (const std::string element :
+       {"<SegmentTemplate media='$Time%0d$'/>", "<SegmentTemplate media='a%2fb'/>",
+        "<SegmentTemplate media='%2e'/>", "<SegmentTemplate media='a/b?c=$Time$'/>",
+        "<SegmentTemplate index='' media='a:'/>", "<Role/>", "<Representation x='1'/>",
+        "<RepresentationIndex/>", "<Representation id='&lt;'/>", "<Representation id='\"'/>",
+        "<Representation id='\xC3\xA9' media='/a'/>",
+        "<Representation media='/a' value='http://x'/>", "<m:SegmentTemplate media='/a'/>",
+        "<Roles value='x'/>"}) {
+    EXPECT_EQ(rewritten_period(plain + element + plain), plain + element + plain);
+  }
+  for (const std::string name : {"media", "initialization", "index"}) {
+    const std::string begin = plain + "<SegmentTemplate timescale='1' " + name + "='";
+    const std::string end = "' duration='1'/>" + plain;
+    for (const std::string path : {"a", "$Number%05d$.m4s", ".a", "..", "./a"}) {
+      const std::string text = rewritten_period(begin + "/" + path + end);
+      EXPECT_NE(text.find("='" + at("https/up.example/")), text.npos) << text;
+    }
+    EXPECT_EQ(rewritten_period(begin + "a/../../../../b" + end),
+              begin + at("https/up.example/b") + end);
+    EXPECT_EQ(rewritten_period(begin + "//h/$Time$" + end), begin + at("https/h/$Time$") + end);
+  }
+  EXPECT_EQ(rewritten_period("<Representation id='1' x:href='urn:x'/>" + plain),
+            "<Representation id='1' x:href='urn:x'/>" + plain);
+  EXPECT_NE(rewritten_period("<Representation id='1' x:href='r'/>").find("/at/"),
+            std::string::npos);
+  for (const std::string bad :
+       {"<Representation id='1' id='1'/>", "<Representation id='1'id='1'/>",
+        "<Representation id=1/>", "<Representation id='<'/>", "<Representation id='&'/>",
+        "<Representation>", "<Representation id='1\"/>", "<Representation id/>",
+        "<Representation id='\x01'/>"}) {
+    EXPECT_NE(outcome(mpd(plain + bad + plain)).problem, "") << bad;
+  }
+  EXPECT_NE(outcome("<MPD><Period/></MPD>" + plain).problem, "");
+  std::string deep = "<MPD>";
+  for (int i = 0; i < 255; ++i) deep += "<a>";
+  EXPECT_NE(outcome(deep + plain).problem, "");
+}
+
+TEST(MpdRewriter, OnlySegmentsOfTheMpdBecomeLinks) {
+  const std::string event =
+      "<EventStream><Event><SegmentList><SegmentURL media='/a'/></SegmentList>"
+      "</Event></EventStream>";
+  EXPECT_EQ(rewritten_period(event), event);
+  const std::string list = "<m:MPD><m:Period><m:SegmentList><SegmentURL media='/a'/>";
+  const std::string end = "</m:SegmentList></m:Period></m:MPD>";
+  const std::string text = rewrite(list + "<m:SegmentURL media='/a'/>" + end);
+  EXPECT_NE(text.find("<SegmentURL media='/a'/><m:SegmentURL media='" + at("https/up.example/a")),
+            text.npos)
+      << text;
+}
+
 TEST(MpdRewriter, SegmentsOfListsBelongToTheBaseAtTheirPlace) {
   const auto list = [](const std::string& more) {
     return "<SegmentList>" + more + "<SegmentURL media='/a'/><SegmentURL media='/b'/>" +
