@@ -3,12 +3,21 @@
 #include <algorithm>
 
 #include "common/ascii.h"
+#include "common/url.h"
+#include "common/url_path.h"
 
 namespace streamgate {
 namespace {
 
 bool is_name_character(char c) {
   return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '.' || c == '_';
+}
+
+// As URLs have it, and not with a `*` that would match nothing.
+bool is_plain_path(std::string_view path) {
+  const auto url = parse_http_url("http://h" + std::string(path));
+  return url && url->path_and_query == path && path.find_first_of("?#*") == path.npos &&
+         !is_ambiguous_path(path);
 }
 
 }  // namespace
@@ -30,6 +39,29 @@ bool TargetPattern::matches_host(std::string_view host, uint16_t candidate_port)
 
 bool TargetPattern::matches_address(const IpAddress& address, uint16_t candidate_port) const {
   return kind == Kind::range && (!port || *port == candidate_port) && range.contains(address);
+}
+
+bool TargetPattern::matches_path(std::string_view url_path) const {
+  if (path.empty()) return true;
+  if (!url_path.starts_with(path) || is_ambiguous_path(url_path)) return false;
+  return path.back() == '/' || url_path.size() == path.size() || url_path[path.size()] == '/';
+}
+
+// A block has a slash of its own: `10.0.0.0/8/live`.
+Result<TargetPattern> TargetPattern::parse_with_path(std::string_view text) {
+  auto whole = parse(text);
+  const size_t first = text.find('/');
+  if (whole || first == text.npos) return whole;
+  const size_t second = text.find('/', first + 1);
+  for (const size_t slash : {second, first}) {
+    if (slash == text.npos) continue;
+    auto target = parse(text.substr(0, slash));
+    const std::string_view path = text.substr(slash);
+    if (!target || target->kind == Kind::any_host || !is_plain_path(path)) continue;
+    target->path = path;
+    return target;
+  }
+  return whole;
 }
 
 Result<TargetPattern> TargetPattern::parse(std::string_view text) {
@@ -73,10 +105,10 @@ std::string TargetPattern::to_string() const {
   if (kind == Kind::range) {
     IpRange whole = range;
     whole.port = port;
-    return whole.to_string();
+    return whole.to_string() + path;
   }
   if (port) out += ":" + std::to_string(*port);
-  return out;
+  return out + path;
 }
 
 }  // namespace streamgate

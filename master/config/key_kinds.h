@@ -194,4 +194,16 @@ ConfigKey patterns(std::string path, Field field) {
   return list(std::move(path), field, parse_one<TargetPattern>, print_each<TargetPattern>);
 }
 
+// The same, and each may have a path.
+inline Result<std::vector<TargetPattern>> parse_target(std::string_view text) {
+  auto value = TargetPattern::parse_with_path(text);
+  if (!value) return value.error();
+  return std::vector<TargetPattern>{*value};
+}
+
+template <class Field>
+ConfigKey targets(std::string path, Field field) {
+  return list(std::move(path), field, parse_target, print_each<TargetPattern>);
+}
+
 }  // namespace streamgate::config_key

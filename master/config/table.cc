@@ -277,7 +277,7 @@ std::vector<ConfigKey> security_keys() {
            std::array{std::pair{Words("auto"), SecurityConfig::Confine::automatic},
                       std::pair{Words("on"), SecurityConfig::Confine::on},
                       std::pair{Words("off"), SecurityConfig::Confine::off}}),
-      patterns(FIELD(security.allow)),
+      targets(FIELD(security.allow)),
       patterns(FIELD(security.deny)),
       list(FIELD(security.ports), parse_port_item, print_ports),
       list(FIELD(security.clients.allow), parse_without_port, print_ranges),

@@ -141,7 +141,7 @@ class KeysReader {
     const std::vector<ConfigNode> items =
         node.kind == ConfigNode::Kind::list ? node.items : std::vector<ConfigNode>{node};
     for (const ConfigNode& item : items) {
-      const auto pattern = TargetPattern::parse(item.text);
+      const auto pattern = TargetPattern::parse_with_path(item.text);
       if (!pattern) {
         refuse(item, path, pattern.error().detail);
       } else {

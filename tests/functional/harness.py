@@ -32,6 +32,7 @@ from upstream import Answer, Upstream
 BINARY = os.environ.get("STREAMGATE_BINARY", "")
 SANITIZER = re.compile(
     r"AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior|CHECK failed|terminate called"
+    r"|worker\.call_refused"  # no part of a worker makes a call that its confinement refuses
 )
 MARK = "/mark"  # the path of the requests of Proxy.mark()
 ALL_SKIPPED = 77  # exit status; ctest shows such a script as skipped (SKIP_RETURN_CODE)

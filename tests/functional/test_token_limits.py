@@ -1,6 +1,9 @@
 """Limits for tokens and keys, and the settings of a key for its upstreams."""
 
-from harness import link_target, main, stream_path
+import os
+import signal
+
+from harness import link_target, main, stream_path, wait_until
 from limits_test_case import LimitsTest
 from tokens import KEY, OTHER, hs256, with_tokens
 from upstream import ok, playlist, redirect
@@ -46,6 +49,28 @@ class TokenLimits(LimitsTest):
         self.assertEqual([held.ask(target).status for _ in range(2)], [200, 429])
         self.assertEqual(held.hold(1, sg_token=hs256(jti="3")), 0)
         self.assertEqual(held.hold(5, sg_token=hs256(OTHER)), 5)
+
+    def test_the_limits_of_tokens_and_keys_hold_over_reloads_and_deaths(self):
+        keys = [{**KEY, "limits": {"streams": 3}}]
+        proxy = self.own_proxy({**with_tokens(*keys), "workers": 2, "drain": {"idle": "60s"}})
+        wait_until(lambda: len(proxy.events_named("worker.ready")) == 2)
+        held = self.held(proxy)
+        one = hs256(jti="1", streams=2)
+        self.assertEqual(held.hold(3, sg_token=one), 2)
+        self.assertEqual(held.hold(3, sg_token=hs256(jti="2")), 1)
+        proxy.reload(with_tokens(*keys))
+        proxy.wait_for_event("reload.done")
+        self.assertEqual(held.hold(2, sg_token=one), 0)
+        self.assertEqual(held.hold(2, sg_token=hs256(jti="3")), 0)
+        # A reload that changes the limit of the key counts the streams that run.
+        proxy.reload(with_tokens({**KEY, "limits": {"streams": 4}}))
+        wait_until(lambda: len(proxy.events_named("reload.done")) == 2)
+        self.assertEqual(held.hold(3, sg_token=hs256(jti="3")), 1)
+        for pid in proxy.workers():
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: held.hold(sg_token=one) == 1, what="a worker without the old counts")
+        self.assertEqual(held.hold(3, sg_token=one), 1)
+        self.assertEqual(held.hold(5, sg_token=hs256(jti="2")), 2)
 
     def test_a_key_limits_requests(self):
         keys = [{**KEY, "limits": {"requests": 2}}]

@@ -226,6 +226,9 @@ class Entries(TokenTest):
             "/live/user/..;x=1/other/a.ts",
             "/live/user/%252e%252e/other/a.ts",
             "/live/user/..%252Fother/a.ts",
+            "/live/user/..%3F/other/a.ts",
+            "/live/user/..%23/other/a.ts",
+            "/live/user/..%00/other/a.ts",
             "/live/user/x/..%c0%af/../..",
         ):
             with self.subTest(path):

@@ -106,6 +106,15 @@ class Injection(ProxyTest):
         self.assertEqual(by_path["/2"]["X-Ok"], "1")
         self.assertEqual(by_path["/3"]["User-Agent"], "Agent 9999")
 
+    def test_an_encoded_name_of_a_directive_stays_encoded(self):
+        up = self.upstream(ok(b"media"))
+        for name in ("a%0d%0aEvil:%201%0d%0aX", "a%20HTTP/1.1%0d%0aEvil:", "a%00", "a%26b", "a%23"):
+            up.requests.clear()
+            self.proxy().ask(stream_path(up.url("/a?k=1")) + f"&%5FHLS_{name}=1")
+            self.assert_clean(up.requests)
+            (request,) = up.requests
+            self.assertNotRegex(request.target, r"[\0-\x20#]|&b")
+
     def test_line_ends_in_a_link_are_refused(self):
         up = self.upstream(ok(b"media"))
         base = stream_path(up.url("/a"))

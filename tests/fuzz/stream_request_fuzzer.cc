@@ -1,6 +1,8 @@
 // Any request target is refused or becomes a stream request that is safe to send upstream. The
-// query form of its link context reads back as the same context.
+// query form of its link context reads back as the same context. No target proves that the client
+// may send it.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "worker/fetch/upstream_request.h"
 #include "worker/http/field_rules.h"
 #include "worker/http/grammar.h"
+#include "worker/links/access_control.h"
 #include "worker/links/stream_request.h"
 
 namespace {
@@ -60,6 +63,16 @@ void check_request_head(const StreamRequest& request) {
   CHECK(left.empty() && hosts == 1);
 }
 
+SecurityConfig make_security() {
+  SecurityConfig config;
+  config.auth = SecurityConfig::Auth::token;
+  config.parameters.headers = false;
+  config.keys.emplace_back();
+  config.keys[0].id = "k";
+  config.keys[0].secret = "0123456789abcdef0123456789abcdef";
+  return config;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -73,6 +86,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           request.error().reason == Reason::bad_request);
     return 0;
   }
+  static const SecurityConfig kSecurity = make_security();
+  static AccessControl access = *AccessControl::make(kSecurity);
+  StreamRequest asked = *request;
+  CHECK(!access.check(asked, {"", std::nullopt}, 0));
   check_children(*request);
   check_request_head(*request);
   return 0;

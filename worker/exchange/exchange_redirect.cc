@@ -42,11 +42,11 @@ std::string path_route_of(const StreamRequest& request) {
 void Exchange::redirect_to_granted_link() {
   const GrantKeys& keys = environment_.access.grant_keys();
   std::string parameters;
-  append_query_form(request_->link, ChildOrigin::same, parameters);
+  append_whole_query_form(request_->link, parameters);
   const bool has_grant = !access_->grant.empty();
-  const GrantKeys::Entry entry =
-      has_grant ? GrantKeys::Entry{access_->grant, access_->scope}
-                : keys.sign_entry(*access_, request_->upstream, header_part_of(parameters));
+  const GrantKeys::Entry entry = has_grant
+                                     ? GrantKeys::Entry{access_->grant, access_->scope}
+                                     : keys.sign_entry(*access_, request_->upstream, parameters);
   parameters.append("&sg_grant=").append(entry.grant);
   redirect_to(carry_of(parameters, entry.scope), request_->upstream.to_string());
 }

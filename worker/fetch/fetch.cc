@@ -130,8 +130,9 @@ Result<void> Fetch::check_name(const HttpUrl& url) const {
     const auto literal = IpAddress::parse(url.host);
     const bool is_allowed = std::any_of(
         request_.allow->begin(), request_.allow->end(), [&](const TargetPattern& pattern) {
-          return pattern.matches_host(url.host, url.port) ||
-                 (literal && pattern.matches_address(*literal, url.port));
+          return (pattern.matches_host(url.host, url.port) ||
+                  (literal && pattern.matches_address(*literal, url.port))) &&
+                 pattern.matches_path(url.path());
         });
     if (!is_allowed) return Error{Reason::token_scope, "not a host of the key"};
   }

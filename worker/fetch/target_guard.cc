@@ -170,7 +170,7 @@ Result<void> TargetGuard::check_any_name(const HttpUrl& url, std::string_view na
   const bool named =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
         return pattern.kind != TargetPattern::Kind::any_host &&
-               pattern.matches_host(url.host, url.port);
+               pattern.matches_host(url.host, url.port) && pattern.matches_path(url.path());
       });
   const bool private_names_open = config_.allow_all_private || !config_.allow_private.empty();
   if (!named && !private_names_open && means_this_machine(name)) {
@@ -187,7 +187,7 @@ Result<void> TargetGuard::check_name(const HttpUrl& url) const {
   const bool address_may_decide =
       std::any_of(config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
         return pattern.kind == TargetPattern::Kind::range &&
-               (!pattern.port || *pattern.port == url.port);
+               (!pattern.port || *pattern.port == url.port) && pattern.matches_path(url.path());
       });
   if (address_may_decide) return {};
   return forbidden(Cause::not_allowed, "not in the allow list: " + url.authority());
@@ -216,9 +216,10 @@ Result<void> TargetGuard::check_address(const HttpUrl& url, const SocketAddress&
       return forbidden(Cause::denied, "denied: " + address.to_string());
   }
   if (!config_.allow.empty() && !is_allowed_by_name(url)) {
-    const bool in_range = std::any_of(
-        config_.allow.begin(), config_.allow.end(),
-        [&](const TargetPattern& pattern) { return pattern.matches_address(ip, port); });
+    const bool in_range =
+        std::any_of(config_.allow.begin(), config_.allow.end(), [&](const TargetPattern& pattern) {
+          return pattern.matches_address(ip, port) && pattern.matches_path(url.path());
+        });
     if (!in_range)
       return forbidden(Cause::not_allowed, "not in the allow list: " + address.to_string());
   }
@@ -235,8 +236,9 @@ Result<void> TargetGuard::check_port(uint16_t port) const {
 
 bool TargetGuard::is_allowed_by_name(const HttpUrl& url) const {
   return std::any_of(
-      config_.allow.begin(), config_.allow.end(),
-      [&url](const TargetPattern& pattern) { return pattern.matches_host(url.host, url.port); });
+      config_.allow.begin(), config_.allow.end(), [&url](const TargetPattern& pattern) {
+        return pattern.matches_host(url.host, url.port) && pattern.matches_path(url.path());
+      });
 }
 
 bool TargetGuard::is_opened(const IpAddress& address, uint16_t port) const {

@@ -16,13 +16,6 @@ Error forbidden(const char* parameter) {
   return Error::for_client(Reason::parameter_forbidden, parameter);
 }
 
-// The headers of the link, as the MAC of its grant covers them.
-std::string covered_headers(const StreamRequest& request) {
-  std::string form;
-  append_query_form(request.link, ChildOrigin::same, form);
-  return std::string(header_part_of(form));
-}
-
 Error out_of_scope() { return {Reason::token_scope, {}}; }
 
 // The token of `Authorization: Bearer <token>` (RFC 6750 2.1); empty for any other scheme.
@@ -31,28 +24,10 @@ std::string_view bearer_token(std::string_view authorization) {
   return ascii::trim(authorization.substr(kBearer.size()));
 }
 
-// Delivery directives (RFC 8216bis 6.2.5) request another state of the same playlist.
-std::string without_directives(std::string_view path_and_query) {
-  const size_t question = std::min(path_and_query.find('?'), path_and_query.size());
-  std::string out(path_and_query.substr(0, question));
-  std::string_view rest = path_and_query.substr(question);
-  char separator = '?';
-  while (!rest.empty()) {
-    rest.remove_prefix(1);
-    const std::string_view parameter = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(parameter.size());
-    if (parameter.starts_with("_HLS_")) continue;
-    out += std::exchange(separator, '&');
-    out += parameter;
-  }
-  return out;
-}
-
 bool is_url(const HttpUrl& asked, std::string_view claim) {
   const auto allowed = parse_upstream_url(claim);
   return allowed && asked.origin() == allowed->url.origin() &&
-         without_directives(asked.path_and_query) ==
-             without_directives(allowed->url.path_and_query);
+         without_reports(asked.path_and_query) == without_reports(allowed->url.path_and_query);
 }
 
 bool has_prefix(const HttpUrl& asked, std::string_view claim) {
@@ -83,12 +58,21 @@ bool covers(const TokenClaims& claims, const StreamRequest& request) {
   return all_urls_are(request, allowed);
 }
 
-bool covers_directory(const TokenClaims& claims, const HttpUrl& url) {
-  if (claims.url) return false;
-  if (!claims.prefix) return true;
+// How far the token reaches beyond the URL `url`, which it covers.
+Access::Reach reach_of(const TokenClaims& claims, const HttpUrl& url) {
+  if (claims.url) return Access::Reach::url;
+  if (!claims.prefix) return Access::Reach::directory;
+  if (claims.prefix->find('?') != std::string::npos) return Access::Reach::url;
   HttpUrl directory = url;
   directory.path_and_query.resize(url.path().rfind('/') + 1);
-  return has_prefix(directory, *claims.prefix);
+  return has_prefix(directory, *claims.prefix) ? Access::Reach::directory : Access::Reach::path;
+}
+
+// Whether the MAC of the grant is right, so that the parameters of the link are ours.
+bool is_ours(const Result<Access>& granted) {
+  if (granted) return true;
+  const Reason reason = granted.error().reason;
+  return reason == Reason::token_expired || reason == Reason::token_client;
 }
 
 bool is_client(const std::optional<IpAddress>& address, std::string_view block) {
@@ -119,16 +103,24 @@ Result<void> AccessControl::check_parameters(const StreamRequest& request) const
   return {};
 }
 
-Result<Access> AccessControl::check(const StreamRequest& request, const Client& client,
-                                    int64_t now) {
+Result<Access> AccessControl::check(StreamRequest& request, const Client& client, int64_t now) {
   const std::string_view bearer = bearer_token(client.bearer);
   const std::string_view token = request.token.empty() ? bearer : request.token;
   if (request.grant.empty() && token.empty()) return Error{Reason::token_missing, {}};
+  bool has_our_parameters = false;
   if (!request.grant.empty()) {
     auto granted = check_grant(request, client, now);
     if (granted || token.empty()) return granted;
+    has_our_parameters = is_ours(granted);
   }
-  return check_token(token, request, client, now);
+  auto access = check_token(token, request, client, now);
+  if (!access || has_our_parameters) return access;
+  if (!config_->parameters.headers && (request.has_headers || !request.link.cookies.empty())) {
+    return forbidden("headers");
+  }
+  request.link.variables.clear();
+  request.link.kind = LinkKind::any;
+  return access;
 }
 
 Result<Access> AccessControl::check_grant(const StreamRequest& request, const Client& client,
@@ -136,8 +128,8 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
   if (!request.scope.empty() && !is_in_scope(request.upstream, request.scope)) {
     return out_of_scope();
   }
-  auto access = grants_.verify(request.grant, request.upstream,
-                               grants_.covers_headers() ? covered_headers(request) : "");
+  auto access =
+      grants_.verify(request.grant, request.upstream, grants_.covered_part_of(request.link));
   if (!access) return access;
   if (access->expires != 0 && access->expires + TokenVerifier::kSkew <= now) {
     return Error{Reason::token_expired, {}};
@@ -164,12 +156,11 @@ Result<Access> AccessControl::check_token(std::string_view token, const StreamRe
     return Error{Reason::token_client, {}};
   }
   if (!covers(*claims, request)) return out_of_scope();
-  if (!config_->parameters.headers && request.has_headers) return forbidden("headers");
   Access access{claims->key, claims->expires, claims_for_grants(*claims)};
   access.streams = claims->streams;
   access.rate = claims->rate;
   access.token_id = std::move(claims->id);
-  access.covers_directory = covers_directory(*claims, request.upstream);
+  access.reach = reach_of(*claims, request.upstream);
   return access;
 }
 

@@ -7,7 +7,6 @@
 
 #include "common/check.h"
 #include "worker/http/base64url.h"
-#include "worker/links/link_context.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"
@@ -115,12 +114,13 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   const auto expires = number_of<int64_t>(expires_text);
   const auto depth = number_of<size_t>(depth_text);
   if (key == nullptr || !expires || !depth) return invalid("grant");
-  if (*depth > directory_depth(url.path()) + 1 || is_ambiguous_path(url.path())) {
+  if (*depth > directory_depth(url.path()) + 2 || is_ambiguous_path(url.path())) {
     return Error{Reason::token_scope, {}};
   }
   Access access{key->config,           *expires,           std::string(claims),
                 scope_of(url, *depth), std::string(grant), std::string(covered)};
-  // The grant is last: scope and headers have no blank, but any text may be asked for as a grant.
+  // The grant is last: scope and parameters have no blank, but any text may be asked for as a
+  // grant.
   std::string proof = access.scope + " " + access.covered + " " + access.grant;
   std::string& known = verified_[std::hash<std::string>{}(proof) % verified_.size()];
   if (equal_in_constant_time(known, proof)) return access;
@@ -146,18 +146,25 @@ std::string GrantKeys::sign(const Access& access, std::string_view scope, size_t
 }
 
 GrantKeys::Entry GrantKeys::sign_entry(const Access& access, const HttpUrl& url,
-                                       std::string_view headers) const {
-  const size_t depth = directory_depth(url.path()) + (access.covers_directory ? 0 : 1);
+                                       std::string_view parameters) const {
+  const size_t depth = directory_depth(url.path()) + static_cast<size_t>(access.reach);
   std::string scope = scope_of(url, depth);
-  std::string grant = sign(access, scope, depth, covers_headers_ ? headers : "");
+  std::string grant = sign(access, scope, depth, covered_part_of(parameters));
   return {std::move(grant), std::move(scope)};
 }
 
-std::string GrantKeys::seal(const Access& access, std::string_view text) const {
-  const Key* const key = find(access.key->id);
-  CHECK(key != nullptr);
-  // A grant begins with its version.
-  return mac_of(key->mac_key, "text", text, {});
+std::string_view GrantKeys::covered_part_of(std::string_view query_form) const {
+  if (query_form.empty()) return {};
+  const auto [headers, document] = parts_of(query_form);
+  return covers_headers_ ? query_form.substr(0, headers.size() + document.size()) : document;
+}
+
+std::string GrantKeys::covered_part_of(const LinkContext& link) const {
+  // Of nearly all links it is empty.
+  if (!covers_headers_ && link.variables.empty() && link.kind == LinkKind::any) return {};
+  std::string form;
+  append_whole_query_form(link, form);
+  return std::string(covered_part_of(form));
 }
 
 void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
@@ -169,8 +176,8 @@ void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
 
 std::string_view GrantWriter::parameter_for(std::string_view absolute,
                                             std::string_view parameters) {
-  if (keys_->covers_headers() && covered_ != header_part_of(parameters)) {
-    covered_ = header_part_of(parameters);
+  if (const auto covered = keys_->covered_part_of(parameters); covered_ != covered) {
+    covered_ = covered;
     directory_.clear();
   }
   const std::string_view url = absolute.substr(0, absolute.find_first_of("?#"));

@@ -10,8 +10,10 @@
 // for its own directory. So most playlists need at most one MAC, and a link has the same text each
 // time the playlist is requested.
 //
-// With `security.parameters.headers: false` the MAC also covers the referer and the headers of the
-// link, so that a client can use those that a playlist gave it, and no others.
+// The MAC also covers `sg_v` and `sg_k`: a document with other variables, or read as another kind,
+// would get links to any URL. With `security.parameters.headers: false` it covers the referer, the
+// headers and the cookies of the link too, so that a client can use those that a playlist gave it,
+// and no others.
 #pragma once
 
 #include <array>
@@ -23,6 +25,7 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "common/url.h"
+#include "worker/links/link_context.h"
 
 namespace streamgate {
 
@@ -35,13 +38,15 @@ struct Access {
   // The scope (worker/links/url_scope.h) and the text of a grant; both are empty for a token.
   std::string scope = {};
   std::string grant = {};
-  std::string covered = {};  // the headers that the MAC covers, as in the link
+  std::string covered = {};  // the parameters that the MAC covers, as in the link
   // The limits of the token; of all streams with it or with links of its documents. 0: none.
   uint64_t streams = 0;
   uint64_t rate = 0;          // bytes a second
   std::string token_id = {};  // `jti`, else a digest
-  // Of a token: it allows everything in the directory of the URL that was requested.
-  bool covers_directory = false;
+  // Of a token: whether it allows everything in the directory of the URL that was requested, its
+  // path with any query, or only the URL.
+  enum class Reach : uint8_t { directory, path, url };
+  Reach reach = Reach::path;
 };
 
 // The text `claims` of an access, decoded: its client and its limits.
@@ -61,16 +66,17 @@ class GrantKeys {
   // `config` outlives the object.
   explicit GrantKeys(const SecurityConfig& config);
 
-  // Whether a MAC covers the headers of the link.
-  bool covers_headers() const { return covers_headers_; }
+  // The part of a query form that a MAC covers.
+  std::string_view covered_part_of(std::string_view query_form) const;
+  // The same for the query form of `link`.
+  std::string covered_part_of(const LinkContext& link) const;
 
   // Fails with token_scope if the path has fewer directories than the grant or is ambiguous, and
-  // with token_invalid if the grant is malformed or was made for another scope or other headers.
-  // `covered`: the headers of the link (header_part_of()); empty unless covers_headers(). Does not
-  // check expiry and client.
+  // with token_invalid if the grant is malformed or was made for another scope or other parameters.
+  // `covered`: covered_part_of() the link. Does not check expiry and client.
   Result<Access> verify(std::string_view grant, const HttpUrl& url, std::string_view covered);
 
-  // A grant for `scope` and the headers `covered`, with what `access` allows.
+  // A grant for `scope` and the parameters `covered`, with what `access` allows.
   std::string sign(const Access& access, std::string_view scope, size_t depth,
                    std::string_view covered) const;
 
@@ -78,12 +84,9 @@ class GrantKeys {
     std::string grant;
     std::string scope;
   };
-  // A grant for the URL of an entry, in place of its token: for the URL's directory, or for its
-  // path alone if the token allows no more. `headers`: header_part_of() the link.
-  Entry sign_entry(const Access& access, const HttpUrl& url, std::string_view headers) const;
-
-  // A MAC of `text`, which is not a grant, with the key of `access`.
-  std::string seal(const Access& access, std::string_view text) const;
+  // A grant for the URL of an entry, in place of its token: for the URL's directory, its path or
+  // the URL alone, as far as the token reaches. `parameters`: the query form of the link.
+  Entry sign_entry(const Access& access, const HttpUrl& url, std::string_view parameters) const;
 
  private:
   struct Key {
@@ -120,7 +123,7 @@ class GrantWriter {
   std::string parameter_;
   std::string scope_;
   std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
-  std::string covered_;    // the headers that parameter_ is for
+  std::string covered_;    // the covered parameters that parameter_ is for
 };
 
 }  // namespace streamgate

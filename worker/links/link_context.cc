@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <limits>
 
 #include "common/ascii.h"
@@ -229,13 +230,31 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
   append_options(link.options, out);
 }
 
-// No value holds an ampersand. The headers stand in front of all other parameters.
-std::string_view header_part_of(std::string_view query_form) {
-  std::string_view rest = query_form;
-  while (rest.starts_with("&referer=") || rest.starts_with("&h_")) {
-    rest.remove_prefix(std::min(rest.find('&', 1), rest.size()));
+void append_whole_query_form(const LinkContext& link, std::string& out) {
+  if (link.variables.empty() && link.kind == LinkKind::any) {
+    return append_query_form(link, ChildOrigin::same, out);
   }
-  return query_form.substr(0, query_form.size() - rest.size());
+  LinkContext own;
+  own.variables = link.variables;
+  own.kind = link.kind;
+  std::string inherited;
+  append_query_form(link, ChildOrigin::same, inherited);
+  append_query_form_of_child(inherited, own, out);
+}
+
+// No value holds an ampersand.
+QueryFormParts parts_of(std::string_view query_form) {
+  std::string_view rest = query_form;
+  const auto take = [&rest](std::initializer_list<std::string_view> names) {
+    const char* const begin = rest.data();
+    while (std::any_of(names.begin(), names.end(),
+                       [&](std::string_view name) { return rest.starts_with(name); })) {
+      rest.remove_prefix(std::min(rest.find('&', 1), rest.size()));
+    }
+    return std::string_view(begin, static_cast<size_t>(rest.data() - begin));
+  };
+  const std::string_view headers = take({"&referer=", "&h_", "&sg_c="});
+  return {headers, take({"&sg_v=", "&sg_k="})};
 }
 
 void take_list_header(std::string_view name, std::string_view value, LinkContext& link) {

@@ -89,9 +89,15 @@ enum class ChildOrigin { same, other };
 // origin; the cookies of sg_c have domains of their own.
 void append_query_form(const LinkContext& link, ChildOrigin origin, std::string& out);
 
-// The part of a query form that says the referer and the headers. Cookies, variables, the kind and
-// options stand behind it.
-std::string_view header_part_of(std::string_view query_form);
+// The same for the origin of the link itself, with sg_v and sg_k.
+void append_whole_query_form(const LinkContext& link, std::string& out);
+
+// The parts of a query form, in their order. The options stand behind them.
+struct QueryFormParts {
+  std::string_view headers;   // the referer, the headers and the cookies
+  std::string_view document;  // sg_v and sg_k, by which a document is read
+};
+QueryFormParts parts_of(std::string_view query_form);
 
 // Appends the query form of a child that has values of its own: `inherited`, a query form, without
 // the values that `own` replaces, and those of `own`, Authorization, Cookie, sg_v and sg_k

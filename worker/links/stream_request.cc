@@ -167,13 +167,19 @@ Result<void> take_proof(const Parameter& parameter, std::string& proof) {
   return {};
 }
 
-// A parameter of the client's query that is not ours. Some players encode the `_` of a directive.
+// A directive as the upstream gets it. Some players encode its `_`. All other bytes that the name
+// had encoded stay so: the decoded name may have line ends.
+std::string directive(std::string_view name, std::string_view raw) {
+  if (raw.starts_with("_HLS_")) return std::string(raw);
+  std::string parameter;
+  percent_encode(name, parameter);
+  return parameter.append("=").append(parameter_of(raw).raw_value);
+}
+
+// A parameter of the client's query that is not ours.
 void add_foreign(std::string_view name, std::string_view raw, HttpUrl& upstream) {
   if (name.starts_with("_HLS_")) {
-    const std::string_view value = parameter_of(raw).raw_value;
-    const bool is_plain = raw.starts_with("_HLS_");
-    replace_parameter(upstream.path_and_query, name,
-                      is_plain ? std::string(raw) : std::string(name).append("=").append(value));
+    replace_parameter(upstream.path_and_query, name, directive(name, raw));
   } else {
     append_parameter(upstream.path_and_query, raw);
   }

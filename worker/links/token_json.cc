@@ -29,15 +29,16 @@ class ObjectReader : public nlohmann::json_sax<Json> {
     if (depth_ == 2 && in_array_) return take_item(names_.back(), value);
     return depth_ != 1 || take_string(names_.back(), value);
   }
-  bool number_integer(int64_t value) override { return depth_ != 1 || number(value); }
+  bool number_integer(int64_t value) override { return depth_ != 1 || number(value, value); }
   bool number_unsigned(uint64_t value) override {
-    return depth_ != 1 || number(static_cast<int64_t>(std::min<uint64_t>(value, kMaxNumber)));
+    const auto bounded = static_cast<int64_t>(std::min<uint64_t>(value, kMaxNumber));
+    return depth_ != 1 || number(bounded, bounded);
   }
   // NumericDate may have a fraction (RFC 7519 2).
   bool number_float(double value, const std::string&) override {
     if (depth_ != 1) return true;
     if (!std::isfinite(value) || std::abs(value) > static_cast<double>(kMaxNumber)) return false;
-    return number(std::llround(std::floor(value)));
+    return number(std::llround(std::floor(value)), std::llround(std::ceil(value)));
   }
   bool null() override { return other(); }
   bool boolean(bool) override { return other(); }
@@ -62,15 +63,17 @@ class ObjectReader : public nlohmann::json_sax<Json> {
 
  protected:
   virtual bool take_string(std::string_view name, std::string& value) = 0;
-  virtual bool take_number(std::string_view name, int64_t value) = 0;
+  // A number with a fraction lies between `low` and `high`.
+  virtual bool take_number(std::string_view name, int64_t low, int64_t high) = 0;
   // A string in an array.
   virtual bool take_item(std::string_view name, std::string& value) = 0;
   // A value of another type.
   virtual bool take_other(std::string_view name, bool is_array) = 0;
 
  private:
-  bool number(int64_t value) {
-    return take_number(names_.back(), std::clamp(value, -kMaxNumber, kMaxNumber));
+  bool number(int64_t low, int64_t high) {
+    return take_number(names_.back(), std::clamp(low, -kMaxNumber, kMaxNumber),
+                       std::clamp(high, -kMaxNumber, kMaxNumber));
   }
   bool other() {
     if (depth_ == 0) return false;
@@ -97,7 +100,7 @@ class HeaderReader final : public ObjectReader {
     if (name == "kid") header.key_id = std::move(value);
     return note(name);
   }
-  bool take_number(std::string_view name, int64_t) override { return other(name); }
+  bool take_number(std::string_view name, int64_t, int64_t) override { return other(name); }
   bool take_item(std::string_view, std::string&) override { return true; }
   bool take_other(std::string_view name, bool) override { return other(name); }
 
@@ -130,12 +133,13 @@ class PayloadReader final : public ObjectReader {
     if (auto* const text = text_of(name); text != nullptr) *text = std::move(value);
     return !is_number(name);
   }
-  bool take_number(std::string_view name, int64_t value) override {
-    if (name == "exp") payload.expires = value;
-    if (name == "nbf") payload.not_before = value;
+  bool take_number(std::string_view name, int64_t low, int64_t high) override {
+    if (name == "exp") payload.expires = low;
+    if (name == "nbf") payload.not_before = high;
     if (name == "streams" || name == "rate") {
-      if (value < 0) return false;
-      (name == "rate" ? payload.rate : payload.streams) = static_cast<uint64_t>(value);
+      if (low < 0) return false;
+      // Up: 0 would be no limit.
+      (name == "rate" ? payload.rate : payload.streams) = static_cast<uint64_t>(high);
     }
     return name != "aud" && text_of(name) == nullptr;
   }

@@ -56,5 +56,41 @@ TEST(TargetPattern, RefusesTextThatIsNotATarget) {
   }
 }
 
+TEST(TargetPattern, APathMatchesItselfAndAllBelowIt) {
+  const auto live = *TargetPattern::parse_with_path("example.com:81/live");
+  EXPECT_TRUE(live.matches_host("example.com", 81));
+  for (const char* path : {"/live", "/live/", "/live/a/b.ts", "/live/x%2Fy"}) {
+    EXPECT_TRUE(live.matches_path(path)) << path;
+  }
+  for (const char* path :
+       {"/", "/liver", "/Live/a", "/%6cive/a", "//live/a", "/a/live/b", "/live/../a",
+        "/live/%2e%2e/a", "/live/..%2fa", "/live/..;x/a", "/live/..%5ca", "/live/%252e%252e/a"}) {
+    EXPECT_FALSE(live.matches_path(path)) << path;
+  }
+  EXPECT_TRUE(TargetPattern::parse_with_path("example.com/live/")->matches_path("/live/a"));
+  EXPECT_FALSE(TargetPattern::parse_with_path("example.com/live/")->matches_path("/live"));
+  EXPECT_TRUE(TargetPattern::parse_with_path("example.com")->matches_path("/any"));
+}
+
+TEST(TargetPattern, EveryFormMayHaveAPath) {
+  for (const char* text :
+       {"example.com/live", "*.example.com:80/live/a", "10.0.0.0/8/live/", "10.0.0.1/live",
+        "[::1]:81/live", "fd00::/8/live", "example.com/", "example.com", "10.0.0.0/8"}) {
+    const auto target = TargetPattern::parse_with_path(text);
+    ASSERT_TRUE(target) << text;
+    EXPECT_EQ(target->to_string(), text);
+    EXPECT_EQ(*TargetPattern::parse_with_path(target->to_string()), *target);
+  }
+  const auto block = *TargetPattern::parse_with_path("10.0.0.0/8/live");
+  EXPECT_TRUE(block.matches_address(*IpAddress::parse("10.9.9.9"), 80));
+  EXPECT_EQ(block.path, "/live");
+  for (const char* bad :
+       {"/live", "http://a.example/live", "a.example/live/*", "a.example/a?b", "a.example/a#b",
+        "*:80/live", "a.example/a/../b", "a.example/%2e%2e/", "a.example/a b"}) {
+    EXPECT_FALSE(TargetPattern::parse_with_path(bad)) << bad;
+  }
+  EXPECT_FALSE(TargetPattern::parse("example.com/live"));
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -27,18 +27,17 @@ bool is_http_url(std::string_view text) {
 
 }  // namespace
 
-std::string write_mpd_context(std::string_view document, std::string_view base,
-                              const DocumentSetting& setting) {
+std::string write_mpd_context(std::string_view document, std::string_view base) {
   document = without_query(document);
   base = without_query(base);
   const bool is_same = directory_of(document) == directory_of(base);
   std::string text(document);
   text.append(" ").append(is_same ? kSameDirectory : base);
-  return write_parent_note(text, setting);
+  return write_parent_note(text);
 }
 
-std::optional<MpdContext> read_mpd_context(const DocumentSetting& setting) {
-  const std::string note = read_parent_note(setting);
+std::optional<MpdContext> read_mpd_context(std::string_view value) {
+  const std::string note = read_parent_note(value);
   const size_t blank = note.find(' ');
   if (blank == note.npos) return std::nullopt;
   MpdContext context{note.substr(0, blank), note.substr(blank + 1)};

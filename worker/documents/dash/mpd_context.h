@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "worker/links/document_setting.h"
-
 namespace streamgate {
 
 struct MpdContext {
@@ -19,10 +17,9 @@ struct MpdContext {
 };
 
 // The note of such a link (worker/links/parent_note.h). The queries are left out.
-std::string write_mpd_context(std::string_view document, std::string_view base,
-                              const DocumentSetting& setting);
+std::string write_mpd_context(std::string_view document, std::string_view base);
 
-// Of the document's own link; nullopt if that has none.
-std::optional<MpdContext> read_mpd_context(const DocumentSetting& setting);
+// From the value of sg_v of the document's own link; nullopt if that has none.
+std::optional<MpdContext> read_mpd_context(std::string_view value);
 
 }  // namespace streamgate

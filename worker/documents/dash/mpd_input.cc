@@ -66,7 +66,7 @@ void MpdRewriter::take_context() {
   };
   outer_ = document_ = at(setting_->base_url);
   if (kind_ == DocumentKind::mpd) return;
-  auto context = read_mpd_context(*setting_);
+  auto context = read_mpd_context(setting_->variables);
   if (!context) return;
   outer_ = at(std::move(context->base));
   // A remote element may lead to others, from its own URL.

@@ -211,7 +211,7 @@ void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
 // The note of a link to a patch or a remote element that stands here; empty for others.
 std::string MpdRewriter::note_for(LinkKind kind) const {
   if (kind != LinkKind::patch && kind != LinkKind::remote) return {};
-  return write_mpd_context(document_.url, base().url, *setting_);
+  return write_mpd_context(document_.url, base().url);
 }
 
 // --- URLs ---

@@ -148,7 +148,7 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
 
 // The link has the variables of the multivariant playlist.
 void PlaylistRewriter::import(std::string_view name) {
-  if (!imported_) imported_ = Variables::from_list(read_parent_note(*setting_));
+  if (!imported_) imported_ = Variables::from_list(read_parent_note(setting_->variables));
   if (const std::string* value = imported_->find(name)) define(name, *value);
 }
 
@@ -172,7 +172,7 @@ void PlaylistRewriter::define(std::string_view name, std::string_view value) {
 
 const std::string& PlaylistRewriter::variables_text() {
   if (variables_text_.empty() && !variables_.empty()) {
-    variables_text_ = write_parent_note(variables_.to_list(), *setting_);
+    variables_text_ = write_parent_note(variables_.to_list());
   }
   return variables_text_;
 }

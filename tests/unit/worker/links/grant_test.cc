@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "worker/links/url_scope.h"
+
 namespace streamgate {
 namespace {
 
@@ -120,11 +122,13 @@ TEST_F(GrantTest, TheMacMayCoverTheHeadersOfTheLink) {
   GrantWriter writer;
   writer.begin(*keys_, access_);
   const std::string_view url = "http://cdn.example/live/a.ts";
-  const std::string plain = text_of(std::string(writer.parameter_for(url, "&sg_c=AA")));
-  const std::string own = text_of(std::string(writer.parameter_for(url, "&h_X=1&sg_c=AA")));
+  const std::string plain = text_of(std::string(writer.parameter_for(url, "")));
+  const std::string own = text_of(std::string(writer.parameter_for(url, "&h_X=1")));
+  const std::string cookie = text_of(std::string(writer.parameter_for(url, "&sg_c=AA")));
   EXPECT_NE(plain, own);
-  EXPECT_EQ(own, text_of(std::string(writer.parameter_for(url, "&h_X=1"))));
-  EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, ""))));
+  EXPECT_NE(plain, cookie);
+  EXPECT_TRUE(keys_->verify(cookie, url_of(url), "&sg_c=AA"));
+  EXPECT_FALSE(keys_->verify(cookie, url_of(url), "&sg_c=AB"));
   for (int i = 0; i < 2; ++i) {  // the second time they are known
     EXPECT_TRUE(keys_->verify(plain, url_of(url), ""));
     EXPECT_TRUE(keys_->verify(own, url_of(url), "&h_X=1"));
@@ -139,19 +143,63 @@ TEST_F(GrantTest, TheMacMayCoverTheHeadersOfTheLink) {
   EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, ""))));
 }
 
-TEST_F(GrantTest, TheMacCoversNoVariablesKindOrOptions) {
+TEST_F(GrantTest, TheMacCoversVariablesAndTheKindAndNoOptions) {
+  const std::string_view url = "http://cdn.example/live/a.m3u8";
+  for (const bool may_have_headers : {true, false}) {
+    config_.parameters.headers = may_have_headers;
+    keys_.emplace(config_);
+    GrantWriter writer;
+    writer.begin(*keys_, access_);
+    const auto grant = [&](const std::string& form) {
+      return text_of(std::string(writer.parameter_for(url, form)));
+    };
+    const std::string plain = grant("");
+    EXPECT_EQ(plain, grant("&sg_max_height=720"));
+    for (const std::string form : {"&sg_v=AA", "&sg_k=steering", "&sg_v=AA&sg_k=steering"}) {
+      EXPECT_NE(plain, grant(form)) << form;
+      EXPECT_EQ(grant(form), grant(form + "&sg_max_height=720"));
+      EXPECT_TRUE(keys_->verify(grant(form), url_of(url), form));
+      EXPECT_FALSE(keys_->verify(grant(form), url_of(url), ""));
+      EXPECT_FALSE(keys_->verify(grant(form), url_of(url), form + "B"));
+      EXPECT_FALSE(keys_->verify(plain, url_of(url), form));
+    }
+    const std::string headers = "&referer=http%3A%2F%2Fr%2F&h_X=1";
+    const std::string covered = may_have_headers ? "&sg_v=AA" : headers + "&sg_v=AA";
+    EXPECT_TRUE(keys_->verify(grant(headers + "&sg_v=AA"), url_of(url), covered));
+  }
+}
+
+TEST_F(GrantTest, TheCoveredPartOfALinkIsThatOfItsQueryForm) {
+  LinkContext link;
+  EXPECT_EQ(keys_->covered_part_of(link), "");
+  link.headers = {{"X", "1"}};
+  link.cookies = "Yw";
+  EXPECT_EQ(keys_->covered_part_of(link), "");
+  link.variables = "Yg";
+  link.kind = LinkKind::steering;
+  link.options.max_height = 720;
+  EXPECT_EQ(keys_->covered_part_of(link), "&sg_v=Yg&sg_k=steering");
   config_.parameters.headers = false;
   keys_.emplace(config_);
-  GrantWriter writer;
-  writer.begin(*keys_, access_);
-  const std::string_view url = "http://cdn.example/live/a.m3u8";
-  const std::string plain = text_of(std::string(writer.parameter_for(url, "")));
-  for (const char* form : {"&sg_v=AA", "&sg_k=steering", "&sg_max_height=720"}) {
-    EXPECT_EQ(plain, text_of(std::string(writer.parameter_for(url, form)))) << form;
+  EXPECT_EQ(keys_->covered_part_of(link), "&h_X=1&sg_c=Yw&sg_v=Yg&sg_k=steering");
+}
+
+TEST_F(GrantTest, AGrantOfAnEntryMayCoverTheUrlAlone) {
+  access_.reach = Access::Reach::url;
+  const HttpUrl url = url_of("http://h/films/get?id=5&_HLS_msn=1");
+  const GrantKeys::Entry alone = keys_->sign_entry(access_, url, {});
+  EXPECT_EQ(alone.scope, "http://h/films/get?id=5#");
+  for (const char* same : {"http://h/films/get?id=5", "http://h/films/get?id=5&_HLS_msn=2",
+                           "http://h/films/get?CMCD=bl%3D1&id=5"}) {
+    EXPECT_TRUE(keys_->verify(alone.grant, url_of(same), {})) << same;
+    EXPECT_TRUE(is_in_scope(url_of(same), alone.scope)) << same;
   }
-  const std::string headers = "&referer=http%3A%2F%2Fr%2F&h_X=1";
-  const std::string own = text_of(std::string(writer.parameter_for(url, headers + "&sg_v=AA")));
-  EXPECT_TRUE(keys_->verify(own, url_of(url), headers));
+  for (const char* other :
+       {"http://h/films/get?id=6", "http://h/films/get", "http://h/films/get?id=5&id=6",
+        "http://h/films/a/get?id=5", "http://h/get?id=5", "https://h/films/get?id=5"}) {
+    EXPECT_FALSE(keys_->verify(alone.grant, url_of(other), {})) << other;
+    EXPECT_FALSE(is_in_scope(url_of(other), alone.scope)) << other;
+  }
 }
 
 TEST_F(GrantTest, AKnownGrantWithHeadersBehindItIsInvalid) {
@@ -196,7 +244,7 @@ TEST_F(GrantTest, AGrantOfAnEntryCoversTheDirectoryOrThePathAlone) {
     const std::string grant = text_of(std::string(writer.parameter_for(child, {})));
     EXPECT_TRUE(keys_->verify(grant, url_of("http://h/films/c/d.mp4"), {})) << child;
   }
-  access_.covers_directory = true;
+  access_.reach = Access::Reach::directory;
   const GrantKeys::Entry wide = keys_->sign_entry(access_, url, {});
   EXPECT_EQ(wide.scope, "http://h/films/");
   EXPECT_TRUE(keys_->verify(wide.grant, url_of("http://h/films/b.mp4"), {}));

@@ -111,13 +111,25 @@ TEST(LinkContext, QueryFormHasTheOptionsBehindTheCookies) {
             "&sg_max_bandwidth=9");
 }
 
-TEST(LinkContext, HeaderPartEndsAtTheFirstParameterOfTheProxy) {
-  constexpr std::string_view kHeaders = "&referer=http%3A%2F%2Fa%2F&h_sg_X=1";
-  const std::string headers(kHeaders);
-  EXPECT_EQ(header_part_of(headers), kHeaders);
-  for (const char* more : {"&sg_c=AA", "&sg_v=AA", "&sg_k=assets", "&sg_max_height=720"}) {
-    EXPECT_EQ(header_part_of(headers + more), kHeaders) << more;
-    EXPECT_EQ(header_part_of(more), "");
+TEST(LinkContext, QueryFormHasThreeParts) {
+  constexpr std::string_view kHeaders = "&referer=http%3A%2F%2Fa%2F&h_sg_X=1&sg_c=AA";
+  for (const std::string document : {"", "&sg_v=AA", "&sg_k=assets", "&sg_v=AA&sg_k=assets"}) {
+    for (const char* options : {"", "&sg_max_height=720", "&sg_grant=1.a"}) {
+      const std::string form = std::string(kHeaders) + document + options;
+      EXPECT_EQ(parts_of(form).headers, kHeaders) << form;
+      EXPECT_EQ(parts_of(form).document, document) << form;
+      EXPECT_EQ(parts_of(document + options).headers, "");
+      EXPECT_EQ(parts_of(document + options).document, document);
+    }
+  }
+}
+
+TEST(LinkContext, TheWholeQueryFormHasVariablesAndTheKind) {
+  for (const std::string form :
+       {"", "&h_A=1", "&h_A=1&sg_c=Yw&sg_v=Yg&sg_k=assets&sg_segments=direct"}) {
+    std::string whole;
+    append_whole_query_form(read_query_form(form), whole);
+    EXPECT_EQ(whole, form);
   }
 }
 

@@ -131,6 +131,9 @@ TEST(StreamRequestTest, ReplacesDirectivesOfTheSameName) {
   EXPECT_EQ(upstream_of("/stream?_HLS_msn=7&_HLS_part=1&url=http%3A%2F%2Fh%2Fa%3Ft%3D1"),
             "http://h/a?t=1&_HLS_msn=7&_HLS_part=1");
   EXPECT_EQ(with_more("?_HLS_msn=1", "_hls_msn=2"), "http://h/a?_HLS_msn=1&_hls_msn=2");
+  EXPECT_EQ(with_more("?_HLS_msn=1", "%5FHLS%5fmsn=2"), "http://h/a?_HLS_msn=2");
+  EXPECT_EQ(with_more("", "%5FHLS_a%0d%0aE:%20%26%23b=2"),
+            "http://h/a?_HLS_a%0D%0AE%3A%20%26%23b=2");
 }
 
 TEST(StreamRequestTest, SendsNoneOfOurParametersUpstream) {

@@ -172,6 +172,19 @@ TEST_F(TokenTest, HugeAndNegativeTimesDoNotOverflow) {
   EXPECT_EQ(rule_of(with("1e999")), "token_invalid claims");
 }
 
+TEST_F(TokenTest, AFractionOfALimitIsNotNoLimit) {
+  const auto claims = verify(
+      sign(R"({"alg":"HS256"})", R"({"exp":1700000060,"streams":0.5,"rate":1e-9})", kSecret));
+  ASSERT_TRUE(claims);
+  EXPECT_EQ(claims->streams, 1U);
+  EXPECT_EQ(claims->rate, 1U);
+  for (const char* limit : {"-1", "-0.5", "\"1\"", "true", "null", "[1]"}) {
+    const std::string payload = R"({"exp":1700000060,"streams":)" + std::string(limit) + "}";
+    EXPECT_EQ(rule_of(sign(R"({"alg":"HS256"})", payload, kSecret)), "token_invalid claims")
+        << limit;
+  }
+}
+
 TEST_F(TokenTest, ATokenWithoutExpiryIsValidOnlyIfTheConfigurationAllowsIt) {
   const std::string token = sign(R"({"alg":"HS256"})", "{}", kSecret);
   EXPECT_EQ(rule_of(token), "token_invalid exp is missing");

@@ -27,7 +27,7 @@ std::string sibling(const std::string& name) { return link_to(kDirectory + name)
 std::string link_text(const std::vector<std::pair<std::string, std::string>>& variables) {
   Variables all;
   for (const auto& [name, value] : variables) all.define(name, value);
-  return write_parent_note(all.to_list(), kSetting);
+  return write_parent_note(all.to_list());
 }
 
 const std::string kBaseVariable = "#EXT-X-DEFINE:NAME=\"b\",VALUE=\"https://cdn.example/x\"\n";
