@@ -74,7 +74,7 @@ class Confined(ProxyTest):
         self.assertEqual(seccomp_of(proxy.workers()[0]), "0" if has_sanitizer() else "2")
         self.assertEqual(seccomp_of(proxy.process.pid), "0")
         proxy.reload({"security": {**Proxy.DEFAULTS["security"], "confine": "off"}})
-        wait_until(lambda: len(proxy.workers()) == 1, what="the old worker to leave")
+        proxy.wait_for_event("worker.left")
         self.assertEqual(seccomp_of(proxy.workers()[0]), "0")
 
 
