@@ -170,7 +170,8 @@ class Row:
         self.check(more <= MEMORY_MARGIN, f"a worker keeps {more >> 20} MiB more")
 
     HEADINGS = (
-        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "machine s", "cut", "failed",
+        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "machine s", "cut",
+        "failed",
         "status/HUP/TERM s", "MiB start/peak/after", "back in s", "took place",
     )
 
