@@ -43,6 +43,8 @@ char* map(char* start, size_t size, int protection, int file, uint64_t offset) {
   void* mapped = ::mmap(start, size, protection, flags, file, static_cast<off_t>(offset));
   if (mapped == MAP_FAILED) return nullptr;
   ::madvise(mapped, size, MADV_DONTDUMP);
+  // A hole in a huge page is zeros in that page, which a socket may still have.
+  if (file >= 0) ::madvise(mapped, size, MADV_NOHUGEPAGE);
   return static_cast<char*>(mapped);
 }
 
@@ -206,8 +208,11 @@ bool CacheDirectory::has_lease(unsigned index) const {
 
 void CacheDirectory::clear(unsigned index) {
   constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  ::fallocate(files_.bodies.get(), kPunch, static_cast<off_t>(body_offset(index)),
-              static_cast<off_t>(kCacheBodyBytes));
+  // Sockets may still have these pages: the next process of the column must get new ones.
+  if (::fallocate(files_.bodies.get(), kPunch, static_cast<off_t>(body_offset(index)),
+                  static_cast<off_t>(kCacheBodyBytes)) != 0) {
+    return;
+  }
   return_pages(start_of(index), cache_column_size(column_count()));
   // An eventfd that nobody reads stays awake for its next process.
   head_->seats[index].state = ColumnState::free;

@@ -52,7 +52,7 @@ namespace streamgate {
   ROW(cache_misses, "Exchanges that began an upstream request that others may share.")            \
   ROW(cache_passes, "Exchanges with an upstream request of their own, while there is a cache.")   \
   ROW(cache_bytes_saved, "Body bytes to clients of answers without a request of their own.")      \
-  ROW(cache_bytes_uncopied, "Bytes of cache_bytes_saved that were sent without being copied.")    \
+  ROW(cache_bytes_uncopied, "Body bytes that were sent from the memory of the cache without a copy.") \
   ROW(cache_evictions, "Stored answers that made room for others.")                               \
   ROW(cache_validated, "Stale answers that an upstream confirmed with 304.")                      \
   ROW(cache_purged, "Answers, stored or under way, that were dropped by a purge.")                \

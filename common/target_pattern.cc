@@ -47,7 +47,8 @@ bool TargetPattern::matches_path(std::string_view url_path) const {
   return path.back() == '/' || url_path.size() == path.size() || url_path[path.size()] == '/';
 }
 
-// A block has a slash of its own: `10.0.0.0/8/live`.
+// A block has a slash of its own: `10.0.0.0/8/live`. A mistyped block (`10.0.0.0/33`,
+// `10.0.0.0/255.0.0.0`) or port (`example.com/live:8080`) is not a path.
 Result<TargetPattern> TargetPattern::parse_with_path(std::string_view text) {
   auto whole = parse(text);
   const size_t first = text.find('/');
@@ -58,6 +59,9 @@ Result<TargetPattern> TargetPattern::parse_with_path(std::string_view text) {
     auto target = parse(text.substr(0, slash));
     const std::string_view path = text.substr(slash);
     if (!target || target->kind == Kind::any_host || !is_plain_path(path)) continue;
+    const bool is_mask = slash == first && target->kind == Kind::range &&
+                         path.find_first_not_of("/0123456789.") == path.npos;
+    if (is_mask || path.find(':') != path.npos) continue;
     target->path = path;
     return target;
   }

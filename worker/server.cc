@@ -26,6 +26,9 @@ namespace {
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kLogInterval{10'000};
+// libevent accepts in one turn of the event loop as long as connections wait. After so many, some
+// 1 ms, the other events come first.
+constexpr unsigned kMaxAcceptsAtOnce = 64;
 // At the limit a new connection closes one idle connection to take its place. If several workers
 // have passed the limit together, closing a second one brings the number back to the limit.
 constexpr int kMaxClosedForOne = 2;
@@ -148,6 +151,8 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   };
   if (server.balance_.wants_pause(server.environment_.wheel.now_ms(), count_waiting)) {
     server.pause_briefly(AcceptBalance::kPause);
+  } else if (++server.accepts_ % kMaxAcceptsAtOnce == 0 && !server.pausing_briefly_) {
+    server.pause_briefly(std::chrono::microseconds::zero());
   }
   return EVHTP_RES_OK;
 }

@@ -1,7 +1,10 @@
 """Popular bodies leave the cache without being copied: sockets hold the cache's own pages."""
 
+import contextlib
 import json
+import os
 import random
+import signal
 import threading
 from urllib.parse import quote
 
@@ -29,7 +32,7 @@ class Lent(ProxyTest):
             self.assertEqual(response[OUTCOME], first if number == 0 else later)
             self.assertEqual(response.body, body)
 
-    def test_the_fourth_request_on_is_sent_without_a_copy(self):
+    def test_bodies_are_sent_without_a_copy_from_the_fourth_request_on(self):
         up = self.upstream(lambda _: ok(LARGE, LONG, content_type="video/mp2t"))
         proxy = self.own_proxy()
         url = up.url("/a.ts")
@@ -66,10 +69,9 @@ class Lent(ProxyTest):
         gate = threading.Event()
         self.addCleanup(gate.set)
         half = len(LARGE) // 2
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: {len(LARGE)}\r\n\r\n"
-        up = self.upstream(
-            lambda _: Answer(head.encode() + LARGE[:half], body=lambda: [LARGE[half:]], wait=gate)
-        )
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: %d\r\n\r\n"
+        begin = head % len(LARGE) + LARGE[:half]
+        up = self.upstream(lambda _: Answer(begin, body=lambda: [LARGE[half:]], wait=gate))
         proxy = self.own_proxy()
         clients = []
         for _ in range(8):
@@ -97,6 +99,39 @@ class Lent(ProxyTest):
                 self.assertEqual(client.read_response().body, LARGE)
         self.assertEqual(len(up.requests), 1)
         self.assertGreater(self.uncopied(proxy), 40 * len(LARGE))
+
+    def client_of_other_worker(self, proxy, pid, url):
+        """A client on another worker, in the middle of the body of `url`, and its head."""
+        with contextlib.ExitStack() as others:  # they stay, so that their worker is ahead
+            for _ in range(100):
+                client = proxy.connect(receive_buffer=4096)
+                client.request(stream_path(url))
+                head = client.read_head()
+                if proxy.pid_serving(client) != pid:
+                    self.addCleanup(client.close)
+                    return client, head
+                others.enter_context(client)
+        raise AssertionError("one worker has all clients")
+
+    def test_a_body_stays_whole_when_the_worker_that_fetched_it_ends(self):
+        body = LARGE * 8  # more than the sockets of a client that reads nothing
+        up = self.upstream(lambda _: ok(body, LONG, content_type="video/mp2t"))
+        proxy = self.own_proxy({"workers": 2})
+        url = up.url("/a.ts")
+        with proxy.connect() as client:
+            for _ in range(USES + 1):
+                client.request(stream_path(url))
+                response = client.read_head()
+                owner = proxy.pid_serving(client)
+                client.read_body(response)
+                self.assertEqual(response.body, body)
+        late, head = self.client_of_other_worker(proxy, owner, url)
+        self.assertGreater(self.uncopied(proxy), len(body))
+        os.kill(owner, signal.SIGTERM)
+        wait_until(lambda: proxy.events_named("worker.died"))
+        late.read_body(head)
+        self.assertEqual(head.body, body)
+        self.assertEqual(len(up.requests), 1)
 
     def purge(self, proxy, url):
         order = f"/purge?url={quote(url, safe='')}"

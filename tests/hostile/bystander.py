@@ -75,9 +75,9 @@ def serve_origin(connection):
 
 
 def watch_machine(connection):
-    """Answers each message with the longest delay of a sleeping process, in seconds, since the last
-    one. The process has a scheduling group of its own, and sleeps nearly always: what delays it is
-    the machine, not the load of the measurement."""
+    """Answers each message with the longest delay of a sleeping process, in seconds, since the
+    previous message. The process has a scheduling group of its own and sleeps nearly always, so
+    only the machine delays it, not the load of the measurement."""
     os.setsid()
     set_priority(-20)
     longest, pause = 0.0, 0.005

@@ -17,7 +17,8 @@ namespace {
 constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
 // Errors are shared up to this size.
 constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
-// A body of this size is sent without a copy after so many uses by clients of the owner.
+// A body of at least kLeastLent bytes is lent after kUsesToLend requests of the owner's clients,
+// not counting the first.
 constexpr uint64_t kLeastLent = uint64_t{128} * 1024;
 constexpr unsigned kUsesToLend = 3;
 
@@ -94,6 +95,12 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   if (fetch_->step() != Fetch::Step::read_body) return;
   if (!held_.empty()) return observer.on_body(held_);
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
+}
+
+// At the end of the process other workers may still read it, so its pages stay: the master returns
+// them when no lease is left (CacheDirectory::sweep).
+OwnedObject::~OwnedObject() {
+  if (region_) tools_.regions.give_back(*region_);
 }
 
 void OwnedObject::release_region() {
@@ -218,7 +225,7 @@ void OwnedObject::on_body(std::string_view bytes) {
   filled_ += bytes.size();
 }
 
-// A body with a length is read to its place. The first bytes come with the head.
+// A body with a length is read directly into the region. The first bytes come with the head.
 std::span<char> OwnedObject::memory() {
   if (live_ || may_be_live_ || is_without_length_ || successor_ != nullptr) return {};
   return {body_memory() + filled_, room_ - filled_};

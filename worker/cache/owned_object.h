@@ -91,7 +91,7 @@ class OwnedObject final : public SharedObject,
   // `place` is a claim. `request` has neither a range nor a condition.
   OwnedObject(const Tools& tools, const CacheKey& key, const CacheSeat::Object& place,
               FetchRequest&& request, const FirstClient& client, const Previous& previous);
-  ~OwnedObject() override { release_region(); }
+  ~OwnedObject() override;
 
   // May call the keeper.
   void start();

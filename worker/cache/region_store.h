@@ -48,7 +48,7 @@ class RegionStore {
     uint64_t stride;                   // bytes of one region
     uint64_t begin;                    // offset of the first
     std::vector<uint32_t> pages;       // that each region holds; grows with use
-    std::vector<uint32_t> free;        // the last one is the warmest
+    std::vector<uint32_t> free;        // the last one was given back last
     std::vector<uint64_t> freed_turn;  // of each region
     uint32_t most;
   };

@@ -222,6 +222,7 @@ const char* CacheSeat::bytes_of(const Object& object, uint64_t offset, uint64_t 
                           directory_.files().bodies.get(), static_cast<off_t>(begin));
     if (memory == MAP_FAILED) return nullptr;
     ::madvise(memory, kCacheBodyBytes, MADV_DONTDUMP);
+    ::madvise(memory, kCacheBodyBytes, MADV_NOHUGEPAGE);  // as CacheDirectory maps it
     mapped = static_cast<const char*>(memory);
   }
   return mapped + (offset - begin);

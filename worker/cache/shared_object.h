@@ -72,9 +72,10 @@ class SharedObject : public Retirable {
   const char* bytes(uint64_t position, uint64_t size);
   // Another request uses it. `now_ms`: CLOCK_MONOTONIC.
   virtual void note_use(int64_t now_ms);
-  // Whether its pages may be sent without a copy, and where those bytes are in the body file; none
-  // if the owner has written impossible values.
+  // Whether the pages of the body may be sent without a copy.
   bool is_lent() const { return has_flag(kCacheLent); }
+  // The place of `size` bytes from `position` on in the body file. None if the owner has written
+  // impossible values.
   std::optional<Fetch::Sink::FileBytes> file_bytes(uint64_t position, uint64_t size) const;
   // Whether another request may use it.
   bool may_join(int64_t now_ms) const;

@@ -113,7 +113,7 @@ class ClientStream {
   // at the beginning of the response.
   Taken splice_from(int pipe_read_fd, size_t most);
   // The file has at least `most` bytes from `offset` on. They must not change while the socket has
-  // them. As splice_from() for the rest.
+  // them. Otherwise it behaves like splice_from().
   Taken send_file(int fd, uint64_t offset, size_t most);
   // Whether bytes may go from a pipe to the socket unchanged: no TLS, no chunks, nothing queued.
   bool can_splice() const;

@@ -31,8 +31,8 @@
 
 namespace streamgate {
 
-// Takes a body that is relayed unchanged, at the speed of its client. Implemented by BodyRelay, and
-// by an answer that several clients share.
+// Takes a body that is relayed unchanged, at the speed of its client. Implemented by BodyRelay and
+// OwnedObject.
 class BodySink {
  public:
   // How many bytes the sink takes now without queueing any. 0: nothing is read until resume(), and
@@ -47,7 +47,7 @@ class BodySink {
   virtual void on_piped() = 0;
   // Memory for the next bytes of the body. Empty: they go to on_body().
   virtual std::span<char> memory() { return {}; }
-  // So many bytes of the body are at the beginning of that memory.
+  // `bytes` bytes of the body have been written to the beginning of memory(). May not end the loan.
   virtual void on_stored(size_t /*bytes*/) {}
 
  protected:

@@ -86,7 +86,8 @@ TEST(TargetPattern, EveryFormMayHaveAPath) {
   EXPECT_EQ(block.path, "/live");
   for (const char* bad :
        {"/live", "http://a.example/live", "a.example/live/*", "a.example/a?b", "a.example/a#b",
-        "*:80/live", "a.example/a/../b", "a.example/%2e%2e/", "a.example/a b"}) {
+        "*:80/live", "a.example/a/../b", "a.example/%2e%2e/", "a.example/a b", "10.0.0.0/33",
+        "192.168.1.0/255.255.255.0", "fd00::/129", "a.example/live:8080"}) {
     EXPECT_FALSE(TargetPattern::parse_with_path(bad)) << bad;
   }
   EXPECT_FALSE(TargetPattern::parse("example.com/live"));

@@ -91,14 +91,14 @@ TEST_F(AcceptBalanceTest, AQueueLongerThanTheLeadIsAcceptedWithoutAPause) {
   EXPECT_EQ(pauses(4), 1);
 }
 
-TEST_F(AcceptBalanceTest, ThreePausesInWhichNoPeerAcceptsAreEnough) {
+TEST_F(AcceptBalanceTest, StopsPausingAfterThreePausesWithoutAnAcceptOfAPeer) {
   waiting = 1;
   EXPECT_EQ(pauses(400), 3);
   peer_accepts();
   EXPECT_EQ(pauses(400), 3);
 }
 
-TEST_F(AcceptBalanceTest, AnEmptyQueueEndsTheCountOfThosePauses) {
+TEST_F(AcceptBalanceTest, AnEmptyQueueResetsTheCountOfVainPauses) {
   waiting = 1;
   EXPECT_EQ(pauses(400), 3);
   waiting = 0;
