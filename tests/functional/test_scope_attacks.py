@@ -2,7 +2,7 @@
 
 import re
 import threading
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from harness import link_target, main, path_link, stream_path
 from token_test_case import TokenTest
@@ -222,6 +222,50 @@ class Documents(TokenTest):
             (plain,) = self.play(proxy, self.up, "/live/i.m3u8", sg_token=hs256())
             target = plain.replace("a.ts", "v.m3u8") + f"&sg_v={self.forged()}"
             self.assert_refused(self.ask_link(proxy, target), 403, "token_invalid")
+
+    def test_a_query_parameter_leads_no_link_out_of_the_directory(self):
+        media = (
+            '#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-DEFINE:QUERYPARAM="x"\n'
+            '#EXT-X-DEFINE:NAME="y",VALUE="{$x}/b"\n#EXTINF:4,\n{$x}.ts\n#EXTINF:4,\n{$y}.ts\n'
+            "#EXTINF:4,\na.ts?t={$x}\n#EXTINF:4,\nhttp://{$x}/c.ts\n"
+        )
+        main = (
+            '#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM="x"\n#EXT-X-DEFINE:NAME="cdn",VALUE="{$x}"\n'
+            "#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n"
+        )
+        table = self.up.script
+        own = {"/live/q.m3u8": playlist(media), "/live/m.m3u8": playlist(main)}
+        self.up.script = lambda request: own.get(request.path.partition("?")[0]) or table(request)
+        proxy, token = self.proxy(), hs256(prefix=self.up.url("/live/"))
+
+        def urls_of(name, value):
+            target = self.up.url(f"/live/{name}?x={quote(value, safe='')}")
+            text = proxy.stream(target, sg_token=token).text
+            return [unquote(url) for url in re.findall(r"[?&]url=([^&\s]+)", text)]
+
+        inside = urls_of("q.m3u8", "a-b")
+        self.assertEqual(
+            [self.up.url(f"/live/{p}") for p in ("a-b.ts", "a-b/b.ts", "a.ts?t=a-b")], inside[:3]
+        )
+        other = self.up.url("/other/a")
+        for value in (
+            other, other.partition(":")[2], "/other/a", "../other/a", "\\other\\a", "a|Referer=b",
+            other.replace("http:", "http:\\\\"), "x/../../other/a", "127.0.0.2", "data:text/plain,a",
+        ):
+            urls = urls_of("q.m3u8", value)
+            self.assertEqual(len(urls), 4, value)
+            for url in urls:
+                path = url.partition("?")[0]
+                is_ours = path.startswith(self.up.url("/live/")) and "|" not in path
+                self.assertTrue(is_ours or path == "http://x/c.ts", (value, url))
+            if "|" not in value:
+                self.assertIn(value, unquote(urls[2]))
+            # The variables of a multivariant playlist are the client's in its media playlists too.
+            (variant,) = self.play(
+                proxy, self.up, f"/live/m.m3u8?x={quote(value, safe='')}", sg_token=token
+            )
+            for link in self.links_of(self.ask_link(proxy, variant)):
+                self.assertNotIn("/other/", unquote(link).partition("?t=")[0])
 
     def test_a_token_brings_no_variables_and_no_kind(self):
         proxy = self.proxy()

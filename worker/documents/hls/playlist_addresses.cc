@@ -1,4 +1,6 @@
 // The part of PlaylistRewriter for the tags whose attributes hold URIs, and for variables.
+#include <algorithm>
+
 #include "common/ascii.h"
 #include "common/url.h"
 #include "worker/documents/hls/patched_copy.h"
@@ -96,7 +98,8 @@ void PlaylistRewriter::rewrite_steering(std::string_view list, PatchedCopy& copy
 // Replaces the URI of a JSON document, which may be the document itself.
 void PlaylistRewriter::replace_document(std::string_view uri, DocumentKind kind,
                                         PatchedCopy& copy) {
-  const auto rewritten = rewrite_data_uri(substituted(uri), kind, *setting_);
+  const auto rewritten =
+      rewrite_data_uri(substituted(uri, Variables::Text::masked), kind, *setting_);
   if (!rewritten) return replace({uri, SegmentFormat::none, &own_of_tag_}, copy);
   if (has_grown_too_far_) return;
   header_bytes_ += uri.size();
@@ -143,13 +146,16 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
     if (attribute.name != "IMPORT") continue;
     return import(attribute.value);
   }
-  define(name, substituted(value));
+  define(name, substituted(value, Variables::Text::whole),
+         substituted(value, Variables::Text::masked));
 }
 
 // The link has the variables of the multivariant playlist.
 void PlaylistRewriter::import(std::string_view name) {
   if (!imported_) imported_ = Variables::from_list(read_parent_note(setting_->variables));
-  if (const std::string* value = imported_->find(name)) define(name, *value);
+  if (const std::string* value = imported_->find(name)) {
+    define(name, *value, *imported_->find(name, Variables::Text::masked));
+  }
 }
 
 // The player would look for the query parameter in the URL of our link. A parameter that is missing
@@ -161,11 +167,13 @@ void PlaylistRewriter::materialise(const Attribute& query_parameter, PatchedCopy
   copy.copy_until(query_parameter.whole.data());
   copy.out().append("NAME=\"" + name + "\",VALUE=\"" + value + "\"");
   copy.leave_out_until(query_parameter.whole.data() + query_parameter.whole.size());
-  define(name, value);
+  define(name, value, Variables::kMask);
 }
 
-void PlaylistRewriter::define(std::string_view name, std::string_view value) {
-  if (!variables_.define(name, value)) return;
+// Only grants need to know what a client has chosen.
+void PlaylistRewriter::define(std::string_view name, std::string_view value,
+                              std::string_view masked) {
+  if (!variables_.define(name, value, setting_->access == nullptr ? value : masked)) return;
   variables_text_.clear();
   is_plain_ = false;
 }
@@ -177,9 +185,29 @@ const std::string& PlaylistRewriter::variables_text() {
   return variables_text_;
 }
 
-std::string PlaylistRewriter::substituted(std::string_view value) const {
+std::string PlaylistRewriter::substituted(std::string_view value, Variables::Text which) const {
   if (variables_.empty() || !Variables::has_reference(value)) return std::string(value);
-  return variables_.substitute(value).value_or(std::string(value));
+  return variables_.substitute(value, which).value_or(std::string(value));
+}
+
+// Whether the values from the client lead a reference out of the directory of the document. Such a
+// link must not get a grant: the client could write any host into the query of its request.
+bool PlaylistRewriter::is_moved_by_client(std::string_view masked, std::string_view whole) const {
+  const auto directory_of = [this](std::string_view text) {
+    std::string reference(ascii::trim(text));
+    std::replace(reference.begin(), reference.end(), '\\', '/');  // as ChildUrlWriter reads it
+    std::string absolute;
+    resolve_reference(split_uri(setting_->base_url), reference, absolute);
+    absolute.resize(std::min(absolute.find_first_of("?#"), absolute.size()));
+    absolute.resize(absolute.rfind('/') + 1);
+    return absolute;
+  };
+  if (masked == whole) return false;
+  // A bar may begin request headers.
+  const bool adds_bar = masked.find('|') == masked.npos && whole.find('|') != whole.npos;
+  const std::string directory = directory_of(whole);
+  return adds_bar ||
+         (directory != directory_of(masked) && !directory.starts_with(directory_of("")));
 }
 
 // --- children ---
@@ -194,6 +222,10 @@ bool PlaylistRewriter::append_child(ChildReference reference, BlockBuffer& out) 
       return false;
     }
     substituted = *std::move(text);
+    if (variables_.has_client_values()) {
+      auto masked = variables_.substitute(reference.text, Variables::Text::masked);
+      if (masked && is_moved_by_client(*masked, substituted)) substituted = *std::move(masked);
+    }
     reference.text = ascii::trim(substituted);
   }
   const bool is_segment = reference.format != SegmentFormat::none;

@@ -67,9 +67,11 @@ class PlaylistRewriter final : public DocumentRewriter {
   void rewrite_catchup(std::string_view source, PatchedCopy& copy);
   void take_list_header_of(std::string_view tag);
   SegmentFormat segment_format() const;
-  void define(std::string_view name, std::string_view value);
+  void define(std::string_view name, std::string_view value, std::string_view masked);
   const std::string& variables_text();
-  std::string substituted(std::string_view value) const;
+  std::string substituted(std::string_view value,
+                          Variables::Text which = Variables::Text::whole) const;
+  bool is_moved_by_client(std::string_view masked, std::string_view whole) const;
   bool append_child(ChildReference reference, BlockBuffer& out);
   bool append_upstream_url(std::string_view reference, BlockBuffer& out);
   void replace(ChildReference reference, PatchedCopy& copy);

@@ -54,15 +54,17 @@ void Variables::clear() {
   variables_.clear();
   by_name_.clear();
   size_ = 0;
+  has_client_values_ = false;
 }
 
-bool Variables::define(std::string_view name, std::string_view value) {
+bool Variables::define(std::string_view name, std::string_view value, std::string_view masked) {
   const size_t size = size_ + name.size() + value.size();
   if (!is_name(name) || find(name) != nullptr) return false;
   if (size > kMaxBytes || variables_.size() == kMaxCount) return false;
   size_ = size;
   by_name_.insert(place_of(name), variables_.size());
-  variables_.emplace_back(name, value);
+  variables_.push_back({std::string(name), std::string(value), std::string(masked)});
+  has_client_values_ = has_client_values_ || masked != value;
   return true;
 }
 
@@ -70,16 +72,17 @@ bool Variables::define(std::string_view name, std::string_view value) {
 std::vector<size_t>::const_iterator Variables::place_of(std::string_view name) const {
   return std::lower_bound(
       by_name_.begin(), by_name_.end(), name,
-      [this](size_t index, std::string_view wanted) { return variables_[index].first < wanted; });
+      [this](size_t index, std::string_view wanted) { return variables_[index].name < wanted; });
 }
 
-const std::string* Variables::find(std::string_view name) const {
+const std::string* Variables::find(std::string_view name, Text text) const {
   const auto place = place_of(name);
-  if (place == by_name_.end() || variables_[*place].first != name) return nullptr;
-  return &variables_[*place].second;
+  if (place == by_name_.end() || variables_[*place].name != name) return nullptr;
+  const Variable& found = variables_[*place];
+  return text == Text::whole ? &found.value : &found.masked;
 }
 
-std::optional<std::string> Variables::substitute(std::string_view text) const {
+std::optional<std::string> Variables::substitute(std::string_view text, Text which) const {
   const size_t most = text.size() + kMaxGrowth;
   std::string out;
   for (;;) {
@@ -88,18 +91,21 @@ std::optional<std::string> Variables::substitute(std::string_view text) const {
     if (open == text.npos) return out;
     text.remove_prefix(open);
     const std::string_view name = referenced_name(text);
-    const std::string* const value = name.empty() ? nullptr : find(name);
+    const std::string* const value = name.empty() ? nullptr : find(name, which);
     out += value != nullptr ? std::string_view(*value) : text.substr(0, 2);
     if (out.size() > most) return std::nullopt;
     text.remove_prefix(value != nullptr ? name.size() + 3 : 2);
   }
 }
 
-// The text is an attribute list of quoted strings: no value has a quote.
+// The text is an attribute list of quoted strings: no value has a quote. The masked value of
+// `name` stands before it, as `?name`.
 std::string Variables::to_list() const {
   std::string list;
-  for (const auto& [name, value] : variables_) {
-    if (list.size() + name.size() + value.size() > kMaxLinkBytes) continue;
+  for (const auto& [name, value, masked] : variables_) {
+    const size_t size = name.size() + value.size() + (masked == value ? 0 : masked.size());
+    if (list.size() + size > kMaxLinkBytes) continue;
+    if (masked != value) list.append("?").append(name).append("=\"").append(masked).append("\",");
     list.append(name).append("=\"").append(value).append("\",");
   }
   return list;
@@ -108,8 +114,14 @@ std::string Variables::to_list() const {
 Variables Variables::from_list(std::string_view list) {
   Variables variables;
   AttributeList attributes(list);
+  std::optional<std::string_view> masked;
   for (Attribute attribute; attributes.next(attribute);) {
-    variables.define(attribute.name, attribute.value);
+    if (attribute.name.starts_with('?')) {
+      masked = attribute.value;
+      continue;
+    }
+    variables.define(attribute.name, attribute.value, masked.value_or(attribute.value));
+    masked.reset();
   }
   return variables;
 }

@@ -11,21 +11,28 @@ namespace streamgate {
 
 class Variables {
  public:
+  // A client chooses the values of QUERYPARAM variables. In a masked text kMask stands in their
+  // place.
+  enum class Text { whole, masked };
+  static constexpr std::string_view kMask = "x";
+
   void clear();
   bool empty() const { return variables_.empty(); }
 
   // The first definition of a name counts, as in hls.js. False if the name is not of the form
   // [A-Za-z0-9_-]+ or is defined already, after 256 variables, or if the names and values would
   // exceed 64 KiB.
-  bool define(std::string_view name, std::string_view value);
+  bool define(std::string_view name, std::string_view value) { return define(name, value, value); }
+  bool define(std::string_view name, std::string_view value, std::string_view masked);
   // Null if the name is not defined.
-  const std::string* find(std::string_view name) const;
+  const std::string* find(std::string_view name, Text text = Text::whole) const;
+  bool has_client_values() const { return has_client_values_; }
 
   // Whether `text` may hold a `{$name}`.
   static bool has_reference(std::string_view text) { return text.find("{$") != text.npos; }
   // `text` with each `{$name}` replaced. The values are not scanned again, and a reference to an
   // undefined variable stays. nullopt if the text would grow by more than 256 KiB.
-  std::optional<std::string> substitute(std::string_view text) const;
+  std::optional<std::string> substitute(std::string_view text, Text which = Text::whole) const;
 
   // All variables as one text, for the links of a multivariant playlist: their playlists may
   // import them. Empty if there are none. Variables beyond 4 KiB are left out.
@@ -36,10 +43,17 @@ class Variables {
  private:
   std::vector<size_t>::const_iterator place_of(std::string_view name) const;
 
+  struct Variable {
+    std::string name;
+    std::string value;
+    std::string masked;
+  };
+
   // In the order of their definitions.
-  std::vector<std::pair<std::string, std::string>> variables_;
+  std::vector<Variable> variables_;
   std::vector<size_t> by_name_;  // their indices, in the order of their names
   size_t size_ = 0;
+  bool has_client_values_ = false;
 };
 
 // The parameters in the query of a URL. A playlist may look up many of them.
