@@ -32,6 +32,21 @@ def read(path):
         return file.read()
 
 
+def is_static(path):
+    """True for a 64-bit ELF file that names no loader."""
+    pt_interp = 3
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if header[:5] != b"\x7fELF\x02":
+            return False
+        (offset,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(offset)
+        table = file.read(size * count)
+    kinds = [struct.unpack_from("<I", table, i * size)[0] for i in range(count)]
+    return pt_interp not in kinds
+
+
 def patched(path, offset, data):
     """The bytes of a program with `data` at `offset`."""
     program = bytearray(read(path))
