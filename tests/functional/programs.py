@@ -12,6 +12,8 @@ NEXT_VERSION = "99.0.0"
 FAULTY = os.path.join(TESTS, "streamgate_faulty")  # fails as the file $STREAMGATE_FAULT says
 POISONED = os.path.join(TESTS, "streamgate_poisoned")  # crashes at `poison: crash`
 RECORDING = os.path.join(TESTS, "streamgate_recording")  # logs test.packet for each packet it sends
+# A user-mode emulator runs the program: execve() of another one fails.
+EMULATED = "EMULATED_STREAMGATE" in os.environ
 
 
 def put(source, path):
