@@ -17,5 +17,22 @@ rm -f build/deb/*.deb build/deb/*.ddeb
   cat build/deb/cpack.log >&2
   exit 1
 }
+
+# CPack's package of the symbols has the path of the build in its checksums and no copyright, and apt
+# takes no file that ends in .ddeb.
+finish_symbols() { # FILE.ddeb
+  local tree
+  tree=$(mktemp -d)
+  dpkg-deb -R "$1" "$tree"
+  chmod 755 "$tree"
+  find "$tree/usr/lib/debug" -type f -exec chmod 644 {} +
+  mkdir -p "$tree/usr/share/doc"
+  ln -s streamgate "$tree/usr/share/doc/streamgate-dbgsym"
+  sed -i '/^Package-Type:/d' "$tree/DEBIAN/control"
+  (cd "$tree" && find usr -type f -exec md5sum {} + >DEBIAN/md5sums)
+  dpkg-deb --root-owner-group -b "$tree" "${1%.ddeb}.deb" >/dev/null
+  rm -r "$tree" "$1"
+}
+for symbols in build/deb/*.ddeb; do finish_symbols "$symbols"; done
 lintian --fail-on error,warning --profile debian build/deb/*.deb
-ls -l build/deb/*.deb build/deb/*.ddeb
+ls -l build/deb/*.deb

@@ -25,25 +25,15 @@ BROWSER_PACKAGES=(ca-certificates chromium firefox-esr nodejs npm)
 REAL_PLAYER_PACKAGES=(gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base-apps
   gstreamer1.0-plugins-good mpv vlc-bin vlc-plugin-base)
 
-# Installs what build-static.sh needs for another architecture of Debian: its compiler and its libraries.
-install_cross_packages() { # ARCH
-  local package packages=("crossbuild-essential-$1")
+# The packages whose static libraries build-static.sh links, without libevhtp, which it builds.
+linked_packages() {
+  local package
   for package in "${BUILD_PACKAGES[@]}" "${STATIC_PACKAGES[@]}"; do
     case $package in
-      # Built by the script, or headers only.
-      libevhtp-dev | libcli11-dev) ;;
-      lib*-dev | zlib1g-dev) packages+=("$package:$1") ;;
+      libevhtp-dev | libcli11-dev) ;;  # the other one: headers only
+      lib*-dev | zlib1g-dev) echo "$package" ;;
     esac
   done
-  if ! dpkg --print-foreign-architectures | grep -qx "$1"; then
-    echo "Adding the architecture $1 to the package sources"
-    as_root dpkg --add-architecture "$1" || return 1
-  fi
-  install_packages "${packages[@]}"
-}
-
-as_root() {
-  if ((EUID == 0)); then "$@"; else sudo "$@"; fi
 }
 
 # Installs the named packages that are missing. Calls apt only if there is one.
@@ -88,6 +78,7 @@ package_is_there() {
   case $1 in
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
-    *) [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;
+    *) dpkg-query -W -f '${Architecture} ${db:Status-Status}\n' "$1" 2>/dev/null |
+      grep -qxE "(all|$(dpkg --print-architecture)) installed" ;;
   esac
 }

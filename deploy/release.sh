@@ -44,7 +44,7 @@ for arch in amd64 arm64; do
   make_tarball "$arch"
 done
 deploy/build-deb.sh
-cp build/deb/*.deb build/deb/*.ddeb "$dist"
+cp build/deb/*.deb "$dist"
 (cd "$dist" && sha256sum -- * >SHA256SUMS)
 # The section of this version, for the page of the release.
 awk -v version="$version" '/^## / { on = ($2 == version); next } on' CHANGELOG.md >build/dist-notes.md

@@ -7,6 +7,7 @@ The libraries are those of the linker's command (build.ninja of the static prese
 cannot be out of date. CycloneDX 1.5, JSON.
 """
 
+import glob
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from datetime import datetime, timezone
 from urllib.parse import quote
 
 # Not on the command line: the compiler adds its own libraries, and two libraries are headers only.
-COMPILER_LIBRARIES = {"libc.a": "glibc", "libstdc++.a": "libstdc++", "libgcc.a": "libgcc"}
+COMPILER_LIBRARIES = ["libc.a", "libstdc++.a", "libgcc.a"]
+# A cross compiler's packages have another source, and name the real one as `Built-Using`.
+CROSS_LIBRARIES = {"libstdc++-12-dev-": "gcc-12", "libgcc-12-dev-": "gcc-12"}
 HEADERS = ["nlohmann-json3-dev", "libcli11-dev"]
 
 
@@ -26,8 +29,11 @@ def run(*command):
 
 
 def compiler(build):
-    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as cache:
-        return re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache.read(), re.M)[1]
+    """The command, with the flags that decide where it finds its libraries."""
+    with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as file:
+        cache = file.read()
+    value = lambda name: re.search(rf"^{name}:\w+=(.*)$", cache, re.M)[1]
+    return [value("CMAKE_CXX_COMPILER"), *value("CMAKE_EXE_LINKER_FLAGS").split()]
 
 
 def linked_archives(build):
@@ -40,7 +46,7 @@ def linked_archives(build):
     words = [word for word in step[1].split() if word.startswith("/") and word.endswith(".a")]
     archives = {os.path.realpath(word) for word in words}
     for name in COMPILER_LIBRARIES:
-        archives.add(os.path.realpath(run(compiler(build), f"-print-file-name={name}")))
+        archives.add(os.path.realpath(run(*compiler(build), f"-print-file-name={name}")))
     return sorted(archives)
 
 
@@ -53,11 +59,7 @@ def owner(path):
     return None
 
 
-def component(package):
-    fields = ["source:Package", "source:Version", "Package", "Version", "Architecture", "Homepage"]
-    show = "\t".join("${%s}" % field for field in fields)
-    shown = run("dpkg-query", "-W", "-f", show, package).split("\t")
-    source, source_version, name, version, arch, *homepage = shown
+def entry_of(source, source_version, name, version, arch, homepage):
     purl = f"pkg:deb/debian/{name}@{quote(version, safe='')}?arch={arch}&distro=debian-12"
     entry = {
         "type": "library",
@@ -67,8 +69,36 @@ def component(package):
         "purl": purl,
     }
     if homepage:
-        entry["externalReferences"] = [{"type": "website", "url": homepage[0]}]
+        entry["externalReferences"] = [{"type": "website", "url": homepage}]
     return entry
+
+
+def component(package):
+    """An installed package."""
+    fields = ["source:Package", "source:Version", "Package", "Version", "Architecture", "Homepage"]
+    show = "\t".join("${%s}" % field for field in [*fields, "Built-Using"])
+    shown = run("dpkg-query", "-W", "-f", show + "\n", package).split("\n")[0].split("\t")
+    *known, built_using = [*shown, "", ""][: len(fields) + 1]
+    for start, source in CROSS_LIBRARIES.items():
+        found = re.search(rf"\b{re.escape(source)} \(= ([^)]+)\)", built_using)
+        if package.startswith(start) and package.endswith("-cross") and found:
+            known[:2] = source, found[1]
+    return entry_of(*known)
+
+
+def unpacked_component(archive):
+    """A package that build-static.sh has unpacked beside the build; None for other files."""
+    root, found, path = archive.rpartition("/libraries/")
+    for deb in glob.glob(os.path.join(root, "libraries", "packages", "*.deb")) if found else ():
+        if f" ./{path}\n" not in run("dpkg-deb", "-c", deb) + "\n":
+            continue
+        text = run("dpkg-deb", "-f", deb)
+        fields = dict(re.findall(r"^([\w-]+): (.*)$", text, re.M))
+        name, version = fields["Package"], fields["Version"]
+        source, _, given = fields.get("Source", name).partition(" ")
+        return entry_of(source, given.strip("()") or version, name, version,
+                        fields["Architecture"], fields.get("Homepage"))
+    return None
 
 
 def page_players(build):
@@ -107,7 +137,8 @@ def main():
     components = {}
     for archive in linked_archives(build):
         package = owner(archive)
-        entry = component(package) if package else own_component(build, archive)
+        entry = component(package) if package else unpacked_component(archive)
+        entry = entry or own_component(build, archive)
         components.setdefault(entry["name"], entry)
     for package in HEADERS:
         entry = component(package)

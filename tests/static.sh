@@ -5,7 +5,8 @@
 #   tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]
 #
 # A program for another processor runs in qemu-aarch64-static (package qemu-user-static). The emulator has no
-# seccomp and cannot replace a running program, so name tests that need neither: playlist range stream tls.
+# seccomp, executes no other program and is slow, so name tests that allow for this: listen_tls playlist range
+# reload stream tls.
 set -euo pipefail
 usage='usage: tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]'
 program=$(realpath "${1:?$usage}")
@@ -29,6 +30,7 @@ if [[ $(uname -m) != aarch64 ]] && LC_ALL=C readelf -h "$program" | grep -q 'Mac
   printf '#!/bin/sh\nSTREAMGATE_SECURITY_CONFINE=off exec qemu-aarch64-static %s "$@"\n' "$beside/emulated" \
     >"$beside/streamgate"
   chmod 755 "$beside/streamgate"
+  export EMULATED_STREAMGATE=1
 fi
 ln -s "$build/tests" "$beside/tests"
 export STREAMGATE_BINARY=$beside/streamgate STREAMGATE_BUILD=$build/tests

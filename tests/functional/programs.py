@@ -12,6 +12,8 @@ NEXT_VERSION = "99.0.0"
 FAULTY = os.path.join(TESTS, "streamgate_faulty")  # fails as the file $STREAMGATE_FAULT says
 POISONED = os.path.join(TESTS, "streamgate_poisoned")  # crashes at `poison: crash`
 RECORDING = os.path.join(TESTS, "streamgate_recording")  # logs test.packet for each packet it sends
+# A user-mode emulator runs the program: execve() of another one fails.
+EMULATED = "EMULATED_STREAMGATE" in os.environ
 
 
 def put(source, path):
@@ -30,6 +32,21 @@ def put_bytes(data, path):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def is_static(path):
+    """True for a 64-bit ELF file that names no loader."""
+    pt_interp = 3
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if header[:5] != b"\x7fELF\x02":
+            return False
+        (offset,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(offset)
+        table = file.read(size * count)
+    kinds = [struct.unpack_from("<I", table, i * size)[0] for i in range(count)]
+    return pt_interp not in kinds
 
 
 def patched(path, offset, data):

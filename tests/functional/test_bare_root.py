@@ -2,29 +2,14 @@
 
 import os
 import shutil
-import struct
 import subprocess
 import tempfile
 import unittest
 
 from certificates import Authority
 from harness import BINARY, Proxy, ProxyTest, main, yaml
-from programs import put, put_bytes
+from programs import is_static, put, put_bytes
 from upstream import ok, playlist
-
-PT_INTERP = 3
-
-
-def is_static(path):
-    """True for a 64-bit ELF file that names no loader."""
-    with open(path, "rb") as file:
-        header = file.read(64)
-        (offset,) = struct.unpack_from("<Q", header, 32)
-        size, count = struct.unpack_from("<HH", header, 54)
-        file.seek(offset)
-        table = file.read(size * count)
-    kinds = [struct.unpack_from("<I", table, i * size)[0] for i in range(count)]
-    return PT_INTERP not in kinds
 
 
 @unittest.skipUnless(BINARY and is_static(BINARY), "the program is not static")

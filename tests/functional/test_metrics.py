@@ -13,7 +13,7 @@ import urllib.request
 from admin import ADMIN, admin_address, ask, metrics
 from certificates import Authority
 from harness import BINARY, ProxyTest, closed_port, main, wait_until
-from programs import put, put_bytes, with_another_scoreboard
+from programs import EMULATED, put, put_bytes, with_another_scoreboard
 from upstream import ok, playlist, status
 
 SAMPLE = re.compile(r'(streamgate_[a-z0-9_]+)(?:\{([a-z]+)="([^"]*)"\})? (-?[0-9.]+)')
@@ -192,6 +192,7 @@ class CountersNeverFall(ProxyTest):
         wait_until(lambda: metrics(address)["streamgate_reloads_failed_total"] == 1)
         self.assertEqual(metrics(address)["streamgate_workers_died_total"], 1)
 
+    @unittest.skipIf(EMULATED, "the emulator executes no other program")
     def test_at_an_upgrade_to_a_program_with_another_layout(self):
         up = self.upstream(ok(b"hello"))
         with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:

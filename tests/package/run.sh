@@ -90,6 +90,8 @@ expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
 expect 'the admin listener serves metrics' grep -q '^streamgate_ready 1$' \
   <(curl -s --max-time 5 http://127.0.0.1:9090/metrics)
+expect 'the page is served' grep -q '<title>' <(curl -s --max-time 5 http://127.0.0.1:8080/)
+expect 'it has the players' curl -sf -o /dev/null --max-time 5 http://127.0.0.1:8080/page/players/hls.mjs
 expect 'the metrics are served on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):9090/metrics"
 for file in README.md.gz OPERATIONS.md.gz RECIPES.md.gz CHANGELOG.md.gz examples/streamgate.yaml \
@@ -104,7 +106,7 @@ expect 'the manual page is found' man -w streamgate
 if ((booted)); then
   expect 'the unit is enabled' systemctl is-enabled --quiet streamgate.service
   expect 'the unit names its documentation' grep -q 'man:streamgate(8)' <(systemctl status streamgate)
-  expect 'systemd finds no mistake in the units' systemd-analyze verify streamgate.service
+  expect 'systemd finds no mistake in the units' systemd-analyze verify streamgate.service streamgate.socket
 fi
 expect 'a word of the command line is completed' [ "$(bash -c '. /usr/share/bash-completion/bash_completion
   _completion_loader streamgate; COMP_WORDS=(streamgate -s rel) COMP_CWORD=2; _streamgate streamgate rel -s
@@ -176,10 +178,13 @@ else
 fi
 expect 'the service answers' within 10 serves
 
-begin 'logrotate'
+begin 'logrotate, while the configuration is wrong'
+cp "$config" "$work/kept"
+echo 'listen: [' >"$config"
 expect 'the rotation succeeds' logrotate --force --state "$work/rotated" /etc/logrotate.d/streamgate
 expect 'the old log is kept' [ -s /var/log/streamgate/error.log.1 ]
 expect 'the service writes to a new log' within 10 [ -e /var/log/streamgate/error.log ]
+cp "$work/kept" "$config"
 
 begin 'removal'
 expect 'the package is removed' dpkg -r streamgate
