@@ -240,8 +240,9 @@ class Dash(DashTest):
 
     def test_parts_in_utf_16_are_rewritten_as_utf_8(self):
         head = '<?xml version="1.0" encoding="%s"?>'
-        for kind, text in (("patch", "<Patch><add sel='/MPD'><SegmentURL media='{}'/></add></Patch>"),
-                           ("remote", "<Period><SegmentURL media='{}'/></Period>")):
+        segment = "<SegmentURL media='{}'/>"
+        for kind, text in (("patch", f"<Patch><add sel='/MPD'>{segment}</add></Patch>"),
+                           ("remote", f"<Period>{segment}</Period>")):
             up = self.upstream(ok((head % "UTF-16" + text.format("/\u00e9")).encode("utf-16")))
             made = self.proxy().stream(up.url("/p"), sg_k=kind)
             link = self.link(up.url("/%C3%A9"))

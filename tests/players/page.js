@@ -13,7 +13,7 @@ const source = parameters.get('src');
 const type = parameters.get('type');
 const plan = JSON.parse(parameters.get('plan'));
 const video = document.getElementById('video');
-const report = {done: false, step: 'load', errors: [], played: 0};
+const report = {done: false, step: 'load', errors: [], played: 0, latency: 0};
 window.report = report;
 
 const fail = (text) => {
@@ -47,7 +47,8 @@ const loadPicture = (url, [x, y] = [0, 0]) => new Promise((done, failed) => {
   picture.src = url;
 });
 
-// Each player: load() begins to play, switchTo(height), thumbnail(), videos() for the elements.
+// Each player: load() begins to play, switchTo(height), thumbnail(), videos() for the elements,
+// latency() behind the live edge.
 const own = () => [video];
 
 const players = {
@@ -73,6 +74,7 @@ const players = {
     hls.attachMedia(video);
     return {
       videos: () => [video, ...document.querySelectorAll('video')],
+      latency: () => hls.latency,
       switchTo: (height) => {
         hls.nextLevel = hls.levels.findIndex((level) => level.height === height);
       },
@@ -161,7 +163,12 @@ const players = {
 // The seconds that have been played, without the jumps of seeks.
 function countPlayed(player) {
   const last = new Map();
+  const latencies = [];
   setInterval(() => {
+    if (report.played > 1 && player.latency) {
+      latencies.push(player.latency());
+      report.latency = latencies.toSorted((a, b) => a - b)[latencies.length >> 1];  // the median
+    }
     for (const element of new Set(player.videos())) {
       const step = element.currentTime - (last.get(element) ?? element.currentTime);
       if (step > 0 && step < 1) report.played += step;

@@ -92,8 +92,8 @@ ALL = {
     "dash live": Stream("dash", "/dash/live.mpd", LIVE, 6),
     "dash live timeline": Stream("dash", "/dash/timeline.mpd", LIVE, 6),
     "dash patches": Stream("dash", "/dash/patched.mpd", [["play", 10]], 6, ("/dash/patch.mpp",)),
-    "dash patches from a folder": Stream("dash", "/dash/patched-from-a-folder.mpd", [["play", 10]], 6,
-                                         ("/dash/patches/patch.mpp",)),
+    "dash patches from a folder": Stream("dash", "/dash/patched-from-a-folder.mpd",
+                                         [["play", 10]], 6, ("/dash/patches/patch.mpp",)),
     "dash periods": Stream("dash", "/dash/periods.mpd", needs=("/dash-b/",)),
     "dash base url at the end": Stream("dash", "/dash/late.mpd", needs=("/dash-b/",)),
     "dash remote period": Stream("dash", "/dash/remote.mpd", needs=("/dash/remote-period.xml",)),
@@ -114,6 +114,7 @@ PLAYERS = {
     "vlc": ("hls", "dash", "file"),
     "gstreamer": ("hls", "dash", "file"),
 }
+MAX_MORE_LATENCY = 1  # seconds, in a low-latency stream, on a busy machine
 NO_VARIABLES = ("ffmpeg", "libavformat", "mpv", "vlc", "gstreamer", "video.js")
 NO_REMOTE_ELEMENTS = (*NO_VARIABLES, "dash.js")  # dash.js: not with a relative xlink:href
 # Pairs that do not play directly, with the versions of tests/clients/package.json and of Debian 12.
@@ -132,6 +133,7 @@ class Outcome:
     played: float  # 0: it did not
     features: set  # those of Stream.needs that were requested
     told: str  # what the player says
+    latency: float = 0  # seconds behind the live edge; 0: the player does not say
 
     def __bool__(self):
         return self.played > 0
@@ -192,8 +194,10 @@ class Pairs(PlayerTest):
         outcomes = self.play(chosen)
         for name in chosen:
             direct, through = outcomes[name]
+            latencies = f"{direct.latency:.2f} {through.latency:.2f}" if direct.latency else ""
             print(f"{self.player:12} {name:28} {direct.played:8.1f} {through.played:8.1f} "
-                  f"{len(direct.features)}/{len(through.features)}  {through.told or direct.told}",
+                  f"{len(direct.features)}/{len(through.features)} {latencies}"
+                  f" {through.told or direct.told}",
                   file=sys.stderr)
         return {name: self.problem_of(name, *outcomes[name]) for name in chosen}
 
@@ -209,6 +213,8 @@ class Pairs(PlayerTest):
             return f"plays directly only: {through.told}"
         if not direct.features <= through.features:
             return f"requests directly only: {direct.features - through.features}"
+        if "latency" in name and through.latency > direct.latency + MAX_MORE_LATENCY:
+            return f"is {through.latency} s behind the live edge, and directly {direct.latency}"
         is_shorter = through.played < 0.9 * direct.played
         if self.counts and not ALL[name].length and is_shorter:
             return f"plays {through.played}, and directly {direct.played}"
@@ -221,8 +227,8 @@ class Pairs(PlayerTest):
             needs = ALL[name].needs
             found[name] = [
                 Outcome(played, {n for n in needs if any(p.startswith(n) for p in origin.paths())},
-                        told)
-                for (played, told), origin in zip(pair, self.origins[name])
+                        told, *latency)
+                for (played, told, *latency), origin in zip(pair, self.origins[name])
             ]
         return found
 
@@ -297,7 +303,7 @@ class Pages(Pairs):
 
     def result(self, report):
         if report.get("step") == "done" and not report["errors"]:
-            return report["played"], ""
+            return report["played"], "", report["latency"]
         return 0, f"at {report.get('step')}: {report.get('errors')} {report.get('console')}"
 
 
