@@ -208,18 +208,21 @@ void Server::share_room() {
 }
 
 void Server::publish_idle() {
-  environment_.slot.idle_now.store(gate_environment_.idle.count(), std::memory_order_relaxed);
+  environment_.slot.idle_now.store(gate_environment_.idle.count() + environment_.refusals.waiting(),
+                                   std::memory_order_relaxed);
 }
 
-// False if none is idle.
+// False if none is idle. A request that waits to be refused ends first.
 bool Server::close_longest_idle() {
   IdleConnections& idle = gate_environment_.idle;
-  while (ClientGate* gate = idle.longest_idle(environment_.wheel.last_tick_ms())) {
-    if (!gate->close_if_idle()) continue;
-    count(environment_.slot.counters, Counter::connections_displaced);
-    return true;
+  bool is_closed = environment_.refusals.end_first();
+  while (!is_closed) {
+    ClientGate* const gate = idle.longest_idle(environment_.wheel.last_tick_ms());
+    if (gate == nullptr) return false;
+    is_closed = gate->close_if_idle();
   }
-  return false;
+  count(environment_.slot.counters, Counter::connections_displaced);
+  return true;
 }
 
 void Server::refuse(ClientGate& gate, Reason reason) {

@@ -13,6 +13,7 @@
 #include "common/process_title.h"
 #include "common/scoreboard.h"
 #include "worker/admin/admin_server.h"
+#include "worker/client/paced_refusals.h"
 #include "worker/client/tls_server.h"
 #include "worker/confine/confinement.h"
 #include "worker/documents/detector.h"
@@ -129,10 +130,12 @@ class Worker final : private Server::Observer {
                  wheel_,
                  slot_.counters,
                  resolve_upstream_url},
+        refusals_(base_.get(), work_),
         limits_({heritage.config, heritage.scoreboard, heritage.column, heritage.arrivals, wheel_}),
         environment_{heritage.config, fetches_, pipes_,      socket_memory_, work_,
                      wheel_,          reaper_,  access_log_, slot_,          heritage.scoreboard,
-                     heritage.column, access_,  limits_,     key_hosts_,     make_cache()},
+                     heritage.column, access_,  limits_,     key_hosts_,     make_cache(),
+                     refusals_},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
         admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_,
                              environment_.fetches, environment_.cache}) {
@@ -274,6 +277,7 @@ class Worker final : private Server::Observer {
   AccessControl access_;
   FetchEnvironment fetches_;
   std::optional<Cache> cache_;  // none: off
+  PacedRefusals refusals_;
   StreamLimits limits_;
   ExchangeEnvironment environment_;
   Server server_;

@@ -291,11 +291,16 @@ def too_many_streams(front, stop, places=20):
     return {"streams": served, "refused": refused}
 
 
-def too_many_requests(front, stop):
-    """One client sends far more requests than it may send in a second."""
+def too_many_requests(front, stop, connections=50, batch=40):
+    """One client sends far more requests than it may send in a second: more are always waiting."""
     up = Upstream(status(404, body=b"x"))
     begun = time.monotonic()
-    _, answered = ask_again_and_again(front, stop, stream_path(up.url("/a.ts")), 10, batch=8)
+    target = stream_path(up.url("/a.ts"))
+    _, answered = ask_again_and_again(front, stop, target, connections, batch=batch)
     seconds = time.monotonic() - begun
     admitted = len(up.requests) / seconds
-    return {"a second": int(answered / seconds), "admitted a second": int(admitted)}
+    return {
+        "waiting": connections * batch,
+        "a second": int(answered / seconds),
+        "admitted a second": int(admitted),
+    }

@@ -113,9 +113,9 @@ ATTACKS = [
     Attack(
         "too many requests",
         attacks.too_many_requests,
-        settings={"limits": {"per_client": {"requests": 250}}},
-        needs={"a second": 2500, "admitted a second": 200},
-        most={"admitted a second": 275},
+        settings={"limits": {"per_client": {"requests": 200}}},
+        needs={"waiting": 1000, "a second": 1000, "admitted a second": 160},
+        most={"admitted a second": 220},
     ),
     Attack("reloads", controllers=(Reloads,), needs={"HUPs": 15, "reloads": 5}),
     Attack("killed workers", controllers=(Kills,), streams=8, needs={"killed": 3, "died": 3}),

@@ -339,6 +339,11 @@ void ClientGate::drain(std::chrono::milliseconds idle) {
   if (phase_ == Phase::reading_head && !head_started()) deadline_.arm(*drain_idle_);
 }
 
+void ClientGate::pause_reading() {
+  if (reading_) readable_.remove();
+  reading_ = false;
+}
+
 void ClientGate::refuse_requests(Reason reason) {
   refuse_with_ = reason;
   mark(IdleConnections::State::refused);

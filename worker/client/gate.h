@@ -93,6 +93,9 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
   // Whether the connection may stay open after the response that is being written.
   bool may_keep_alive() const;
 
+  // Reads no more of the client until the response has been sent. Call it while a request is being
+  // answered. A client that leaves is noticed at the response.
+  void pause_reading();
   // From now on every answer closes the connection. An idle client may send one more request within
   // `idle`.
   void drain(std::chrono::milliseconds idle);

@@ -6,6 +6,7 @@
 #include "common/config.h"
 #include "common/scoreboard.h"
 #include "worker/cache/cache.h"
+#include "worker/client/paced_refusals.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/access_log.h"
 #include "worker/exchange/exchange_list.h"
@@ -39,6 +40,7 @@ struct ExchangeEnvironment {
   StreamLimits& limits;
   const KeyHosts& key_hosts;
   Cache* cache;  // null: off
+  PacedRefusals& refusals;
   ExchangeList exchanges = {};
   LiveStreams streams{exchanges, wheel, column.streams};
   FailingHosts failing_hosts{column.host_failures, wheel};

@@ -98,14 +98,14 @@ void Exchange::start() {
 
 void Exchange::admit() {
   if (would_run_answer(client_head_.fields)) return fail({Reason::script_forbidden, {}});
-  if (auto allowed = check_limits(); !allowed) return fail(allowed.error());
+  if (auto allowed = check_limits(); !allowed) return refuse(allowed.error());
   auto request = parse_stream_request(client_head_.target);
   if (!request) return fail(request.error());
   request_.emplace(std::move(*request));
-  if (auto allowed = check_access(); !allowed) return fail(allowed.error());
+  if (auto allowed = check_access(); !allowed) return refuse(allowed.error());
   const bool is_path_link = !request_->path_link_route.empty();
   if (access_ && is_path_link && !request_->token.empty()) return redirect_to_granted_link();
-  if (auto counted = count_stream(); !counted) return fail(counted.error());
+  if (auto counted = count_stream(); !counted) return refuse(counted.error());
   // on_bandwidth() continues.
   if (place_ && place_->meter().must_wait()) return;
   begin_fetch();
@@ -427,6 +427,7 @@ void Exchange::finish(std::optional<Reason> failure, std::string_view detail, En
   CHECK(step_ != Step::finished);
   enter(Step::finished);
   if (fetch_) fetch_->stop();
+  if (refusal_) refusal_->turn.cancel();
   head_ = nullptr;
   ClientStream& client = gate_->stream();
   if (end == End::broken) client.count_undelivered();
@@ -456,7 +457,7 @@ void Exchange::count_end(std::optional<Reason> failure, int64_t duration_ms) {
     count(counters, Counter::exchanges_failed);
     count(counters, failures_of(*failure));
   }
-  count_down(environment_.slot.exchanges_now);
+  if (!refusal_) count_down(environment_.slot.exchanges_now);
 }
 
 void Exchange::write_access_line(std::optional<Reason> failure, std::string_view detail,

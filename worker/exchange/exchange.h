@@ -23,6 +23,7 @@
 
 #include "worker/cache/client_fetch.h"
 #include "worker/client/gate.h"
+#include "worker/client/paced_refusals.h"
 #include "worker/documents/sniffer.h"
 #include "worker/exchange/body_path.h"
 #include "worker/exchange/body_relay.h"
@@ -68,6 +69,8 @@ class Exchange final : public Retirable,
   Result<void> check_limits();
   Result<void> check_access();
   Result<void> count_stream();
+  void refuse(const Error& error);
+  void on_refusal_turn(PacedRefusals::Ending ending);
   void begin_fetch();
   void on_bandwidth() override;
   void note_target();
@@ -150,6 +153,13 @@ class Exchange final : public Retirable,
   std::optional<StreamRequest> request_;
   std::unique_ptr<Access> access_;      // null if none is required
   std::unique_ptr<StreamPlace> place_;  // null if no limit counts the stream
+  struct Refusal {
+    Refusal(Error why, PacedRefusals& all, Exchange& exchange, PacedRefusals::Turn::Callback answer)
+        : error(std::move(why)), turn(all, &exchange, answer) {}
+    Error error;
+    PacedRefusals::Turn turn;
+  };
+  std::unique_ptr<Refusal> refusal_;  // set: the refusal waits, or has waited
   std::optional<ClientFetch> fetch_;
   const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
