@@ -122,7 +122,7 @@ class Server final : private ClientGate::Observer {
   AcceptBalance balance_;
   Deadline room_check_;  // each 100 ms
   bool pausing_briefly_ = false;
-  unsigned accepts_ = 0;  // without a pause
+  unsigned accepts_ = 0;           // without a pause
   bool waiting_for_room_ = false;  // pausing until another worker has closed idle connections
   Event brief_pause_end_;          // not in the wheel: the pause is shorter than its tick
 };

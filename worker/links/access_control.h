@@ -37,8 +37,8 @@ class AccessControl {
   // Requires is_required(). `now` is in seconds since 1970. Fails with token_missing,
   // token_expired, token_invalid, token_scope (the token or grant does not cover a URL of the
   // request), token_client (another client's address) or parameter_forbidden. The token is checked
-  // only if there is no valid grant. Removes sg_v and sg_k from a request that proves nothing but a
-  // token: they belong to links that the proxy has signed.
+  // only if there is no valid grant. Removes sg_v and sg_k from a request that has a token and no
+  // grant of this proxy: they belong to links that the proxy has signed.
   Result<Access> check(StreamRequest& request, const Client& client, int64_t now);
 
   const GrantKeys& grant_keys() const { return grants_; }

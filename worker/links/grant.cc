@@ -126,7 +126,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
   if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope, covered), mac)) {
-    // A depth that the URL has not: the URL lies above the scope.
+    // The URL has fewer directories than the grant: it lies above the scope.
     const bool is_above = *depth > directory_depth(url.path());
     return is_above ? Error{Reason::token_scope, {}} : invalid("grant");
   }

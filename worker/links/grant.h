@@ -10,8 +10,8 @@
 // for its own directory. So most playlists need at most one MAC, and a link has the same text each
 // time the playlist is requested.
 //
-// The MAC also covers `sg_v` and `sg_k`: a document with other variables, or read as another kind,
-// would get links to any URL. With `security.parameters.headers: false` it covers the referer, the
+// The MAC also covers `sg_v` and `sg_k`: with other variables, or as another kind, a document would
+// give links to any URL. With `security.parameters.headers: false` it covers the referer, the
 // headers and the cookies of the link too, so that a client can use those that a playlist gave it,
 // and no others.
 #pragma once

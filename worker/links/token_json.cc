@@ -138,7 +138,7 @@ class PayloadReader final : public ObjectReader {
     if (name == "nbf") payload.not_before = high;
     if (name == "streams" || name == "rate") {
       if (low < 0) return false;
-      // Up: 0 would be no limit.
+      // Rounded up, because 0 means no limit.
       (name == "rate" ? payload.rate : payload.streams) = static_cast<uint64_t>(high);
     }
     return name != "aud" && text_of(name) == nullptr;
