@@ -85,7 +85,10 @@ class Kills:
         ports = self.bystander.ask("ports")
         owners = {port: owner_of(port, self.service.port, workers) for port in ports}
         victim = owners[ports[self.killed % len(ports)]] or workers[0]
-        os.kill(victim, signal.SIGKILL)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it has left after a reload
         self.killed += 1
         self.may_be_cut += [port for port, owner in owners.items() if owner == victim]
         self.next = time.monotonic() + self.every
