@@ -1,5 +1,5 @@
-// Scans elements without content, for segment_run.cc and plain_element.cc. A scan that returns null
-// has found something that only the parser can judge.
+// Scans elements without content, for segment_run.cc and plain_element.cc. A scan returns null if
+// the element needs the parser.
 #pragma once
 
 #include <array>
