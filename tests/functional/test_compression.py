@@ -1,5 +1,6 @@
 """Rewritten documents leave gzip-coded from `hls.compress_from` on."""
 
+import contextlib
 import hashlib
 import json
 import threading
@@ -202,6 +203,25 @@ class Compression(ProxyTest):
         with proxy.connect(receive_buffer=4096) as client:  # it is full again and again
             client.request(target, GZIP)
             self.assert_coded(client.read_response(), wanted)
+
+    def test_the_head_of_a_held_document_outlives_the_connection(self):
+        text = json.dumps({"ASSETS": [{"URI": f"{number}.m3u8"} for number in range(20_000)]})
+        date = "Mon, 01 Jan 2024 00:00:00 GMT"
+        head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            f"Date: {date}\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n"
+        )
+        up = self.upstream(Answer((head + text).encode(), "close"))
+        proxy = self.proxy()
+        target = stream_path(up.url("/v/a.json"), sg_k="assets")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(proxy.connect()) for _ in range(8)]
+            for client in clients:
+                client.request(target, GZIP)
+            for client in clients:
+                response = client.read_response()
+                self.assertEqual(response["Date"], date)
+                self.assertIn("19999.m3u8", decoded(response.body)[0])
 
     def test_the_memory_for_stalled_clients_is_bounded(self):
         body = HEAD + "".join(f"{zlib.crc32(b'%d' % i):x}{i * i:x}\n" for i in range(100_000))

@@ -210,6 +210,7 @@ void Exchange::on_next_url() { note_target(); }
 
 void Exchange::on_head(const ResponseHead& head) {
   head_ = &head;
+  own_head_.reset();
   if (environment_.access_log.has(AccessField::first_byte_ms)) {
     first_byte_ms_ = environment_.wheel.now_ms() - started_ms_;
   }
@@ -239,13 +240,15 @@ void Exchange::on_body(std::string_view bytes) {
 
 void Exchange::on_read_done() {
   if (path_ != nullptr) path_->flush();
+  keep_head();
 }
 
 void Exchange::on_end() {
   if (sniffer_ && !decide(sniffer_->end(), {})) return;
   if (fetch_->continues_after_end()) return;
-  if (path_ != nullptr) return path_->finish();
-  finish({}, {}, End::complete);
+  if (path_ == nullptr) return finish({}, {}, End::complete);
+  path_->finish();
+  keep_head();
 }
 
 void Exchange::on_next_body() { std::get<BodyRelay>(path_storage_).begin_next_body(); }

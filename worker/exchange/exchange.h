@@ -111,6 +111,7 @@ class Exchange final : public Retirable,
   ChildOrigin nearest_child() const;
 
   // relay_body
+  void keep_head();
   void send_relayed_head(const ClientFraming& framing, bool is_playlist,
                          ContentCoding coding = ContentCoding::identity);
   ClientFraming framing_for_unknown_length() const;
@@ -161,7 +162,13 @@ class Exchange final : public Retirable,
   };
   std::unique_ptr<Refusal> refusal_;  // set: the refusal waits, or has waited
   std::optional<ClientFetch> fetch_;
-  const ResponseHead* head_ = nullptr;  // the fetch's; valid until the body's path is chosen
+  struct OwnHead {
+    explicit OwnHead(const ResponseHead& source);
+    ResponseHead head;  // its fields point into `text`
+    std::string text;
+  };
+  const ResponseHead* head_ = nullptr;  // the fetch's, until keep_head()
+  std::unique_ptr<OwnHead> own_head_;
   std::optional<BodySniffer> sniffer_;  // looks at head_ and the fetch's URL
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation

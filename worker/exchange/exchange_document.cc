@@ -89,6 +89,26 @@ void Exchange::fill_in(DocumentSetting& setting) {
   setting.longest_line = config.limits.playlist_line;
 }
 
+Exchange::OwnHead::OwnHead(const ResponseHead& source) : head(source) {
+  size_t size = 0;
+  for (const HeaderField& field : head.fields) size += field.name.size() + field.value.size();
+  text.reserve(size);  // the views stay valid
+  const auto keep = [this](std::string_view view) {
+    const size_t at = text.size();
+    text += view;
+    return std::string_view(text).substr(at);
+  };
+  for (HeaderField& field : head.fields) field = {keep(field.name), keep(field.value)};
+}
+
+// The head of a document that is held or compressed is sent later, when the fetch may have another
+// connection, or none.
+void Exchange::keep_head() {
+  if (head_ == nullptr || own_head_ || client_status_ != 0 || path_ == nullptr) return;
+  own_head_ = std::make_unique<OwnHead>(*head_);
+  head_ = &own_head_->head;
+}
+
 // A link may only lower the limits of the configuration.
 void Exchange::fill_in_options(DocumentSetting& setting) const {
   const HlsConfig& config = environment_.config.hls;
