@@ -211,7 +211,7 @@ size_t MpdRewriter::skip_segments() {
 
 // Reads the absolute or rooted segment that `left` begins with, if it can be read so.
 bool MpdRewriter::link_outside_segment(std::string_view left) {
-  // As start_element() judges it: prefix and place.
+  // The rules of start_element() for prefix and place.
   if (segments_depth_ == 0 || event_depth_ != 0 || !prefix_.empty()) return false;
   const auto segment = outside_segment(left);
   if (!segment || has_grown_too_far_) return false;
