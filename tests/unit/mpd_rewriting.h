@@ -90,4 +90,18 @@ inline std::string noted(std::string_view kind, std::string_view note, std::stri
   return carrying(parameters.append("&sg_k=").append(kind), rest);
 }
 
+// The content of a Period, in a document with nothing else.
+inline std::string mpd(std::string_view period, std::string_view before = "") {
+  return "<MPD>" + std::string(before) + "<Period>" + std::string(period) + "</Period></MPD>";
+}
+inline std::string rewritten_period(std::string_view period, std::string_view before = "") {
+  const std::string text = rewrite(mpd(period, before));
+  const std::string begin =
+      (before.empty() ? "<MPD>" + kBase : "<MPD>" + std::string(before)) + "<Period>";
+  EXPECT_TRUE(text.starts_with(begin)) << text;
+  EXPECT_TRUE(text.ends_with("</Period></MPD>")) << text;
+  const size_t size = text.size() - begin.size() - std::string_view("</Period></MPD>").size();
+  return text.substr(begin.size(), size);
+}
+
 }  // namespace streamgate
