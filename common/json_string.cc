@@ -1,5 +1,6 @@
 #include "common/json_string.h"
 
+#include <array>
 #include <cstddef>
 
 #include "common/utf8.h"
@@ -10,6 +11,19 @@ namespace {
 bool is_between(char c, unsigned least, unsigned most) {
   const auto byte = static_cast<unsigned char>(c);
   return byte >= least && byte <= most;
+}
+
+// Characters that stand for themselves.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
+size_t plain_prefix_size(std::string_view text) {
+  size_t size = 0;
+  while (size < text.size() && kPlain[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
 }
 
 // A control character of one byte, or of two in UTF-8.
@@ -28,7 +42,7 @@ size_t append_character(std::string_view text, std::string& out) {
     out += c;
   } else if (is_between(c, 0, 0x1f) || c == 0x7f) {
     append_control(c, out);
-  } else if (is_between(c, 0x20, 0x7e)) {
+  } else if (kPlain[static_cast<unsigned char>(c)]) {
     out += c;
   } else {
     const size_t size = utf8_multibyte_size(text);
@@ -50,7 +64,13 @@ size_t append_character(std::string_view text, std::string& out) {
 
 void append_json_string(std::string_view text, std::string& out) {
   out += '"';
-  while (!text.empty()) text.remove_prefix(append_character(text, out));
+  while (true) {
+    const size_t plain = plain_prefix_size(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    text.remove_prefix(append_character(text, out));
+  }
   out += '"';
 }
 

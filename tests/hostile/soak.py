@@ -3,6 +3,7 @@ each minute.
 """
 
 import os
+import subprocess
 import threading
 import time
 
@@ -10,7 +11,6 @@ from bystander import FORK, Child
 from controllers import Kills
 from harness import BINARY, streamgate
 from measure import ATTACKS, LONG, QUIET, Attack, Measurement, run_attack
-from programs import put
 
 CYCLE = 28.0  # seconds; then the attackers leave and come again
 RELOAD_EVERY = 10.0
@@ -20,6 +20,13 @@ READ_EVERY = 20.0
 # service; attackers of the real world have machines of their own.
 NICE = 19
 RUNS = list(dict.fromkeys(attack.run for attack in ATTACKS if attack.run))
+
+
+def put_by_another_process(source, path):
+    """As put(). An attacker that is forked during a copy in this process would inherit the open
+    file, and a file that is open for writing cannot be executed."""
+    subprocess.run(["cp", source, path + ".new"], check=True)
+    os.replace(path + ".new", path)
 
 
 class Reloader:
@@ -38,7 +45,7 @@ class Reloader:
             number += 1
             upgrade = number % UPGRADE_EVERY == 0
             if upgrade:
-                put(BINARY, self.service.program)
+                put_by_another_process(BINARY, self.service.program)
             done = streamgate("-c", self.service.config_file, "-s", "reload")
             if done.returncode != 0:
                 self.failures.append(done.stderr.strip())
