@@ -61,7 +61,7 @@ std::string mac_of(std::string_view key, std::string_view signed_part, std::stri
   text.append(" ").append(scope);
   if (!covered.empty()) text.append(" ").append(covered);
   std::string mac;
-  append_base64url(std::string_view(hmac_sha256_bytes(key, text)).substr(0, kMacBytes), mac);
+  append_base64url(std::string_view(hmac_sha256(key, text)).substr(0, kMacBytes), mac);
   return mac;
 }
 
@@ -95,7 +95,7 @@ GrantKeys::GrantKeys(const SecurityConfig& config) : covers_headers_(!config.par
     const Secret& secret =
         key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
     // A derived key, so that the MAC of a grant is never the signature of a token.
-    keys_.push_back({&key, hmac_sha256_bytes(secret.view(), "streamgate grant 1 " + key.id)});
+    keys_.push_back({&key, hmac_sha256(secret.view(), "streamgate grant 1 " + key.id)});
   }
 }
 
