@@ -217,7 +217,7 @@ int Supervisor::stop_all_workers() {
 
 void Supervisor::tell_workers_to_stop() {
   const int64_t now = monotonic_ms();
-  if (stop_ == Stop::at_once) return workers_->leave_all(now, kLeaveGrace);
+  if (stop_ == Stop::at_once) return workers_->interrupt_all(now, kInterruptGrace);
   workers_->drain_all(now,
                       stop_ == Stop::bounded ? current_->config.drain.stop_timeout : drain_limit());
 }

@@ -307,7 +307,7 @@ void Supervisor::close_in_child(const Generation& generation) {
   signal_fd_.reset();
   upgrade_.reset();
   workers_->close_in_child();
-  if (current_.get() != &generation) current_->leave_in_child();
+  if (current_.get() != &generation) current_->close_in_child();
   if (reload_) reload_->close_listeners_unless(generation);
 }
 
@@ -343,7 +343,7 @@ void Supervisor::end_oldest_streams() {
   const auto oldest = workers_->oldest_draining();
   if (!oldest) return;
   log::warn("drain.patience_ended", {{"generation", *oldest}, {"draining", workers_->draining()}});
-  workers_->leave_generation(*oldest, now, kLeaveGrace);
+  workers_->interrupt_generation(*oldest, now, kInterruptGrace);
 }
 
 bool Supervisor::begin_upgrade() {

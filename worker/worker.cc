@@ -196,7 +196,7 @@ class Worker final : private Server::Observer {
     const std::array<std::pair<int, event_callback_fn>, 5> handlers{{
         {SIGQUIT, callback<&Worker::drain>},
         {SIGTERM, callback<&Worker::drain>},
-        {SIGINT, callback<&Worker::leave>},
+        {SIGINT, callback<&Worker::cut_exchanges>},
         {SIGUSR1, callback<&Worker::reopen_logs>},
         {SIGUSR2, callback<&Worker::log_live_state>},
     }};
@@ -235,7 +235,7 @@ class Worker final : private Server::Observer {
     server_.drain();
   }
 
-  void leave() { event_base_loopbreak(base_.get()); }
+  void cut_exchanges() { event_base_loopbreak(base_.get()); }
 
   // Stays while others read what it fetches.
   void on_drained() override {

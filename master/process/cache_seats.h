@@ -37,7 +37,7 @@ class CacheSeats {
   // The worker could not be forked.
   void give_back(const CacheSeatGrant& grant);
   // The process has ended. Does nothing for a process without a seat.
-  void leave(pid_t pid);
+  void release(pid_t pid);
   // Frees what nobody reads any more. Cheap if nobody has died.
   void sweep();
 

@@ -169,7 +169,7 @@ TEST_F(ReloadTest, UndoRemovesTheSocketsAndEndsTheWorkers) {
   EXPECT_FALSE(socket_exists());
   for (const WorkerProcess& worker : master_.workers) {
     const bool was_ready = worker.identity().slot_index == 1;
-    EXPECT_EQ(was_ready ? WorkerProcess::Order::drain : WorkerProcess::Order::leave,
+    EXPECT_EQ(was_ready ? WorkerProcess::Order::drain : WorkerProcess::Order::interrupt,
               worker.order());
   }
 }
