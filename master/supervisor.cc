@@ -54,7 +54,7 @@ void log_death(const WorkerProcess& worker, const LastRequest& request, const En
 }  // namespace
 
 int Supervisor::run() {
-  const auto started = program_.state ? take_over(UniqueFd(*program_.state)) : start();
+  const auto started = program_.handover_fd ? take_over(UniqueFd(*program_.handover_fd)) : start();
   if (!started) {
     return fail_start(started.error().detail);
   }
