@@ -49,8 +49,8 @@ std::string_view logged_route(std::string_view target) {
 }
 
 // For the operator.
-std::string_view kind_of(const ClientFraming& framing, bool is_playlist) {
-  if (is_playlist) return "playlist";
+std::string_view kind_of(const ClientFraming& framing, bool is_rewritten) {
+  if (is_rewritten) return "playlist";
   const bool has_end =
       framing.kind == ClientFraming::Kind::length || framing.kind == ClientFraming::Kind::none;
   return has_end ? "file" : "live";
@@ -340,16 +340,16 @@ void Exchange::begin_live(std::string_view first_bytes) {
 
 // --- relay_body ---
 
-void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_rewritten,
                                  ContentCoding coding) {
   enter(Step::relay_body);
   observe(environment_.slot.counters, Histogram::first_byte,
           environment_.wheel.now_ms() - started_ms_);
-  kind_ = kind_of(framing, is_playlist);
+  kind_ = kind_of(framing, is_rewritten);
   RelayedResponse response{*head_, fetch_->url().path()};
-  response.is_playlist = is_playlist;
+  response.is_rewritten = is_rewritten;
   response.coding = coding;
-  response.varies_by_coding = is_playlist && environment_.config.hls.compress_from > 0;
+  response.varies_by_coding = is_rewritten && environment_.config.hls.compress_from > 0;
   response.document_type = document_type_;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
@@ -476,7 +476,7 @@ void Exchange::write_access_line(std::optional<Reason> failure, std::string_view
   record.detail = detail;
   record.body_bytes = body_bytes_;
   record.duration_ms = duration_ms;
-  record.playlist = is_playlist_;
+  record.playlist = is_rewritten_;
   if (fetch_) {
     if (!fetch_->is_redirected()) record.redacted_upstream = note_.whole_target();
     if (record.redacted_upstream.empty()) {

@@ -15,7 +15,7 @@ namespace streamgate {
 struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // see media_type
-  bool is_playlist = false;        // rewritten: our type, no validators, `no-cache` by default
+  bool is_rewritten = false;       // a document: our type, no validators, `no-cache` by default
   // Of a rewritten document that is no HLS playlist; it gets the sandbox. Empty: HLS.
   std::string_view document_type = {};
   ClientFraming framing = {};
