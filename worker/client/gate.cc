@@ -282,9 +282,10 @@ void ClientGate::refuse(const Error& error) {
       audience_of(environment_.errors, peer(), has_head ? &stream_.head().fields : nullptr), error);
   const std::string_view origin =
       has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
-  stream_.send_head(write_error_response(shown, stream_.id().text(), head_only, false,
-                                         {environment_.cors, origin}),
-                    {ClientFraming::Kind::none, 0}, false);
+  stream_.send_head(
+      write_error_response({.error = shown, .id = stream_.id().text(), .head_only = head_only},
+                           {environment_.cors, origin}),
+      {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }
 

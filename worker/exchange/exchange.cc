@@ -418,11 +418,13 @@ void Exchange::fail(const Error& error) {
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   const Error shown = error_for(
       audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
-  send_own(
-      status_for(error.reason),
-      write_error_response(shown, gate_->stream().id().text(), method_ == Method::head, keep_alive,
-                           cors_for(environment_.config.cors, client_head_.fields)),
-      keep_alive);
+  const ErrorResponse response{.error = shown,
+                               .id = gate_->stream().id().text(),
+                               .head_only = method_ == Method::head,
+                               .keep_alive = keep_alive};
+  send_own(status_for(error.reason),
+           write_error_response(response, cors_for(environment_.config.cors, client_head_.fields)),
+           keep_alive);
   finish(error.reason, error.detail, End::complete);
 }
 
