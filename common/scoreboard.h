@@ -61,6 +61,13 @@ struct alignas(64) Slot {
   Counters counters;
 };
 
+// Whether a worker hangs, for other workers: it updates its beat every second, and the last one is
+// older than 2.5 s. The master has a limit of its own (watchdog_timeout).
+inline bool is_beat_late(const Slot& slot, int64_t now_ms) {
+  constexpr int64_t kLateMs = 2'500;
+  return now_ms - slot.beat_ms.load(std::memory_order_relaxed) >= kLateMs;
+}
+
 // A multiple of every page size of the supported machines (4, 16 and 64 KiB), so that each part has
 // pages of its own. Pages that are never accessed take no memory.
 constexpr size_t kScoreboardPage = size_t{64} * 1024;
