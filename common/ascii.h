@@ -20,6 +20,13 @@ constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+// The value of a hexadecimal digit; -1 for any other byte.
+constexpr int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lower = to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 namespace detail {
 
 constexpr unsigned kCaseBit = 0x20;  // the only difference between the cases of a letter
@@ -75,6 +82,11 @@ constexpr bool istarts_with(std::string_view text, std::string_view prefix) {
 
 constexpr bool iends_with(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && iequals(text.substr(text.size() - suffix.size()), suffix);
+}
+
+// Whether more bytes could complete `text` to `whole`.
+constexpr bool may_become(std::string_view text, std::string_view whole) {
+  return text.size() < whole.size() && whole.starts_with(text);
 }
 
 inline std::string lower(std::string_view text) {

@@ -29,19 +29,12 @@ size_t find_scheme_end(std::string_view text) {
   return std::string_view::npos;
 }
 
-// The value of a hexadecimal digit, or -1.
-int hex_value(char c) {
-  if (ascii::is_digit(c)) return c - '0';
-  const char lower = ascii::to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // The byte that `%XX` at the beginning of `text` means, or -1 if two hexadecimal digits do not
 // follow the `%`.
 int byte_of_escape(std::string_view text) {
   if (text.size() < 3) return -1;
-  const int high = hex_value(text[1]);
-  const int low = hex_value(text[2]);
+  const int high = ascii::hex_value(text[1]);
+  const int low = ascii::hex_value(text[2]);
   return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 

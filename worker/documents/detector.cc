@@ -31,11 +31,6 @@ constexpr std::array<std::string_view, 11> kTypes = {"application/vnd.apple.mpeg
                                                      "video/mpegurl",
                                                      "video/x-mpegurl"};
 
-// True if `whole` starts with `text` and is longer: more bytes could complete it.
-bool may_become(std::string_view text, std::string_view whole) {
-  return text.size() < whole.size() && whole.starts_with(text);
-}
-
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && kBlanks.find(c) == kBlanks.npos) || byte == 0x7f;
@@ -130,13 +125,13 @@ std::optional<DocumentKind> detect_xml(DocumentKind claimed, std::string_view te
 }
 
 std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
-  if (!is_final && may_become(text, kByteOrderMark)) return std::nullopt;
+  if (!is_final && ascii::may_become(text, kByteOrderMark)) return std::nullopt;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
 
   if (text.starts_with(kPlaylistHeader)) return DocumentKind::hls;
   // True also while all bytes are blanks.
-  if (!is_final && may_become(text, kPlaylistHeader)) return std::nullopt;
+  if (!is_final && ascii::may_become(text, kPlaylistHeader)) return std::nullopt;
   if (text.empty()) return DocumentKind::none;
   const DocumentKind claimed = claimed_kind(claim.content_type, claim.path);
   if (text.front() == '<') {
