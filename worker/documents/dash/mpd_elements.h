@@ -33,6 +33,18 @@ struct MpdElement {
 // The element of that name. Elements without URLs have the place none.
 const MpdElement& mpd_element(std::string_view name);
 
+// A name without its namespace prefix.
+inline std::string_view local_name(std::string_view name) {
+  return name.substr(name.find(':') + 1);
+}
+
+// Whether an attribute is the URL of a remote element: `xlink:href`, with any prefix. Every element
+// may have it.
+inline bool is_remote_link(std::string_view attribute) { return attribute.ends_with(":href"); }
+
+// Whether an attribute is one of MpdElement::attributes.
+bool has_url(const MpdElement& element, std::string_view attribute);
+
 // Whether the value of a descriptor or clock with this scheme is a list of URLs.
 bool is_url_scheme(std::string_view scheme_id_uri);
 

@@ -17,8 +17,6 @@ constexpr size_t kMaxBases = 16;                     // one in the other; DASH h
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view local_name(std::string_view name) { return name.substr(name.find(':') + 1); }
-
 std::string_view value_of(const char** attributes, std::string_view name) {
   for (; *attributes != nullptr; attributes += 2) {
     if (attributes[0] == name) return attributes[1];
@@ -30,18 +28,10 @@ std::string_view prefix_of(std::string_view name) {
   return name.substr(0, name.size() - local_name(name).size());
 }
 
-bool has_url(const MpdElement& element, std::string_view attribute) {
-  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
-         std::end(element.attributes);
-}
-
 // Elements that put the query of the MPD's URL into other requests (ISO/IEC 23009-1 annex I).
 bool takes_query(std::string_view name) {
   return name == "UrlQueryInfo" || name == "ExtUrlQueryInfo" || name == "ExtHttpHeaderInfo";
 }
-
-// A remote element: `xlink:href`.
-bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
 
 }  // namespace
 
@@ -219,7 +209,7 @@ std::string MpdRewriter::note_for(LinkKind kind) const {
 void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** attributes) {
   bool has_urls = false;
   for (const char** at = attributes; *at != nullptr && !has_urls; at += 2) {
-    has_urls = is_remote(at[0]) || has_url(element, at[0]);
+    has_urls = is_remote_link(at[0]) || has_url(element, at[0]);
   }
   if (!has_urls) return;
   const std::string_view scheme = value_of(attributes, "schemeIdUri");
@@ -242,7 +232,7 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
 // Appends to link_ what takes the place of the attribute's value. False if the value stays.
 bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
                                std::string_view value, std::string_view scheme) {
-  if (is_remote(name)) {
+  if (is_remote_link(name)) {
     const std::string note = note_for(LinkKind::remote);
     return links_.append(document_, {value, LinkRule::all, LinkKind::remote, note}, link_);
   }
