@@ -44,6 +44,11 @@ bool are_equal(std::string_view given, std::string_view secret) {
 
 }  // namespace
 
+const CorsConfig& no_cors() {
+  static const CorsConfig kNone{.allow_origin = {}};
+  return kNone;
+}
+
 std::optional<AdminRefusal> check_admin_origin(const RequestHead& request,
                                                const AdminConfig& config) {
   const std::string_view authority = field_or_empty(request.fields, "Host");

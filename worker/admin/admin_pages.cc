@@ -21,11 +21,6 @@ namespace {
 constexpr std::string_view kVary = "Vary: Accept\r\n";
 constexpr std::string_view kIsolation = "Cross-Origin-Resource-Policy: same-origin\r\n";
 
-const CorsConfig& no_cors() {
-  static const CorsConfig kNone{.allow_origin = {}};
-  return kNone;
-}
-
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
 bool wants_page(const RequestHead& request) {

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <utility>
 
+#include "worker/admin/admin_access.h"
+
 namespace streamgate {
 namespace {
 
@@ -15,12 +17,6 @@ constexpr size_t kMaxConnections = 32;
 // Without a pause the worker would spin when no descriptor is left: the listening socket stays
 // readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
-
-// Pages of other origins may read no answer of the admin listener.
-const CorsConfig& no_cors() {
-  static const CorsConfig kNone{.allow_origin = {}};
-  return kNone;
-}
 
 }  // namespace
 
