@@ -249,6 +249,10 @@ UriParts split_uri(std::string_view text) {
   return parts;
 }
 
+bool is_http_scheme(std::string_view scheme) {
+  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
+}
+
 void resolve_reference(const UriParts& base, std::string_view reference, std::string& out) {
   const UriParts parts = split_uri(reference);
   const UriParts& scheme_from = parts.has_scheme ? parts : base;

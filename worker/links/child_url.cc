@@ -102,10 +102,6 @@ size_t http_prefix_size(std::string_view text) {
   return ascii::istarts_with(text, "https://") ? 8 : 0;
 }
 
-bool is_http(std::string_view scheme) {
-  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
-}
-
 // Turns each `%7C` of `url`, which was resolved from `reference`, back into a `|` of the reference.
 // If `url` has other `%7C`, all stay: the text behind a raw `|` may be taken for headers.
 void restore_bars(std::string_view reference, std::string& url) {
@@ -290,7 +286,8 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   const std::string_view text =
       with_plain_slashes(base_.scheme, cut_header_suffix(reference.text, own), spelling_);
   const UriParts parts = split_uri(text);
-  if (text.empty() || (parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
+  if (text.empty() || (parts.has_scheme && !is_http_scheme(parts.scheme)) || is_ours(text))
+    return false;
   resolved_.clear();
   resolve_reference(base_, text, resolved_);
   if (const std::string authorization = take_authorization(resolved_); !authorization.empty()) {

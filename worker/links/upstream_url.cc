@@ -9,10 +9,6 @@
 namespace streamgate {
 namespace {
 
-bool is_http(std::string_view scheme) {
-  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
-}
-
 constexpr bool is_slash(char c) { return c == '/' || c == '\\'; }
 
 size_t path_end_of(std::string_view text) {
@@ -49,7 +45,7 @@ std::string basic_authorization(std::string_view userinfo) {
 std::string_view with_plain_slashes(std::string_view base_scheme, std::string_view reference,
                                     std::string& scratch) {
   const UriParts parts = split_uri(reference);
-  if (parts.has_scheme && !is_http(parts.scheme)) return reference;
+  if (parts.has_scheme && !is_http_scheme(parts.scheme)) return reference;
   std::string_view text = reference;
   if (parts.has_scheme) text.remove_prefix(parts.scheme.size() + 1);
   const size_t path_end = path_end_of(text);

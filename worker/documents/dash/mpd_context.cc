@@ -20,9 +20,7 @@ std::string_view directory_of(std::string_view url) { return url.substr(0, url.r
 
 bool is_http_url(std::string_view text) {
   const UriParts parts = split_uri(text);
-  const bool is_http =
-      ascii::iequals(parts.scheme, "http") || ascii::iequals(parts.scheme, "https");
-  return is_http && !parts.authority.empty();
+  return is_http_scheme(parts.scheme) && !parts.authority.empty();
 }
 
 }  // namespace
