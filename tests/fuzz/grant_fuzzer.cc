@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/grant.h"
 #include "worker/links/token.h"
 #include "worker/links/upstream_url.h"

@@ -9,7 +9,7 @@
 
 #include "common/ascii.h"
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/http/grammar.h"
 
 namespace streamgate {
@@ -138,11 +138,7 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 
 std::optional<Credentials> basic_credentials(std::string_view authorization) {
   if (!ascii::istarts_with(authorization, kBasic)) return std::nullopt;
-  std::string encoded(ascii::trim(authorization.substr(kBasic.size())));
-  encoded.resize(std::min(encoded.find_last_not_of('=') + 1, encoded.size()));
-  std::replace(encoded.begin(), encoded.end(), '+', '-');
-  std::replace(encoded.begin(), encoded.end(), '/', '_');
-  const auto pair = decode_base64url(encoded);
+  const auto pair = decode_base64(ascii::trim(authorization.substr(kBasic.size())));
   if (!pair) return std::nullopt;
   const size_t colon = pair->find(':');
   if (colon == pair->npos) return std::nullopt;

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"

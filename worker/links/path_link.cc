@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/ascii.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
 #include "worker/links/upstream_url.h"

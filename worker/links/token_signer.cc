@@ -5,7 +5,7 @@
 #include "common/ip_address.h"
 #include "common/json_string.h"
 #include "common/url.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/stream_request.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/ascii.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/host_name.h"
 
 namespace streamgate {
@@ -21,23 +21,13 @@ bool needs_conversion(std::string_view host) {
                      [](char c) { return c == '%' || static_cast<unsigned char>(c) >= 0x80; });
 }
 
-// With the alphabet and the padding of RFC 4648 4.
-std::string base64(std::string_view text) {
-  std::string out;
-  append_base64url(text, out);
-  std::replace(out.begin(), out.end(), '-', '+');
-  std::replace(out.begin(), out.end(), '_', '/');
-  out.append((4 - out.size() % 4) % 4, '=');
-  return out;
-}
-
 // RFC 7617: `user:password`. In a URL the password may be missing. Empty for an empty userinfo.
 std::string basic_authorization(std::string_view userinfo) {
   if (userinfo.empty() || userinfo == ":") return {};
   const size_t colon = std::min(userinfo.find(':'), userinfo.size());
   std::string credentials = percent_decode(userinfo.substr(0, colon)) + ":";
   if (colon < userinfo.size()) credentials += percent_decode(userinfo.substr(colon + 1));
-  return "Basic " + base64(credentials);
+  return "Basic " + encode_base64(credentials);
 }
 
 }  // namespace
