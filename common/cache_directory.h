@@ -55,7 +55,7 @@ class CacheDirectory {
   }
   static uint64_t body_offset(size_t index) { return index * kCacheBodyBytes; }
 
-  // ---- In the master.
+  // --- in the master ---
   // Gives a free column to a process that will be forked; none if there is none.
   std::optional<unsigned> take();
   // The process of the column is gone: its leases end, its unfinished objects are broken, and its
@@ -65,7 +65,7 @@ class CacheDirectory {
   void sweep();
   bool is_mourning() const;
 
-  // ---- In a worker, while it still has the master's user.
+  // --- in a worker, while it still has the master's user ---
   // Everything but the worker's own column and the version words becomes read-only at the same
   // addresses, and the file of the directory is closed. The file of the bodies is opened again to
   // read only; the worker's own range is mapped writable and can be found by own_bodies().

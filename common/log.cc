@@ -297,8 +297,8 @@ std::string quote(std::string_view value) {
 
 void append_redacted(std::string_view url, std::string& out) {
   size_t path_end = std::min(ascii::find_any<'?', '#', ';', '@'>(url), url.size());
-  const std::string_view behind = url.substr(path_end, 1);
-  if (behind != ";" && behind != "@") {  // nothing to mask, as nearly always
+  const std::string_view next = url.substr(path_end, 1);
+  if (next != ";" && next != "@") {  // nothing to mask, as nearly always
     out += url.substr(0, path_end);
   } else {
     path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());

@@ -290,9 +290,9 @@ std::string percent_decode(std::string_view text) {
   while (escape < text.size()) {
     const int byte = byte_of_escape(text.substr(escape));
     *end++ = byte < 0 ? '%' : static_cast<char>(byte);
-    const size_t behind = escape + (byte < 0 ? 1 : 3);
-    escape = std::min(ascii::find_any<'%'>(text, behind), text.size());
-    end = std::copy(text.begin() + behind, text.begin() + escape, end);
+    const size_t escape_end = escape + (byte < 0 ? 1 : 3);
+    escape = std::min(ascii::find_any<'%'>(text, escape_end), text.size());
+    end = std::copy(text.begin() + escape_end, text.begin() + escape, end);
   }
   out.resize(static_cast<size_t>(end - out.data()));
   return out;

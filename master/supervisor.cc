@@ -75,7 +75,7 @@ int Supervisor::run() {
   return stop_all_workers();
 }
 
-// ---- the steps of the loop
+// --- the steps of the loop ---
 
 void Supervisor::reap_exited_children() {
   workers_->mirror();
@@ -262,7 +262,7 @@ void Supervisor::handle(const signalfd_siginfo& signal) {
   }
 }
 
-// ---- children
+// --- children ---
 
 Result<Probe> Supervisor::start_check(const Generation& generation) {
   return Probe::start([&] {
@@ -311,7 +311,7 @@ void Supervisor::close_in_child(const Generation& generation) {
   if (reload_) reload_->close_listeners_unless(generation);
 }
 
-// ---- SIGHUP
+// --- SIGHUP ---
 
 // A reload adds a generation to those that still drain. While too many workers drain, it waits.
 bool Supervisor::is_held() {
@@ -436,7 +436,7 @@ void Supervisor::reload_ended(const std::string& problem) {
   if (first_generation_ready_) tell_ready();
 }
 
-// ---- logs and status
+// --- logs and status ---
 
 std::string Supervisor::open_current_logs() const {
   const auto opened = open_log_files(current_->config.log, current_->account);

@@ -69,7 +69,7 @@ class CacheSeat {
   // Frees claims that were given up while others had leased them. Call it now and then.
   void free_abandoned();
 
-  // ---- Of any object.
+  // --- of any object ---
   // free: the row has another object by now.
   CacheState state_of(const Object& object) const;
   // Allowed from growing on; the values of a row in another column are not to be trusted.
@@ -81,7 +81,7 @@ class CacheSeat {
   int body_file() const { return directory_.files().bodies.get(); }
   static bool are_bodies_of(const Object& object, uint64_t offset, uint64_t size);
 
-  // ---- Of a leased object.
+  // --- of a leased object ---
   void touch(const Object& object, int64_t now_ms);
   // How far the first reader of this process is in an endless body.
   void set_position(const Object& object, uint64_t position);
@@ -91,7 +91,7 @@ class CacheSeat {
   void stop_waiting(const Object& object);
   void drop(const Object& object);
 
-  // ---- Of an own object.
+  // --- of an own object ---
   struct Head {
     uint64_t offset;  // in the body file
     uint64_t size;
@@ -130,13 +130,13 @@ class CacheSeat {
   void notify(const Object& object);
   void wake_noted();
 
-  // ---- Of all processes (worker/cache/purges.h).
+  // --- of all processes (worker/cache/purges.h) ---
   const CacheDirectory& directory() const { return directory_; }
   // Each is woken by wake_noted().
   void note(unsigned column) { noted_.set(column); }
   void note_all_others();
 
-  // ---- Memory, of all processes.
+  // --- memory, of all processes ---
   CacheColumn& own() { return directory_.column(column_); }
   uint64_t held_by_all() const;
   uint64_t wanted_by_others() const;

@@ -65,15 +65,15 @@ std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
   size_t bar = url.find('|');
   const size_t query = url.find('?');
   for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars) {
-    const size_t behind = std::min(url.find_first_not_of("| \t", bar), url.size());
-    const std::string_view suffix = url.substr(behind);
+    const size_t begin = std::min(url.find_first_not_of("| \t", bar), url.size());
+    const std::string_view suffix = url.substr(begin);
     const std::string_view name = name_at_beginning_of(suffix);
     const bool is_header = !name.empty() && (query > bar || is_header_in_query(name));
     if (suffix.empty() || is_header) {
       take_header_pairs(suffix, link);
       return ascii::trim(url.substr(0, bar));
     }
-    bar = url.find('|', behind);
+    bar = url.find('|', begin);
   }
   return url;
 }
