@@ -38,6 +38,12 @@ void complain(const std::string& problem) {
   std::fputs(is_journal(fileno(stderr)) ? journal_line(line).c_str() : line.c_str(), stderr);
 }
 
+// Prints the problems of the configuration. False if there are any.
+bool is_valid(const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  return loaded.ok();
+}
+
 // Checks the files as the users who will read them: keys as this user, everything else as the
 // workers' user.
 void check_files(LoadedConfig& loaded, const std::optional<Account>& account) {
@@ -60,8 +66,7 @@ int check(LoadedConfig loaded) {
     if (!account) loaded.problems.push_back(account.error().detail);
     check_files(loaded, account ? *account : std::nullopt);
   }
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
   // Not a problem: a service manager may create them just before the start.
   for (const std::string& missing : missing_directories(loaded.config)) {
@@ -81,8 +86,7 @@ int control(const CommandLine& line, const Environment& environment) {
 
 // `-s purge`. The admin listener carries it out, so it also works without a pid file.
 int purge(const CommandLine& line, const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return kExitOrderFailed;
+  if (!is_valid(loaded)) return kExitOrderFailed;
   const std::string& pid_file = line.pid_file.empty() ? loaded.config.pid_file : line.pid_file;
   if (!pid_file.empty()) {
     const auto found = RunningService::find(pid_file);
@@ -101,16 +105,14 @@ int purge(const CommandLine& line, const LoadedConfig& loaded) {
 }
 
 int print_effective_config(const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
   std::fputs(print_config(loaded).c_str(), stdout);
   return EXIT_SUCCESS;
 }
 
 int check_health(const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   ::signal(SIGPIPE, SIG_IGN);
   const auto origin = probe_health(loaded.config);
   if (!origin) {
@@ -124,8 +126,7 @@ int check_health(const LoadedConfig& loaded) {
 // `streamgate explain`. Drops the rights of root first, because it parses the bytes of any
 // upstream.
 int explain(const ExplainLine& line, const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return kExitExplainUsage;
+  if (!is_valid(loaded)) return kExitExplainUsage;
   const auto account = find_account(loaded.config.user);
   Result<void> changed = account ? Result<void>() : account.error();
   if (account && *account) changed = become(**account);
@@ -143,8 +144,7 @@ int sign(const SignLine& line, LoadedConfig loaded) {
       loaded.problems.push_back(read.error().detail);
     }
   }
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   NewToken token;
   token.url = line.url;
   token.expires = std::time(nullptr) + line.lifetime.count() / 1000;
