@@ -25,9 +25,9 @@ constexpr size_t kRowsToFree = kCacheRows / 16;
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
 // The share of the memory that is freed when there is no room, at most so many bytes.
 constexpr uint64_t kShareToEvict = 16;
-constexpr uint64_t kMostToEvict = uint64_t{16} << 20U;
+constexpr uint64_t kMaxEvictedBytes = uint64_t{16} << 20U;
 // The head of an object beside its body.
-constexpr uint64_t kMostOfHead = uint64_t{256} * 1024;
+constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;
 
 // A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
 std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {
@@ -46,7 +46,7 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
       regions_(seat_, directory.own_bodies(), environment.config.memory,
                std::max<uint64_t>(environment.config.object_size,
                                   LiveWindow::memory_size(environment.config.live_window)) +
-                   kMostOfHead),
+                   kMaxHeadBytes),
       live_clock_(environment.base, environment.config.live_batch, *this),
       woken_(environment.base, seat_.waker(), EV_READ | EV_PERSIST, callback<&Cache::on_woken>,
              this),
@@ -483,7 +483,7 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   const bool may_evict = !awaits_leases_ && can_make_room(bytes);  // nothing is evicted in vain
   if (may_evict) {
     // Each eviction looks at all objects, so it makes room for many.
-    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
+    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvictedBytes);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {
     free_retired();

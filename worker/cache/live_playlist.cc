@@ -8,7 +8,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostText = size_t{256} * 1024;
+constexpr size_t kMaxTextBytes = size_t{256} * 1024;
 constexpr int64_t kLongestSegmentMs = 30'000;
 // A stored answer older than this tells nothing about the next one.
 constexpr int64_t kLongestPastMs = 3'600'000;
@@ -89,7 +89,7 @@ bool is_possible(const StoredPlaylist& past, int64_t now_ms) {
 }  // namespace
 
 std::optional<LivePlaylist> read_live_playlist(std::string_view text) {
-  if (text.size() > kMostText || !text.starts_with("#EXTM3U")) return std::nullopt;
+  if (text.size() > kMaxTextBytes || !text.starts_with("#EXTM3U")) return std::nullopt;
   Reading reading;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());

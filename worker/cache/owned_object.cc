@@ -14,12 +14,12 @@ namespace streamgate {
 namespace {
 
 // Answers without a length are shared up to this size, head included.
-constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
+constexpr uint64_t kMaxBytesWithoutLength = uint64_t{256} * 1024;
 // Errors are shared up to this size.
-constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
-// A body of at least kLeastLent bytes is lent after kUsesToLend requests of the owner's clients,
+constexpr uint64_t kMaxErrorBytes = uint64_t{64} * 1024;
+// A body of at least kMinLentBytes bytes is lent after kUsesToLend requests of the owner's clients,
 // not counting the first.
-constexpr uint64_t kLeastLent = uint64_t{128} * 1024;
+constexpr uint64_t kMinLentBytes = uint64_t{128} * 1024;
 constexpr unsigned kUsesToLend = 3;
 
 // Manifests are text; segments are not.
@@ -117,7 +117,7 @@ void OwnedObject::note_use(int64_t now_ms) {
 
 // Each region that was lent costs new pages, so only bodies that are used often are lent.
 void OwnedObject::lend_if_popular() {
-  if (is_lent_ || uses_ < kUsesToLend || room_ < kLeastLent || live_) return;
+  if (is_lent_ || uses_ < kUsesToLend || room_ < kMinLentBytes || live_) return;
   const CacheState now = state();
   if (now != CacheState::growing && now != CacheState::done) return;
   is_lent_ = true;
@@ -170,7 +170,7 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   may_be_live_ = is_without_length_ && !is_document && may_be_live(head);
   if (may_be_live_) return true;
   if (is_without_length_) return is_answer_ok_ && is_document && !has_new_cookies();
-  const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMostOfError;
+  const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMaxErrorBytes;
   return head.content_length <= most && !has_new_cookies();
 }
 
@@ -188,7 +188,8 @@ bool OwnedObject::begin_body(const ResponseHead& head) {
   // Cookies of the link may expire meanwhile, so the facts are taken once.
   facts_ = facts();
   head_size_ = print_head(head, *facts_).size();
-  const uint64_t size = is_without_length_ ? kMostWithoutLength : head_size_ + head.content_length;
+  const uint64_t size =
+      is_without_length_ ? kMaxBytesWithoutLength : head_size_ + head.content_length;
   if (size < head_size_) return false;
   region_ = tools_.keeper.take_region(size);
   lacks_room_ = !region_;
