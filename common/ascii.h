@@ -130,7 +130,7 @@ constexpr size_t find_any(std::string_view text, size_t from = 0) {
       if (hits != 0) return i + static_cast<size_t>(std::countr_zero(hits));
     }
     if (i >= text.size()) return std::string_view::npos;
-    // The last block overlaps bytes that are searched already, or lie in front of `from`.
+    // The last block overlaps bytes that have been searched already, or that are before `from`.
     const size_t last = text.size() - 16;
     const unsigned hits = hits_at(last) >> (i - last);
     return hits == 0 ? std::string_view::npos : i + static_cast<size_t>(std::countr_zero(hits));

@@ -49,8 +49,8 @@ char* map(char* start, size_t size, int protection, int file, uint64_t offset) {
   return static_cast<char*>(mapped);
 }
 
-// A second descriptor that can only read. Without /proc, as in a bare root directory, the first one
-// again.
+// A second descriptor, which can only read. Without /proc, as in a bare root directory: a duplicate
+// of the first one.
 Result<UniqueFd> open_read_only(int file) {
   const std::string path = "/proc/self/fd/" + std::to_string(file);
   UniqueFd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

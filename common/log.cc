@@ -134,7 +134,7 @@ void append_redacted_pairs(std::string_view pairs, char separator, std::string& 
   }
 }
 
-// Without its userinfo. A `@` behind the host is data.
+// Without its userinfo. A `@` after the host is data.
 void append_redacted_authority(std::string_view authority, std::string& out) {
   const size_t at = authority.rfind('@');
   if (at == std::string_view::npos) {

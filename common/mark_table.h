@@ -1,4 +1,4 @@
-// A small table of marks, each for a key, that forgets the oldest ones. It stands in shared memory:
+// A small table of marks, each for a key, that forgets the oldest ones. It lives in shared memory:
 // one process writes it, every process may read it. A mark is one word, so no lock is needed, and a
 // process that dies while it writes leaves either the old mark or the new one. All zero: empty.
 #pragma once

@@ -17,8 +17,7 @@ namespace {
 constexpr size_t kMaxHostBytes = 253;  // RFC 1035 2.3.4, without the root's length byte
 constexpr size_t kMaxLabelBytes = 63;
 
-// RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) in front of a colon. npos if there is
-// none.
+// RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) before a colon. npos if there is none.
 size_t find_scheme_end(std::string_view text) {
   if (text.empty() || !ascii::is_alpha(text.front())) return std::string_view::npos;
   for (size_t i = 1; i < text.size(); ++i) {
@@ -55,7 +54,7 @@ void append_legal(std::string_view text, std::string& out) {
   out.append(text.substr(copied));
 }
 
-// Drops the last segment and the slash in front of it (RFC 3986 5.2.4, 2C).
+// Drops the last segment and the slash before it (RFC 3986 5.2.4, 2C).
 void remove_last_segment(std::string& out, size_t path_start) {
   const size_t slash = out.rfind('/');
   out.resize(slash == std::string::npos || slash < path_start ? path_start : slash);
