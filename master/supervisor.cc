@@ -105,7 +105,7 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
     log_death(worker, workers_->last_request(worker), ending, is_missed ? after(delay) : "no");
   }
   if (stop_ != Stop::no) return;
-  if (reload_ && reload_->is_of(number)) {
+  if (reload_ && reload_->starts(number)) {
     return reload_->fail("worker " + std::to_string(worker.identity().pid) + " ended with " +
                          ending.kind() + " " + ending.value() + " before all were ready");
   }
@@ -290,7 +290,7 @@ Result<void> Supervisor::start_worker(const Generation& generation, unsigned pla
   return {};
 }
 
-// A worker without a seat serves all the same, without the cache.
+// A worker without a seat serves without the cache.
 std::optional<CacheSeatGrant> Supervisor::take_cache_seat(const Generation& generation) {
   if (generation.config.cache.memory == 0) return std::nullopt;
   auto taken = workers_->cache_seats().take(generation.places.size());
@@ -300,9 +300,9 @@ std::optional<CacheSeatGrant> Supervisor::take_cache_seat(const Generation& gene
   return std::nullopt;
 }
 
-// Called in a child: closes the descriptors that it must not hold. Most important are the write end
-// of the lifeline, which would keep EOF from coming, and sockets that only another generation
-// serves.
+// Called in a child: closes the descriptors that it must not hold. The most important ones are the
+// write end of the lifeline, because an open one prevents EOF, and sockets that only another
+// generation serves.
 void Supervisor::close_in_child(const Generation& generation) {
   signal_fd_.reset();
   upgrade_.reset();

@@ -63,8 +63,8 @@ class Upgrade {
   int64_t deadline_ms_;
 };
 
-// The Handover of the service. The caller fills `service` and the outcomes.
-// `from_manager`: those of the generation's listeners that the service manager has bound.
+// The Handover of the service. The caller fills in the outcomes. `from_manager`: those of the
+// generation's listeners that the service manager has bound.
 Handover make_handover(Handover::Service service, const Generation& generation,
                        const Listeners& from_manager, const Workers& workers);
 

@@ -101,7 +101,7 @@ class ReloadTest : public testing::Test {
 
 TEST_F(ReloadTest, BindsAndStartsAfterTheCheckAndIsDoneWhenAllAreReady) {
   Reload reload = begin();
-  EXPECT_TRUE(reload.is_of(kNumber));
+  EXPECT_TRUE(reload.starts(kNumber));
   EXPECT_EQ(Reload::Progress::running, advance(reload));
   EXPECT_FALSE(socket_exists());
   EXPECT_TRUE(master_.workers.empty());
