@@ -26,8 +26,8 @@ namespace {
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kLogInterval{10'000};
-// libevent accepts in one turn of the event loop as long as connections wait. After so many, some
-// 1 ms, the other events come first.
+// libevent accepts in one turn of the event loop for as long as connections wait. After this many,
+// which take about 1 ms, the other events come first.
 constexpr unsigned kMaxAcceptsAtOnce = 64;
 // At the limit a new connection closes one idle connection to take its place. If several workers
 // have passed the limit together, closing a second one brings the number back to the limit.

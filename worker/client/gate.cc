@@ -113,7 +113,7 @@ void ClientGate::on_readable() {
   if (phase_ == Phase::reading_head) take_head();
 }
 
-// False: the header is incomplete, or the connection is closed. Bytes behind the header stay in the
+// False: the header is incomplete, or the connection is closed. Bytes after the header stay in the
 // socket, because OpenSSL reads them from there. Bytes of an incomplete header are taken out, so
 // that the socket becomes readable only when more bytes arrive.
 bool ClientGate::read_proxy_header() {

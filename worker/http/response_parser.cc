@@ -11,7 +11,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxHeadBytes = size_t{128} * 1024;  // curl takes 300 KiB, Chromium 256 KiB
-// Most heads are shorter. The bytes of a piece that belong to the body have been copied in vain.
+// Most heads are shorter. Bytes of a piece that turn out to belong to the body are copied
+// needlessly.
 constexpr size_t kHeadPieceBytes = size_t{1} * 1024;
 constexpr size_t kMaxFields = 1000;
 constexpr unsigned kMaxEmptyLines = 2;  // before each status line
@@ -51,7 +52,7 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
   }
 }
 
-// The text before the status code, with the blanks behind it.
+// The text before the status code, with the blanks after it.
 struct Version {
   size_t size = 0;
   int minor = 0;  // 0 also for versions before HTTP/1.0, 1 also for later ones
