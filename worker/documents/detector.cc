@@ -89,13 +89,13 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path) 
 
 namespace {
 
-// PHP writes its messages as HTML in front of the document: `<br />\n<b>Warning</b>: ..`.
+// PHP writes its messages as HTML before the document: `<br />\n<b>Warning</b>: ..`.
 bool may_be_messages(std::string_view text) {
   return text.front() == '<' && !ascii::istarts_with(text, "<!doctype") &&
          !ascii::istarts_with(text, "<html");
 }
 
-// Whether the header is a line of its own behind the first line.
+// Whether the header is a line of its own after the first line.
 bool has_header_line(std::string_view text) {
   constexpr std::string_view kHeaderLine = "\n#EXTM3U";
   const size_t at = text.find(kHeaderLine);
@@ -118,7 +118,7 @@ std::optional<DocumentKind> find_header_behind(std::string_view text, bool is_cl
 std::optional<DocumentKind> detect_xml(DocumentKind claimed, std::string_view text, bool is_final) {
   const auto is_mpd = has_mpd_root(text);
   if (is_mpd) return *is_mpd ? DocumentKind::mpd : DocumentKind::none;
-  // Messages of PHP may stand in front of a playlist, and their first line decides.
+  // Messages of PHP may precede a playlist, and their first line decides.
   if (claimed == DocumentKind::hls) return DocumentKind::none;
   if (!is_final) return std::nullopt;
   return claimed;

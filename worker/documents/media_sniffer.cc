@@ -161,7 +161,7 @@ class Beginning {
     return bytes_.size() >= kHeaderBytes ? ebml : unless_more(*ebml);
   }
 
-  // ID3v2 (its size is four bytes of seven bits), in front of MP3 or, in packed audio, of ADTS (RFC
+  // ID3v2 (its size is four bytes of seven bits), before MP3 or, in packed audio, before ADTS (RFC
   // 8216 3.4).
   Guess id3_type() const {
     if (ascii::may_become(bytes_, "ID3")) return unless_more(kNone);

@@ -9,7 +9,7 @@
 namespace streamgate {
 namespace {
 
-// In place of a base in the directory of the document.
+// Written for a base that is in the directory of the document.
 constexpr std::string_view kSameDirectory = ".";
 
 std::string_view without_query(std::string_view url) {

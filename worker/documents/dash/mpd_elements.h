@@ -1,4 +1,4 @@
-// Where URLs stand in an MPD (ISO/IEC 23009-1 5 and annexes).
+// The elements and attributes of an MPD that hold URLs (ISO/IEC 23009-1 5 and annexes).
 #pragma once
 
 #include <cstdint>

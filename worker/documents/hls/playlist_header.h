@@ -1,5 +1,5 @@
 // Finds `#EXTM3U` in the first line of a playlist. Real servers send a byte order mark, blanks or
-// an HTML comment in front of it.
+// an HTML comment before it.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
-// Rewrites an HLS playlist so that everything the player requests next comes back through us
-// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is
-// held, and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
+// Rewrites an HLS playlist so that everything the player requests next comes back through us (RFC
+// 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is held,
+// and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
 // playlist whose variants are limited is held (variant_filter.h), EXT-X-DEFINE gets the value of a
-// query parameter, and text in front of `#EXTM3U` is left out.
+// query parameter, and text before `#EXTM3U` is left out.
 #pragma once
 
 #include <optional>
@@ -104,7 +104,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   LinkContext own_;           // headers for the next URI line
   std::string unfinished_line_;
   bool is_first_line_ = true;
-  bool has_messages_ = false;  // of PHP, in front of the header
+  bool has_messages_ = false;  // of PHP, before the header
   bool is_passing_long_line_ = false;
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
