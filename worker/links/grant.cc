@@ -126,7 +126,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
   if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope, covered), mac)) {
-    // The URL has fewer directories than the grant: it lies above the scope.
+    // The URL has fewer directories than the grant, so it is above the scope.
     const bool is_above = *depth > directory_depth(url.path());
     return is_above ? Error{Reason::token_scope, {}} : invalid("grant");
   }
@@ -160,7 +160,7 @@ std::string_view GrantKeys::covered_part_of(std::string_view query_form) const {
 }
 
 std::string GrantKeys::covered_part_of(const LinkContext& link) const {
-  // Of nearly all links it is empty.
+  // It is empty for nearly all links.
   if (!covers_headers_ && link.variables.empty() && link.kind == LinkKind::any) return {};
   std::string form;
   append_whole_query_form(link, form);

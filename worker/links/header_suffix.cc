@@ -38,7 +38,7 @@ std::string_view name_at_beginning_of(std::string_view text) {
   return text.substr(0, name_size);
 }
 
-// Whether a name behind a bar in a query is that of a header. Tokens in queries have bars too
+// Whether a name after a bar in a query is that of a header. Tokens in queries have bars too
 // (`?sig=a|exp=1`), which players send. Their names have no hyphen and no capital letter.
 bool is_header_in_query(std::string_view name) {
   constexpr std::array<std::string_view, 8> kLowerCase = {

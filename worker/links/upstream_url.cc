@@ -55,7 +55,7 @@ std::string_view with_plain_slashes(std::string_view base_scheme, std::string_vi
     scratch += "//";
     from = slashes;
   } else if (parts.has_scheme && slashes == 0 && !path.empty()) {
-    scratch += "./";  // the text behind the scheme may look like another one: `http:a:b`
+    scratch += "./";  // the text after the scheme may look like another one: `http:a:b`
   }
   const size_t path_at = scratch.size();
   scratch += text.substr(from);
@@ -73,7 +73,7 @@ std::string take_authorization(std::string& url) {
   // A password may hold a raw `@`: the last one ends the userinfo, as in browsers.
   const size_t at = authority.rfind('@');
   const bool has_userinfo = at != authority.npos;
-  // Parsers disagree on the host behind a blank. The `@` stays, so the URL is refused.
+  // Parsers disagree on the host after a blank. The `@` stays, so the URL is refused.
   if (has_userinfo && authority.substr(0, at).find(' ') != authority.npos) return {};
   const std::string_view host_and_port = authority.substr(has_userinfo ? at + 1 : 0);
   const std::string_view host = host_and_port.substr(0, host_and_port.rfind(':'));
