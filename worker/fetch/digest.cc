@@ -70,7 +70,7 @@ bool take_algorithm(const std::string& value, DigestChallenge& challenge) {
   return ascii::iequals(name, "MD5") || ascii::iequals(name, "SHA-256");
 }
 
-// Reads the parameters behind `Digest`. nullopt for a challenge that cannot be answered.
+// Reads the parameters after `Digest`. nullopt for a challenge that cannot be answered.
 std::optional<DigestChallenge> take_challenge(std::string_view& text) {
   DigestChallenge challenge;
   bool is_usable = true;
@@ -92,7 +92,7 @@ std::optional<DigestChallenge> take_challenge(std::string_view& text) {
   return challenge;
 }
 
-// Several challenges may stand in one field (RFC 9110 11.6.1).
+// One field may have several challenges (RFC 9110 11.6.1).
 std::optional<DigestChallenge> find_in(std::string_view text) {
   while (!text.empty()) {
     skip(", \t", text);
@@ -173,7 +173,7 @@ std::string DigestSession::authorization(std::string_view method, std::string_vi
                            : joined({*secret, nonce, *request}));
   std::string out(kDigest);
   append_quoted("username", user, out);
-  out.erase(kDigest.size(), 1);  // the comma in front of the first parameter
+  out.erase(kDigest.size(), 1);  // the comma before the first parameter
   append_quoted("realm", challenge_.realm, out);
   append_quoted("nonce", nonce, out);
   append_quoted("uri", target, out);
