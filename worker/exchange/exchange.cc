@@ -259,7 +259,8 @@ void Exchange::on_failed(const Error& error) {
   path_->cut();
 }
 
-// A trusted proxy stands for many clients.
+// The address of a trusted proxy is that of many clients, so its names do not count against one
+// limit.
 std::optional<IpAddress> Exchange::client_of_names() const {
   const SocketAddress& client = gate_->stream().client();
   if (is_trusted(client, environment_.config.trusted_proxies)) return std::nullopt;
@@ -329,7 +330,7 @@ bool Exchange::may_reconnect() const {
 void Exchange::begin_live(std::string_view first_bytes) {
   if (head_->status != 200 || head_->framing == Framing::length) return;
   if (find_field(head_->fields, "Content-Encoding")) return;
-  // The client counts bytes from title to title, and another body would begin to count anew.
+  // The client counts the bytes between two titles, and another body would start its count again.
   if (find_field(head_->fields, "icy-metaint")) return;
   const auto type = extract_media_type(head_->fields).essence;
   const LiveMedia media = live_media_of(type, first_bytes);

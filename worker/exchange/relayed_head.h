@@ -1,6 +1,6 @@
-// Writes the head of an upstream's response for the client. The head is built anew from an
-// allow-list of header fields, so that nothing can be smuggled through. No response can run or show
-// as a page of ours: active types become text/plain, and every response but HLS has a sandbox.
+// Writes the head of an upstream's response for the client. The head is built from an allow-list of
+// header fields, so that nothing can be smuggled through. No response can run or show as a page of
+// ours: active types become text/plain, and every response but HLS has a sandbox.
 #pragma once
 
 #include <string>
