@@ -14,12 +14,12 @@ namespace {
 // Documents are handed on in pieces of this size; other bodies as the client has room.
 constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 
-// After so many answers that broke, the request gets a fetch of its own. An endless body that
+// After this many answers that broke, the request gets a fetch of its own. An endless body that
 // lasted for kGoodStream milliseconds does not count.
 constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
-// Before an endless body is requested anew although its upstream has just refused it. Doubles.
+// The wait before an endless body is requested again after its upstream has refused it. Doubles.
 constexpr std::chrono::milliseconds kFirstWait{250};
 
 Error changed() {
@@ -97,8 +97,9 @@ void ClientFetch::join() {
   if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
-  // Such a client takes little of an answer that is not there: the upstream answers it for less.
-  // A stale answer may only need a 304.
+  // Such a client needs only a part of the answer. If nobody has the answer yet, asking the
+  // upstream for that part costs less than fetching the whole. If there is a stale answer, a 304
+  // may be enough.
   const Cache::Joined joined =
       may_ask_for_less(sharing.request.forwarded) && !cache_->has_stale(sharing.key)
           ? cache_->join_existing(sharing.key, *this)
@@ -112,7 +113,7 @@ void ClientFetch::join() {
   cache_->begin(joined);
 }
 
-// The answer broke with the worker that fetched it.
+// The worker that fetched the answer has died.
 void ClientFetch::rejoin() {
   if (sharing_->live != nullptr && !is_following()) {
     const LiveMemory* const memory = sharing_->object->live().memory;
@@ -122,8 +123,8 @@ void ClientFetch::rejoin() {
   join();
 }
 
-// After its owner's death an endless body could not be requested anew. False if that was so too
-// often.
+// For an endless body whose owner has died, and which could not be requested again at once: tries
+// later. False after too many tries.
 bool ClientFetch::follow_later() {
   Sharing& sharing = *sharing_;
   if (sharing.joins >= most_joins()) return false;
@@ -177,7 +178,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   taken_ = std::move(answer);
   if (sharing_->answer != nullptr) {
     taken_->cancel();
-    // The window of the dead owner may still take the room.
+    // The window of the dead owner may still occupy the memory.
     if (!is_endless || !taken_->lacks_room() || !follow_later()) fail(changed());
     return;
   }
@@ -188,7 +189,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
 
 void ClientFetch::on_object_changed() { proceed(); }
 
-// Goes as far as the answer is there and the client takes it.
+// Delivers as much as has arrived and the client takes.
 void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
@@ -227,7 +228,7 @@ bool ClientFetch::take_step() {
   return false;
 }
 
-// The owner of an endless body is gone. Its window stays until all have left it.
+// The owner of an endless body has died. Its window stays until every reader has left it.
 bool ClientFetch::read_rest_and_rejoin() {
   Sharing& sharing = *sharing_;
   if (sharing.live != nullptr && deliver_live()) return true;
@@ -327,8 +328,8 @@ void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
   observer_.on_head(sharing.answer->head);
 }
 
-// A viewer who waited for the head gets all of the body. One whose last object broke gets all if
-// this one has begun since then; else its first bytes would be a step back.
+// A viewer who waited for the head gets the whole body. A viewer whose last object broke gets the
+// whole body only if it has begun since then: otherwise its first bytes would be a step back.
 void ClientFetch::attach_live() {
   const Sharing& sharing = *sharing_;
   const bool gets_all =
@@ -337,7 +338,8 @@ void ClientFetch::attach_live() {
                          gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
 }
 
-// After the death of its owner the body goes on in another object, if that has the same media type.
+// After the death of its owner the body continues in another object, if that has the same media
+// type.
 bool ClientFetch::follow_live(const StoredHead& head) {
   Sharing& sharing = *sharing_;
   if (!is_following()) return true;
@@ -408,7 +410,7 @@ bool ClientFetch::may_retry_as_player() const {
   return fetch_ == nullptr || fetch_->may_retry_as_player();
 }
 
-// The fetch of its own begins as usual, so the upstream sends what it sent to the others once more.
+// The own fetch begins as usual, so the upstream sends its answer to the other clients once more.
 void ClientFetch::retry_as_player(std::string_view user_agent) {
   if (fetch_ != nullptr) return fetch_->retry_as_player(user_agent);
   leave();

@@ -39,7 +39,7 @@ Directives directives_of(const HeaderFields& fields) {
   Directives out;
   for (const HeaderField& field : fields) {
     if (!ascii::iequals(field.name, "Cache-Control")) continue;
-    // A comma inside quotes only makes more directives, of which none is known.
+    // A comma inside quotes only produces more directives, all of them unknown.
     http::for_each_element(field.value, [&out](std::string_view element) {
       out.is_there = true;
       const size_t equals = std::min(element.find('='), element.size());

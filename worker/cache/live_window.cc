@@ -7,10 +7,10 @@
 namespace streamgate {
 namespace {
 
-// More than any channel has, and far less than a file's server sends.
+// More than the rate of any channel, and far less than the rate of a server that sends a file.
 constexpr uint64_t kBytesPerMsWithoutViewers = 10'000;
 
-// Less room than this is none: a read of a few bytes costs as much as one of many.
+// Less room than this counts as none: a read of a few bytes costs as much as a large one.
 constexpr uint64_t kMinRoomBytes = uint64_t{4} * 1024;
 
 }  // namespace

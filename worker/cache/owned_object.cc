@@ -91,7 +91,7 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   successor_ = &observer;
   fetch_->set_observer(observer);
   observer.on_head(*head_);
-  // The observer may have stopped the fetch, or begun it anew.
+  // The observer may have stopped the fetch, or started it again.
   if (fetch_->step() != Fetch::Step::read_body) return;
   if (!held_.empty()) return observer.on_body(held_);
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
@@ -152,8 +152,8 @@ void OwnedObject::on_head(const ResponseHead& head) {
   seat().set_state(place(), CacheState::growing);
   lend_if_popular();
   head_ = nullptr;  // a resumed body has another connection, and the head is gone
-  // The readers are notified when the read is over: each then sends its head and the bytes of this
-  // read at once, and the first does not wait for the heads of a thousand.
+  // The readers are notified when the read is over. Each then sends its head together with the
+  // bytes of this read, and no reader waits for the heads of a thousand others.
 }
 
 bool OwnedObject::may_share(const ResponseHead& head) {
@@ -185,7 +185,7 @@ FetchFacts OwnedObject::facts() {
 // False if there is no room.
 bool OwnedObject::begin_body(const ResponseHead& head) {
   // The framing of a body without a length changes at its end; the size of the text does not.
-  // Cookies of the link may expire meanwhile, so the facts are taken once.
+  // Cookies of the link may expire until then, so the facts are taken once.
   facts_ = facts();
   head_size_ = print_head(head, *facts_).size();
   const uint64_t size =

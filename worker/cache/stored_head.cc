@@ -19,7 +19,7 @@ void put(std::string_view text, std::string& out) {
   out += text;
 }
 
-// Reads what put() wrote. After the first value that is not there all are empty.
+// Reads what put() wrote. After the first missing value all are empty.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
