@@ -52,7 +52,7 @@ struct ClientFetch::Sharing {
   unsigned joins = 0;
   int64_t joined_ms = 0;
   std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited
-  bool waited_for_head = false;                   // in the present object
+  bool waited_for_head = false;                   // in the current object
   bool is_paused = false;
   bool is_running = false;  // in proceed()
   bool must_restart = false;

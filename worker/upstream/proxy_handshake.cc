@@ -177,7 +177,7 @@ class SocksHandshake final : public ProxyHandshake {
   const ProxyAddress& proxy_;
   const TunnelTarget target_;
   Step step_ = Step::method;
-  std::string input_;  // of the present message; at most 262 bytes and one read
+  std::string input_;  // of the current message; at most 262 bytes and one read
 };
 
 }  // namespace

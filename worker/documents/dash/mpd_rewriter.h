@@ -116,7 +116,7 @@ class MpdRewriter final : public DocumentRewriter {
     return kind_ == DocumentKind::mpd_part ? 2 : 3;
   }
   LinkRule rule_for(std::string_view reference) const;
-  // Of the present event, in bytes of the document.
+  // Of the current event, in bytes of the document.
   uint64_t event_begin() const;
   uint64_t event_end() const;
   std::string_view raw(uint64_t from, uint64_t to) const;
@@ -125,7 +125,7 @@ class MpdRewriter final : public DocumentRewriter {
   const DocumentSetting* setting_ = nullptr;
   MpdLinks links_;
   XmlParser parser_;
-  BlockBuffer* out_ = nullptr;  // of the present call
+  BlockBuffer* out_ = nullptr;  // of the current call
   enum class State { prolog, parsing, passing };
   State state_ = State::prolog;
   const char* problem_ = nullptr;  // static; null: none
@@ -166,7 +166,7 @@ class MpdRewriter final : public DocumentRewriter {
   std::string text_;
   std::string link_;
 
-  size_t growth_ = 0;  // of the present piece
+  size_t growth_ = 0;  // of the current piece
   bool has_grown_too_far_ = false;
   size_t costly_bytes_ = 0;
 };

@@ -25,7 +25,7 @@ class ListAttributes {
   bool next_attribute();
 
   std::string_view rest_;
-  std::string_view urls_;  // of the present attribute, not yielded yet
+  std::string_view urls_;  // of the current attribute, not yielded yet
   bool has_title_ = false;
   bool has_placeholders_ = false;
 };

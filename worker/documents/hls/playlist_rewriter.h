@@ -87,7 +87,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   std::optional<QueryParameters> query_;  // of the document's URL; none: not read yet
   std::optional<Variables> imported_;     // of the document's link; none: not read yet
   std::string variables_text_;            // of variables_, for links; empty: not made yet
-  LinkContext own_of_tag_;                // values for the URIs of the present tag
+  LinkContext own_of_tag_;                // values for the URIs of the current tag
   // References need neither a substitution of variables nor the upstream's own URL.
   bool is_plain_ = true;
   // The kind of the playlist decides whether its children carry its new cookies. False if the kind
@@ -110,9 +110,9 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
   size_t header_bytes_ = 0;      // of tags and suffixes with headers
-  size_t max_output_ = 0;        // of the present write()
+  size_t max_output_ = 0;        // of the current write()
   bool is_output_full_ = false;  // it was reached
-  size_t line_growth_ = 0;       // bytes of the links in the present line
+  size_t line_growth_ = 0;       // bytes of the links in the current line
   bool has_grown_too_far_ = false;
 };
 
