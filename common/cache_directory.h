@@ -56,8 +56,9 @@ class CacheDirectory {
   }
   static uint64_t body_offset(size_t index) { return index * kCacheBodyBytes; }
 
-  // --- in the master --- Gives a free column to a process that will be forked. None if no column
-  // is free.
+  // --- in the master ---
+
+  // Gives a free column to a process that will be forked. None if no column is free.
   std::optional<unsigned> take();
   // The process of the column is gone: its leases end, its unfinished objects are broken, and its
   // finished ones are retired. Wakes all other processes.
@@ -67,6 +68,7 @@ class CacheDirectory {
   bool is_mourning() const;
 
   // --- in a worker, while it still has the master's user ---
+
   // Everything but the worker's own column and the version words becomes read-only at the same
   // addresses, and the file of the directory is closed. The file of the bodies is opened again to
   // read only; the worker's own range is mapped writable and can be found by own_bodies().

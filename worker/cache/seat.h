@@ -72,6 +72,7 @@ class CacheSeat {
   void free_abandoned();
 
   // --- of any object ---
+
   // free: the row has another object by now.
   CacheState state_of(const Object& object) const;
   // Allowed from growing on; the values of a row in another column are not to be trusted.
@@ -84,6 +85,7 @@ class CacheSeat {
   static bool are_bodies_of(const Object& object, uint64_t offset, uint64_t size);
 
   // --- of a leased object ---
+
   void touch(const Object& object, int64_t now_ms);
   // How far the first reader of this process is in an endless body.
   void set_position(const Object& object, uint64_t position);
@@ -94,6 +96,7 @@ class CacheSeat {
   void drop(const Object& object);
 
   // --- of an own object ---
+
   struct Head {
     uint64_t offset;  // in the body file
     uint64_t size;
@@ -133,12 +136,14 @@ class CacheSeat {
   void wake_noted();
 
   // --- of all processes (worker/cache/purges.h) ---
+
   const CacheDirectory& directory() const { return directory_; }
   // wake_noted() wakes the process.
   void note(unsigned column) { noted_.set(column); }
   void note_all_others();
 
   // --- memory, of all processes ---
+
   CacheColumn& own() { return directory_.column(column_); }
   uint64_t held_by_all() const;
   uint64_t wanted_by_others() const;
