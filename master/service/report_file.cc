@@ -1,6 +1,5 @@
 #include "master/service/report_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,8 +9,6 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/system_error.h"
-#include "common/unique_fd.h"
 #include "master/service/files.h"
 #include "master/service/status_report.h"
 #include "master/service/text_lines.h"

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kStaleFor{300'000};
 constexpr size_t kRowsToFree = kCacheRows / 16;
 // How long a stale live playlist is kept: the next answer is compared with it.
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
-// When there is no room, 1/kShareToEvict of the memory is freed, at most kMostToEvict bytes.
+// When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvictedBytes.
 constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMaxEvictedBytes = uint64_t{16} << 20U;
 // The head of an object beside its body.
@@ -56,8 +56,7 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
 }
 
 Cache::~Cache() {
-  // The objects end their connections when they are destroyed. A request that comes after that must
-  // not find them.
+  // Destroying the objects ends their connections. A later request must not find them.
   for (const auto& object : owned_) {
     if (object->is_under_way()) seat_.close(object->place());
   }
@@ -241,8 +240,7 @@ void Cache::retire(SharedObject& object) {
   seat_.wake_noted();
 }
 
-// Ends an own object that is not listed and that nobody reads. A failed one keeps its state while
-// it is leased.
+// Ends an unlisted own object that nobody reads. A failed one keeps its state while it is leased.
 bool Cache::end_if_unused(OwnedObject& object) {
   if (object.has_readers() || object.is_fetching()) return false;
   if (object.state() == CacheState::failed) {
@@ -297,8 +295,7 @@ void Cache::on_fetched(OwnedObject& object) {
   if (!is_kept(object, now_ms())) retire(object);
 }
 
-// Whether requests may find the object: it is fresh, or a later request may ask the upstream
-// whether it is still valid.
+// Whether requests may find the object: it is fresh, or the upstream may confirm it later.
 bool Cache::is_kept(const OwnedObject& object, int64_t now_ms) const {
   if (!object.is_listed) return false;
   if (object.may_join(now_ms)) return true;
