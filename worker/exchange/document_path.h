@@ -5,10 +5,10 @@
 // one client is at most 256 KiB and one line, or one document that is held until its end: 4 MiB of
 // JSON, 16 MiB of a playlist whose variants are limited.
 //
-// A document whose text reaches `compress_from` bytes is sent gzip-coded if the client accepts it;
-// only then the client's request is searched for that. Until the text is that long, the text of a
-// slow upstream is held back for at most 200 ms. Afterwards each pause of the upstream sends
-// everything that has been rewritten.
+// A document whose text reaches `compress_from` bytes is sent gzip-coded if the client accepts it.
+// The client's request is not searched for that before. While the text is shorter, that of a slow
+// upstream is held back for at most 200 ms. Afterwards each pause of the upstream sends everything
+// that has been rewritten.
 #pragma once
 
 #include <memory>

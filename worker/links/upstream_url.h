@@ -16,8 +16,8 @@ namespace streamgate {
 // concern references that are http(s) or have no scheme:
 //
 //   - A `\` before the query becomes `/`.
-//   - The slashes after another scheme than the base's, and two or more slashes at the beginning or
-//     after the base's scheme, become `//`: `https:/host`, `http:///host`.
+//   - After another scheme than the base's, all slashes together become `//`: `https:/host`,
+//     `https:host`. So do two or more slashes elsewhere before the host: `http:///host`, `///host`.
 //   - The base's own scheme is dropped if less than two slashes follow it: `http:x` becomes `x`.
 //
 // Returns `reference` itself or a view into `scratch`.

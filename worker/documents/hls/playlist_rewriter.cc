@@ -119,8 +119,8 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   return static_cast<size_t>(line - text.data());
 }
 
-// A plain URI of a playlist that was requested by path stays, unless a tag before it gives it
-// headers or variables.
+// A plain URI of a playlist that was requested by path stays, unless a tag before it or the
+// settings require a change.
 bool PlaylistRewriter::may_skip_uris() const {
   return has_hls_tag_ && is_plain_ && !has_own_ && !drop_next_lf_ &&
          children_.keeps_plain_references();
