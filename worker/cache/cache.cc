@@ -420,7 +420,7 @@ void Cache::on_tick() {
 
 // --- memory ---
 
-// Frees memory if another worker has no room and this one holds more than its share.
+// Another worker finds no room, and this one has more than its share.
 void Cache::make_room() {
   seat_.own().wanted_bytes.store(0, std::memory_order_relaxed);
   if (seat_.wanted_by_others() == 0) return;

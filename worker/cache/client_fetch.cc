@@ -19,7 +19,7 @@ constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
-// The wait before an endless body is requested again after its upstream has refused it. Doubles.
+// Before an endless body is requested anew although its upstream has just refused it. Doubles.
 constexpr std::chrono::milliseconds kFirstWait{250};
 
 Error changed() {
@@ -97,9 +97,8 @@ void ClientFetch::join() {
   if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
-  // Such a client needs only a part of the answer. If nobody has the answer yet, asking the
-  // upstream for that part costs less than fetching the whole. If there is a stale answer, a 304
-  // may be enough.
+  // Such a client takes little of an answer that is not there: the upstream answers it for less.
+  // A stale answer may only need a 304.
   const Cache::Joined joined =
       may_ask_for_less(sharing.request.forwarded) && !cache_->has_stale(sharing.key)
           ? cache_->join_existing(sharing.key, *this)
@@ -328,8 +327,8 @@ void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
   observer_.on_head(sharing.answer->head);
 }
 
-// A viewer who waited for the head gets the whole body. A viewer whose last object broke gets the
-// whole body only if it has begun since then: otherwise its first bytes would be a step back.
+// A viewer who waited for the head gets all of the body. One whose last object broke gets all if
+// this one has begun since then; else its first bytes would be a step back.
 void ClientFetch::attach_live() {
   const Sharing& sharing = *sharing_;
   const bool gets_all =

@@ -7,11 +7,10 @@
 namespace streamgate {
 namespace {
 
-// If this many first bytes of MPEG-TS have no packets, the body is handled as plain bytes.
-constexpr size_t kMaxHeldBytes = size_t{4} * 1024;
+// If no packets are found in so many first bytes of MPEG-TS, it is handled as bytes.
+constexpr size_t kMostHeld = size_t{4} * 1024;
 
-// Whether packets may begin in the bytes, although two have not arrived yet. Other bytes do not
-// wait.
+// Whether packets may begin in the bytes although no two are there yet. Other bytes do not wait.
 bool may_begin_packets(std::string_view bytes) {
   return bytes.substr(0, kTsPacket).find(kTsSync) != bytes.npos;
 }
@@ -37,7 +36,7 @@ void OwnedObject::look_at_first_bytes(std::string_view bytes) {
   LiveFormat format = tools_.keeper.live_format(type, held_);
   if (format == LiveFormat::none) return tools_.keeper.on_unshareable(*this);
   if (format == LiveFormat::packets && TsPackets::first_packet(held_) == held_.npos) {
-    if (held_.size() < kMaxHeldBytes && may_begin_packets(held_)) return;
+    if (held_.size() < kMostHeld && may_begin_packets(held_)) return;
     format = LiveFormat::frames;
   }
   begin_window(format);
