@@ -23,9 +23,9 @@ constexpr std::chrono::milliseconds kStaleFor{300'000};
 constexpr size_t kRowsToFree = kCacheRows / 16;
 // How long a stale live playlist is kept: the next answer is compared with it.
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
-// When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvictedBytes.
+// When there is no room, 1/kShareToEvict of the memory is freed, at most kMostToEvict.
 constexpr uint64_t kShareToEvict = 16;
-constexpr uint64_t kMaxEvictedBytes = uint64_t{16} << 20U;
+constexpr uint64_t kMostToEvict = uint64_t{16} << 20U;
 // The head of an object beside its body.
 constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;
 
@@ -484,7 +484,7 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   const bool may_evict = !awaits_leases_ && can_make_room(bytes);
   if (may_evict) {
     // Each eviction checks all objects, so it makes room for several answers.
-    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvictedBytes);
+    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {
     free_retired();
