@@ -43,11 +43,6 @@ const MpdElement& mpd_element(std::string_view name) {
   return kOther;
 }
 
-bool has_url(const MpdElement& element, std::string_view attribute) {
-  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
-         std::end(element.attributes);
-}
-
 bool is_url_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:utc:http-") ||
          ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mpd-chaining:") ||
@@ -56,6 +51,11 @@ bool is_url_scheme(std::string_view scheme_id_uri) {
 
 bool is_font_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:dvb:dash:fontdownload:");
+}
+
+bool has_url(const MpdElement& element, std::string_view attribute) {
+  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
+         std::end(element.attributes);
 }
 
 }  // namespace streamgate

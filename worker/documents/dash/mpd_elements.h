@@ -1,4 +1,4 @@
-// The elements and attributes of an MPD that hold URLs (ISO/IEC 23009-1 5 and annexes).
+// Where URLs stand in an MPD (ISO/IEC 23009-1 5 and annexes).
 #pragma once
 
 #include <cstdint>
@@ -33,23 +33,19 @@ struct MpdElement {
 // The element of that name. Elements without URLs have the place none.
 const MpdElement& mpd_element(std::string_view name);
 
-// A name without its namespace prefix.
-inline std::string_view local_name(std::string_view name) {
-  return name.substr(name.find(':') + 1);
-}
-
-// Whether an attribute is the URL of a remote element: `xlink:href`, with any prefix. Every element
-// may have it.
-inline bool is_remote_link(std::string_view attribute) { return attribute.ends_with(":href"); }
-
-// Whether an attribute is one of MpdElement::attributes.
-bool has_url(const MpdElement& element, std::string_view attribute);
-
 // Whether the value of a descriptor or clock with this scheme is a list of URLs.
 bool is_url_scheme(std::string_view scheme_id_uri);
 
 // Whether a descriptor with this scheme names the file of a font, which is resolved as a segment
 // (ETSI TS 103 285 7.2).
 bool is_font_scheme(std::string_view scheme_id_uri);
+
+// Whether an attribute is one of MpdElement::attributes.
+bool has_url(const MpdElement& element, std::string_view attribute);
+
+// A name without its namespace prefix.
+inline std::string_view local_name(std::string_view name) {
+  return name.substr(name.find(':') + 1);
+}
 
 }  // namespace streamgate

@@ -37,6 +37,8 @@ std::vector<std::string_view> steps_of(std::string_view path) {
   return steps;
 }
 
+bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
+
 }  // namespace
 
 PatchOperation patch_operation(const PatchAttributes& attributes) {
@@ -60,7 +62,7 @@ PatchOperation patch_operation(const PatchAttributes& attributes) {
   }
   const MpdElement& element =
       mpd_element(steps.empty() ? std::string_view() : local_name(steps.back()));
-  const bool is_url = is_remote_link(attribute) || has_url(element, attribute);
+  const bool is_url = is_remote(attribute) || has_url(element, attribute);
   if (is_text ? element.has_text : is_url) {
     operation.element = &element;
     operation.attribute = attribute;

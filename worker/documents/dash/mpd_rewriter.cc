@@ -33,6 +33,9 @@ bool takes_query(std::string_view name) {
   return name == "UrlQueryInfo" || name == "ExtUrlQueryInfo" || name == "ExtHttpHeaderInfo";
 }
 
+// A remote element: `xlink:href`.
+bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
+
 }  // namespace
 
 // --- the parser's events ---
@@ -198,7 +201,7 @@ void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
   bases_.push_back({depth_ - 1, {std::move(url), directories}});
 }
 
-// The note of a link to a patch or to a remote element at this place; empty for other links.
+// The note of a link to a patch or a remote element that stands here; empty for others.
 std::string MpdRewriter::note_for(LinkKind kind) const {
   if (kind != LinkKind::patch && kind != LinkKind::remote) return {};
   return write_mpd_context(document_.url, base().url);
@@ -209,7 +212,7 @@ std::string MpdRewriter::note_for(LinkKind kind) const {
 void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** attributes) {
   bool has_urls = false;
   for (const char** at = attributes; *at != nullptr && !has_urls; at += 2) {
-    has_urls = is_remote_link(at[0]) || has_url(element, at[0]);
+    has_urls = is_remote(at[0]) || has_url(element, at[0]);
   }
   if (!has_urls) return;
   const std::string_view scheme = value_of(attributes, "schemeIdUri");
@@ -232,7 +235,7 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
 // Appends to link_ what takes the place of the attribute's value. False if the value stays.
 bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
                                std::string_view value, std::string_view scheme) {
-  if (is_remote_link(name)) {
+  if (is_remote(name)) {
     const std::string note = note_for(LinkKind::remote);
     return links_.append(document_, {value, LinkRule::all, LinkKind::remote, note}, link_);
   }

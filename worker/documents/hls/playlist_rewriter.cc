@@ -41,7 +41,7 @@ std::string_view trimmed(std::string_view text) {
   return has_blanks ? ascii::trim(text) : text;
 }
 
-// Lists name the source of a channel after its URL: `http://host/a.ts$Source 2`.
+// Lists name the source of a channel behind its URL: `http://host/a.ts$Source 2`.
 std::string_view without_label(std::string_view line) {
   const size_t dollar = line.rfind('$');
   if (dollar == line.npos || dollar == 0) return line;
