@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/hash.h"
+
 namespace streamgate {
 namespace {
 
@@ -17,13 +19,7 @@ static_assert(ArrivalTable::kSets == size_t{1} << kSetBits);
 // pass: a limit must never stop a worker.
 constexpr int kMaxAttempts = 64;
 
-// The finaliser of SplitMix64, with a secret.
-uint64_t mixed(uint64_t key, uint64_t seed) {
-  key ^= seed;
-  key = (key ^ (key >> 30U)) * 0xbf58476d1ce4e5b9U;
-  key = (key ^ (key >> 27U)) * 0x94d049bb133111ebU;
-  return (key ^ (key >> 31U)) + seed;
-}
+uint64_t mixed(uint64_t key, uint64_t seed) { return mix(key ^ seed) + seed; }
 
 // How far the time in `word` is ahead of now. A time that is further ahead than any limit allows is
 // a very old one, after a wrap.

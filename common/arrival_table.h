@@ -1,5 +1,5 @@
-// Limits by rate, for shared memory that every worker writes: how many requests a client may send
-// in a second, and how many bytes it may get. The algorithm is GCRA: each key has a theoretical
+// Limits by rate, in shared memory that every worker writes: how many requests a client may send
+// per second, and how many bytes it may receive. The algorithm is GCRA: each key has a theoretical
 // arrival time. What a client takes moves its time forward by the cost, and a client whose time is
 // too far in the future has to wait. A client that has taken less than its rate has a time in the
 // past, which means the same as no row at all.
@@ -27,15 +27,15 @@ class ArrivalTable {
   // No time is further ahead than this.
   static constexpr int64_t kMaxAheadUs = 60'000'000;
 
-  // How far the time of `key` is ahead of now; 0: it is not.
+  // How far the time of `key` is ahead of now; 0 if it is in the past.
   int64_t ahead_us(uint64_t key, int64_t now_us) const;
 
   // Moves the time of `key` forward by `cost_us`, unless it would then be more than `tolerance_us`
   // ahead of now. Returns whether it did.
   bool take(uint64_t key, int64_t cost_us, int64_t tolerance_us, int64_t now_us);
 
-  // Moves it forward in any case, or back if the cost is negative. Returns how far it was ahead of
-  // now before.
+  // Moves the time of `key` in any case: forward, or back if the cost is negative. Returns how far
+  // it was ahead of now before.
   int64_t charge(uint64_t key, int64_t cost_us, int64_t now_us);
 
   // Random, set once by the process that makes the table.

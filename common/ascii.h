@@ -20,6 +20,13 @@ constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+// The value of a hexadecimal digit; -1 for any other byte.
+constexpr int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lower = to_lower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 namespace detail {
 
 constexpr unsigned kCaseBit = 0x20;  // the only difference between the cases of a letter
@@ -77,6 +84,11 @@ constexpr bool iends_with(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && iequals(text.substr(text.size() - suffix.size()), suffix);
 }
 
+// Whether more bytes could complete `text` to `whole`.
+constexpr bool may_become(std::string_view text, std::string_view whole) {
+  return text.size() < whole.size() && whole.starts_with(text);
+}
+
 inline std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = to_lower(c);
@@ -118,7 +130,7 @@ constexpr size_t find_any(std::string_view text, size_t from = 0) {
       if (hits != 0) return i + static_cast<size_t>(std::countr_zero(hits));
     }
     if (i >= text.size()) return std::string_view::npos;
-    // The last block overlaps bytes that are searched already, or lie in front of `from`.
+    // The last block overlaps bytes that have been searched already, or that are before `from`.
     const size_t last = text.size() - 16;
     const unsigned hits = hits_at(last) >> (i - last);
     return hits == 0 ? std::string_view::npos : i + static_cast<size_t>(std::countr_zero(hits));

@@ -14,6 +14,7 @@
 
 #include "common/check.h"
 #include "common/memory_file.h"
+#include "common/shared_pages.h"
 #include "common/system_error.h"
 
 namespace streamgate {
@@ -34,45 +35,28 @@ Result<UniqueFd> make_file(const char* name, uint64_t size) {
   return file;
 }
 
-// Maps a part of a file (-1: no file), at `start` if it is not null. Null on failure. Core dumps
-// leave it out: a dump would allocate pages that are not in use.
+// Maps a part of a file, at `start` if it is not null. Null on failure. Core dumps leave it out: a
+// dump would allocate pages that are not in use.
 char* map(char* start, size_t size, int protection, int file, uint64_t offset) {
-  int flags = MAP_NORESERVE;
-  flags |= file < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+  int flags = MAP_SHARED | MAP_NORESERVE;
   if (start != nullptr) flags |= MAP_FIXED;
   void* mapped = ::mmap(start, size, protection, flags, file, static_cast<off_t>(offset));
   if (mapped == MAP_FAILED) return nullptr;
   ::madvise(mapped, size, MADV_DONTDUMP);
-  // A hole in a huge page is zeros in that page, which a socket may still have.
-  if (file >= 0) ::madvise(mapped, size, MADV_NOHUGEPAGE);
+  // A hole in a huge page does not free it but fills a part of it with zeros, and a socket may
+  // still be sending that part.
+  ::madvise(mapped, size, MADV_NOHUGEPAGE);
   return static_cast<char*>(mapped);
 }
 
-// Address space for `size` bytes that is aligned to kCachePage. Null on failure.
-char* reserve(size_t size) {
-  char* start = map(nullptr, size + kCachePage, PROT_NONE, -1, 0);
-  if (start == nullptr) return nullptr;
-  const size_t excess = reinterpret_cast<uintptr_t>(start) % kCachePage;
-  const size_t before = excess == 0 ? 0 : kCachePage - excess;
-  if (before > 0) ::munmap(start, before);
-  ::munmap(start + before + size, kCachePage - before);
-  return start + before;
-}
-
-// A second descriptor that can only read. Without /proc, as in a bare root directory, the first one
-// again.
+// A second descriptor, which can only read. Without /proc, as in a bare root directory: a duplicate
+// of the first one.
 Result<UniqueFd> open_read_only(int file) {
   const std::string path = "/proc/self/fd/" + std::to_string(file);
   UniqueFd opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!opened.valid() && errno == ENOENT) opened.reset(::fcntl(file, F_DUPFD_CLOEXEC, 0));
   if (!opened.valid()) return system_error("cannot open the cache directory to read it: " + path);
   return opened;
-}
-
-// Returns the pages to the kernel. They read as zero afterwards.
-void return_pages(void* start, size_t size) {
-  if (::madvise(start, size, MADV_REMOVE) == 0) return;
-  std::memset(start, 0, size);
 }
 
 void wake(int waker) {
@@ -113,7 +97,7 @@ Result<CacheDirectory> CacheDirectory::adopt(Files files) {
       std::cmp_less(bodies.st_size, columns * kCacheBodyBytes)) {
     return Error{Reason::internal, "the cache directory is smaller than its columns"};
   }
-  char* memory = reserve(size);
+  char* memory = reserve_addresses(size, kCachePage);
   if (memory == nullptr) return cannot_map();
   if (map(memory, size, PROT_READ | PROT_WRITE, files.directory.get(), 0) == nullptr) {
     const Error error = cannot_map();

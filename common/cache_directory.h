@@ -3,11 +3,11 @@
 // generation with `cache.memory`, gives each worker a column, and clears the columns of dead
 // workers.
 //
-// A worker has its own column and its own range of bodies writable, the version words too, and all
-// else read-only (confine), as with the scoreboard.
+// A worker can write its own column, its own range of bodies, and the version words. After
+// confine() all other parts are read-only for it, as in the scoreboard.
 //
-// Unlike a slot, a column is not given away as soon as its worker is dead: it mourns until no
-// living process has a lease on its objects. Their bodies stay readable till then.
+// The column of a dead worker is not reused at once, unlike its slot: it is `mourning` until no
+// living process has a lease on its objects. Until then their bodies stay readable.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,8 @@ namespace streamgate {
 
 class CacheDirectory {
  public:
-  // What a program hands over to the program that replaces it. All are close-on-exec.
+  // The descriptors that a program hands over to the program that replaces it. All are
+  // close-on-exec.
   struct Files {
     UniqueFd directory;
     UniqueFd bodies;
@@ -55,8 +56,9 @@ class CacheDirectory {
   }
   static uint64_t body_offset(size_t index) { return index * kCacheBodyBytes; }
 
-  // ---- In the master.
-  // Gives a free column to a process that will be forked; none if there is none.
+  // --- in the master ---
+
+  // Gives a free column to a process that will be forked. None if no column is free.
   std::optional<unsigned> take();
   // The process of the column is gone: its leases end, its unfinished objects are broken, and its
   // finished ones are retired. Wakes all other processes.
@@ -65,7 +67,8 @@ class CacheDirectory {
   void sweep();
   bool is_mourning() const;
 
-  // ---- In a worker, while it still has the master's user.
+  // --- in a worker, while it still has the master's user ---
+
   // Everything but the worker's own column and the version words becomes read-only at the same
   // addresses, and the file of the directory is closed. The file of the bodies is opened again to
   // read only; the worker's own range is mapped writable and can be found by own_bodies().

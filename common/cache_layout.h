@@ -27,11 +27,15 @@ constexpr size_t kCacheWays = 8;        // rows of one column in one bucket
 // memory.
 constexpr uint64_t kCacheBodyBytes = uint64_t{32} << 30U;
 
-// claim: the owner's request is under way, and nothing is known of the answer. growing: the head
-// and `filled` bytes are there. done: the whole body is there. failed: the row has the reason.
-// broken: the owner died before the end. retired: not to be found any more; those that have a lease
-// may read it to its end.
-enum class CacheState : uint64_t { free, claim, growing, done, failed, broken, retired };
+enum class CacheState : uint64_t {
+  free,
+  claim,    // the owner has sent a request, and no answer has come yet
+  growing,  // the head and `filled` bytes of the body are there
+  done,     // the whole body is there
+  failed,   // the row has the reason
+  broken,   // the owner died before the end
+  retired,  // no lookup finds it any more; readers with a lease may read it to its end
+};
 
 // A SHA-256 digest: two requests with the same key are the same request.
 struct CacheKey {
@@ -54,9 +58,10 @@ constexpr CacheState state_of(uint64_t tag) { return static_cast<CacheState>(tag
 
 constexpr uint64_t kUnknownLength = UINT64_MAX;
 
-// closed: not given to new requests; its readers read on.
+// closed: new requests do not get it; its present readers continue.
 constexpr uint64_t kCacheClosed = 1;
-// lent: readers may send its pages without a copy, so sockets may have them after the last lease.
+// lent: readers may send its pages without a copy, so a socket may still hold them after the last
+// lease has ended.
 constexpr uint64_t kCacheLent = 2;
 
 // One object. The owner writes the fields first and the tag last.
@@ -69,7 +74,7 @@ struct alignas(128) CacheRow {
   std::atomic<uint64_t> filled{0};         // bytes of the body that are there
   std::atomic<int64_t> stored_ms{0};       // CLOCK_MONOTONIC: when the head came
   std::atomic<int64_t> fresh_until_ms{0};  // CLOCK_MONOTONIC: not given to new requests from then
-  // Of a failed object: 1 + the Reason; 0: the text of the failure stands in place of the head.
+  // Of a failed object: 1 + the Reason; 0: the text of the failure is in the place of the head.
   std::atomic<uint64_t> reason{0};
   std::atomic<uint64_t> flags{0};  // kCacheClosed, kCacheLent
   // Of an endless body (worker/cache/live_memory.h).
@@ -83,7 +88,8 @@ struct alignas(128) CacheRow {
 struct CacheLease {
   std::atomic<uint64_t> word{0};    // serial << 1 | whether the reader waits; 0: no lease
   std::atomic<int64_t> used_ms{0};  // CLOCK_MONOTONIC: the last use
-  // How far the first of its readers is in an endless body; the owner reads on for that one.
+  // In an endless body: the position of the reader's fastest client. The owner reads ahead of the
+  // fastest one of all readers.
   std::atomic<uint64_t> position{0};
 };
 
@@ -95,17 +101,18 @@ struct alignas(kCachePage) CacheLeases {
 // The longest URL that can be purged, in bytes.
 constexpr size_t kMaxPurgedUrl = size_t{16} * 1024;
 
-// The last purge that the process of a column has ordered: all processes drop what they own of it.
+// The last purge that the process of a column has ordered. Every process drops those of its own
+// objects that the purge names.
 struct CachePurge {
-  std::atomic<uint64_t> number{0};  // of the purge, never used twice; 0: none. Written last
+  std::atomic<uint64_t> number{0};  // of the purge, never used twice; 0: none; written last
   std::atomic<uint64_t> is_prefix{0};
   std::atomic<uint64_t> size{0};
   std::array<std::atomic<char>, kMaxPurgedUrl> url{};
 };
 
-// What a process has done of the purges of one other column.
+// The answer of a process to the purges of one other column.
 struct CachePurgeAnswer {
-  std::atomic<uint64_t> number{0};   // of the last one that it has carried out; written last
+  std::atomic<uint64_t> number{0};   // of the last purge that it has carried out; written last
   std::atomic<uint64_t> dropped{0};  // objects
 };
 
@@ -113,7 +120,7 @@ struct CachePurgeAnswer {
 // follow it, CacheLeases for each column of the directory.
 struct alignas(kCachePage) CacheColumn {
   std::atomic<uint64_t> held_bytes{0};    // of the body file, live and recycled
-  std::atomic<uint64_t> wanted_bytes{0};  // not 0: the process finds no room for that many bytes
+  std::atomic<uint64_t> wanted_bytes{0};  // not 0: the process has no room for this many bytes
   // Row number + 1; 0: free.
   alignas(
       kCachePage) std::array<std::array<std::atomic<uint16_t>, kCacheWays>, kCacheBuckets> index;
@@ -122,11 +129,13 @@ struct alignas(kCachePage) CacheColumn {
   std::array<CachePurgeAnswer, kMaxCacheColumns> purge_answers;  // by the column that ordered
 };
 
-// free: nobody has it. live: a process has it. mourning: its process is gone, and others may still
-// read its objects.
-enum class ColumnState : uint32_t { free, live, mourning };
+enum class ColumnState : uint32_t {
+  free,
+  live,      // a process has it
+  mourning,  // its process has died, and other processes may still read its objects
+};
 
-// What the master says of a column.
+// The state of a column, written by the master.
 struct CacheSeatRecord {
   std::atomic<ColumnState> state{ColumnState::free};
   std::atomic<uint64_t> incarnation{0};  // of the process that has the column, or had it last

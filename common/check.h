@@ -1,5 +1,5 @@
 // CHECK: a broken invariant of our own ends the process, in release builds too. The master replaces
-// a dead worker; a worker that goes on in an invalid state could mix up streams.
+// a dead worker; a worker that continues in an invalid state could mix up streams.
 #pragma once
 
 namespace streamgate {

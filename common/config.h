@@ -142,7 +142,7 @@ struct UpstreamConfig {
       {403, 403}, {404, 404}, {410, 410}, {429, 429}, {500, 599}};
   Milliseconds down_for{30'000};
   Milliseconds failover_stick{600'000};
-  Milliseconds keepalive_idle{30'000};
+  Milliseconds keepalive_idle{30'000};   // how long an idle connection is kept
   unsigned keepalive_per_origin = 64;    // idle connections kept, per worker and origin
   unsigned keepalive_per_worker = 1024;  // of all origins
   HeaderPolicy user_agent{HeaderPolicy::Kind::browser, {}};
@@ -170,7 +170,8 @@ struct HlsConfig {
   unsigned max_height = 0;
   unsigned max_bandwidth = 0;    // bits per second
   bool list_attributes = false;  // rewrite the logos, guides and archives of channel lists too
-  // Rewritten documents of so many bytes leave gzip-coded for clients that accept it. 0: none.
+  // Rewritten documents of at least this size are sent gzip-coded to clients that accept it. 0:
+  // none.
   size_t compress_from = size_t{16} * 1024;
 
   bool operator==(const HlsConfig&) const = default;
@@ -200,11 +201,12 @@ struct RateLimits {
   bool operator==(const RateLimits&) const = default;
 };
 
-// A key that verifies the tokens of entries (RFC 7519), and signs the links of their documents.
+// A key that verifies the tokens of clients (RFC 7519), and signs the links in the documents that
+// they request.
 struct TokenKey {
   enum class Algorithm { hs256, es256, eddsa };
 
-  std::string id;  // letters, digits, `-` and `_`: it stands in links
+  std::string id;  // letters, digits, `-` and `_`, because links contain it
   Algorithm algorithm = Algorithm::hs256;
   Secret secret;                // hs256: 32 bytes at least
   std::string secret_file;      // in place of `secret`; the master reads it
@@ -233,7 +235,7 @@ struct ClientRules {
 struct ParameterRules {
   bool live = true;          // sg_live
   bool alternatives = true;  // sg_alt
-  bool headers = true;       // referer, h_*, and headers behind the url
+  bool headers = true;       // referer, h_*, and headers after the url
 
   bool operator==(const ParameterRules&) const = default;
 };
@@ -285,7 +287,7 @@ struct LimitsConfig {
 struct CacheConfig {
   size_t memory = 0;                                // bytes, over all workers; 0: off
   size_t object_size = size_t{16} * 1024 * 1024;    // bytes; longer bodies are not stored
-  Milliseconds playlist_age{1'000};                 // if the upstream says nothing
+  Milliseconds playlist_age{1'000};                 // if the upstream sends no caching fields
   Milliseconds segment_age{30'000};                 // the same, for all but playlists
   size_t live_window = size_t{8} * 1024 * 1024;     // bytes of an endless body that are kept
   Milliseconds live_batch{50};                      // between two pieces of an endless body

@@ -1,5 +1,7 @@
 #include "common/keyed_counts.h"
 
+#include "common/hash.h"
+
 namespace streamgate {
 namespace {
 
@@ -12,19 +14,12 @@ static_assert(KeyedCounts::kBuckets == size_t{1} << kBucketBits);
 uint64_t count_in(uint64_t row) { return row & KeyedCounts::kMaxCount; }
 uint64_t tag_in(uint64_t row) { return row >> kCountBits; }
 
-// The finaliser of SplitMix64. It maps different keys to different values.
-uint64_t mixed(uint64_t key) {
-  key = (key ^ (key >> 30U)) * 0xbf58476d1ce4e5b9U;
-  key = (key ^ (key >> 27U)) * 0x94d049bb133111ebU;
-  return key ^ (key >> 31U);
-}
-
 }  // namespace
 
 // The tag has 48 of the 64 bits, the bucket 13 others: two keys share a row with a probability of
 // less than 2^-47.
 KeyedCounts::Place KeyedCounts::place_of(uint64_t key) {
-  const uint64_t value = mixed(key);
+  const uint64_t value = mix(key);
   return {value >> kCountBits, {value % kBuckets, (value >> kBucketBits) % kBuckets}};
 }
 

@@ -134,7 +134,7 @@ void append_redacted_pairs(std::string_view pairs, char separator, std::string& 
   }
 }
 
-// Without its userinfo. A `@` behind the host is data.
+// Without its userinfo. A `@` after the host is data.
 void append_redacted_authority(std::string_view authority, std::string& out) {
   const size_t at = authority.rfind('@');
   if (at == std::string_view::npos) {
@@ -297,8 +297,8 @@ std::string quote(std::string_view value) {
 
 void append_redacted(std::string_view url, std::string& out) {
   size_t path_end = std::min(ascii::find_any<'?', '#', ';', '@'>(url), url.size());
-  const std::string_view behind = url.substr(path_end, 1);
-  if (behind != ";" && behind != "@") {  // nothing to mask, as nearly always
+  const std::string_view next = url.substr(path_end, 1);
+  if (next != ";" && next != "@") {  // nothing to mask, as nearly always
     out += url.substr(0, path_end);
   } else {
     path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());

@@ -18,7 +18,8 @@ class LogSink {
   // The stderr of this process and of the children that it forks later. One for all logs that go
   // there, so that a line that was cut by one of them is completed before the line of another.
   static LogSink& standard_error();
-  // A descriptor that other processes may share. It stays as it is, and must stay open.
+  // A descriptor that other processes may share. Its flags are not changed. The caller keeps it
+  // open.
   static LogSink inherited(int fd) { return LogSink(fd); }
   // Opens or creates the file. A FIFO without a reader keeps the lines that fit into it.
   static Result<LogSink> open(const std::string& path);
@@ -34,7 +35,7 @@ class LogSink {
 
   // Writes complete lines from the start of `lines`, as many as the sink takes now, and returns
   // their bytes. If a full disk cuts a line, its part is removed from a file that open() has
-  // opened. Elsewhere the rest of a line that was cut goes first next time.
+  // opened. Elsewhere the next call writes the rest of a cut line first.
   size_t write(std::string_view lines);
   int fd() const { return fd_; }
 

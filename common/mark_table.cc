@@ -16,12 +16,6 @@ uint64_t age_of(uint64_t word, int64_t now_ms) { return (ticks(now_ms) - word) &
 
 }  // namespace
 
-uint64_t hash_of(std::string_view text, uint64_t seed) {
-  constexpr uint64_t kPrime = 0x100000001b3U;
-  for (const char c : text) seed = (seed ^ static_cast<unsigned char>(c)) * kPrime;
-  return (seed ^ 0xffU) * kPrime;  // the end of the text
-}
-
 void MarkTable::put(uint64_t key, unsigned value, int64_t now_ms) {
   Set& set = sets_[key % kSets];
   std::atomic<uint64_t>* place = &set.front();

@@ -1,4 +1,4 @@
-// A small table of marks, each for a key, that forgets the oldest ones. It stands in shared memory:
+// A small table of marks, each for a key, that forgets the oldest ones. It lives in shared memory:
 // one process writes it, every process may read it. A mark is one word, so no lock is needed, and a
 // process that dies while it writes leaves either the old mark or the new one. All zero: empty.
 #pragma once
@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 namespace streamgate {
 
@@ -20,8 +19,8 @@ class MarkTable {
     std::chrono::milliseconds age;  // to 100 ms; wraps after 19 days
   };
 
-  // `key` is a hash. Two keys are the same if 38 bits and the set are equal. `now_ms`:
-  // CLOCK_MONOTONIC.
+  // `key` is a hash (common/hash.h). Two keys are the same if 38 bits and the set are equal.
+  // `now_ms`: CLOCK_MONOTONIC.
   void put(uint64_t key, unsigned value, int64_t now_ms);
   std::optional<Mark> find(uint64_t key, int64_t now_ms) const;
 
@@ -32,10 +31,5 @@ class MarkTable {
 
   std::array<Set, kSets> sets_{};
 };
-
-// FNV-1a, the same in every process and program. `seed`: the hash of the text in front, or
-// kHashSeed.
-constexpr uint64_t kHashSeed = 0xcbf29ce484222325U;
-uint64_t hash_of(std::string_view text, uint64_t seed);
 
 }  // namespace streamgate

@@ -122,7 +122,7 @@ struct PercentEncoder {
 
 #ifdef __SSE2__
   // Nearly all bytes of file names are unreserved. 16 bytes are copied and checked in one step; the
-  // bytes after a reserved one are copied again, behind its three bytes.
+  // bytes after a reserved one are copied again, after its three bytes.
   void encode_blocks() {
     while (left() >= 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));

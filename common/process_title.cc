@@ -11,8 +11,8 @@
 namespace streamgate {
 namespace {
 
-// The kernel shows the bytes of argv. If the last one is not NUL, it also shows the bytes behind
-// them, up to the first NUL: there is the environment.
+// The kernel shows the bytes of argv. If the last one is not NUL, it also shows the bytes after
+// them, up to the first NUL: the environment.
 struct TitleSpace {
   char* start = nullptr;  // null: none
   size_t size = 0;

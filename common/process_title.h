@@ -3,7 +3,7 @@
 //   streamgate: worker 0 of generation 2: /usr/sbin/streamgate -c /etc/streamgate/streamgate.yaml
 //
 // The program file (/proc/PID/exe) stays the same. A forked process begins with its parent's title.
-// In any process.
+// May be called by any process.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,9 @@
 
 namespace streamgate {
 
-// Prepares the memory of `argv` and of the environment behind it for titles, and moves the
-// environment. Call it once, at the start of main(). `argv` is valid until the first title.
+// Prepares the memory of `argv` and of the environment after it for titles, and moves the
+// environment elsewhere. Call it once, at the start of main(). `argv` is valid until the first
+// title.
 void take_title_space(int argc, char** argv);
 
 // Sets the title for `role`: `master`. It is cut where the space ends. Without take_title_space()

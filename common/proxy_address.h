@@ -21,8 +21,8 @@ struct ProxyAddress {
   bool operator==(const ProxyAddress&) const = default;
 
   // `none`, or `http://`, `socks5://` or `socks5h://` with host and port. `user:password@` is
-  // optional; %XX stands for any byte in it. Fails with bad_request and a sentence that never has
-  // the credentials.
+  // optional, and may contain %XX for any byte. Fails with bad_request and a sentence without the
+  // credentials.
   static Result<ProxyAddress> parse(std::string_view text);
   std::string to_string() const;  // parse() reads it; with the password, so not for a log
   std::string for_log() const;    // scheme://host:port

@@ -1,7 +1,7 @@
 // A value in shared memory that one process writes and every process may read, without a lock. A
-// reader finds out by a sequence number that the value changed while it was copied, and tries
-// again. A writer that is killed in the middle leaves a value that no reader takes. All zero: there
-// is no value.
+// sequence number shows a reader that the value has changed while it was copied; the reader then
+// tries again. A writer that is killed in the middle leaves a value that no reader accepts. All
+// zero: there is no value.
 #pragma once
 
 #include <array>

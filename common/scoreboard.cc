@@ -15,6 +15,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/memory_file.h"
+#include "common/shared_pages.h"
 #include "common/system_error.h"
 
 namespace streamgate {
@@ -55,20 +56,6 @@ size_t whole_pages(size_t bytes) {
   return (bytes + kScoreboardPage - 1) / kScoreboardPage * kScoreboardPage;
 }
 
-// An address range that is aligned to kScoreboardPage, reserved without memory. Null on failure.
-char* reserve(size_t size) {
-  const size_t room = size + kScoreboardPage;
-  void* memory =
-      ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  char* start = static_cast<char*>(memory);
-  const size_t before =
-      whole_pages(reinterpret_cast<uintptr_t>(start)) - reinterpret_cast<uintptr_t>(start);
-  if (before > 0) ::munmap(start, before);
-  ::munmap(start + before + size, kScoreboardPage - before);
-  return start + before;
-}
-
 // Replaces the pages at `start` by those of the file. They are left out of core dumps: a dump would
 // allocate pages that are not in use.
 bool map_at(char* start, size_t size, int protection, int file, size_t offset) {
@@ -78,12 +65,6 @@ bool map_at(char* start, size_t size, int protection, int file, size_t offset) {
   if (mapped == MAP_FAILED) return false;
   ::madvise(start, size, MADV_DONTDUMP);
   return true;
-}
-
-// Returns the pages to the kernel. They read as zero afterwards.
-void clear(Column& column) {
-  if (::madvise(&column, sizeof column, MADV_REMOVE) == 0) return;
-  std::memset(static_cast<void*>(&column), 0, sizeof column);
 }
 
 }  // namespace
@@ -171,7 +152,7 @@ Result<Scoreboard> Scoreboard::adopt(UniqueFd file, size_t slot_count) {
   if (std::cmp_less(info.st_size, size)) {
     return Error{Reason::internal, "the scoreboard is smaller than its slots"};
   }
-  char* memory = reserve(size);
+  char* memory = reserve_addresses(size, kScoreboardPage);
   if (memory == nullptr) return cannot_map();
   if (!map_at(memory, size, PROT_READ | PROT_WRITE, file.get(), 0)) {
     const Error error = cannot_map();
@@ -219,7 +200,7 @@ void Scoreboard::retire(unsigned index) {
     count(board_->retired, info.counter, columns_[index].slot.counters[info.counter].load());
   }
   assignments_[index].generation = 0;
-  clear(columns_[index]);
+  return_pages(&columns_[index], sizeof(Column));
   board_->retirements.fetch_add(1);
 }
 

@@ -5,9 +5,9 @@
 //   Column        one for each slot; only the worker that has the slot writes it
 //   ArrivalTable  every worker writes it: limits by rate
 //
-// Every process reads all parts. A worker has the whole mapping read-only, except its own column
-// and the last part (Scoreboard::confine). The kernel enforces this even if the worker is
-// compromised; such a worker can then change only the rates of clients.
+// Every process may read all parts. A worker can write only its own column and the last part
+// (Scoreboard::confine). The kernel enforces this, so a compromised worker can change nothing of
+// other workers but the rates of clients.
 //
 // The master maps the scoreboard before the first fork, and only the master assigns slots. When a
 // worker is gone, its counters are added to the retired ones and its column is cleared, so that
@@ -60,6 +60,13 @@ struct alignas(64) Slot {
   std::atomic<uint64_t> explains_now{0};  // 1: explains a URL for the admin listener
   Counters counters;
 };
+
+// Whether a worker hangs, for other workers: it updates its beat every second, and the last one is
+// older than 2.5 s. The master has a limit of its own (watchdog_timeout).
+inline bool is_beat_late(const Slot& slot, int64_t now_ms) {
+  constexpr int64_t kLateMs = 2'500;
+  return now_ms - slot.beat_ms.load(std::memory_order_relaxed) >= kLateMs;
+}
 
 // A multiple of every page size of the supported machines (4, 16 and 64 KiB), so that each part has
 // pages of its own. Pages that are never accessed take no memory.
@@ -133,7 +140,7 @@ Totals totals_of(const ScoreboardView& scoreboard);
 // stop has been announced. May be called by any process.
 bool is_ready(const ScoreboardView& scoreboard, int64_t now_ms, std::chrono::milliseconds patience);
 
-// Where the parts stand in a mapping with that many slots; the Board stands at 0.
+// The offsets of the parts in a mapping with that many slots. The Board is at 0.
 constexpr size_t kAssignmentsOffset = sizeof(Board);
 size_t columns_offset(size_t slot_count);
 size_t arrivals_offset(size_t slot_count);

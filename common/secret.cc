@@ -50,7 +50,7 @@ void Secret::wipe() const {
 }
 
 void wipe(std::string& text) {
-  text.resize(text.capacity());  // behind the end may be more of it, from before it became shorter
+  text.resize(text.capacity());  // the text may have been longer: wipe the memory after its end too
   ::explicit_bzero(text.data(), text.size());
   text.clear();
 }

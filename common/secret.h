@@ -1,6 +1,6 @@
 // A text that must not leak: the PEM text of a private key. It has pages of its own, which are not
 // in core dumps, are locked in memory where the limit for locked memory allows it, and are
-// overwritten when the last copy ends.
+// overwritten when the last copy is destroyed.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,7 @@ class Secret {
   Secret(const char* text) : Secret(std::string_view(text)) {}
   // NOLINTEND(google-explicit-constructor)
 
-  // Valid until wipe() or the end of the last copy.
+  // Valid until wipe(), or until the last copy is destroyed.
   std::string_view view() const;
   bool empty() const { return view().empty(); }
   // Overwrites the text; all copies in this process are then empty. A process that was forked

@@ -39,8 +39,8 @@ struct ServiceSurvey {
   Totals totals{};
   std::vector<Worker> workers;
   std::vector<Stream> streams;      // the oldest first
-  std::vector<HostFailures> hosts;  // of all workers that live, most failures first; at most 20
-  int64_t certificates_expire = 0;  // the first of our certificates, seconds since 1970; 0: none
+  std::vector<HostFailures> hosts;  // of all live workers, most failures first; at most 20
+  int64_t certificates_expire = 0;  // the earliest expiry, seconds since 1970; 0: none
 
   uint64_t exchanges() const;  // now; streams may have fewer
 };

@@ -1,6 +1,6 @@
 // The live exchanges of one worker, for operators: a table in the worker's column of the
-// scoreboard. The worker writes a row twice a second, so a row is at most that old, and exchanges
-// that are over sooner have none. Exchanges beyond kRows are counted only (Slot::exchanges_now).
+// scoreboard. The worker writes each row twice a second, so a row is at most that old. Exchanges
+// that end sooner have no row. Exchanges beyond kRows are counted only (Slot::exchanges_now).
 #pragma once
 
 #include <array>

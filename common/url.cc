@@ -17,8 +17,7 @@ namespace {
 constexpr size_t kMaxHostBytes = 253;  // RFC 1035 2.3.4, without the root's length byte
 constexpr size_t kMaxLabelBytes = 63;
 
-// RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) in front of a colon. npos if there is
-// none.
+// RFC 3986 3.1: ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) before a colon. npos if there is none.
 size_t find_scheme_end(std::string_view text) {
   if (text.empty() || !ascii::is_alpha(text.front())) return std::string_view::npos;
   for (size_t i = 1; i < text.size(); ++i) {
@@ -29,19 +28,12 @@ size_t find_scheme_end(std::string_view text) {
   return std::string_view::npos;
 }
 
-// The value of a hexadecimal digit, or -1.
-int hex_value(char c) {
-  if (ascii::is_digit(c)) return c - '0';
-  const char lower = ascii::to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // The byte that `%XX` at the beginning of `text` means, or -1 if two hexadecimal digits do not
 // follow the `%`.
 int byte_of_escape(std::string_view text) {
   if (text.size() < 3) return -1;
-  const int high = hex_value(text[1]);
-  const int low = hex_value(text[2]);
+  const int high = ascii::hex_value(text[1]);
+  const int low = ascii::hex_value(text[2]);
   return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
@@ -62,7 +54,7 @@ void append_legal(std::string_view text, std::string& out) {
   out.append(text.substr(copied));
 }
 
-// Drops the last segment and the slash in front of it (RFC 3986 5.2.4, 2C).
+// Drops the last segment and the slash before it (RFC 3986 5.2.4, 2C).
 void remove_last_segment(std::string& out, size_t path_start) {
   const size_t slash = out.rfind('/');
   out.resize(slash == std::string::npos || slash < path_start ? path_start : slash);
@@ -256,6 +248,10 @@ UriParts split_uri(std::string_view text) {
   return parts;
 }
 
+bool is_http_scheme(std::string_view scheme) {
+  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
+}
+
 void resolve_reference(const UriParts& base, std::string_view reference, std::string& out) {
   const UriParts parts = split_uri(reference);
   const UriParts& scheme_from = parts.has_scheme ? parts : base;
@@ -293,9 +289,9 @@ std::string percent_decode(std::string_view text) {
   while (escape < text.size()) {
     const int byte = byte_of_escape(text.substr(escape));
     *end++ = byte < 0 ? '%' : static_cast<char>(byte);
-    const size_t behind = escape + (byte < 0 ? 1 : 3);
-    escape = std::min(ascii::find_any<'%'>(text, behind), text.size());
-    end = std::copy(text.begin() + behind, text.begin() + escape, end);
+    const size_t escape_end = escape + (byte < 0 ? 1 : 3);
+    escape = std::min(ascii::find_any<'%'>(text, escape_end), text.size());
+    end = std::copy(text.begin() + escape_end, text.begin() + escape, end);
   }
   out.resize(static_cast<size_t>(end - out.data()));
   return out;

@@ -27,6 +27,9 @@ struct UriParts {
 // colon alone.
 UriParts split_uri(std::string_view text);
 
+// `http` or `https`, in any letter case. `scheme` is without the colon.
+bool is_http_scheme(std::string_view scheme);
+
 // RFC 3986 5.2.2, strict; appends to `out`. Bytes that are not allowed in a URI (blanks, controls,
 // quotes, `<>\^`{|}`, bytes above 0x7e) are percent-encoded; all others stay as they are, a `%`
 // that begins no escape included. The fragment is kept if `reference` has one.

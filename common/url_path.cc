@@ -27,7 +27,7 @@ bool has_dot_segment(std::string_view path) {
 }  // namespace
 
 bool is_ambiguous_path(std::string_view path) {
-  // Nearly all paths have neither an escape nor a dot behind a slash.
+  // Nearly all paths have neither an escape nor a dot after a slash.
   if (path.find('%') == path.npos) return path.find("/.") != path.npos && has_dot_segment(path);
   if (has_dot_segment(path)) return true;
   const std::string once = percent_decode(path);

@@ -1,13 +1,13 @@
-// Paths of URLs where they decide what is allowed.
+// Checks of URL paths, for rules that allow a path and all below it.
 #pragma once
 
 #include <string_view>
 
 namespace streamgate {
 
-// Whether an upstream may resolve `path` to another path than its segments show: as it stands,
-// decoded once or decoded twice, and split at `/` and `\`, a segment is `.` or `..`, with or
-// without text behind a `;`, `?`, `#` or NUL. Such a path is in no scope.
+// Whether an upstream may resolve `path` to another path than its segments show. It may if a
+// segment is `.` or `..`, alone or before a `;`, `?`, `#` or NUL. The path is read as it is,
+// decoded once, and decoded twice, and is split at `/` and `\`. Such a path is in no scope.
 bool is_ambiguous_path(std::string_view path);
 
 }  // namespace streamgate

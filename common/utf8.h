@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace streamgate {
@@ -10,5 +11,8 @@ namespace streamgate {
 // empty. 0 if there is none.
 size_t utf8_multibyte_size(std::string_view text);
 bool is_utf8(std::string_view text);
+
+// Appends a character. `c` is no surrogate, and not above U+10FFFF.
+void append_utf8(char32_t c, std::string& out);
 
 }  // namespace streamgate

@@ -1,3 +1,4 @@
+// The version of this program.
 #pragma once
 
 namespace streamgate {

@@ -21,25 +21,25 @@ constexpr int kExitExplainUsage = 64;
 
 // `streamgate explain URL`.
 struct ExplainLine {
-  std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string url;                                           // of an upstream, or a link to a proxy
+  std::vector<std::pair<std::string, std::string>> headers;  // of the request
   bool is_json = false;
-  std::chrono::seconds limit{10};
+  std::chrono::seconds limit{10};  // for all steps
 };
 
-// `streamgate sign`.
-struct SignOrder {
-  std::string url;
+// `streamgate sign URL`.
+struct SignLine {
+  std::string url;  // of the upstream
   Milliseconds lifetime{std::chrono::hours(6)};
-  bool is_prefix = false;
-  std::string client;
-  std::string key;
+  bool is_prefix = false;  // for all URLs in the directory of `url`
+  std::string client;      // an address or a block; empty: any client
+  std::string key;         // its id; empty: the first one with a secret
 };
 
 // `streamgate -s purge URL`.
-struct PurgeOrderLine {
-  std::string url;
-  bool is_prefix = false;
+struct PurgeLine {
+  std::string url;         // of an upstream, or a link to the proxy; empty: not given
+  bool is_prefix = false;  // all URLs that begin with `url`
 };
 
 struct CommandLine {
@@ -60,8 +60,8 @@ struct CommandLine {
   OutputForm form = OutputForm::text;         // of the answer to that order
   TrialOrder trial{-1, -1};                   // of Action::trial
   ExplainLine explain = {};                   // of Action::explain
-  SignOrder sign;                             // of Action::sign
-  PurgeOrderLine purge = {};                  // of Action::purge
+  SignLine sign;                              // of Action::sign
+  PurgeLine purge = {};                       // of Action::purge
   std::string pid_file;                       // of Action::control; empty: the configuration's
   std::string config_file;                    // empty: built-in defaults
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)

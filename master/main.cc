@@ -38,7 +38,14 @@ void complain(const std::string& problem) {
   std::fputs(is_journal(fileno(stderr)) ? journal_line(line).c_str() : line.c_str(), stderr);
 }
 
-// With the users that will use the files: this one for keys, the workers' for everything else.
+// Prints the problems of the configuration. False if there are any.
+bool is_valid(const LoadedConfig& loaded) {
+  for (const std::string& problem : loaded.problems) complain(problem);
+  return loaded.ok();
+}
+
+// Checks the files as the users who will read them: keys as this user, everything else as the
+// workers' user.
 void check_files(LoadedConfig& loaded, const std::optional<Account>& account) {
   std::vector<std::string> problems = access_problems(loaded.config, account);
   loaded.problems.insert(loaded.problems.end(), problems.begin(), problems.end());
@@ -52,15 +59,14 @@ void check_files(LoadedConfig& loaded, const std::optional<Account>& account) {
   if (!checked) loaded.problems.push_back(checked.error().detail);
 }
 
-// `--check`: every check that is possible without a start of the service.
+// `--check`: every check that is possible without starting the service.
 int check(LoadedConfig loaded) {
   if (loaded.ok()) {
     const auto account = find_account(loaded.config.user);
     if (!account) loaded.problems.push_back(account.error().detail);
     check_files(loaded, account ? *account : std::nullopt);
   }
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
   // Not a problem: a service manager may create them just before the start.
   for (const std::string& missing : missing_directories(loaded.config)) {
@@ -70,17 +76,17 @@ int check(LoadedConfig loaded) {
   return EXIT_SUCCESS;
 }
 
-// The file is still read with --pid-file: a stop waits for its limits. It may have problems.
+// The file is read even with --pid-file, because `stop` and `quit` need the limits of `drain`.
+// Problems in it do not matter.
 int control(const CommandLine& line, const Environment& environment) {
   LoadedConfig loaded = load_config(line.config_file, environment);
   if (!line.pid_file.empty()) loaded.config.pid_file = line.pid_file;
   return control_service(line.order, line.form, loaded);
 }
 
-// An order of `-s`, but the admin listener carries it out: without a pid file too.
+// `-s purge`. The admin listener carries it out, so it also works without a pid file.
 int purge(const CommandLine& line, const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return kExitOrderFailed;
+  if (!is_valid(loaded)) return kExitOrderFailed;
   const std::string& pid_file = line.pid_file.empty() ? loaded.config.pid_file : line.pid_file;
   if (!pid_file.empty()) {
     const auto found = RunningService::find(pid_file);
@@ -99,16 +105,14 @@ int purge(const CommandLine& line, const LoadedConfig& loaded) {
 }
 
 int print_effective_config(const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   for (const std::string& warning : loaded.warnings) complain("warning: " + warning);
   std::fputs(print_config(loaded).c_str(), stdout);
   return EXIT_SUCCESS;
 }
 
 int check_health(const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   ::signal(SIGPIPE, SIG_IGN);
   const auto origin = probe_health(loaded.config);
   if (!origin) {
@@ -119,10 +123,10 @@ int check_health(const LoadedConfig& loaded) {
   return EXIT_SUCCESS;
 }
 
-// `streamgate explain`. Not as root: it reads the bytes of any upstream.
+// `streamgate explain`. Drops the rights of root first, because it parses the bytes of any
+// upstream.
 int explain(const ExplainLine& line, const LoadedConfig& loaded) {
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return kExitExplainUsage;
+  if (!is_valid(loaded)) return kExitExplainUsage;
   const auto account = find_account(loaded.config.user);
   Result<void> changed = account ? Result<void>() : account.error();
   if (account && *account) changed = become(**account);
@@ -134,20 +138,19 @@ int explain(const ExplainLine& line, const LoadedConfig& loaded) {
   return explain_command(loaded.config, {line.url, line.headers, line.is_json, line.limit});
 }
 
-int sign(const SignOrder& order, LoadedConfig loaded) {
+int sign(const SignLine& line, LoadedConfig loaded) {
   if (loaded.ok()) {
     if (const auto read = read_tls_files(loaded.config); !read) {
       loaded.problems.push_back(read.error().detail);
     }
   }
-  for (const std::string& problem : loaded.problems) complain(problem);
-  if (!loaded.ok()) return EXIT_FAILURE;
+  if (!is_valid(loaded)) return EXIT_FAILURE;
   NewToken token;
-  token.url = order.url;
-  token.expires = std::time(nullptr) + order.lifetime.count() / 1000;
-  if (order.is_prefix) token.reach = NewToken::Reach::directory;
-  token.client = order.client;
-  token.key_id = order.key;
+  token.url = line.url;
+  token.expires = std::time(nullptr) + line.lifetime.count() / 1000;
+  if (line.is_prefix) token.reach = NewToken::Reach::directory;
+  token.client = line.client;
+  token.key_id = line.key;
   const auto link = sign_link(loaded.config, token);
   if (!link) {
     complain(link.error().detail);
@@ -157,20 +160,21 @@ int sign(const SignOrder& order, LoadedConfig loaded) {
   return EXIT_SUCCESS;
 }
 
-// Set by the previous program of this process. Removed, so that workers do not inherit it.
-std::optional<int> take_state() {
+// The variable is set by the previous program of this process. It is removed, so that workers do
+// not inherit it.
+std::optional<int> take_handover_fd() {
   const char* value = std::getenv(kStateVariable);
   if (value == nullptr || *value == '\0') return std::nullopt;
-  const int state = std::atoi(value);
+  const int fd = std::atoi(value);
   ::unsetenv(kStateVariable);
-  return state;
+  return fd;
 }
 
 int run(int argc, char** argv) {
   take_title_space(argc, argv);
   const CommandLine line = parse_command_line(argc, argv);
   if (line.exit_code) return *line.exit_code;
-  const std::optional<int> state = take_state();
+  const std::optional<int> handover_fd = take_handover_fd();
   const Environment environment = environment_of_process();
   switch (line.action) {
     case CommandLine::Action::check:
@@ -192,8 +196,12 @@ int run(int argc, char** argv) {
     case CommandLine::Action::trial:
       break;
   }
-  Program program{line.config_file,    environment,         run_worker,
-                  check_worker_config, {argv, argv + argc}, state};
+  Program program{.config_file = line.config_file,
+                  .environment = environment,
+                  .run_worker = run_worker,
+                  .check_worker_config = check_worker_config,
+                  .arguments = {argv, argv + argc},
+                  .handover_fd = handover_fd};
   set_process_name("streamgate");
   set_process_title("master");
   if (line.action == CommandLine::Action::trial) return run_trial(program, line.trial);

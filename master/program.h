@@ -20,10 +20,12 @@ struct Program {
   std::function<int(const Heritage&)> run_worker;
   std::function<Result<void>(const Config&)> check_worker_config;
   std::vector<std::string> arguments = {};  // argv, for a program that takes over
-  std::optional<int> state = std::nullopt;  // set: this program takes over; file of the Handover
+  // The file with the Handover of the program that ran in this process before. None: there was
+  // none.
+  std::optional<int> handover_fd = std::nullopt;
 };
 
-// The environment variable that names the descriptor of `Program::state`.
+// The environment variable with the number of `Program::handover_fd`.
 constexpr const char* kStateVariable = "STREAMGATE_STATE_FD";
 
 }  // namespace streamgate

@@ -73,7 +73,7 @@ void Reload::undo(Workers& workers, const Listeners& live,
 }
 
 void Reload::close_listeners_unless(const Generation& served) {
-  if (generation_.get() != &served) generation_->leave_in_child();
+  if (generation_.get() != &served) generation_->close_in_child();
 }
 
 size_t max_draining_workers(const Generation& current, size_t slots) {

@@ -33,8 +33,8 @@ class Reload {
  public:
   enum class Progress { running, done, failed };
 
-  // Forks children for the reload. The Supervisor does it, which knows the descriptors that a
-  // child must close.
+  // Forks children for the reload. Implemented by the Supervisor, which knows the descriptors that
+  // a child must close.
   class Forker {
    public:
     // A child that runs the worker's check of the generation's configuration.
@@ -47,7 +47,7 @@ class Reload {
 
   static Result<Reload> begin(uint64_t number, Config config, Forker& forker);
 
-  // True if the child was the check; advance() then goes on.
+  // True if the child was the check. The next advance() uses its outcome.
   bool on_child_exit(pid_t pid, int wait_status);
   // Makes the next advance() fail, unless it has failed already.
   void fail(std::string reason);
@@ -62,7 +62,8 @@ class Reload {
   // After Progress::done.
   std::unique_ptr<Generation> take_generation() { return std::move(generation_); }
 
-  bool is_of(uint64_t generation) const { return generation_->number == generation; }
+  // Whether the reload starts this generation.
+  bool starts(uint64_t generation) const { return generation_->number == generation; }
   int64_t deadline_ms() const { return deadline_ms_; }  // of the check, then of the start
   // Called in a child: closes the listeners, unless the child serves this very generation.
   void close_listeners_unless(const Generation& served);

@@ -161,8 +161,8 @@ void Supervisor::stop(Stop how) {
   if (was_stopping) tell_workers_to_stop();
 }
 
-// A planned stop: for drain.ready_delay only /ready tells that the service leaves, so that a load
-// balancer sends its clients elsewhere.
+// A planned stop: for drain.ready_delay only /ready answers 503, so that a load balancer sends its
+// clients elsewhere.
 void Supervisor::leave(Stop how) {
   const Milliseconds delay = current_->config.drain.ready_delay;
   if (is_leaving() && how <= leave_as_) return;
@@ -180,7 +180,7 @@ void Supervisor::stop_when_left() {
   if (is_leaving() && monotonic_ms() >= leave_at_ms_) stop(leave_as_);
 }
 
-// The next program would not know that the service leaves.
+// Ends the trial, if there is one: the new program would not know that a stop has been announced.
 void Supervisor::end_upgrade() {
   if (!upgrade_) return;
   upgrade_->kill_trial();
@@ -217,7 +217,7 @@ int Supervisor::stop_all_workers() {
 
 void Supervisor::tell_workers_to_stop() {
   const int64_t now = monotonic_ms();
-  if (stop_ == Stop::at_once) return workers_->leave_all(now, kLeaveGrace);
+  if (stop_ == Stop::at_once) return workers_->interrupt_all(now, kInterruptGrace);
   workers_->drain_all(now,
                       stop_ == Stop::bounded ? current_->config.drain.stop_timeout : drain_limit());
 }

@@ -54,7 +54,7 @@ void log_death(const WorkerProcess& worker, const LastRequest& request, const En
 }  // namespace
 
 int Supervisor::run() {
-  const auto started = program_.state ? take_over(UniqueFd(*program_.state)) : start();
+  const auto started = program_.handover_fd ? take_over(UniqueFd(*program_.handover_fd)) : start();
   if (!started) {
     return fail_start(started.error().detail);
   }
@@ -75,7 +75,7 @@ int Supervisor::run() {
   return stop_all_workers();
 }
 
-// ---- the steps of the loop
+// --- the steps of the loop ---
 
 void Supervisor::reap_exited_children() {
   workers_->mirror();
@@ -105,7 +105,7 @@ void Supervisor::reap(const WorkerProcess& worker, const Ending& ending) {
     log_death(worker, workers_->last_request(worker), ending, is_missed ? after(delay) : "no");
   }
   if (stop_ != Stop::no) return;
-  if (reload_ && reload_->is_of(number)) {
+  if (reload_ && reload_->starts(number)) {
     return reload_->fail("worker " + std::to_string(worker.identity().pid) + " ended with " +
                          ending.kind() + " " + ending.value() + " before all were ready");
   }
@@ -262,7 +262,7 @@ void Supervisor::handle(const signalfd_siginfo& signal) {
   }
 }
 
-// ---- children
+// --- children ---
 
 Result<Probe> Supervisor::start_check(const Generation& generation) {
   return Probe::start([&] {
@@ -290,7 +290,7 @@ Result<void> Supervisor::start_worker(const Generation& generation, unsigned pla
   return {};
 }
 
-// A worker without a seat serves all the same, without the cache.
+// A worker without a seat serves without the cache.
 std::optional<CacheSeatGrant> Supervisor::take_cache_seat(const Generation& generation) {
   if (generation.config.cache.memory == 0) return std::nullopt;
   auto taken = workers_->cache_seats().take(generation.places.size());
@@ -300,18 +300,18 @@ std::optional<CacheSeatGrant> Supervisor::take_cache_seat(const Generation& gene
   return std::nullopt;
 }
 
-// Called in a child: closes the descriptors that it must not hold. Most important are the write end
-// of the lifeline, which would keep EOF from coming, and sockets that only another generation
-// serves.
+// Called in a child: closes the descriptors that it must not hold. The most important ones are the
+// write end of the lifeline, because an open one prevents EOF, and sockets that only another
+// generation serves.
 void Supervisor::close_in_child(const Generation& generation) {
   signal_fd_.reset();
   upgrade_.reset();
   workers_->close_in_child();
-  if (current_.get() != &generation) current_->leave_in_child();
+  if (current_.get() != &generation) current_->close_in_child();
   if (reload_) reload_->close_listeners_unless(generation);
 }
 
-// ---- SIGHUP
+// --- SIGHUP ---
 
 // A reload adds a generation to those that still drain. While too many workers drain, it waits.
 bool Supervisor::is_held() {
@@ -343,7 +343,7 @@ void Supervisor::end_oldest_streams() {
   const auto oldest = workers_->oldest_draining();
   if (!oldest) return;
   log::warn("drain.patience_ended", {{"generation", *oldest}, {"draining", workers_->draining()}});
-  workers_->leave_generation(*oldest, now, kLeaveGrace);
+  workers_->interrupt_generation(*oldest, now, kInterruptGrace);
 }
 
 bool Supervisor::begin_upgrade() {
@@ -436,7 +436,7 @@ void Supervisor::reload_ended(const std::string& problem) {
   if (first_generation_ready_) tell_ready();
 }
 
-// ---- logs and status
+// --- logs and status ---
 
 std::string Supervisor::open_current_logs() const {
   const auto opened = open_log_files(current_->config.log, current_->account);

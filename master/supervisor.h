@@ -79,7 +79,7 @@ class Supervisor final : private Reload::Forker {
   bool is_reloading() const { return reload_.has_value() || upgrade_.has_value(); }
   bool is_held();
   void end_oldest_streams();
-  bool begin_upgrade();  // true: it goes on, or has failed; no reload in this program
+  bool begin_upgrade();  // true: it has begun or failed, so this program does not reload
   void upgrade_refused(const TrialVerdict& verdict);
   Handover handover() const;
   void begin_reload();
@@ -111,7 +111,7 @@ class Supervisor final : private Reload::Forker {
   uint64_t last_generation_ = 0;  // a number is never used twice
   bool first_generation_ready_ = false;
   Stop stop_ = Stop::no;
-  Stop leave_as_ = Stop::no;  // no: the service does not leave
+  Stop leave_as_ = Stop::no;  // the stop that follows drain.ready_delay; no: none does
   int exit_code_ = 0;
   int64_t started_ms_ = 0;  // these are CLOCK_MONOTONIC
   int64_t held_since_ms_ = 0;

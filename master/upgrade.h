@@ -6,7 +6,7 @@
 //                kTrialLimitMs (master/upgrade/program_trial.h)
 //   find again   the file must not have changed since the trial
 //   execute      execve() in this process, with the Handover in a memory file
-//   take over    in the new program: Supervisor::take_over(), which goes on with the reload
+//   take over    in the new program: Supervisor::take_over(), which continues with the reload
 //
 // begin() takes the first step of a trial, verdict() is asked once in each turn of the Supervisor's
 // loop. A refused program changes nothing. execve() keeps the process id, the children, the pending
@@ -63,8 +63,8 @@ class Upgrade {
   int64_t deadline_ms_;
 };
 
-// The Handover of the service. The caller fills `service` and the outcomes.
-// `from_manager`: those of the generation's listeners that the service manager has bound.
+// The Handover of the service. The caller fills in the outcomes. `from_manager`: those of the
+// generation's listeners that the service manager has bound.
 Handover make_handover(Handover::Service service, const Generation& generation,
                        const Listeners& from_manager, const Workers& workers);
 

@@ -81,7 +81,7 @@ std::vector<WorkerProcess::Identity> Workers::take_newly_ready() {
 std::vector<WorkerProcess*> Workers::stuck(int64_t now_ms, Milliseconds patience) {
   std::vector<WorkerProcess*> out;
   for (WorkerProcess& worker : workers_) {
-    if (worker.order() > Order::leave) continue;
+    if (worker.order() > Order::interrupt) continue;
     const bool is_stuck = worker.is_starting() ? worker.age_ms(now_ms) >= kReadyLimitMs
                                                : worker.silence_ms(now_ms) >= patience.count();
     if (is_stuck) out.push_back(&worker);
@@ -104,8 +104,8 @@ void Workers::drain_all_except(uint64_t generation, int64_t now_ms,
   }
 }
 
-void Workers::leave_all(int64_t now_ms, Milliseconds grace) {
-  for (WorkerProcess& worker : workers_) worker.leave(now_ms, grace);
+void Workers::interrupt_all(int64_t now_ms, Milliseconds grace) {
+  for (WorkerProcess& worker : workers_) worker.interrupt(now_ms, grace);
 }
 
 void Workers::withdraw(uint64_t generation, int64_t now_ms,
@@ -115,14 +115,14 @@ void Workers::withdraw(uint64_t generation, int64_t now_ms,
     if (worker.is_ready()) {
       worker.drain(now_ms, drain_limit);
     } else {
-      worker.leave(now_ms, kLeaveGrace);
+      worker.interrupt(now_ms, kInterruptGrace);
     }
   }
 }
 
-void Workers::leave_generation(uint64_t generation, int64_t now_ms, Milliseconds grace) {
+void Workers::interrupt_generation(uint64_t generation, int64_t now_ms, Milliseconds grace) {
   for (WorkerProcess& worker : workers_) {
-    if (worker.identity().generation == generation) worker.leave(now_ms, grace);
+    if (worker.identity().generation == generation) worker.interrupt(now_ms, grace);
   }
 }
 

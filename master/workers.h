@@ -45,7 +45,7 @@ class Workers {
   // stays readable until retire(). None if `pid` is not a worker.
   std::optional<WorkerProcess> remove(pid_t pid);
   void retire(const WorkerProcess& removed) {
-    cache_seats_.leave(removed.identity().pid);
+    cache_seats_.release(removed.identity().pid);
     scoreboard_.retire(removed.identity().slot_index);
   }
 
@@ -66,11 +66,11 @@ class Workers {
   void escalate(int64_t now_ms);
   void drain_all(int64_t now_ms, std::optional<Milliseconds> limit);
   void drain_all_except(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> limit);
-  void leave_all(int64_t now_ms, Milliseconds grace);
+  void interrupt_all(int64_t now_ms, Milliseconds grace);
   // Ends a generation that is not to serve. Ready workers may have clients already, so they drain;
-  // the others leave.
+  // the others are interrupted.
   void withdraw(uint64_t generation, int64_t now_ms, std::optional<Milliseconds> drain_limit);
-  void leave_generation(uint64_t generation, int64_t now_ms, Milliseconds grace);
+  void interrupt_generation(uint64_t generation, int64_t now_ms, Milliseconds grace);
   void send_all(int signal_number) const;
   // Tells the workers of every program that the whole service stops: their /health answers 503.
   void announce_stop();

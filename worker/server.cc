@@ -26,8 +26,8 @@ namespace {
 // would spin: the listening socket stays readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 constexpr std::chrono::milliseconds kLogInterval{10'000};
-// libevent accepts in one turn of the event loop as long as connections wait. After so many, some
-// 1 ms, the other events come first.
+// libevent accepts in one turn of the event loop for as long as connections wait. After this many,
+// which take about 1 ms, the other events come first.
 constexpr unsigned kMaxAcceptsAtOnce = 64;
 // At the limit a new connection closes one idle connection to take its place. If several workers
 // have passed the limit together, closing a second one brings the number back to the limit.
@@ -61,17 +61,18 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
     : base_(base),
       environment_(environment),
       observer_(observer),
-      gate_environment_{environment.wheel,
-                        environment.config.client,
-                        environment.config.limits,
-                        environment.config.cors,
-                        environment.config.errors,
-                        environment.config.client_address,
-                        environment.config.trusted_proxies,
-                        environment.config.trusted_proxies != default_config().trusted_proxies,
-                        *this,
-                        environment.slot.counters,
-                        ClientIntakes(environment.config.limits)},
+      gate_environment_{.wheel = environment.wheel,
+                        .client = environment.config.client,
+                        .limits = environment.config.limits,
+                        .cors = environment.config.cors,
+                        .errors = environment.config.errors,
+                        .client_address = environment.config.client_address,
+                        .trusted_proxies = environment.config.trusted_proxies,
+                        .takes_exchange_ids =
+                            environment.config.trusted_proxies != default_config().trusted_proxies,
+                        .observer = *this,
+                        .counters = environment.slot.counters,
+                        .intakes = ClientIntakes(environment.config.limits)},
       limits_(environment.config, scoreboard, own),
       descriptors_short_at_(descriptors_short_at()),
       accept_again_(environment.wheel, this, call<&Server::resume_accepting>),

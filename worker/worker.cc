@@ -110,35 +110,59 @@ class Worker final : private Server::Observer {
         places_(heritage.column.connections, heritage.slot_index, heritage.scoreboard,
                 heritage.config.upstream.connect_timeout),
         socket_memory_(wheel_),
-        pool_({base_.get(), wheel_, reaper_, heritage.config.upstream, resolver_, places_,
-               socket_memory_, slot_.counters}),
+        pool_({.base = base_.get(),
+               .wheel = wheel_,
+               .reaper = reaper_,
+               .config = heritage.config.upstream,
+               .resolver = resolver_,
+               .places = places_,
+               .socket_memory = socket_memory_,
+               .counters = slot_.counters}),
         pipes_(wheel_, heritage.scoreboard.assignments, PipePool::system_limits()),
         guard_(heritage.config.security,
-               {own_addresses(heritage.listeners, ListenRole::proxy), heritage.config.public_url,
-                own_addresses(heritage.listeners, ListenRole::admin)}),
+               {.addresses = own_addresses(heritage.listeners, ListenRole::proxy),
+                .public_url = heritage.config.public_url,
+                .admin = own_addresses(heritage.listeners, ListenRole::admin)}),
         loop_mark_(loop_mark(heritage)),
         marks_(heritage.config.upstream, wheel_, heritage.column, heritage.scoreboard),
         access_log_(heritage.config.log, wheel_, slot_.counters, {::getpid(), heritage.generation}),
         access_(std::move(access)),
-        fetches_{heritage.config.upstream,
-                 guard_,
-                 loop_mark_,
-                 marks_,
-                 hosts_,
-                 resolver_,
-                 pool_,
-                 wheel_,
-                 slot_.counters,
-                 resolve_upstream_url},
+        fetches_{.config = heritage.config.upstream,
+                 .guard = guard_,
+                 .loop_mark = loop_mark_,
+                 .marks = marks_,
+                 .hosts = hosts_,
+                 .resolver = resolver_,
+                 .pool = pool_,
+                 .wheel = wheel_,
+                 .counters = slot_.counters,
+                 .resolve_location = resolve_upstream_url},
         refusals_(base_.get(), work_),
         limits_({heritage.config, heritage.scoreboard, heritage.column, heritage.arrivals, wheel_}),
-        environment_{heritage.config, fetches_, pipes_,      socket_memory_, work_,
-                     wheel_,          reaper_,  access_log_, slot_,          heritage.scoreboard,
-                     heritage.column, access_,  limits_,     key_hosts_,     make_cache(),
-                     refusals_},
+        environment_{.config = heritage.config,
+                     .fetches = fetches_,
+                     .pipes = pipes_,
+                     .socket_memory = socket_memory_,
+                     .work = work_,
+                     .wheel = wheel_,
+                     .reaper = reaper_,
+                     .access_log = access_log_,
+                     .slot = slot_,
+                     .scoreboard = heritage.scoreboard,
+                     .column = heritage.column,
+                     .access = access_,
+                     .limits = limits_,
+                     .key_hosts = key_hosts_,
+                     .cache = make_cache(),
+                     .refusals = refusals_},
         server_(base_.get(), environment_, heritage.scoreboard, heritage.column, *this),
-        admin_(base_.get(), {heritage.config, heritage.scoreboard, slot_, wheel_, reaper_,
-                             environment_.fetches, environment_.cache}) {
+        admin_(base_.get(), {.config = heritage.config,
+                             .scoreboard = heritage.scoreboard,
+                             .slot = slot_,
+                             .wheel = wheel_,
+                             .reaper = reaper_,
+                             .fetches = fetches_,
+                             .cache = environment_.cache}) {
     slot_.pid.store(static_cast<uint32_t>(::getpid()), std::memory_order_relaxed);
     slot_.started_ms.store(monotonic_ms(), std::memory_order_relaxed);
   }
@@ -186,9 +210,14 @@ class Worker final : private Server::Observer {
 
   Cache* make_cache() {
     if (heritage_.cache == nullptr) return nullptr;
-    const Cache::Environment environment{base_.get(),     fetches_,      heritage_.config.cache,
-                                         reaper_,         slot_,         heritage_.settings_mark,
-                                         claims_document, live_format_of};
+    const Cache::Environment environment{.base = base_.get(),
+                                         .fetches = fetches_,
+                                         .config = heritage_.config.cache,
+                                         .reaper = reaper_,
+                                         .slot = slot_,
+                                         .settings_mark = heritage_.settings_mark,
+                                         .claims_document = claims_document,
+                                         .live_format = live_format_of};
     return &cache_.emplace(environment, *heritage_.cache, heritage_.cache_column);
   }
 
@@ -196,7 +225,7 @@ class Worker final : private Server::Observer {
     const std::array<std::pair<int, event_callback_fn>, 5> handlers{{
         {SIGQUIT, callback<&Worker::drain>},
         {SIGTERM, callback<&Worker::drain>},
-        {SIGINT, callback<&Worker::leave>},
+        {SIGINT, callback<&Worker::cut_exchanges>},
         {SIGUSR1, callback<&Worker::reopen_logs>},
         {SIGUSR2, callback<&Worker::log_live_state>},
     }};
@@ -235,7 +264,7 @@ class Worker final : private Server::Observer {
     server_.drain();
   }
 
-  void leave() { event_base_loopbreak(base_.get()); }
+  void cut_exchanges() { event_base_loopbreak(base_.get()); }
 
   // Stays while others read what it fetches.
   void on_drained() override {

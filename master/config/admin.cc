@@ -137,9 +137,8 @@ std::vector<ConfigKey> admin_keys() {
           {.path = std::string(kHosts), .set = set_hosts, .print = print_hosts, .is_list = true}};
 }
 
-void check_admin_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
-                       ConfigProblems& problems) {
-  const int line = line_of(kListen);
+void check_admin_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
+  const int line = line_of(lines, kListen);
   const auto report = [&](const std::string& sentence) {
     problems.push_back({line, std::string(kListen) + ": " + sentence});
   };

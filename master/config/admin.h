@@ -3,7 +3,6 @@
 //   admin: {listen: 127.0.0.1:9090, token: ..., hosts: [metrics.example]}
 #pragma once
 
-#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -17,9 +16,7 @@ namespace streamgate {
 std::vector<ConfigKey> admin_keys();
 
 // Adds a problem for each address of admin.listen that overlaps another one, and if there is no
-// token, for each that is neither loopback nor a Unix socket. `line_of` returns the line of a key,
-// or 0.
-void check_admin_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
-                       ConfigProblems& problems);
+// token, for each that is neither loopback nor a Unix socket.
+void check_admin_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
 }  // namespace streamgate

@@ -267,8 +267,7 @@ ConfigKey hosts_key() {
           [](const Config& config) { return print_hosts(config.upstream.hosts); }};
 }
 
-void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
-                       ConfigProblems& problems) {
+void check_proxy_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
   const UpstreamConfig& upstream = config.upstream;
   const auto has_proxies = [](const std::vector<UpstreamHost>& rows) {
     return std::any_of(rows.begin(), rows.end(),
@@ -287,12 +286,13 @@ void check_proxy_rules(const Config& config, const std::function<int(std::string
                                        "checked here; list the allowed hosts in security.allow"});
     }
   };
-  check("upstream.proxy", std::max(line_of("upstream.proxy"), line_of("upstream.resolve")),
+  check("upstream.proxy",
+        std::max(line_of(lines, "upstream.proxy"), line_of(lines, "upstream.resolve")),
         upstream.proxy, upstream.resolve);
   const auto check_rows = [&](std::string_view key, const std::vector<UpstreamHost>& rows) {
     for (const UpstreamHost& row : rows) {
       check(std::string(key) + "." + row.pattern.to_string(),
-            line_of(key.substr(0, key.find(": "))), row.proxy.value_or(ProxyAddress{}),
+            line_of(lines, key.substr(0, key.find(": "))), row.proxy.value_or(ProxyAddress{}),
             row.resolve.value_or(ResolveNames::local));
     }
   };

@@ -3,7 +3,6 @@
 //   hosts: {"*.cdn.example": {user_agent: VLC/3.0, headers: {X-Key: a}, verify: false}}
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +22,7 @@ std::vector<UpstreamHost> read_hosts(const ConfigNode& node, const std::string& 
 std::string print_hosts(const std::vector<UpstreamHost>& rows);
 
 // Adds a problem if a proxy resolves the names and security.allow is empty, and if `resolve:
-// remote` has no proxy. `line_of` gives the line of a key, or 0.
-void check_proxy_rules(const Config& config, const std::function<int(std::string_view)>& line_of,
-                       ConfigProblems& problems);
+// remote` has no proxy.
+void check_proxy_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);
 
 }  // namespace streamgate

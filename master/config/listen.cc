@@ -140,8 +140,9 @@ std::string print_listen(const Config& config) {
 
 ConfigKey listen_key() { return {"listen", set_listen, print_listen, true}; }
 
-void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
+void check_listen_rules(const std::vector<ListenConfig>& listen, const ConfigLines& lines,
                         ConfigProblems& problems) {
+  const int line = line_of(lines, "listen");
   if (listen.empty()) problems.push_back({line, "listen: needs at least one address"});
   for (size_t i = 0; i < listen.size(); ++i) {
     for (size_t j = i + 1; j < listen.size(); ++j) {

@@ -15,9 +15,8 @@ namespace streamgate {
 // not the files.
 ConfigKey listen_key();
 
-// Adds a problem if there is no address, and one for each pair of addresses that overlap. `line`:
-// of the key.
-void check_listen_rules(const std::vector<ListenConfig>& listen, int line,
+// Adds a problem if there is no address, and one for each pair of addresses that overlap.
+void check_listen_rules(const std::vector<ListenConfig>& listen, const ConfigLines& lines,
                         ConfigProblems& problems);
 
 // The entries for sockets that the service manager has bound at `addresses`; they replace

@@ -97,14 +97,14 @@ std::vector<std::string> print_access_fields(const std::vector<AccessField>& fie
   return out;
 }
 
-void check_log_rules(const LogConfig& log, int line_of_fields, ConfigProblems& problems) {
+void check_log_rules(const LogConfig& log, const ConfigLines& lines, ConfigProblems& problems) {
+  const int line = line_of(lines, "log.fields");
   if (log.fields.empty()) {
-    problems.push_back({line_of_fields, "log.fields: needs at least one field"});
+    problems.push_back({line, "log.fields: needs at least one field"});
   }
   for (auto field = log.fields.begin(); field != log.fields.end(); ++field) {
     if (std::find(log.fields.begin(), field, *field) == field) continue;
-    problems.push_back(
-        {line_of_fields, "log.fields: " + std::string(name_of(*field)) + " is listed twice"});
+    problems.push_back({line, "log.fields: " + std::string(name_of(*field)) + " is listed twice"});
   }
 }
 

@@ -17,6 +17,6 @@ Result<std::vector<AccessField>> parse_access_field(std::string_view text);
 std::vector<std::string> print_access_fields(const std::vector<AccessField>& fields);
 
 // Adds a problem if there is no field, and for each field that is listed twice.
-void check_log_rules(const LogConfig& log, int line_of_fields, ConfigProblems& problems);
+void check_log_rules(const LogConfig& log, const ConfigLines& lines, ConfigProblems& problems);
 
 }  // namespace streamgate

@@ -2,7 +2,10 @@
 // of keys reads it.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace streamgate {
@@ -27,5 +30,14 @@ struct ConfigProblem {
 
 // Every problem of a file: one run reports all of them.
 using ConfigProblems = std::vector<ConfigProblem>;
+
+// The line of each key that the file or a variable sets; 0 for a variable.
+using ConfigLines = std::map<std::string, int, std::less<>>;
+
+// The line of a key for a problem; 0 if the file does not set the key.
+inline int line_of(const ConfigLines& lines, std::string_view path) {
+  const auto found = lines.find(path);
+  return found == lines.end() ? 0 : found->second;
+}
 
 }  // namespace streamgate

@@ -15,14 +15,9 @@
 namespace streamgate {
 namespace {
 
-int line_in(const ConfigLines& lines, std::string_view path) {
-  const auto found = lines.find(path);
-  return found == lines.end() ? 0 : found->second;
-}
-
 void check_cors_rules(const CorsConfig& cors, const ConfigLines& lines, ConfigProblems& problems) {
   const std::vector<std::string>& origins = cors.allow_origin;
-  const int line = line_in(lines, "cors.allow_origin");
+  const int line = line_of(lines, "cors.allow_origin");
   if (origins.empty()) {
     problems.push_back({line, "cors.allow_origin: needs * or at least one origin"});
   }
@@ -31,7 +26,7 @@ void check_cors_rules(const CorsConfig& cors, const ConfigLines& lines, ConfigPr
     problems.push_back({line, "cors.allow_origin: * cannot stand beside other origins"});
   }
   if (has_star && cors.allow_credentials) {
-    problems.push_back({line_in(lines, "cors.allow_credentials"),
+    problems.push_back({line_of(lines, "cors.allow_credentials"),
                         "cors.allow_credentials: browsers refuse credentials with allow_origin: *; "
                         "list the origins"});
   }
@@ -40,28 +35,28 @@ void check_cors_rules(const CorsConfig& cors, const ConfigLines& lines, ConfigPr
 }  // namespace
 
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems) {
-  const auto line_of = [&](std::string_view path) { return line_in(lines, path); };
-  check_listen_rules(config.listen, line_of("listen"), problems);
+  check_listen_rules(config.listen, lines, problems);
   check_cors_rules(config.cors, lines, problems);
-  check_admin_rules(config, line_of, problems);
-  check_proxy_rules(config, line_of, problems);
-  check_token_rules(config.security, line_of, problems);
-  check_log_rules(config.log, line_of("log.fields"), problems);
+  check_admin_rules(config, lines, problems);
+  check_proxy_rules(config, lines, problems);
+  check_token_rules(config.security, lines, problems);
+  check_log_rules(config.log, lines, problems);
   if (config.limits.request_head < config.limits.request_line) {
-    const int line = std::max(line_of("limits.request_head"), line_of("limits.request_line"));
+    const int line =
+        std::max(line_of(lines, "limits.request_head"), line_of(lines, "limits.request_line"));
     problems.push_back({line, "limits.request_head: " + print_size(config.limits.request_head) +
                                   " is less than limits.request_line, which is part of it (" +
                                   print_size(config.limits.request_line) + ")"});
   }
   if (config.cache.memory > 0 && config.cache.memory / 2 < config.cache.object_size) {
     problems.push_back(
-        {line_of("cache.memory"), "cache.memory: " + print_size(config.cache.memory) +
-                                      " is less than two objects (cache.object_size: " +
-                                      print_size(config.cache.object_size) + ")"});
+        {line_of(lines, "cache.memory"), "cache.memory: " + print_size(config.cache.memory) +
+                                             " is less than two objects (cache.object_size: " +
+                                             print_size(config.cache.object_size) + ")"});
   }
   if (config.limits.connections < config.workers) {
     problems.push_back(
-        {line_of("limits.connections"),
+        {line_of(lines, "limits.connections"),
          "limits.connections: is less than workers; each worker needs at least one"});
   }
 }
@@ -69,8 +64,7 @@ void check_config_rules(const Config& config, const ConfigLines& lines, ConfigPr
 void ignore_untrusted_settings(Config& config, const ConfigLines& lines, ConfigProblems& warnings) {
   if (config.client_address == ClientAddress::peer || lines.contains("trusted_proxies")) return;
   config.client_address = ClientAddress::peer;
-  const auto found = lines.find("client_address");
-  warnings.push_back({found == lines.end() ? 0 : found->second,
+  warnings.push_back({line_of(lines, "client_address"),
                       "client_address: is ignored, because trusted_proxies is not set"});
 }
 
@@ -78,12 +72,12 @@ ConfigProblems config_warnings(const Config& config, const ConfigLines& lines) {
   ConfigProblems warnings;
   if (lines.contains("upstream.tls.insecure_hosts") &&
       !config.upstream.tls.insecure_hosts.empty()) {
-    warnings.push_back({line_in(lines, "upstream.tls.insecure_hosts"),
+    warnings.push_back({line_of(lines, "upstream.tls.insecure_hosts"),
                         "upstream.tls.insecure_hosts: is an old key; write `verify: false` below "
                         "the host in upstream.hosts"});
   }
   if (lines.contains("log.fields") && config.log.format == LogFormat::combined) {
-    warnings.push_back({line_in(lines, "log.fields"),
+    warnings.push_back({line_of(lines, "log.fields"),
                         "log.fields: has no effect, because log.format is combined"});
   }
   return warnings;

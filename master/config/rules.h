@@ -2,17 +2,10 @@
 // only.
 #pragma once
 
-#include <functional>
-#include <map>
-#include <string>
-
 #include "common/config.h"
 #include "master/config/node.h"
 
 namespace streamgate {
-
-// The line of each key that the file sets.
-using ConfigLines = std::map<std::string, int, std::less<>>;
 
 // Checks the rules about several keys.
 void check_config_rules(const Config& config, const ConfigLines& lines, ConfigProblems& problems);

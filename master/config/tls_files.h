@@ -8,7 +8,7 @@
 namespace streamgate {
 
 // Sets those texts of `config.listen` and `config.security.keys` that are empty. An error names the
-// file. The line end behind a secret is no part of it.
+// file. The line end after a secret does not belong to it.
 Result<void> read_tls_files(Config& config);
 
 }  // namespace streamgate

@@ -290,25 +290,25 @@ ConfigKey token_keys_key() {
   return {std::string(kKey), set_keys, print_keys, false, true, show_keys};
 }
 
-void check_token_rules(const SecurityConfig& security,
-                       const std::function<int(std::string_view)>& line_of,
+void check_token_rules(const SecurityConfig& security, const ConfigLines& lines,
                        ConfigProblems& problems) {
   if (security.auth == SecurityConfig::Auth::none) {
     // Without a grant, the headers that a playlist gives its links are like those of a client.
     if (!security.parameters.headers) {
-      problems.push_back({line_of("security.parameters.headers"),
+      problems.push_back({line_of(lines, "security.parameters.headers"),
                           "security.parameters.headers: false needs security.auth: token"});
     }
     return;
   }
   if (security.keys.empty()) {
-    problems.push_back({line_of("security.auth"), "security.auth: token needs security.keys"});
+    problems.push_back(
+        {line_of(lines, "security.auth"), "security.auth: token needs security.keys"});
   }
   const bool needs_secret =
       std::any_of(security.keys.begin(), security.keys.end(),
                   [](const TokenKey& key) { return key.algorithm != TokenKey::Algorithm::hs256; });
   if (needs_secret && security.grant_secret.empty()) {
-    problems.push_back({line_of("security.keys"),
+    problems.push_back({line_of(lines, "security.keys"),
                         "security.keys: keys with ES256 and EdDSA need security.grant_secret, "
                         "which signs the links of playlists"});
   }

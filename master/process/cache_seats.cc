@@ -33,7 +33,7 @@ void CacheSeats::seat(pid_t pid, CacheSeatGrant grant) {
 
 void CacheSeats::give_back(const CacheSeatGrant& grant) { grant.directory->bury(grant.column); }
 
-void CacheSeats::leave(pid_t pid) {
+void CacheSeats::release(pid_t pid) {
   const auto found = seats_.find(pid);
   if (found == seats_.end()) return;
   const CacheSeatGrant grant = std::move(found->second);

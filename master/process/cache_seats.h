@@ -29,21 +29,22 @@ class CacheSeats {
   // With the directory and the seats (by process) of the program that ran before.
   CacheSeats(std::shared_ptr<CacheDirectory> directory, std::map<pid_t, CacheSeatGrant> seats);
 
-  // A column for a worker of a generation of that many workers. None if all mourn. An error if the
-  // kernel has no memory or no descriptors for a directory.
+  // A column for a worker of a generation of that many workers. None if no column is free. An error
+  // if the kernel has no memory or no descriptors for a directory.
   Result<std::optional<CacheSeatGrant>> take(size_t workers);
   // The worker with the grant runs as `pid`.
   void seat(pid_t pid, CacheSeatGrant grant);
   // The worker could not be forked.
   void give_back(const CacheSeatGrant& grant);
   // The process has ended. Does nothing for a process without a seat.
-  void leave(pid_t pid);
-  // Frees what nobody reads any more. Cheap if nobody has died.
+  void release(pid_t pid);
+  // Frees the columns of dead workers whose objects nobody reads any more. Cheap if no worker has
+  // died.
   void sweep();
 
-  // The directory that new workers get; null before the first.
+  // The directory that new workers get; null before the first take().
   const std::shared_ptr<CacheDirectory>& directory() const { return directory_; }
-  // Of that directory; none for any other process.
+  // The column that the process has in that directory. None if it has none there.
   std::optional<unsigned> column_of(pid_t pid) const;
 
  private:

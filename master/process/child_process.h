@@ -23,7 +23,7 @@ void restore_default_handlers();  // of master_signals()
 Result<pid_t> fork_child(const std::function<int()>& body);
 
 // A short-lived child that runs the worker's own check of a configuration. The memory and the
-// descriptors that the check leaves behind (OpenSSL's, for example) never get into the master.
+// descriptors that the check does not release (OpenSSL's, for example) never get into the master.
 class Probe {
  public:
   // `body` runs in the child. The detail of its error comes back through a pipe.

@@ -1,5 +1,4 @@
-// The request that a dead worker was serving, as it stands in the worker's column. Runs in the
-// master.
+// The request that a dead worker was serving, from the worker's column. Runs in the master.
 #pragma once
 
 #include <string>

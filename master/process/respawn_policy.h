@@ -6,7 +6,8 @@
 
 namespace streamgate {
 
-// From the death of the last worker to the next attempt: nobody serves meanwhile.
+// The longest time from the death of the last worker to the next attempt, because nobody serves in
+// that time.
 constexpr std::chrono::milliseconds kMaxDelayWithoutWorkers{1'000};
 
 class RespawnPolicy {

@@ -15,14 +15,20 @@ namespace streamgate {
 // workers. A slot in use takes a page of memory and its tables, a vacant slot takes no memory.
 constexpr size_t kSlots = 512;
 
-// Offsets are bytes from the start of the mapping (`board.*`, `retired.*`, and `assignment.*` for
-// the first slot) or of a slot's column (`slot.*`, `worker.*`). `worker.X` is a counter of one
-// worker, `retired.X` the sum of workers that have ended. A value keeps its width for as long as it
-// keeps its name: counters, times and gauges have 64 bits, `slot.state` and `slot.pid` 32,
-// `board.service_stopping` 8. `slot.client_counts` is the start of a table that only programs
-// with the same layout use; a table of another format gets another name. So are `slot.streams`,
-// `slot.host_failures` and `board.facts`. Older programs have `slot.generation` too.
-// `board.arrivals_1` is no offset: it marks the format of the table behind the columns.
+// Offsets are in bytes, from the start of the mapping or of a slot's column:
+//
+//   board.*, retired.*  in the mapping
+//   assignment.*        in the mapping, for the first slot
+//   slot.*, worker.*    in a slot's column
+//
+// `worker.X` is a counter of one worker, `retired.X` the sum of workers that have ended. A value
+// keeps its width for as long as it keeps its name: counters, times and gauges have 64 bits,
+// `slot.state` and `slot.pid` 32, `board.service_stopping` 8.
+//
+// `slot.client_counts`, `slot.streams`, `slot.host_failures` and `board.facts` are tables that only
+// programs with the same layout use; a table of another format gets another name.
+// `board.arrivals_1` is a mark, not an offset: it names the format of the table after the columns.
+// Older programs also have `slot.generation`.
 struct ScoreboardLayout {
   size_t size = 0;  // of the whole mapping, in bytes
   size_t slots = 0;

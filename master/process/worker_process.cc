@@ -63,10 +63,10 @@ void WorkerProcess::drain(int64_t now_ms, std::optional<Milliseconds> limit) {
     standing_.deadline_ms = deadline;
 }
 
-void WorkerProcess::leave(int64_t now_ms, Milliseconds grace) {
+void WorkerProcess::interrupt(int64_t now_ms, Milliseconds grace) {
   const int64_t deadline = now_ms + grace.count();
-  if (standing_.order < Order::leave) return give(Order::leave, SIGINT, deadline);
-  if (standing_.order == Order::leave)
+  if (standing_.order < Order::interrupt) return give(Order::interrupt, SIGINT, deadline);
+  if (standing_.order == Order::interrupt)
     standing_.deadline_ms = std::min(*standing_.deadline_ms, deadline);
 }
 
@@ -76,7 +76,7 @@ void WorkerProcess::abort(int64_t now_ms) {
 
 void WorkerProcess::escalate(int64_t now_ms) {
   if (!standing_.deadline_ms || now_ms < *standing_.deadline_ms) return;
-  if (standing_.order == Order::drain) return leave(now_ms, kDrainGrace);
+  if (standing_.order == Order::drain) return interrupt(now_ms, kDrainGrace);
   give(Order::kill, SIGKILL, std::nullopt);
 }
 

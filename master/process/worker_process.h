@@ -18,7 +18,7 @@ namespace streamgate {
 class WorkerProcess {
  public:
   // The orders, from the weakest to the strongest. A weaker order never follows a stronger one.
-  enum class Order { serve, drain, leave, abort, kill };
+  enum class Order { serve, drain, interrupt, abort, kill };
 
   struct Identity {
     pid_t pid;
@@ -69,7 +69,7 @@ class WorkerProcess {
   // SIGQUIT; SIGINT after `limit` (none: never), SIGKILL some seconds later.
   void drain(int64_t now_ms, std::optional<Milliseconds> limit);
   // SIGINT, and SIGKILL after `grace`.
-  void leave(int64_t now_ms, Milliseconds grace);
+  void interrupt(int64_t now_ms, Milliseconds grace);
   // SIGABRT, so that a core dump shows where it hangs, and SIGKILL after 2 s.
   void abort(int64_t now_ms);
 

@@ -55,21 +55,6 @@ bool write_whole(int fd, const std::string& text) {
   return ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
 }
 
-// Writes a temporary file and renames it, so that no reader sees a partial file. O_EXCL, because
-// another user may have put a link at the temporary name to make a root master overwrite a file.
-// `room` bytes of the disk are reserved for write_in_place(), where the file system can.
-Result<void> replace_file(const std::string& path, const std::string& text, size_t room) {
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (!file.valid()) return failed("cannot write", fresh);
-  if (room > 0) ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(room));
-  if (write_whole(file.get(), text) && ::rename(fresh.c_str(), path.c_str()) == 0) return {};
-  const Error error = failed("cannot write", path);
-  ::unlink(fresh.c_str());
-  return error;
-}
-
 // For a full disk: writes to the blocks that the file has. A shorter text is filled up with blanks,
 // because truncating the file would give blocks back. Only a file that is ours alone: a master that
 // runs as root must not write to another file through a link.
@@ -96,6 +81,20 @@ bool names_another(const std::string& pid_file) {
 
 }  // namespace
 
+Result<void> replace_file(const std::string& path, const std::string& text, mode_t mode,
+                          size_t room) {
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  // O_EXCL: another user may have put a link at this name, to make a root master overwrite a file.
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!file.valid()) return failed("cannot write", fresh);
+  if (room > 0) ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(room));
+  if (write_whole(file.get(), text) && ::rename(fresh.c_str(), path.c_str()) == 0) return {};
+  const Error error = failed("cannot write", path);
+  ::unlink(fresh.c_str());
+  return error;
+}
+
 Result<void> open_log_files(const LogConfig& config, const std::optional<Account>& account) {
   if (config.access.starts_with('/')) {
     if (auto created = create_log_file(config.access, account); !created) return created;
@@ -109,7 +108,7 @@ Result<void> open_log_files(const LogConfig& config, const std::optional<Account
 Result<void> PidFile::move_to(const std::string& path) {
   if (!path.empty() && !(path == path_ && named_by(path) == ::getpid())) {
     const std::string text = std::to_string(::getpid()) + "\n";
-    if (auto written = replace_file(path, text, 0); !written) return written;
+    if (auto written = replace_file(path, text, 0644, 0); !written) return written;
   }
   if (path != path_) remove();
   path_ = path;
@@ -168,10 +167,10 @@ Result<void> StatusFile::write(const std::string& pid_file, const std::string& t
   if (pid_file.empty() || names_another(pid_file)) return {};
   const std::string path = status_path(pid_file);
   const size_t room = 2 * text.size() + kSpareStatusBytes;
-  if (auto written = replace_file(path, text, room); written) return written;
+  if (auto written = replace_file(path, text, 0644, room); written) return written;
   if (write_in_place(path, text)) return {};
   ::unlink(path.c_str());  // out of date. Its blocks may be enough for the new one
-  return replace_file(path, text, 0);
+  return replace_file(path, text, 0644, 0);
 }
 
 void StatusFile::remove() {

@@ -49,6 +49,11 @@ std::string status_path(const std::string& pid_file);
 // service manager may create them just before the start. In any process.
 std::vector<std::string> missing_directories(const Config& config);
 
+// Replaces a file by a rename, so that no reader sees a part of the new one. `room`: bytes of the
+// disk to reserve for the new file, where the file system can.
+Result<void> replace_file(const std::string& path, const std::string& text, mode_t mode,
+                          size_t room);
+
 // For read_file() of a pid file, a status file or a file of /proc.
 constexpr size_t kMaxSmallFileBytes = size_t{1024} * 1024;
 

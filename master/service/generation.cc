@@ -81,7 +81,7 @@ Milliseconds Generation::vacate(unsigned place, RespawnPolicy::Death death, Mill
   return Milliseconds(vacated.not_before_ms - now_ms);
 }
 
-void Generation::leave_in_child() {
+void Generation::close_in_child() {
   listeners.clear();
   for (const ListenConfig& entry : config.listen) {
     if (entry.tls) entry.tls->key_pem.wipe();

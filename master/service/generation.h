@@ -44,7 +44,7 @@ struct Generation {
   Milliseconds vacate(unsigned place, RespawnPolicy::Death death, Milliseconds age, int64_t now_ms);
 
   // Called in a worker of another generation: closes the listeners and overwrites the keys.
-  void leave_in_child();
+  void close_in_child();
 
   // For the log.
   std::string addresses() const { return addresses_of(ListenRole::proxy); }

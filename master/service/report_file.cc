@@ -1,6 +1,5 @@
 #include "master/service/report_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,8 +9,6 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "common/system_error.h"
-#include "common/unique_fd.h"
 #include "master/service/files.h"
 #include "master/service/status_report.h"
 #include "master/service/text_lines.h"
@@ -48,24 +45,11 @@ std::optional<ReportKind> report_of_signal(int value) {
   return std::nullopt;
 }
 
-// A new file and a rename, so that no reader sees a part of it. O_EXCL: another user may have put a
-// link at the name.
 Result<void> write_report(const std::string& pid_file, ReportKind report, const std::string& body) {
   if (pid_file.empty() || !is_ours(pid_file)) return {};
-  const std::string path = path_of(pid_file, report);
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.valid()) return system_error("cannot write " + fresh);
-  const std::string text = "report pid=" + std::to_string(::getpid()) +
-                           " written_us=" + std::to_string(monotonic_us()) + "\n" + body;
-  const bool is_written =
-      ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-      ::rename(fresh.c_str(), path.c_str()) == 0;
-  if (is_written) return {};
-  const Error error = system_error("cannot write " + path);
-  ::unlink(fresh.c_str());
-  return error;
+  const std::string head = "report pid=" + std::to_string(::getpid()) +
+                           " written_us=" + std::to_string(monotonic_us()) + "\n";
+  return replace_file(path_of(pid_file, report), head + body, 0600, 0);
 }
 
 void remove_reports(const std::string& pid_file) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "common/hash.h"
 #include "common/log.h"
-#include "common/mark_table.h"
 #include "common/process_title.h"
 #include "master/config/loader.h"
 #include "master/process/account.h"

@@ -19,9 +19,10 @@ constexpr std::string_view kOffset = "at.";
 constexpr std::string_view kState = "state.";
 
 using Order = WorkerProcess::Order;
+// The names are those of every version of the program.
 constexpr std::array<std::pair<std::string_view, Order>, 5> kOrders{{{"serve", Order::serve},
                                                                      {"drain", Order::drain},
-                                                                     {"leave", Order::leave},
+                                                                     {"leave", Order::interrupt},
                                                                      {"abort", Order::abort},
                                                                      {"kill", Order::kill}}};
 
@@ -313,7 +314,7 @@ Result<void> check_numbers(const Handover& handover) {
       return refused("worker board");
     }
     const bool is_bounded =
-        worker.standing.order == Order::leave || worker.standing.order == Order::abort;
+        worker.standing.order == Order::interrupt || worker.standing.order == Order::abort;
     if (is_bounded && !worker.standing.deadline_ms) return refused("worker deadline");
     const bool is_current = worker.generation == handover.generation.number;
     if (is_current && worker.place >= handover.generation.places) return refused("worker place");

@@ -100,7 +100,7 @@ void write_client_head(benchmark::State& state) {
   if (!parser.next(bytes)) return state.SkipWithError("the response is refused");
   const RelayedResponse relayed{.upstream = parser.head(),
                                 .upstream_path = "/live/channel-7/master.m3u8",
-                                .is_playlist = true,
+                                .is_rewritten = true,
                                 .framing = {ClientFraming::Kind::length, 2048}};
   for (auto _ : state) benchmark::DoNotOptimize(write_relayed_head(relayed, cors));
 }

@@ -236,10 +236,10 @@ class Proxy:
         ]
 
     def mark(self):
-        """Excludes the exchanges so far from access_log(). Their lines may be written later, and
-        each worker writes its own, so that the order of lines says nothing: their times do. They
-        are in milliseconds. The requests let exchanges end whose client has just left; the next
-        exchange begins in another millisecond than the last of these ended."""
+        """Excludes the exchanges so far from access_log(). Each worker writes its lines later, so
+        their order says nothing, and access_log() compares their times, which are in milliseconds.
+        The requests give exchanges whose client has just left the time to end. The next exchange
+        begins in a later millisecond."""
         begin = end = milliseconds()
         while end == begin:
             self.ask(MARK)

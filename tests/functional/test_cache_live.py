@@ -22,7 +22,7 @@ class Live(LiveTest):
         proxy = self.own_proxy()
         feed.send(b"noise" + frame(1) + group(1) + group(2) + frame(2900))
         first = self.begin(proxy, up.url("/tv"))
-        # The first viewer gets all packets, also those in front of the tables.
+        # The first viewer gets all packets, also those before the tables.
         whole = feed.sent[len(b"noise") :]
         self.assertEqual(self.read(first, len(whole)), whole)
         clients, _ = self.viewers_of_all_workers(proxy, up.url("/tv"))
@@ -30,7 +30,7 @@ class Live(LiveTest):
         expected = group(2) + frame(2900)
         for client in clients:
             self.assertEqual(self.read(client, len(expected)), expected)
-        # All go on, a packet in two parts comes as one.
+        # All viewers continue. A packet that arrives in two parts is sent as one.
         more = group(3)
         feed.send(more[:1000])
         feed.send(more[1000:])
@@ -73,7 +73,7 @@ class Live(LiveTest):
         for client in clients:
             body = client.read_to_end()
             self.assertEqual((body, client.end), (feed.sent, "fin"))
-        # A new viewer begins anew.
+        # A new viewer causes a new request.
         wait_until(lambda: len(up.requests) == 1)
         self.watch(proxy, up.url("/tv"))
         wait_until(lambda: len(up.requests) == 2)

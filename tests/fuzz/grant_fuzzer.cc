@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/grant.h"
 #include "worker/links/token.h"
 #include "worker/links/upstream_url.h"
@@ -32,7 +32,7 @@ std::string signed_token(std::string_view header, std::string_view payload, std:
   append_base64url(header, token);
   token += '.';
   append_base64url(payload, token);
-  const std::string mac = hmac_sha256_bytes(key, token);
+  const std::string mac = hmac_sha256(key, token);
   token += '.';
   append_base64url(mac, token);
   return token;

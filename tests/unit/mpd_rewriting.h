@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "worker/documents/dash/mpd_rewriter.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 

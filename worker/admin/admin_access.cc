@@ -25,7 +25,8 @@ bool is_known_host(std::string_view host, const std::vector<std::string>& hosts)
                      [host](const std::string& each) { return ascii::iequals(host, each); });
 }
 
-// An origin is `scheme://authority`. A front with TLS changes the scheme only.
+// An origin is `scheme://authority`. Only the authority is compared, because a front with TLS
+// changes the scheme.
 bool is_own_origin(std::string_view origin, std::string_view authority) {
   const size_t end_of_scheme = origin.find("://");
   return end_of_scheme != origin.npos &&
@@ -43,6 +44,11 @@ bool are_equal(std::string_view given, std::string_view secret) {
 }
 
 }  // namespace
+
+const CorsConfig& no_cors() {
+  static const CorsConfig kNone{.allow_origin = {}};
+  return kNone;
+}
 
 std::optional<AdminRefusal> check_admin_origin(const RequestHead& request,
                                                const AdminConfig& config) {

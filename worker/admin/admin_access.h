@@ -44,6 +44,9 @@ inline constexpr AdminRefusal kPurgeOff{409, "cache_off", "This worker has no ca
 inline constexpr AdminRefusal kAdminMethod{405, "method_not_allowed",
                                            "The admin listener answers GET and HEAD."};
 
+// Pages of other origins may read no answer of the admin listener.
+const CorsConfig& no_cors();
+
 // The first two checks. nullopt if the request passes both.
 std::optional<AdminRefusal> check_admin_origin(const RequestHead& request,
                                                const AdminConfig& config);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/hex.h"
 #include "common/json_string.h"
 #include "common/service_survey.h"
 #include "worker/pages/metrics.h"
@@ -20,11 +21,6 @@ namespace {
 constexpr std::string_view kVary = "Vary: Accept\r\n";
 constexpr std::string_view kIsolation = "Cross-Origin-Resource-Policy: same-origin\r\n";
 
-const CorsConfig& no_cors() {
-  static const CorsConfig kNone{.allow_origin = {}};
-  return kNone;
-}
-
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
 bool wants_page(const RequestHead& request) {
@@ -34,13 +30,7 @@ bool wants_page(const RequestHead& request) {
 std::string make_nonce() {
   std::array<unsigned char, 16> bytes{};
   CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()));
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char byte : bytes) {
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
-  }
-  return out;
+  return in_hex(bytes);
 }
 
 std::string body_of(const AdminRefusal& refusal) {

@@ -77,7 +77,7 @@ class AdminPurge::Job final : public Retirable,
 
   void on_client_drained() override {}
 
-  // The purge goes on.
+  // The purge continues without it.
   void on_client_gone(Reason /*reason*/) override {
     owner_.cache_.purges().forget(*this);
     end();

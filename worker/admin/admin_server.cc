@@ -8,6 +8,8 @@
 #include <chrono>
 #include <utility>
 
+#include "worker/admin/admin_access.h"
+
 namespace streamgate {
 namespace {
 
@@ -16,35 +18,33 @@ constexpr size_t kMaxConnections = 32;
 // readable.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 
-// Pages of other origins may read no answer of the admin listener.
-const CorsConfig& no_cors() {
-  static const CorsConfig kNone{.allow_origin = {}};
-  return kNone;
-}
-
 }  // namespace
 
 AdminServer::AdminServer(event_base* base, const Environment& environment)
     : base_(base),
       environment_(environment),
-      gate_environment_{environment.wheel,
-                        environment.config.client,
-                        environment.config.limits,
-                        no_cors(),
-                        environment.config.errors,
-                        ClientAddress::peer,
-                        environment.config.trusted_proxies,
-                        false,
-                        *this,
-                        environment.slot.counters,
-                        ClientIntakes(environment.config.limits, RequestHeadParser::Bodies::small)},
-      pages_({environment.config,
-              environment.scoreboard,
-              environment.slot,
-              environment.wheel,
-              {environment.config, environment.fetches, environment.scoreboard, environment.slot,
-               environment.reaper},
-              environment.cache}),
+      gate_environment_{
+          .wheel = environment.wheel,
+          .client = environment.config.client,
+          .limits = environment.config.limits,
+          .cors = no_cors(),
+          .errors = environment.config.errors,
+          .client_address = ClientAddress::peer,
+          .trusted_proxies = environment.config.trusted_proxies,
+          .takes_exchange_ids = false,
+          .observer = *this,
+          .counters = environment.slot.counters,
+          .intakes = ClientIntakes(environment.config.limits, RequestHeadParser::Bodies::small)},
+      pages_({.config = environment.config,
+              .scoreboard = environment.scoreboard,
+              .slot = environment.slot,
+              .wheel = environment.wheel,
+              .explain = {.config = environment.config,
+                          .fetches = environment.fetches,
+                          .scoreboard = environment.scoreboard,
+                          .slot = environment.slot,
+                          .reaper = environment.reaper},
+              .cache = environment.cache}),
       accept_again_(environment.wheel, this, call<&AdminServer::resume_accepting>) {}
 
 AdminServer::~AdminServer() { close_all(); }

@@ -12,8 +12,8 @@
 
 namespace streamgate {
 
-// Whether the client may want less than the whole: by a range, or by a condition. Not by
-// `bytes=0-`, which players send to see whether ranges work.
+// Whether the request has a range or a condition, so that the client may need less than the whole
+// body. `bytes=0-` does not count: players send it to test whether ranges work.
 bool may_ask_for_less(const std::vector<ForwardedField>& forwarded);
 
 struct AnswerForClient {

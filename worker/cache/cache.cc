@@ -14,20 +14,20 @@ namespace {
 constexpr std::chrono::milliseconds kTick{100};
 // The pages of free regions go back to the kernel after one to two of these.
 constexpr unsigned kTicksOfTrim = 10;
-// So long the next requests for an answer that could not be shared do not wait for each other, and
-// a stale answer is no basis after a 304 that did not fit.
+// For this long after an answer could not be shared, requests for it do not wait for each other.
+// For this long after a 304 did not fit a stale answer, that answer is not used as a basis.
 constexpr std::chrono::milliseconds kUnshareableFor{10'000};
-// So long a stale answer with a validator is kept.
+// How long a stale answer with a validator is kept.
 constexpr std::chrono::milliseconds kStaleFor{300'000};
-// So many rows are freed when none is left.
+// The number of rows that are freed when none is left.
 constexpr size_t kRowsToFree = kCacheRows / 16;
 // How long a stale live playlist is kept: the next answer is compared with it.
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
-// The share of the memory that is freed when there is no room, at most so many bytes.
+// When there is no room, 1/kShareToEvict of the memory is freed, at most kMostToEvict.
 constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMostToEvict = uint64_t{16} << 20U;
 // The head of an object beside its body.
-constexpr uint64_t kMostOfHead = uint64_t{256} * 1024;
+constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;
 
 // A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
 std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {
@@ -46,7 +46,7 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
       regions_(seat_, directory.own_bodies(), environment.config.memory,
                std::max<uint64_t>(environment.config.object_size,
                                   LiveWindow::memory_size(environment.config.live_window)) +
-                   kMostOfHead),
+                   kMaxHeadBytes),
       live_clock_(environment.base, environment.config.live_batch, *this),
       woken_(environment.base, seat_.waker(), EV_READ | EV_PERSIST, callback<&Cache::on_woken>,
              this),
@@ -56,7 +56,7 @@ Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned
 }
 
 Cache::~Cache() {
-  // The connections end with the objects: a request that comes after that must not find them.
+  // Destroying the objects ends their connections. A later request must not find them.
   for (const auto& object : owned_) {
     if (object->is_under_way()) seat_.close(object->place());
   }
@@ -223,7 +223,7 @@ void Cache::unlist(SharedObject& object) {
   if (found->second.empty()) by_key_.erase(found);
 }
 
-// New requests do not find it; its readers read on.
+// New requests do not find the object any more; its readers continue.
 void Cache::retire(SharedObject& object) {
   unlist(object);
   if (!object.is_owned()) {
@@ -240,7 +240,7 @@ void Cache::retire(SharedObject& object) {
   seat_.wake_noted();
 }
 
-// An unlisted own object goes when nobody reads it. A failed one keeps its state until then.
+// Ends an unlisted own object that nobody reads. A failed one keeps its state while it is leased.
 bool Cache::end_if_unused(OwnedObject& object) {
   if (object.has_readers() || object.is_fetching()) return false;
   if (object.state() == CacheState::failed) {
@@ -275,7 +275,7 @@ uint64_t Cache::drop(const PurgeOrder& order) {
     auto& object = static_cast<OwnedObject&>(*each);
     if (object.is_ended || !object.is_listed || !object.is_covered(order)) continue;
     ++dropped;
-    // One that is under way is retired at its end.
+    // An object that is still being fetched is retired at its end.
     if (object.is_fetching()) seat_.close(object.place());
     object.is_fetching() ? unlist(object) : retire(object);
   }
@@ -295,7 +295,7 @@ void Cache::on_fetched(OwnedObject& object) {
   if (!is_kept(object, now_ms())) retire(object);
 }
 
-// Whether requests may find it: it is fresh, or a later request may ask whether it is still right.
+// Whether requests may find the object: it is fresh, or the upstream may confirm it later.
 bool Cache::is_kept(const OwnedObject& object, int64_t now_ms) const {
   if (!object.is_listed) return false;
   if (object.may_join(now_ms)) return true;
@@ -383,7 +383,7 @@ void Cache::look_at_leased() {
   for (SharedObject* object : snapshot(leased_)) {
     if (object->is_ended) continue;
     if (object->has_readers()) {
-      // The clock does it.
+      // LiveClock notifies these readers.
       if (object->is_on_clock && object->state() == CacheState::growing) continue;
       if (!object->is_seen(object->state(), object->filled())) watch(*object);
       continue;
@@ -436,7 +436,7 @@ void Cache::make_rows() {
   if (seat_.free_rows() == 0) awaits_leases_ = true;
 }
 
-// Whether there is room for so many bytes if all is evicted that may be.
+// Whether `bytes` would fit if everything that may be evicted were evicted.
 bool Cache::can_make_room(uint64_t bytes) const {
   uint64_t evictable = 0;
   for (const auto& each : owned_) {
@@ -446,7 +446,7 @@ bool Cache::can_make_room(uint64_t bytes) const {
   return seat_.held_by_all() + bytes <= regions_.limit() + evictable;
 }
 
-// What others have meanwhile dropped.
+// Frees the retired objects that other processes have dropped in the meantime.
 void Cache::free_retired() {
   for (SharedObject* each : snapshot(owned_)) {
     auto& object = static_cast<OwnedObject&>(*each);
@@ -454,8 +454,8 @@ void Cache::free_retired() {
   }
 }
 
-// Retires finished objects, those that were not used for the longest time first: at least that many
-// bytes and objects, if there are so many.
+// Retires finished objects, the least recently used first, until `bytes` and `objects` are reached
+// or none is left.
 void Cache::evict(uint64_t bytes, size_t objects) {
   std::vector<std::pair<int64_t, OwnedObject*>> candidates;
   for (const auto& each : owned_) {
@@ -480,9 +480,10 @@ void Cache::evict(uint64_t bytes, size_t objects) {
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   if (bytes > environment_.config.memory) return std::nullopt;
   if (auto region = regions_.take(bytes)) return region;
-  const bool may_evict = !awaits_leases_ && can_make_room(bytes);  // nothing is evicted in vain
+  // Nothing is evicted if that would not make enough room.
+  const bool may_evict = !awaits_leases_ && can_make_room(bytes);
   if (may_evict) {
-    // Each eviction looks at all objects, so it makes room for many.
+    // Each eviction checks all objects, so it makes room for several answers.
     const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMostToEvict);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {

@@ -70,7 +70,7 @@ class Cache final : private OwnedObject::Keeper,
   // Only an answer that is there or under way.
   Joined join_existing(const CacheKey& key, SharedObject::Reader& reader);
   // Whether there is a stale answer, so that join() would ask the upstream whether it is still
-  // right.
+  // valid.
   bool has_stale(const CacheKey& key);
   // Starts the fetch of a new object, or waits for the owner's steps. Calls readers.
   void begin(const Joined& joined);
@@ -79,11 +79,12 @@ class Cache final : private OwnedObject::Keeper,
   // Whether other workers read what this one fetches: a draining worker stays until then.
   bool is_needed() const;
 
-  // For copies of endless bodies: take it, and give it back.
+  // Memory for copies of endless bodies. A user moves it out and back.
   std::string live_scratch;
   void count_window_move() { count(environment_.slot.counters, Counter::cache_window_moves); }
 
-  // Drops the answers of a URL in all workers. New requests begin anew; readers read on.
+  // Drops the answers of a URL in all workers. New requests ask the upstream again; present readers
+  // continue.
   Purges& purges() { return purges_; }
 
  private:
@@ -142,7 +143,8 @@ class Cache final : private OwnedObject::Keeper,
   MemberEvent woken_;
   Deadline tick_;
   unsigned ticks_ = 0;
-  // An eviction since the last tick was not enough: others have leases on what was retired.
+  // An eviction since the last tick was not enough: other processes have leases on the retired
+  // objects.
   bool awaits_leases_ = false;
 };
 

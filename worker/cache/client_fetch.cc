@@ -14,7 +14,7 @@ namespace {
 // Documents are handed on in pieces of this size; other bodies as the client has room.
 constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 
-// After so many answers that broke, the request gets a fetch of its own. An endless body that
+// After this many answers that broke, the request gets a fetch of its own. An endless body that
 // lasted for kGoodStream milliseconds does not count.
 constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
@@ -52,7 +52,7 @@ struct ClientFetch::Sharing {
   unsigned joins = 0;
   int64_t joined_ms = 0;
   std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited
-  bool waited_for_head = false;                   // in the present object
+  bool waited_for_head = false;                   // in the current object
   bool is_paused = false;
   bool is_running = false;  // in proceed()
   bool must_restart = false;
@@ -112,7 +112,7 @@ void ClientFetch::join() {
   cache_->begin(joined);
 }
 
-// The answer broke with the worker that fetched it.
+// The worker that fetched the answer has died.
 void ClientFetch::rejoin() {
   if (sharing_->live != nullptr && !is_following()) {
     const LiveMemory* const memory = sharing_->object->live().memory;
@@ -122,8 +122,8 @@ void ClientFetch::rejoin() {
   join();
 }
 
-// After its owner's death an endless body could not be requested anew. False if that was so too
-// often.
+// For an endless body whose owner has died, and which could not be requested again at once: tries
+// later. False after too many tries.
 bool ClientFetch::follow_later() {
   Sharing& sharing = *sharing_;
   if (sharing.joins >= most_joins()) return false;
@@ -177,7 +177,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   taken_ = std::move(answer);
   if (sharing_->answer != nullptr) {
     taken_->cancel();
-    // The window of the dead owner may still take the room.
+    // The window of the dead owner may still occupy the memory.
     if (!is_endless || !taken_->lacks_room() || !follow_later()) fail(changed());
     return;
   }
@@ -188,7 +188,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
 
 void ClientFetch::on_object_changed() { proceed(); }
 
-// Goes as far as the answer is there and the client takes it.
+// Delivers as much as has arrived and the client takes.
 void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
@@ -227,7 +227,7 @@ bool ClientFetch::take_step() {
   return false;
 }
 
-// The owner of an endless body is gone. Its window stays until all have left it.
+// The owner of an endless body has died. Its window stays until every reader has left it.
 bool ClientFetch::read_rest_and_rejoin() {
   Sharing& sharing = *sharing_;
   if (sharing.live != nullptr && deliver_live()) return true;
@@ -337,7 +337,8 @@ void ClientFetch::attach_live() {
                          gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
 }
 
-// After the death of its owner the body goes on in another object, if that has the same media type.
+// After the death of its owner the body continues in another object, if that has the same media
+// type.
 bool ClientFetch::follow_live(const StoredHead& head) {
   Sharing& sharing = *sharing_;
   if (!is_following()) return true;
@@ -408,7 +409,7 @@ bool ClientFetch::may_retry_as_player() const {
   return fetch_ == nullptr || fetch_->may_retry_as_player();
 }
 
-// The fetch of its own begins as usual, so the upstream sends what it sent to the others once more.
+// The own fetch begins as usual, so the upstream sends its answer to the other clients once more.
 void ClientFetch::retry_as_player(std::string_view user_agent) {
   if (fetch_ != nullptr) return fetch_->retry_as_player(user_agent);
   leave();

@@ -10,7 +10,7 @@ namespace streamgate {
 namespace {
 
 // RFC 9111 1.2.2: a larger number counts as this one.
-constexpr int64_t kMostSeconds = int64_t{1} << 31U;
+constexpr int64_t kMaxSeconds = int64_t{1} << 31U;
 
 struct Directives {
   bool is_there = false;
@@ -27,19 +27,19 @@ int64_t seconds_in(std::string_view text) {
   }
   if (text.empty() || !std::all_of(text.begin(), text.end(), ascii::is_digit)) return 0;
   const auto number = ascii::parse_uint(text);
-  if (!number || *number > static_cast<uint64_t>(kMostSeconds)) return kMostSeconds;
+  if (!number || *number > static_cast<uint64_t>(kMaxSeconds)) return kMaxSeconds;
   return static_cast<int64_t>(*number);
 }
 
 void keep_least(int64_t seconds, std::optional<int64_t>& out) {
-  out = std::min(out.value_or(kMostSeconds), seconds);
+  out = std::min(out.value_or(kMaxSeconds), seconds);
 }
 
 Directives directives_of(const HeaderFields& fields) {
   Directives out;
   for (const HeaderField& field : fields) {
     if (!ascii::iequals(field.name, "Cache-Control")) continue;
-    // A comma inside quotes only makes more directives, of which none is known.
+    // A comma inside quotes only produces more directives, all of them unknown.
     http::for_each_element(field.value, [&out](std::string_view element) {
       out.is_there = true;
       const size_t equals = std::min(element.find('='), element.size());
@@ -74,7 +74,7 @@ std::optional<int64_t> lifetime(const Directives& said, const HeaderFields& fiel
   if (const auto expires = find_field(fields, "Expires")) {
     const auto at = parse_http_date(*expires);
     const auto sent = parse_http_date(field_or_empty(fields, "Date"));
-    return at ? std::clamp<int64_t>(*at - sent.value_or(now), 0, kMostSeconds) : 0;
+    return at ? std::clamp<int64_t>(*at - sent.value_or(now), 0, kMaxSeconds) : 0;
   }
   const bool is_old_no_cache =
       !said.is_there && ascii::iequals(field_or_empty(fields, "Pragma"), "no-cache");

@@ -17,8 +17,8 @@ struct Freshness {
   std::optional<int64_t> seconds = std::nullopt;
 };
 
-// honoured: as RFC 9111 says. ignored: no-store and private, and with them all other directives,
-// are read as if they were not there.
+// honoured: as RFC 9111 says. ignored: if the answer has no-store or private, all of its directives
+// are ignored.
 enum class NoStore { honoured, ignored };
 
 // `now`: seconds since 1970, when the head arrived.

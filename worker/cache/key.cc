@@ -12,7 +12,7 @@
 namespace streamgate {
 namespace {
 
-// The length in front keeps two texts from being read as one.
+// The length before each text keeps two texts from being read as one.
 void add(std::string_view text, std::string& out) {
   out += std::to_string(text.size());
   out += ':';
@@ -49,7 +49,7 @@ void leave_out_report(std::string& path_and_query) {
       at = end;
       continue;
     }
-    // With the `&` behind it, or the one before.
+    // Together with the `&` after it, or the one before it.
     const bool is_last = end == path_and_query.size();
     path_and_query.erase(is_last ? at : at + 1, end - at);
   }

@@ -1,5 +1,5 @@
-// The clock by which endless bodies are handed on: every `cache.live_batch` the readers of each
-// window get what has come. It runs only while there are windows. One per worker.
+// The clock of endless bodies: every `cache.live_batch` the readers of each window get the bytes
+// that have come. It runs only while there are windows. One per worker.
 #pragma once
 
 #include <chrono>

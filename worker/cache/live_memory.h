@@ -1,6 +1,6 @@
-// The memory of an endless body: a ring of its last bytes, and in front of it the newest points
-// where a reader can begin. The byte at position P of the body lies at P % size of the ring.
-// `filled` and `begin` of the row (common/cache_layout.h) bound the positions that are there.
+// The memory of an endless body: the newest points where a reader can begin, then a ring of its
+// last bytes. The byte at position P of the body is at P % size of the ring. `filled` and `begin`
+// of the row (common/cache_layout.h) bound the positions that are there.
 //
 // One process writes the ring, the owner. Any process may read it at any time, and no lock is held,
 // so a process that is stopped or killed holds up no other one. Invariants:
@@ -15,8 +15,8 @@
 //      copy. Both fences are sequentially consistent: if the copy has one byte of a later position,
 //      the load sees the `begin` that was stored before that byte.
 //   3. `begin`, `filled` and the position of a reader never fall, so no byte is read twice.
-//   4. An owner that dies at any instruction leaves 1 true: what it had begun to overwrite is below
-//      `begin`, what it had not finished is above `filled`.
+//   4. If the owner dies at any instruction, 1 stays true: bytes that it had begun to overwrite are
+//      below `begin`, bytes that it had not finished are above `filled`.
 //
 // The owner reads its own ring without a copy: it does not write while it reads.
 //
@@ -55,7 +55,7 @@ struct alignas(64) LiveMemory {
   char* ring() { return reinterpret_cast<char*>(this + 1); }
 };
 
-// The memory lies behind a head of that many bytes.
+// The offset of the memory, after a head of that many bytes.
 constexpr uint64_t live_memory_offset(uint64_t head_size) {
   return (head_size + alignof(LiveMemory) - 1) / alignof(LiveMemory) * alignof(LiveMemory);
 }

@@ -8,13 +8,13 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostText = size_t{256} * 1024;
+constexpr size_t kMaxTextBytes = size_t{256} * 1024;
 constexpr int64_t kLongestSegmentMs = 30'000;
 // A stored answer older than this tells nothing about the next one.
 constexpr int64_t kLongestPastMs = 3'600'000;
-// Each request comes earlier than the segment is due, by so much and by the rounding. When it comes
-// too early, the next one comes after `age_ms`, and shows anew when a segment was completed: after
-// a hundred segments if the age is 1 s and durations have milliseconds.
+// Each request comes this much, and the rounding, before the segment is due. If it comes too early,
+// the next one comes after `age_ms` and shows again when a segment was completed. That happens
+// after a hundred segments if the age is 1 s and durations have milliseconds.
 constexpr int64_t kEarlierMs = 10;
 // A target duration is rounded to whole seconds (RFC 8216 4.3.3.1).
 constexpr int64_t kTargetRoundingMs = 500;
@@ -89,7 +89,7 @@ bool is_possible(const StoredPlaylist& past, int64_t now_ms) {
 }  // namespace
 
 std::optional<LivePlaylist> read_live_playlist(std::string_view text) {
-  if (text.size() > kMostText || !text.starts_with("#EXTM3U")) return std::nullopt;
+  if (text.size() > kMaxTextBytes || !text.starts_with("#EXTM3U")) return std::nullopt;
   Reading reading;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
@@ -105,7 +105,7 @@ int64_t live_playlist_lifetime_ms(const LivePlaylist& playlist,
                                   const std::optional<StoredPlaylist>& past, int64_t now_ms,
                                   int64_t age_ms) {
   if (!past || !is_possible(*past, now_ms)) return age_ms;
-  // An encoder that completes several at once has another rhythm.
+  // An encoder that completes several segments at once has another rhythm.
   if (past->edge == UINT64_MAX || playlist.edge != past->edge + 1) return age_ms;
   const int64_t earlier = kEarlierMs + std::min(playlist.rounding_ms, age_ms / 4);
   const int64_t until_next = std::max(age_ms, playlist.segment_ms - earlier);

@@ -13,7 +13,7 @@
 namespace streamgate {
 
 struct LivePlaylist {
-  uint64_t edge;        // the media sequence number behind its last segment; not 0
+  uint64_t edge;        // the media sequence number after its last segment; not 0
   int64_t segment_ms;   // the duration of its last segment, at most 30 s
   int64_t rounding_ms;  // by how much the real duration may differ, from the decimals of the text
 };
@@ -29,8 +29,8 @@ struct StoredPlaylist {
   uint64_t edge;
 };
 
-// `age_ms`: how long to use it if nothing is known; also the shortest result. `past` may be
-// nonsense.
+// `age_ms`: how long to use it if nothing is known; also the shortest result. `past` may have any
+// values, because another process has written them.
 int64_t live_playlist_lifetime_ms(const LivePlaylist& playlist,
                                   const std::optional<StoredPlaylist>& past, int64_t now_ms,
                                   int64_t age_ms);

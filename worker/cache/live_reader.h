@@ -1,6 +1,6 @@
-// One viewer's way through an endless body. It begins at the newest point where a decoder can
-// begin, with the tables that it needs; if it falls behind the window, it goes on at such a point,
-// or ends. It only goes forward.
+// The position of one viewer in an endless body. It begins at the newest point where a decoder can
+// begin, with the tables that the decoder needs. If it falls behind the window, it continues at
+// such a point, or ends. It only moves forward.
 #pragma once
 
 #include <cstdint>
@@ -30,10 +30,10 @@ class LiveReader {
     enum class Kind { bytes, none, over, behind, unreadable };
     Kind kind = Kind::none;
     std::string_view bytes = {};  // into `scratch` or into the ring; until the next turn
-    bool is_moved = false;        // bytes of the body are left out in front of this piece
+    bool is_moved = false;        // bytes of the body are left out before this piece
   };
-  // The next bytes: `most` at most, or one packet, and tables in front. In `scratch` is a copy,
-  // which the owner cannot overwrite.
+  // The next bytes: `most` at most, or one packet, and tables in front. A piece in `scratch` is a
+  // copy, which the owner cannot overwrite.
   Piece next(uint64_t most, std::string& scratch);
 
  private:

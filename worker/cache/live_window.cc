@@ -7,11 +7,11 @@
 namespace streamgate {
 namespace {
 
-// More than any channel has, and far less than a file's server sends.
+// More than the rate of any channel, and far less than the rate of a server that sends a file.
 constexpr uint64_t kBytesPerMsWithoutViewers = 10'000;
 
-// Less room than this is none: a read of a few bytes costs as much as one of many.
-constexpr uint64_t kLeastRoom = uint64_t{4} * 1024;
+// Less room than this counts as none: a read of a few bytes costs as much as a large one.
+constexpr uint64_t kMinRoomBytes = uint64_t{4} * 1024;
 
 }  // namespace
 
@@ -77,7 +77,7 @@ void LiveWindow::finish(int64_t now_ms) {
 
 size_t LiveWindow::room() const {
   const uint64_t limit = fastest_ + size_ / 4;
-  return limit < filled_ + kLeastRoom ? 0 : limit - filled_;
+  return limit < filled_ + kMinRoomBytes ? 0 : limit - filled_;
 }
 
 void LiveWindow::on_tick(uint64_t position) {

@@ -1,21 +1,22 @@
 // The owner's side of an endless body: writes what its fetch reads into the ring, and notes where
 // readers can begin.
 //
-// The fetch is read for the fastest viewer. At each tick of LiveClock the owner learns how far that
-// one is, and until the next tick it reads no more than a quarter of the window beyond. Therefore:
+// The fetch is read at the speed of the fastest viewer. At each tick of LiveClock the owner learns
+// the position of that viewer, and until the next tick it reads at most a quarter of the window
+// beyond that position. Therefore:
 //
 //   - Bytes that the fastest viewer has not read are never overwritten: the upstream waits for it,
 //     as for a viewer who has a fetch of its own.
 //   - Between two ticks at most a quarter of the window is written. A viewer who reads at each tick
 //     of its own worker loses nothing either, unless that worker is late by two ticks or more.
-//   - A slower viewer may lose bytes from three quarters of a window behind the fastest on. It then
-//     goes on by the rule of LiveReader. It holds up neither the fetch nor the other viewers.
+//   - A viewer who is three quarters of a window or more behind the fastest one may lose bytes, and
+//     then continues by the rule of LiveReader. It delays neither the fetch nor the other viewers.
 //
-// A read may exceed the room: the first one, of 64 KiB, which has the head too, and one of TLS, by
-// one record of 16 KiB. The other three quarters of the ring have the space for that, because the
-// ring has 256 KiB at least.
+// Two reads may exceed the room: the first one, of 64 KiB, which also has the head, and a read of
+// TLS, by one record of 16 KiB. The other three quarters of the ring have space for that, because
+// the ring has at least 256 KiB.
 //
-// Without viewers the fetch goes on at a bounded rate, until the linger ends.
+// Without viewers the fetch continues at a bounded rate until the linger ends.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +43,11 @@ class LiveWindow {
   void publish(int64_t now_ms);
   // The body of another answer follows.
   void begin_next_body();
-  // The end: the bytes of a packet that has not ended belong to it.
+  // The body has ended. Publishes an incomplete packet too.
   void finish(int64_t now_ms);
   uint64_t filled() const { return filled_; }
 
-  // The bytes that may be written until the next tick. 0: reading must pause until then.
+  // The bytes that may be written before the next tick. 0: reading must pause until then.
   size_t room() const;
   // A tick. `position`: how far the first viewer of this worker is.
   void on_tick(uint64_t position);

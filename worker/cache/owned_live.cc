@@ -15,12 +15,12 @@ bool may_begin_packets(std::string_view bytes) {
   return bytes.substr(0, kTsPacket).find(kTsSync) != bytes.npos;
 }
 
-// If the fetch waits for so many ticks of LiveClock, the upstream is faster than the viewers. A
-// shorter wait follows from a burst.
+// If the fetch waits for this many ticks of LiveClock, the upstream is faster than the viewers. A
+// burst causes shorter waits.
 constexpr unsigned kTicksOfFile = 4;
 
-// After so many ticks without a wait it is no file: a viewer of a stream had paused for a while.
-// The fetch of a file waits at nearly each tick.
+// After this many ticks without a wait the body is not a file: a viewer of a stream had paused for
+// a while. The fetch of a file waits at nearly every tick.
 constexpr unsigned kTicksOfStream = 100;
 
 }  // namespace
@@ -68,7 +68,7 @@ void OwnedObject::begin_window(LiveFormat format) {
   tools_.keeper.on_window(*this);
 }
 
-// The body has ended before it showed what it is.
+// The body has ended before its first bytes showed its format.
 void OwnedObject::end_undecided() {
   tools_.keeper.on_unshareable(*this);
   if (successor_ != nullptr && fetch_->step() == Fetch::Step::read_body) successor_->on_end();

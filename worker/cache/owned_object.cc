@@ -14,12 +14,12 @@ namespace streamgate {
 namespace {
 
 // Answers without a length are shared up to this size, head included.
-constexpr uint64_t kMostWithoutLength = uint64_t{256} * 1024;
+constexpr uint64_t kMaxBytesWithoutLength = uint64_t{256} * 1024;
 // Errors are shared up to this size.
-constexpr uint64_t kMostOfError = uint64_t{64} * 1024;
-// A body of at least kLeastLent bytes is lent after kUsesToLend requests of the owner's clients,
+constexpr uint64_t kMaxErrorBytes = uint64_t{64} * 1024;
+// A body of at least kMinLentBytes bytes is lent after kUsesToLend requests of the owner's clients,
 // not counting the first.
-constexpr uint64_t kLeastLent = uint64_t{128} * 1024;
+constexpr uint64_t kMinLentBytes = uint64_t{128} * 1024;
 constexpr unsigned kUsesToLend = 3;
 
 // Manifests are text; segments are not.
@@ -91,7 +91,7 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   successor_ = &observer;
   fetch_->set_observer(observer);
   observer.on_head(*head_);
-  // The observer may have stopped the fetch, or begun it anew.
+  // The observer may have stopped the fetch, or started it again.
   if (fetch_->step() != Fetch::Step::read_body) return;
   if (!held_.empty()) return observer.on_body(held_);
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
@@ -117,7 +117,7 @@ void OwnedObject::note_use(int64_t now_ms) {
 
 // Each region that was lent costs new pages, so only bodies that are used often are lent.
 void OwnedObject::lend_if_popular() {
-  if (is_lent_ || uses_ < kUsesToLend || room_ < kLeastLent || live_) return;
+  if (is_lent_ || uses_ < kUsesToLend || room_ < kMinLentBytes || live_) return;
   const CacheState now = state();
   if (now != CacheState::growing && now != CacheState::done) return;
   is_lent_ = true;
@@ -152,8 +152,8 @@ void OwnedObject::on_head(const ResponseHead& head) {
   seat().set_state(place(), CacheState::growing);
   lend_if_popular();
   head_ = nullptr;  // a resumed body has another connection, and the head is gone
-  // The readers are notified when the read is over: each then sends its head and the bytes of this
-  // read at once, and the first does not wait for the heads of a thousand.
+  // The readers are notified when the read is over. Each then sends its head together with the
+  // bytes of this read, and no reader waits for the heads of a thousand others.
 }
 
 bool OwnedObject::may_share(const ResponseHead& head) {
@@ -170,7 +170,7 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   may_be_live_ = is_without_length_ && !is_document && may_be_live(head);
   if (may_be_live_) return true;
   if (is_without_length_) return is_answer_ok_ && is_document && !has_new_cookies();
-  const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMostOfError;
+  const uint64_t most = is_answer_ok_ ? tools_.config.object_size : kMaxErrorBytes;
   return head.content_length <= most && !has_new_cookies();
 }
 
@@ -185,10 +185,11 @@ FetchFacts OwnedObject::facts() {
 // False if there is no room.
 bool OwnedObject::begin_body(const ResponseHead& head) {
   // The framing of a body without a length changes at its end; the size of the text does not.
-  // Cookies of the link may expire meanwhile, so the facts are taken once.
+  // Cookies of the link may expire until then, so the facts are taken once.
   facts_ = facts();
   head_size_ = print_head(head, *facts_).size();
-  const uint64_t size = is_without_length_ ? kMostWithoutLength : head_size_ + head.content_length;
+  const uint64_t size =
+      is_without_length_ ? kMaxBytesWithoutLength : head_size_ + head.content_length;
   if (size < head_size_) return false;
   region_ = tools_.keeper.take_region(size);
   lacks_room_ = !region_;

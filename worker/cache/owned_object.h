@@ -4,16 +4,16 @@
 //   claim      the request is under way
 //   growing    the head is there; the body has a length and is read as the upstream sends it
 //   done       all of it is there
-//   failed     the readers of this moment get the error; the next request begins anew
+//   failed     the present readers get the error; the next request asks the upstream again
 //
 // An endless body (no length, MPEG-TS or sound) grows in a window (live_window.h) until its end.
 //
-// A playlist without a length stays a claim until its end, because only then it is known to fit.
-// An answer that may not be shared goes to its first reader, with the fetch.
+// A playlist without a length stays a claim until its end, because its size is known only then. An
+// answer that may not be shared goes to its first reader, with the fetch.
 //
-// With a stale answer as its basis the request has conditions, and after a 304 the object is a copy
-// of the basis with a new head. Without a use for the 304 it is retired, and its readers begin
-// anew.
+// If there is a stale answer (the basis), the request has conditions, and after a 304 the object is
+// a copy of the basis with a new head. If the 304 cannot be used, the object is retired and its
+// readers start again.
 #pragma once
 
 #include <cstdint>
@@ -55,11 +55,12 @@ class OwnedObject final : public SharedObject,
     virtual void on_changed(OwnedObject& object) = 0;
     // The fetch has ended, and the object is done or failed.
     virtual void on_fetched(OwnedObject& object) = 0;
-    // The 304 cannot be used: the readers begin anew, without a basis.
+    // The 304 cannot be used: the readers start again, without a basis.
     virtual void on_basis_useless(OwnedObject& object) = 0;
-    // The basis is read no more.
+    // The object does not read the basis any more.
     virtual void leave_basis(SharedObject& basis, SharedObject::Reader& reader) = 0;
-    // The object is a window now: its readers come by the clock, and on_live_tick() is called.
+    // The object is a window now: LiveClock notifies its readers, and on_live_tick() is called at
+    // each tick.
     virtual void on_window(OwnedObject& object) = 0;
     // By the media type, and by the first bytes of the body.
     virtual LiveFormat live_format(std::string_view type, std::string_view bytes) const = 0;
@@ -108,7 +109,7 @@ class OwnedObject final : public SharedObject,
   bool may_be_file() const { return may_be_file_; }
   // Until it is done, failed or cancelled.
   bool is_fetching() const { return !has_ended_; }
-  // In on_unshareable(): another request for it may be shared when there is room.
+  // In on_unshareable(): a later request may be shared when there is room.
   bool lacks_room() const { return lacks_room_; }
   // It is done, and may be the basis of a later one.
   bool may_be_validated() const { return may_be_validated_; }
@@ -197,7 +198,7 @@ class OwnedObject final : public SharedObject,
   std::optional<Error> error_;       // of a failed object
   bool lacks_room_ = false;
   bool has_ended_ = false;
-  Fetch::Observer* successor_ = nullptr;  // has taken over
+  Fetch::Observer* successor_ = nullptr;  // takes the answer since take_over()
   uint64_t head_size_ = 0;                // bytes in the region, before the body
   uint64_t room_ = 0;                     // for the body
   uint64_t filled_ = 0;

@@ -17,10 +17,10 @@ constexpr auto kRelease = std::memory_order_release;
 
 // A worker that is busy for longer is killed by the master.
 constexpr std::chrono::milliseconds kTimeout{5'000};
-// Orders of one process of a column. The incarnation stands above them.
+// The bits that count the orders of one process. The bits above them hold its incarnation.
 constexpr unsigned kNumberBits = 32;
 
-// None: it has been replaced meanwhile.
+// None: the order has been replaced while it was read.
 std::optional<PurgeOrder> read(const CachePurge& from, uint64_t number) {
   PurgeOrder order;
   const uint64_t size = std::min<uint64_t>(from.size.load(kRelaxed), kMaxPurgedUrl);

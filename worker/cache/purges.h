@@ -38,7 +38,7 @@ class Purges {
   // Implemented by Cache.
   class Keeper {
    public:
-    // Drops the own objects of that URL. Returns how many there were.
+    // Drops the objects of that URL that this worker owns. Returns their number.
     virtual uint64_t drop(const PurgeOrder& order) = 0;
 
    protected:
@@ -54,15 +54,16 @@ class Purges {
     ~Observer() = default;
   };
 
-  // All outlive it. The process owns nothing yet: earlier orders do not concern it.
+  // All outlive it. The process owns no object yet, so earlier orders do not concern it.
   Purges(CacheSeat& seat, Keeper& keeper, TimerWheel& wheel);
   Purges(const Purges&) = delete;
   Purges& operator=(const Purges&) = delete;
 
   void order(PurgeOrder order, Observer& observer);
   void forget(const Observer& observer);
-  // Carries out the orders of others, and looks for answers to the own one. Call it after a wake-up
-  // and now and then: a process that has just started wakes nobody.
+  // Carries out the orders of other workers, and checks for answers to the order of this one. Call
+  // it after each wake-up and from time to time, because a process that has just started wakes
+  // nobody.
   void look();
 
  private:

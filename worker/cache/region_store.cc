@@ -9,8 +9,8 @@
 namespace streamgate {
 namespace {
 
-// Of accounting, and of returning memory: a multiple of the page size of all supported machines
-// would be 64 KiB, too much for playlists. A larger page only makes the bound less exact.
+// The unit in which memory is counted and returned. A multiple of the page size of every supported
+// machine would be 64 KiB, too much for playlists. Where pages are larger, the bound is less exact.
 constexpr uint64_t kPage = 4096;
 
 constexpr uint64_t kSmall = uint64_t{256} * 1024;
@@ -94,8 +94,8 @@ void RegionStore::trim() {
   }
 }
 
-// Counts first and looks then: of two workers that do it at the same time at least one sees both,
-// so the bound holds.
+// Counts first and checks afterwards: if two workers do this at the same time, at least one of them
+// sees both counts, so the bound holds.
 bool RegionStore::reserve(uint64_t bytes) {
   if (bytes > limit_) return false;
   set_held(held_ + bytes);
@@ -112,7 +112,7 @@ bool RegionStore::exceeds_limit() const {
   return seat_.held_by_all() > limit_;
 }
 
-// Returns pages of free regions, at least `bytes` if there are so many.
+// Returns pages of free regions: at least `bytes`, or all of them.
 uint64_t RegionStore::reclaim(uint64_t bytes) {
   uint64_t reclaimed = 0;
   for (Class& of : classes_) {

@@ -33,7 +33,7 @@ class RegionStore {
   void give_back_without_pages(const Region& region);
   // Returns the pages of regions that have been free since the last call but one.
   void trim();
-  // Returns pages of free regions until at most so many bytes are held, or no region is free.
+  // Returns pages of free regions until at most `bytes` are held, or no region is free.
   void shrink_to(uint64_t bytes);
 
   char* memory_of(const Region& region) const { return memory_ + offset_of(region); }

@@ -46,7 +46,7 @@ bool is_about(const ResponseHead& not_modified, const FetchFacts& facts, const S
 ResponseHead refreshed_head(const StoredHead& stored, const ResponseHead& not_modified) {
   ResponseHead out = stored.head;
   const auto is_replaced = [&](const HeaderField& field) {
-    // The 304 has just come from the upstream, or says its own age.
+    // The stored Age is dropped: the 304 comes from the upstream itself, or has an Age of its own.
     if (ascii::iequals(field.name, "Age")) return true;
     return !describes_body(field.name) && find_field(not_modified.fields, field.name).has_value();
   };

@@ -16,7 +16,7 @@ namespace streamgate {
 // is not a 200 of known length.
 std::vector<ForwardedField> conditions_for(const StoredHead& stored);
 
-// Whether the 304 is about the answer with that head. `facts` are those of the fetch that got the
+// Whether the 304 confirms the answer with that head. `facts` are those of the fetch that got the
 // 304.
 bool is_about(const ResponseHead& not_modified, const FetchFacts& facts, const StoredHead& stored);
 

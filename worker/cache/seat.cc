@@ -15,7 +15,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kAcquire = std::memory_order_acquire;
 constexpr auto kRelease = std::memory_order_release;
 
-// A bucket that others change all the time is not worth more: the request is relayed by itself.
+// A bucket that changes so often is not worth more attempts: the request gets a fetch of its own.
 constexpr int kMaxAttempts = 16;
 
 void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
@@ -75,8 +75,8 @@ std::optional<CacheSeat::Object> CacheSeat::find_or_claim(const CacheKey& key, i
     auto claimed = claim(key);
     if (!claimed) return std::nullopt;
     if (version.compare_exchange_strong(seen, seen + 1)) return claimed;
-    // Another process has claimed a key of this bucket. Some may have leased this claim already;
-    // they look again.
+    // Another process has claimed a key of this bucket at the same time. Processes that have leased
+    // this claim already search again.
     abandon(*claimed);
   }
   return std::nullopt;
@@ -146,7 +146,7 @@ std::optional<StoredPlaylist> CacheSeat::last_playlist(const CacheKey& key) cons
 template <class May>
 bool CacheSeat::take_lease(const Object& object, const CacheKey& key, int64_t now_ms, May may_use) {
   CacheLease& lease = lease_of(object);
-  // The caller has the object already and does not want it any more.
+  // This process has leased the object already, and the caller has decided not to use it.
   if (lease.word.load(kRelaxed) >> 1U == object.serial) return false;
   lease.used_ms.store(now_ms, kRelaxed);
   lease.position.store(0, kRelaxed);
@@ -180,7 +180,7 @@ std::optional<CacheSeat::Object> CacheSeat::claim(const CacheKey& key) {
   return object;
 }
 
-// Before the row has its tag: until then others see a free row.
+// Called before the row has its tag: until then other processes see a free row.
 bool CacheSeat::add_to_index(const CacheKey& key, uint32_t row) {
   for (std::atomic<uint16_t>& way : own().index[key.bucket()]) {
     if (way.load(kRelaxed) != 0) continue;

@@ -1,14 +1,15 @@
-// A worker's seat in the directory of shared objects: finds the objects of others, claims rows for
-// its own, and wakes who waits. No locks: a worker that is killed at any instruction leaves nothing
-// that others wait for, and a row is used again only when no living process has a lease on it.
+// A worker's seat in the directory of shared objects: finds the objects of other workers, claims
+// rows for its own, and wakes the processes that wait. No locks: a worker that is killed at any
+// instruction leaves nothing that others wait for, and a row is used again only when no living
+// process has a lease on it.
 //
 // The rules, for changes here:
 //
 //   lease    load the tag, store the lease, fence, load tag and key again: else give it up
-//   free     retire the tag, fence, look at all leases: one that is left keeps the row
-//   claim    load the bucket's version, look for the key, publish the claim, raise the version by
-//            compare-and-swap: the loser retires its claim and looks again
-//   wait     store the wait bit, fence, look again; the owner stores, fences, and looks at the bits
+//   free     retire the tag, fence, check all leases: a remaining lease keeps the row
+//   claim    load the bucket's version, search the key, publish the claim, raise the version by
+//            compare-and-swap: the loser retires its claim and searches again
+//   wait     store the wait bit, fence, check again; the owner stores, fences, and checks the bits
 //
 // All fences are sequentially consistent: with any other, both sides can miss each other.
 //
@@ -50,7 +51,8 @@ class CacheSeat {
 
   unsigned column() const { return column_; }
   bool owns(const Object& object) const { return object.owner == column_; }
-  // Readable when the process is to look at its objects again; read() drains it.
+  // Becomes readable when the process must check its objects again. drain_waker() makes it
+  // unreadable.
   int waker() const { return directory_.files().wakers[column_].get(); }
   void drain_waker() const;
 
@@ -58,7 +60,7 @@ class CacheSeat {
   // in the own column (owns()). None: no row is free, or the bucket is too busy. The caller has
   // looked for the key among its own objects and its leases. `now_ms`: CLOCK_MONOTONIC.
   std::optional<Object> find_or_claim(const CacheKey& key, int64_t now_ms);
-  // Without the claim.
+  // The same without the claim.
   std::optional<Object> find(const CacheKey& key, int64_t now_ms);
   // The newest whole object of another process with this key, leased, however old it is.
   std::optional<Object> find_stale(const CacheKey& key, int64_t now_ms);
@@ -69,7 +71,8 @@ class CacheSeat {
   // Frees claims that were given up while others had leased them. Call it now and then.
   void free_abandoned();
 
-  // ---- Of any object.
+  // --- of any object ---
+
   // free: the row has another object by now.
   CacheState state_of(const Object& object) const;
   // Allowed from growing on; the values of a row in another column are not to be trusted.
@@ -81,17 +84,19 @@ class CacheSeat {
   int body_file() const { return directory_.files().bodies.get(); }
   static bool are_bodies_of(const Object& object, uint64_t offset, uint64_t size);
 
-  // ---- Of a leased object.
+  // --- of a leased object ---
+
   void touch(const Object& object, int64_t now_ms);
   // How far the first reader of this process is in an endless body.
   void set_position(const Object& object, uint64_t position);
-  // Asks the owner for a wake-up at its next step. False if the object has changed from `state` and
-  // `filled`: look at it again.
+  // Asks the owner for a wake-up at its next step. False if the object no longer has this `state`
+  // and `filled`: check it again.
   bool wait(const Object& object, CacheState state, uint64_t filled);
   void stop_waiting(const Object& object);
   void drop(const Object& object);
 
-  // ---- Of an own object.
+  // --- of an own object ---
+
   struct Head {
     uint64_t offset;  // in the body file
     uint64_t size;
@@ -117,7 +122,7 @@ class CacheSeat {
   // Readers may send its pages without a copy. Afterwards its memory needs new pages for another
   // body.
   void lend(const Object& object) { set_flag(object, kCacheLent); }
-  // The same, and it is done with. Try to free it then.
+  // The same, and the owner does not use it any more. Call try_free() afterwards.
   void retire(const Object& object);
   // Retires and frees it as soon as nobody has a lease. The owner must not use it any more.
   void abandon(const Object& object);
@@ -126,17 +131,19 @@ class CacheSeat {
   // The last use by another process; 0 if none has a lease.
   int64_t last_use_by_others(const Object& object) const;
   bool is_leased(const Object& object) const;
-  // Notes which processes wait for the object. wake_noted() wakes each of them once.
+  // Notes the processes that wait for the object. wake_noted() wakes each of them once.
   void notify(const Object& object);
   void wake_noted();
 
-  // ---- Of all processes (worker/cache/purges.h).
+  // --- of all processes (worker/cache/purges.h) ---
+
   const CacheDirectory& directory() const { return directory_; }
-  // Each is woken by wake_noted().
+  // wake_noted() wakes the process.
   void note(unsigned column) { noted_.set(column); }
   void note_all_others();
 
-  // ---- Memory, of all processes.
+  // --- memory, of all processes ---
+
   CacheColumn& own() { return directory_.column(column_); }
   uint64_t held_by_all() const;
   uint64_t wanted_by_others() const;

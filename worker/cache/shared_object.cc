@@ -91,7 +91,7 @@ void SharedObject::remove(Reader& reader) {
   }
 }
 
-// Readers that join meanwhile see the change by themselves.
+// Readers that join during the loop see the change anyway.
 void SharedObject::notify_readers() {
   if (notifying_) return;
   notifying_ = true;

@@ -93,7 +93,7 @@ class SharedObject : public Retirable {
     seen_state_ = state;
     seen_filled_ = filled;
   }
-  // The reader that came first is taken off the list; null: there is none.
+  // Takes the reader that came first off the list; null if there is none.
   Reader* take_first_reader();
 
   // For Cache: the time of the last use, and whether new requests may find it.

@@ -8,7 +8,7 @@ namespace streamgate {
 namespace {
 
 // More than an upstream's head can be.
-constexpr size_t kMostOfHead = size_t{1} << 20;
+constexpr size_t kMaxHeadBytes = size_t{1} << 20;
 
 void put(uint64_t number, std::string& out) {
   out.append(reinterpret_cast<const char*>(&number), sizeof number);
@@ -19,7 +19,7 @@ void put(std::string_view text, std::string& out) {
   out += text;
 }
 
-// Reads what put() wrote. After the first value that is not there all are empty.
+// Reads what put() wrote. After the first missing value all are empty.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
@@ -80,7 +80,7 @@ std::string print_head(const ResponseHead& head, const FetchFacts& facts) {
 }
 
 std::unique_ptr<StoredHead> parse_head(std::string_view text) {
-  if (text.size() > kMostOfHead) return nullptr;
+  if (text.size() > kMaxHeadBytes) return nullptr;
   auto out = std::make_unique<StoredHead>();
   out->text = text;
   Reader reader(out->text);

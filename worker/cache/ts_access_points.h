@@ -24,11 +24,11 @@ namespace streamgate {
 // The sections of one PID, from its packets. A section that is damaged is dropped.
 class TsSections {
  public:
-  // A section of 1024 bytes lies in six packets, or seven if it begins at the end of one.
+  // A section of 1024 bytes takes six packets, or seven if it begins at the end of one.
   static constexpr size_t kMaxPackets = 7;
 
   // `payload`: of `packet`. Calls visit(section, packets) for each section that ends here; the
-  // packets are those in which it lies.
+  // packets are those that contain it.
   template <class Visit>
   void take(std::string_view packet, std::string_view payload, Visit visit);
   void reset();

@@ -48,13 +48,13 @@ TsPackets::Runs TsPackets::take(std::string_view& bytes) {
 }
 
 TsPackets::Runs TsPackets::search(std::string_view& bytes) {
-  // A part only: sync may be lost again behind the packets that are found.
+  // Takes only a part, because sync may be lost again after the packets that are found.
   const std::string_view part = bytes.substr(0, 2 * kTsPacket);
   kept_ += part;
   bytes.remove_prefix(part.size());
   const size_t start = first_packet(kept_);
   if (start == std::string::npos) {
-    // A packet may begin here whose successor has not come.
+    // A packet may begin here; the next one has not come yet.
     if (kept_.size() > kTsPacket) kept_.erase(0, kept_.size() - kTsPacket);
     return {};
   }

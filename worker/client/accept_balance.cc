@@ -11,9 +11,6 @@ namespace streamgate {
 namespace {
 
 constexpr int64_t kReadPeersEveryMs = 100;  // the scoreboard has hundreds of slots
-// Each worker updates its heartbeat every second. A worker with a late heartbeat hangs and accepts
-// nothing.
-constexpr int64_t kLateBeatMs = 2'500;
 
 }  // namespace
 
@@ -28,8 +25,9 @@ bool AcceptBalance::competes(size_t index, int64_t now_ms) const {
   };
   if (generation_of(index) != generation_of(own_index_)) return false;
   const Slot& slot = scoreboard_.columns[index].slot;
+  // A worker that hangs accepts nothing.
   return slot.state.load(std::memory_order_relaxed) == WorkerState::ready &&
-         now_ms - slot.beat_ms.load(std::memory_order_relaxed) < kLateBeatMs;
+         !is_beat_late(slot, now_ms);
 }
 
 void AcceptBalance::read_peers(int64_t now_ms) {

@@ -41,7 +41,7 @@ class AcceptBalance {
     read_peers(now_ms);
     return is_ahead(now_ms) && may_pause(lead(now_ms), count_waiting());
   }
-  // Whether a pause should go on. Call it during a pause when a connection has ended.
+  // Whether a pause should continue. Call it during a pause when a connection has ended.
   bool is_ahead(int64_t now_ms) const { return lead(now_ms) > kMaxAhead; }
 
  private:

@@ -45,7 +45,7 @@ std::optional<SocketAddress> with_port(std::string_view address_text, std::strin
   if (!address || address->is_v4 != is_v4) return std::nullopt;
   uint16_t port = 0;
   if (!port_text.empty()) {
-    const auto parsed = parse_port(port_text.substr(1));  // behind the colon
+    const auto parsed = parse_port(port_text.substr(1));  // after the colon
     if (!parsed) return std::nullopt;
     port = *parsed;
   }

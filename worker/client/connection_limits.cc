@@ -4,13 +4,6 @@
 #include "worker/client/client_address.h"
 
 namespace streamgate {
-namespace {
-
-// Each worker updates its heartbeat every second. One with a late heartbeat hangs and closes
-// nothing.
-constexpr int64_t kLateBeatMs = 2'500;
-
-}  // namespace
 
 uint64_t ConnectionLimits::excess() const {
   uint64_t connections = 0;
@@ -27,7 +20,7 @@ bool ConnectionLimits::other_has(std::atomic<uint64_t> Slot::*value) const {
   for (size_t i = 0; i < scoreboard_.slot_count(); ++i) {
     const Column& column = scoreboard_.columns[i];
     if (!scoreboard_.is_live(i) || &column == &own_) continue;
-    if (now_ms - column.slot.beat_ms.load(std::memory_order_relaxed) >= kLateBeatMs) continue;
+    if (is_beat_late(column.slot, now_ms)) continue;  // a worker that hangs closes nothing
     if ((column.slot.*value).load(std::memory_order_relaxed) > 0) return true;
   }
   return false;

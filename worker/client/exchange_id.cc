@@ -9,6 +9,7 @@
 
 #include "common/ascii.h"
 #include "common/check.h"
+#include "common/hash.h"
 
 namespace streamgate {
 namespace {
@@ -21,14 +22,6 @@ bool is_id_byte(char c) {
   return ascii::is_alpha(c) || ascii::is_digit(c) || c == '-' || c == '_' || c == '.' || c == ':';
 }
 
-// A bijection of 64 bits (the finalizer of splitmix64): consecutive numbers give ids that look
-// different, and two numbers never give the same id.
-uint64_t mixed(uint64_t x) {
-  x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31U);
-}
-
 uint64_t random_start() {
   uint64_t start = 0;
   if (::getrandom(&start, sizeof start, GRND_NONBLOCK) == sizeof start) return start;
@@ -36,8 +29,8 @@ uint64_t random_start() {
   // process id between workers that start at the same time.
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  return mixed(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
-               static_cast<uint64_t>(now.tv_nsec)) ^
+  return mix(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+             static_cast<uint64_t>(now.tv_nsec)) ^
          static_cast<uint64_t>(::getpid());
 }
 
@@ -55,7 +48,8 @@ ExchangeIds::ExchangeIds() : next_(random_start()) {}
 
 ExchangeId ExchangeIds::next() {
   std::array<char, kMadeBytes> text;
-  uint64_t left = mixed(next_++);
+  // Consecutive numbers give ids that look different, and two numbers never give the same id.
+  uint64_t left = mix(next_++);
   for (char& c : text) {
     c = kDigits[left & 31U];
     left >>= 5U;

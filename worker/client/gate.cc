@@ -113,7 +113,7 @@ void ClientGate::on_readable() {
   if (phase_ == Phase::reading_head) take_head();
 }
 
-// False: the header is incomplete, or the connection is closed. Bytes behind the header stay in the
+// False: the header is incomplete, or the connection is closed. Bytes after the header stay in the
 // socket, because OpenSSL reads them from there. Bytes of an incomplete header are taken out, so
 // that the socket becomes readable only when more bytes arrive.
 bool ClientGate::read_proxy_header() {
@@ -282,9 +282,10 @@ void ClientGate::refuse(const Error& error) {
       audience_of(environment_.errors, peer(), has_head ? &stream_.head().fields : nullptr), error);
   const std::string_view origin =
       has_head ? field_or_empty(stream_.head().fields, "Origin") : origin_in(intake_->input);
-  stream_.send_head(write_error_response(shown, stream_.id().text(), head_only, false,
-                                         {environment_.cors, origin}),
-                    {ClientFraming::Kind::none, 0}, false);
+  stream_.send_head(
+      write_error_response({.error = shown, .id = stream_.id().text(), .head_only = head_only},
+                           {environment_.cors, origin}),
+      {ClientFraming::Kind::none, 0}, false);
   stream_.finish();
 }
 

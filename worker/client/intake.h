@@ -1,6 +1,6 @@
 // The memory that a client connection needs from the first byte of a request to the end of its
 // answer: the bytes and the parser. A gate borrows it from a store, so that a request costs no
-// allocation and an idle client has none of it.
+// allocation and an idle client holds no such memory.
 //
 // One store per worker.
 #pragma once

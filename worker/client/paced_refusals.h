@@ -37,7 +37,7 @@ class PacedRefusals {
   // Whether the refusal that the caller has is answered now. If not, it waits for a Turn.
   bool may_answer_now();
 
-  // in_turn: the connection stays as it is. for_room: it is closed behind the answer.
+  // in_turn: the connection stays as it is. for_room: it is closed after the answer.
   enum class Ending { in_turn, for_room };
 
   // A member of the refused request. Destroying it cancels it.
@@ -52,7 +52,7 @@ class PacedRefusals {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
 
-    void wait();  // behind those that wait already
+    void wait();  // after those that wait already
     void cancel();
 
    private:

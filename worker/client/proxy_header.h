@@ -17,8 +17,8 @@ namespace streamgate {
 constexpr size_t kMaxProxyHeaderBytes = 4096;
 
 struct ProxyHeader {
-  size_t size =
-      0;  // bytes of the header; 0: more bytes are needed, and all given ones belong to it
+  // Of the header, in bytes. 0: more bytes are needed, and all given ones belong to the header.
+  size_t size = 0;
   // None: the sender connects for itself (LOCAL, UNKNOWN), or the client is not a TCP client over
   // IP.
   std::optional<SocketAddress> client;

@@ -95,7 +95,7 @@ void ClientStream::send_head(std::string head, const ClientFraming& framing, boo
   CHECK(!head_sent_ && held_head_.empty());
   keep_alive_ = keep_alive;
   held_head_ = std::move(head);
-  held_head_.insert(held_head_.find('\n') + 1, id_->field());  // behind the status line
+  held_head_.insert(held_head_.find('\n') + 1, id_->field());  // after the status line
   framing_ = framing;
 }
 
@@ -144,7 +144,7 @@ ClientStream::Flow ClientStream::send_parts(std::span<const iovec> parts, Client
   if (socket_ == nullptr) return Flow::gone;
   const size_t length = length_of(parts);
   ClientSocket::Moved moved;
-  // While bytes are queued, new ones are queued behind them.
+  // While bytes are queued, new ones are queued after them.
   if (!full_) moved = socket_->write(parts, more);
   if (moved.gone) return Flow::gone;
   taken_ += moved.bytes;

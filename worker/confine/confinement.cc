@@ -58,7 +58,7 @@ void add_read(std::vector<PathRule>& rules, const std::string& path) {
   }
 }
 
-// A log file may be renamed and made anew. A FIFO, a terminal or /dev/stderr is opened again.
+// A log file may be renamed and created again. A FIFO, a terminal or /dev/stderr is opened again.
 void add_log(std::vector<PathRule>& rules, const std::string& where) {
   if (where == "stderr" || where == "syslog" || where == "off") return;
   if (!is_regular_or_missing(where)) return rules.push_back({where, Access::write});

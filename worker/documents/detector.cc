@@ -31,11 +31,6 @@ constexpr std::array<std::string_view, 11> kTypes = {"application/vnd.apple.mpeg
                                                      "video/mpegurl",
                                                      "video/x-mpegurl"};
 
-// True if `whole` starts with `text` and is longer: more bytes could complete it.
-bool may_become(std::string_view text, std::string_view whole) {
-  return text.size() < whole.size() && whole.starts_with(text);
-}
-
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && kBlanks.find(c) == kBlanks.npos) || byte == 0x7f;
@@ -94,13 +89,13 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path) 
 
 namespace {
 
-// PHP writes its messages as HTML in front of the document: `<br />\n<b>Warning</b>: ..`.
+// PHP writes its messages as HTML before the document: `<br />\n<b>Warning</b>: ..`.
 bool may_be_messages(std::string_view text) {
   return text.front() == '<' && !ascii::istarts_with(text, "<!doctype") &&
          !ascii::istarts_with(text, "<html");
 }
 
-// Whether the header is a line of its own behind the first line.
+// Whether the header is a line of its own after the first line.
 bool has_header_line(std::string_view text) {
   constexpr std::string_view kHeaderLine = "\n#EXTM3U";
   const size_t at = text.find(kHeaderLine);
@@ -123,20 +118,20 @@ std::optional<DocumentKind> find_header_behind(std::string_view text, bool is_cl
 std::optional<DocumentKind> detect_xml(DocumentKind claimed, std::string_view text, bool is_final) {
   const auto is_mpd = has_mpd_root(text);
   if (is_mpd) return *is_mpd ? DocumentKind::mpd : DocumentKind::none;
-  // Messages of PHP may stand in front of a playlist, and their first line decides.
+  // Messages of PHP may precede a playlist, and their first line decides.
   if (claimed == DocumentKind::hls) return DocumentKind::none;
   if (!is_final) return std::nullopt;
   return claimed;
 }
 
 std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
-  if (!is_final && may_become(text, kByteOrderMark)) return std::nullopt;
+  if (!is_final && ascii::may_become(text, kByteOrderMark)) return std::nullopt;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
 
   if (text.starts_with(kPlaylistHeader)) return DocumentKind::hls;
   // True also while all bytes are blanks.
-  if (!is_final && may_become(text, kPlaylistHeader)) return std::nullopt;
+  if (!is_final && ascii::may_become(text, kPlaylistHeader)) return std::nullopt;
   if (text.empty()) return DocumentKind::none;
   const DocumentKind claimed = claimed_kind(claim.content_type, claim.path);
   if (text.front() == '<') {

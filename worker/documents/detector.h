@@ -1,8 +1,8 @@
 // Detects the kind of a document. The first bytes decide, in UTF-8 or in UTF-16 with a byte order
 // mark: `#EXTM3U`, or XML whose root element is MPD. Content type and path count only if the body
-// starts with neither, or its root element stands behind the first kSniffBytes. If one of them
-// names a playlist or text, the header may follow other text in the first line, or lines of markup
-// that do not begin an HTML document.
+// starts with neither, or its root element comes after the first kSniffBytes. If one of them names
+// a playlist or text, the header may follow other text in the first line, or lines of markup that
+// do not begin an HTML document.
 #pragma once
 
 #include <cstddef>

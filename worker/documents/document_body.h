@@ -42,8 +42,9 @@ class DocumentBody {
   Result<Written> write(std::string_view bytes, size_t max_output);
   // Converted text waits to be rewritten: call write() again, if need be with no bytes.
   bool has_pending() const;
-  // Puts the text of all bytes so far into output(). Before, output() is empty as long as the bytes
-  // are the beginning of a document that was rewritten before. Fails as write() does.
+  // Puts the text of all bytes so far into output(). Before this call, output() stays empty while
+  // the bytes are equal to the beginning of a stored document (RewrittenTexts). Fails as write()
+  // does.
   Result<void> settle();
   // The upstream's body is complete and nothing is pending. truncated_body if a coded body lacks
   // its end; bad_document as above.

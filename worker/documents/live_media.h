@@ -5,7 +5,8 @@
 
 namespace streamgate {
 
-// packets: MPEG-TS. frames: ADTS, MP3, Ogg.
+// packets: MPEG-TS. frames: ADTS, MP3, Ogg. The formats that the cache can share are fewer
+// (LiveFormat).
 enum class LiveMedia { none, packets, frames };
 
 // By the first bytes of the body; by the declared type (`type/subtype`) if they show none.

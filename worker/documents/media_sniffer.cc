@@ -60,11 +60,6 @@ constexpr std::array<Brand, 8> kBrands = {{{"M4A ", "audio/mp4"},
 constexpr std::array<Signature, 3> kRiffForms = {
     {{"WAVE"sv, "audio/wav"}, {"WEBP"sv, "image/webp"}, {"AVI "sv, "video/x-msvideo"}}};
 
-// True if `text` is shorter than `whole` and could still become it.
-bool may_become(std::string_view text, std::string_view whole) {
-  return text.size() < whole.size() && whole.starts_with(text);
-}
-
 // The first bytes of a body, and whether more can follow.
 class Beginning {
  public:
@@ -100,10 +95,10 @@ class Beginning {
     std::string_view text = bytes_;
     constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
     if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-    bool may_match = may_become(bytes_, kByteOrderMark);
+    bool may_match = ascii::may_become(bytes_, kByteOrderMark);
     for (const Signature& signature : kSignatures) {
       if (text.starts_with(signature.bytes)) return signature.type;
-      may_match |= may_become(text, signature.bytes);
+      may_match |= ascii::may_become(text, signature.bytes);
     }
     if (is_final_ && text == "WEBVTT") return "text/vtt";
     return may_match ? unless_more(kNone) : kNone;
@@ -146,7 +141,7 @@ class Beginning {
   }
 
   Guess riff_type() const {
-    if (may_become(bytes_, "RIFF")) return unless_more(kNone);
+    if (ascii::may_become(bytes_, "RIFF")) return unless_more(kNone);
     if (!bytes_.starts_with("RIFF")) return kNone;
     if (bytes_.size() < 12) return unless_more(kNone);
     for (const Signature& form : kRiffForms) {
@@ -166,10 +161,10 @@ class Beginning {
     return bytes_.size() >= kHeaderBytes ? ebml : unless_more(*ebml);
   }
 
-  // ID3v2 (its size is four bytes of seven bits), in front of MP3 or, in packed audio, of ADTS (RFC
+  // ID3v2 (its size is four bytes of seven bits), before MP3 or, in packed audio, before ADTS (RFC
   // 8216 3.4).
   Guess id3_type() const {
-    if (may_become(bytes_, "ID3")) return unless_more(kNone);
+    if (ascii::may_become(bytes_, "ID3")) return unless_more(kNone);
     if (!bytes_.starts_with("ID3")) return kNone;
     constexpr size_t kHeaderBytes = 10;
     if (bytes_.size() < kHeaderBytes) return unless_more("audio/mpeg");

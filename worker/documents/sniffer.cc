@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/ascii.h"
 #include "worker/documents/dash/root_element.h"
 #include "worker/documents/media_sniffer.h"
 #include "worker/documents/utf16.h"
@@ -32,10 +33,6 @@ bool starts_json(std::string_view bytes) {
 // Whether more bytes may complete a byte order mark or bring a bracket.
 bool is_blank(std::string_view bytes) {
   return without_blanks(bytes).empty() || kByteOrderMark.starts_with(bytes);
-}
-
-bool may_become(std::string_view begun, std::string_view whole) {
-  return begun.size() < whole.size() && whole.starts_with(begun);
 }
 
 }  // namespace
@@ -78,7 +75,8 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
     if (!is_claimed && expected_ == DocumentKind::none) return true;
     if (bytes.starts_with(kGzipMagic)) codings_ = ContentCoding::gzip;
     if (bytes.starts_with(kZstdMagic)) codings_ = ContentCoding::zstd;
-    return complete || !(may_become(bytes, kGzipMagic) || may_become(bytes, kZstdMagic));
+    return complete ||
+           !(ascii::may_become(bytes, kGzipMagic) || ascii::may_become(bytes, kZstdMagic));
   }
   if (decoder_ != nullptr) return true;
   std::string_view text = bytes;
@@ -86,7 +84,8 @@ bool BodySniffer::find_coding(std::string_view bytes, bool complete) {
   if (text.starts_with(kPlaylistHeader)) codings_ = {};
   const bool is_plain_xml = text.starts_with("<?xml") || text.starts_with("<MPD");
   if (is_plain_xml && claimed_kind(content_type_, path_) == DocumentKind::mpd) codings_ = {};
-  return complete || !(may_become(text, kPlaylistHeader) || may_become(bytes, kByteOrderMark));
+  return complete ||
+         !(ascii::may_become(text, kPlaylistHeader) || ascii::may_become(bytes, kByteOrderMark));
 }
 
 // Words that name no coding are ignored.

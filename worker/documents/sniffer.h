@@ -26,8 +26,8 @@ class BodySniffer {
               Media media);
 
   // The link says that the document is of this kind, which is one of is_json() or is_dash(). The
-  // body is such a document if its first byte behind blanks is a bracket of that language, and it
-  // is neither an MPD nor a web page, or if all of it is blank. Before the first add().
+  // body is such a document if its first byte after blanks is a bracket of that language, and it is
+  // neither an MPD nor a web page, or if all of it is blank. Before the first add().
   void expect(DocumentKind kind) { expected_ = kind; }
 
   // Takes a piece of the body, still coded. nullopt: the kind is undecided. Until then at most
@@ -36,7 +36,7 @@ class BodySniffer {
   // The body is complete.
   DocumentKind end();
 
-  // The bytes in front of the piece that decided. Empty in the common case, where the first piece
+  // The bytes before the piece that decided. Empty in the common case, where the first piece
   // decides.
   const std::string& held() const { return held_; }
   // The codings of the body. Meaningful only if the kind is not DocumentKind::none.

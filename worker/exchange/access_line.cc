@@ -19,8 +19,8 @@ constexpr size_t kMaxTextBytes = 480;
 
 constexpr size_t kDefaultFields = static_cast<size_t>(AccessField::detail) + 1;
 
-// The name of a field as it stands before its value. A macro, because the two forms are literals
-// made of the same word, whose size the compiler knows.
+// The name of a field with the characters before its value. A macro, because the two forms are
+// literals made of the same word, whose size the compiler knows.
 #define KEY(name) std::string_view(Fields::kIsJson ? ",\"" #name "\":" : " " #name "=")
 
 void append_number(int64_t value, TextBuffer& line) {

@@ -5,7 +5,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMostPendingBytes = size_t{256} * 1024;
+constexpr size_t kMaxPendingBytes = size_t{256} * 1024;
 constexpr size_t kFlushBytes = size_t{32} * 1024;
 constexpr std::chrono::milliseconds kFlushInterval{100};
 
@@ -40,7 +40,7 @@ Result<void> AccessLog::open() {
 
 void AccessLog::write(const AccessRecord& record) {
   if (is_off_ || record.level < lowest_) return;
-  if (pending_.size() > kMostPendingBytes) {
+  if (pending_.size() > kMaxPendingBytes) {
     ++dropped_;
     return count(counters_, Counter::access_lines_dropped);
   }

@@ -232,8 +232,8 @@ bool DocumentPath::finish_body() {
   return true;
 }
 
-// A document that was held until its end is coded in slices too. False if it goes on later, or the
-// client is gone.
+// A document that was held until its end is coded in slices too. False if a later slice continues,
+// or if the client is gone.
 bool DocumentPath::code_rest() {
   BlockBuffer& text = body_->output();
   for (size_t work = 0; text.size() > 0; work += kCodingCost * kCodedPieceBytes) {

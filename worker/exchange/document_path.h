@@ -1,13 +1,14 @@
 // The path of a body that is a document: inflated, rewritten, gathered, and sent as the client
-// takes it. It is not read by room, because its rewritten size is unknown. Rewriting stops while
-// the client is full, and after a slice of work, until the loop has served the others; the input
-// waits here as it came from the upstream, at most one read. The output for one client is at most
-// 256 KiB and one line, or one document that is held until its end: 4 MiB of JSON, 16 MiB of a
-// playlist whose variants are limited.
+// takes it. It is read without asking for room, because its rewritten size is unknown. Rewriting
+// stops while the client is full, and after a slice of work, until the loop has served the others.
+// In that time the input waits here as it came from the upstream, at most one read. The output for
+// one client is at most 256 KiB and one line, or one document that is held until its end: 4 MiB of
+// JSON, 16 MiB of a playlist whose variants are limited.
 //
-// A document whose text reaches `compress_from` bytes leaves gzip-coded if the client accepts it.
-// The client's head is read only then. Before, the text of a slow upstream is held back for 200 ms
-// at most. After it, each pause of the upstream sends all that was rewritten.
+// A document whose text reaches `compress_from` bytes is sent gzip-coded if the client accepts it.
+// The client's request is not searched for that before. While the text is shorter, that of a slow
+// upstream is held back for at most 200 ms. Afterwards each pause of the upstream sends everything
+// that has been rewritten.
 #pragma once
 
 #include <memory>
@@ -58,7 +59,7 @@ class DocumentPath final : public BodyPath {
   struct Pause {
     explicit Pause(DocumentPath& path);
     Deadline held_too_long;
-    WorkQueue::Task send;  // behind all reads that are due, so that each pause flushes once
+    WorkQueue::Task send;  // after all reads that are due, so that each pause flushes once
   };
 
   bool is_waiting() const { return client_.is_full() || next_slice_.is_scheduled(); }

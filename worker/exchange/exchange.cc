@@ -8,7 +8,6 @@
 #include "common/histogram.h"
 #include "common/log.h"
 #include "worker/client/client_address.h"
-#include "worker/client/client_rules.h"
 #include "worker/client/error_detail.h"
 #include "worker/documents/live_media.h"
 #include "worker/exchange/forwarded_request.h"
@@ -20,8 +19,6 @@
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
 #include "worker/links/path_link.h"
-#include "worker/pages/health.h"
-#include "worker/pages/player_page.h"
 
 namespace streamgate {
 namespace {
@@ -49,8 +46,8 @@ std::string_view logged_route(std::string_view target) {
 }
 
 // For the operator.
-std::string_view kind_of(const ClientFraming& framing, bool is_playlist) {
-  if (is_playlist) return "playlist";
+std::string_view kind_of(const ClientFraming& framing, bool is_rewritten) {
+  if (is_rewritten) return "playlist";
   const bool has_end =
       framing.kind == ClientFraming::Kind::length || framing.kind == ClientFraming::Kind::none;
   return has_end ? "file" : "live";
@@ -159,51 +156,6 @@ void Exchange::note_target() {
   note_.set_target(redacted);
 }
 
-void Exchange::answer_options() {
-  answer(204,
-         write_preflight_response(client_head_, gate_->may_keep_alive(), environment_.config.cors));
-}
-
-void Exchange::answer_health() {
-  const HealthRequest request{
-      client_head_, gate_->may_keep_alive(),
-      environment_.scoreboard.board.service_stopping.load(std::memory_order_relaxed)};
-  const HealthResponse response = write_health_response(request, environment_.config.cors);
-  answer(response.status, response.text);
-}
-
-void Exchange::answer_page() {
-  const Config& config = environment_.config;
-  const PageAsset* asset = config.page.enabled ? find_page_asset(client_head_.target) : nullptr;
-  if (asset == nullptr) return fail({Reason::not_found, {}});
-  if (is_for_service_worker(client_head_.fields)) return fail({Reason::script_forbidden, {}});
-  if (!is_served(gate_->stream().client(), config.security.clients)) {
-    return fail({Reason::client_forbidden, {}});
-  }
-  const PageResponse response =
-      write_page_response(*asset, {client_head_, gate_->may_keep_alive(), config.public_url});
-  answer(response.status, response.text);
-}
-
-void Exchange::answer_ready() {
-  const bool ready = is_ready(environment_.scoreboard, environment_.wheel.now_ms(),
-                              environment_.config.watchdog_timeout);
-  const ReadyRequest request{client_head_, gate_->may_keep_alive(), ready};
-  const HealthResponse response = write_ready_response(request, environment_.config.cors);
-  answer(response.status, response.text);
-}
-
-void Exchange::answer(int status, const std::string& text) {
-  send_own(status, text, gate_->may_keep_alive());
-  finish({}, {}, End::complete);
-}
-
-void Exchange::send_own(int status, const std::string& text, bool keep_alive) {
-  client_status_ = status;
-  body_bytes_ = text.size() - (text.find("\r\n\r\n") + 4);
-  gate_->stream().send_head(text, {ClientFraming::Kind::none, 0}, keep_alive);
-}
-
 // --- fetch ---
 
 void Exchange::on_next_url() { note_target(); }
@@ -259,7 +211,8 @@ void Exchange::on_failed(const Error& error) {
   path_->cut();
 }
 
-// A trusted proxy stands for many clients.
+// The address of a trusted proxy is that of many clients, so its names do not count against one
+// limit.
 std::optional<IpAddress> Exchange::client_of_names() const {
   const SocketAddress& client = gate_->stream().client();
   if (is_trusted(client, environment_.config.trusted_proxies)) return std::nullopt;
@@ -329,7 +282,7 @@ bool Exchange::may_reconnect() const {
 void Exchange::begin_live(std::string_view first_bytes) {
   if (head_->status != 200 || head_->framing == Framing::length) return;
   if (find_field(head_->fields, "Content-Encoding")) return;
-  // The client counts bytes from title to title, and another body would begin to count anew.
+  // The client counts the bytes between two titles, and another body would start its count again.
   if (find_field(head_->fields, "icy-metaint")) return;
   const auto type = extract_media_type(head_->fields).essence;
   const LiveMedia media = live_media_of(type, first_bytes);
@@ -340,16 +293,16 @@ void Exchange::begin_live(std::string_view first_bytes) {
 
 // --- relay_body ---
 
-void Exchange::send_relayed_head(const ClientFraming& framing, bool is_playlist,
+void Exchange::send_relayed_head(const ClientFraming& framing, bool is_rewritten,
                                  ContentCoding coding) {
   enter(Step::relay_body);
   observe(environment_.slot.counters, Histogram::first_byte,
           environment_.wheel.now_ms() - started_ms_);
-  kind_ = kind_of(framing, is_playlist);
+  kind_ = kind_of(framing, is_rewritten);
   RelayedResponse response{*head_, fetch_->url().path()};
-  response.is_playlist = is_playlist;
+  response.is_rewritten = is_rewritten;
   response.coding = coding;
-  response.varies_by_coding = is_playlist && environment_.config.hls.compress_from > 0;
+  response.varies_by_coding = is_rewritten && environment_.config.hls.compress_from > 0;
   response.document_type = document_type_;
   response.framing = framing;
   response.keep_alive = gate_->may_keep_alive() && framing.kind != ClientFraming::Kind::until_close;
@@ -418,11 +371,13 @@ void Exchange::fail(const Error& error) {
   const bool keep_alive = gate_->may_keep_alive() && client_head_.minor_version >= 1;
   const Error shown = error_for(
       audience_of(environment_.config.errors, gate_->peer(), &client_head_.fields), error);
-  send_own(
-      status_for(error.reason),
-      write_error_response(shown, gate_->stream().id().text(), method_ == Method::head, keep_alive,
-                           cors_for(environment_.config.cors, client_head_.fields)),
-      keep_alive);
+  const ErrorResponse response{.error = shown,
+                               .id = gate_->stream().id().text(),
+                               .head_only = method_ == Method::head,
+                               .keep_alive = keep_alive};
+  send_own(status_for(error.reason),
+           write_error_response(response, cors_for(environment_.config.cors, client_head_.fields)),
+           keep_alive);
   finish(error.reason, error.detail, End::complete);
 }
 
@@ -476,7 +431,7 @@ void Exchange::write_access_line(std::optional<Reason> failure, std::string_view
   record.detail = detail;
   record.body_bytes = body_bytes_;
   record.duration_ms = duration_ms;
-  record.playlist = is_playlist_;
+  record.playlist = is_rewritten_;
   if (fetch_) {
     if (!fetch_->is_redirected()) record.redacted_upstream = note_.whole_target();
     if (record.redacted_upstream.empty()) {

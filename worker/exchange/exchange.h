@@ -112,7 +112,7 @@ class Exchange final : public Retirable,
 
   // relay_body
   void keep_head();
-  void send_relayed_head(const ClientFraming& framing, bool is_playlist,
+  void send_relayed_head(const ClientFraming& framing, bool is_rewritten,
                          ContentCoding coding = ContentCoding::identity);
   ClientFraming framing_for_unknown_length() const;
   void on_path_head(const ClientFraming& framing, ContentCoding coding) override;
@@ -173,7 +173,7 @@ class Exchange final : public Retirable,
   BodyPath* path_ = nullptr;            // in path_storage_; null: undecided, or there is no body
   std::variant<std::monostate, BodyRelay, DocumentPath> path_storage_;  // in place: no allocation
   std::optional<Error> cut_by_;  // set: the body ends too early, and the path sends its last bytes
-  bool is_playlist_ = false;     // the answer is rewritten
+  bool is_rewritten_ = false;    // the answer is rewritten
   bool is_not_a_playlist_ = false;  // a web page was relayed in place of one
   std::string_view document_type_;  // of a rewritten document that is no HLS playlist; static
   std::string_view kind_;  // of the answer: `file`, `live` or `playlist`; empty: not known yet

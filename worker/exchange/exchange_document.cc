@@ -38,7 +38,7 @@ DocumentKind Exchange::expected_kind() const {
 }
 
 void Exchange::begin_document(DocumentKind kind) {
-  is_playlist_ = true;
+  is_rewritten_ = true;
   if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
   std::unique_ptr<DocumentBody> body = environment_.document_bodies.borrow();
   fill_in(body->setting());

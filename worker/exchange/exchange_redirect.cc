@@ -52,8 +52,8 @@ void Exchange::redirect_to_granted_link() {
 }
 
 // Whether the client would resolve relative references of this answer against another directory
-// than the one it came from. Of the documents behind a link of the query form that are not
-// rewritten, this is looked at for Smooth Streaming only.
+// than the one it came from. For links of the query form this is checked only for manifests of
+// Smooth Streaming, which are not rewritten.
 bool Exchange::needs_own_link() const {
   if (method_ != Method::get || head_->status != 200) return false;
   if (request_->path_link_route.empty()) return is_smooth_manifest(fetch_->url().path());

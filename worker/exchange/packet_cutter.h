@@ -19,8 +19,8 @@ class PacketCutter {
   };
   Pieces take(std::string_view bytes);
 
-  // Another body follows. Drops the incomplete packet, and later the bytes in front of the first
-  // packet of the new body.
+  // Another body follows. Drops the incomplete packet, and later the bytes before the first packet
+  // of the new body.
   void begin_next_body();
   // No body follows: returns the bytes that are left.
   std::string_view finish() const { return kept_; }

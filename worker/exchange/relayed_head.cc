@@ -77,7 +77,7 @@ Relayed relayed_field(std::string_view name) {
 }
 
 void write_type(const RelayedResponse& response, HeadWriter& head) {
-  if (response.is_playlist) {
+  if (response.is_rewritten) {
     const std::string_view type = response.document_type;
     return head.field("Content-Type", type.empty() ? kPlaylistType : type);
   }
@@ -110,14 +110,14 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   };
   const HeaderFields& fields = response.upstream.fields;
   const bool may_be_named = connection_names_fields(fields);
-  if (response.is_playlist || !may_be_named || !is_for_this_hop(fields, "Content-Type")) {
+  if (response.is_rewritten || !may_be_named || !is_for_this_hop(fields, "Content-Type")) {
     write_type(response, head);
   }
   for (const auto& [name, value] : fields) {
     const Relayed field = relayed_field(name);
     const bool is_known = field != Relayed::none;
     if (!is_known && !is_icecast_field(name)) continue;
-    if (response.is_playlist && (!is_known || describes_bytes(field))) continue;
+    if (response.is_rewritten && (!is_known || describes_bytes(field))) continue;
     if (may_be_named && is_for_this_hop(fields, name)) continue;
     if (is_known) {
       if (field == Relayed::content_range && response.is_whole_part) continue;
@@ -132,7 +132,7 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   // Nothing else is added: only the upstream knows how long its bytes stay the same.
   const bool has_caching =
       was_seen(Relayed::cache_control) || was_seen(Relayed::expires) || was_seen(Relayed::pragma);
-  if (response.is_playlist && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
+  if (response.is_rewritten && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
   const bool has_vary = was_seen(Relayed::vary);
   if (response.varies_by_coding && has_vary) write_merged_vary(fields, head);
   if (response.varies_by_coding && !has_vary) head.raw_lines("Vary: Accept-Encoding\r\n");
@@ -156,7 +156,7 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
     case ClientFraming::Kind::until_close:
       return;
     case ClientFraming::Kind::none:
-      if (status == 204 || response.is_playlist || !response.upstream.declared_length) return;
+      if (status == 204 || response.is_rewritten || !response.upstream.declared_length) return;
       return head.number("Content-Length", *response.upstream.declared_length);
   }
 }
@@ -164,7 +164,7 @@ void write_framing(const RelayedResponse& response, int status, HeadWriter& head
 }  // namespace
 
 int status_for_client(const RelayedResponse& response) {
-  const bool is_whole = response.is_playlist || response.is_whole_part;
+  const bool is_whole = response.is_rewritten || response.is_whole_part;
   return is_whole && response.upstream.status == 206 ? 200 : response.upstream.status;
 }
 
@@ -176,7 +176,7 @@ std::string write_relayed_head(const RelayedResponse& response, const CorsConfig
   write_framing(response, status, head);
   head.raw_lines("X-Content-Type-Options: nosniff\r\n");
   if (!response.cache_outcome.empty()) head.field("X-Streamgate-Cache", response.cache_outcome);
-  if (!response.is_playlist || !response.document_type.empty()) head.raw_lines(kSandbox);
+  if (!response.is_rewritten || !response.document_type.empty()) head.raw_lines(kSandbox);
   // Tells the upstream's own errors from ours, which have X-Streamgate-Error.
   if (status >= 400) head.number("X-Streamgate-Upstream-Status", static_cast<uint64_t>(status));
   head.cors(response.client_fields != nullptr ? cors_for(cors, *response.client_fields) : cors);

@@ -1,6 +1,6 @@
-// Writes the head of an upstream's response for the client. The head is built anew from an
-// allow-list of header fields, so that nothing can be smuggled through. No response can run or show
-// as a page of ours: active types become text/plain, and every response but HLS has a sandbox.
+// Writes the head of an upstream's response for the client. The head is built from an allow-list of
+// header fields, so that nothing can be smuggled through. No response can run or show as a page of
+// ours: active types become text/plain, and every response but HLS has a sandbox.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ namespace streamgate {
 struct RelayedResponse {
   const ResponseHead& upstream;
   std::string_view upstream_path;  // see media_type
-  bool is_playlist = false;        // rewritten: our type, no validators, `no-cache` by default
+  bool is_rewritten = false;       // a document: our type, no validators, `no-cache` by default
   // Of a rewritten document that is no HLS playlist; it gets the sandbox. Empty: HLS.
   std::string_view document_type = {};
   ClientFraming framing = {};

@@ -9,7 +9,7 @@
 #include "common/ip_address.h"
 #include "worker/fetch/cookie_date.h"
 #include "worker/fetch/public_suffix.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/http/grammar.h"
 
 namespace streamgate {

@@ -9,7 +9,7 @@
 
 #include "common/ascii.h"
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/http/grammar.h"
 
 namespace streamgate {
@@ -70,7 +70,7 @@ bool take_algorithm(const std::string& value, DigestChallenge& challenge) {
   return ascii::iequals(name, "MD5") || ascii::iequals(name, "SHA-256");
 }
 
-// Reads the parameters behind `Digest`. nullopt for a challenge that cannot be answered.
+// Reads the parameters after `Digest`. nullopt for a challenge that cannot be answered.
 std::optional<DigestChallenge> take_challenge(std::string_view& text) {
   DigestChallenge challenge;
   bool is_usable = true;
@@ -92,7 +92,7 @@ std::optional<DigestChallenge> take_challenge(std::string_view& text) {
   return challenge;
 }
 
-// Several challenges may stand in one field (RFC 9110 11.6.1).
+// One field may have several challenges (RFC 9110 11.6.1).
 std::optional<DigestChallenge> find_in(std::string_view text) {
   while (!text.empty()) {
     skip(", \t", text);
@@ -138,11 +138,7 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 
 std::optional<Credentials> basic_credentials(std::string_view authorization) {
   if (!ascii::istarts_with(authorization, kBasic)) return std::nullopt;
-  std::string encoded(ascii::trim(authorization.substr(kBasic.size())));
-  encoded.resize(std::min(encoded.find_last_not_of('=') + 1, encoded.size()));
-  std::replace(encoded.begin(), encoded.end(), '+', '-');
-  std::replace(encoded.begin(), encoded.end(), '/', '_');
-  const auto pair = decode_base64url(encoded);
+  const auto pair = decode_base64(ascii::trim(authorization.substr(kBasic.size())));
   if (!pair) return std::nullopt;
   const size_t colon = pair->find(':');
   if (colon == pair->npos) return std::nullopt;
@@ -177,7 +173,7 @@ std::string DigestSession::authorization(std::string_view method, std::string_vi
                            : joined({*secret, nonce, *request}));
   std::string out(kDigest);
   append_quoted("username", user, out);
-  out.erase(kDigest.size(), 1);  // the comma in front of the first parameter
+  out.erase(kDigest.size(), 1);  // the comma before the first parameter
   append_quoted("realm", challenge_.realm, out);
   append_quoted("nonce", nonce, out);
   append_quoted("uri", target, out);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/hash.h"
 
 namespace streamgate {
 namespace {

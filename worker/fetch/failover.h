@@ -23,7 +23,7 @@ class Failover {
   bool is_at_first() const { return order_[place_] == 0; }  // current() is first()
   // Goes to the next URL. False: all have been tried.
   bool advance();
-  // Begins again with the first URL, in the order that the present marks give.
+  // Begins again with the first URL, in the order that the current marks give.
   void begin_round();
   // The current URL has answered: the link stays with it.
   void on_answer();

@@ -318,7 +318,7 @@ void Fetch::on_read_done() { observer_->on_read_done(); }
 void Fetch::on_end() {
   if (live_) return reconnect_or_end(std::nullopt);
   observer_->on_end();
-  // The observer may have stopped the fetch, or begun it anew without a range.
+  // The observer may have stopped the fetch, or started it again without a range.
   if (step_ != Step::read_body) return;
   if (live_) return reconnect_or_end(std::nullopt);
   stop();

@@ -13,7 +13,7 @@
 //
 // A live body that ends may be continued by another answer (worker/fetch/reconnection.h), and a URL
 // that fails may have alternatives (worker/fetch/failover.h): both go back to resolve. So does the
-// URL in front of a bar.
+// request for a URL that is cut before a `|` (FetchRequest::before_bar).
 //
 // Runs in a worker. The owner keeps it alive until the callback that ended it has returned
 // (Reaper).

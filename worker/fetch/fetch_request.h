@@ -36,7 +36,7 @@ struct FetchRequest {
   // Range, conditions and negotiation, in the client's order.
   std::vector<ForwardedField> forwarded = {};
   // The client's CDN-Loop (RFC 8586), its lines joined; the last kMaxCdnLoopBytes of it: each hop
-  // appends its mark, so those of a loop stand at the end. Empty: none came.
+  // appends its mark, so those of a loop are at the end. Empty: the client sent none.
   static constexpr size_t kMaxCdnLoopBytes = size_t{4} * 1024;
   std::string cdn_loop = {};
   // Tried in this order if `url` fails (worker/fetch/failover.h); at most three.

@@ -10,7 +10,7 @@
 #include "common/ascii.h"
 #include "common/file.h"
 #include "worker/http/grammar.h"
-#include "worker/loop/openssl.h"
+#include "worker/loop/signature.h"
 
 namespace streamgate {
 namespace {
@@ -138,7 +138,7 @@ std::string derive_loop_id(std::string_view machine, std::span<const ListenSocke
   std::string text = "streamgate loop_id";
   for (const std::string& address : addresses) text += "\n" + address;
   // machine-id(5) asks for a keyed hash before the id is shown to a network.
-  return hmac_sha256(machine, text).substr(0, kDerivedIdBytes);
+  return hmac_sha256_in_hex(machine, text).substr(0, kDerivedIdBytes);
 }
 
 std::string machine_identity() {

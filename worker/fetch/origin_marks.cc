@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "common/hash.h"
+
 namespace streamgate {
 namespace {
 

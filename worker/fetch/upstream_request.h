@@ -1,4 +1,4 @@
-// Writes the head of a request to an upstream. The head is built anew from an allow-list of header
+// Writes the head of a request to an upstream. The head is built from an allow-list of header
 // fields, so that nothing can be smuggled through.
 #pragma once
 

@@ -8,7 +8,7 @@
 namespace streamgate {
 namespace {
 
-// `0.25` -> 250. Digits behind the third are ignored.
+// `0.25` -> 250. Digits after the third are ignored.
 std::optional<int> parse_weight(std::string_view text) {
   if (text.empty() || (text[0] != '0' && text[0] != '1')) return std::nullopt;
   int weight = text[0] == '1' ? 1000 : 0;

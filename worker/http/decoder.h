@@ -19,7 +19,7 @@ class Decoder {
 
   // Decodes one piece of at most kPieceBytes, which is valid until the next call, and removes the
   // consumed bytes from `bytes`. An empty piece: more bytes are needed, or the coded stream has
-  // ended and all bytes behind it were removed. A decoder of several codings may also return an
+  // ended and all bytes after it were removed. A decoder of several codings may also return an
   // empty piece to yield, with bytes left or may_have_more(). Fails with bad_response if the data
   // does not match the coding.
   virtual Result<std::string_view> next(std::string_view& bytes) = 0;

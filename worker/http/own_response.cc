@@ -51,8 +51,8 @@ std::string write_own_response(const OwnResponse& response, const Cors& cors) {
   return text;
 }
 
-std::string write_error_response(const Error& error, std::string_view id, bool head_only,
-                                 bool keep_alive, const Cors& cors) {
+std::string write_error_response(const ErrorResponse& response, const Cors& cors) {
+  const Error& error = response.error;
   const ReasonInfo& info = info_of(error.reason);
   std::string body = R"({"error":)";
   append_json_string(info.token, body);
@@ -65,27 +65,27 @@ std::string write_error_response(const Error& error, std::string_view id, bool h
   body += R"(,"status":)";
   body += std::to_string(info.status);
   body += R"(,"id":)";
-  append_json_string(id, body);
+  append_json_string(response.id, body);
   body += "}\n";
 
-  OwnResponse response;
-  response.status = info.status;
-  response.content_type = "application/json";
-  response.body = body;
-  response.error_token = info.token;
-  if (error.reason == Reason::upstream_busy) response.extra_fields = kRetryAfter;
+  OwnResponse own;
+  own.status = info.status;
+  own.content_type = "application/json";
+  own.body = body;
+  own.error_token = info.token;
+  if (error.reason == Reason::upstream_busy) own.extra_fields = kRetryAfter;
   // Required (RFC 9110 15.5.6).
-  if (info.status == 405) response.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
+  if (info.status == 405) own.extra_fields = "Allow: GET, HEAD, OPTIONS\r\n";
   // Required (RFC 9110 15.5.2).
-  if (info.status == 401) response.extra_fields = "WWW-Authenticate: Bearer\r\n";
+  if (info.status == 401) own.extra_fields = "WWW-Authenticate: Bearer\r\n";
   // Connections and streams can end at any time, so a short Retry-After is right (RFC 6585 4).
   if (info.status == 429) {
-    response.extra_fields = is_of_a_second(error.cause) ? "Retry-After: 1\r\n" : kRetryAfter;
+    own.extra_fields = is_of_a_second(error.cause) ? "Retry-After: 1\r\n" : kRetryAfter;
   }
-  if (error.cause == Cause::all_streams) response.extra_fields = kRetryAfter;
-  response.head_only = head_only;
-  response.keep_alive = keep_alive;
-  return write_own_response(response, cors);
+  if (error.cause == Cause::all_streams) own.extra_fields = kRetryAfter;
+  own.head_only = response.head_only;
+  own.keep_alive = response.keep_alive;
+  return write_own_response(own, cors);
 }
 
 std::string write_preflight_response(const RequestHead& client, bool keep_alive,

@@ -25,11 +25,17 @@ struct OwnResponse {
 };
 std::string write_own_response(const OwnResponse& response, const Cors& cors);
 
+// The views and the error are read before the call returns.
+struct ErrorResponse {
+  const Error& error;
+  std::string_view id;      // of the exchange
+  bool head_only = false;   // the request is a HEAD
+  bool keep_alive = false;  // false: `Connection: close`
+};
+
 // The answer to a failure, with the reason in X-Streamgate-Error and in a JSON body. The body
 // contains the id of the exchange and `client_detail` of the error, but no other text of it.
-// `Connection: close` unless keep_alive.
-std::string write_error_response(const Error& error, std::string_view id, bool head_only,
-                                 bool keep_alive, const Cors& cors);
+std::string write_error_response(const ErrorResponse& response, const Cors& cors);
 
 // The preflight and plain OPTIONS answer (204, Fetch standard 3.2): methods, the requested
 // headers that are tokens, exposed headers, max age; a private network if it is asked for and

@@ -136,7 +136,7 @@ Result<void> RequestHeadParser::skip_empty_lines(std::string_view received) {
   return {};
 }
 
-// The first byte of `text` at or after `from` that is not allowed in the present line. Notes
+// The first byte of `text` at or after `from` that is not allowed in the current line. Notes
 // whether a target has bytes of UTF-8: Kodi and curl do not encode them.
 size_t RequestHeadParser::find_forbidden(std::string_view text, size_t from) {
   const bool in_request_line = !request_line_done_;

@@ -11,7 +11,8 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxHeadBytes = size_t{128} * 1024;  // curl takes 300 KiB, Chromium 256 KiB
-// Most heads are shorter. The bytes of a piece that belong to the body have been copied in vain.
+// Most heads are shorter. Bytes of a piece that turn out to belong to the body are copied
+// needlessly.
 constexpr size_t kHeadPieceBytes = size_t{1} * 1024;
 constexpr size_t kMaxFields = 1000;
 constexpr unsigned kMaxEmptyLines = 2;  // before each status line
@@ -51,7 +52,7 @@ std::optional<uint64_t> parse_content_length(std::string_view value) {
   }
 }
 
-// The text before the status code, with the blanks behind it.
+// The text before the status code, with the blanks after it.
 struct Version {
   size_t size = 0;
   int minor = 0;  // 0 also for versions before HTTP/1.0, 1 also for later ones
@@ -70,8 +71,8 @@ std::optional<Version> parse_version(std::string_view line) {
   const bool is_version = (digits.size() == 1 || has_minor) && ascii::is_digit(digits.front());
   if (!is_version || digits.size() == text.size()) return std::nullopt;
   const bool is_old = digits.front() == '0' || digits == "1.0" || digits == "1";
-  const size_t behind = kVersionPrefix.size() + digits.size();
-  return Version{std::min(line.find_first_not_of(' ', behind), line.size()), is_old ? 0 : 1};
+  const size_t end = kVersionPrefix.size() + digits.size();
+  return Version{std::min(line.find_first_not_of(' ', end), line.size()), is_old ? 0 : 1};
 }
 
 // The size of a field's name, or 0 for a line that has none: an empty name, no colon, or a blank
@@ -198,8 +199,8 @@ Result<ResponseParser::Item> ResponseParser::next_of_head(std::string_view& byte
     head_bytes_ += piece;
     const auto is_whole = check_lines();
     if (!is_whole) return fail(is_whole.error());
-    const size_t behind = *is_whole ? head_bytes_.size() - line_begin_ : 0;
-    bytes.remove_prefix(piece.size() - behind);
+    const size_t left = *is_whole ? head_bytes_.size() - line_begin_ : 0;
+    bytes.remove_prefix(piece.size() - left);
     if (*is_whole) {
       if (auto checked = check_whole_head(); !checked) return fail(std::move(checked).error());
       if (step_ != Step::status_line) return Item{ItemKind::head, {}};

@@ -39,8 +39,8 @@ class ResponseParser {
   enum class ItemKind { need_more, head, body, end };
   struct Item {
     ItemKind kind;
-    std::string_view
-        body;  // ItemKind::body: a piece of `bytes`, never empty, chunk framing removed
+    // ItemKind::body: a piece of `bytes` without chunk framing; never empty.
+    std::string_view body;
   };
 
   // Begins a response to a request of that method.

@@ -102,12 +102,8 @@ size_t http_prefix_size(std::string_view text) {
   return ascii::istarts_with(text, "https://") ? 8 : 0;
 }
 
-bool is_http(std::string_view scheme) {
-  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
-}
-
 // Turns each `%7C` of `url`, which was resolved from `reference`, back into a `|` of the reference.
-// If `url` has other `%7C`, all stay: the text behind a raw `|` may be taken for headers.
+// If `url` has other `%7C`, all stay: the text after a raw `|` may be taken for headers.
 void restore_bars(std::string_view reference, std::string& url) {
   constexpr std::string_view kBar = "%7C";
   ptrdiff_t encoded = 0;
@@ -134,7 +130,7 @@ std::string_view without_default_port(const UriParts& url) {
 // The parts of one child URL.
 struct ChildUrlWriter::Child {
   std::string_view prefix;
-  std::string_view url;         // encoded behind the prefix
+  std::string_view url;         // encoded after the prefix
   std::string_view path;        // the part of `url` that ends with the file name; may be empty
   std::string_view parameters;  // same_origin_parameters or other_origin_parameters
   // The reference as the document has it, and its offset in the child URL. Empty if it had to be
@@ -260,8 +256,8 @@ void ChildUrlWriter::note_directory(const Child& child) {
     last_directory_ = directory;
     return;
   }
-  // Not every reference that begins with the directory is a sibling: behind `/` it may be
-  // `//host/..`, and a reference that begins with our route is one of our own URLs.
+  // Not every reference that begins with the directory is a sibling: one that begins with `/` may
+  // be `//host/..`, and one that begins with our route is a URL of ours.
   if (directory == "/" || route().starts_with(directory)) return;
   siblings_.directory = directory;
   siblings_.directory_at = child.prefix.size();
@@ -290,7 +286,8 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   const std::string_view text =
       with_plain_slashes(base_.scheme, cut_header_suffix(reference.text, own), spelling_);
   const UriParts parts = split_uri(text);
-  if (text.empty() || (parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
+  if (text.empty() || (parts.has_scheme && !is_http_scheme(parts.scheme)) || is_ours(text))
+    return false;
   resolved_.clear();
   resolve_reference(base_, text, resolved_);
   if (const std::string authorization = take_authorization(resolved_); !authorization.empty()) {
@@ -302,7 +299,8 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   if (absolute.authority.empty()) return false;
   const std::string_view parameters = with_grant(parameters_with(own), resolved_);
   if (is_path_form_) {
-    // The client does not know values that stand in the reference.
+    // A client never resolves a reference with values of its own, or in another spelling, to the
+    // right link by itself.
     const bool is_plain =
         own.headers.empty() && !own.referer && text.data() == reference.text.data();
     switch (path_links_.append(resolved_, parameters, grant_scope(),
@@ -385,7 +383,7 @@ void ChildUrlWriter::learn(const Child& child, std::string_view text) {
   fix_extension(size, child.reference);
 }
 
-// The letters behind the last dot in front of `end` may be an extension, or become one.
+// The letters between the last dot and `end` may be an extension, or become one.
 void ChildUrlWriter::fix_extension(size_t end, std::string_view reference) {
   const size_t first = end - std::min(end, kMaxExtensionBytes + 1);
   const size_t dot = reference.substr(0, end).rfind('.');

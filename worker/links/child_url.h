@@ -135,7 +135,7 @@ class ChildUrlWriter {
     std::string prefix;
     size_t directory_at = 0;  // in the prefix
     std::string_view parameters;
-    std::string granted_parameters;  // behind `parameters`, if the links carry grants
+    std::string granted_parameters;  // after `parameters`, if the links carry grants
   } siblings_;
   ChildTemplate template_;
   SegmentFormat template_format_ = SegmentFormat::none;

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "common/check.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"
@@ -61,7 +61,7 @@ std::string mac_of(std::string_view key, std::string_view signed_part, std::stri
   text.append(" ").append(scope);
   if (!covered.empty()) text.append(" ").append(covered);
   std::string mac;
-  append_base64url(std::string_view(hmac_sha256_bytes(key, text)).substr(0, kMacBytes), mac);
+  append_base64url(std::string_view(hmac_sha256(key, text)).substr(0, kMacBytes), mac);
   return mac;
 }
 
@@ -95,7 +95,7 @@ GrantKeys::GrantKeys(const SecurityConfig& config) : covers_headers_(!config.par
     const Secret& secret =
         key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
     // A derived key, so that the MAC of a grant is never the signature of a token.
-    keys_.push_back({&key, hmac_sha256_bytes(secret.view(), "streamgate grant 1 " + key.id)});
+    keys_.push_back({&key, hmac_sha256(secret.view(), "streamgate grant 1 " + key.id)});
   }
 }
 
@@ -126,7 +126,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
   if (equal_in_constant_time(known, proof)) return access;
   const std::string_view signed_part = grant.substr(0, grant.size() - mac.size() - 1);
   if (!equal_in_constant_time(mac_of(key->mac_key, signed_part, access.scope, covered), mac)) {
-    // The URL has fewer directories than the grant: it lies above the scope.
+    // The URL has fewer directories than the grant, so it is above the scope.
     const bool is_above = *depth > directory_depth(url.path());
     return is_above ? Error{Reason::token_scope, {}} : invalid("grant");
   }
@@ -160,7 +160,7 @@ std::string_view GrantKeys::covered_part_of(std::string_view query_form) const {
 }
 
 std::string GrantKeys::covered_part_of(const LinkContext& link) const {
-  // Of nearly all links it is empty.
+  // It is empty for nearly all links.
   if (!covers_headers_ && link.variables.empty() && link.kind == LinkKind::any) return {};
   std::string form;
   append_whole_query_form(link, form);

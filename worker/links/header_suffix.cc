@@ -38,7 +38,7 @@ std::string_view name_at_beginning_of(std::string_view text) {
   return text.substr(0, name_size);
 }
 
-// Whether a name behind a bar in a query is that of a header. Tokens in queries have bars too
+// Whether a name after a bar in a query is that of a header. Tokens in queries have bars too
 // (`?sig=a|exp=1`), which players send. Their names have no hyphen and no capital letter.
 bool is_header_in_query(std::string_view name) {
   constexpr std::array<std::string_view, 8> kLowerCase = {
@@ -65,15 +65,15 @@ std::string_view cut_header_suffix(std::string_view url, LinkContext& link) {
   size_t bar = url.find('|');
   const size_t query = url.find('?');
   for (int bars = 0; bar != url.npos && bars < kMaxBars; ++bars) {
-    const size_t behind = std::min(url.find_first_not_of("| \t", bar), url.size());
-    const std::string_view suffix = url.substr(behind);
+    const size_t begin = std::min(url.find_first_not_of("| \t", bar), url.size());
+    const std::string_view suffix = url.substr(begin);
     const std::string_view name = name_at_beginning_of(suffix);
     const bool is_header = !name.empty() && (query > bar || is_header_in_query(name));
     if (suffix.empty() || is_header) {
       take_header_pairs(suffix, link);
       return ascii::trim(url.substr(0, bar));
     }
-    bar = url.find('|', behind);
+    bar = url.find('|', begin);
   }
   return url;
 }

@@ -242,7 +242,7 @@ void append_whole_query_form(const LinkContext& link, std::string& out) {
   append_query_form_of_child(inherited, own, out);
 }
 
-// No value holds an ampersand.
+// A `&` always ends a value: in values it is percent-encoded.
 QueryFormParts parts_of(std::string_view query_form) {
   std::string_view rest = query_form;
   const auto take = [&rest](std::initializer_list<std::string_view> names) {

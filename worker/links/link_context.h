@@ -44,7 +44,7 @@ struct LinkContext {
   // of a live playlist are the same text at each reload.
   std::string cookies = {};
   PlaylistOptions options = {};
-  // The note about the document that the link stands in (worker/links/parent_note.h): the variables
+  // The note about the document that contains the link (worker/links/parent_note.h): the variables
   // of a multivariant playlist, or the URLs of a manifest. As it was sent.
   std::string variables = {};
   LinkKind kind = LinkKind::any;
@@ -80,7 +80,7 @@ void take_list_header(std::string_view name, std::string_view value, LinkContext
 // Adds the values of `weaker` that `link` does not have.
 void merge_weaker(const LinkContext& weaker, LinkContext& link);
 
-// Where the child of a link lies, compared with the origin that the link was written for.
+// Whether the child of a link is on the origin that the link was written for.
 enum class ChildOrigin { same, other };
 
 // Appends the query form of the inherited values, which follows `url=..`:
@@ -92,7 +92,7 @@ void append_query_form(const LinkContext& link, ChildOrigin origin, std::string&
 // The same for the origin of the link itself, with sg_v and sg_k.
 void append_whole_query_form(const LinkContext& link, std::string& out);
 
-// The parts of a query form, in their order. The options stand behind them.
+// The parts of a query form, in their order. The options follow.
 struct QueryFormParts {
   std::string_view headers;   // the referer, the headers and the cookies
   std::string_view document;  // sg_v and sg_k, by which a document is read

@@ -1,6 +1,6 @@
 #include "worker/links/parent_note.h"
 
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/link_context.h"
 
 namespace streamgate {

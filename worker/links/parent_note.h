@@ -1,6 +1,6 @@
-// The note of a link about the document that it stands in (sg_v): the variables of a multivariant
-// playlist, or the URLs of a manifest. Anybody may write one; in links with grants the MAC of the
-// grant covers it (GrantKeys::covered_part_of).
+// The note of a link about the document that contains the link (sg_v): the variables of a
+// multivariant playlist, or the URLs of a manifest. Anybody may write one; in links with grants the
+// MAC of the grant covers it (GrantKeys::covered_part_of).
 #pragma once
 
 #include <string>

@@ -33,7 +33,7 @@ bool is_link(std::string_view target) {
          (target.find("?url=") != target.npos || target.find("&url=") != target.npos);
 }
 
-// The stricter rule for a route behind an unknown prefix.
+// The stricter rule for a route after an unknown prefix.
 bool is_complete_link(std::string_view target) {
   if (has_form_of_path_link(target)) return parse_path_link(target).has_value();
   if (!has_stream_route(target)) return false;
@@ -43,12 +43,12 @@ bool is_complete_link(std::string_view target) {
   return is_http_url(percent_decode(query.substr(kFirst.size(), query.find('&') - kFirst.size())));
 }
 
-std::string_view target_behind_prefix(std::string_view target) {
+std::string_view target_after_prefix(std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   for (size_t slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1)) {
     if (!is_complete_link(target.substr(slash))) continue;
-    const bool is_behind_prefix = !plain_prefix(path.substr(0, slash)).empty();
-    return is_behind_prefix ? target.substr(slash) : std::string_view();
+    const bool is_after_prefix = !plain_prefix(path.substr(0, slash)).empty();
+    return is_after_prefix ? target.substr(slash) : std::string_view();
   }
   return {};
 }
@@ -69,7 +69,7 @@ std::string_view target_of_pasted_link(std::string_view text, std::string_view p
     return is_link(text) ? text : std::string_view();
   }
   const std::string_view target = path_and_query_of(text);
-  return is_link(target) ? target : target_behind_prefix(target);
+  return is_link(target) ? target : target_after_prefix(target);
 }
 
 }  // namespace streamgate

@@ -9,9 +9,9 @@ namespace streamgate {
 // a Streamgate; else empty. `text` may be an absolute URL with any host, or begin with a slash.
 // Blanks and line ends around it are ignored.
 //
-// The route begins the path, or stands behind `public_url` (Config's, may be empty). It may also
-// stand behind the X-Forwarded-Prefix of a front, which is not known here. The URL of an upstream
-// may look like that, so such a link must be complete: `url` is the first parameter and an http(s)
+// The route begins the path, or follows `public_url` (Config's, may be empty), or follows the
+// X-Forwarded-Prefix of a front, which is not known here. With such a prefix the text may also be
+// the URL of an upstream, so the link must be complete: `url` is the first parameter and an http(s)
 // URL, or the carry of the path form can be read.
 std::string_view target_of_pasted_link(std::string_view text, std::string_view public_url);
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/ascii.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
 #include "worker/links/upstream_url.h"
@@ -187,7 +187,7 @@ DotSegment dot_segment(std::string_view segment) {
   return dots == 2 ? DotSegment::twice : DotSegment::none;
 }
 
-// Whether no prefix of `path` has more `..` than directories, of which `directories` lie above it.
+// Whether no prefix of `path` has more `..` than directories. `directories`: those above the path.
 bool stays_below_root(std::string_view path, size_t directories) {
   for (;;) {
     const size_t end = path.find_first_of("/\\");

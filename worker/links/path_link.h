@@ -27,7 +27,7 @@ namespace streamgate {
 // `/at` or `/api/proxy/at` if `target` is below that path; else empty.
 std::string_view path_link_route_of(std::string_view target);
 
-// Whether `target` is below that path and has a scheme behind a carry. The path of another server
+// Whether `target` is below that path and has a scheme after a carry. The path of another server
 // may begin with `/at` too.
 bool has_form_of_path_link(std::string_view target);
 
@@ -36,8 +36,8 @@ bool has_form_of_path_link(std::string_view target);
 // take_link_parameter() says.
 Result<StreamRequest> parse_path_link(std::string_view target);
 
-// The carry of a link with these values: `parameters` is a query form, perhaps with the parameter
-// of a grant behind it. `scope` is that of the grant, or the child's origin; it is used only if
+// The carry of a link with these values: `parameters` is a query form, perhaps followed by the
+// parameter of a grant. `scope` is that of the grant, or the child's origin; it is used only if
 // `parameters` has a grant or a secret.
 std::string carry_of(std::string_view parameters, std::string_view scope);
 
@@ -60,7 +60,7 @@ bool has_query_with_token(std::string_view url);
 // the right URL: it is relative, does not climb above the root of the upstream, and has no token.
 // `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
-// Whether that is certain for any document, and the reference has no headers behind a `|`. Nearly
+// Whether that is certain for any document, and the reference has no headers after a `|`. Nearly
 // all relative references of playlists are of this kind.
 bool is_plain_relative(std::string_view reference);
 

@@ -8,9 +8,9 @@
 
 namespace streamgate {
 
-// Returns `<origin><prefix>`, to stand in front of our paths: public_url if it is set; else from
-// X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (the first element of a list); else
-// from Host and `scheme`, the scheme of the request. Forwarded values that are not a plain
+// Returns `<origin><prefix>`, with which the URLs of our paths begin: public_url if it is set; else
+// from X-Forwarded-Proto, -Host and -Prefix if the peer is trusted (the first element of a list);
+// else from Host and `scheme`, the scheme of the request. Forwarded values that are not a plain
 // host[:port] or path are ignored. Without any host (HTTP/1.0) only the prefix is returned, which
 // may be empty.
 std::string public_origin(const RequestHead& client, std::string_view scheme, bool peer_is_trusted,

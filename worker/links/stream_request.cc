@@ -23,8 +23,8 @@ std::string_view query_of(std::string_view target) {
   return target.substr(std::min(path_of(target).size() + 1, target.size()));
 }
 
-// `/stream` or `/api/proxy/stream` if `path` is that path, alone or with one more segment behind
-// it; else empty.
+// `/stream` or `/api/proxy/stream` if `path` is that path, alone or followed by one more segment;
+// else empty.
 std::string_view stream_path_of(std::string_view path) {
   for (const std::string_view stream_path : kStreamPaths) {
     if (!path.starts_with(stream_path)) continue;
@@ -101,7 +101,7 @@ Error bad_url(const char* rule) { return Error::for_client(Reason::bad_url, rule
 struct Found {
   std::optional<std::string> url;
   std::vector<std::pair<std::string, std::string_view>> foreign;  // decoded name, raw parameter
-  LinkContext of_url;  // the headers behind the url's `|`, and the Authorization of its userinfo
+  LinkContext of_url;  // the headers after the url's `|`, and the Authorization of its userinfo
   bool has_suffix = false;  // of_url has headers of the `|`
   std::optional<HttpUrl> before_bar = std::nullopt;
 };

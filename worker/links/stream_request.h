@@ -2,10 +2,10 @@
 //
 //   GET /stream?url=<encoded>&referer=..&h_User-Agent=..&_HLS_msn=7&anything=else
 //
-// `url` may stand anywhere in the query. `referer`, `h_*` and `sg_c` are the link context.
-// `sg_alt`, at most three times, is another URL with the same content; `sg_live=1` marks a live
-// stream; `sg_token` and `sg_grant` prove that the client may send the request. Every other `sg_*`
-// is reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
+// `url` may be anywhere in the query. `referer`, `h_*` and `sg_c` are the link context. `sg_alt`,
+// at most three times, is another URL with the same content; `sg_live=1` marks a live stream;
+// `sg_token` and `sg_grant` prove that the client may send the request. Every other `sg_*` is
+// reserved for this proxy and ignored. `_HLS_*` replaces a parameter of the same name in the
 // upstream's query; every other parameter is appended to that query, not decoded. The queries of
 // the alternatives change in the same way.
 //

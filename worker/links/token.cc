@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {
@@ -99,7 +99,7 @@ const TokenKey* TokenVerifier::find_signer(std::string_view algorithm,
     const bool is_right =
         key.public_key
             ? key.public_key->verify(text, signature)
-            : equal_in_constant_time(hmac_sha256_bytes(key.config->secret.view(), text), signature);
+            : equal_in_constant_time(hmac_sha256(key.config->secret.view(), text), signature);
     if (is_right) return key.config;
   }
   return nullptr;

@@ -63,7 +63,7 @@ class ObjectReader : public nlohmann::json_sax<Json> {
 
  protected:
   virtual bool take_string(std::string_view name, std::string& value) = 0;
-  // A number with a fraction lies between `low` and `high`.
+  // A number with a fraction is between `low` and `high`.
   virtual bool take_number(std::string_view name, int64_t low, int64_t high) = 0;
   // A string in an array.
   virtual bool take_item(std::string_view name, std::string& value) = 0;

@@ -5,7 +5,7 @@
 #include "common/ip_address.h"
 #include "common/json_string.h"
 #include "common/url.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/stream_request.h"
 #include "worker/links/url_scope.h"
 #include "worker/loop/signature.h"
@@ -41,7 +41,7 @@ std::string sign(const TokenKey& key, const std::string& payload) {
   append_base64url(header, token);
   token += '.';
   append_base64url(payload, token);
-  const std::string mac = hmac_sha256_bytes(key.secret.view(), token);
+  const std::string mac = hmac_sha256(key.secret.view(), token);
   token += '.';
   append_base64url(mac, token);
   return token;

@@ -3,15 +3,11 @@
 #include <algorithm>
 
 #include "common/ascii.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/links/host_name.h"
 
 namespace streamgate {
 namespace {
-
-bool is_http(std::string_view scheme) {
-  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
-}
 
 constexpr bool is_slash(char c) { return c == '/' || c == '\\'; }
 
@@ -25,23 +21,13 @@ bool needs_conversion(std::string_view host) {
                      [](char c) { return c == '%' || static_cast<unsigned char>(c) >= 0x80; });
 }
 
-// With the alphabet and the padding of RFC 4648 4.
-std::string base64(std::string_view text) {
-  std::string out;
-  append_base64url(text, out);
-  std::replace(out.begin(), out.end(), '-', '+');
-  std::replace(out.begin(), out.end(), '_', '/');
-  out.append((4 - out.size() % 4) % 4, '=');
-  return out;
-}
-
 // RFC 7617: `user:password`. In a URL the password may be missing. Empty for an empty userinfo.
 std::string basic_authorization(std::string_view userinfo) {
   if (userinfo.empty() || userinfo == ":") return {};
   const size_t colon = std::min(userinfo.find(':'), userinfo.size());
   std::string credentials = percent_decode(userinfo.substr(0, colon)) + ":";
   if (colon < userinfo.size()) credentials += percent_decode(userinfo.substr(colon + 1));
-  return "Basic " + base64(credentials);
+  return "Basic " + encode_base64(credentials);
 }
 
 }  // namespace
@@ -49,7 +35,7 @@ std::string basic_authorization(std::string_view userinfo) {
 std::string_view with_plain_slashes(std::string_view base_scheme, std::string_view reference,
                                     std::string& scratch) {
   const UriParts parts = split_uri(reference);
-  if (parts.has_scheme && !is_http(parts.scheme)) return reference;
+  if (parts.has_scheme && !is_http_scheme(parts.scheme)) return reference;
   std::string_view text = reference;
   if (parts.has_scheme) text.remove_prefix(parts.scheme.size() + 1);
   const size_t path_end = path_end_of(text);
@@ -69,7 +55,7 @@ std::string_view with_plain_slashes(std::string_view base_scheme, std::string_vi
     scratch += "//";
     from = slashes;
   } else if (parts.has_scheme && slashes == 0 && !path.empty()) {
-    scratch += "./";  // the text behind the scheme may look like another one: `http:a:b`
+    scratch += "./";  // the text after the scheme may look like another one: `http:a:b`
   }
   const size_t path_at = scratch.size();
   scratch += text.substr(from);
@@ -87,7 +73,7 @@ std::string take_authorization(std::string& url) {
   // A password may hold a raw `@`: the last one ends the userinfo, as in browsers.
   const size_t at = authority.rfind('@');
   const bool has_userinfo = at != authority.npos;
-  // Parsers disagree on the host behind a blank. The `@` stays, so the URL is refused.
+  // Parsers disagree on the host after a blank. The `@` stays, so the URL is refused.
   if (has_userinfo && authority.substr(0, at).find(' ') != authority.npos) return {};
   const std::string_view host_and_port = authority.substr(has_userinfo ? at + 1 : 0);
   const std::string_view host = host_and_port.substr(0, host_and_port.rfind(':'));

@@ -12,11 +12,15 @@
 
 namespace streamgate {
 
-// `reference` in a spelling that RFC 3986 resolves to the URL that a browser requests. In a
-// reference that is http(s) or has no scheme, `\` in front of the query becomes `/`. Behind another
-// scheme than the base's, and behind two slashes, all slashes together become `//`: `https:/host`,
-// `http:///host`. The base's own scheme with less than two slashes behind it is dropped: `http:x`
-// becomes `x`. Returns `reference` itself or a view into `scratch`.
+// `reference` in a spelling that RFC 3986 resolves to the URL that a browser requests. The rules
+// concern references that are http(s) or have no scheme:
+//
+//   - A `\` before the query becomes `/`.
+//   - After another scheme than the base's, all slashes together become `//`: `https:/host`,
+//     `https:host`. So do two or more slashes elsewhere before the host: `http:///host`, `///host`.
+//   - The base's own scheme is dropped if less than two slashes follow it: `http:x` becomes `x`.
+//
+// Returns `reference` itself or a view into `scratch`.
 std::string_view with_plain_slashes(std::string_view base_scheme, std::string_view reference,
                                     std::string& scratch);
 

@@ -14,7 +14,7 @@ namespace streamgate {
 
 class HeapRelease {
  public:
-  // A slice ends after this time, or after so many bytes.
+  // A slice ends after this time or after this many bytes.
   static constexpr std::chrono::milliseconds kSliceTime{2};
   static constexpr size_t kSliceBytes = size_t{8} * 1024 * 1024;
 

@@ -1,13 +1,8 @@
 #include "worker/loop/openssl.h"
 
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
-#include <array>
 #include <utility>
-
-#include "common/check.h"
 
 namespace streamgate {
 namespace {
@@ -84,21 +79,6 @@ void close_tls(Ssl ssl, TlsGoodbye goodbye) {
   SSL_set_shutdown(ssl.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   ssl.reset();
   ERR_clear_error();
-}
-
-std::string hmac_sha256(std::string_view key, std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-  unsigned size = 0;
-  CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-             reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(),
-             &size) != nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4U];
-    hex += kDigits[digest[i] & 0xfU];
-  }
-  return hex;
 }
 
 }  // namespace streamgate

@@ -1,9 +1,8 @@
 // Ownership of OpenSSL objects, and the code that both sides of TLS share: reading, writing and the
 // handshake with OpenSSL's error codes as one outcome, errors as text, and the end of a connection.
 //
-// OpenSSL's headers are included here and in worker/upstream/{authorities,
-// socket,tls,tls_facts} and worker/client/{socket,tls_server}; tests/architecture checks that.
-// OpenSSL writes to sockets without MSG_NOSIGNAL, so the process ignores SIGPIPE.
+// Only the modules that tests/architecture/include_directions.py lists may include OpenSSL's
+// headers. OpenSSL writes to sockets without MSG_NOSIGNAL, so the process ignores SIGPIPE.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -25,16 +24,21 @@ using TlsSession = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
 // The longest plaintext of one TLS record (RFC 8446 5.1).
 inline constexpr size_t kMaxRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 
-// done: the call succeeded. wants_read, wants_write: repeat it when the socket is ready for that.
-// closed: the peer sent close_notify. truncated: the connection ended without close_notify. failed:
-// anything else.
-enum class TlsOutcome { done, wants_read, wants_write, closed, truncated, failed };
+enum class TlsOutcome {
+  done,
+  wants_read,   // repeat the call when the socket is readable
+  wants_write,  // repeat it when the socket is writable
+  closed,       // the peer sent close_notify
+  truncated,    // the connection ended without close_notify
+  failed,       // anything else
+};
 struct TlsMoved {
   size_t bytes;  // 0 unless done
   TlsOutcome outcome;
 };
 
-// On a non-blocking socket. After a failure take_tls_errors() has the reason, until the next call.
+// The socket is non-blocking. After a failure take_tls_errors() has the reason, until the next
+// call.
 TlsOutcome tls_handshake(SSL& ssl);
 TlsMoved tls_read(SSL& ssl, std::span<char> into);
 TlsMoved tls_write(SSL& ssl, std::span<const char> bytes);
@@ -49,8 +53,5 @@ Error tls_error(std::string what);
 // can be resumed after either.
 enum class TlsGoodbye { polite, abrupt };
 void close_tls(Ssl ssl, TlsGoodbye goodbye);
-
-// HMAC-SHA256 (RFC 2104) as 64 lower-case hexadecimal digits.
-std::string hmac_sha256(std::string_view key, std::string_view text);
 
 }  // namespace streamgate

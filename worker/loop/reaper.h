@@ -45,8 +45,8 @@ class Reaper {
 
  private:
   std::vector<std::unique_ptr<Retirable>> retired_;
-  std::vector<std::unique_ptr<Retirable>>
-      batch_;  // empty except during reap(); a member to keep its memory
+  // Empty except during reap(). A member, so that it keeps its memory.
+  std::vector<std::unique_ptr<Retirable>> batch_;
   Event wake_;
 };
 

@@ -3,7 +3,7 @@
 //
 // Every object that runs for a request enters its note for the time of a callback (RequestScope).
 // Objects that continue later, such as a connection, keep current_note() when their task begins. A
-// note is copied to shared memory only if it differs from the last one: a busy stream costs a
+// note is copied to shared memory only if it differs from the last one, so a busy stream costs one
 // comparison for each callback.
 //
 // One per worker, which has one thread: the current note is static. No note may be destroyed inside
@@ -43,7 +43,7 @@ constexpr StepText step_text(std::string_view name) {
   return out;
 }
 
-// A member of the object that stands for a request, or of a function that handles a client.
+// A member of the object that handles a request, or a variable of a function that handles a client.
 class RequestNote {
  public:
   // `client`: its address, at most 128 bytes of it.

@@ -10,8 +10,10 @@
 
 #include <array>
 #include <memory>
+#include <span>
 
 #include "common/check.h"
+#include "common/hex.h"
 
 namespace streamgate {
 namespace {
@@ -53,12 +55,17 @@ bool is_p256(const EVP_PKEY* key) {
 
 }  // namespace
 
-std::string hmac_sha256_bytes(std::string_view key, std::string_view text) {
+std::string hmac_sha256(std::string_view key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
   CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(text), text.size(),
              digest.data(), &size) != nullptr);
   return text_of(digest.data(), size);
+}
+
+std::string hmac_sha256_in_hex(std::string_view key, std::string_view text) {
+  const std::string mac = hmac_sha256(key, text);
+  return in_hex({bytes_of(mac), mac.size()});
 }
 
 std::array<unsigned char, 32> sha256(std::string_view text) {
@@ -86,13 +93,7 @@ std::optional<std::string> hash_in_hex(HashFunction function, std::string_view t
     ERR_clear_error();
     return std::nullopt;
   }
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (unsigned i = 0; i < size; ++i) {
-    out += kDigits[digest[i] >> 4U];
-    out += kDigits[digest[i] & 15U];
-  }
-  return out;
+  return in_hex(std::span(digest).first(size));
 }
 
 bool equal_in_constant_time(std::string_view one, std::string_view other) {

@@ -1,4 +1,4 @@
-// The signatures of tokens and links, by OpenSSL.
+// Digests, message authentication codes and signatures, by OpenSSL.
 #pragma once
 
 #include <openssl/evp.h>
@@ -13,17 +13,20 @@
 namespace streamgate {
 
 // HMAC-SHA256 (RFC 2104), 32 bytes.
-std::string hmac_sha256_bytes(std::string_view key, std::string_view text);
+std::string hmac_sha256(std::string_view key, std::string_view text);
+// The same as 64 lower-case hexadecimal digits.
+std::string hmac_sha256_in_hex(std::string_view key, std::string_view text);
 
 // SHA-256, 32 bytes.
 std::array<unsigned char, 32> sha256(std::string_view text);
 // The first 16 bytes of it.
 std::string short_digest(std::string_view text);
-// In lower-case hexadecimal digits. nullopt if OpenSSL's configuration forbids the function.
+// A digest in lower-case hexadecimal digits. nullopt if OpenSSL's configuration forbids the
+// function.
 enum class HashFunction { md5, sha256 };
 std::optional<std::string> hash_in_hex(HashFunction function, std::string_view text);
 
-// Takes a time that depends only on the lengths.
+// Whether the texts are equal. The time that it takes depends on their lengths only.
 bool equal_in_constant_time(std::string_view one, std::string_view other);
 
 // A public key that verifies signatures of JWS (RFC 7518 3.4, RFC 8037).

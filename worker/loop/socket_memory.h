@@ -1,7 +1,7 @@
 // Whether the kernel is short of memory for sockets. When the system's TCP memory
 // (net.ipv4.tcp_mem, or the limit of a control group) is used up, the kernel refuses bytes although
-// a socket's buffer has room for megabytes. A socket does not report this in advance, so bytes that
-// were read because of the room stay in the worker. After a refusal, every connection of the worker
+// a socket's buffer has room for megabytes. A socket does not report this in advance, so the worker
+// has then read bytes that it cannot send. After a refusal, every connection of the worker
 // therefore reads little at a time, until 30 s have passed without another refusal.
 //
 // One per worker.

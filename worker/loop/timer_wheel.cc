@@ -81,8 +81,8 @@ void TimerWheel::on_tick() {
 
 void TimerWheel::run_slot(size_t slot) {
   // A callback may arm, cancel or destroy any deadline, also its own. cursor_ stays valid because
-  // unlink() moves it on, and because a deadline that is linked meanwhile goes to the front of its
-  // slot.
+  // unlink() moves it to the next deadline, and because a deadline that is linked during the loop
+  // goes to the front of its slot.
   cursor_ = slots_[slot];
   while (cursor_ != nullptr) {
     Deadline& deadline = *cursor_;

@@ -27,7 +27,8 @@ class WorkQueue {
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
 
-    // Runs behind the tasks that are scheduled already. Does nothing if it is scheduled.
+    // The task runs after all tasks that are scheduled already. Does nothing if it is scheduled
+    // itself.
     void schedule();
     void cancel();
     bool is_scheduled() const { return is_scheduled_; }

@@ -16,7 +16,7 @@ namespace streamgate {
 // system without certificates is no error: the service may not need them.
 Result<void> load_authorities(SSL_CTX& context, const std::string& ca_file);
 
-// Every file and directory that load_authorities() may read for the system's.
+// Every file and directory that load_authorities() may read for the authorities of the system.
 std::vector<std::string> authority_paths();
 
 // False if load_authorities() has found no certificate, so that every verification fails.

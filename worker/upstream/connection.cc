@@ -326,7 +326,7 @@ void UpstreamConnection::hold(std::string_view bytes) {
 UpstreamConnection::GoOn UpstreamConnection::feed_held() {
   if (!holding_) return GoOn::yes;
   holding_ = false;
-  // Moved out first: the observer may end the loan, or pause again and so fill held_ anew.
+  // Moved out first: the observer may end the loan, or pause again, which fills held_ again.
   const std::string bytes = std::exchange(held_, {});
   return feed(bytes);
 }

@@ -180,8 +180,8 @@ class UpstreamConnection : public Retirable {
   Deadline deadline_;
   RateWatch rate_;  // of the body, except during pauses
   Step step_ = Step::idle;
-  uint64_t loan_ =
-      0;  // counts loans, so that the caller of a callback sees that its loan has ended
+  // Counts loans, so that the caller of a callback sees that its loan has ended.
+  uint64_t loan_ = 0;
   Observer* observer_ = nullptr;
   const RequestNote* note_ = nullptr;  // of the request that the loan is for
   BodySink* sink_ = nullptr;

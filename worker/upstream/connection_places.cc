@@ -8,7 +8,8 @@
 namespace streamgate {
 namespace {
 
-// How often the worker with the lower slot counts again. Then its request waits and tries later.
+// How often the worker with the lower slot counts again. After that its request waits and tries
+// later.
 constexpr int kMaxCounts = 1000;
 constexpr uint64_t kClaiming = 1;
 constexpr uint64_t kOneConnection = 2;

@@ -15,14 +15,8 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMaxAddresses = 16;
 constexpr timeval kNextAddressAfter{0, 250'000};  // RFC 8305 5
 constexpr timeval kAtOnce{0, 0};
-
-std::vector<SocketAddress> first_of(std::vector<SocketAddress> addresses) {
-  if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
-  return addresses;
-}
 
 Cause cause_of(int error) {
   if (error == ECONNREFUSED) return Cause::connection_refused;
@@ -65,7 +59,7 @@ Dialer::Dialer(const Tools& tools, const HttpUrl& url, std::vector<SocketAddress
                Observer& observer)
     : tools_(tools),
       url_(url),
-      addresses_(first_of(std::move(addresses))),
+      addresses_(first_addresses(std::move(addresses))),
       observer_(observer),
       deadline_(tools.wheel, this, call<&Dialer::on_deadline>),
       timer_(evtimer_new(tools.base, callback<&Dialer::on_timer>, this)) {

@@ -46,7 +46,10 @@ class Dialer {
     ~Observer() = default;
   };
 
-  // `url` and `observer` outlive the dialer. At most 16 addresses are tried.
+  // The addresses after the first ones are not tried.
+  static constexpr size_t kMaxAddresses = 16;
+
+  // `url` and `observer` outlive the dialer.
   Dialer(const Tools& tools, const HttpUrl& url, std::vector<SocketAddress> addresses,
          Observer& observer);
   ~Dialer();
@@ -111,5 +114,11 @@ class Dialer {
   Event readable_;
   Event writable_;
 };
+
+// `addresses`, reduced to the first Dialer::kMaxAddresses.
+inline std::vector<SocketAddress> first_addresses(std::vector<SocketAddress> addresses) {
+  if (addresses.size() > Dialer::kMaxAddresses) addresses.resize(Dialer::kMaxAddresses);
+  return addresses;
+}
 
 }  // namespace streamgate

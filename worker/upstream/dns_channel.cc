@@ -18,7 +18,7 @@ constexpr int kEdnsBytes = 1232;
 // The shortest time between two calls of ares_timeout(), which scans all open queries. With 6,000
 // queries to silent servers and a call for each timeout, it took a fifth of the worker's time
 // (measured).
-constexpr suseconds_t kLeastWaitUs = 20'000;
+constexpr suseconds_t kMinWaitUs = 20'000;
 
 DnsAnswer::Kind kind_of(int status) {
   switch (status) {
@@ -185,7 +185,7 @@ void DnsChannel::arm_timer() {
   if (open_ == 0 || event_pending(timer_.get(), EV_TIMEOUT, nullptr) != 0) return;
   timeval wait{};
   if (ares_timeout(channel_.get(), nullptr, &wait) == nullptr) return;
-  if (wait.tv_sec == 0) wait.tv_usec = std::max(wait.tv_usec, kLeastWaitUs);
+  if (wait.tv_sec == 0) wait.tv_usec = std::max(wait.tv_usec, kMinWaitUs);
   CHECK(event_add(timer_.get(), &wait) == 0);
 }
 

@@ -71,7 +71,7 @@ HostTable::HostTable(const UpstreamConfig& config, std::vector<UpstreamHost> row
   for (const TargetPattern& pattern : config.tls.insecure_hosts) {
     rows_.push_back({.pattern = pattern, .verify = false});
   }
-  // Stable: of equal patterns, a row of `hosts` stands before one of `insecure_hosts` and wins.
+  // Stable: of equal patterns, a row of `hosts` comes before one of `insecure_hosts` and wins.
   std::stable_sort(rows_.begin(), rows_.end(), [](const UpstreamHost& a, const UpstreamHost& b) {
     return specificity(a.pattern) > specificity(b.pattern);
   });

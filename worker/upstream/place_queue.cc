@@ -69,7 +69,7 @@ void PlaceQueue::serve() {
   for (const uint64_t key : keys) serve(key);
 }
 
-// Found anew after each waiter: its owner may have ended others.
+// The list is looked up again after each waiter, because its owner may have removed others.
 void PlaceQueue::serve(uint64_t key) {
   for (auto found = waiters_.find(key); found != waiters_.end(); found = waiters_.find(key)) {
     if (is_wanted_elsewhere(key) || !found->second.front().waiter->take_place()) return;

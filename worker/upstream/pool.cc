@@ -347,7 +347,8 @@ Pooled* UpstreamPool::State::take_idle(const Target& target, uint64_t limit_key)
 }
 
 Pooled* UpstreamPool::State::take_idle_at(const OriginView& view) {
-  // Found anew after each discard(), which erases an origin with its last connection.
+  // The origin is looked up again after each discard(), which erases an origin with its last
+  // connection.
   for (auto origin = origins.find(view); origin != origins.end() && !origin->second.idle.empty();
        origin = origins.find(view)) {
     // The most recently used one, so that the others can expire.

@@ -9,13 +9,7 @@
 namespace streamgate {
 namespace {
 
-constexpr size_t kMaxAddresses = 16;  // of the upstream
 constexpr size_t kReadBytes = 4096;
-
-std::vector<SocketAddress> first_of(std::vector<SocketAddress> addresses) {
-  if (addresses.size() > kMaxAddresses) addresses.resize(kMaxAddresses);
-  return addresses;
-}
 
 // For the Dialer, which needs a URL.
 HttpUrl url_of(const ProxyAddress& proxy) {
@@ -35,7 +29,7 @@ ProxyDialer::ProxyDialer(const Dialer::Tools& tools, Resolver& resolver,
       resolver_(resolver),
       settings_(settings),
       url_(url),
-      addresses_(first_of(std::move(addresses))),
+      addresses_(first_addresses(std::move(addresses))),
       observer_(observer),
       proxy_url_(url_of(settings.config.proxy)),
       deadline_(tools.wheel, this, call<&ProxyDialer::on_deadline>) {}

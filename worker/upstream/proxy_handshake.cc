@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/ip_address.h"
+#include "worker/http/base64.h"
 #include "worker/http/head_writer.h"
 #include "worker/http/response_parser.h"
 
@@ -12,23 +13,6 @@ namespace streamgate {
 namespace {
 
 Error proxy_error(std::string detail) { return {Reason::proxy_failed, std::move(detail)}; }
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t at = 0; at < bytes.size(); at += 3) {
-    const std::string_view group = bytes.substr(at, 3);
-    uint32_t bits = 0;
-    for (size_t i = 0; i < 3; ++i) {
-      bits = bits << 8U | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
-    }
-    for (size_t i = 0; i < 4; ++i) {
-      out += i > group.size() ? '=' : kDigits[bits >> (18 - 6 * i) & 63U];
-    }
-  }
-  return out;
-}
 
 class ConnectHandshake final : public ProxyHandshake {
  public:
@@ -193,7 +177,7 @@ class SocksHandshake final : public ProxyHandshake {
   const ProxyAddress& proxy_;
   const TunnelTarget target_;
   Step step_ = Step::method;
-  std::string input_;  // of the present message; at most 262 bytes and one read
+  std::string input_;  // of the current message; at most 262 bytes and one read
 };
 
 }  // namespace
@@ -221,7 +205,8 @@ std::string_view problem_of_credentials(const ProxyAddress& proxy) {
 }
 
 std::string proxy_authorization(const ProxyAddress& proxy) {
-  return proxy.user.empty() ? std::string() : "Basic " + base64(proxy.user + ":" + proxy.password);
+  return proxy.user.empty() ? std::string()
+                            : "Basic " + encode_base64(proxy.user + ":" + proxy.password);
 }
 
 }  // namespace streamgate

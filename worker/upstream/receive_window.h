@@ -1,7 +1,7 @@
 // Bounds the bytes that the kernel receives for one upstream connection while nobody reads them.
-// The kernel enlarges a receive buffer while a body comes fast, up to net.ipv4.tcp_rmem, and a
-// client that stops reading leaves it full: up to 32 MiB over loopback (measured). So the buffer
-// has a size that fits the speed of the stream and the link.
+// While a body comes fast, the kernel enlarges the receive buffer, up to net.ipv4.tcp_rmem. If the
+// client then stops reading, the buffer stays full: up to 32 MiB over loopback (measured). So the
+// buffer has a size that fits the speed of the stream and the link.
 //
 //   slow stream   the buffer's first size (usually 128 KiB), or kMaxBytes if the round trip is
 //                 longer than 2 ms
@@ -21,8 +21,8 @@ namespace streamgate {
 class ReceiveWindow {
  public:
   static constexpr int kMaxBytes = 768 * 1024;
-  // A stream is fast when so many bytes came in kFastMs or in ten round trips, and slow again when
-  // they took twice that time.
+  // A stream is fast when this many bytes came in kFastMs or in ten round trips, and slow again
+  // when they took twice that time.
   static constexpr size_t kFastBytes = size_t{2} * 1024 * 1024;
   static constexpr int64_t kFastMs = 200;
 

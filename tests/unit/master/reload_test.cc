@@ -101,7 +101,7 @@ class ReloadTest : public testing::Test {
 
 TEST_F(ReloadTest, BindsAndStartsAfterTheCheckAndIsDoneWhenAllAreReady) {
   Reload reload = begin();
-  EXPECT_TRUE(reload.is_of(kNumber));
+  EXPECT_TRUE(reload.starts(kNumber));
   EXPECT_EQ(Reload::Progress::running, advance(reload));
   EXPECT_FALSE(socket_exists());
   EXPECT_TRUE(master_.workers.empty());
@@ -169,7 +169,7 @@ TEST_F(ReloadTest, UndoRemovesTheSocketsAndEndsTheWorkers) {
   EXPECT_FALSE(socket_exists());
   for (const WorkerProcess& worker : master_.workers) {
     const bool was_ready = worker.identity().slot_index == 1;
-    EXPECT_EQ(was_ready ? WorkerProcess::Order::drain : WorkerProcess::Order::leave,
+    EXPECT_EQ(was_ready ? WorkerProcess::Order::drain : WorkerProcess::Order::interrupt,
               worker.order());
   }
 }

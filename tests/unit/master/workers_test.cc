@@ -124,7 +124,7 @@ TEST_F(WorkersTest, RemoveIgnoresProcessesThatAreNotWorkers) {
 TEST_F(WorkersTest, ARemovedWorkerKeepsItsSlotUntilRetire) {
   const auto worker = start(1);
   count(workers_.scoreboard().column(0).slot.counters, Counter::exchanges_started, 5);
-  workers_.leave_all(0, kSecond);
+  workers_.interrupt_all(0, kSecond);
   ::waitpid(worker.pid, nullptr, 0);
   const auto removed = workers_.remove(worker.pid);
   ASSERT_TRUE(removed);
@@ -278,13 +278,13 @@ TEST_F(WorkersTest, TheOldestDrainingGenerationLeavesFirstAndAlone) {
   const auto oldest = start(2);
   workers_.drain_all_except(4, 1'000, std::nullopt);
   EXPECT_EQ(workers_.oldest_draining(), 2U);
-  workers_.leave_generation(2, 1'000, kSecond);
+  workers_.interrupt_generation(2, 1'000, kSecond);
   EXPECT_EQ(workers_.oldest_draining(), std::nullopt);
   for (const WorkerProcess& worker : workers_) {
     const auto expected =
         worker.identity().generation == newest.generation    ? WorkerProcess::Order::serve
         : worker.identity().generation == younger.generation ? WorkerProcess::Order::drain
-                                                             : WorkerProcess::Order::leave;
+                                                             : WorkerProcess::Order::interrupt;
     EXPECT_EQ(expected, worker.order());
   }
   ::waitpid(oldest.pid, nullptr, 0);

@@ -39,8 +39,8 @@ struct Found {
   const char* (*skip_value)(const char* at, const char* end);
 };
 
-// Behind the attributes and the end of an empty element; null for anything else.
-// `attribute_at(text)` returns the attribute that `text` begins with.
+// Returns the position after the attributes and the end of an empty element, or null for anything
+// else. `attribute_at(text)` returns the attribute that `text` begins with.
 template <class AttributeAt>
 const char* skip_attributes(const char* at, const char* end, AttributeAt attribute_at) {
   uint64_t seen = 0;
@@ -48,7 +48,7 @@ const char* skip_attributes(const char* at, const char* end, AttributeAt attribu
     const char* const begin = skip_blanks(at, end);
     if (end - begin < 2) return nullptr;
     if (*begin == '/') return begin[1] == '>' ? begin + 2 : nullptr;
-    if (begin == at) return nullptr;  // no blank in front of it
+    if (begin == at) return nullptr;  // no blank before it
     const std::optional<Found> found = attribute_at({begin, static_cast<size_t>(end - begin)});
     if (!found || (seen & found->bit) != 0) return nullptr;
     seen |= found->bit;

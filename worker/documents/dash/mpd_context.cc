@@ -9,7 +9,7 @@
 namespace streamgate {
 namespace {
 
-// In place of a base in the directory of the document.
+// Written for a base that is in the directory of the document.
 constexpr std::string_view kSameDirectory = ".";
 
 std::string_view without_query(std::string_view url) {
@@ -20,9 +20,7 @@ std::string_view directory_of(std::string_view url) { return url.substr(0, url.r
 
 bool is_http_url(std::string_view text) {
   const UriParts parts = split_uri(text);
-  const bool is_http =
-      ascii::iequals(parts.scheme, "http") || ascii::iequals(parts.scheme, "https");
-  return is_http && !parts.authority.empty();
+  return is_http_scheme(parts.scheme) && !parts.authority.empty();
 }
 
 }  // namespace

@@ -53,4 +53,9 @@ bool is_font_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:dvb:dash:fontdownload:");
 }
 
+bool has_url(const MpdElement& element, std::string_view attribute) {
+  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
+         std::end(element.attributes);
+}
+
 }  // namespace streamgate

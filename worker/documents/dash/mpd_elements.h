@@ -40,4 +40,12 @@ bool is_url_scheme(std::string_view scheme_id_uri);
 // (ETSI TS 103 285 7.2).
 bool is_font_scheme(std::string_view scheme_id_uri);
 
+// Whether an attribute is one of MpdElement::attributes.
+bool has_url(const MpdElement& element, std::string_view attribute);
+
+// A name without its namespace prefix.
+inline std::string_view local_name(std::string_view name) {
+  return name.substr(name.find(':') + 1);
+}
+
 }  // namespace streamgate

@@ -98,8 +98,8 @@ void MpdRewriter::finish(BlockBuffer& out) {
   if (state_ == State::parsing) feed(XmlParser::Part::last);
 }
 
-// Waits for the XML declaration. Blanks in front of it are an error in XML, but frequent, and the
-// parsers of the players accept them.
+// Waits for the XML declaration. Blanks before it are an error in XML, but they are frequent, and
+// the parsers of players accept them.
 void MpdRewriter::take_prolog() {
   std::string_view text = window_;
   if (text.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(text)) return;
@@ -110,7 +110,7 @@ void MpdRewriter::take_prolog() {
   constexpr std::string_view kDeclaration = "<?xml";
   const bool may_be_declared = text.size() < kDeclaration.size() ? kDeclaration.starts_with(text)
                                                                  : text.starts_with(kDeclaration);
-  // Only so much is looked at: the result must not depend on the pieces.
+  // No more bytes are searched, because the result must not depend on the pieces.
   const std::string_view begin = text.substr(0, kMaxPrologBytes);
   const bool is_whole = !may_be_declared || begin.find("?>") != begin.npos;
   if (is_whole || text.size() > kMaxPrologBytes) begin_parser();
@@ -170,10 +170,10 @@ void MpdRewriter::feed(XmlParser::Part part) {
   forget_copied();
 }
 
-// The parser gets what is left in the window, but for runs of plain elements.
+// The parser gets the rest of the window, except runs of plain elements.
 void MpdRewriter::read_window(XmlParser::Part part) {
   constexpr size_t kShortTag = 256;
-  // In other documents there is one behind each few tags, or there are hardly any.
+  // In other documents there is a run after every few tags, or there are hardly any runs.
   constexpr size_t kMaxTags = 4;
   const auto left = [this] { return std::string_view(window_).substr(handed_ - window_at_); };
   size_t tags = 0;  // since the last run
@@ -191,7 +191,7 @@ void MpdRewriter::read_window(XmlParser::Part part) {
   if (is_reading()) read(left(), part);
 }
 
-// Between two pieces of markup, where an element may stand.
+// Whether the position is between two pieces of markup, where an element is allowed.
 bool MpdRewriter::may_skip() const {
   return !is_in_cdata_ && text_element_ == nullptr && depth_ < kMaxDepth &&
          event_begin() == handed_;

@@ -10,10 +10,6 @@
 namespace streamgate {
 namespace {
 
-bool is_http(std::string_view scheme) {
-  return ascii::iequals(scheme, "http") || ascii::iequals(scheme, "https");
-}
-
 // `https://cdn.example:8443`, in one spelling; empty if it cannot be requested.
 std::string origin_of(std::string_view absolute) {
   const UriParts parts = split_uri(absolute);
@@ -65,7 +61,7 @@ bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::stri
   const UriParts base_parts = split_uri(base.url);
   const std::string_view text = with_plain_slashes(base_parts.scheme, reference.text, spelling_);
   const UriParts parts = split_uri(text);
-  if ((parts.has_scheme && !is_http(parts.scheme)) || is_ours(text)) return false;
+  if ((parts.has_scheme && !is_http_scheme(parts.scheme)) || is_ours(text)) return false;
   absolute_.clear();
   resolve_reference(base_parts, text, absolute_);
   if (split_uri(absolute_).authority.empty()) return false;

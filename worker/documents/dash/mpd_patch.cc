@@ -37,15 +37,7 @@ std::vector<std::string_view> steps_of(std::string_view path) {
   return steps;
 }
 
-// Without a prefix of a namespace.
-std::string_view local(std::string_view name) { return name.substr(name.find(':') + 1); }
-
 bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
-
-bool has_url(const MpdElement& element, std::string_view attribute) {
-  const auto end = std::end(element.attributes);
-  return is_remote(attribute) || std::find(std::begin(element.attributes), end, attribute) != end;
-}
 
 }  // namespace
 
@@ -68,8 +60,10 @@ PatchOperation patch_operation(const PatchAttributes& attributes) {
     if (is_add && !is_sibling) ++operation.level;
     return operation;
   }
-  const MpdElement& element = mpd_element(steps.empty() ? std::string_view() : local(steps.back()));
-  if (is_text ? element.has_text : has_url(element, attribute)) {
+  const MpdElement& element =
+      mpd_element(steps.empty() ? std::string_view() : local_name(steps.back()));
+  const bool is_url = is_remote(attribute) || has_url(element, attribute);
+  if (is_text ? element.has_text : is_url) {
     operation.element = &element;
     operation.attribute = attribute;
   }

@@ -14,7 +14,7 @@ struct PatchOperation {
   // text, or elements.
   const MpdElement* element = nullptr;
   std::string attribute = {};  // of that element; empty: the URL is its text
-  // Where that element, or the elements in the operation, stand in the MPD. The root is 1.
+  // The level of that element, or of the elements in the operation, in the MPD. The root is 1.
   size_t level = 0;
 };
 

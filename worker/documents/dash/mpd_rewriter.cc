@@ -17,8 +17,6 @@ constexpr size_t kMaxBases = 16;                     // one in the other; DASH h
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view local_name(std::string_view name) { return name.substr(name.find(':') + 1); }
-
 std::string_view value_of(const char** attributes, std::string_view name) {
   for (; *attributes != nullptr; attributes += 2) {
     if (attributes[0] == name) return attributes[1];
@@ -28,11 +26,6 @@ std::string_view value_of(const char** attributes, std::string_view name) {
 
 std::string_view prefix_of(std::string_view name) {
   return name.substr(0, name.size() - local_name(name).size());
-}
-
-bool has_url(const MpdElement& element, std::string_view attribute) {
-  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
-         std::end(element.attributes);
 }
 
 // Elements that put the query of the MPD's URL into other requests (ISO/IEC 23009-1 annex I).
@@ -127,7 +120,7 @@ void MpdRewriter::start_text(const MpdElement& element) {
   text_.clear();
   XML_SetCharacterDataHandler(parser_.get(), &MpdRewriter::on_text);
   if (!is_held_ || depth_ != 2) return;
-  // As if all in front of it had been copied: the result must not depend on the pieces.
+  // Counts the bytes before it as copied: the result must not depend on the pieces.
   if (held_.size() + (event_begin() - copied_) > kMaxHeldBytes) return insert_base_url();
   base_url_tag_ = raw(event_begin(), event_end());
   replace(event_begin(), event_end(), {});
@@ -302,16 +295,16 @@ bool MpdRewriter::append_list(std::string_view list, std::string& out) {
   return has_link;
 }
 
-// In front of the first Period: a BaseURL belongs there (the schema has an order), but players find
-// one behind the Periods too, and would then see ours first.
+// Output is held from the first Period on. By the order of the schema a BaseURL comes before it,
+// but players also accept one after the Periods, and would then see ours first.
 void MpdRewriter::hold_for_base_url() {
   if (kind_ != DocumentKind::mpd || has_base_url_ || is_held_) return;
   copy_until(event_begin());
   is_held_ = true;
 }
 
-// A BaseURL behind the Periods moves in front of them. Not both: video.js takes two equal ones for
-// two variants, and plays none. `link`: empty if the URL stays.
+// A BaseURL after the Periods moves before them. It is not copied to both places: video.js takes
+// two equal ones for two variants, and plays none. `link`: empty if the URL stays.
 void MpdRewriter::move_base_url(std::string_view link) {
   has_base_url_ = true;
   if (link.empty()) {
@@ -325,8 +318,8 @@ void MpdRewriter::move_base_url(std::string_view link) {
   replace(text_begin_, event_end(), {});
 }
 
-// The directory of the MPD, unless it has a BaseURL of its own: players that asked for the query
-// form would resolve relative references against our own path.
+// Adds a BaseURL with the directory of the MPD, unless the MPD has a BaseURL of its own. A player
+// that requested the MPD by the query form would resolve relative references against our own path.
 void MpdRewriter::insert_base_url() {
   if (has_base_url_) return;
   has_base_url_ = true;
@@ -341,7 +334,7 @@ void MpdRewriter::insert_base_url() {
   replace(event_begin(), event_begin(), element);
 }
 
-// Writes what is held, behind `inserted`.
+// Writes `inserted`, then the held output.
 void MpdRewriter::release_held(std::string_view inserted) {
   is_held_ = false;
   out_->append(inserted);

@@ -110,13 +110,13 @@ class MpdRewriter final : public DocumentRewriter {
   size_t level() const {
     return kind_ == DocumentKind::mpd_patch ? operation_.level + depth_ - content_depth() : depth_;
   }
-  // The depth of the elements of the MPD that stand outermost.
+  // The depth of the outermost elements of the MPD.
   size_t content_depth() const {
     if (kind_ == DocumentKind::mpd) return 1;
     return kind_ == DocumentKind::mpd_part ? 2 : 3;
   }
   LinkRule rule_for(std::string_view reference) const;
-  // Of the present event, in bytes of the document.
+  // Of the current event, in bytes of the document.
   uint64_t event_begin() const;
   uint64_t event_end() const;
   std::string_view raw(uint64_t from, uint64_t to) const;
@@ -125,7 +125,7 @@ class MpdRewriter final : public DocumentRewriter {
   const DocumentSetting* setting_ = nullptr;
   MpdLinks links_;
   XmlParser parser_;
-  BlockBuffer* out_ = nullptr;  // of the present call
+  BlockBuffer* out_ = nullptr;  // of the current call
   enum class State { prolog, parsing, passing };
   State state_ = State::prolog;
   const char* problem_ = nullptr;  // static; null: none
@@ -136,7 +136,7 @@ class MpdRewriter final : public DocumentRewriter {
   uint64_t copied_ = 0;   // position up to which the document has been copied or replaced
   uint64_t handed_ = 0;   // position up to which the parser has the document
   uint64_t skipped_ = 0;  // bytes that the parser did not get
-  size_t wrapped_ = 0;    // bytes that the parser got in front of the document
+  size_t wrapped_ = 0;    // bytes that the parser got before the document
   size_t wanted_ = 0;     // bytes that must arrive before an unfinished tag is parsed again
 
   std::string prefix_;  // of the elements of the MPD: `` or `mpd:`
@@ -145,7 +145,7 @@ class MpdRewriter final : public DocumentRewriter {
   MpdBase outer_;       // all others, outside of the BaseURLs of this document
   std::vector<Base> bases_;
   bool has_base_url_ = false;  // of the MPD level
-  // The output from the first Period on, while an MPD may still have a BaseURL behind it.
+  // The output from the first Period on, while the MPD may still have a BaseURL after it.
   bool is_held_ = false;
   std::string held_;
   std::string base_url_tag_;   // the start tag of that BaseURL
@@ -166,7 +166,7 @@ class MpdRewriter final : public DocumentRewriter {
   std::string text_;
   std::string link_;
 
-  size_t growth_ = 0;  // of the present piece
+  size_t growth_ = 0;  // of the current piece
   bool has_grown_too_far_ = false;
   size_t costly_bytes_ = 0;
 };

@@ -7,7 +7,7 @@ namespace {
 
 using element_scan::Found;
 
-// They are in no row of mpd_elements.cc, but for SegmentTemplate.
+// None of them is in mpd_elements.cc, except SegmentTemplate.
 constexpr std::array<std::string_view, 8> kElements = {
     "Representation",    "SegmentTemplate", "Role",   "Accessibility", "AudioChannelConfiguration",
     "InbandEventStream", "FramePacking",    "Rating",
@@ -26,15 +26,15 @@ const char* skip_text(const char* at, const char* end) {
   return at;
 }
 
-// Behind the format `%05d` of an identifier; null for anything else.
+// Returns the position after the format `%05d` of an identifier, or null for anything else.
 const char* skip_format(const char* at, const char* end) {
   if (end - at < 4 || at[1] != '0') return nullptr;
   at = element_scan::skip_digits(at + 1, end);
   return end - at >= 2 && at[0] == 'd' && at[1] == '$' ? at + 1 : nullptr;
 }
 
-// Behind a relative reference with identifiers (`$Number%05d$`) and without dot segments at its
-// beginning or in it; null for anything else.
+// Returns the position after a relative reference with identifiers (`$Number%05d$`) and without dot
+// segments, or null for anything else.
 const char* skip_template(const char* at, const char* end) {
   if (at == end || *at == '/' || *at == '.') return nullptr;
   for (char before = 0; at != end;) {

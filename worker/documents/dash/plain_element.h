@@ -3,8 +3,9 @@
 
 namespace streamgate {
 
-// Behind the element at `at` if it is one of some kinds, all its attributes are of a fixed list,
-// each at most once, and no URL in it is rewritten; null for anything else.
+// Returns the position after the element at `at`, or null if the element needs the parser. An
+// element is skipped if it is of a fixed list, all its attributes are of a fixed list and occur
+// once, and no URL in it is rewritten.
 const char* skip_plain_element(const char* at, const char* end);
 
 }  // namespace streamgate

@@ -7,25 +7,25 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-// The text behind the first `end`; nullopt if `text` has none.
-std::optional<std::string_view> behind(std::string_view text, std::string_view end) {
+// The text after the first `end`; nullopt if `text` has none.
+std::optional<std::string_view> text_after(std::string_view text, std::string_view end) {
   const size_t at = text.find(end);
   if (at == text.npos) return std::nullopt;
   return text.substr(at + end.size());
 }
 
-// Behind a document type declaration, which may have a subset in brackets.
+// The text after a document type declaration, which may have a subset in brackets.
 std::optional<std::string_view> behind_doctype(std::string_view text) {
   const size_t end = text.find_first_of("[>");
-  if (end == text.npos || text[end] == '>') return behind(text, ">");
-  const auto subset_end = behind(text, "]");
-  return subset_end ? behind(*subset_end, ">") : std::nullopt;
+  if (end == text.npos || text[end] == '>') return text_after(text, ">");
+  const auto subset_end = text_after(text, "]");
+  return subset_end ? text_after(*subset_end, ">") : std::nullopt;
 }
 
-// Behind the markup in front of the root element that `text` begins with.
+// The text after the markup that `text` begins with and that may precede the root element.
 std::optional<std::string_view> behind_markup(std::string_view text) {
-  if (text.starts_with("<?")) return behind(text, "?>");
-  if (text.starts_with("<!--")) return behind(text.substr(4), "-->");
+  if (text.starts_with("<?")) return text_after(text, "?>");
+  if (text.starts_with("<!--")) return text_after(text.substr(4), "-->");
   return behind_doctype(text);
 }
 

@@ -7,8 +7,8 @@
 namespace streamgate {
 
 // Whether the root element of `text` is `MPD`, with or without a namespace prefix. `text` begins
-// with `<`. nullopt: the root element does not stand in `text`, only what may precede it (comments,
-// declarations, processing instructions).
+// with `<`. nullopt: `text` ends before the root element; it has only comments, declarations and
+// processing instructions.
 std::optional<bool> has_mpd_root(std::string_view text);
 
 }  // namespace streamgate

@@ -24,7 +24,8 @@ constexpr std::array<bool, 256> kOfAuthority = [] {
   return out;
 }();
 
-// Behind plain bytes; null if they have a dot segment. `before` stands in front of them.
+// Returns the position after plain bytes, or null if they have a dot segment. `before` is the byte
+// before them.
 const char* skip_path(const char* at, const char* end, char before) {
   for (; at != end && kPlain[static_cast<unsigned char>(*at)]; ++at) {
     if (*at == '.' && before == '/') return nullptr;
@@ -33,12 +34,12 @@ const char* skip_path(const char* at, const char* end, char before) {
   return at;
 }
 
-// Behind a reference without dot segments at its beginning or in it; null for anything else.
+// Returns the position after a reference without dot segments, or null for anything else.
 const char* skip_reference(const char* at, const char* end) {
   return at == end || *at == '/' || *at == '.' ? nullptr : skip_path(at, end, 0);
 }
 
-// Of `https://cdn.example:8443`, in front of a slash; 0 for anything else.
+// The size of an origin (`https://cdn.example:8443`) before a slash; 0 for anything else.
 size_t origin_size(std::string_view text) {
   const size_t scheme = text.starts_with("https://") ? 8 : text.starts_with("http://") ? 7 : 0;
   size_t size = scheme;
@@ -48,7 +49,8 @@ size_t origin_size(std::string_view text) {
   return is_host ? size : 0;
 }
 
-// Behind a rooted reference or an http(s) URL without dot segments; null for anything else.
+// Returns the position after a rooted reference or an http(s) URL without dot segments, or null for
+// anything else.
 const char* skip_outside_reference(const char* at, const char* end) {
   const size_t origin = origin_size({at, static_cast<size_t>(end - at)});
   at += origin;
@@ -57,7 +59,7 @@ const char* skip_outside_reference(const char* at, const char* end) {
   return is_host ? nullptr : skip_path(at, end, 0);
 }
 
-// Behind a number, or the two of a range.
+// Returns the position after a number, or after the two numbers of a range.
 const char* skip_number(const char* at, const char* end) {
   if (at != end && *at == '-') ++at;
   at = skip_digits(at, end);
@@ -93,7 +95,7 @@ std::optional<Found> attribute_of_segment_url(std::string_view text) {
 
 constexpr std::string_view kSegmentUrl = "<SegmentURL";
 
-// Behind the element that begins at `at`; null for anything else.
+// Returns the position after the element that begins at `at`, or null for anything else.
 const char* skip_element(const char* at, const char* end) {
   const std::string_view text(at, static_cast<size_t>(end - at));
   if (text.starts_with(kSegmentUrl)) {
@@ -114,7 +116,7 @@ std::optional<OutsideSegment> outside_segment(std::string_view text) {
     auto found = attribute_of_segment_url(rest);
     if (found && found->bit == 1) {
       found->skip_value = skip_outside_reference;
-      media = rest.data() + found->size + 1;  // behind the quote
+      media = rest.data() + found->size + 1;  // after the quote
     }
     return found;
   };

@@ -1,8 +1,8 @@
 // The segments of a SegmentTimeline (`<S t="1001" d="180180" r="3"/>`) and of a SegmentList
 // (`<SegmentURL media="video/1.m4s"/>`), thousands of them in one manifest, and other frequent
 // elements without content. A plain one has no URL that is rewritten, and is well-formed wherever
-// an element may stand, so the parser need not see it: without them a manifest is read several
-// times as fast.
+// an element is allowed, so the parser need not see it. A manifest is read several times as fast
+// without them.
 #pragma once
 
 #include <cstddef>

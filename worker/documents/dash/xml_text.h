@@ -13,7 +13,7 @@ class RawAttributes {
 
   struct Attribute {
     std::string_view name;
-    std::string_view value;  // as it stands, without its quotes
+    std::string_view value;  // as written, without its quotes
     char quote;
   };
   // False: there are no more.

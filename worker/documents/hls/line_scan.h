@@ -29,7 +29,7 @@ inline const char* find_line_end(const char* from, const char* end) {
   return from;
 }
 
-// The line behind the one at `from`, if that is a plain URI: relative, without dot segments at its
+// The line after the one at `from`, if that is a plain URI: relative, without dot segments at its
 // beginning or in it, colons, escapes, backslashes and bars, without an underscore in its query,
 // and with LF at its end. is_plain_relative() is true of it. Null for any other line.
 inline const char* skip_plain_uri(const char* from, const char* end) {

@@ -14,7 +14,7 @@ bool is_http(std::string_view url) {
   return ascii::istarts_with(url, "http://") || ascii::istarts_with(url, "https://");
 }
 
-// The value behind a `=`: up to the closing quote, or without quotes up to a blank or comma.
+// The value after a `=`: up to the closing quote, or without quotes up to a blank or comma.
 std::string_view value_of(std::string_view text) {
   if (text.starts_with('"') || text.starts_with('\'')) {
     const size_t end = text.find(text.front(), 1);

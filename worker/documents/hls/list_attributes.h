@@ -8,8 +8,8 @@ namespace streamgate {
 
 // `tag` is an #EXTINF or #EXTM3U line. Yields in order the URLs of tvg-logo, url-tvg, x-tvg-url and
 // catchup-source. A value may be in double quotes, in single quotes or in none, and may list
-// several URLs, separated by commas. The title of an #EXTINF, behind the first comma outside
-// quotes, has no attributes.
+// several URLs, separated by commas. The title of an #EXTINF, after the first comma outside quotes,
+// has no attributes.
 class ListAttributes {
  public:
   struct Url {
@@ -25,7 +25,7 @@ class ListAttributes {
   bool next_attribute();
 
   std::string_view rest_;
-  std::string_view urls_;  // of the present attribute, not yielded yet
+  std::string_view urls_;  // of the current attribute, not yielded yet
   bool has_title_ = false;
   bool has_placeholders_ = false;
 };

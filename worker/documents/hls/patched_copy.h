@@ -16,7 +16,7 @@ class PatchedCopy {
       : copied_to_(text.data()), end_(text.data() + text.size()), out_(out) {}
 
   BlockBuffer& out() { return out_; }
-  // Appends the text in front of `here`.
+  // Appends the text before `here`.
   void copy_until(const char* here) {
     out_.append({copied_to_, static_cast<size_t>(here - copied_to_)});
     copied_to_ = here;

@@ -1,5 +1,5 @@
 // Finds `#EXTM3U` in the first line of a playlist. Real servers send a byte order mark, blanks or
-// an HTML comment in front of it.
+// an HTML comment before it.
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@ inline size_t find_playlist_header(std::string_view text) {
   text = text.substr(0, text.find_first_of("\r\n"));
   for (size_t at = text.find(kPlaylistHeader); at != text.npos;
        at = text.find(kPlaylistHeader, at + 1)) {
-    const std::string_view behind = text.substr(at + kPlaylistHeader.size());
-    const size_t next = behind.find_first_not_of(" \t");
-    if (next == behind.npos || (next > 0 && behind.find('=') != behind.npos)) return at;
+    const std::string_view rest = text.substr(at + kPlaylistHeader.size());
+    const size_t next = rest.find_first_not_of(" \t");
+    if (next == rest.npos || (next > 0 && rest.find('=') != rest.npos)) return at;
   }
   return text.npos;
 }

@@ -119,7 +119,8 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   return static_cast<size_t>(line - text.data());
 }
 
-// A plain URI of a playlist by path stays, if no tag in front of it says more about it.
+// A plain URI of a playlist that was requested by path stays, unless a tag before it or the
+// settings require a change.
 bool PlaylistRewriter::may_skip_uris() const {
   return has_hls_tag_ && is_plain_ && !has_own_ && !drop_next_lf_ &&
          children_.keeps_plain_references();
@@ -146,12 +147,12 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   take_list_header_of(line.substr(1));  // #KODIPROP, or a tag in lower case
 }
 
-// Messages of PHP begin with HTML, and may have several lines. The header stands behind them.
+// Messages of PHP begin with HTML, and may have several lines. The header comes after them.
 bool PlaylistRewriter::is_message(std::string_view line) const {
   return line.front() == '<' || (has_messages_ && !line.starts_with(kPlaylistHeader));
 }
 
-// Players expect the header at the beginning of the document. Blanks in front of it stay.
+// Players expect the header at the beginning of the document. Blanks before it stay.
 std::string_view PlaylistRewriter::without_junk(std::string_view line, PatchedCopy& copy) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   size_t junk = find_playlist_header(line);
@@ -345,7 +346,7 @@ size_t PlaylistRewriter::write_lines(std::string_view bytes, BlockBuffer& out, s
   return size;
 }
 
-// Completes the line that an earlier write began. Returns the bytes behind it.
+// Completes the line that an earlier write began. Returns the bytes after it.
 std::string_view PlaylistRewriter::continue_line(std::string_view bytes, BlockBuffer& out) {
   if (!is_passing_long_line_ && unfinished_line_.empty()) return bytes;
   const char* const end = bytes.data() + bytes.size();

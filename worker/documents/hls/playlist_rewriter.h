@@ -1,8 +1,8 @@
-// Rewrites an HLS playlist so that everything the player requests next comes back through us
-// (RFC 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is
-// held, and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
+// Rewrites an HLS playlist so that everything the player requests next comes back through us (RFC
+// 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is held,
+// and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
 // playlist whose variants are limited is held (variant_filter.h), EXT-X-DEFINE gets the value of a
-// query parameter, and text in front of `#EXTM3U` is left out.
+// query parameter, and text before `#EXTM3U` is left out.
 #pragma once
 
 #include <optional>
@@ -87,7 +87,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   std::optional<QueryParameters> query_;  // of the document's URL; none: not read yet
   std::optional<Variables> imported_;     // of the document's link; none: not read yet
   std::string variables_text_;            // of variables_, for links; empty: not made yet
-  LinkContext own_of_tag_;                // values for the URIs of the present tag
+  LinkContext own_of_tag_;                // values for the URIs of the current tag
   // References need neither a substitution of variables nor the upstream's own URL.
   bool is_plain_ = true;
   // The kind of the playlist decides whether its children carry its new cookies. False if the kind
@@ -104,15 +104,15 @@ class PlaylistRewriter final : public DocumentRewriter {
   LinkContext own_;           // headers for the next URI line
   std::string unfinished_line_;
   bool is_first_line_ = true;
-  bool has_messages_ = false;  // of PHP, in front of the header
+  bool has_messages_ = false;  // of PHP, before the header
   bool is_passing_long_line_ = false;
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
   size_t header_bytes_ = 0;      // of tags and suffixes with headers
-  size_t max_output_ = 0;        // of the present write()
+  size_t max_output_ = 0;        // of the current write()
   bool is_output_full_ = false;  // it was reached
-  size_t line_growth_ = 0;       // bytes of the links in the present line
+  size_t line_growth_ = 0;       // bytes of the links in the current line
   bool has_grown_too_far_ = false;
 };
 

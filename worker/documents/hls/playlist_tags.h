@@ -28,7 +28,7 @@ enum class TagRule {
 // `name` is the text between `#` and the colon. Tags are case-sensitive.
 TagRule tag_rule(std::string_view name);
 
-// Whether the tag stands in multivariant playlists only (RFC 8216bis 4.4.6). `name` as above.
+// Whether only multivariant playlists may have the tag (RFC 8216bis 4.4.6). `name` as above.
 bool is_multivariant_tag(std::string_view name);
 
 }  // namespace streamgate

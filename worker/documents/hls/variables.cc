@@ -68,7 +68,7 @@ bool Variables::define(std::string_view name, std::string_view value, std::strin
   return true;
 }
 
-// Where `name` stands in by_name_, or would stand.
+// The place of `name` in by_name_, or the place where it would be inserted.
 std::vector<size_t>::const_iterator Variables::place_of(std::string_view name) const {
   return std::lower_bound(
       by_name_.begin(), by_name_.end(), name,
@@ -98,8 +98,8 @@ std::optional<std::string> Variables::substitute(std::string_view text, Text whi
   }
 }
 
-// The text is an attribute list of quoted strings: no value has a quote. The masked value of
-// `name` stands before it, as `?name`.
+// The text is an attribute list of quoted strings: no value has a quote. The masked value of `name`
+// comes before it, as `?name`.
 std::string Variables::to_list() const {
   std::string list;
   for (const auto& [name, value, masked] : variables_) {

@@ -11,8 +11,7 @@ namespace streamgate {
 
 class Variables {
  public:
-  // A client chooses the values of QUERYPARAM variables. In a masked text kMask stands in their
-  // place.
+  // A client chooses the values of QUERYPARAM variables. A masked text has kMask in their place.
   enum class Text { whole, masked };
   static constexpr std::string_view kMask = "x";
 
@@ -63,8 +62,8 @@ class QueryParameters {
   explicit QueryParameters(std::string_view url);
 
   // The value of the first parameter `name`, decoded once. A quote or a control byte stays encoded,
-  // because the value may stand in a quoted string (RFC 8216bis 4.2). A `+` stays. nullopt if there
-  // is no such parameter.
+  // because the value may be put into a quoted string (RFC 8216bis 4.2). A `+` stays. nullopt if
+  // there is no such parameter.
   std::optional<std::string> find(std::string_view name) const;
 
  private:

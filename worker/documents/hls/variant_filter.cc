@@ -136,7 +136,7 @@ std::string filter_variants(std::string_view playlist, const VariantLimits& limi
     left_out.push_back(variant.tag);
     if (variant.uri) left_out.push_back(*variant.uri);
   }
-  // The tag of an I-frame playlist may stand between another tag and its URI.
+  // The tag of an I-frame playlist may come between another tag and its URI.
   std::sort(left_out.begin(), left_out.end(),
             [](const Line& a, const Line& b) { return a.begin < b.begin; });
   std::string out;

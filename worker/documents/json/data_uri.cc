@@ -5,23 +5,13 @@
 #include "common/ascii.h"
 #include "common/url.h"
 #include "worker/documents/json/json_rewriter.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {
 
 constexpr std::string_view kScheme = "data:";
 constexpr std::string_view kBase64 = ";base64";
-
-// base64 (RFC 4648 4), with or without padding.
-std::optional<std::string> decode_base64(std::string_view text) {
-  std::string url_form;
-  for (const char c : text) {
-    if (c == '=') break;
-    url_form += c == '+' ? '-' : c == '/' ? '_' : c;
-  }
-  return decode_base64url(url_form);
-}
 
 std::optional<std::string> rewrite_json(std::string_view text, DocumentKind kind,
                                         const DocumentSetting& setting) {
@@ -44,7 +34,7 @@ std::optional<std::string> rewrite_data_uri(std::string_view uri, DocumentKind k
   std::string document = percent_decode(uri.substr(comma + 1));
   if (ascii::iends_with(type, kBase64)) {
     type.remove_suffix(kBase64.size());
-    auto decoded = decode_base64(document);
+    auto decoded = decode_base64(std::string_view(document).substr(0, document.find('=')));
     if (!decoded) return std::nullopt;
     document = *std::move(decoded);
   }

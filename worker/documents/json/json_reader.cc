@@ -20,13 +20,6 @@ size_t skip_digits(std::string_view text, size_t at) {
   return at;
 }
 
-// Negative for anything else.
-int hex_value(char c) {
-  if (ascii::is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 // RFC 8259 6.
 bool is_number(std::string_view text) {
   size_t at = text.starts_with('-') ? 1 : 0;
@@ -46,27 +39,6 @@ bool is_number(std::string_view text) {
     if (at == exponent) return false;
   }
   return at == text.size();
-}
-
-void append_utf8(uint32_t code, std::string& out) {
-  const auto tail = [&](unsigned shift) {
-    out += static_cast<char>(0x80U | ((code >> shift) & 0x3fU));
-  };
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xc0U | code >> 6U);
-    tail(0);
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xe0U | code >> 12U);
-    tail(6);
-    tail(0);
-  } else {
-    out += static_cast<char>(0xf0U | code >> 18U);
-    tail(12);
-    tail(6);
-    tail(0);
-  }
 }
 
 }  // namespace
@@ -235,7 +207,7 @@ bool JsonReader::take_escape(char c) {
 }
 
 bool JsonReader::take_hex(char c) {
-  const int digit = hex_value(c);
+  const int digit = ascii::hex_value(c);
   if (digit < 0) return false;
   unit_ = unit_ << 4U | static_cast<uint32_t>(digit);
   return ++digits_ < 4 || end_code_unit();

@@ -2,7 +2,7 @@
 // in one call: 1 MiB of it, with its links, took 50 ms, in which the worker served nobody else.
 //
 // Strict: no comments, no trailing commas, strings are UTF-8 without lone surrogates. A byte order
-// mark in front of the text is skipped.
+// mark before the text is skipped.
 #pragma once
 
 #include <cstddef>

@@ -100,7 +100,8 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   };
 
   bool is_left_out() const { return left_out_at_ != 0; }
-  // In front of a value. on_name() has written what stands in front of the value of a member.
+  // Called before each value. For the value of a member, on_name() has already written the comma
+  // and the name.
   void separate() {
     if (levels_.empty() || levels_.back().is_object) return;
     if (levels_.back().has_items) out_ += ',';

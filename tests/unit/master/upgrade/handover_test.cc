@@ -136,7 +136,7 @@ TEST(Handover, RefusesInvalidAndImpossibleNumbers) {
   wrong.workers[0].place = 2;  // allowed only in an older generation
   EXPECT_EQ("the state is wrong: worker place", refusal_of(wrong));
   wrong = complete();
-  wrong.workers[1].standing.order = WorkerProcess::Order::leave;
+  wrong.workers[1].standing.order = WorkerProcess::Order::interrupt;
   wrong.workers[1].standing.deadline_ms.reset();
   EXPECT_EQ("the state is wrong: worker deadline", refusal_of(wrong));
   wrong = complete();

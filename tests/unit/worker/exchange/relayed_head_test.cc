@@ -15,7 +15,7 @@ struct RelayCase {
   int status = 200;
   HeaderFields fields{};
   std::string path = "/v/file.bin";
-  bool is_playlist = false;
+  bool is_rewritten = false;
   ClientFraming framing{ClientFraming::Kind::chunked, 0};
   bool keep_alive = true;
   int client_minor_version = 1;
@@ -40,7 +40,7 @@ ReadHead relayed(const RelayCase& with) {
   cors.allow_credentials = with.allow_credentials;
   const RelayedResponse response{upstream,
                                  with.path,
-                                 with.is_playlist,
+                                 with.is_rewritten,
                                  {},  // document_type: HLS
                                  with.framing,
                                  with.keep_alive,
@@ -123,7 +123,7 @@ TEST(RelayedHeadTest, ControlBytesAndAllButTheLastContentTypeAreDropped) {
 }
 
 TEST(RelayedHeadTest, APlaylistHasOurTypeAndNoValidators) {
-  const ReadHead head = relayed({.status = 206, .fields = kEverything, .is_playlist = true});
+  const ReadHead head = relayed({.status = 206, .fields = kEverything, .is_rewritten = true});
   EXPECT_EQ(head.first_line, "HTTP/1.1 200 OK");
   EXPECT_EQ(head["Content-Type"], "application/vnd.apple.mpegurl");
   for (const char* name : {"ETag", "Last-Modified", "Accept-Ranges", "Content-Encoding",
@@ -137,7 +137,7 @@ TEST(RelayedHeadTest, APlaylistHasOurTypeAndNoValidators) {
 
 TEST(RelayedHeadTest, OnlyAPlaylistWithoutACachingFieldGetsOne) {
   const auto caching = [](bool playlist, HeaderFields fields = {}) {
-    return relayed({.fields = std::move(fields), .path = "/a.ts", .is_playlist = playlist});
+    return relayed({.fields = std::move(fields), .path = "/a.ts", .is_rewritten = playlist});
   };
   EXPECT_EQ(caching(false)["Cache-Control"], "-");
   EXPECT_EQ(caching(true)["Cache-Control"], "no-cache");
@@ -159,7 +159,7 @@ TEST(RelayedHeadTest, VaryHasTheFieldsOfTheUpstreamAndOurs) {
 TEST(RelayedHeadTest, VaryOfADocumentThatMayBeCodedNamesAcceptEncodingOnce) {
   const auto vary = [](HeaderFields fields) {
     return relayed(
-        {.fields = std::move(fields), .is_playlist = true, .varies_by_coding = true})["Vary"];
+        {.fields = std::move(fields), .is_rewritten = true, .varies_by_coding = true})["Vary"];
   };
   EXPECT_EQ(vary({}), "Accept-Encoding");
   EXPECT_EQ(vary({{"vary", "Accept"}}), "Accept, Accept-Encoding");
@@ -168,12 +168,12 @@ TEST(RelayedHeadTest, VaryOfADocumentThatMayBeCodedNamesAcceptEncodingOnce) {
   EXPECT_EQ(vary({{"Vary", "*"}}), "*");
   EXPECT_EQ(vary({{"Vary", ""}}), "Accept-Encoding");
   EXPECT_EQ(vary({{"Vary", "Accept"}, {"Connection", "vary"}}), "Accept-Encoding");
-  EXPECT_EQ(relayed({.is_playlist = true})["Vary"], "-");
+  EXPECT_EQ(relayed({.is_rewritten = true})["Vary"], "-");
 }
 
 TEST(RelayedHeadTest, ACodedDocumentNamesItsCodingOnly) {
   const ReadHead head = relayed({.fields = kEverything,
-                                 .is_playlist = true,
+                                 .is_rewritten = true,
                                  .coding = ContentCoding::gzip,
                                  .varies_by_coding = true});
   EXPECT_EQ(head["Content-Encoding"] + head["Vary"] + head["ETag"], "gzipAccept-Encoding-");
@@ -187,7 +187,7 @@ TEST(RelayedHeadTest, IcecastFieldsAreRelayedButNotForAPlaylist) {
   ReadHead head = relayed({.fields = fields});
   EXPECT_EQ(head["icy-metaint"] + head["icy-name"], "16000A \xc3\xa9");
   EXPECT_EQ(head["ice-audio-info"] + head["icy"], "bitrate=128-");
-  head = relayed({.fields = fields, .is_playlist = true});
+  head = relayed({.fields = fields, .is_rewritten = true});
   EXPECT_EQ(head["icy-metaint"] + head["icy-name"], "--");
 }
 
@@ -218,7 +218,7 @@ TEST(RelayedHeadTest, AnswersToHeadAnd304HaveTheContentLengthOfTheOmittedBody) {
   using Kind = ClientFraming::Kind;
   const auto length = [](int status, bool playlist) {
     const ReadHead head = relayed({.status = status,
-                                   .is_playlist = playlist,
+                                   .is_rewritten = playlist,
                                    .framing = {Kind::none, 0},
                                    .declared_length = 9});
     EXPECT_EQ(head["Transfer-Encoding"], "-");
@@ -280,7 +280,7 @@ TEST(RelayedHeadTest, EveryResponseButAPlaylistIsSandboxed) {
       EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
     }
   }
-  EXPECT_EQ(relayed({.is_playlist = true})["Content-Security-Policy"], "-");
+  EXPECT_EQ(relayed({.is_rewritten = true})["Content-Security-Policy"], "-");
 }
 
 TEST(RelayedHeadTest, ActiveTypesAreSentAsPlainText) {
@@ -361,8 +361,8 @@ TEST(RelayedHeadTest, TheOutcomeOfTheCacheIsNamed) {
 
 TEST(RelayedHeadTest, DateIsAddedIfTheUpstreamSentNone) {
   for (const bool playlist : {false, true}) {
-    EXPECT_EQ(relayed({.is_playlist = playlist})["Date"], http_date());
-    EXPECT_EQ(relayed({.fields = {{"Date", "d"}}, .is_playlist = playlist})["Date"], "d");
+    EXPECT_EQ(relayed({.is_rewritten = playlist})["Date"], http_date());
+    EXPECT_EQ(relayed({.fields = {{"Date", "d"}}, .is_rewritten = playlist})["Date"], "d");
   }
   EXPECT_EQ(relayed({.fields = {{"Date", "d"}, {"Connection", "date"}}})["Date"], http_date());
 }

@@ -6,7 +6,7 @@
 
 #include "worker/fetch/cookie_date.h"
 #include "worker/fetch/public_suffix.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {

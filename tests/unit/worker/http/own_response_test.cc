@@ -12,9 +12,12 @@ namespace {
 
 const CorsConfig kAnyOrigin;
 
+std::string error_response(const Error& error) {
+  return write_error_response({.error = error, .id = "id-1", .keep_alive = true}, kAnyOrigin);
+}
+
 TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
-  const ReadHead head =
-      read_head(write_error_response({Reason::dns_failed, {}}, "id-1", false, true, kAnyOrigin));
+  const ReadHead head = read_head(error_response({Reason::dns_failed, {}}));
   EXPECT_EQ(head.first_line, "HTTP/1.1 502 Bad Gateway");
   EXPECT_EQ(head["X-Streamgate-Error"], "dns_failed");
   EXPECT_EQ(head["Content-Type"], "application/json");
@@ -30,13 +33,12 @@ TEST(OwnResponseTest, ErrorBodyAndHeaderNameTheReason) {
 
 TEST(OwnResponseTest, ErrorBodyHasTheClientDetailButNotTheLogDetail) {
   const Error url = Error::for_client(Reason::bad_url, "userinfo is not allowed");
-  EXPECT_EQ(read_head(write_error_response(url, "id-1", false, true, kAnyOrigin)).body,
+  EXPECT_EQ(read_head(error_response(url)).body,
             R"({"error":"bad_url","message":"The url parameter is missing or not a usable http(s) )"
             R"(URL.","detail":"userinfo is not allowed","status":400,"id":"id-1"})"
             "\n");
   for (const Reason reason : {Reason::target_forbidden, Reason::bad_url}) {
-    const std::string text =
-        write_error_response({reason, "10.0.0.1"}, "id-1", false, true, kAnyOrigin);
+    const std::string text = error_response({reason, "10.0.0.1"});
     EXPECT_EQ(text.find("10.0.0.1"), std::string::npos);
     EXPECT_EQ(text.find("detail"), std::string::npos);
   }
@@ -44,15 +46,14 @@ TEST(OwnResponseTest, ErrorBodyHasTheClientDetailButNotTheLogDetail) {
 
 TEST(OwnResponseTest, TextForTheClientIsEscapedForJson) {
   const Error error = Error::for_client(Reason::bad_url, "a\"b\\c\r\n\xff\xc3\xa9");
-  const ReadHead head = read_head(write_error_response(error, "id-1", false, true, kAnyOrigin));
+  const ReadHead head = read_head(error_response(error));
   EXPECT_NE(head.body.find("\"detail\":\"a\\\"b\\\\c\\u000d\\u000a\\ufffd\xc3\xa9\","),
             std::string::npos)
       << head.body;
 }
 
 TEST(OwnResponseTest, HasTheCurrentDate) {
-  const ReadHead head =
-      read_head(write_error_response({Reason::not_found, {}}, "id-1", false, true, kAnyOrigin));
+  const ReadHead head = read_head(error_response({Reason::not_found, {}}));
   const std::string date = head["Date"];
   tm parts{};
   const char* end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
@@ -62,16 +63,15 @@ TEST(OwnResponseTest, HasTheCurrentDate) {
 }
 
 TEST(OwnResponseTest, HeadRequestGetsNoBody) {
-  const ReadHead head =
-      read_head(write_error_response({Reason::not_found, {}}, "id-1", true, false, kAnyOrigin));
+  const ReadHead head = read_head(write_error_response(
+      {.error = {Reason::not_found, {}}, .id = "id-1", .head_only = true}, kAnyOrigin));
   EXPECT_EQ(head.body, "");
   EXPECT_GT(std::stoi(head["Content-Length"]), 0);
   EXPECT_EQ(head["Connection"], "close");
 }
 
 TEST(OwnResponseTest, MethodNotAllowedHasAllow) {
-  const ReadHead head = read_head(
-      write_error_response({Reason::method_not_allowed, {}}, "id-1", false, true, kAnyOrigin));
+  const ReadHead head = read_head(error_response({Reason::method_not_allowed, {}}));
   EXPECT_EQ(head["Allow"], "GET, HEAD, OPTIONS");
 }
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/loop/signature.h"
 
 namespace streamgate {
@@ -25,7 +25,7 @@ TokenKey hs256(std::string id, std::string_view secret) {
 
 std::string sign(std::string_view header, std::string_view payload, std::string_view secret) {
   const std::string text = encoded(header) + "." + encoded(payload);
-  return text + "." + encoded(hmac_sha256_bytes(secret, text));
+  return text + "." + encoded(hmac_sha256(secret, text));
 }
 
 constexpr std::string_view kSecret = "0123456789abcdef0123456789abcdef";

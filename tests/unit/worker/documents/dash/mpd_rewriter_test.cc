@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "tests/unit/mpd_rewriting.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "tests/unit/mpd_rewriting.h"
 #include "worker/documents/dash/mpd_rewriter.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
 namespace streamgate {
 namespace {

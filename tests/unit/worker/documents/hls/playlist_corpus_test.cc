@@ -13,7 +13,7 @@
 #include "common/url.h"
 #include "tests/unit/corpus_index.h"
 #include "worker/documents/hls/playlist_rewriter.h"
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 #include "worker/loop/event.h"
 
 namespace streamgate {

@@ -1,5 +1,6 @@
-#include "worker/http/base64url.h"
+#include "worker/http/base64.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -49,6 +50,22 @@ std::optional<std::string> decode_base64url(std::string_view text) {
   }
   if ((bits & ((1U << count) - 1U)) != 0) return std::nullopt;
   return out;
+}
+
+std::string encode_base64(std::string_view bytes) {
+  std::string out;
+  append_base64url(bytes, out);
+  std::replace(out.begin(), out.end(), '-', '+');
+  std::replace(out.begin(), out.end(), '_', '/');
+  out.append((4 - out.size() % 4) % 4, '=');
+  return out;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  std::string url_form(text.substr(0, text.find_last_not_of('=') + 1));
+  std::replace(url_form.begin(), url_form.end(), '+', '-');
+  std::replace(url_form.begin(), url_form.end(), '/', '_');
+  return decode_base64url(url_form);
 }
 
 }  // namespace streamgate
