@@ -71,7 +71,7 @@ void OwnedObject::begin_window(LiveFormat format) {
 // The body has ended before it showed what it is.
 void OwnedObject::end_undecided() {
   tools_.keeper.on_unshareable(*this);
-  if (successor_ != nullptr && fetch_->step() == Fetch::Step::read_body) successor_->on_end();
+  if (is_handed_over()) successor_->on_end();
 }
 
 void OwnedObject::on_next_body() {

@@ -97,6 +97,12 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
 }
 
+// Whether the successor takes the rest of this answer. It may have stopped the fetch, or begun it
+// anew.
+bool OwnedObject::is_handed_over() const {
+  return successor_ != nullptr && fetch_->step() == Fetch::Step::read_body;
+}
+
 // At the end of the process other workers may still read it, so its pages stay: the master returns
 // them when no lease is left (CacheDirectory::sweep).
 OwnedObject::~OwnedObject() {
@@ -217,8 +223,7 @@ void OwnedObject::on_body(std::string_view bytes) {
     CHECK(is_without_length_);
     // A body without a length that is too long.
     tools_.keeper.on_unshareable(*this);
-    const bool goes_on = successor_ != nullptr && fetch_->step() != Fetch::Step::finished;
-    if (goes_on) successor_->on_body(bytes);
+    if (is_handed_over()) successor_->on_body(bytes);
     return;
   }
   std::memcpy(body_memory() + filled_, bytes.data(), bytes.size());

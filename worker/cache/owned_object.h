@@ -147,6 +147,7 @@ class OwnedObject final : public SharedObject,
   void on_object_changed() override {}
   void on_unshared(std::unique_ptr<OwnedObject> /*answer*/) override {}
 
+  bool is_handed_over() const;
   void leave_basis();
   void refresh();
   bool copy_basis(const ResponseHead& head);
