@@ -236,6 +236,7 @@ class Store(ProxyTest):
             proxy.stream(url, h_X="2"),
             proxy.stream(url, {"Accept": "text/x"}),
             proxy.stream(url, {"Accept-Language": "de"}),
+            proxy.stream(url, {"CDN-Loop": "cdn.example"}),
             proxy.stream(url, sg_c="YT0xO2Q9MTI3LjAuMC4xO3A9Lw"),
             proxy.stream(url, sg_alt=up.url("/b.ts")),
         ]
