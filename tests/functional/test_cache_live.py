@@ -1,6 +1,7 @@
 """Viewers of one endless stream share one upstream request and one window of it."""
 
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -109,6 +110,23 @@ class Live(LiveTest):
         self.assertEqual(len(up.requests), 2)
 
     # --- what is not shared
+
+    def test_an_encrypted_segment_without_a_length_arrives_whole(self):
+        # As it happens, the distance of two bytes, and of three, is that of packets.
+        body = bytearray(random.Random(3).randbytes(100_000))
+        for at in (300, 2000):
+            body[at] = body[at + PACKET] = body[at + 2 * PACKET] = 0x47
+        for first in (600, 4000):
+            feed = self.feed()
+            up = self.upstream(lambda _, feed=feed: feed.answer)
+            proxy = self.proxy()
+            feed.send(bytes(body[:first]))
+            clients = [self.watch(proxy, up.url("/1.ts")) for _ in range(2)]
+            wait_until(lambda up=up: up.requests)
+            feed.send(bytes(body[first:]))
+            feed.end()
+            self.assertTrue(clients[0].read_head()["X-Streamgate-Cache"])
+            self.assertTrue(clients[0].read_to_end() == body)
 
     def test_bodies_that_are_not_live_have_a_fetch_for_each_client(self):
         for content_type, body in (
