@@ -100,9 +100,11 @@ void ClientFetch::join() {
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
-  // A stale answer may only need a 304.
+  // A stale answer may only need a 304, and one that broke is continued.
+  const bool asks_for_less =
+      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
   const Cache::Joined joined =
-      may_ask_for_less(sharing.request.forwarded) && !cache_->has_stale(sharing.key)
+      asks_for_less && !cache_->has_stale(sharing.key)
           ? cache_->join_existing(sharing.key, *this)
           : cache_->join(sharing.key, sharing.request, sharing.client, *this);
   if (joined.object == nullptr) return pass();
@@ -212,7 +214,7 @@ bool ClientFetch::take_step() {
       sharing.waited_for_head = true;
       return false;
     case CacheState::failed:
-      if (sharing.answer != nullptr && deliver()) return true;
+      if (sharing.answer != nullptr && !sharing.must_restart && deliver()) return true;
       if (sharing.object == nullptr || sharing.is_paused) return false;
       if (!is_following() || !follow_later()) fail(object.failure());
       return false;
