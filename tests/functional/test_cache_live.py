@@ -1,6 +1,7 @@
 """Viewers of one endless stream share one upstream request and one window of it."""
 
 import os
+import random
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ import unittest
 
 from harness import main, wait_until, wait_until_stopped
 from live_viewers import HEAD, LiveTest, stalled
-from transport_stream import PACKET, PAT, PMT, frame, group
+from transport_stream import PACKET, PADDING, PAT, PMT, frame, group
 from upstream import Answer, status
 
 
@@ -19,8 +20,8 @@ class Live(LiveTest):
     def test_viewers_begin_with_the_tables_and_the_newest_point(self):
         feed = self.feed()
         up = self.upstream(lambda _: feed.answer)
-        proxy = self.own_proxy()
-        feed.send(b"noise" + frame(1) + group(1) + group(2) + frame(2900))
+        proxy = self.own_proxy(self.SMALL)
+        feed.send(b"noise" + frame(1) + PADDING + group(1) + group(2) + frame(2900))
         first = self.begin(proxy, up.url("/tv"))
         # The first viewer gets all packets, also those before the tables.
         whole = feed.sent[len(b"noise") :]
@@ -51,16 +52,35 @@ class Live(LiveTest):
     def test_other_streams_begin_at_the_newest_byte(self):
         feed = self.feed(b"audio/mpeg")
         up = self.upstream(lambda _: feed.answer)
-        feed.send(b"begin" * 100)
-        proxy = self.own_proxy()
+        feed.send(b"begin" * 40_000)
+        proxy = self.own_proxy(self.SMALL)
         first = self.begin(proxy, up.url("/radio"))
-        self.read(first, 500)
+        self.read(first, 200_000)
         second = self.watch(proxy, up.url("/radio"))
         proxy.pid_serving(second)
         feed.send(b"more")
         self.assertEqual(second.read_head()["X-Streamgate-Cache"], "shared")
         self.assertEqual(self.read(second, 4), b"more")
-        self.assertEqual(self.read(first, 504), feed.sent)
+        self.assertEqual(self.read(first, 200_004), feed.sent)
+
+    def test_a_viewer_who_comes_soon_after_the_first_one_gets_all(self):
+        # A segment of a playlist may have no length, too.
+        for content_type, begun, rest in (
+            (b"video/mp2t", group(1) + group(2), group(3)),
+            (b"audio/aac", b"begun" * 1000, b"rest"),
+        ):
+            feed = self.feed(content_type)
+            up = self.upstream(lambda _, feed=feed: feed.answer)
+            proxy = self.own_proxy()
+            feed.send(begun)
+            self.read(self.begin(proxy, up.url("/1.ts")), len(begun))
+            clients, _ = self.viewers_of_all_workers(proxy, up.url("/1.ts"))
+            feed.send(rest)
+            feed.end()
+            self.assertEqual({c.head["X-Streamgate-Cache"] for c in clients}, {"shared"})
+            for client in clients:
+                self.assertEqual(client.read_to_end(), begun + rest)
+            self.assertEqual(len(up.requests), 1)
 
     def test_the_end_is_for_all_with_the_last_part_of_a_packet(self):
         feed = self.feed()
@@ -109,6 +129,23 @@ class Live(LiveTest):
         self.assertEqual(len(up.requests), 2)
 
     # --- what is not shared
+
+    def test_an_encrypted_segment_without_a_length_arrives_whole(self):
+        # As it happens, the distance of two bytes, and of three, is that of packets.
+        body = bytearray(random.Random(3).randbytes(100_000))
+        for at in (300, 2000):
+            body[at] = body[at + PACKET] = body[at + 2 * PACKET] = 0x47
+        for first in (600, 4000):
+            feed = self.feed()
+            up = self.upstream(lambda _, feed=feed: feed.answer)
+            proxy = self.proxy()
+            feed.send(bytes(body[:first]))
+            clients = [self.watch(proxy, up.url("/1.ts")) for _ in range(2)]
+            wait_until(lambda up=up: up.requests)
+            feed.send(bytes(body[first:]))
+            feed.end()
+            self.assertTrue(clients[0].read_head()["X-Streamgate-Cache"])
+            self.assertTrue(clients[0].read_to_end() == body)
 
     def test_bodies_that_are_not_live_have_a_fetch_for_each_client(self):
         for content_type, body in (
@@ -313,9 +350,9 @@ class Live(LiveTest):
         up = self.upstream(lambda _: feed.answer)
         # The last group is not complete, and ends inside a picture.
         cut = len(made) // PACKET * 9 // 10 * PACKET
-        feed.send(made[:cut])
-        proxy = self.proxy()
-        self.read(self.begin(proxy, up.url("/tv")), cut)
+        feed.send(PADDING + made[:cut])
+        proxy = self.proxy(**self.SMALL)
+        self.read(self.begin(proxy, up.url("/tv")), len(PADDING) + cut)
         client = self.begin(proxy, up.url("/tv"))
         feed.send(made[cut:])
         feed.end()

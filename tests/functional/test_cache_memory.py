@@ -58,6 +58,18 @@ class Full(ProxyTest):
         kept = itertools.takewhile(lambda url: self.outcome(one, url) == "hit", reversed(urls))
         self.assertGreater(sum(1 for _ in kept), 20)
 
+    def test_a_worker_that_drains_gives_up_its_memory_for_the_others(self):
+        up = self.objects(900_000)
+        cache = {"memory": "64MiB", "object_size": "1MiB", "segment_age": "1h"}
+        proxy = self.own_proxy({"cache": cache, "workers": 1})
+        for number in range(40):
+            proxy.stream(up.url(f"/{number}"))
+        client, gate = self.stream_under_way(proxy)
+        proxy.reload({"cache": {**cache, "memory": "8MiB"}})
+        proxy.wait_for_event("worker.draining", generation="1")
+        wait_until(lambda: proxy.stream(up.url("/a"))["X-Streamgate-Cache"] == "hit")
+        self.finish_stream(client, gate)
+
     def test_a_burst_evicts_little_more_than_it_stores(self):
         up = self.objects(60_000)
         proxy = self.own_proxy(

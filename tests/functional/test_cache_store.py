@@ -2,10 +2,11 @@
 
 import itertools
 import random
+import time
 
 from admin import ADMIN, admin_address, ask_json, metrics
 from harness import ProxyTest, main, wait_until
-from upstream import ok, playlist, redirect, status
+from upstream import Answer, ok, playlist, redirect, status
 
 CONTENT = random.Random(8).randbytes(700_001)
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -81,6 +82,53 @@ class Store(ProxyTest):
         up = self.numbered({"Cache-Control": "max-age=1"})
         self.assertEqual(self.bodies(up), ["1", "1"])
         wait_until(lambda: self.bodies(up, 1) == ["2"])
+
+    def test_the_time_of_an_answer_begins_with_its_head(self):
+        numbers = itertools.count(1)
+
+        def script(_):
+            answer = ok(b"\x47%d" % next(numbers), {"Cache-Control": "max-age=1"})
+            end = answer.data[-1:]
+            return Answer(answer.data[:-1], body=lambda: itertools.chain(late(), [end]))
+
+        def late():
+            time.sleep(1.2)
+            return ()
+
+        self.assertEqual(self.bodies(self.upstream(script)), ["1", "2"])
+
+    def test_an_answer_is_no_longer_fresh_than_the_redirect_to_it(self):
+        ages = {"memory": "64MiB", "playlist_age": "0s", "segment_age": "0s"}
+        minute = {"Cache-Control": "max-age=60"}
+        for code, redirect_says, answer_says, settings, stored in (
+            (302, {}, LONG, {}, False),
+            (303, {}, LONG, {}, False),
+            (307, {}, LONG, {}, False),
+            (302, {}, LONG, {"segment_age": "1h"}, True),
+            (302, minute, LONG, {}, True),
+            (302, minute, {}, {"segment_age": "1h"}, True),
+            (302, {"Cache-Control": "max-age=0"}, {}, {"segment_age": "1h"}, False),
+            (302, {"Cache-Control": "no-store"}, LONG, {"segment_age": "1h"}, False),
+            (302, {"Cache-Control": "private"}, LONG, {"segment_age": "1h"}, False),
+            (302, {"Cache-Control": "no-store"}, LONG,
+             {"segment_age": "1h", "ignore_no_store": ["127.0.0.1"]}, True),
+            (302, {"Expires": DATE}, LONG, {"segment_age": "1h"}, False),
+            (301, {}, LONG, {}, True),
+            (308, {}, LONG, {}, True),
+            (301, {"Cache-Control": "no-cache"}, LONG, {}, False),
+        ):
+            with self.subTest(code=code, redirect=redirect_says, answer=answer_says, **settings):
+
+                def script(request, code=code, says=redirect_says, answer_says=answer_says):
+                    if request.path == "/latest":
+                        return status(code, {"Location": "/7.ts", **says})
+                    return ok(b"\x47seven", answer_says, content_type="video/mp2t")
+
+                up = self.upstream(script)
+                proxy = self.proxy(cache={**ages, **settings})
+                for _ in range(2):
+                    self.assertEqual(proxy.stream(up.url("/latest")).body, b"\x47seven")
+                self.assertEqual(up.targets().count("/latest"), 1 if stored else 2)
 
     def test_ages_for_what_the_upstream_does_not_say(self):
         settings = {"memory": "64MiB", "playlist_age": "0s", "segment_age": "1h"}
@@ -236,6 +284,7 @@ class Store(ProxyTest):
             proxy.stream(url, h_X="2"),
             proxy.stream(url, {"Accept": "text/x"}),
             proxy.stream(url, {"Accept-Language": "de"}),
+            proxy.stream(url, {"CDN-Loop": "cdn.example"}),
             proxy.stream(url, sg_c="YT0xO2Q9MTI3LjAuMC4xO3A9Lw"),
             proxy.stream(url, sg_alt=up.url("/b.ts")),
         ]

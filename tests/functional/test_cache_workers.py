@@ -62,6 +62,27 @@ class Workers(ProxyTest):
             self.assertTrue(response.body == CONTENT)
         self.assertEqual(len(up.requests), 2)
 
+    def test_a_part_goes_on_after_the_death_of_its_worker(self):
+        up = self.upstream([tagged('"v1"', self.gate, 300_000), tagged('"v1"')])
+        proxy = self.own_proxy()
+        owner = proxy.connect()
+        self.addCleanup(owner.close)
+        owner.request(stream_path(up.url("/a.ts")))
+        owner.read_head()
+        clients, pids = [owner], [proxy.pid_serving(owner)]
+        while len(set(pids)) < 2:
+            self.assertLess(len(clients), 200, "one worker has all clients")
+            client = proxy.connect()
+            self.addCleanup(client.close)
+            client.request(stream_path(up.url("/a.ts")), {"Range": "bytes=1000-"})
+            clients.append(client)
+            pids.append(proxy.pid_serving(client))
+        head = clients[-1].read_head()
+        self.assertEqual((head.status, head["X-Streamgate-Cache"]), (206, "shared"))
+        self.kill_owner(proxy, clients, pids)
+        response = clients[-1].read_body(head)
+        self.assertTrue(response.body == CONTENT[1000:])
+
     def test_an_answer_that_changed_is_not_continued(self):
         up = self.upstream([tagged('"v1"', self.gate, 300_000), tagged('"v2"')])
         proxy = self.own_proxy()

@@ -279,8 +279,11 @@ class PlayersOnly(ProxyTest):
         proxy = self.proxy(cache={"memory": "64MiB"})
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
         page = PAGE.data.partition(b"\r\n\r\n")[2]
+        playlist_head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-mpegurl\r\n\r\n"
         for refusal in (
             PAGE,
+            # Too long to be shared, which shows in the middle of it.
+            Answer(playlist_head + page + b" " * 500_000, "close"),
             Answer(head + b"\r\n" + page, "close"),
             Answer(head + b"Cache-Control: no-store\r\nContent-Length: 99\r\n\r\n" + page, "stall"),
             status(403),

@@ -33,6 +33,9 @@ def packet(pid, payload, begins=True, indicator=False):
 PAT = packet(0, section(0, 1, b"\0\1" + (0xE000 | PMT_PID).to_bytes(2, "big")))
 PMT = packet(PMT_PID, section(2, 1, b"\xe1\x01\xf0\0\x1b\xe1\x01\xf0\0"))
 
+# More than half of the smallest window.
+PADDING = b"".join(packet(0x1FFF, b"%180d" % i, False) for i in range(800))
+
 
 def frame(number, is_key=False, packets=1):
     """A picture in `packets` packets; each has its own content."""

@@ -420,11 +420,13 @@ void Cache::on_tick() {
 
 // --- memory ---
 
-// Another worker finds no room, and this one has more than its share.
+// Another worker finds no room, and this one has more than its share, or drains.
 void Cache::make_room() {
   seat_.own().wanted_bytes.store(0, std::memory_order_relaxed);
   if (seat_.wanted_by_others() == 0) return;
-  const uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
+  uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
+  const bool is_draining = environment_.slot.state.load() == WorkerState::draining;
+  if (is_draining) share = std::min(share, std::max(regions_.held(), kMostToEvict) - kMostToEvict);
   // Recycled pages count as held until they are returned.
   regions_.shrink_to(share);
   if (regions_.held() > share) evict(regions_.held() - share, 0);

@@ -19,6 +19,8 @@ constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
+// A body without a length may be a segment: a viewer who comes so soon gets all of it.
+constexpr int64_t kYoungMs = 5'000;
 // Before an endless body is requested anew although its upstream has just refused it. Doubles.
 constexpr std::chrono::milliseconds kFirstWait{250};
 
@@ -98,9 +100,11 @@ void ClientFetch::join() {
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
-  // A stale answer may only need a 304.
+  // A stale answer may only need a 304, and one that broke is continued.
+  const bool asks_for_less =
+      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
   const Cache::Joined joined =
-      may_ask_for_less(sharing.request.forwarded) && !cache_->has_stale(sharing.key)
+      asks_for_less && !cache_->has_stale(sharing.key)
           ? cache_->join_existing(sharing.key, *this)
           : cache_->join(sharing.key, sharing.request, sharing.client, *this);
   if (joined.object == nullptr) return pass();
@@ -210,7 +214,7 @@ bool ClientFetch::take_step() {
       sharing.waited_for_head = true;
       return false;
     case CacheState::failed:
-      if (sharing.answer != nullptr && deliver()) return true;
+      if (sharing.answer != nullptr && !sharing.must_restart && deliver()) return true;
       if (sharing.object == nullptr || sharing.is_paused) return false;
       if (!is_following() || !follow_later()) fail(object.failure());
       return false;
@@ -327,14 +331,17 @@ void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
   observer_.on_head(sharing.answer->head);
 }
 
-// A viewer who waited for the head gets all of the body. One whose last object broke gets all if
-// this one has begun since then; else its first bytes would be a step back.
+// A viewer who waited for the head gets all of the body, and so does one who comes soon after it,
+// while there is time to read the first bytes. One whose last object broke gets all if this one has
+// begun since then; else its first bytes would be a step back.
 void ClientFetch::attach_live() {
   const Sharing& sharing = *sharing_;
-  const bool gets_all =
-      sharing.left_ms ? sharing.object->stored_ms() >= *sharing.left_ms : sharing.waited_for_head;
-  sharing_->live->attach(*sharing_->object,
-                         gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
+  SharedObject& object = *sharing.object;
+  const bool is_young =
+      cache_->now_ms() - object.stored_ms() < kYoungMs && object.filled() <= object.live().size / 2;
+  const bool gets_all = sharing.left_ms ? object.stored_ms() >= *sharing.left_ms
+                                        : sharing.waited_for_head || is_young;
+  sharing.live->attach(object, gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
 }
 
 // After the death of its owner the body continues in another object, if that has the same media

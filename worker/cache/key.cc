@@ -94,6 +94,8 @@ std::optional<CacheKey> cache_key(const FetchRequest& request, uint64_t settings
     add(field.name, text);
     add(field.value, text);
   }
+  // Another CDN on the way may refuse a request that its mark says to be a loop.
+  if (!request.cdn_loop.empty()) add(request.cdn_loop, text += "\nloop ");
   text += "\nalternatives ";
   for (const UpstreamUrl& url : request.alternatives) add_url(url.url, text);
   if (request.before_bar) add_url(*request.before_bar, text += "\nbefore bar ");

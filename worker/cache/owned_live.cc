@@ -7,12 +7,25 @@
 namespace streamgate {
 namespace {
 
-// If no packets are found in so many first bytes of MPEG-TS, it is handled as bytes.
+// If no packets are found in so many first bytes of MPEG-TS, a viewer needs all of it.
 constexpr size_t kMostHeld = size_t{4} * 1024;
 
-// Whether packets may begin in the bytes although no two are there yet. Other bytes do not wait.
-bool may_begin_packets(std::string_view bytes) {
-  return bytes.substr(0, kTsPacket).find(kTsSync) != bytes.npos;
+enum class Packets { found, none, undecided };
+
+// Looks for four packets in a row. An encrypted segment has two or three sync bytes at that
+// distance now and then, and all its bytes between packets would be dropped.
+Packets find_packets(std::string_view bytes) {
+  constexpr size_t kEnough = 4;
+  for (size_t at = bytes.find(kTsSync); at != bytes.npos; at = bytes.find(kTsSync, at + 1)) {
+    size_t count = 1;
+    size_t next = at + kTsPacket;
+    for (; count < kEnough && next < bytes.size() && bytes[next] == kTsSync; next += kTsPacket) {
+      ++count;
+    }
+    if (count == kEnough) return Packets::found;
+    if (next >= bytes.size()) return bytes.size() < kMostHeld ? Packets::undecided : Packets::none;
+  }
+  return Packets::none;
 }
 
 // If the fetch waits for this many ticks of LiveClock, the upstream is faster than the viewers. A
@@ -34,11 +47,12 @@ void OwnedObject::look_at_first_bytes(std::string_view bytes) {
   held_ += bytes;
   const auto type = extract_media_type(head_->fields).essence;
   LiveFormat format = tools_.keeper.live_format(type, held_);
-  if (format == LiveFormat::none) return tools_.keeper.on_unshareable(*this);
-  if (format == LiveFormat::packets && TsPackets::first_packet(held_) == held_.npos) {
-    if (held_.size() < kMostHeld && may_begin_packets(held_)) return;
-    format = LiveFormat::frames;
+  if (format == LiveFormat::packets) {
+    const Packets packets = find_packets(held_);
+    if (packets == Packets::undecided) return;
+    if (packets == Packets::none) format = LiveFormat::none;
   }
+  if (format == LiveFormat::none) return tools_.keeper.on_unshareable(*this);
   begin_window(format);
 }
 
@@ -71,7 +85,7 @@ void OwnedObject::begin_window(LiveFormat format) {
 // The body has ended before its first bytes showed its format.
 void OwnedObject::end_undecided() {
   tools_.keeper.on_unshareable(*this);
-  if (successor_ != nullptr && fetch_->step() == Fetch::Step::read_body) successor_->on_end();
+  if (is_handed_over()) successor_->on_end();
 }
 
 void OwnedObject::on_next_body() {

@@ -7,7 +7,6 @@
 
 #include "common/check.h"
 #include "common/log.h"
-#include "worker/cache/freshness.h"
 #include "worker/cache/revalidation.h"
 
 namespace streamgate {
@@ -97,6 +96,12 @@ void OwnedObject::take_over(Fetch::Observer& observer) {
   if (filled_ > 0) observer.on_body({body_memory(), filled_});
 }
 
+// Whether the successor takes the rest of this answer. It may have stopped the fetch, or begun it
+// anew.
+bool OwnedObject::is_handed_over() const {
+  return successor_ != nullptr && fetch_->step() == Fetch::Step::read_body;
+}
+
 // At the end of the process other workers may still read it, so its pages stay: the master returns
 // them when no lease is left (CacheDirectory::sweep).
 OwnedObject::~OwnedObject() {
@@ -139,8 +144,35 @@ void OwnedObject::publish_failure(const Error& error) {
 
 // --- the answer ---
 
+// Another URL of the link: the redirects were those of the last one.
+void OwnedObject::on_next_url() {
+  redirects_fresh_until_ms_ = INT64_MAX;
+  has_unstated_redirect_ = false;
+}
+
+// The answer is stored for the URL that was requested, so it is no longer fresh than the redirects
+// that lead to it (RFC 9111 4). A permanent one without a time is as fresh as the answer.
+void OwnedObject::on_redirect(const ResponseHead& head) {
+  const Freshness said = freshness_of_head(head);
+  const bool is_permanent = head.status == 301 || head.status == 308;
+  if (said.may_share && !said.seconds) {
+    has_unstated_redirect_ = has_unstated_redirect_ || !is_permanent;
+    return;
+  }
+  const int64_t seconds = said.may_share ? *said.seconds : 0;
+  redirects_fresh_until_ms_ =
+      std::min(redirects_fresh_until_ms_, tools_.fetches.wheel.now_ms() + seconds * 1000);
+}
+
+Freshness OwnedObject::freshness_of_head(const ResponseHead& head) const {
+  const bool is_ignored = tools_.keeper.may_ignore_no_store(fetch_->url());
+  return freshness_of(head.fields, is_ignored ? NoStore::ignored : NoStore::honoured,
+                      ::time(nullptr));
+}
+
 void OwnedObject::on_head(const ResponseHead& head) {
   head_ = &head;
+  head_ms_ = tools_.fetches.wheel.now_ms();
   if (basis_ != nullptr && head.status == 304) return;  // on_end() follows
   leave_basis();
   if (!may_share(head)) return tools_.keeper.on_unshareable(*this);
@@ -160,9 +192,7 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   is_answer_ok_ = head.status == 200;
   if (!is_answer_ok_ && head.status < 400) return false;
   if (head.framing == Framing::none || find_field(head.fields, "icy-metaint")) return false;
-  const bool is_ignored = tools_.keeper.may_ignore_no_store(fetch_->url());
-  const Freshness said =
-      freshness_of(head.fields, is_ignored ? NoStore::ignored : NoStore::honoured, ::time(nullptr));
+  const Freshness said = freshness_of_head(head);
   if (!said.may_share) return false;
   fresh_seconds_ = said.seconds;
   is_without_length_ = head.framing != Framing::length;
@@ -218,8 +248,7 @@ void OwnedObject::on_body(std::string_view bytes) {
     CHECK(is_without_length_);
     // A body without a length that is too long.
     tools_.keeper.on_unshareable(*this);
-    const bool goes_on = successor_ != nullptr && fetch_->step() != Fetch::Step::finished;
-    if (goes_on) successor_->on_body(bytes);
+    if (is_handed_over()) successor_->on_body(bytes);
     return;
   }
   std::memcpy(body_memory() + filled_, bytes.data(), bytes.size());
@@ -286,7 +315,7 @@ bool OwnedObject::copy_basis(const ResponseHead& head) {
 
 void OwnedObject::complete() {
   seat().set_filled(place(), filled_);
-  seat().set_fresh_until(place(), tools_.fetches.wheel.now_ms() + lifetime_ms());
+  seat().set_fresh_until(place(), end_of_freshness_ms());
   may_be_validated_ = is_answer_ok_ && has_validator_;
   seat().set_state(place(), CacheState::done);
   has_ended_ = true;
@@ -295,9 +324,18 @@ void OwnedObject::complete() {
   tools_.keeper.on_fetched(*this);
 }
 
-int64_t OwnedObject::lifetime_ms() {
-  if (!is_answer_ok_ || live_) return 0;
-  if (fresh_seconds_) return *fresh_seconds_ * 1000;
+// What the upstream says counts from the head on (RFC 9111 4.2.3), our ages from the end.
+int64_t OwnedObject::end_of_freshness_ms() {
+  const int64_t now_ms = tools_.fetches.wheel.now_ms();
+  if (!is_answer_ok_ || live_) return now_ms;
+  int64_t until_ms = redirects_fresh_until_ms_;
+  if (fresh_seconds_) until_ms = std::min(until_ms, head_ms_ + *fresh_seconds_ * 1000);
+  if (fresh_seconds_ && !has_unstated_redirect_) return until_ms;
+  return std::min(until_ms, now_ms + own_age_ms());
+}
+
+// For what the upstream does not say.
+int64_t OwnedObject::own_age_ms() {
   const std::string_view body(body_memory(), filled_);
   const bool is_document = claims_document_ || looks_like_a_document(body);
   return is_document ? playlist_lifetime_ms(body) : tools_.config.segment_age.count();

@@ -26,6 +26,7 @@
 
 #include "common/config.h"
 #include "common/ip_address.h"
+#include "worker/cache/freshness.h"
 #include "worker/cache/live_format.h"
 #include "worker/cache/live_window.h"
 #include "worker/cache/purges.h"
@@ -128,7 +129,8 @@ class OwnedObject final : public SharedObject,
   void release_region();
 
  private:
-  void on_next_url() override {}
+  void on_next_url() override;
+  void on_redirect(const ResponseHead& head) override;
   void on_head(const ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_read_done() override;
@@ -148,6 +150,7 @@ class OwnedObject final : public SharedObject,
   void on_object_changed() override {}
   void on_unshared(std::unique_ptr<OwnedObject> /*answer*/) override {}
 
+  bool is_handed_over() const;
   void leave_basis();
   void refresh();
   bool copy_basis(const ResponseHead& head);
@@ -162,7 +165,9 @@ class OwnedObject final : public SharedObject,
   void publish(const ResponseHead& head, uint64_t length);
   void publish_failure(const Error& error);
   void complete();
-  int64_t lifetime_ms();
+  Freshness freshness_of_head(const ResponseHead& head) const;
+  int64_t end_of_freshness_ms();
+  int64_t own_age_ms();
   int64_t playlist_lifetime_ms(std::string_view text);
   void lend_if_popular();
   char* body_memory() const { return tools_.regions.memory_of(*region_) + head_size_; }
@@ -182,8 +187,12 @@ class OwnedObject final : public SharedObject,
   bool has_validator_ = false;
   bool claims_document_ = false;  // the head does, or the body is coded and may be one
   std::optional<RegionStore::Region> region_;
-  std::optional<int64_t> fresh_seconds_;  // as the upstream says
-  bool is_answer_ok_ = false;             // 200: it may be stored
+  int64_t head_ms_ = 0;                   // CLOCK_MONOTONIC: when the head came
+  std::optional<int64_t> fresh_seconds_;  // from then on, as the upstream says
+  // The redirects on the way, as they say; and one is only for now, and does not say for how long.
+  int64_t redirects_fresh_until_ms_ = INT64_MAX;
+  bool has_unstated_redirect_ = false;
+  bool is_answer_ok_ = false;  // 200: it may be stored
   bool is_without_length_ = false;
   bool may_be_live_ = false;        // without a length; the first bytes decide
   std::string held_;                // of the body, until then

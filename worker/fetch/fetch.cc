@@ -298,6 +298,7 @@ void Fetch::follow_redirect(std::string_view location) {
     return give_up_url(
         {Reason::bad_response, "redirect to an unusable URL: " + std::string(location)});
   }
+  observer_->on_redirect(*head_);
   release(UpstreamPool::Reuse::no);
   if (!first_url_) first_url_.reset(new UpstreamUrl{request_.url, authorization_});
   const bool leaves_origin = next->url.origin() != request_.url.origin();

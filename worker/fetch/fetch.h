@@ -73,6 +73,8 @@ class Fetch final : private Resolver::Observer,
    public:
     // url() is now another URL of the link, or the first one again. Redirects are not reported.
     virtual void on_next_url() = 0;
+    // A redirect that is followed; url() is still the redirected one. Must not end the fetch.
+    virtual void on_redirect(const ResponseHead& /*head*/) {}
     // The final head. A redirect that is followed and an answer that is retried are not reported.
     // `head` is valid until the fetch ends or begins again.
     virtual void on_head(const ResponseHead& head) = 0;
