@@ -64,6 +64,19 @@ class AssetLists(JsonDocuments):
         content["ASSETS"][0]["URI"] += "&sg_ext=.m3u8"
         self.assert_document(response, content)
 
+    def test_scheduled_date_ranges_come_back_through_the_proxy(self):
+        content = {
+            "DATERANGES": [
+                {"CLASS": "com.apple.hls.interstitial", "X-ASSET-LIST": "pod?id=1"},
+                {"CLASS": "com.apple.hls.interstitial", "X-ASSET-URI": "https://ad.example/1.m3u8"},
+            ]
+        }
+        response = self.ask(ok(json.dumps(content).encode(), content_type=JSON_TYPE), "assets")
+        first, second = content["DATERANGES"]
+        first["X-ASSET-LIST"] = self.link("/a/pod?id=1", sg_k="assets")
+        second["X-ASSET-URI"] = self.proxy().origin + stream_path("https://ad.example/1.m3u8")
+        self.assert_document(response, content)
+
     def test_references_belong_to_the_url_after_redirects(self):
         body = b'{"ASSETS":[{"URI":"ad"}]}'
         response = self.ask({"/a/list.json": redirect("/b/c"), "/b/c": ok(body)}, "assets")

@@ -12,7 +12,7 @@ enum class DocumentKind {
   mpd,
   mpd_patch,   // changes to an MPD (ISO/IEC 23009-1 5.15)
   mpd_part,    // remote elements of an MPD (5.5)
-  asset_list,  // JSON: the assets of an interstitial (RFC 8216bis appendix D)
+  asset_list,  // JSON: the assets of an interstitial, or date ranges (RFC 8216bis D and H)
   steering,    // JSON: a steering manifest
   chapters,    // JSON: session data
 };

@@ -72,7 +72,7 @@ constexpr Phrase kPhrases[] = {
 // The header has no wildcard for prefixes, so each icy-* field is listed.
 #define STREAMGATE_EXPOSED                                                                      \
   "Access-Control-Expose-Headers: Content-Length, Content-Range, Accept-Ranges, Content-Type, " \
-  "ETag, Date, Age, X-Streamgate-Cache, X-Streamgate-Error, X-Streamgate-Id, "                  \
+  "ETag, Date, Age, Retry-After, X-Streamgate-Cache, X-Streamgate-Error, X-Streamgate-Id, "     \
   "X-Streamgate-Upstream-Status, icy-br, icy-description, icy-genre, icy-metaint, icy-name, "   \
   "icy-url\r\n"                                                                                 \
   "Cross-Origin-Resource-Policy: cross-origin\r\n"

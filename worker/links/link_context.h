@@ -16,7 +16,7 @@ namespace streamgate {
 // The kind of the document at a link, if its bytes alone do not show it (sg_k).
 enum class LinkKind {
   any,
-  assets,    // an asset list, perhaps an asset itself (RFC 8216bis appendix D)
+  assets,    // assets or date ranges, perhaps an asset itself (RFC 8216bis appendices D and H)
   steering,  // a steering manifest (7.2), of DASH too
   chapters,  // the chapters in session data
   patch,     // changes to a DASH manifest (ISO/IEC 23009-1 5.15)

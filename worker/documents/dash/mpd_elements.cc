@@ -10,7 +10,7 @@ namespace {
 
 constexpr MpdElement kOther;
 
-constexpr std::array<MpdElement, 18> kElements = {{
+constexpr std::array<MpdElement, 21> kElements = {{
     {"BaseURL", UrlPlace::base_url, true, {}},
     {"SegmentURL", UrlPlace::segment, false, {"media", "index"}},
     {"SegmentTemplate",
@@ -20,8 +20,11 @@ constexpr std::array<MpdElement, 18> kElements = {{
     {"Initialization", UrlPlace::segment, false, {"sourceURL"}},
     {"RepresentationIndex", UrlPlace::segment, false, {"sourceURL"}},
     {"BitstreamSwitching", UrlPlace::segment, false, {"sourceURL"}},
+    {"AdaptationSet", UrlPlace::segment, false, {"initializationPrincipal"}},
     {"InitializationSet", UrlPlace::segment, false, {"initialization"}},
     {"InitializationGroup", UrlPlace::segment, false, {"initialization"}},
+    {"CryptoPeriod", UrlPlace::segment, false, {"keyUriTemplate", "ivUriTemplate"}},
+    {"CryptoTimeline", UrlPlace::segment, false, {"keyUriTemplate", "ivUriTemplate"}},
     {"Location", UrlPlace::document, true, {}},
     {"PatchLocation", UrlPlace::document, true, {}, LinkKind::patch},
     {"ContentSteering", UrlPlace::document, true, {"proxyServerURL"}, LinkKind::steering},
@@ -43,9 +46,14 @@ const MpdElement& mpd_element(std::string_view name) {
   return kOther;
 }
 
+bool has_foreign_name(std::string_view name) {
+  return name == "CryptoPeriod" || name == "CryptoTimeline";
+}
+
 bool is_url_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:utc:http-") ||
-         ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mpd-chaining:") ||
+         ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:chaining:") ||
+         ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mpd-chaining:") ||  // GPAC's spelling
          ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:fallback:");
 }
 

@@ -1,4 +1,4 @@
-// Where URLs stand in an MPD (ISO/IEC 23009-1 5 and annexes).
+// Where URLs stand in an MPD (ISO/IEC 23009-1 5 and annexes; 23009-4 for keys of segments).
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,9 @@ struct MpdElement {
 
 // The element of that name. Elements without URLs have the place none.
 const MpdElement& mpd_element(std::string_view name);
+
+// Whether the element of that name belongs to another namespace than the MPD.
+bool has_foreign_name(std::string_view name);
 
 // Whether the value of a descriptor or clock with this scheme is a list of URLs.
 bool is_url_scheme(std::string_view scheme_id_uri);

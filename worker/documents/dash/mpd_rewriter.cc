@@ -30,7 +30,14 @@ std::string_view prefix_of(std::string_view name) {
 
 // Elements that put the query of the MPD's URL into other requests (ISO/IEC 23009-1 annex I).
 bool takes_query(std::string_view name) {
-  return name == "UrlQueryInfo" || name == "ExtUrlQueryInfo" || name == "ExtHttpHeaderInfo";
+  return name == "UrlQueryInfo" || name == "ExtUrlQueryInfo" || name == "ExtHttpHeaderInfo" ||
+         name == "RequestParam" || name == "UrlParamInfo";
+}
+
+// The value of an attribute of the type xs:boolean.
+bool is_true(std::string_view value) {
+  value = trim_xml(value);
+  return value == "true" || value == "1";
 }
 
 // A remote element: `xlink:href`.
@@ -81,8 +88,8 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (depth_ < content_depth()) return start_operation(name, attributes);
   if (depth_ == content_depth()) prefix_ = prefix_of(name);
   if (takes_query(local_name(name)) && setting_->own_carry.empty()) materialise_query(attributes);
-  if (!is_of_mpd(name)) return;
-  name.remove_prefix(prefix_.size());
+  if (!is_of_mpd(name) && !has_foreign_name(local_name(name))) return;
+  name = local_name(name);
   if (depth_ == 2 && name == "Period") hold_for_base_url();
   const bool has_segments = name == "SegmentTimeline" || name == "SegmentList";
   if (has_segments && segments_depth_ == 0) segments_depth_ = depth_;
@@ -201,6 +208,12 @@ void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
   bases_.push_back({depth_ - 1, {std::move(url), directories}});
 }
 
+// An EventStream may have a BaseURL of its own, for the URLs in its events.
+const MpdBase& MpdRewriter::base_of_event() const {
+  const bool has_own = !bases_.empty() && bases_.back().depth + 1 == event_depth_;
+  return has_own ? base() : document_;
+}
+
 // The note of a link to a patch or a remote element that stands here; empty for others.
 std::string MpdRewriter::note_for(LinkKind kind) const {
   if (kind != LinkKind::patch && kind != LinkKind::remote) return {};
@@ -250,6 +263,8 @@ bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
       [[fallthrough]];
     case UrlPlace::clock:
       return is_url_scheme(scheme) && append_list(value, link_);
+    case UrlPlace::event:
+      return links_.append(base_of_event(), {value, LinkRule::all, element.kind}, link_);
     default:
       return links_.append(document_, {value, LinkRule::all, element.kind}, link_);
   }
@@ -257,7 +272,7 @@ bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
 
 // The query that the player sees is that of our link. The upstream's takes its place.
 void MpdRewriter::materialise_query(const char** attributes) {
-  if (value_of(attributes, "useMPDUrlQuery") != "true") return;
+  if (!is_true(value_of(attributes, "useMPDUrlQuery"))) return;
   const std::string query(split_uri(setting_->base_url).query);
   const std::string_view own = value_of(attributes, "queryString");
   const bool has_own = own.data() != nullptr;

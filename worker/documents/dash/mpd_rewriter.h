@@ -78,6 +78,7 @@ class MpdRewriter final : public DocumentRewriter {
   void start_operation(std::string_view name, const char** attributes);
   void start_text(const MpdElement& element);
   void note_base(const MpdBase& from, std::string_view reference);
+  const MpdBase& base_of_event() const;
   std::string note_for(LinkKind kind) const;
   void end_element();
   void end_text();

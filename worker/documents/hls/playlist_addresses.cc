@@ -6,14 +6,16 @@
 #include "worker/documents/hls/patched_copy.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/json/data_uri.h"
+#include "worker/documents/known_name.h"
 #include "worker/links/parent_note.h"
 
 namespace streamgate {
 namespace {
 
-bool is_playlist_name(std::string_view reference) {
-  const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
-  return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
+// The classes of date ranges whose X-URI is an address (RFC 8216bis appendices F and H).
+bool has_address(std::string_view date_range_class) {
+  return date_range_class == "com.apple.hls.preload" ||
+         date_range_class == "com.apple.hls.daterange-schedule";
 }
 
 }  // namespace
@@ -40,13 +42,14 @@ void PlaylistRewriter::rewrite_unknown_tag(std::string_view name, std::string_vi
   }
 }
 
-// The URI of a hint must equal that of the later part or map (RFC 8216bis 4.4.5.3).
+// The URI of a hint must equal that of the later part, map or key (RFC 8216bis 4.4.5.3).
 void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
   SegmentFormat format = segment_format();
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
-    if (format == SegmentFormat::none || attribute.name != "TYPE") continue;
-    if (attribute.value == "MAP") format = SegmentFormat::mp4;
+    if (attribute.name != "TYPE") continue;
+    if (attribute.value == "KEY") return rewrite_key(list, copy);
+    if (attribute.value == "MAP" && format != SegmentFormat::none) format = SegmentFormat::mp4;
   }
   rewrite_uri_attributes(list, {{}, format}, copy);
 }
@@ -56,30 +59,33 @@ void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
     if (attribute.name == "METHOD" && attribute.value == "NONE") return;
-    if (attribute.name == "KEYFORMAT" && substituted(attribute.value) != "identity") return;
+    if (attribute.name != "KEYFORMAT" || attribute.value.empty()) continue;
+    if (substituted(attribute.value) != "identity") return;
   }
   rewrite_uri_attributes(list, {}, copy);
 }
 
-// Interstitials (RFC 8216bis appendix D). X-URI must equal the X-ASSET-URI or X-ASSET-LIST that it
-// preloads (appendix F). Its name shows which of them it is.
+// Interstitials (RFC 8216bis appendix D) and schedules of date ranges (appendix H). The X-URI of a
+// preload must equal the attribute that it preloads (appendix F), which may come later, so both get
+// the same kind of link by their name.
 void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
   bool x_uri_is_address = true;  // a later tag of the same range may omit CLASS
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
     if (attribute.name != "CLASS") continue;
-    x_uri_is_address = substituted(attribute.value) == "com.apple.hls.preload";
+    x_uri_is_address = has_address(substituted(attribute.value));
   }
   own_of_tag_ = {};
   own_of_tag_.kind = LinkKind::assets;
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
-    const bool is_x_uri = x_uri_is_address && attribute.name == "X-URI";
-    const bool is_list =
-        attribute.name == "X-ASSET-LIST" || (is_x_uri && !is_playlist_name(attribute.value));
+    const bool is_any_asset =
+        attribute.name == "X-ASSET-URI" || (x_uri_is_address && attribute.name == "X-URI");
+    const bool is_list = attribute.name == "X-ASSET-LIST" ||
+                         (is_any_asset && link_kind_of_asset(attribute.value) == LinkKind::assets);
     if (is_list) {
       replace_document(attribute.value, DocumentKind::asset_list, copy);
-    } else if (is_x_uri || attribute.name == "X-ASSET-URI") {
+    } else if (is_any_asset) {
       replace({attribute.value}, copy);
     }
   }

@@ -11,6 +11,7 @@
 #include "worker/documents/hls/patched_copy.h"
 #include "worker/documents/hls/playlist_header.h"
 #include "worker/documents/hls/playlist_tags.h"
+#include "worker/documents/known_name.h"
 #include "worker/links/header_suffix.h"
 
 namespace streamgate {
@@ -41,13 +42,15 @@ std::string_view trimmed(std::string_view text) {
   return has_blanks ? ascii::trim(text) : text;
 }
 
-// Lists name the source of a channel behind its URL: `http://host/a.ts$Source 2`.
+// Lists name the source of a channel behind its URL: `http://host/a.ts$Source 2`. In
+// `http://host/$a.ts` the dollar is a part of the name.
 std::string_view without_label(std::string_view line) {
   const size_t dollar = line.rfind('$');
   if (dollar == line.npos || dollar == 0) return line;
   if (line[dollar - 1] == '{') return line;  // a variable (RFC 8216bis 4.3)
-  const bool is_label = line.find_first_of("/?&=", dollar) == line.npos;
-  return is_label ? line.substr(0, dollar) : line;
+  if (line.find_first_of("/?&=", dollar) != line.npos) return line;
+  const std::string_view url = line.substr(0, dollar);
+  return has_known_name(line) && !has_known_name(url) ? line : url;
 }
 
 }  // namespace

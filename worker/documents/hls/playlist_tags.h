@@ -11,7 +11,7 @@ enum class TagRule {
   images,          // no URI; the segments are images
   list_header,     // headers for the next URI line; copied unchanged
   part,            // URI of a part
-  hint,            // URI of a part, or of a map if TYPE=MAP
+  hint,            // URI of a part, of a map or of a key, by its TYPE
   map,             // URI of an initialisation section
   key,             // URI, if players fetch the key (RFC 8216bis 4.4.4.4)
   date_range,      // X-ASSET-URI, X-ASSET-LIST, X-URI

@@ -1,26 +1,50 @@
 #include "worker/documents/json/json_rewriter.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
 #include "common/json_string.h"
 #include "common/url.h"
 #include "worker/documents/json/json_reader.h"
+#include "worker/documents/known_name.h"
 
 namespace streamgate {
 namespace {
 
-// The paths of members: `/name` for a member of an object, `/*` for an item of an array.
-struct Paths {
-  std::string_view address;   // its string is the URL of a child
-  std::string_view left_out;  // with its value
-  LinkKind kind;              // of the child
+// A member whose string is the URL of a child: `/name` for a member of an object, `/*` for an item
+// of an array.
+struct Address {
+  DocumentKind document;
+  std::string_view path;
+  LinkKind (*kind_of)(std::string_view url);  // of the child
 };
 
-Paths paths_of(DocumentKind kind) {
-  if (kind == DocumentKind::asset_list) return {"/ASSETS/*/URI", {}, LinkKind::any};
-  if (kind == DocumentKind::chapters) return {"/*/images/*/url", {}, LinkKind::any};
-  return {"/RELOAD-URI", "/PATHWAY-CLONES", LinkKind::steering};
+LinkKind always_any(std::string_view) { return LinkKind::any; }
+LinkKind always_assets(std::string_view) { return LinkKind::assets; }
+LinkKind always_steering(std::string_view) { return LinkKind::steering; }
+
+constexpr std::array<Address, 6> kAddresses = {{
+    {DocumentKind::asset_list, "/ASSETS/*/URI", always_any},
+    {DocumentKind::asset_list, "/DATERANGES/*/X-ASSET-LIST", always_assets},
+    {DocumentKind::asset_list, "/DATERANGES/*/X-ASSET-URI", link_kind_of_asset},
+    {DocumentKind::asset_list, "/DATERANGES/*/X-URI", link_kind_of_asset},
+    {DocumentKind::chapters, "/*/images/*/url", always_any},
+    {DocumentKind::steering, "/RELOAD-URI", always_steering},
+}};
+
+// Null for any other member.
+const Address* find_address(DocumentKind document, std::string_view path) {
+  const auto found = std::find_if(kAddresses.begin(), kAddresses.end(), [&](const Address& known) {
+    return known.document == document && known.path == path;
+  });
+  return found == kAddresses.end() ? nullptr : &*found;
+}
+
+// A member that is left out with its value.
+bool is_unwanted(DocumentKind document, std::string_view path) {
+  return document == DocumentKind::steering && path == "/PATHWAY-CLONES";
 }
 
 }  // namespace
@@ -29,9 +53,7 @@ Paths paths_of(DocumentKind kind) {
 class JsonRewriter::Copy final : private JsonReader::Handler {
  public:
   Copy(DocumentKind kind, std::string_view base_url, ChildUrlWriter& children)
-      : reader_(*this), paths_(paths_of(kind)), base_url_(base_url), children_(children) {
-    own_.kind = paths_.kind;
-  }
+      : reader_(*this), kind_(kind), base_url_(base_url), children_(children) {}
 
   // Null: the text so far can be the beginning of a document.
   const char* read(std::string_view text) {
@@ -50,7 +72,8 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   bool on_string(std::string_view text) override {
     if (is_left_out()) return end_value();
     separate();
-    append_json_string(path_ == paths_.address ? child_of(text) : text, out_);
+    const Address* const address = find_address(kind_, path_);
+    append_json_string(address != nullptr ? child_of(text, *address) : text, out_);
     return end_value();
   }
   bool on_scalar(std::string_view text) override {
@@ -65,7 +88,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     path_.resize(level.path_size);
     path_.append("/").append(name);
     if (is_left_out()) return true;
-    if (path_ == paths_.left_out) {
+    if (is_unwanted(kind_, path_)) {
       left_out_at_ = levels_.size();
       return true;
     }
@@ -118,12 +141,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     problem_ = problem;
     return false;
   }
-  std::string_view child_of(std::string_view reference) {
+  std::string_view child_of(std::string_view reference, const Address& address) {
     child_.clear();
     absolute_.clear();
+    own_.kind = address.kind_of(reference);
     // Players resolve a relative RELOAD-URI against different URLs: that of the manifest, that of
     // the playlist, or the last RELOAD-URI. So it never stays, not even in the path form.
-    const bool must_be_absolute = paths_.kind == LinkKind::steering && !reference.empty();
+    const bool must_be_absolute = own_.kind == LinkKind::steering && !reference.empty();
     if (must_be_absolute) resolve_reference(split_uri(base_url_), reference, absolute_);
     const std::string_view text = must_be_absolute ? absolute_ : reference;
     const bool is_child = children_.append({text, SegmentFormat::none, &own_}, child_);
@@ -132,7 +156,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   }
 
   JsonReader reader_;
-  const Paths paths_;
+  const DocumentKind kind_;
   const std::string_view base_url_;
   ChildUrlWriter& children_;
   LinkContext own_;

@@ -133,6 +133,10 @@ TEST(MediaSniffer, NameGivesTheTypeOfItsExtension) {
   EXPECT_EQ(media_type_of_name("b.x.vtt"), "text/vtt");
   EXPECT_EQ(media_type_of_name("b.cmft"), "application/mp4");
   EXPECT_EQ(media_type_of_name("b.mp4a"), "audio/mp4");
+  EXPECT_EQ(media_type_of_name("b.ac3"), "audio/ac3");
+  EXPECT_EQ(media_type_of_name("b.ec3"), "audio/ec3");
+  EXPECT_EQ(media_type_of_name("b.eac3"), "audio/ec3");
+  EXPECT_EQ(media_type_of_name("b.ttml"), "application/ttml+xml");
   for (const char* path : {"", "/", "/ts", "/a.ts/b", "/a.html", "/a.js", "/a.svg", "/a."}) {
     EXPECT_EQ(media_type_of_name(path), "") << path;
   }

@@ -238,9 +238,10 @@ TEST(RelayedHeadTest, CorsFieldsAreSent) {
   EXPECT_EQ(head["Timing-Allow-Origin"], "*");
   EXPECT_EQ(head["X-Content-Type-Options"], "nosniff");
   EXPECT_EQ(head["Vary"], "-");
-  for (const char* name : {"Content-Length", "Content-Range", "Accept-Ranges", "Content-Type",
-                           "ETag", "Date", "Age", "X-Streamgate-Error", "X-Streamgate-Id",
-                           "X-Streamgate-Upstream-Status", "icy-metaint", "icy-name"}) {
+  for (const char* name :
+       {"Content-Length", "Content-Range", "Accept-Ranges", "Content-Type", "ETag", "Date", "Age",
+        "Retry-After", "X-Streamgate-Error", "X-Streamgate-Id", "X-Streamgate-Upstream-Status",
+        "icy-metaint", "icy-name"}) {
     EXPECT_NE(head["Access-Control-Expose-Headers"].find(name), std::string::npos) << name;
   }
   head = relayed({.allow_origin = {"https://player.example"}});

@@ -126,6 +126,37 @@ TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
                 "'/><Period xlink:href='urn:mpeg:dash:resolve-to-zero:2013'/></MPD>");
 }
 
+TEST(MpdRewriter, TheNextManifestOfAChainComesThroughUs) {
+  for (const std::string scheme :
+       {"urn:mpeg:dash:chaining:2016", "urn:mpeg:dash:mpd-chaining:2016"}) {
+    const std::string next = "<SupplementalProperty schemeIdUri='" + scheme + "' value='";
+    EXPECT_EQ(rewrite(mpd("", "<BaseURL>http://c/</BaseURL>" + next + "https://h/n.mpd'/>" + next +
+                                  "n.mpd,PT1S'/>")),
+              mpd("", "<BaseURL>" + at("http/c/") + "</BaseURL>" + next + at("https/h/n.mpd") +
+                          "'/>" + next + at("https/up.example/live/a/n.mpd,PT1S") + "'/>"));
+  }
+}
+
+// ISO/IEC 23009-4. Unlike licences, these keys are files.
+TEST(MpdRewriter, KeysOfSegmentsAreResolvedAsSegments) {
+  const std::string begin =
+      "<ContentProtection schemeIdUri='urn:mpeg:dash:sea:2012'><sea:SegmentEncryption "
+      "schemeIdUri='urn:mpeg:dash:sea:aes128-cbc:2013'/><sea:CryptoPeriod IV='0x0' "
+      "keyUriTemplate='";
+  const std::string middle = "'/><CryptoTimeline keyUriTemplate='k.bin' ivUriTemplate='";
+  const std::string end = "'/></ContentProtection>";
+  EXPECT_EQ(
+      rewritten_period(begin + "https://k.example/?kid=1&amp;$Number$" + middle + "/iv" + end),
+      begin + at("https/k.example/?kid=1&amp;$Number$") + middle + at("https/up.example/iv") + end);
+}
+
+TEST(MpdRewriter, PrincipalsOfInitializationSetsComeThroughUs) {
+  EXPECT_EQ(rewritten_period("<AdaptationSet initializationPrincipal='https://h/i.mp4'/>"
+                             "<AdaptationSet initializationPrincipal='i.mp4'/>"),
+            "<AdaptationSet initializationPrincipal='" + at("https/h/i.mp4") +
+                "'/><AdaptationSet initializationPrincipal='i.mp4'/>");
+}
+
 TEST(MpdRewriter, FallbacksAndNestedClocksAreFoundFromTheUrlOfTheMpd) {
   const std::string fallback =
       "<EssentialProperty schemeIdUri='urn:mpeg:dash:fallback:2016' value='";
@@ -144,6 +175,26 @@ TEST(MpdRewriter, AlternativeManifestsInEventsComeThroughUs) {
                        "</EventStream><SegmentURL media='/s'/>"),
       "<EventStream><Event><ReplacePresentation url='" + at("https/up.example/live/a/ad.mpd") +
           "' x='/y'/></Event></EventStream><SegmentURL media='" + at("https/up.example/s") + "'/>");
+}
+
+TEST(MpdRewriter, TheBaseUrlOfAnEventStreamHoldsForItsEvents) {
+  const std::string event = "<Event><InsertPresentation uri='";
+  EXPECT_EQ(rewritten_period("<BaseURL>http://c/</BaseURL><EventStream><BaseURL>https://ads/x/"
+                             "</BaseURL>" +
+                             event + "ad.mpd'/></Event></EventStream><EventStream>" + event +
+                             "ad.mpd'/></Event></EventStream>"),
+            "<BaseURL>" + at("http/c/") + "</BaseURL><EventStream><BaseURL>" + at("https/ads/x/") +
+                "</BaseURL>" + event + at("https/ads/x/ad.mpd") +
+                "'/></Event></EventStream><EventStream>" + event +
+                at("https/up.example/live/a/ad.mpd") + "'/></Event></EventStream>");
+}
+
+TEST(MpdRewriter, TheQueryOfTheMpdIsWrittenOutForEachElementThatTakesIt) {
+  for (const std::string name :
+       {"up:UrlQueryInfo", "up:ExtUrlQueryInfo", "up:ExtHttpHeaderInfo", "RequestParam"}) {
+    EXPECT_EQ(rewritten_period("<" + name + " useMPDUrlQuery=' 1 '/>"),
+              "<" + name + " useMPDUrlQuery='false' queryString='tok=x/y'/>");
+  }
 }
 
 TEST(MpdRewriter, TheQueryOfTheMpdIsWrittenOut) {

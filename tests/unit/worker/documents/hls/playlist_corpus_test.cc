@@ -218,7 +218,8 @@ bool is_uri_of(const std::string& tag, const std::string& name,
   }
   if (tag == "#EXT-X-DATERANGE") {
     const std::string kind = value_of(pieces, "CLASS");
-    if (name == "X-URI") return kind.empty() || kind == "com.apple.hls.preload";
+    const bool is_schedule = kind == "com.apple.hls.daterange-schedule";
+    if (name == "X-URI") return kind.empty() || kind == "com.apple.hls.preload" || is_schedule;
     return name == "X-ASSET-URI" || name == "X-ASSET-LIST";
   }
   if (tag == "#EXT-X-CONTENT-STEERING") return name == "SERVER-URI";
@@ -239,10 +240,13 @@ bool is_uri_of(const std::string& tag, const std::string& name,
 std::string own_of(const std::string& tag, const std::string& name,
                    const std::vector<std::string>& pieces, const Outcome& outcome) {
   if (name == "X-ASSET-LIST") return "&sg_k=assets";
-  if (name == "X-URI" && tag == "#EXT-X-DATERANGE") {
+  if (tag == "#EXT-X-DATERANGE") {
     const std::string uri = value_of(pieces, name);
     const std::string path = uri.substr(0, uri.find_first_of("?#"));
-    return path.find(".m3u") == path.npos ? "&sg_k=assets" : "";
+    for (const char* known : {".m3u", ".mpd", ".mp4", ".ts", ".jpg", ".png", ".mp3", ".aac"}) {
+      if (path.find(known) != path.npos) return "";
+    }
+    return "&sg_k=assets";
   }
   if (tag == "#EXT-X-CONTENT-STEERING") return "&sg_k=steering";
   if (tag == "#EXT-X-SESSION-DATA" && value_of(pieces, "DATA-ID") == "com.apple.hls.chapters") {
@@ -290,6 +294,7 @@ std::string tag_of(const std::string& line, Outcome& outcome) {
   if (tag == "#EXT-X-MAP") use = Use::map;
   if (tag == "#EXT-X-PART" || tag == "#EXT-X-PRELOAD-HINT") use = Use::segment;
   if (tag == "#EXT-X-PRELOAD-HINT" && value_of(pieces, "TYPE") == "MAP") use = Use::map;
+  if (tag == "#EXT-X-PRELOAD-HINT" && value_of(pieces, "TYPE") == "KEY") use = Use::other;
   for (size_t i = 0; i + 3 < pieces.size(); i += 4) {
     const std::string& name = pieces[i + 1];
     if (!is_uri_of(tag, name, pieces)) continue;

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/playlist_rewriting.h"
 #include "worker/documents/hls/playlist_rewriter.h"
@@ -94,6 +96,20 @@ TEST(PlaylistNames, DoesNotMakeAKeyFromTheTemplateOfASegment) {
   EXPECT_EQ(rewrite(text + "#EXT-X-KEY:METHOD=AES-128,URI=\"segmentK\"\nsegment1\n"),
             expected + "#EXT-X-KEY:METHOD=AES-128,URI=\"" + sibling("segmentK") + "\"\n" +
                 sibling("segment1") + "&sg_ext=.ts\n");
+}
+
+TEST(PlaylistNames, ADollarInTheNameOfAChannelsFileIsNoLabel) {
+  const std::string list = "#EXTM3U\n#EXTINF:-1,A\n";
+  for (const auto& [line, name] :
+       std::vector<std::pair<std::string, std::string>>{{"$radio.mp3", "$radio.mp3"},
+                                                        {"stream$1.m3u8", "stream$1.m3u8"},
+                                                        {"a$b.c", "a"},
+                                                        {"1.ts$2.ts", "1.ts"},
+                                                        {"live.m3u8$HD", "live.m3u8"},
+                                                        {"a$1.mpd|X-A=1", "a$1.mpd"}}) {
+    const std::string suffix = line.ends_with("=1") ? "&h_X-A=1" : "";
+    EXPECT_EQ(rewrite(list + "d/" + line), list + sibling("d/" + name) + suffix) << line;
+  }
 }
 
 TEST(PlaylistNames, CutsHeadersOffAnyReference) {

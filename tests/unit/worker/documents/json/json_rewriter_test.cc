@@ -80,6 +80,18 @@ TEST(JsonRewriter, ARelativeReloadBecomesALinkInThePathFormToo) {
   }
 }
 
+TEST(JsonRewriter, RewritesScheduledDateRanges) {
+  const std::string assets = "&sg_k=assets";
+  EXPECT_EQ(
+      rewrite_list(R"({"DATERANGES":[{"ID":"1","CLASS":"c","X-ASSET-URI":"ad.m3u8"},)"
+                   R"({"X-ASSET-LIST":"https://h/l?a=1","X-SCHEDULE-OFFSET":5},)"
+                   R"({"X-URI":"more.json","X-COM-A":{"X-URI":"u"},"URI":"u"}],"X-URI":"u"})"),
+      R"({"DATERANGES":[{"ID":"1","CLASS":"c","X-ASSET-URI":")" + link("ad.m3u8") +
+          R"("},{"X-ASSET-LIST":")" + link_to("https://h/l?a=1") + assets +
+          R"(","X-SCHEDULE-OFFSET":5},{"X-URI":")" + link("more.json") + assets +
+          R"(","X-COM-A":{"X-URI":"u"},"URI":"u"}],"X-URI":"u"})");
+}
+
 TEST(JsonRewriter, RewritesTheImagesOfChapters) {
   EXPECT_EQ(rewrite(DocumentKind::chapters,
                     R"([{"chapter":1,"images":[{"url":"1.jpg"},{"url":"2.jpg"}],"url":"x"}])"),
