@@ -109,14 +109,16 @@ class Dash(DashTest):
     def test_a_range_of_a_manifest_is_not_requested(self):
         def script(request):
             if request["Range"]:
-                body = BARE.encode()[:20]
-                part = {"Content-Range": f"bytes 0-19/{len(BARE)}", "Content-Type": DASH}
+                first, last = (int(number) for number in request["Range"][6:].split("-"))
+                body = BARE.encode()[first : last + 1]
+                part = {"Content-Range": f"bytes {first}-{last}/{len(BARE)}", "Content-Type": DASH}
                 return status(206, part, body)
             return mpd(BARE)
 
         up = self.upstream(script)
-        answer = self.proxy().stream(up.url("/m.mpd"), {"Range": "bytes=0-19"})
-        self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/"))))
+        for path, wanted in (("/m", "0-19"), ("/m.mpd", "0-19"), ("/m.mpd", "5-19")):
+            answer = self.proxy().stream(up.url(path), {"Range": f"bytes={wanted}"})
+            self.assertEqual((answer.status, answer.text), (200, self.with_base(up.url("/"))))
 
     def test_a_shared_manifest_may_change_behind_a_long_beginning(self):
         links = "".join(f'<SegmentURL media="http://cdn.example/d/{i}.m4s"/>' for i in range(140))

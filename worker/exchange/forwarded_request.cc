@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/ascii.h"
+#include "worker/documents/detector.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
 
@@ -45,6 +46,16 @@ bool may_be_client(const Settings& settings, HeaderPolicy UpstreamConfig::*globa
   return settings.key_hosts != nullptr && any_in(*settings.key_hosts);
 }
 
+// Whether the answer will be rewritten as a whole, by the name or the kind of its link. A part of
+// XML or JSON does not show what it is, unlike one of a playlist. An interstitial may be a media
+// file.
+bool asks_for_document(const HttpUrl& url, const LinkContext& link) {
+  const bool has_kind = link.kind != LinkKind::any && link.kind != LinkKind::assets;
+  return has_kind || is_dash(claimed_kind({}, url.path()));
+}
+
+bool is_range(std::string_view name) { return name == "Range" || name == "If-Range"; }
+
 // The canonical spelling of a field that is forwarded; empty for any other.
 std::string_view forwarded_name(std::string_view name, const Settings& settings) {
   for (const std::string_view forwarded : kForwarded) {
@@ -79,6 +90,7 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
                                 const UpstreamConfig& config, const Hosts* key_hosts) {
   FetchRequest request{client.method, std::move(url), link.referer, link.headers, link.cookies};
   const bool may_be_named = connection_names_fields(client.fields);
+  const bool is_document = asks_for_document(request.url, link);
   for (const HeaderField& field : client.fields) {
     if (ascii::iequals(field.name, "CDN-Loop")) {
       append_line(field.value, request.cdn_loop);
@@ -86,6 +98,7 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
     }
     const std::string_view name = forwarded_name(field.name, {config, key_hosts});
     if (name.empty() || (request.has_forwarded(name) && !may_repeat(name))) continue;
+    if (is_document && is_range(name)) continue;
     if (may_be_named && is_for_this_hop(client.fields, name)) continue;
     std::string value(field.value);
     if (name == kCmcdRequest) value = cmcd_for_upstream(value, client.target, request.url);

@@ -52,7 +52,7 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   has_base_url_ = false;
   segments_depth_ = event_depth_ = 0;
   has_origin_link_ = false;
-  is_in_cdata_ = false;
+  is_in_cdata_ = has_marks_ = false;
   text_element_ = nullptr;
   growth_ = 0;
   has_grown_too_far_ = false;
@@ -235,6 +235,7 @@ void MpdRewriter::make_origin_link(std::string_view origin) {
 }
 
 void MpdRewriter::read(std::string_view text, XmlParser::Part part) {
+  if (text.find('&') != text.npos) text = with_marked_ampersands(text, part);
   handed_ += text.size();
   if (wrapped_ != 0 && part == XmlParser::Part::last) {
     if (parser_.parse(text, XmlParser::Part::more) && parser_.parse(kWrapperEnd, part)) return;
@@ -243,6 +244,14 @@ void MpdRewriter::read(std::string_view text, XmlParser::Part part) {
   }
   if (state_ == State::passing || has_grown_too_far_) return;
   if (problem_ == nullptr) fail("the document is not well-formed XML");
+}
+
+// As long as `text`, or shorter if its end is undecided. Valid until the next call.
+std::string_view MpdRewriter::with_marked_ampersands(std::string_view text, XmlParser::Part part) {
+  marked_ = text;
+  const size_t decided = mark_bare_ampersands(marked_);
+  has_marks_ = has_marks_ || marked_ != text;
+  return part == XmlParser::Part::last ? marked_ : std::string_view(marked_).substr(0, decided);
 }
 
 void MpdRewriter::fail(const char* problem) {

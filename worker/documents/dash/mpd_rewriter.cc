@@ -149,6 +149,7 @@ void MpdRewriter::end_text() {
   XML_SetCharacterDataHandler(parser_.get(), nullptr);
   const MpdElement& element = *text_element_;
   text_element_ = nullptr;
+  if (has_marks_) restore_bare_ampersands(text_);
   const std::string_view reference = trim_xml(text_);
   if (depth_ < content_depth()) return end_operation_text(element, reference);
   const bool is_base = element.place == UrlPlace::base_url;
@@ -234,7 +235,9 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
   RawAttributes raw_attributes(tag);
   RawAttributes::Attribute attribute;
   for (const char** at = attributes; *at != nullptr && raw_attributes.next(attribute); at += 2) {
-    const std::string_view value = trim_xml(at[1]);
+    std::string restored(has_marks_ ? at[1] : "");
+    restore_bare_ampersands(restored);
+    const std::string_view value = trim_xml(has_marks_ ? std::string_view(restored) : at[1]);
     link_.clear();
     if (value.empty() || !append_value(element, at[0], value, scheme)) continue;
     costly_bytes_ += base().url.size();

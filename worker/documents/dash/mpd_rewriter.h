@@ -37,7 +37,7 @@ class MpdRewriter final : public DocumentRewriter {
   uint64_t lines_too_long() const override { return 0; }
   size_t costly_bytes() const override { return costly_bytes_; }
   size_t memory_bytes() const override {
-    return window_.capacity() + held_.capacity() + parser_.memory();
+    return window_.capacity() + marked_.capacity() + held_.capacity() + parser_.memory();
   }
 
  private:
@@ -72,6 +72,7 @@ class MpdRewriter final : public DocumentRewriter {
   bool link_outside_segment(std::string_view element);
   void make_origin_link(std::string_view origin);
   void read(std::string_view text, XmlParser::Part part);
+  std::string_view with_marked_ampersands(std::string_view text, XmlParser::Part part);
   void fail(const char* problem);
   void start_element(std::string_view name, const char** attributes);
   void start_root(std::string_view name, const char** attributes);
@@ -159,6 +160,8 @@ class MpdRewriter final : public DocumentRewriter {
   std::string linked_origin_;
   std::string origin_link_;
   bool is_in_cdata_ = false;
+  std::string marked_;      // what the parser gets if there are ampersands
+  bool has_marks_ = false;  // of ampersands that begin no reference
 
   // The open element whose text is a URL.
   const MpdElement* text_element_ = nullptr;

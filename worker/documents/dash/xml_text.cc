@@ -11,6 +11,13 @@ constexpr std::string_view kBlanks = " \t\r\n";
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
+// The longest name of a reference. Behind it an ampersand begins none.
+constexpr size_t kMaxReferenceName = 32;
+
+constexpr bool is_of_reference(char c) {
+  return ascii::is_alpha(c) || ascii::is_digit(c) || c == '#' || c == '_' || c == '.' || c == '-';
+}
+
 std::string_view without_blanks_before(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   return text;
@@ -55,6 +62,22 @@ void append_xml(std::string_view url, char quote, std::string& out) {
     }
     url.remove_prefix(plain + 1);
   }
+}
+
+size_t mark_bare_ampersands(std::string& text) {
+  for (size_t at = text.find('&'); at != text.npos; at = text.find('&', at + 1)) {
+    size_t end = at + 1;
+    const size_t most = std::min(text.size(), end + kMaxReferenceName);
+    while (end < most && is_of_reference(text[end])) ++end;
+    if (end == text.size() && end < at + 1 + kMaxReferenceName) return at;
+    const bool is_reference = end > at + 1 && end < text.size() && text[end] == ';';
+    if (!is_reference) text[at] = kBareAmpersand;
+  }
+  return text.size();
+}
+
+void restore_bare_ampersands(std::string& text) {
+  std::replace(text.begin(), text.end(), kBareAmpersand, '&');
 }
 
 std::string_view trim_xml(std::string_view text) {

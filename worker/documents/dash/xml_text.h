@@ -27,6 +27,14 @@ class RawAttributes {
 // 0). `url` has no control bytes.
 void append_xml(std::string_view url, char quote, std::string& out);
 
+// Stands for an ampersand that begins no reference: `?a=1&b=2` is an error in XML, but the parsers
+// of shaka and dash.js accept it.
+inline constexpr char kBareAmpersand = '\x7f';
+// Puts it in the place of each such ampersand. Returns how many bytes of `text` are decided: more
+// of it shows whether an ampersand behind them begins a reference.
+size_t mark_bare_ampersands(std::string& text);
+void restore_bare_ampersands(std::string& text);
+
 // Without XML's blanks at both ends.
 std::string_view trim_xml(std::string_view text);
 

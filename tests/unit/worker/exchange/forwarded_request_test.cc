@@ -50,6 +50,24 @@ TEST(ForwardedRequestTest, AHostOfAKeyMayGetTheFieldsOfTheClient) {
   EXPECT_EQ(request.forwarded[0].value, "player");
 }
 
+TEST(ForwardedRequestTest, DocumentsAreRequestedAsAWhole) {
+  RequestHead head;
+  head.fields = {{"Range", "bytes=5-9"}, {"If-Range", "\"e\""}};
+  const auto count = [&](const std::string& url, LinkKind kind) {
+    LinkContext link;
+    link.kind = kind;
+    return make_fetch_request(parse_http_url(url).value(), link, head, {}).forwarded.size();
+  };
+  EXPECT_EQ(count("http://h/a.MPD?x", LinkKind::any), 0U);
+  for (const LinkKind kind :
+       {LinkKind::steering, LinkKind::chapters, LinkKind::patch, LinkKind::remote}) {
+    EXPECT_EQ(count("http://h/a", kind), 0U);
+  }
+  EXPECT_EQ(count("http://h/a", LinkKind::assets), 2U);
+  EXPECT_EQ(count("http://h/a.m3u8", LinkKind::any), 2U);
+  EXPECT_EQ(count("http://h/a.mpd/b.mp4?.mpd", LinkKind::any), 2U);
+}
+
 TEST(ForwardedRequestTest, OnlyRangeConditionsAndNegotiationAreForwarded) {
   EXPECT_EQ(forwarded({{"range", "bytes=0-1"},
                        {"If-Range", "\"e\""},

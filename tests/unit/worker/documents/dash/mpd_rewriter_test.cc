@@ -341,6 +341,19 @@ TEST(MpdRewriter, AcceptsPredefinedEntitiesAndCharacterReferences) {
   EXPECT_EQ(rewritten_period(period), period);
 }
 
+// An error in XML, but the parsers of some players accept it.
+TEST(MpdRewriter, AcceptsAmpersandsThatBeginNoReference) {
+  EXPECT_EQ(rewritten_period("<BaseURL>http://h/?a=1&b=2&amp;c&#61;3&</BaseURL><SegmentTemplate "
+                             "media='/s?x&y=$Time$' index='i?a&b'/><Label>R&B &;</Label>"),
+            "<BaseURL>" + at("http/h/?a=1&amp;b=2&amp;c=3&amp;") +
+                "</BaseURL><SegmentTemplate media='" + at("http/h/s?x&amp;y=$Time$") +
+                "' index='i?a&b'/><Label>R&B &;</Label>");
+  const std::string name = "&" + std::string(50, 'n');
+  EXPECT_EQ(rewritten_period("<SegmentURL media='/" + name + ";'/><!-- & --><![CDATA[&]]>"),
+            "<SegmentURL media='" + at("https/up.example/&amp;" + name.substr(1)) +
+                ";'/><!-- & --><![CDATA[&]]>");
+}
+
 TEST(MpdRewriter, AUrlThatStaysInAListKeepsItsEntities) {
   const std::string clock = "<UTCTiming schemeIdUri='urn:mpeg:dash:utc:http-iso:2014' value='";
   EXPECT_EQ(rewritten_period(clock + "http://t/ urn:a&lt;b&amp;&apos;c'/>"),

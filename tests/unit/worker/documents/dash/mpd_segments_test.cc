@@ -93,7 +93,7 @@ TEST(MpdSegments, SegmentsOfListsAreRewrittenAsElsewhere) {
   }
   for (const std::string bad :
        {"<SegmentURL media='a' media='a'/>", "<SegmentURL media='a'index='a'/>",
-        "<SegmentURL media=a/>", "<SegmentURL media='a<'/>", "<SegmentURL media='a&b'/>",
+        "<SegmentURL media=a/>", "<SegmentURL media='a<'/>", "<SegmentURL media='a&b;'/>",
         "<SegmentURL media='a\"/>", "<SegmentURLmedia='a'/>", "<SegmentURL>", "<SegmentURL /"}) {
     const std::string document = mpd("<SegmentList>" + plain + bad + plain + "</SegmentList>");
     EXPECT_NE(outcome(document).problem, "") << bad;
@@ -133,7 +133,7 @@ TEST(MpdSegments, OtherElementsWithoutContentStay) {
             std::string::npos);
   for (const std::string bad :
        {"<Representation id='1' id='1'/>", "<Representation id='1'id='1'/>",
-        "<Representation id=1/>", "<Representation id='<'/>", "<Representation id='&'/>",
+        "<Representation id=1/>", "<Representation id='<'/>", "<Representation id='&b;'/>",
         "<Representation>", "<Representation id='1\"/>", "<Representation id/>",
         "<Representation id='\x01'/>"}) {
     EXPECT_NE(outcome(mpd(plain + bad + plain)).problem, "") << bad;
