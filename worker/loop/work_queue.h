@@ -16,6 +16,10 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
+  // Whether this turn of the loop has lasted for a millisecond, so that work which can wait should.
+  // Reads the clock.
+  bool is_turn_long() const;
+
   // A member of the object that has the work. Destroying it cancels it; the queue outlives it.
   class Task {
    public:
@@ -46,6 +50,7 @@ class WorkQueue {
  private:
   void run_next();
 
+  event_base* const base_;
   Task* first_ = nullptr;
   Task* last_ = nullptr;
   Event event_;

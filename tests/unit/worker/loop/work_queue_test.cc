@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -85,6 +86,29 @@ TEST(WorkQueueTest, OtherEventsRunBetweenTwoSlices) {
   event_active(other.get(), EV_TIMEOUT, 1);
   event_base_loop(base.get(), 0);
   EXPECT_EQ(log, "xaaa");
+}
+
+TEST(WorkQueueTest, ATurnIsLongAfterAMillisecond) {
+  const EventBase base = base_with_priorities();
+  WorkQueue queue(base.get());
+  struct Waiter {
+    explicit Waiter(WorkQueue& its_queue)
+        : queue(its_queue), task(queue, this, call<&Waiter::run>) {}
+    void run() {
+      const auto begun = std::chrono::steady_clock::now();
+      while (!queue.is_turn_long()) {
+      }
+      waited = std::chrono::steady_clock::now() - begun;
+    }
+    WorkQueue& queue;
+    WorkQueue::Task task;
+    std::chrono::steady_clock::duration waited{};
+  };
+  EXPECT_FALSE(queue.is_turn_long());  // in no turn
+  Waiter waiter(queue);
+  waiter.task.schedule();
+  event_base_loop(base.get(), 0);
+  EXPECT_GT(waiter.waited, std::chrono::microseconds(100));
 }
 
 }  // namespace
