@@ -119,6 +119,7 @@ class Bystander:
         self.ports = [0] * streams
         self.last = [0.0] * streams  # the last byte of each stream
         self.clear()
+        threading.Thread(target=self.watch_upstream, daemon=True).start()
         for number in range(streams):
             threading.Thread(target=self.watch, args=[number], daemon=True).start()
         threading.Thread(target=self.request, daemon=True).start()
@@ -126,6 +127,7 @@ class Bystander:
     def clear(self):
         with self.lock:
             self.times, self.failures, self.cuts, self.gap, self.blocks = [], [], [], 0.0, 0
+            self.upstream_gap = 0.0
             self.last = [max(each, time.monotonic()) if each else 0.0 for each in self.last]
 
     def once(self, on_a_new_connection):
@@ -180,6 +182,19 @@ class Bystander:
             self.last[number] = 0.0
             time.sleep(0.05)
 
+    def watch_upstream(self):
+        """A stream that does not go through the service. Its silences are those of the test."""
+        with Client(("127.0.0.1", int(self.origin.rpartition(":")[2]))) as client:
+            client.request("/paced")
+            client.read_head()
+            last = time.monotonic()
+            while client.receive_more():
+                client.pending = b""
+                now = time.monotonic()
+                with self.lock:
+                    self.upstream_gap = max(self.upstream_gap, now - last)
+                last = now
+
     def watch_one(self, number):
         with Client(self.front) as client:
             self.ports[number] = client.socket.getsockname()[1]
@@ -214,6 +229,7 @@ class Bystander:
                 "failures": self.failures[:],
                 "cuts": self.cuts[:],
                 "gap": max(gaps),
+                "upstream_gap": self.upstream_gap,
                 "blocks": self.blocks,
             }
 

@@ -170,8 +170,8 @@ class Row:
         self.check(more <= MEMORY_MARGIN, f"a worker keeps {more >> 20} MiB more")
 
     HEADINGS = (
-        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "machine s", "cut",
-        "failed",
+        "attack", "quiet p50/p99 ms", "attack p50/p99/max ms", "gap s", "upstream s",
+        "machine s", "cut", "failed",
         "status/HUP/TERM s", "MiB start/peak/after", "back in s", "took place",
     )
 
@@ -181,9 +181,9 @@ class Row:
         return (
             self.name, f"{q['p50']:.1f}/{q['p99']:.1f}",
             f"{d['p50']:.1f}/{d['p99']:.1f}/{d['max']:.0f}", f"{d['gap']:.2f}",
-            f"{self.machine:.2f}", str(len(d["cuts"])), str(len(d["failures"])),
-            f"{self.slowest_answer:.2f}/{self.hup:.3f}/{self.term:.3f}", mib,
-            f"{self.recovery:.0f}", ", ".join(f"{name} {n}" for name, n in self.counts.items()),
+            f"{d['upstream_gap']:.2f}", f"{self.machine:.2f}", str(len(d["cuts"])),
+            str(len(d["failures"])), f"{self.slowest_answer:.2f}/{self.hup:.3f}/{self.term:.3f}",
+            mib, f"{self.recovery:.0f}", ", ".join(f"{name} {n}" for name, n in self.counts.items()),
         )
 
 
