@@ -8,7 +8,7 @@ namespace streamgate {
 namespace {
 
 // If no packets are found in so many first bytes of MPEG-TS, a viewer needs all of it.
-constexpr size_t kMostHeld = size_t{4} * 1024;
+constexpr size_t kMaxHeldBytes = size_t{4} * 1024;
 
 enum class Packets { found, none, undecided };
 
@@ -23,7 +23,8 @@ Packets find_packets(std::string_view bytes) {
       ++count;
     }
     if (count == kEnough) return Packets::found;
-    if (next >= bytes.size()) return bytes.size() < kMostHeld ? Packets::undecided : Packets::none;
+    if (next >= bytes.size())
+      return bytes.size() < kMaxHeldBytes ? Packets::undecided : Packets::none;
   }
   return Packets::none;
 }

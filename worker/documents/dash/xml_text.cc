@@ -69,7 +69,7 @@ size_t mark_bare_ampersands(std::string& text) {
     size_t end = at + 1;
     const size_t most = std::min(text.size(), end + kMaxReferenceName);
     while (end < most && is_of_reference(text[end])) ++end;
-    if (end == text.size() && end < at + 1 + kMaxReferenceName) return at;
+    if (end == text.size() && end <= at + 1 + kMaxReferenceName) return at;
     const bool is_reference = end > at + 1 && end < text.size() && text[end] == ';';
     if (!is_reference) text[at] = kBareAmpersand;
   }
