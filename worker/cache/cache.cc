@@ -23,9 +23,9 @@ constexpr std::chrono::milliseconds kStaleFor{300'000};
 constexpr size_t kRowsToFree = kCacheRows / 16;
 // How long a stale live playlist is kept: the next answer is compared with it.
 constexpr std::chrono::milliseconds kPlaylistFor{1'000};
-// When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvictedBytes.
+// When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvicted.
 constexpr uint64_t kShareToEvict = 16;
-constexpr uint64_t kMaxEvictedBytes = uint64_t{16} << 20U;
+constexpr uint64_t kMaxEvicted = uint64_t{16} << 20U;
 // The head of an object beside its body.
 constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;
 
@@ -426,8 +426,7 @@ void Cache::make_room() {
   if (seat_.wanted_by_others() == 0) return;
   uint64_t share = environment_.config.memory / std::max<size_t>(1, seat_.live_columns());
   const bool is_draining = environment_.slot.state.load() == WorkerState::draining;
-  if (is_draining)
-    share = std::min(share, std::max(regions_.held(), kMaxEvictedBytes) - kMaxEvictedBytes);
+  if (is_draining) share = std::min(share, std::max(regions_.held(), kMaxEvicted) - kMaxEvicted);
   // Recycled pages count as held until they are returned.
   regions_.shrink_to(share);
   if (regions_.held() > share) evict(regions_.held() - share, 0);
@@ -487,7 +486,7 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   const bool may_evict = !awaits_leases_ && can_make_room(bytes);
   if (may_evict) {
     // Each eviction checks all objects, so it makes room for several answers.
-    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvictedBytes);
+    const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvicted);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {
     free_retired();
