@@ -26,8 +26,7 @@ constexpr std::chrono::milliseconds kPlaylistFor{1'000};
 // When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvicted.
 constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMaxEvicted = uint64_t{16} << 20U;
-// The head of an object beside its body.
-constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;
+constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;  // of an object, beside its body
 
 // A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
 std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {
