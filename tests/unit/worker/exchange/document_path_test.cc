@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,14 +56,6 @@ class DocumentPathTest : public testing::Test {
       out += std::string(before_name) + std::to_string(i) + ".ts\n";
     }
     return out;
-  }
-
-  // Calls `function` in a turn of the loop.
-  void in_a_turn(std::function<void()> function) {
-    WorkQueue::Task task(work, &function,
-                         [](void* owner) { (*static_cast<std::function<void()>*>(owner))(); });
-    task.schedule();
-    event_base_loop(client.base.get(), EVLOOP_ONCE);
   }
 
   static constexpr size_t kCompressFrom = size_t{16} * 1024;
@@ -147,25 +138,6 @@ TEST_F(DocumentPathTest, AFullClientStopsTheRewritingUntilItDrains) {
   EXPECT_EQ(received.substr(8), whole);
   EXPECT_GE(observer.opened, 1);
   EXPECT_EQ(observer.sent, 1);
-}
-
-TEST_F(DocumentPathTest, TheRestOfALongDocumentWaitsForTheEndOfALongTurn) {
-  constexpr size_t kSegments = 2500;
-  begin();
-  in_a_turn([&] {
-    while (!work.is_turn_long()) {
-    }
-    path->write(playlist(kSegments, ""));
-    EXPECT_EQ(observer.filled, 0);  // no longer than most documents
-    path->write("last.ts\n");
-    EXPECT_EQ(observer.filled, 1);
-  });
-  const std::string whole = playlist(kSegments, kUrlStart) + std::string(kUrlStart) + "last.ts\n";
-  std::string received = client.receive(whole.size() + 8);
-  EXPECT_EQ(observer.opened, 1);
-  path->finish();
-  received += client.receive(whole.size() + 8 - received.size());
-  EXPECT_EQ(received.substr(8), whole);
 }
 
 TEST_F(DocumentPathTest, ABrokenCodingIsReportedBeforeAnyHead) {
