@@ -140,12 +140,12 @@ class Live(LiveTest):
             up = self.upstream(lambda _, feed=feed: feed.answer)
             proxy = self.proxy()
             feed.send(bytes(body[:first]))
-            clients = [self.watch(proxy, up.url("/1.ts")) for _ in range(2)]
+            client = self.watch(proxy, up.url("/1.ts"))  # another one would take from the feed too
             wait_until(lambda up=up: up.requests)
             feed.send(bytes(body[first:]))
             feed.end()
-            self.assertTrue(clients[0].read_head()["X-Streamgate-Cache"])
-            self.assertTrue(clients[0].read_to_end() == body)
+            self.assertTrue(client.read_head()["X-Streamgate-Cache"])
+            self.assertTrue(client.read_to_end() == body)
 
     def test_bodies_that_are_not_live_have_a_fetch_for_each_client(self):
         for content_type, body in (
