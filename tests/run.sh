@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the packages that the tests need, builds the ci preset and runs every test. --quick leaves
-# out the browsers, the replay of the fuzz corpora, the quickstart and the release build.
+# out the browsers, the replay of the fuzz corpora and the quickstart.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/packages.sh
