@@ -103,7 +103,7 @@ class Worker final : private Server::Observer {
         wheel_(base_.get()),
         heap_trim_(wheel_),
         reaper_(base_.get()),
-        work_(base_.get()),
+        work_(base_.get(), reaper_),
         resolver_(base_.get(), wheel_, heritage.config.upstream),
         hosts_(heritage.config.upstream),
         key_hosts_(heritage.config.upstream, heritage.config.security.keys),

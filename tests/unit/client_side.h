@@ -56,6 +56,11 @@ class ClientSide : private ClientStream::Owner {
     while (::send(ours_.get(), "x", 1, 0) == 1) ++filled;
     return filled;
   }
+  // From here on the socket takes some 200 KiB.
+  void widen() {
+    const int wide = 256 * 1024;
+    EXPECT_EQ(::setsockopt(ours_.get(), SOL_SOCKET, SO_SNDBUF, &wide, sizeof wide), 0);
+  }
   void leave() { theirs_.reset(); }
 
   EventBase base{event_base_new()};

@@ -95,6 +95,7 @@ class DocumentPath final : public BodyPath {
   Coding coding_;
   std::unique_ptr<DocumentCoder> coder_;  // Coding::gzip
   std::unique_ptr<Pause> pause_;
+  size_t work_ = 0;     // all that was done, in bytes read and written
   std::string input_;   // not rewritten yet: the client is full, or the next slice is due
   size_t send_at_ = 0;  // bytes of rewritten text
   const RequestNote* const note_ = current_note();

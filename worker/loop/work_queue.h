@@ -1,20 +1,30 @@
 // Work that is too long for one turn of the event loop, done in slices: when no client, upstream or
-// timer needs the worker, one task runs one slice, and the loop looks at its events again.
+// timer needs the worker, one task runs one slice, and the loop looks at its events again. If the
+// loop is never idle, a task runs a slice every 10 ms.
 //
 // One queue per worker. Its event has the lowest priority of the base.
 #pragma once
 
 #include <event2/event.h>
 
+#include <chrono>
+#include <optional>
+
 #include "worker/loop/event.h"
+#include "worker/loop/reaper.h"
 
 namespace streamgate {
 
 class WorkQueue {
  public:
-  explicit WorkQueue(event_base* base);
+  // The reaper outlives the queue.
+  WorkQueue(event_base* base, Reaper& reaper);
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
+
+  // Whether work that can wait should: a millisecond has passed since this was first asked in this
+  // turn of the loop.
+  bool is_turn_long();
 
   // A member of the object that has the work. Destroying it cancels it; the queue outlives it.
   class Task {
@@ -27,8 +37,8 @@ class WorkQueue {
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
 
-    // The task runs after all tasks that are scheduled already. Does nothing if it is scheduled
-    // itself.
+    // The task runs after all tasks that are scheduled already. Does nothing if this task is
+    // scheduled already.
     void schedule();
     void cancel();
     bool is_scheduled() const { return is_scheduled_; }
@@ -44,11 +54,20 @@ class WorkQueue {
   };
 
  private:
-  void run_next();
+  using Clock = std::chrono::steady_clock;
 
+  void run_next();
+  void run_late();
+  void end_turn() { turn_began_.reset(); }
+
+  Reaper& reaper_;
   Task* first_ = nullptr;
   Task* last_ = nullptr;
+  Clock::time_point last_run_;
+  std::optional<Clock::time_point> turn_began_;  // when is_turn_long() was first asked
   Event event_;
+  Event late_;      // a timer of the usual priority, for a loop that is never idle
+  Event turn_end_;  // of the usual priority: behind all events of the turn
 };
 
 }  // namespace streamgate

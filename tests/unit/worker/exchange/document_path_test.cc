@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,14 @@ class DocumentPathTest : public testing::Test {
     return out;
   }
 
+  // Calls `function` in a turn of the loop.
+  void in_a_turn(std::function<void()> function) {
+    WorkQueue::Task task(work, &function,
+                         [](void* owner) { (*static_cast<std::function<void()>*>(owner))(); });
+    task.schedule();
+    event_base_loop(client.base.get(), EVLOOP_ONCE);
+  }
+
   static constexpr size_t kCompressFrom = size_t{16} * 1024;
 
   // Receives until the client has decoded a text of that size. Returns the text.
@@ -86,7 +95,8 @@ class DocumentPathTest : public testing::Test {
   Counters counters;
   DocumentBodies bodies;
   RewrittenTexts* texts = nullptr;
-  WorkQueue work{client.base.get()};
+  Reaper reaper{client.base.get()};
+  WorkQueue work{client.base.get(), reaper};
   std::optional<DocumentPath> path;
 };
 
@@ -138,6 +148,29 @@ TEST_F(DocumentPathTest, AFullClientStopsTheRewritingUntilItDrains) {
   EXPECT_EQ(received.substr(8), whole);
   EXPECT_GE(observer.opened, 1);
   EXPECT_EQ(observer.sent, 1);
+}
+
+TEST_F(DocumentPathTest, TheRestOfALongDocumentWaitsForTheEndOfALongTurn) {
+  constexpr size_t kSegments = 2300;
+  client.widen();
+  begin();
+  in_a_turn([&] {
+    while (!work.is_turn_long()) {
+    }
+    path->write(playlist(kSegments, ""));
+    EXPECT_EQ(observer.filled, 0);  // no longer than most documents
+    path->write(playlist(kSegments, ""));
+    EXPECT_EQ(observer.filled, 0);  // it was not long yet when this came
+    path->write("last.ts\n");
+    EXPECT_EQ(observer.filled, 1);
+  });
+  const std::string half = playlist(kSegments, kUrlStart);
+  const std::string whole = half + half + std::string(kUrlStart) + "last.ts\n";
+  std::string received = client.receive(whole.size() + 8);
+  EXPECT_EQ(observer.opened, 1);
+  path->finish();
+  received += client.receive(whole.size() + 8 - received.size());
+  EXPECT_EQ(received.substr(8), whole);
 }
 
 TEST_F(DocumentPathTest, ABrokenCodingIsReportedBeforeAnyHead) {

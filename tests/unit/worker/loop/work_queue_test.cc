@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -9,7 +10,12 @@ namespace streamgate {
 namespace {
 
 EventBase base_with_priorities() {
-  EventBase base(event_base_new());
+  // As a worker's.
+  event_config* const config = event_config_new();
+  const timeval most{0, 4'000};
+  event_config_set_max_dispatch_interval(config, &most, -1, 1);
+  EventBase base(event_base_new_with_config(config));
+  event_config_free(config);
   EXPECT_EQ(event_base_priority_init(base.get(), 3), 0);
   return base;
 }
@@ -31,7 +37,8 @@ struct Worker {
 
 TEST(WorkQueueTest, TasksTakeTurns) {
   const EventBase base = base_with_priorities();
-  WorkQueue queue(base.get());
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
   std::string log;
   Worker a(queue, log, 'a', 3);
   Worker b(queue, log, 'b', 2);
@@ -44,7 +51,8 @@ TEST(WorkQueueTest, TasksTakeTurns) {
 
 TEST(WorkQueueTest, ACancelledTaskDoesNotRun) {
   const EventBase base = base_with_priorities();
-  WorkQueue queue(base.get());
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
   std::string log;
   Worker a(queue, log, 'a', 1);
   auto b = std::make_unique<Worker>(queue, log, 'b', 1);
@@ -59,7 +67,8 @@ TEST(WorkQueueTest, ACancelledTaskDoesNotRun) {
 
 TEST(WorkQueueTest, ATaskMayDestroyItsOwner) {
   const EventBase base = base_with_priorities();
-  WorkQueue queue(base.get());
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
   struct Owner {
     explicit Owner(WorkQueue& queue) : task(queue, this, call<&Owner::run>) {}
     void run() { itself.reset(); }
@@ -75,7 +84,8 @@ TEST(WorkQueueTest, ATaskMayDestroyItsOwner) {
 
 TEST(WorkQueueTest, OtherEventsRunBetweenTwoSlices) {
   const EventBase base = base_with_priorities();
-  WorkQueue queue(base.get());
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
   std::string log;
   Worker a(queue, log, 'a', 3);
   const Event other(event_new(
@@ -85,6 +95,118 @@ TEST(WorkQueueTest, OtherEventsRunBetweenTwoSlices) {
   event_active(other.get(), EV_TIMEOUT, 1);
   event_base_loop(base.get(), 0);
   EXPECT_EQ(log, "xaaa");
+}
+
+// Waits in its first call until the turn is long. In its second call, in the same turn or in the
+// next one, it asks once.
+struct Asker {
+  explicit Asker(event_base* base)
+      : reaper(base),
+        queue(base, reaper),
+        event(event_new(base, -1, 0, callback<&Asker::run>, this)) {}
+  void run() {
+    if (waited.count() > 0) {
+      is_long_later = queue.is_turn_long();
+      return;
+    }
+    const auto begun = std::chrono::steady_clock::now();
+    while (!queue.is_turn_long()) {
+    }
+    waited = std::chrono::steady_clock::now() - begun;
+  }
+
+  Reaper reaper;
+  WorkQueue queue;
+  Event event;
+  std::chrono::steady_clock::duration waited{};
+  bool is_long_later = false;
+};
+
+TEST(WorkQueueTest, ATurnIsLongAfterAMillisecond) {
+  const EventBase base = base_with_priorities();
+  Asker asker(base.get());
+  event_active(asker.event.get(), EV_TIMEOUT, 1);
+  event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  EXPECT_GE(asker.waited, std::chrono::milliseconds(1));
+  event_active(asker.event.get(), EV_TIMEOUT, 1);
+  event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  EXPECT_FALSE(asker.is_long_later);
+}
+
+TEST(WorkQueueTest, TheCallbacksOfATurnShareItsTime) {
+  const EventBase base = base_with_priorities();
+  Asker asker(base.get());
+  struct Second {
+    void run() { asker.run(); }
+    Asker& asker;
+  } second{asker};
+  const Event behind(event_new(base.get(), -1, 0, callback<&Second::run>, &second));
+  event_active(asker.event.get(), EV_TIMEOUT, 1);
+  event_active(behind.get(), EV_TIMEOUT, 1);
+  event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  EXPECT_TRUE(asker.is_long_later);
+}
+
+TEST(WorkQueueTest, TasksRunAlthoughTheLoopIsNeverIdle) {
+  const EventBase base = base_with_priorities();
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
+  std::string log;
+  Worker a(queue, log, 'a', 3);
+  struct Busy {
+    void run() {
+      const bool is_late = std::chrono::steady_clock::now() > deadline;
+      if (log.size() < 3 && !is_late) event_active(event.get(), EV_TIMEOUT, 1);
+    }
+    std::string& log;
+    Event event = nullptr;
+    std::chrono::steady_clock::time_point deadline =
+        std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  } busy{log};
+  busy.event.reset(event_new(base.get(), -1, 0, callback<&Busy::run>, &busy));
+  const auto begun = std::chrono::steady_clock::now();
+  event_active(busy.event.get(), EV_TIMEOUT, 1);
+  a.task.schedule();
+  event_base_loop(base.get(), 0);
+  EXPECT_EQ(log, "aaa");
+  EXPECT_LT(std::chrono::steady_clock::now(), busy.deadline);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(20));
+}
+
+// Its first turn ends after the task is late, so the queue's timer is due behind it in the second
+// turn. There it retires the task's owner.
+struct Retiree {
+  struct Owner : Retirable, Worker {
+    using Worker::Worker;
+  };
+  void run() {
+    if (++turns == 1) {
+      const auto begun = std::chrono::steady_clock::now();
+      while (std::chrono::steady_clock::now() - begun < std::chrono::milliseconds(20)) {
+      }
+      event_active(event.get(), EV_TIMEOUT, 1);
+      return;
+    }
+    reaper.retire(std::move(owner));
+  }
+  Reaper& reaper;
+  std::unique_ptr<Owner> owner;
+  Event event = nullptr;
+  int turns = 0;
+};
+
+TEST(WorkQueueTest, ALateTaskOfARetiredOwnerDoesNotRun) {
+  const EventBase base = base_with_priorities();
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper);
+  std::string log;
+  Retiree retiree{reaper, std::make_unique<Retiree::Owner>(queue, log, 'a', 1)};
+  retiree.event.reset(event_new(base.get(), -1, 0, callback<&Retiree::run>, &retiree));
+  event_active(retiree.event.get(), EV_TIMEOUT, 1);
+  retiree.owner->task.schedule();
+  event_base_loop(base.get(), 0);
+  EXPECT_EQ(retiree.turns, 2);
+  EXPECT_EQ(log, "");
 }
 
 }  // namespace
