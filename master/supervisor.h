@@ -107,7 +107,7 @@ class Supervisor final : private Reload::Forker {
   Outcome last_reload_;
   Outcome last_reopen_;
   bool reload_wanted_ = false;
-  std::string held_reason_;       // why the wanted reload does not begin; empty: it is not held
+  std::string held_reason_;       // why the wanted reload waits; empty: it does not
   uint64_t last_generation_ = 0;  // a number is never used twice
   bool first_generation_ready_ = false;
   Stop stop_ = Stop::no;

@@ -6,8 +6,7 @@
 
 namespace streamgate {
 
-// The longest time from the death of the last worker to the next attempt, because nobody serves in
-// that time.
+// When no worker is left, nobody serves, so the next attempt follows within this time.
 constexpr std::chrono::milliseconds kMaxDelayWithoutWorkers{1'000};
 
 class RespawnPolicy {

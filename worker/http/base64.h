@@ -15,7 +15,7 @@ void append_base64url(std::string_view bytes, std::string& out);
 std::optional<std::string> decode_base64url(std::string_view text);
 
 std::string encode_base64(std::string_view bytes);
-// The padding may be missing. nullopt as above. Also accepts the alphabet of base64url.
+// Also accepts the alphabet of base64url. Padding is not checked. nullopt as above.
 std::optional<std::string> decode_base64(std::string_view text);
 
 }  // namespace streamgate

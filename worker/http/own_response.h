@@ -25,7 +25,7 @@ struct OwnResponse {
 };
 std::string write_own_response(const OwnResponse& response, const Cors& cors);
 
-// The views and the error are read before the call returns.
+// Used only during the call that it is given to.
 struct ErrorResponse {
   const Error& error;
   std::string_view id;      // of the exchange

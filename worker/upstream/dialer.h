@@ -46,7 +46,7 @@ class Dialer {
     ~Observer() = default;
   };
 
-  // The addresses after the first ones are not tried.
+  // At most this many addresses are tried.
   static constexpr size_t kMaxAddresses = 16;
 
   // `url` and `observer` outlive the dialer.
