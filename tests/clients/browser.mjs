@@ -16,7 +16,7 @@ async function embed({docs, scripts}) {
   const messages = [];
   window.addEventListener('message', (event) => messages.push(event.data));
   const attempt = (start) => new Promise((done) => {
-    setTimeout(done, 2500);  // a download has no event
+    setTimeout(done, 6000);  // a download has no event; all attempts run side by side
     try {
       Promise.resolve(start(done)).catch(done);
     } catch {
@@ -30,7 +30,7 @@ async function embed({docs, scripts}) {
   });
   const worker = (Kind, url) => attempt((done) => {
     new Kind(url).onerror = done;
-    setTimeout(done, 1500);  // no event says that it runs
+    setTimeout(done, 3000);  // no event says that it runs
   });
   const ways = [];
   for (const url of docs) {
