@@ -72,6 +72,7 @@ class ClientFetch final : private SharedObject::Reader {
   void pass();
   void leave();
   void fail(const Error& error);
+  void fail_as_changed();
   void proceed();
   bool take_step();
   bool read_rest_and_rejoin();

@@ -1,0 +1,42 @@
+// The state of an answer that a client shares, or may share. For ClientFetch alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "worker/cache/answer_for_client.h"
+#include "worker/cache/client_fetch.h"
+#include "worker/cache/key.h"
+#include "worker/cache/live_reader.h"
+
+namespace streamgate {
+
+struct ClientFetch::Sharing {
+  // Documents are handed on in pieces of this size; other bodies as the client has room.
+  static constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
+
+  FetchRequest request;
+  CacheKey key;
+  FirstClient client = {};
+  const RequestNote* const note = current_note();
+  SharedObject* object = nullptr;                          // null: before join(), and after the end
+  std::shared_ptr<const StoredHead> head = nullptr;        // of `answer`
+  std::shared_ptr<const StoredHead> known_head = nullptr;  // of the object; found to be the same
+  std::unique_ptr<AnswerForClient> answer = nullptr;       // null: the observer has no head
+  std::unique_ptr<AnswerForClient> previous = nullptr;     // that of a range, after a restart
+  std::unique_ptr<LiveReader> live = nullptr;              // of an endless body
+  std::optional<int64_t> left_ms = std::nullopt;  // when its last object got its last bytes
+  Fetch::Sink* sink = nullptr;
+  Ranges ranges = Ranges::with;
+  uint64_t position = 0;  // of the next byte
+  unsigned joins = 0;
+  int64_t joined_ms = 0;
+  std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited
+  bool waited_for_head = false;                   // in the current object
+  bool is_paused = false;
+  bool is_running = false;  // in proceed()
+  bool must_restart = false;
+};
+
+}  // namespace streamgate
