@@ -25,6 +25,7 @@
 #include "worker/loop/event.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
@@ -79,6 +80,9 @@ class Cache final : private OwnedObject::Keeper,
   // Whether other workers read what this one fetches: a draining worker stays until then.
   bool is_needed() const;
 
+  // The clients that have used up their share of a turn of the loop, and have more to get.
+  WorkQueue& turns() { return turns_; }
+
   // Memory for copies of endless bodies. A user moves it out and back.
   std::string live_scratch;
   void count_window_move() { count(environment_.slot.counters, Counter::cache_window_moves); }
@@ -131,6 +135,7 @@ class Cache final : private OwnedObject::Keeper,
   void evict(uint64_t bytes, size_t objects);
 
   const Environment environment_;
+  WorkQueue turns_{environment_.base, WorkQueue::Priority::usual};
   CacheSeat seat_;
   Purges purges_;
   RegionStore regions_;

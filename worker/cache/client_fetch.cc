@@ -25,7 +25,7 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     outcome_ = CacheOutcome::pass;
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
-      sharing_.reset(new Sharing{std::move(request), *key});
+      sharing_ = std::make_unique<Sharing>(std::move(request), *key, *cache_, *this);
       return;
     }
   }
@@ -130,16 +130,23 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   taken_->take_over(observer_);
 }
 
-void ClientFetch::on_object_changed() { proceed(); }
+// A client that waits for its turn sees the change then.
+void ClientFetch::on_object_changed() {
+  if (!sharing_->next_turn.is_scheduled()) proceed();
+}
 
-// Delivers as much as has arrived and the client takes.
+// Delivers as much as has arrived and the client takes, in this turn at most kMaxBytesPerTurn.
 void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
   const RequestScope scope(sharing.note);
   const uint64_t before = sharing.position;
+  sharing.turn_left = Sharing::kMaxBytesPerTurn;
   sharing.is_running = true;
   while (sharing.object != nullptr && !sharing.is_paused && take_step()) {
+    if (sharing.turn_left > 0) continue;
+    sharing.next_turn.schedule();
+    break;
   }
   sharing.is_running = false;
   if (sharing.object != nullptr && sharing.position != before) observer_.on_read_done();
@@ -230,7 +237,7 @@ bool ClientFetch::deliver() {
   const uint64_t there = std::min(object.filled(), sharing.answer->end);
   if (sharing.position >= there) return sharing.position == sharing.answer->end && end();
   const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : Sharing::kPieceBytes;
-  const uint64_t size = std::min<uint64_t>(there - sharing.position, room);
+  const uint64_t size = std::min<uint64_t>({there - sharing.position, room, sharing.turn_left});
   if (size == 0) return false;
   if (sharing.sink != nullptr && object.is_lent()) {
     const auto place = object.file_bytes(sharing.position, size);
@@ -253,6 +260,7 @@ bool ClientFetch::deliver() {
 
 void ClientFetch::note_delivered(uint64_t size) {
   sharing_->position += size;
+  sharing_->turn_left -= std::min(size, sharing_->turn_left);
   if (outcome_ == CacheOutcome::miss) return;
   count(environment_.counters, Counter::cache_bytes_saved, size);
 }
@@ -304,6 +312,7 @@ void ClientFetch::go_on() {
 void ClientFetch::stop() {
   if (fetch_ != nullptr) return fetch_->stop();
   sharing_->next_join.reset();
+  sharing_->next_turn.cancel();
   leave();
 }
 

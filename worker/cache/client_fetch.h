@@ -3,7 +3,8 @@
 //
 // A shared answer is read from memory as far as it is there, at the client's speed. Ranges and
 // conditions of the client are answered from the whole answer (RFC 9110 13, 14). Without a cache it
-// costs a comparison for each call.
+// costs a comparison for each call. A client whose socket takes bytes as fast as they are sent gets
+// a limited number of them in each turn of the event loop.
 #pragma once
 
 #include <cstdint>

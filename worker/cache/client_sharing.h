@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "worker/cache/answer_for_client.h"
 #include "worker/cache/client_fetch.h"
@@ -15,6 +16,15 @@ namespace streamgate {
 struct ClientFetch::Sharing {
   // Documents are handed on in pieces of this size; other bodies as the client has room.
   static constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
+
+  // A client gets no more bytes in one turn of the loop, as an upstream's connection does
+  // (UpstreamConnection).
+  static constexpr uint64_t kMaxBytesPerTurn = uint64_t{1024} * 1024;
+
+  Sharing(FetchRequest&& its_request, const CacheKey& its_key, Cache& cache, ClientFetch& fetch)
+      : request(std::move(its_request)),
+        key(its_key),
+        next_turn(cache.turns(), &fetch, call<&ClientFetch::proceed>) {}
 
   FetchRequest request;
   CacheKey key;
@@ -29,7 +39,9 @@ struct ClientFetch::Sharing {
   std::optional<int64_t> left_ms = std::nullopt;  // when its last object got its last bytes
   Fetch::Sink* sink = nullptr;
   Ranges ranges = Ranges::with;
-  uint64_t position = 0;  // of the next byte
+  uint64_t position = 0;   // of the next byte
+  uint64_t turn_left = 0;  // bytes that it may get in this turn
+  WorkQueue::Task next_turn;
   unsigned joins = 0;
   int64_t joined_ms = 0;
   std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited

@@ -4,9 +4,10 @@
 
 namespace streamgate {
 
-WorkQueue::WorkQueue(event_base* base)
+WorkQueue::WorkQueue(event_base* base, Priority priority)
     : event_(event_new(base, -1, 0, callback<&WorkQueue::run_next>, this)) {
   CHECK(event_);
+  if (priority == Priority::usual) return;  // libevent's default
   event_priority_set(event_.get(), event_base_get_npriorities(base) - 1);
 }
 

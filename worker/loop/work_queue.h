@@ -1,7 +1,8 @@
 // Work that is too long for one turn of the event loop, done in slices: when no client, upstream or
 // timer needs the worker, one task runs one slice, and the loop looks at its events again.
 //
-// One queue per worker. Its event has the lowest priority of the base.
+// One queue per worker has the lowest priority of the base. Another one, of the usual priority, is
+// for the delivery of bytes: its tasks take turns with the events of the clients and upstreams.
 #pragma once
 
 #include <event2/event.h>
@@ -12,7 +13,9 @@ namespace streamgate {
 
 class WorkQueue {
  public:
-  explicit WorkQueue(event_base* base);
+  enum class Priority { lowest, usual };
+
+  explicit WorkQueue(event_base* base, Priority priority = Priority::lowest);
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
