@@ -94,6 +94,7 @@ class Cache final : private OwnedObject::Keeper,
  private:
   using Objects = std::list<std::unique_ptr<SharedObject>>;
 
+  static std::vector<SharedObject*> snapshot(const Objects& objects);
   void on_changed(OwnedObject& object) override;
   void on_fetched(OwnedObject& object) override;
   void on_basis_useless(OwnedObject& object) override;
@@ -104,6 +105,7 @@ class Cache final : private OwnedObject::Keeper,
   }
   void on_live_tick(SharedObject& object) override;
   void on_unshareable(OwnedObject& object) override;
+  void on_covered(OwnedObject& object) override;
   bool may_ignore_no_store(const HttpUrl& url) const override;
   bool claims_document(const ResponseHead& head, std::string_view path) const override;
   std::optional<RegionStore::Region> take_region(uint64_t bytes) override;
@@ -119,6 +121,7 @@ class Cache final : private OwnedObject::Keeper,
   void watch(SharedObject& object);
   void list(SharedObject& object);
   void unlist(SharedObject& object);
+  void close(OwnedObject& object);
   void retire(SharedObject& object);
   bool end_if_unused(OwnedObject& object);
   bool drop_if_unused(SharedObject& object);
