@@ -87,7 +87,7 @@ class Cache final : private OwnedObject::Keeper,
   std::string live_scratch;
   void count_window_move() { count(environment_.slot.counters, Counter::cache_window_moves); }
 
-  // Drops the answers of a URL in all workers. New requests ask the upstream again; present readers
+  // Drops the answers of a URL in all workers. New requests ask the upstream again; current readers
   // continue.
   Purges& purges() { return purges_; }
 

@@ -4,7 +4,7 @@
 //   claim      the request is under way
 //   growing    the head is there; the body has a length and is read as the upstream sends it
 //   done       all of it is there
-//   failed     the present readers get the error; the next request asks the upstream again
+//   failed     the current readers get the error; the next request asks the upstream again
 //
 // An endless body (no length, MPEG-TS or sound) grows in a window (live_window.h) until its end.
 //
