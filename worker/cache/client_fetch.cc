@@ -45,6 +45,7 @@ void ClientFetch::start(const FirstClient& client) {
   if (fetch_ != nullptr) return fetch_->start();
   sharing_->client = client;
   sharing_->client.names_count_for = observer_.client_of_names();
+  choose_identity();
   join();
   proceed();
 }
@@ -140,6 +141,10 @@ void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
   const RequestScope scope(sharing.note);
+  if (std::exchange(sharing.must_join, false)) {
+    taken_.reset();
+    join();
+  }
   const uint64_t before = sharing.position;
   sharing.turn_left = Sharing::kMaxBytesPerTurn;
   sharing.is_running = true;
@@ -284,18 +289,6 @@ void ClientFetch::retry_without_range() {
   if (fetch_ != nullptr) return fetch_->retry_without_range();
   sharing_->ranges = Ranges::without;
   sharing_->must_restart = true;
-}
-
-bool ClientFetch::may_retry_as_player() const {
-  return fetch_ == nullptr || fetch_->may_retry_as_player();
-}
-
-// The own fetch begins as usual, so the upstream sends its answer to the other clients once more.
-void ClientFetch::retry_as_player(std::string_view user_agent) {
-  if (fetch_ != nullptr) return fetch_->retry_as_player(user_agent);
-  leave();
-  sharing_->answer.reset();
-  pass();
 }
 
 void ClientFetch::pause() {

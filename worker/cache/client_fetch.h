@@ -39,9 +39,10 @@ class ClientFetch final : private SharedObject::Reader {
   bool may_reconnect() const { return fetch_ != nullptr && fetch_->may_reconnect(); }
   bool continues_after_end() const { return fetch_ != nullptr && fetch_->continues_after_end(); }
   void retry_without_range();
-  // A shared answer is left for a fetch of its own.
-  bool may_retry_as_player() const;
-  void retry_as_player(std::string_view user_agent);
+  bool may_change_identity() const;
+  void change_identity(std::string_view player_agent);
+  // The answer is what the client wants. Its origin is asked in the same way next time.
+  void keep_identity();
   void pause();
   void go_on();
   void stop();
@@ -74,6 +75,8 @@ class ClientFetch final : private SharedObject::Reader {
   void leave();
   void fail(const Error& error);
   void fail_as_changed();
+  void choose_identity();
+  void begin_again_as(std::string_view player_agent);
   void proceed();
   bool take_step();
   bool read_rest_and_rejoin();

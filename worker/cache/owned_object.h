@@ -42,6 +42,7 @@ struct FirstClient {
   std::string_view text;
   std::string_view id;  // of its exchange
   std::optional<IpAddress> names_count_for = std::nullopt;
+  std::string_view player_agent = {};  // its User-Agent, if it is a player
 };
 
 class OwnedObject final : public SharedObject,
