@@ -29,7 +29,7 @@ constexpr uint64_t kCacheBodyBytes = uint64_t{32} << 30U;
 
 enum class CacheState : uint64_t {
   free,
-  claim,    // the owner has sent a request, and no answer has come yet
+  claim,    // the owner is fetching it, and no answer has come yet
   growing,  // the head and `filled` bytes of the body are there
   done,     // the whole body is there
   failed,   // the row has the reason
@@ -58,7 +58,7 @@ constexpr CacheState state_of(uint64_t tag) { return static_cast<CacheState>(tag
 
 constexpr uint64_t kUnknownLength = UINT64_MAX;
 
-// closed: new requests do not get it; its present readers continue.
+// closed: new requests do not get it; its current readers continue.
 constexpr uint64_t kCacheClosed = 1;
 // lent: readers may send its pages without a copy, so a socket may still hold them after the last
 // lease has ended.

@@ -97,6 +97,7 @@ struct alignas(kScoreboardPage) Column {
   KeyedCounts client_counts;
   MarkTable down_origins;  // origins that could not be reached (worker/fetch/origin_marks.h)
   MarkTable kept_links;    // the URL that a link stays with, by index
+  MarkTable identities;    // players that an origin serves although it refuses browsers
   ConnectionTable connections;
   StreamTable streams;  // live exchanges
   HostFailureTable host_failures;

@@ -144,6 +144,85 @@ class Purge(ProxyTest):
         self.assertEqual({proxy.stream(url).body for _ in range(8)}, {b"new"})
         self.assertEqual(len(up.requests), 2)
 
+    def redirected(self, held):
+        """/a.ts leads to /b.ts, whose answers are numbered. Requests for `held` wait until the second
+        event is set; the first one says that such a request has come."""
+        asked, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        numbers = itertools.count(1)
+
+        def script(request):
+            number = b"\x47%d" % next(numbers) if request.path == "/b.ts" else b""
+            if request.path == held and not go_on.is_set():
+                asked.set()
+                go_on.wait(10)
+            return ok(number, LONG, content_type="video/mp2t") if number else redirect("/b.ts")
+
+        return self.upstream(script), asked, go_on
+
+    def check_purge_under_way(self, held, purged):
+        up, asked, go_on = self.redirected(held)
+        proxy = self.own_proxy()
+        found = []
+        client = threading.Thread(
+            target=lambda: found.append(proxy.stream(up.url("/a.ts")).body[1:]))
+        client.start()
+        self.assertTrue(asked.wait(10))
+        dropped = self.purge(proxy, **purged(up))
+        go_on.set()
+        client.join()
+        self.assertEqual(found, [b"1"])
+        self.assertEqual(self.numbers(proxy, up.url("/a.ts")), {b"2"}, "the old answer is stored")
+        return dropped
+
+    def test_an_answer_that_a_redirect_leads_to_is_dropped_before_its_head_has_come(self):
+        for purged in (
+            lambda up: {"url": up.url("/b.ts")}, lambda up: {"prefix": up.url("/b")}
+        ):
+            self.assertEqual(self.check_purge_under_way("/b.ts", purged), 1)
+
+    def test_a_purge_reaches_a_request_whose_redirect_has_not_come(self):
+        self.check_purge_under_way("/a.ts", lambda up: {"url": up.url("/b.ts")})
+        self.check_purge_under_way("/a.ts", lambda up: {"prefix": up.url("/b")})
+
+    def test_a_304_does_not_bring_back_what_was_purged(self):
+        asked, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+        numbers, visits = itertools.count(1), itertools.count(1)
+
+        def script(request):
+            if request.path == "/a.ts":
+                if next(visits) > 1 and not go_on.is_set():
+                    asked.set()
+                    go_on.wait(10)
+                return redirect("/b.ts")
+            if request["If-None-Match"]:
+                return status(304, {"ETag": '"v"', **LONG})
+            return ok(b"\x47%d" % next(numbers),
+                      {"ETag": '"v"', "Cache-Control": "max-age=1"}, content_type="video/mp2t")
+
+        up = self.upstream(script)
+        proxy = self.own_proxy({"workers": 1})
+        url = up.url("/a.ts")
+        self.assertEqual(proxy.stream(url).body[1:], b"1")
+        found = []
+
+        def ask_again():
+            while not found:
+                response = proxy.stream(url)
+                if response[OUTCOME] == "miss":
+                    found.append(response.body[1:])
+
+        client = threading.Thread(target=ask_again)
+        client.start()
+        self.assertTrue(asked.wait(10))
+        self.assertEqual(self.purge(proxy, url=up.url("/b.ts")), 1)
+        go_on.set()
+        client.join()
+        # A reader that is there may get the old answer, a later one may not.
+        self.assertEqual(found, [b"1"])
+        self.assertEqual(proxy.stream(url).body[1:], b"2")
+
     def test_playlists_are_dropped_too(self):
         texts = iter("ab")
         up = self.upstream(

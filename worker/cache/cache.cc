@@ -28,14 +28,6 @@ constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMaxEvicted = uint64_t{16} << 20U;
 constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;  // of an object, beside its body
 
-// A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
-std::vector<SharedObject*> snapshot(const std::list<std::unique_ptr<SharedObject>>& objects) {
-  std::vector<SharedObject*> out;
-  out.reserve(objects.size());
-  for (const auto& object : objects) out.push_back(object.get());
-  return out;
-}
-
 }  // namespace
 
 Cache::Cache(const Environment& environment, CacheDirectory& directory, unsigned column)
@@ -60,6 +52,14 @@ Cache::~Cache() {
     if (object->is_under_way()) seat_.close(object->place());
   }
   for (const auto& object : leased_) seat_.drop(object->place());
+}
+
+// A reader's callback may end any object. The memory of an ended one stays valid (Reaper).
+std::vector<SharedObject*> Cache::snapshot(const Objects& objects) {
+  std::vector<SharedObject*> out;
+  out.reserve(objects.size());
+  for (const auto& object : objects) out.push_back(object.get());
+  return out;
 }
 
 Result<void> Cache::check(const FetchRequest& request) const {
@@ -266,20 +266,6 @@ std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
   object.is_ended = true;
   live_clock_.remove(object);
   return out;
-}
-
-uint64_t Cache::drop(const PurgeOrder& order) {
-  uint64_t dropped = 0;
-  for (SharedObject* each : snapshot(owned_)) {
-    auto& object = static_cast<OwnedObject&>(*each);
-    if (object.is_ended || !object.is_listed || !object.is_covered(order)) continue;
-    ++dropped;
-    // An object that is still being fetched is retired at its end.
-    if (object.is_fetching()) seat_.close(object.place());
-    object.is_fetching() ? unlist(object) : retire(object);
-  }
-  count(environment_.slot.counters, Counter::cache_purged, dropped);
-  return dropped;
 }
 
 // --- what an own object reports ---

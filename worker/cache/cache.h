@@ -25,6 +25,7 @@
 #include "worker/loop/event.h"
 #include "worker/loop/reaper.h"
 #include "worker/loop/timer_wheel.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
@@ -79,17 +80,21 @@ class Cache final : private OwnedObject::Keeper,
   // Whether other workers read what this one fetches: a draining worker stays until then.
   bool is_needed() const;
 
+  // The clients that have used up their share of a turn of the loop, and have more to get.
+  WorkQueue& turns() { return turns_; }
+
   // Memory for copies of endless bodies. A user moves it out and back.
   std::string live_scratch;
   void count_window_move() { count(environment_.slot.counters, Counter::cache_window_moves); }
 
-  // Drops the answers of a URL in all workers. New requests ask the upstream again; present readers
+  // Drops the answers of a URL in all workers. New requests ask the upstream again; current readers
   // continue.
   Purges& purges() { return purges_; }
 
  private:
   using Objects = std::list<std::unique_ptr<SharedObject>>;
 
+  static std::vector<SharedObject*> snapshot(const Objects& objects);
   void on_changed(OwnedObject& object) override;
   void on_fetched(OwnedObject& object) override;
   void on_basis_useless(OwnedObject& object) override;
@@ -100,6 +105,7 @@ class Cache final : private OwnedObject::Keeper,
   }
   void on_live_tick(SharedObject& object) override;
   void on_unshareable(OwnedObject& object) override;
+  void on_covered(OwnedObject& object) override;
   bool may_ignore_no_store(const HttpUrl& url) const override;
   bool claims_document(const ResponseHead& head, std::string_view path) const override;
   std::optional<RegionStore::Region> take_region(uint64_t bytes) override;
@@ -115,6 +121,7 @@ class Cache final : private OwnedObject::Keeper,
   void watch(SharedObject& object);
   void list(SharedObject& object);
   void unlist(SharedObject& object);
+  void close(OwnedObject& object);
   void retire(SharedObject& object);
   bool end_if_unused(OwnedObject& object);
   bool drop_if_unused(SharedObject& object);
@@ -131,6 +138,7 @@ class Cache final : private OwnedObject::Keeper,
   void evict(uint64_t bytes, size_t objects);
 
   const Environment environment_;
+  WorkQueue turns_{environment_.base, environment_.reaper, WorkQueue::Priority::usual};
   CacheSeat seat_;
   Purges purges_;
   RegionStore regions_;

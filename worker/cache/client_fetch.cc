@@ -3,62 +3,20 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/cache/answer_for_client.h"
-#include "worker/cache/key.h"
-#include "worker/cache/live_reader.h"
-#include "worker/fetch/reconnection.h"
+#include "worker/cache/client_sharing.h"
 
 namespace streamgate {
 namespace {
-
-// Documents are handed on in pieces of this size; other bodies as the client has room.
-constexpr uint64_t kPieceBytes = uint64_t{64} * 1024;
 
 // After this many answers that broke, the request gets a fetch of its own. An endless body that
 // lasted for kGoodStream milliseconds does not count.
 constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
-// A body without a length may be a segment: a viewer who comes so soon gets all of it.
-constexpr int64_t kYoungMs = 5'000;
-// Before an endless body is requested anew although its upstream has just refused it. Doubles.
-constexpr std::chrono::milliseconds kFirstWait{250};
-
-Error changed() {
-  return {Reason::truncated_body, "the upstream's answer changed while its worker was replaced"};
-}
-
-// An upstream that counts connections may see only later that the last one has ended.
-bool may_pass(int status) { return status == 403 || status == 429 || status >= 500; }
 
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
 }  // namespace
-
-// The state of an answer that is shared, or may be.
-struct ClientFetch::Sharing {
-  FetchRequest request;
-  CacheKey key;
-  FirstClient client = {};
-  const RequestNote* const note = current_note();
-  SharedObject* object = nullptr;                          // null: before join(), and after the end
-  std::shared_ptr<const StoredHead> head = nullptr;        // of `answer`
-  std::shared_ptr<const StoredHead> known_head = nullptr;  // of the object; found to be the same
-  std::unique_ptr<AnswerForClient> answer = nullptr;       // null: the observer has no head
-  std::unique_ptr<AnswerForClient> previous = nullptr;     // that of a range, after a restart
-  std::unique_ptr<LiveReader> live = nullptr;              // of an endless body
-  std::optional<int64_t> left_ms = std::nullopt;  // when its last object got its last bytes
-  Fetch::Sink* sink = nullptr;
-  Ranges ranges = Ranges::with;
-  uint64_t position = 0;  // of the next byte
-  unsigned joins = 0;
-  int64_t joined_ms = 0;
-  std::unique_ptr<Deadline> next_join = nullptr;  // null: it never waited
-  bool waited_for_head = false;                   // in the current object
-  bool is_paused = false;
-  bool is_running = false;  // in proceed()
-  bool must_restart = false;
-};
 
 ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchRequest&& request,
                          Fetch::Observer& observer)
@@ -67,7 +25,7 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     outcome_ = CacheOutcome::pass;
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
-      sharing_.reset(new Sharing{std::move(request), *key});
+      sharing_ = std::make_unique<Sharing>(std::move(request), *key, *cache_, *this);
       return;
     }
   }
@@ -87,6 +45,7 @@ void ClientFetch::start(const FirstClient& client) {
   if (fetch_ != nullptr) return fetch_->start();
   sharing_->client = client;
   sharing_->client.names_count_for = observer_.client_of_names();
+  choose_identity();
   join();
   proceed();
 }
@@ -126,30 +85,8 @@ void ClientFetch::rejoin() {
   join();
 }
 
-// For an endless body whose owner has died, and which could not be requested again at once: tries
-// later. False after too many tries.
-bool ClientFetch::follow_later() {
-  Sharing& sharing = *sharing_;
-  if (sharing.joins >= most_joins()) return false;
-  leave();
-  if (sharing.next_join == nullptr) {
-    sharing.next_join = std::make_unique<Deadline>(environment_.wheel, this, [](void* self) {
-      auto& fetch = *static_cast<ClientFetch*>(self);
-      const RequestScope scope(fetch.sharing_->note);
-      fetch.join();
-      fetch.proceed();
-    });
-  }
-  sharing.next_join->arm(kFirstWait * (1U << (sharing.joins - 1)));
-  return true;
-}
-
 unsigned ClientFetch::most_joins() const {
   return sharing_->live != nullptr ? kMaxJoinsOfEndless : kMaxJoins;
-}
-
-bool ClientFetch::is_following() const {
-  return sharing_->live != nullptr && !sharing_->live->is_attached_to(*sharing_->object);
 }
 
 void ClientFetch::pass() {
@@ -170,6 +107,10 @@ void ClientFetch::fail(const Error& error) {
   observer_.on_failed(error);
 }
 
+void ClientFetch::fail_as_changed() {
+  fail(broken("the upstream's answer changed while its worker was replaced"));
+}
+
 void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   sharing_->object = nullptr;
   const RequestScope scope(sharing_->note);
@@ -182,7 +123,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   if (sharing_->answer != nullptr) {
     taken_->cancel();
     // The window of the dead owner may still occupy the memory.
-    if (!is_endless || !taken_->lacks_room() || !follow_later()) fail(changed());
+    if (!is_endless || !taken_->lacks_room() || !follow_later()) fail_as_changed();
     return;
   }
   outcome_ = CacheOutcome::pass;
@@ -190,16 +131,27 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   taken_->take_over(observer_);
 }
 
-void ClientFetch::on_object_changed() { proceed(); }
+// A client that waits for its turn sees the change then.
+void ClientFetch::on_object_changed() {
+  if (!sharing_->next_turn.is_scheduled()) proceed();
+}
 
-// Delivers as much as has arrived and the client takes.
+// Delivers as much as has arrived and the client takes, in this turn at most kMaxBytesPerTurn.
 void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
   const RequestScope scope(sharing.note);
+  if (std::exchange(sharing.must_join, false)) {
+    taken_.reset();
+    join();
+  }
   const uint64_t before = sharing.position;
+  sharing.turn_left = Sharing::kMaxBytesPerTurn;
   sharing.is_running = true;
   while (sharing.object != nullptr && !sharing.is_paused && take_step()) {
+    if (sharing.turn_left > 0) continue;
+    sharing.next_turn.schedule();
+    break;
   }
   sharing.is_running = false;
   if (sharing.object != nullptr && sharing.position != before) observer_.on_read_done();
@@ -264,7 +216,7 @@ bool ClientFetch::give_answer() {
   if (sharing.live != nullptr && !follow_live(*head)) return false;
   if (sharing.live == nullptr && head != sharing.known_head &&
       !have_same_body(*sharing.head, *head)) {
-    fail(changed());
+    fail_as_changed();
     return false;
   }
   sharing.known_head = head;
@@ -289,8 +241,8 @@ bool ClientFetch::deliver() {
   SharedObject& object = *sharing.object;
   const uint64_t there = std::min(object.filled(), sharing.answer->end);
   if (sharing.position >= there) return sharing.position == sharing.answer->end && end();
-  const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : kPieceBytes;
-  const uint64_t size = std::min<uint64_t>(there - sharing.position, room);
+  const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : Sharing::kPieceBytes;
+  const uint64_t size = std::min<uint64_t>({there - sharing.position, room, sharing.turn_left});
   if (size == 0) return false;
   if (sharing.sink != nullptr && object.is_lent()) {
     const auto place = object.file_bytes(sharing.position, size);
@@ -313,82 +265,9 @@ bool ClientFetch::deliver() {
 
 void ClientFetch::note_delivered(uint64_t size) {
   sharing_->position += size;
+  sharing_->turn_left -= std::min(size, sharing_->turn_left);
   if (outcome_ == CacheOutcome::miss) return;
   count(environment_.counters, Counter::cache_bytes_saved, size);
-}
-
-// --- an endless body ---
-
-void ClientFetch::begin_live(const std::shared_ptr<const StoredHead>& head) {
-  Sharing& sharing = *sharing_;
-  sharing.head = sharing.known_head = head;
-  sharing.answer = std::make_unique<AnswerForClient>();
-  sharing.answer->head = head->head;
-  sharing.live = std::make_unique<LiveReader>();
-  attach_live();
-  const FetchFacts& facts = head->facts;
-  if (!facts.is_redirected && facts.url != sharing.request.url) observer_.on_next_url();
-  observer_.on_head(sharing.answer->head);
-}
-
-// A viewer who waited for the head gets all of the body, and so does one who comes soon after it,
-// while there is time to read the first bytes. One whose last object broke gets all if this one has
-// begun since then; else its first bytes would be a step back.
-void ClientFetch::attach_live() {
-  const Sharing& sharing = *sharing_;
-  SharedObject& object = *sharing.object;
-  const bool is_young =
-      cache_->now_ms() - object.stored_ms() < kYoungMs && object.filled() <= object.live().size / 2;
-  const bool gets_all = sharing.left_ms ? object.stored_ms() >= *sharing.left_ms
-                                        : sharing.waited_for_head || is_young;
-  sharing.live->attach(object, gets_all ? LiveReader::Begin::first : LiveReader::Begin::newest);
-}
-
-// After the death of its owner the body continues in another object, if that has the same media
-// type.
-bool ClientFetch::follow_live(const StoredHead& head) {
-  Sharing& sharing = *sharing_;
-  if (!is_following()) return true;
-  const bool goes_on = sharing.object->is_window() &&
-                       Reconnection(sharing.head->head, 0, 0).is_continued_by(head.head);
-  if (!goes_on) {
-    if (!may_pass(head.head.status) || !follow_later()) fail(changed());
-    return false;
-  }
-  attach_live();
-  return true;
-}
-
-bool ClientFetch::deliver_live() {
-  Sharing& sharing = *sharing_;
-  if (is_following()) return false;
-  const uint64_t room = sharing.sink != nullptr ? sharing.sink->room() : kPieceBytes;
-  if (room == 0) return false;
-  std::string scratch = std::exchange(cache_->live_scratch, {});
-  const auto piece = sharing.live->next(std::min(room, kPieceBytes), scratch);
-  if (piece.is_moved) cache_->count_window_move();
-  using Kind = LiveReader::Piece::Kind;
-  if (piece.kind == Kind::bytes) {
-    note_delivered(piece.bytes.size());
-    observer_.on_body(piece.bytes);
-  }
-  cache_->live_scratch = std::move(scratch);
-  switch (piece.kind) {
-    case Kind::bytes:
-      return true;
-    case Kind::none:
-      return false;
-    case Kind::over:
-      // Without a length the end is not that of the body.
-      return sharing.object->filled() == sharing.object->length() && end();
-    case Kind::behind:
-      fail({Reason::client_too_slow, "the bytes that follow are no longer in the window"});
-      return false;
-    case Kind::unreadable:
-      fail({Reason::internal, "the memory of a shared answer cannot be read"});
-      return false;
-  }
-  return false;
 }
 
 // True if the observer asks for the answer again, without its range.
@@ -412,18 +291,6 @@ void ClientFetch::retry_without_range() {
   sharing_->must_restart = true;
 }
 
-bool ClientFetch::may_retry_as_player() const {
-  return fetch_ == nullptr || fetch_->may_retry_as_player();
-}
-
-// The own fetch begins as usual, so the upstream sends its answer to the other clients once more.
-void ClientFetch::retry_as_player(std::string_view user_agent) {
-  if (fetch_ != nullptr) return fetch_->retry_as_player(user_agent);
-  leave();
-  sharing_->answer.reset();
-  pass();
-}
-
 void ClientFetch::pause() {
   if (fetch_ != nullptr) return fetch_->pause();
   sharing_->is_paused = true;
@@ -438,6 +305,7 @@ void ClientFetch::go_on() {
 void ClientFetch::stop() {
   if (fetch_ != nullptr) return fetch_->stop();
   sharing_->next_join.reset();
+  sharing_->next_turn.cancel();
   leave();
 }
 

@@ -3,7 +3,8 @@
 //
 // A shared answer is read from memory as far as it is there, at the client's speed. Ranges and
 // conditions of the client are answered from the whole answer (RFC 9110 13, 14). Without a cache it
-// costs a comparison for each call.
+// costs a comparison for each call. A client whose socket takes bytes as fast as they are sent gets
+// a limited number of them in each turn of the event loop.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,10 @@ class ClientFetch final : private SharedObject::Reader {
   bool may_reconnect() const { return fetch_ != nullptr && fetch_->may_reconnect(); }
   bool continues_after_end() const { return fetch_ != nullptr && fetch_->continues_after_end(); }
   void retry_without_range();
-  // A shared answer is left for a fetch of its own.
-  bool may_retry_as_player() const;
-  void retry_as_player(std::string_view user_agent);
+  bool may_change_identity() const;
+  void change_identity(std::string_view player_agent);
+  // The answer is what the client wants. Its origin is asked in the same way next time.
+  void keep_identity();
   void pause();
   void go_on();
   void stop();
@@ -72,6 +74,9 @@ class ClientFetch final : private SharedObject::Reader {
   void pass();
   void leave();
   void fail(const Error& error);
+  void fail_as_changed();
+  void choose_identity();
+  void begin_again_as(std::string_view player_agent);
   void proceed();
   bool take_step();
   bool read_rest_and_rejoin();

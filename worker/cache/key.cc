@@ -94,6 +94,7 @@ std::optional<CacheKey> cache_key(const FetchRequest& request, uint64_t settings
     add(field.name, text);
     add(field.value, text);
   }
+  if (!request.player_agent.empty()) add(request.player_agent, text += "\nplayer ");
   // Another CDN on the way may refuse a request that its mark says to be a loop.
   if (!request.cdn_loop.empty()) add(request.cdn_loop, text += "\nloop ");
   text += "\nalternatives ";

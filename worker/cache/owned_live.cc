@@ -58,7 +58,7 @@ void OwnedObject::look_at_first_bytes(std::string_view bytes) {
 }
 
 void OwnedObject::begin_window(LiveFormat format) {
-  facts_ = facts();
+  set_facts();
   // The body has no children.
   facts_->cookies_for_children.clear();
   head_size_ = print_head(*head_, *facts_).size();

@@ -20,6 +20,8 @@ constexpr uint64_t kMaxErrorBytes = uint64_t{64} * 1024;
 // not counting the first.
 constexpr uint64_t kMinLentBytes = uint64_t{128} * 1024;
 constexpr unsigned kUsesToLend = 3;
+// After this many purges before its head an answer is not stored, whatever they name.
+constexpr size_t kMaxOrders = 16;
 
 // Manifests are text; segments are not.
 bool looks_like_a_document(std::string_view body) {
@@ -81,9 +83,20 @@ void OwnedObject::cancel() {
 }
 
 bool OwnedObject::is_covered(const PurgeOrder& order) const {
-  if (facts_ && order.covers(facts_->url.to_string())) return true;
-  return std::any_of(urls_.begin(), urls_.end(),
-                     [&](const std::string& url) { return order.covers(url); });
+  const bool is_requested = std::any_of(urls_.begin(), urls_.end(),
+                                        [&](const std::string& url) { return order.covers(url); });
+  if (is_requested) return true;
+  const HttpUrl& last = facts_ ? facts_->url : fetch_->url();
+  if (order.covers(last.to_string())) return true;
+  // After a 304 the answer is a copy of the basis.
+  const auto stored = basis_ != nullptr ? basis_->head() : nullptr;
+  return stored != nullptr && order.covers(stored->facts.url.to_string());
+}
+
+void OwnedObject::keep_order(const std::shared_ptr<const PurgeOrder>& order) {
+  if (facts_ || !is_fetching()) return;
+  orders_.push_back(order);
+  if (orders_.size() == kMaxOrders) tools_.keeper.on_covered(*this);
 }
 
 void OwnedObject::take_over(Fetch::Observer& observer) {
@@ -212,11 +225,20 @@ FetchFacts OwnedObject::facts() {
           std::string(fetch_->authorization()), fetch_->cookies_for_children()};
 }
 
+void OwnedObject::set_facts() {
+  facts_ = facts();
+  const std::string url = facts_->url.to_string();
+  const bool is_purged = std::any_of(orders_.begin(), orders_.end(),
+                                     [&](const auto& order) { return order->covers(url); });
+  orders_.clear();
+  if (is_purged) tools_.keeper.on_covered(*this);
+}
+
 // False if there is no room.
 bool OwnedObject::begin_body(const ResponseHead& head) {
   // The framing of a body without a length changes at its end; the size of the text does not.
   // Cookies of the link may expire until then, so the facts are taken once.
-  facts_ = facts();
+  set_facts();
   head_size_ = print_head(head, *facts_).size();
   const uint64_t size =
       is_without_length_ ? kMaxBytesWithoutLength : head_size_ + head.content_length;
@@ -289,7 +311,7 @@ void OwnedObject::on_end() {
 // After a 304.
 void OwnedObject::refresh() {
   const std::shared_ptr<const StoredHead> stored = basis_->head();
-  facts_ = facts();
+  set_facts();
   const ResponseHead head = refreshed_head(*stored, *head_);
   const bool is_copied = is_about(*head_, *facts_, *stored) && may_share(head) && copy_basis(head);
   leave_basis();

@@ -4,7 +4,7 @@
 //   claim      the request is under way
 //   growing    the head is there; the body has a length and is read as the upstream sends it
 //   done       all of it is there
-//   failed     the present readers get the error; the next request asks the upstream again
+//   failed     the current readers get the error; the next request asks the upstream again
 //
 // An endless body (no length, MPEG-TS or sound) grows in a window (live_window.h) until its end.
 //
@@ -42,6 +42,7 @@ struct FirstClient {
   std::string_view text;
   std::string_view id;  // of its exchange
   std::optional<IpAddress> names_count_for = std::nullopt;
+  std::string_view player_agent = {};  // its User-Agent, if it is a player
 };
 
 class OwnedObject final : public SharedObject,
@@ -67,6 +68,8 @@ class OwnedObject final : public SharedObject,
     virtual LiveFormat live_format(std::string_view type, std::string_view bytes) const = 0;
     // The answer may not be shared: the keeper gives the object away or ends it.
     virtual void on_unshareable(OwnedObject& object) = 0;
+    // An earlier purge covers the answer.
+    virtual void on_covered(OwnedObject& object) = 0;
     // Room for that many bytes, perhaps in the place of older objects.
     virtual std::optional<RegionStore::Region> take_region(uint64_t bytes) = 0;
     virtual bool may_ignore_no_store(const HttpUrl& url) const = 0;
@@ -117,8 +120,11 @@ class OwnedObject final : public SharedObject,
   // It is done, and the next answer is compared with it.
   bool is_live_playlist() const { return is_live_playlist_; }
   void note_use(int64_t now_ms) override;
-  // Whether the answer is of a URL of the order: one that was requested, or the one that answered.
+  // Whether the answer is of a URL of the order: one that was requested, the one that is asked or
+  // has answered, or the one that answered for the basis.
   bool is_covered(const PurgeOrder& order) const;
+  // For an order that does not cover it: a redirect may still lead to a URL of the order.
+  void keep_order(const std::shared_ptr<const PurgeOrder>& order);
   // Of `cache.memory`.
   uint64_t held_bytes() const { return region_ ? tools_.regions.held_by(*region_) : 0; }
   Fetch& fetch() { return *fetch_; }
@@ -162,6 +168,7 @@ class OwnedObject final : public SharedObject,
   bool begin_body(const ResponseHead& head);
   bool has_new_cookies();
   FetchFacts facts();
+  void set_facts();
   void publish(const ResponseHead& head, uint64_t length);
   void publish_failure(const Error& error);
   void complete();
@@ -203,8 +210,9 @@ class OwnedObject final : public SharedObject,
   unsigned ticks_paused_ = 0;       // without an end
   unsigned ticks_flowing_ = 0;      // since the fetch was paused
   bool may_be_file_ = false;
-  std::optional<FetchFacts> facts_;  // from on_head() on
-  std::optional<Error> error_;       // of a failed object
+  std::optional<FetchFacts> facts_;                        // from on_head() on
+  std::vector<std::shared_ptr<const PurgeOrder>> orders_;  // until then
+  std::optional<Error> error_;                             // of a failed object
   bool lacks_room_ = false;
   bool has_ended_ = false;
   Fetch::Observer* successor_ = nullptr;  // takes the answer since take_over()

@@ -127,7 +127,9 @@ void Exchange::begin_fetch() {
   fetch_.emplace(environment_.fetches, environment_.cache, std::move(wanted),
                  static_cast<Fetch::Observer&>(*this));
   note_target();
-  fetch_->start({gate_->stream().client_text(), gate_->stream().id().text()});
+  FirstClient client{gate_->stream().client_text(), gate_->stream().id().text()};
+  if (environment_.cache != nullptr) client.player_agent = player_agent();
+  fetch_->start(client);
 }
 
 Result<void> Exchange::check_access() {
@@ -176,7 +178,7 @@ void Exchange::on_head(const ResponseHead& head) {
     const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
-  if (head.status == 403 && retry_as_player()) return;
+  if (head.status == 403 && retry_with_other_identity()) return;
   if (!successful) return begin_relay();
   sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
   if (request_->link.kind != LinkKind::any) sniffer_->expect(expected_kind());
@@ -243,12 +245,13 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
       redirect_to_own_link();
       return false;
     }
-    if (sniffer_->is_web_page() && retry_as_player()) return false;
+    if (sniffer_->is_web_page() && retry_with_other_identity()) return false;
     is_not_a_playlist_ =
         sniffer_->is_web_page() && names_playlist(client_head_.target, fetch_->url().path());
     begin_relay();
     if (fetch_->may_reconnect()) begin_live(sniffer_->held().empty() ? next : sniffer_->held());
   }
+  if (!sniffer_->is_web_page()) fetch_->keep_identity();
   if (!sniffer_->held().empty()) path_->write(sniffer_->held());
   sniffer_.reset();
   return step_ != Step::finished;

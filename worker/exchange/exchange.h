@@ -98,7 +98,8 @@ class Exchange final : public Retirable,
 
   // The body's path.
   bool decide(DocumentKind kind, std::string_view next);
-  bool retry_as_player();
+  std::string_view player_agent() const;
+  bool retry_with_other_identity();
   void begin_relay();
   bool may_reconnect() const;
   void begin_live(std::string_view first_bytes);

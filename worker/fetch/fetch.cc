@@ -229,8 +229,8 @@ void Fetch::send_request() {
   if (request_.trace != nullptr) request_.trace->on_request();
   reused_connection_ = connection_->reused();
   UpstreamAttempt attempt{request_.url};
-  attempt.send_referer_and_origin = send_referer_ && (player_agent_.empty() || request_.referer);
-  attempt.player_agent = player_agent_;
+  attempt.send_referer_and_origin = send_referer_ && (!is_as_player() || request_.referer);
+  attempt.player_agent = request_.player_agent;
   attempt.send_range = send_range_;
   attempt.cross_origin = left_origin_;
   attempt.send_conditions = !live_;

@@ -66,7 +66,7 @@ class Fetch final : private Resolver::Observer,
                     private UpstreamConnection::Observer {
  public:
   // Takes the answer. Order: on_head, on_body any number of times, on_end. on_failed may come at
-  // any time instead. After retry_without_range() and retry_as_player() the order begins again with
+  // any time instead. After retry_without_range() and change_identity() the order begins again with
   // on_head. Each call may stop() the fetch. No call follows stop(), on_end or on_failed. start()
   // may call on_failed.
   class Observer {
@@ -139,12 +139,13 @@ class Fetch final : private Resolver::Observer,
   bool continues_after_end() const { return live_ && step_ != Step::finished; }
   // Allowed from on_head() to on_end(). Repeats the request without Range and If-Range.
   void retry_without_range();
-  // Whether the requests have the User-Agent of a browser only because the player's own was not
-  // tried. Allowed from on_head() to on_end().
-  bool may_retry_as_player() const;
-  // Requires that. Begins again from the link's URL, with `user_agent`, and with Referer and Origin
-  // only if the link has a referer.
-  void retry_as_player(std::string_view user_agent);
+  // Whether the request may be repeated as that of a player, or of a browser if it was that of a
+  // player (FetchRequest::player_agent). Once. Allowed from on_head() to on_end().
+  bool may_change_identity() const;
+  // Requires that. Begins again from the link's URL.
+  void change_identity(std::string_view player_agent);
+  bool has_changed_identity() const { return has_changed_identity_; }
+  bool is_as_player() const { return !request_.player_agent.empty(); }
   // Back-pressure: while paused nothing is read and no time limit of the upstream runs.
   void pause();
   void go_on();
@@ -263,7 +264,7 @@ class Fetch final : private Resolver::Observer,
   std::string authorization_;              // of a URL with userinfo; for the origin of request_.url
   std::unique_ptr<DigestSession> digest_;  // for that origin; null: it has sent no challenge
   unsigned challenges_ = 0;                // that were answered
-  std::string player_agent_;               // set by retry_as_player()
+  bool has_changed_identity_ = false;
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;
@@ -283,6 +284,10 @@ class Fetch final : private Resolver::Observer,
   int64_t connect_began_ms_ = 0;              // of attempt_
   UpstreamConnection* connection_ = nullptr;  // borrowed from the pool
 };
+
+// Whether the User-Agent of a browser or of a player is the choice of the fetch: neither the
+// configuration nor the link has another one.
+bool may_choose_identity(const FetchRequest& request, const HostSettings& settings);
 
 // `resolve`, `connect`, ...
 std::string_view name_of(Fetch::Step step);

@@ -33,6 +33,9 @@ struct FetchRequest {
   std::vector<std::pair<std::string, std::string>> headers = {};
   // The cookies that the link carries (worker/fetch/cookies.h). They are matched at each hop.
   std::string cookies = {};
+  // Not empty: this User-Agent, of a player, in place of a browser's, and Referer and Origin only
+  // if the link has a referer.
+  std::string player_agent = {};
   // Range, conditions and negotiation, in the client's order.
   std::vector<ForwardedField> forwarded = {};
   // The client's CDN-Loop (RFC 8586), its lines joined; the last kMaxCdnLoopBytes of it: each hop

@@ -39,7 +39,7 @@ const std::string* find_header(const Headers& headers, std::string_view name) {
 // True if the request is repeated in another form.
 bool Fetch::retry_refused(const ResponseHead& head) {
   if (head.status == 401 && answer_challenge(head)) return true;
-  const bool may_be_referer = head.status == 403 && send_referer_ && player_agent_.empty();
+  const bool may_be_referer = head.status == 403 && send_referer_ && !is_as_player();
   if (may_be_referer && may_send_referer_or_origin()) {
     retry_without_referer();
     return true;
@@ -105,17 +105,22 @@ void Fetch::retry_without_referer() {
 
 // --- upstreams for players only ---
 
-bool Fetch::may_retry_as_player() const {
+bool may_choose_identity(const FetchRequest& request, const HostSettings& settings) {
   constexpr std::string_view kName = "User-Agent";
-  return player_agent_.empty() && request_.method == Method::get && !live_ &&
-         settings_->config.user_agent.kind == HeaderPolicy::Kind::browser &&
-         find_header(request_.headers, kName) == nullptr &&
-         find_header(settings_->headers, kName) == nullptr;
+  return request.method == Method::get &&
+         settings.config.user_agent.kind == HeaderPolicy::Kind::browser &&
+         find_header(request.headers, kName) == nullptr &&
+         find_header(settings.headers, kName) == nullptr;
+}
+
+bool Fetch::may_change_identity() const {
+  return !has_changed_identity_ && !live_ && may_choose_identity(request_, *settings_);
 }
 
 // From the first URL on: a redirect may have led browsers to a page.
-void Fetch::retry_as_player(std::string_view user_agent) {
-  player_agent_ = user_agent;
+void Fetch::change_identity(std::string_view player_agent) {
+  has_changed_identity_ = true;
+  request_.player_agent = is_as_player() ? std::string_view() : player_agent;
   if (failover_) return ask(failover_->current());
   ask(first_url_ ? *first_url_ : UpstreamUrl{request_.url, authorization_});
 }

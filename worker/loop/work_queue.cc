@@ -11,12 +11,13 @@ constexpr timeval kLongWaitOfTimer{0, 10'000};
 
 }  // namespace
 
-WorkQueue::WorkQueue(event_base* base, Reaper& reaper)
+WorkQueue::WorkQueue(event_base* base, Reaper& reaper, Priority priority)
     : reaper_(reaper),
       event_(event_new(base, -1, 0, callback<&WorkQueue::run_next>, this)),
       late_(event_new(base, -1, 0, callback<&WorkQueue::run_late>, this)),
       turn_end_(event_new(base, -1, 0, callback<&WorkQueue::end_turn>, this)) {
   CHECK(event_ && late_ && turn_end_);
+  if (priority == Priority::usual) return;  // libevent's default
   event_priority_set(event_.get(), event_base_get_npriorities(base) - 1);
 }
 
@@ -51,7 +52,10 @@ void WorkQueue::Task::cancel() {
   (next_ != nullptr ? next_->previous_ : queue_.last_) = previous_;
 }
 
+// An owner may have ended in this turn, and the reaper is due behind this. (At the lowest priority it
+// has always run.)
 void WorkQueue::run_next() {
+  reaper_.reap();
   if (first_ == nullptr) return;
   Task& task = *first_;
   task.cancel();
@@ -60,9 +64,7 @@ void WorkQueue::run_next() {
   task.run_(task.owner_);
 }
 
-// An owner may have ended earlier in this turn. At the lowest priority the reaper has always run.
 void WorkQueue::run_late() {
-  reaper_.reap();
   if (first_ == nullptr) return;
   event_add(late_.get(), &kLongWaitOfTimer);
   if (Clock::now() - last_run_ >= kLongWait) run_next();

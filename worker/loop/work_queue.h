@@ -2,7 +2,8 @@
 // timer needs the worker, one task runs one slice, and the loop looks at its events again. If the
 // loop is never idle, a task runs a slice every 10 ms.
 //
-// One queue per worker. Its event has the lowest priority of the base.
+// One queue per worker has the lowest priority of the base. Another one, of the usual priority, is
+// for the delivery of bytes: its tasks take turns with the events of the clients and upstreams.
 #pragma once
 
 #include <event2/event.h>
@@ -17,8 +18,10 @@ namespace streamgate {
 
 class WorkQueue {
  public:
+  enum class Priority { lowest, usual };
+
   // The reaper outlives the queue.
-  WorkQueue(event_base* base, Reaper& reaper);
+  WorkQueue(event_base* base, Reaper& reaper, Priority priority = Priority::lowest);
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 

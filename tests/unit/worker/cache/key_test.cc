@@ -38,6 +38,7 @@ TEST(CacheKey, EverythingThatGoesUpstreamCounts) {
   EXPECT_TRUE(differs([](FetchRequest& r) { r.referer = ""; }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.headers.emplace_back("X", "1"); }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.forwarded.push_back({"Accept", "a/b"}); }));
+  EXPECT_TRUE(differs([](FetchRequest& r) { r.player_agent = "VLC"; }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.cdn_loop = "cdn.example"; }));
   EXPECT_TRUE(differs([](FetchRequest& r) { r.is_blocking = true; })) << "another time limit";
   EXPECT_TRUE(differs([](FetchRequest& r) { r.may_reconnect = true; })) << "goes on after its end";
