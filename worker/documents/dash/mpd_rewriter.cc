@@ -40,9 +40,6 @@ bool is_true(std::string_view value) {
   return value == "true" || value == "1";
 }
 
-// A remote element: `xlink:href`.
-bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
-
 }  // namespace
 
 // --- the parser's events ---
