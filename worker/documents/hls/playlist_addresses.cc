@@ -44,15 +44,21 @@ void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
   rewrite_uri_attributes(list, {{}, format}, copy);
 }
 
-// If a DRM handles the key, the URI is an opaque name and not an address.
+// If a DRM handles the key, the URI is an opaque name and not an address. hls.js and Shaka leave no
+// key of whole segments to a DRM: they request it for any KEYFORMAT.
 void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
+  bool is_of_drm = false;
+  bool is_of_whole_segments = false;
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
-    if (attribute.name == "METHOD" && attribute.value == "NONE") return;
-    if (attribute.name != "KEYFORMAT" || attribute.value.empty()) continue;
-    if (substituted(attribute.value) != "identity") return;
+    if (attribute.name == "METHOD") {
+      if (attribute.value == "NONE") return;
+      is_of_whole_segments = attribute.value.starts_with("AES-");
+    } else if (attribute.name == "KEYFORMAT" && !attribute.value.empty()) {
+      is_of_drm = substituted(attribute.value) != "identity";
+    }
   }
-  rewrite_uri_attributes(list, {}, copy);
+  if (!is_of_drm || is_of_whole_segments) rewrite_uri_attributes(list, {}, copy);
 }
 
 // Interstitials and schedules of date ranges.
