@@ -145,6 +145,21 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
          substituted(value, Variables::Text::masked));
 }
 
+// The definitions of the rest of a multivariant playlist. Its playlists may import all of them, and
+// Shaka also substitutes references that come before.
+void PlaylistRewriter::define_ahead(std::string_view text) {
+  constexpr std::string_view kDefine = "#EXT-X-DEFINE:";
+  BlockBuffer unused;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of("\r\n"), text.size());
+    const std::string_view line = ascii::trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.starts_with(kDefine) || line.size() > longest_line_) continue;
+    PatchedCopy copy(line, unused);
+    rewrite_define(line.substr(kDefine.size()), copy);
+  }
+}
+
 // The link has the variables of the multivariant playlist.
 void PlaylistRewriter::import(std::string_view name) {
   if (!imported_) imported_ = Variables::from_list(read_parent_note(setting_->variables));

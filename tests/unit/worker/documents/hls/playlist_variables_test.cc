@@ -116,6 +116,25 @@ TEST(PlaylistVariables, GoToThePlaylistsOfAMultivariantPlaylist) {
   EXPECT_EQ(rewrite(list), "#EXT-X-STREAM-INF:BANDWIDTH=1\n" + sibling("v.m3u8") + "\n");
 }
 
+// A playlist may import any variable of the multivariant playlist, and Shaka also reads references
+// before their definition.
+TEST(PlaylistVariables, OfAMultivariantPlaylistHoldBeforeTheirDefinitionToo) {
+  const std::string v = "&sg_v=" + link_text({{"b", "https://cdn.example/x"}}) + "&sg_ext=.m3u8";
+  const std::string tag = "#EXT-X-STREAM-INF:BANDWIDTH=1\n";
+  const std::string media = "#EXT-X-MEDIA:TYPE=AUDIO,URI=\"";
+  EXPECT_EQ(rewrite("#EXTM3U\n" + media + "{$b}/a.m3u8\"\n" + tag + "v.m3u8\n" + kBaseVariable),
+            "#EXTM3U\n" + media + link_to("https://cdn.example/x/a.m3u8") + v + "\"\n" + tag +
+                sibling("v.m3u8") + v + "\n" + kBaseVariable);
+  const std::string twice = "#EXT-X-DEFINE:NAME=\"b\",VALUE=\"c\"\n";
+  EXPECT_EQ(rewrite(tag + "{$b}.m3u8\n" + twice + kBaseVariable),
+            tag + sibling("c.m3u8") + "&sg_v=" + link_text({{"b", "c"}}) + "&sg_ext=.m3u8\n" +
+                twice + kBaseVariable);
+  const std::string query = "#EXT-X-DEFINE:QUERYPARAM=\"e\"\n";
+  EXPECT_EQ(rewrite(tag + "v.m3u8\n" + query),
+            tag + sibling("v.m3u8") + "&sg_v=" + link_text({{"e", ""}}) +
+                "&sg_ext=.m3u8\n#EXT-X-DEFINE:NAME=\"e\",VALUE=\"\"\n");
+}
+
 TEST(PlaylistVariables, OfTheLinkGoToRenditionReportsOnly) {
   DocumentSetting setting = kSetting;
   setting.variables = "YQ";
