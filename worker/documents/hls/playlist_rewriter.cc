@@ -110,12 +110,11 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
       }
     }
     const std::string_view whole(line, static_cast<size_t>(line_end - line));
-    if (may_hold_ && begins_variants(whole)) {
-      is_holding_ = true;
-      break;
-    }
     if (is_common_tag(whole) && whole.size() <= longest_plain_tag_) {
       is_first_line_ = false;
+    } else if (may_hold_ && begins_variants(whole)) {
+      is_holding_ = true;
+      break;
     } else {
       rewrite_line(whole, copy);
       is_output_full_ = out.size() >= max_output_;
@@ -132,7 +131,8 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   return static_cast<size_t>(line - text.data());
 }
 
-bool PlaylistRewriter::begins_variants(std::string_view line) const {
+bool PlaylistRewriter::begins_variants(std::string_view line) {
+  may_hold_ = !is_media_;
   if (is_media_ || line.size() > longest_line_) return false;
   line = trimmed(line);
   if (!line.starts_with("#EXT-X-")) return false;

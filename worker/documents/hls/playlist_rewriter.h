@@ -41,7 +41,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_filtered(std::string_view text, BlockBuffer& out);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
-  bool begins_variants(std::string_view line) const;
+  bool begins_variants(std::string_view line);
   size_t hold(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void release_held(BlockBuffer& out);
   void define_ahead(std::string_view text);

@@ -135,6 +135,24 @@ TEST(PlaylistVariables, OfAMultivariantPlaylistHoldBeforeTheirDefinitionToo) {
                 "&sg_ext=.m3u8\n#EXT-X-DEFINE:NAME=\"e\",VALUE=\"\"\n");
 }
 
+TEST(PlaylistVariables, OfALongMultivariantPlaylistHoldFromTheirDefinitionOn) {
+  const std::string variant = "#EXT-X-STREAM-INF:BANDWIDTH=1\n{$b}" + std::string(900, 'v') + "\n";
+  const auto is_known = [&](size_t variants) {
+    std::string text = "#EXTM3U\n";
+    for (size_t i = 0; i < variants; ++i) text += variant;
+    text += kBaseVariable + variant;
+    PlaylistRewriter rewriter;
+    const std::string whole = rewritten_in_two(rewriter, kSetting, text, text.size());
+    for (size_t split = 0; split < text.size(); split += 97) {
+      EXPECT_EQ(rewritten_in_two(rewriter, kSetting, text, split), whole) << split;
+    }
+    EXPECT_NE(whole.rfind(link_to("https://cdn.example/xvv")), whole.npos);
+    return whole.find("live%2F%257B%24b") == whole.npos;
+  };
+  EXPECT_TRUE(is_known(15));
+  EXPECT_FALSE(is_known(18));
+}
+
 TEST(PlaylistVariables, OfTheLinkGoToRenditionReportsOnly) {
   DocumentSetting setting = kSetting;
   setting.variables = "YQ";
