@@ -78,7 +78,8 @@ class Dash(DashTest):
         for path, body, content_type in (
             ("/m", BARE, "text/plain"), ("/m", "\ufeff" + BARE, "video/mp4"),
             ("/m", f"\n{BARE}", "text/html"), ("/m.MPD", comment, "text/plain"),
-            ("/m", comment, DASH),
+            ("/m", comment, DASH), ("/m", comment, "text/plain"),
+            ("/m", comment, "application/octet-stream"),
         ):
             for answer in (ok(body.encode(), content_type=content_type),
                            chunked(body.encode(), content_type=content_type, size=1).bytewise()):
