@@ -116,6 +116,12 @@ TEST(PlaylistVariables, GoToThePlaylistsOfAMultivariantPlaylist) {
   EXPECT_EQ(rewrite(list), "#EXT-X-STREAM-INF:BANDWIDTH=1\n" + sibling("v.m3u8") + "\n");
 }
 
+TEST(PlaylistVariables, WithAQuoteReachTheOtherPlaylistsWhole) {
+  const std::string text = "#EXT-X-DEFINE:NAME=\"a\",VALUE=x\"y\n#EXT-X-STREAM-INF:BANDWIDTH=1\n";
+  EXPECT_EQ(rewrite(text + "{$a}.m3u8\n"), text + sibling("x%22y.m3u8") + "&sg_v=" +
+                                               link_text({{"a", "x%22y"}}) + "&sg_ext=.m3u8\n");
+}
+
 // A playlist may import any variable of the multivariant playlist, and Shaka also reads references
 // before their definition.
 TEST(PlaylistVariables, OfAMultivariantPlaylistHoldBeforeTheirDefinitionToo) {
