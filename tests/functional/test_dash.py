@@ -78,7 +78,8 @@ class Dash(DashTest):
         for path, body, content_type in (
             ("/m", BARE, "text/plain"), ("/m", "\ufeff" + BARE, "video/mp4"),
             ("/m", f"\n{BARE}", "text/html"), ("/m.MPD", comment, "text/plain"),
-            ("/m", comment, DASH),
+            ("/m", comment, DASH), ("/m", comment, "text/plain"),
+            ("/m", comment, "application/octet-stream"),
         ):
             for answer in (ok(body.encode(), content_type=content_type),
                            chunked(body.encode(), content_type=content_type, size=1).bytewise()):
@@ -281,6 +282,24 @@ class Dash(DashTest):
         query = made.partition("queryString='")[2].partition("'")[0]
         proxy.ask(f"{base}s?{query}".removeprefix(proxy.origin))
         self.assertEqual(up.targets()[1:], ["/s?sg_token=t"])
+
+    def test_a_query_for_one_origin_reaches_no_other(self):
+        cdn = self.upstream(ok(b"x"))
+        text = (f"<MPD><Period><AdaptationSet><Representation><ExtUrlQueryInfo queryString='b=%26'"
+                f" queryTemplate='$querypart$' useMPDUrlQuery='true' sameOriginOnly='true'/>"
+                f"<BaseURL>s</BaseURL><BaseURL>{cdn.url('/s')}</BaseURL></Representation>"
+                f"</AdaptationSet></Period></MPD>")
+        up = self.upstream({"/m.mpd": mpd(text), "/s": ok(b"x")})
+        proxy = self.proxy()
+        made = proxy.stream(up.url("/m.mpd?tok=a")).text
+        base = made.partition("<BaseURL>")[2].partition("<")[0]
+        query = made.partition("queryString='")[2].partition("'")[0].replace("&amp;", "&")
+        foreign = made.partition("<BaseURL>s</BaseURL><BaseURL>")[2].partition("<")[0]
+        for link in (f"{base}s", foreign):
+            asked = f"{link}?v=1&{query}&w=2".removeprefix(proxy.origin)
+            self.assertEqual(proxy.ask(asked).body, b"x", link)
+        self.assertEqual(up.targets()[1:], ["/s?v=1&tok=a&b=%26&w=2"])
+        self.assertEqual(cdn.targets(), ["/s?v=1&w=2"])
 
     def test_a_web_page_in_place_of_a_patch_passes_as_it_is(self):
         page = b"<!doctype html><html><body>gone</body></html>"

@@ -114,17 +114,26 @@ std::optional<DocumentKind> find_header_behind(std::string_view text, bool is_cl
   return needs_more ? std::nullopt : std::optional(DocumentKind::none);
 }
 
+// The beginning of a body, and whether it is long enough to decide.
+struct Beginning {
+  std::string_view text;
+  bool is_final;         // in general
+  bool is_whole_prolog;  // if it has nothing but the prolog of an XML document
+};
+
 // For a text that begins with `<`. none: it may still be another kind.
-std::optional<DocumentKind> detect_xml(DocumentKind claimed, std::string_view text, bool is_final) {
-  const auto is_mpd = has_mpd_root(text);
+std::optional<DocumentKind> detect_xml(DocumentKind claimed, const Beginning& bytes) {
+  const auto is_mpd = has_mpd_root(bytes.text);
   if (is_mpd) return *is_mpd ? DocumentKind::mpd : DocumentKind::none;
   // Messages of PHP may precede a playlist, and their first line decides.
   if (claimed == DocumentKind::hls) return DocumentKind::none;
-  if (!is_final) return std::nullopt;
-  return claimed;
+  const bool decides = claimed == DocumentKind::none ? bytes.is_whole_prolog : bytes.is_final;
+  return decides ? std::optional(claimed) : std::nullopt;
 }
 
-std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view text, bool is_final) {
+std::optional<DocumentKind> detect_text(const Claim& claim, const Beginning& bytes) {
+  std::string_view text = bytes.text.substr(0, kSniffBytes);
+  const bool is_final = bytes.is_final;
   if (!is_final && ascii::may_become(text, kByteOrderMark)) return std::nullopt;
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
@@ -135,7 +144,8 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
   if (text.empty()) return DocumentKind::none;
   const DocumentKind claimed = claimed_kind(claim.content_type, claim.path);
   if (text.front() == '<') {
-    const auto kind = detect_xml(claimed, text, is_final);
+    const std::string_view xml = bytes.text.substr(bytes.text.find('<'));
+    const auto kind = detect_xml(claimed, {xml, is_final, bytes.is_whole_prolog});
     if (kind != DocumentKind::none) return kind;
   }
   const bool is_claimed = claimed == DocumentKind::hls;
@@ -153,8 +163,10 @@ std::optional<DocumentKind> detect_text(const Claim& claim, std::string_view tex
 std::optional<DocumentKind> detect_kind(std::string_view content_type, std::string_view path,
                                         std::string_view first_bytes, bool complete) {
   const bool is_final = complete || first_bytes.size() >= kSniffBytes;
-  const std::string_view bytes = first_bytes.substr(0, kSniffBytes);
-  if (!may_be_utf16(bytes)) return detect_text({content_type, path}, bytes, is_final);
+  const bool is_whole_prolog = complete || first_bytes.size() >= kPrologBytes;
+  const std::string_view bytes = first_bytes.substr(0, kPrologBytes);
+  const Claim claim{content_type, path};
+  if (!may_be_utf16(bytes)) return detect_text(claim, {bytes, is_final, is_whole_prolog});
   if (bytes.size() == 1 && !is_final) {
     // MPEG audio begins with the same byte, and must not be held back.
     const bool is_claimed = claimed_kind(content_type, path) != DocumentKind::none;
@@ -162,7 +174,7 @@ std::optional<DocumentKind> detect_kind(std::string_view content_type, std::stri
   }
   std::string text;
   Utf16Decoder().decode(bytes, text);
-  return detect_text({content_type, path}, text, is_final);
+  return detect_text(claim, {text, is_final, is_whole_prolog});
 }
 
 bool looks_binary(std::string_view first_bytes) {

@@ -20,8 +20,8 @@ class DocumentRewriter {
   virtual void begin(const DocumentSetting& setting) = 0;
   // Appends to `out` the text that is final by now, and returns how many bytes of `bytes` it took.
   // HLS stops after the line with which `out` reaches `max_output` bytes, an MPD after the piece of
-  // 4 KiB. JSON, and a playlist whose variants are limited, are held back until the end of the
-  // document.
+  // 4 KiB. JSON, a short multivariant playlist, and one whose variants are limited, are held back
+  // until the end of the document.
   virtual size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) = 0;
   // The upstream's body is complete.
   virtual void finish(BlockBuffer& out) = 0;

@@ -141,8 +141,22 @@ std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bo
   if (!decoder_) decoder_ = make_decoder(codings_);
   std::string_view left = bytes.substr(decoded_);
   bool is_final = complete;
+  // The first text nearly always decides. Only a long prolog needs more.
+  for (const size_t limit : {kSniffBytes, kPrologBytes}) {
+    if (!decode_until(limit, bytes, left)) is_final = true;
+    decoded_ = bytes.size() - left.size();
+    if (plain_.empty()) return is_final ? std::optional(DocumentKind::none) : std::nullopt;
+    const bool is_last = is_final && (limit == kPrologBytes || plain_.size() < limit);
+    const auto kind = detect_plain(plain_, is_last);
+    if (kind || plain_.size() < limit) return kind;
+  }
+  return std::nullopt;
+}
+
+// False: no more can be decoded.
+bool BodySniffer::decode_until(size_t limit, std::string_view bytes, std::string_view& left) {
   size_t idle_calls = 0;
-  while (plain_.size() < kSniffBytes) {
+  while (plain_.size() < limit) {
     const auto piece = decoder_->next(left);
     if (!piece && plain_.empty() && codings_.drop_repeated()) {
       decoder_ = make_decoder(codings_);
@@ -150,18 +164,13 @@ std::optional<DocumentKind> BodySniffer::detect_coded(std::string_view bytes, bo
       idle_calls = 0;
       continue;
     }
-    if (!piece || idle_calls == kMaxIdleCalls) {
-      is_final = true;
-      break;
-    }
-    plain_.append(piece->substr(0, kSniffBytes - plain_.size()));
+    if (!piece || idle_calls == kMaxIdleCalls) return false;
+    plain_.append(piece->substr(0, kPrologBytes - plain_.size()));
     if (!piece->empty()) continue;
     if (left.empty() && !decoder_->may_have_more()) break;
     ++idle_calls;
   }
-  decoded_ = bytes.size() - left.size();
-  if (plain_.empty()) return is_final ? std::optional(DocumentKind::none) : std::nullopt;
-  return detect_plain(plain_, is_final);
+  return true;
 }
 
 }  // namespace streamgate

@@ -59,6 +59,7 @@ class BodySniffer {
   std::optional<DocumentKind> detect(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_expected(std::string_view bytes, bool complete) const;
   std::optional<DocumentKind> detect_coded(std::string_view bytes, bool complete);
+  bool decode_until(size_t limit, std::string_view bytes, std::string_view& left);
   std::optional<DocumentKind> detect_plain(std::string_view bytes, bool complete);
   std::optional<DocumentKind> detect_unknown(std::string_view bytes, bool complete);
   bool find_coding(std::string_view bytes, bool complete);
@@ -75,7 +76,7 @@ class BodySniffer {
   std::string held_;
   std::unique_ptr<Decoder> decoder_;
   size_t decoded_ = 0;  // bytes of the body that decoder_ has received
-  std::string plain_;   // the decoded text, at most kSniffBytes
+  std::string plain_;   // the decoded text, at most kPrologBytes
 };
 
 }  // namespace streamgate

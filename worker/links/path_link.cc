@@ -9,6 +9,7 @@
 #include "worker/http/base64.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
+#include "worker/links/same_origin_query.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 
@@ -152,6 +153,7 @@ Result<void> take_url(std::string_view rest, StreamRequest& request) {
   auto url = parse_upstream_url(ascii::lower(scheme) + "://" + plain + *path_and_query);
   if (!url) return std::move(url).error();
   request.upstream = std::move(url->url);
+  take_same_origin_query(request.upstream.origin(), request.upstream.path_and_query);
   drop_foreign_secrets(request);
   if (url->authorization.empty()) return {};
   LinkContext userinfo;

@@ -11,9 +11,9 @@
 // within it.
 //
 // Path and query are the upstream's, byte for byte: empty segments, `%2F`, `;` and letter case are
-// kept. Only `sg_token` is removed from the query, and the next object that CMCD names there
-// becomes the upstream's own reference (worker/links/cmcd.h). With `sg_raw` in the carry, an
-// `sg_token` is the upstream's too.
+// kept. Only `sg_token` and the marks of same_origin_query.h are removed from the query, and the
+// next object that CMCD names there becomes the upstream's own reference (worker/links/cmcd.h).
+// With `sg_raw` in the carry, an `sg_token` is the upstream's too.
 #pragma once
 
 #include <string>

@@ -46,6 +46,9 @@ bool is_font_scheme(std::string_view scheme_id_uri);
 // Whether an attribute is one of MpdElement::attributes.
 bool has_url(const MpdElement& element, std::string_view attribute);
 
+// Whether the attribute, with its prefix, makes any element a remote one: `xlink:href`.
+inline bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
+
 // A name without its namespace prefix.
 inline std::string_view local_name(std::string_view name) {
   return name.substr(name.find(':') + 1);

@@ -37,8 +37,6 @@ std::vector<std::string_view> steps_of(std::string_view path) {
   return steps;
 }
 
-bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
-
 }  // namespace
 
 PatchOperation patch_operation(const PatchAttributes& attributes) {

@@ -8,6 +8,7 @@
 #include "worker/documents/dash/mpd_context.h"
 #include "worker/documents/dash/xml_text.h"
 #include "worker/links/path_link.h"
+#include "worker/links/same_origin_query.h"
 
 namespace streamgate {
 namespace {
@@ -40,8 +41,11 @@ bool is_true(std::string_view value) {
   return value == "true" || value == "1";
 }
 
-// A remote element: `xlink:href`.
-bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
+// Whether only the origin of the MPD may get the query. Headers have no place for marks.
+bool is_for_one_origin(std::string_view name, const char** attributes) {
+  const bool is_header = name == "ExtHttpHeaderInfo" || !value_of(attributes, "header").empty();
+  return !is_header && is_true(value_of(attributes, "sameOriginOnly"));
+}
 
 }  // namespace
 
@@ -87,7 +91,7 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (text_element_ != nullptr) return;  // a URL has no elements
   if (depth_ < content_depth()) return start_operation(name, attributes);
   if (depth_ == content_depth()) prefix_ = prefix_of(name);
-  if (takes_query(local_name(name)) && setting_->own_carry.empty()) materialise_query(attributes);
+  if (takes_query(local_name(name))) rewrite_query_info(local_name(name), attributes);
   if (!is_of_mpd(name) && !has_foreign_name(local_name(name))) return;
   name = local_name(name);
   if (depth_ == 2 && name == "Period") hold_for_base_url();
@@ -274,27 +278,55 @@ bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
 }
 
 // The query that the player sees is that of our link. The upstream's takes its place.
-void MpdRewriter::materialise_query(const char** attributes) {
-  if (!is_true(value_of(attributes, "useMPDUrlQuery"))) return;
-  const std::string query(split_uri(setting_->base_url).query);
+void MpdRewriter::rewrite_query_info(std::string_view name, const char** attributes) {
+  const bool is_of_mpd = is_true(value_of(attributes, "useMPDUrlQuery"));
   const std::string_view own = value_of(attributes, "queryString");
-  const bool has_own = own.data() != nullptr;
+  std::string query(is_of_mpd ? split_uri(setting_->base_url).query : std::string_view());
+  const bool is_empty = query.empty() && own.empty();
+  const bool is_marked = !is_empty && is_for_one_origin(name, attributes);
+  if (!is_marked && (!is_of_mpd || !setting_->own_carry.empty())) return;
+  if (!query.empty() && !own.empty()) query += '&';
+  Around around_template;
+  if (is_marked) around_template = {mark_of_origin(), std::string(kSameOriginEnd)};
+  Around around_query;
+  // dash.js knows no other template than this one, and Shaka takes single values for others.
+  const std::string_view whole = value_of(attributes, "queryTemplate");
+  if (whole.empty() || whole == "$querypart$") std::swap(around_template, around_query);
+  around_query.before += query;
   const uint64_t tag_at = event_begin();
   const std::string tag(raw(tag_at, event_end()));
   RawAttributes raw_attributes(tag);
   for (RawAttributes::Attribute attribute; raw_attributes.next(attribute);) {
     const uint64_t at = tag_at + static_cast<uint64_t>(attribute.value.data() - tag.data());
-    std::string text;
-    if (attribute.name == "queryString" && has_own) {
-      append_xml(query + (query.empty() || own.empty() ? "" : "&"), attribute.quote, text);
-      replace(at, at, text);
-    } else if (attribute.name == "useMPDUrlQuery") {
-      append_xml(query, attribute.quote, text);
+    if (attribute.name == "queryString" && own.data() != nullptr) {
+      put_around(at, attribute, around_query);
+    } else if (attribute.name == "queryTemplate" && is_marked) {
+      put_around(at, attribute, around_template);
+    } else if (attribute.name == "useMPDUrlQuery" && is_of_mpd) {
+      std::string text;
+      append_xml(around_query.before + around_query.after, attribute.quote, text);
       const std::string quote(1, attribute.quote);
       const std::string more = quote + " queryString=" + quote + text;
-      replace(at, at + attribute.value.size(), "false" + (has_own ? std::string() : more));
+      replace(at, at + attribute.value.size(),
+              "false" + (own.data() != nullptr ? std::string() : more));
     }
   }
+}
+
+void MpdRewriter::put_around(uint64_t at, const RawAttributes::Attribute& attribute,
+                             const Around& texts) {
+  std::string text;
+  append_xml(texts.before, attribute.quote, text);
+  replace(at, at, text);
+  text.clear();
+  append_xml(texts.after, attribute.quote, text);
+  replace(at + attribute.value.size(), at + attribute.value.size(), text);
+}
+
+// The player sees one origin. What it may send only to that of the MPD is marked.
+std::string MpdRewriter::mark_of_origin() const {
+  const auto url = parse_http_url(document_.url);
+  return same_origin_begin(url ? url->origin() : std::string());
 }
 
 // A list of URLs with blanks between them. A URL that stays is copied.

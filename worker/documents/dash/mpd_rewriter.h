@@ -18,6 +18,7 @@
 #include "worker/documents/dash/mpd_links.h"
 #include "worker/documents/dash/mpd_patch.h"
 #include "worker/documents/dash/xml_parser.h"
+#include "worker/documents/dash/xml_text.h"
 #include "worker/documents/document_kind.h"
 #include "worker/documents/rewriter.h"
 
@@ -87,7 +88,14 @@ class MpdRewriter final : public DocumentRewriter {
   void rewrite_attributes(const MpdElement& element, const char** attributes);
   bool append_value(const MpdElement& element, std::string_view name, std::string_view value,
                     std::string_view scheme);
-  void materialise_query(const char** attributes);
+  // What is put before and after the value of an attribute.
+  struct Around {
+    std::string before;
+    std::string after;
+  };
+  void rewrite_query_info(std::string_view name, const char** attributes);
+  void put_around(uint64_t at, const RawAttributes::Attribute& attribute, const Around& texts);
+  std::string mark_of_origin() const;
   bool append_list(std::string_view list, std::string& out);
   void hold_for_base_url();
   void move_base_url(std::string_view link);

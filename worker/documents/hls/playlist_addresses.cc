@@ -3,23 +3,13 @@
 
 #include "common/ascii.h"
 #include "common/url.h"
+#include "worker/documents/date_range.h"
 #include "worker/documents/hls/patched_copy.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/json/data_uri.h"
-#include "worker/documents/known_name.h"
 #include "worker/links/parent_note.h"
 
 namespace streamgate {
-namespace {
-
-// The classes of date ranges whose X-URI is an address (RFC 8216bis appendices F and H).
-bool has_address(std::string_view date_range_class) {
-  return date_range_class == "com.apple.hls.preload" ||
-         date_range_class == "com.apple.hls.daterange-schedule";
-}
-
-}  // namespace
-
 void PlaylistRewriter::rewrite_uri_attributes(std::string_view list, ChildReference as,
                                               PatchedCopy& copy) {
   AttributeList attributes(list);
@@ -54,40 +44,39 @@ void PlaylistRewriter::rewrite_hint(std::string_view list, PatchedCopy& copy) {
   rewrite_uri_attributes(list, {{}, format}, copy);
 }
 
-// If a DRM handles the key, the URI is an opaque name and not an address.
+// If a DRM handles the key, the URI is an opaque name and not an address. hls.js and Shaka leave no
+// key of whole segments to a DRM: they request it for any KEYFORMAT.
 void PlaylistRewriter::rewrite_key(std::string_view list, PatchedCopy& copy) {
+  bool is_of_drm = false;
+  bool is_of_whole_segments = false;
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
-    if (attribute.name == "METHOD" && attribute.value == "NONE") return;
-    if (attribute.name != "KEYFORMAT" || attribute.value.empty()) continue;
-    if (substituted(attribute.value) != "identity") return;
+    if (attribute.name == "METHOD") {
+      if (attribute.value == "NONE") return;
+      is_of_whole_segments = attribute.value.starts_with("AES-");
+    } else if (attribute.name == "KEYFORMAT" && !attribute.value.empty()) {
+      is_of_drm = substituted(attribute.value) != "identity";
+    }
   }
-  rewrite_uri_attributes(list, {}, copy);
+  if (!is_of_drm || is_of_whole_segments) rewrite_uri_attributes(list, {}, copy);
 }
 
-// Interstitials (RFC 8216bis appendix D) and schedules of date ranges (appendix H). The X-URI of a
-// preload must equal the attribute that it preloads (appendix F), which may come later, so both get
-// the same kind of link by their name.
+// Interstitials and schedules of date ranges.
 void PlaylistRewriter::rewrite_date_range(std::string_view list, PatchedCopy& copy) {
-  bool x_uri_is_address = true;  // a later tag of the same range may omit CLASS
+  bool x_uri_is_address = true;
   AttributeList checked(list);
   for (Attribute attribute; checked.next(attribute);) {
     if (attribute.name != "CLASS") continue;
-    x_uri_is_address = has_address(substituted(attribute.value));
+    x_uri_is_address = has_address_in_x_uri(substituted(attribute.value));
   }
   own_of_tag_ = {};
   own_of_tag_.kind = LinkKind::assets;
   AttributeList attributes(list);
   for (Attribute attribute; attributes.next(attribute);) {
-    const bool is_any_asset =
-        attribute.name == "X-ASSET-URI" || (x_uri_is_address && attribute.name == "X-URI");
-    const bool is_list = attribute.name == "X-ASSET-LIST" ||
-                         (is_any_asset && link_kind_of_asset(attribute.value) == LinkKind::assets);
-    if (is_list) {
-      replace_document(attribute.value, DocumentKind::asset_list, copy);
-    } else if (is_any_asset) {
-      replace({attribute.value}, copy);
-    }
+    if (attribute.name == "X-URI" && !x_uri_is_address) continue;
+    const auto kind = link_kind_of_date_range(attribute.name, attribute.value);
+    if (kind == LinkKind::assets) replace_document(attribute.value, DocumentKind::asset_list, copy);
+    if (kind == LinkKind::any) replace({attribute.value}, copy);
   }
 }
 
@@ -154,6 +143,21 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
   }
   define(name, substituted(value, Variables::Text::whole),
          substituted(value, Variables::Text::masked));
+}
+
+// The definitions of the rest of a multivariant playlist. Its playlists may import all of them, and
+// Shaka also substitutes references that come before.
+void PlaylistRewriter::define_ahead(std::string_view text) {
+  constexpr std::string_view kDefine = "#EXT-X-DEFINE:";
+  BlockBuffer unused;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of("\r\n"), text.size());
+    const std::string_view line = ascii::trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.starts_with(kDefine) || line.size() > longest_line_) continue;
+    PatchedCopy copy(line, unused);
+    rewrite_define(line.substr(kDefine.size()), copy);
+  }
 }
 
 // The link has the variables of the multivariant playlist.

@@ -34,6 +34,9 @@ constexpr size_t kMaxEncodedByte = 5;  // `"` becomes `%2522`
 // A multivariant playlist whose variants are filtered is rewritten in one go.
 constexpr size_t kMaxFilteredOutput = size_t{16} * 1024 * 1024;
 
+// Of a multivariant playlist, from the first of its own tags on. It is rewritten in one go.
+constexpr size_t kMaxHeldBytes = size_t{16} * 1024;
+
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 // Calls ascii::trim() only if there are blanks, which is rare.
@@ -72,6 +75,9 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   variables_text_.clear();
   is_plain_ = !setting.segments_are_direct;
   filter_.begin({setting.max_height, setting.max_bandwidth});
+  may_hold_ = true;
+  is_holding_ = false;
+  held_.clear();
   unfinished_line_.clear();
   is_first_line_ = true;
   is_passing_long_line_ = has_messages_ = drop_line_ = drop_next_lf_ = false;
@@ -106,6 +112,9 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
     const std::string_view whole(line, static_cast<size_t>(line_end - line));
     if (is_common_tag(whole) && whole.size() <= longest_plain_tag_) {
       is_first_line_ = false;
+    } else if (may_hold_ && begins_variants(whole)) {
+      is_holding_ = true;
+      break;
     } else {
       rewrite_line(whole, copy);
       is_output_full_ = out.size() >= max_output_;
@@ -120,6 +129,14 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   }
   copy.copy_until(line);
   return static_cast<size_t>(line - text.data());
+}
+
+bool PlaylistRewriter::begins_variants(std::string_view line) {
+  may_hold_ = !is_media_;
+  if (is_media_ || line.size() > longest_line_) return false;
+  line = trimmed(line);
+  if (!line.starts_with("#EXT-X-")) return false;
+  return is_multivariant_tag(line.substr(1, ascii::find_any<':'>(line) - 1));
 }
 
 // A plain URI of a playlist that was requested by path stays, unless a tag before it or the
@@ -328,10 +345,26 @@ size_t PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out, size_t 
     write_filtered(filter_.add(bytes), out);
     return bytes.size();
   }
+  return is_holding_ ? hold(bytes, out, max_output) : write_lines(bytes, out, max_output);
+}
+
+// A longer text goes on without its later definitions.
+size_t PlaylistRewriter::hold(std::string_view bytes, BlockBuffer& out, size_t max_output) {
+  if (held_.size() + bytes.size() <= kMaxHeldBytes) {
+    held_.append(bytes);
+    return bytes.size();
+  }
+  release_held(out);
   return write_lines(bytes, out, max_output);
 }
 
-// The text that the filter has held back, as a whole.
+void PlaylistRewriter::release_held(BlockBuffer& out) {
+  may_hold_ = is_holding_ = false;
+  write_filtered(held_, out);
+  held_.clear();
+}
+
+// The text that has been held back, as a whole.
 void PlaylistRewriter::write_filtered(std::string_view text, BlockBuffer& out) {
   const size_t taken = write_lines(text, out, out.size() + kMaxFilteredOutput);
   if (taken < text.size()) has_grown_too_far_ = true;
@@ -343,8 +376,9 @@ size_t PlaylistRewriter::write_lines(std::string_view bytes, BlockBuffer& out, s
   is_output_full_ = false;
   bytes = continue_line(bytes, out);
   if (bytes.empty() || is_output_full_) return size - bytes.size();
-  bytes.remove_prefix(rewrite_whole_lines(bytes, out));
+  if (!is_holding_) bytes.remove_prefix(rewrite_whole_lines(bytes, out));
   if (is_output_full_) return size - bytes.size();
+  if (is_holding_) return size - bytes.size() + hold(bytes, out, max_output);
   keep(bytes, out);
   return size;
 }
@@ -364,6 +398,7 @@ std::string_view PlaylistRewriter::continue_line(std::string_view bytes, BlockBu
   } else {
     unfinished_line_.append(more);
     rewrite_whole_lines(unfinished_line_, out);
+    if (is_holding_) held_ = unfinished_line_;
     unfinished_line_.clear();
   }
   return bytes.substr(more.size());
@@ -385,6 +420,10 @@ void PlaylistRewriter::keep(std::string_view unfinished, BlockBuffer& out) {
 
 void PlaylistRewriter::finish(BlockBuffer& out) {
   if (filter_.is_on()) write_filtered(filter_.end(), out);
+  if (is_holding_) {
+    define_ahead(held_);
+    release_held(out);
+  }
   if (unfinished_line_.empty()) return;
   PatchedCopy copy(unfinished_line_, out);
   rewrite_line(unfinished_line_, copy);

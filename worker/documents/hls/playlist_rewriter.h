@@ -1,8 +1,9 @@
 // Rewrites an HLS playlist so that everything the player requests next comes back through us (RFC
 // 8216bis 4; RFC 3986 5.2). Incremental and byte-preserving: at most one unfinished line is held,
-// and every byte that is not part of a URI is copied unchanged. There are three exceptions: a
-// playlist whose variants are limited is held (variant_filter.h), EXT-X-DEFINE gets the value of a
-// query parameter, and text before `#EXTM3U` is left out.
+// and every byte that is not part of a URI is copied unchanged. There are four exceptions: a
+// playlist whose variants are limited is held (variant_filter.h), so is the rest of a short
+// multivariant playlist, because a variable may be defined after its use; EXT-X-DEFINE gets the
+// value of a query parameter, and text before `#EXTM3U` is left out.
 #pragma once
 
 #include <optional>
@@ -33,13 +34,17 @@ class PlaylistRewriter final : public DocumentRewriter {
   uint64_t lines_too_long() const override { return lines_too_long_; }
   size_t costly_bytes() const override { return header_bytes_ + children_.resolved_bytes(); }
   size_t memory_bytes() const override {
-    return unfinished_line_.capacity() + filter_.memory_bytes();
+    return unfinished_line_.capacity() + held_.capacity() + filter_.memory_bytes();
   }
 
  private:
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_filtered(std::string_view text, BlockBuffer& out);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
+  bool begins_variants(std::string_view line);
+  size_t hold(std::string_view bytes, BlockBuffer& out, size_t max_output);
+  void release_held(BlockBuffer& out);
+  void define_ahead(std::string_view text);
   bool may_skip_uris() const;
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void note_kind(std::string_view name, std::string_view value);
@@ -102,6 +107,9 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool has_map_ = false;      // an EXT-X-MAP came
   bool has_own_ = false;      // own_ is not empty
   LinkContext own_;           // headers for the next URI line
+  bool may_hold_ = false;     // no tag of a multivariant playlist came yet
+  bool is_holding_ = false;   // one came; held_ is the text from it on
+  std::string held_;
   std::string unfinished_line_;
   bool is_first_line_ = true;
   bool has_messages_ = false;  // of PHP, before the header

@@ -98,15 +98,21 @@ std::optional<std::string> Variables::substitute(std::string_view text, Text whi
   }
 }
 
-// The text is an attribute list of quoted strings: no value has a quote. The masked value of `name`
-// comes before it, as `?name`.
+// The text is an attribute list of quoted strings. The masked value of `name` comes before it, as
+// `?name`.
 std::string Variables::to_list() const {
   std::string list;
+  const auto append = [&list](std::string_view name, std::string_view value) {
+    list.append(name).append("=\"");
+    // A VALUE without quotes may have one inside. A URL gets it encoded in any case.
+    for (const char c : value) c == '"' ? list.append("%22") : list.append(1, c);
+    list.append("\",");
+  };
   for (const auto& [name, value, masked] : variables_) {
     const size_t size = name.size() + value.size() + (masked == value ? 0 : masked.size());
     if (list.size() + size > kMaxLinkBytes) continue;
-    if (masked != value) list.append("?").append(name).append("=\"").append(masked).append("\",");
-    list.append(name).append("=\"").append(value).append("\",");
+    if (masked != value) append("?" + name, masked);
+    append(name, value);
   }
   return list;
 }

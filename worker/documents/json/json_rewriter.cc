@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/json_string.h"
 #include "common/url.h"
+#include "worker/documents/date_range.h"
 #include "worker/documents/json/json_reader.h"
-#include "worker/documents/known_name.h"
 
 namespace streamgate {
 namespace {
@@ -18,28 +20,33 @@ namespace {
 struct Address {
   DocumentKind document;
   std::string_view path;
-  LinkKind (*kind_of)(std::string_view url);  // of the child
+  LinkKind kind;  // of the child
 };
 
-LinkKind always_any(std::string_view) { return LinkKind::any; }
-LinkKind always_assets(std::string_view) { return LinkKind::assets; }
-LinkKind always_steering(std::string_view) { return LinkKind::steering; }
-
-constexpr std::array<Address, 6> kAddresses = {{
-    {DocumentKind::asset_list, "/ASSETS/*/URI", always_any},
-    {DocumentKind::asset_list, "/DATERANGES/*/X-ASSET-LIST", always_assets},
-    {DocumentKind::asset_list, "/DATERANGES/*/X-ASSET-URI", link_kind_of_asset},
-    {DocumentKind::asset_list, "/DATERANGES/*/X-URI", link_kind_of_asset},
-    {DocumentKind::chapters, "/*/images/*/url", always_any},
-    {DocumentKind::steering, "/RELOAD-URI", always_steering},
+constexpr std::array<Address, 3> kAddresses = {{
+    {DocumentKind::asset_list, "/ASSETS/*/URI", LinkKind::any},
+    {DocumentKind::chapters, "/*/images/*/url", LinkKind::any},
+    {DocumentKind::steering, "/RELOAD-URI", LinkKind::steering},
 }};
 
-// Null for any other member.
-const Address* find_address(DocumentKind document, std::string_view path) {
+constexpr std::string_view kDateRange = "/DATERANGES/*";
+
+// The name of a member of a date range; empty for any other member.
+std::string_view date_range_attribute(DocumentKind document, std::string_view path) {
+  if (document != DocumentKind::asset_list || !path.starts_with(kDateRange)) return {};
+  path.remove_prefix(kDateRange.size());
+  return path.starts_with('/') ? path.substr(1) : std::string_view();
+}
+
+// The kind of the link that the member's string becomes; nullopt: none.
+std::optional<LinkKind> link_kind_of(DocumentKind document, std::string_view path,
+                                     std::string_view text) {
+  const std::string_view attribute = date_range_attribute(document, path);
+  if (!attribute.empty()) return link_kind_of_date_range(attribute, text);
   const auto found = std::find_if(kAddresses.begin(), kAddresses.end(), [&](const Address& known) {
     return known.document == document && known.path == path;
   });
-  return found == kAddresses.end() ? nullptr : &*found;
+  return found == kAddresses.end() ? std::nullopt : std::optional(found->kind);
 }
 
 // A member that is left out with its value.
@@ -72,8 +79,12 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   bool on_string(std::string_view text) override {
     if (is_left_out()) return end_value();
     separate();
-    const Address* const address = find_address(kind_, path_);
-    append_json_string(address != nullptr ? child_of(text, *address) : text, out_);
+    const std::string_view attribute = date_range_attribute(kind_, path_);
+    if (attribute == "CLASS") x_uri_is_address_ = has_address_in_x_uri(text);
+    const size_t at = out_.size();
+    const auto kind = link_kind_of(kind_, path_, text);
+    append_json_string(kind ? child_of(text, *kind) : text, out_);
+    if (attribute == "X-URI") x_uris_.push_back({at, out_.size() - at, std::string(text)});
     return end_value();
   }
   bool on_scalar(std::string_view text) override {
@@ -111,6 +122,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   bool on_close(char bracket) override {
     path_.resize(levels_.back().path_size);
     levels_.pop_back();
+    if (path_ == kDateRange) end_date_range();
     if (!is_left_out()) out_ += bracket;
     return end_value();
   }
@@ -120,6 +132,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     bool is_object;
     bool has_items;
     size_t path_size;  // of the path of the object or array itself
+  };
+
+  // The link of an X-URI. The class, which decides whether it is one, may come after it.
+  struct XUri {
+    size_t at;  // in out_
+    size_t size;
+    std::string text;  // in its place if it is none
   };
 
   bool is_left_out() const { return left_out_at_ != 0; }
@@ -141,10 +160,26 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     problem_ = problem;
     return false;
   }
-  std::string_view child_of(std::string_view reference, const Address& address) {
+  void end_date_range() {
+    if (!std::exchange(x_uri_is_address_, true) && !x_uris_.empty()) restore_x_uris();
+    x_uris_.clear();
+  }
+  void restore_x_uris() {
+    const std::string rest = out_.substr(x_uris_.front().at);
+    const size_t rest_at = x_uris_.front().at;
+    out_.resize(rest_at);
+    size_t copied = 0;  // of the rest
+    for (const XUri& link : x_uris_) {
+      out_.append(rest, copied, link.at - rest_at - copied);
+      append_json_string(link.text, out_);
+      copied = link.at - rest_at + link.size;
+    }
+    out_.append(rest, copied);
+  }
+  std::string_view child_of(std::string_view reference, LinkKind kind) {
     child_.clear();
     absolute_.clear();
-    own_.kind = address.kind_of(reference);
+    own_.kind = kind;
     // Players resolve a relative RELOAD-URI against different URLs: that of the manifest, that of
     // the playlist, or the last RELOAD-URI. So it never stays, not even in the path form.
     const bool must_be_absolute = own_.kind == LinkKind::steering && !reference.empty();
@@ -165,6 +200,8 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   std::string out_;
   std::string path_;
   std::vector<Level> levels_;
+  bool x_uri_is_address_ = true;  // in the open date range, as far as it is known
+  std::vector<XUri> x_uris_;      // of that date range
   size_t left_out_at_ = 0;  // the number of levels around the member that is left out; 0: none is
   size_t bytes_of_links_ = 0;
   const char* problem_ = nullptr;

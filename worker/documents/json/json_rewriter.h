@@ -2,7 +2,7 @@
 // session data). The result is held until the document's end, because it is sent only if all of it
 // is well formed. Its members keep their order; blanks between them are left out.
 //
-//   asset list    ASSETS[].URI
+//   asset list    ASSETS[].URI; DATERANGES[], with the rules of a playlist (date_range.h)
 //   steering      RELOAD-URI; PATHWAY-CLONES is left out: players would apply its hosts and
 //                 parameters to our links
 //   chapters      [].images[].url

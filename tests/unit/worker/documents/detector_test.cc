@@ -169,9 +169,25 @@ TEST(DocumentDetector, TheClaimDecidesIfTheRootElementIsFarAway) {
   EXPECT_EQ(detect_kind("application/dash+xml; charset=utf-8", "/", text, false),
             DocumentKind::mpd);
   EXPECT_EQ(detect_kind("text/plain", "/a.MPD?x", text, false), DocumentKind::mpd);
-  EXPECT_EQ(detect_kind("text/plain", "/a", text, false), DocumentKind::none);
   EXPECT_EQ(claimed_kind("Video/vnd.mpeg.dash.mpd", "/a.m3u8"), DocumentKind::mpd);
   EXPECT_EQ(claimed_kind("audio/mpegurl", "/a.mpd"), DocumentKind::hls);
+}
+
+// A licence before the root element may be long.
+TEST(DocumentDetector, WithoutAClaimTheRootElementMayFollowALongProlog) {
+  const std::string comment = "<?xml version='1.0'?>\n<!-- " + std::string(8000, 'x') + " -->\n";
+  const std::string endless = "<!-- " + std::string(kPrologBytes, 'x');
+  for (const char* type : {"", "text/plain", "application/octet-stream"}) {
+    EXPECT_EQ(detect_kind(type, "/m", comment, false), std::nullopt) << type;
+    EXPECT_EQ(detect_kind(type, "/m", comment + "<MPD>", false), DocumentKind::mpd) << type;
+    EXPECT_EQ(detect_kind(type, "/m", comment + "<svg ", false), DocumentKind::none) << type;
+    EXPECT_EQ(detect_kind(type, "/m", endless, false), DocumentKind::none) << type;
+    EXPECT_EQ(detect_kind(type, "/m", comment, true), DocumentKind::none) << type;
+  }
+  std::string utf16 = "\xFF\xFE";
+  for (const char c : comment + "<MPD>") utf16.append({c, '\0'});
+  EXPECT_EQ(detect_kind("", "/m", utf16.substr(0, 4000), false), std::nullopt);
+  EXPECT_EQ(detect_kind("", "/m", utf16, false), DocumentKind::mpd);
 }
 
 }  // namespace

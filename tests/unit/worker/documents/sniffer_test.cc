@@ -204,6 +204,25 @@ TEST(BodySniffer, FindsAPlaylistIfMediaIsWanted) {
   EXPECT_EQ(text.media_type(), "");
 }
 
+TEST(BodySniffer, FindsAManifestBehindALongPrologInAnyCoding) {
+  std::string licence = "<!-- ";
+  for (int i = 0; i < 900; ++i) licence += std::to_string(i * i) + ' ';
+  licence += "-->\n";
+  const auto kind = [](std::string_view body, const ContentCodings& codings, size_t step) {
+    BodySniffer sniffer("text/plain", "/x", codings, BodySniffer::Media::wanted);
+    return kind_of(sniffer, body, step);
+  };
+  for (const size_t step : {size_t{1}, size_t{700}, size_t{65536}}) {
+    for (const auto& [root, expected] :
+         {std::pair{"<MPD>", DocumentKind::mpd}, std::pair{"<svg>", DocumentKind::none}}) {
+      const std::string body = licence + root + std::string(20'000, ' ');
+      EXPECT_EQ(kind(body, ContentCoding::identity, step), expected) << step;
+      EXPECT_EQ(kind(deflated(body, kGzipWrapped), ContentCoding::gzip, step), expected) << step;
+      EXPECT_EQ(kind(brotli_coded(body), ContentCoding::brotli, step), expected) << step;
+    }
+  }
+}
+
 TEST(BodySniffer, ExpectedXmlIsRecognisedByItsRootElement) {
   const auto kind = [](std::string_view body, size_t step) {
     BodySniffer sniffer("text/plain", "/p", ContentCoding::identity, BodySniffer::Media::wanted);

@@ -212,6 +212,35 @@ TEST(MpdRewriter, TheQueryOfTheMpdIsWrittenOut) {
   EXPECT_NE(text.find(period), text.npos) << text;
 }
 
+// To the player all links have one origin.
+TEST(MpdRewriter, AQueryForTheOriginOfTheMpdIsMarked) {
+  const std::string begin = "sg_same_origin=https%3A%2F%2Fup.example&amp;";
+  const std::string end = "&amp;sg_same_end=1";
+  EXPECT_EQ(rewritten_period("<up:ExtUrlQueryInfo sameOriginOnly='true' useMPDUrlQuery='true' "
+                             "queryTemplate='$querypart$'/>"
+                             "<RequestParam queryString='a=1' sameOriginOnly='1'/>"),
+            "<up:ExtUrlQueryInfo sameOriginOnly='true' useMPDUrlQuery='false' queryString='" +
+                begin + "tok=x/y" + end +
+                "' queryTemplate='$querypart$'/><RequestParam queryString='" + begin + "a=1" + end +
+                "' sameOriginOnly='1'/>");
+  EXPECT_EQ(rewritten_period("<RequestParam queryTemplate='t=$query:t$' queryString='a=1' "
+                             "useMPDUrlQuery='true' sameOriginOnly='true'/>"),
+            "<RequestParam queryTemplate='" + begin + "t=$query:t$" + end +
+                "' queryString='tok=x/y&amp;a=1' useMPDUrlQuery='false' sameOriginOnly='true'/>");
+  for (const std::string stays :
+       {"<RequestParam queryString='a' sameOriginOnly='false'/>",
+        "<RequestParam queryString='a' header='X' sameOriginOnly='true'/>",
+        "<up:ExtHttpHeaderInfo queryString='a' sameOriginOnly='true'/>",
+        "<RequestParam queryTemplate='$querypart$' sameOriginOnly='true'/>"}) {
+    EXPECT_EQ(rewritten_period(stays), stays);
+  }
+  DocumentSetting by_path = kSetting;
+  by_path.own_carry = "-";
+  const std::string text =
+      rewrite(mpd("<RequestParam useMPDUrlQuery='true' sameOriginOnly='true'/>"), by_path);
+  EXPECT_NE(text.find("queryString='" + begin + "tok=x/y" + end), text.npos) << text;
+}
+
 TEST(MpdRewriter, LicencesAndForeignElementsStay) {
   const std::string period =
       "<ContentProtection schemeIdUri=\"urn:uuid:x\"><dashif:Laurl>https://l/</dashif:Laurl>"

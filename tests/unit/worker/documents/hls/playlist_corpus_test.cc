@@ -213,8 +213,9 @@ bool is_uri_of(const std::string& tag, const std::string& name,
   const bool is_suffix = name.size() > 4 && name.compare(name.size() - 4, 4, "-URI") == 0;
   if (tag == "#EXT-X-KEY" || tag == "#EXT-X-SESSION-KEY") {
     const std::string format = value_of(pieces, "KEYFORMAT");
-    return name == "URI" && (format.empty() || format == "identity") &&
-           value_of(pieces, "METHOD") != "NONE";
+    const std::string method = value_of(pieces, "METHOD");
+    return name == "URI" && method != "NONE" &&
+           (format.empty() || format == "identity" || method.rfind("AES-", 0) == 0);
   }
   if (tag == "#EXT-X-DATERANGE") {
     const std::string kind = value_of(pieces, "CLASS");

@@ -100,6 +100,23 @@ TEST(PlaylistRewriter, RewritesKeysOnlyIfAPlayerFetchesThem) {
   }
 }
 
+// hls.js and Shaka request the key of a method for whole segments, whoever defines its format.
+TEST(PlaylistRewriter, KeysOfWholeSegmentsAreFetchedForAnyFormat) {
+  const std::string drm = "KEYFORMAT=\"com.apple.streamingkeydelivery\",";
+  for (const std::string tag : {"#EXT-X-KEY:", "#EXT-X-SESSION-KEY:"}) {
+    for (const std::string method : {"AES-128", "AES-256", "AES-256-CTR", "AES-256-GCM"}) {
+      const std::string begin = tag + drm + "METHOD=" + method + ",URI=\"";
+      expect_rewritten(
+          {{begin + "https://k.example/k\"", begin + link_to("https://k.example/k") + "\""},
+           {begin + "k\",IV=0x1", begin + sibling("k") + "\",IV=0x1"}});
+      expect_untouched({begin + "skd://asset\"", begin + "data:text/plain;base64,AA==\""});
+    }
+    for (const std::string method : {"SAMPLE-AES", "SAMPLE-AES-CTR", "SAMPLE-AES-CENC", "NONE"}) {
+      expect_untouched({tag + "URI=\"https://k.example/k\"," + drm + "METHOD=" + method});
+    }
+  }
+}
+
 TEST(PlaylistRewriter, RewritesInterstitialsAndNamesTheKindOfAssetLists) {
   const std::string tag = "#EXT-X-DATERANGE:";
   const std::string ours = sibling("ad.m3u8");

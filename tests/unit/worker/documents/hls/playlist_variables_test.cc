@@ -116,6 +116,49 @@ TEST(PlaylistVariables, GoToThePlaylistsOfAMultivariantPlaylist) {
   EXPECT_EQ(rewrite(list), "#EXT-X-STREAM-INF:BANDWIDTH=1\n" + sibling("v.m3u8") + "\n");
 }
 
+TEST(PlaylistVariables, WithAQuoteReachTheOtherPlaylistsWhole) {
+  const std::string text = "#EXT-X-DEFINE:NAME=\"a\",VALUE=x\"y\n#EXT-X-STREAM-INF:BANDWIDTH=1\n";
+  EXPECT_EQ(rewrite(text + "{$a}.m3u8\n"), text + sibling("x%22y.m3u8") + "&sg_v=" +
+                                               link_text({{"a", "x%22y"}}) + "&sg_ext=.m3u8\n");
+}
+
+// A playlist may import any variable of the multivariant playlist, and Shaka also reads references
+// before their definition.
+TEST(PlaylistVariables, OfAMultivariantPlaylistHoldBeforeTheirDefinitionToo) {
+  const std::string v = "&sg_v=" + link_text({{"b", "https://cdn.example/x"}}) + "&sg_ext=.m3u8";
+  const std::string tag = "#EXT-X-STREAM-INF:BANDWIDTH=1\n";
+  const std::string media = "#EXT-X-MEDIA:TYPE=AUDIO,URI=\"";
+  EXPECT_EQ(rewrite("#EXTM3U\n" + media + "{$b}/a.m3u8\"\n" + tag + "v.m3u8\n" + kBaseVariable),
+            "#EXTM3U\n" + media + link_to("https://cdn.example/x/a.m3u8") + v + "\"\n" + tag +
+                sibling("v.m3u8") + v + "\n" + kBaseVariable);
+  const std::string twice = "#EXT-X-DEFINE:NAME=\"b\",VALUE=\"c\"\n";
+  EXPECT_EQ(rewrite(tag + "{$b}.m3u8\n" + twice + kBaseVariable),
+            tag + sibling("c.m3u8") + "&sg_v=" + link_text({{"b", "c"}}) + "&sg_ext=.m3u8\n" +
+                twice + kBaseVariable);
+  const std::string query = "#EXT-X-DEFINE:QUERYPARAM=\"e\"\n";
+  EXPECT_EQ(rewrite(tag + "v.m3u8\n" + query),
+            tag + sibling("v.m3u8") + "&sg_v=" + link_text({{"e", ""}}) +
+                "&sg_ext=.m3u8\n#EXT-X-DEFINE:NAME=\"e\",VALUE=\"\"\n");
+}
+
+TEST(PlaylistVariables, OfALongMultivariantPlaylistHoldFromTheirDefinitionOn) {
+  const std::string variant = "#EXT-X-STREAM-INF:BANDWIDTH=1\n{$b}" + std::string(900, 'v') + "\n";
+  const auto is_known = [&](size_t variants) {
+    std::string text = "#EXTM3U\n";
+    for (size_t i = 0; i < variants; ++i) text += variant;
+    text += kBaseVariable + variant;
+    PlaylistRewriter rewriter;
+    const std::string whole = rewritten_in_two(rewriter, kSetting, text, text.size());
+    for (size_t split = 0; split < text.size(); split += 97) {
+      EXPECT_EQ(rewritten_in_two(rewriter, kSetting, text, split), whole) << split;
+    }
+    EXPECT_NE(whole.rfind(link_to("https://cdn.example/xvv")), whole.npos);
+    return whole.find("live%2F%257B%24b") == whole.npos;
+  };
+  EXPECT_TRUE(is_known(15));
+  EXPECT_FALSE(is_known(18));
+}
+
 TEST(PlaylistVariables, OfTheLinkGoToRenditionReportsOnly) {
   DocumentSetting setting = kSetting;
   setting.variables = "YQ";

@@ -92,6 +92,31 @@ TEST(JsonRewriter, RewritesScheduledDateRanges) {
           R"(","X-COM-A":{"X-URI":"u"},"URI":"u"}],"X-URI":"u"})");
 }
 
+// The same rule as in a playlist, wherever the class stands.
+TEST(JsonRewriter, TheXUriOfAnotherClassIsNoAddress) {
+  const auto list = [](const std::string& members) {
+    return R"({"DATERANGES":[{)" + members + R"(},{"X-URI":"a.mp4"}]})";
+  };
+  const std::string next = R"(},{"X-URI":")" + link("a.mp4") + "\"}]}";
+  const std::string uri = R"("X-URI":"u\"é","X-URI":"v",)";
+  for (const std::string members :
+       {uri + R"("CLASS":"com.example","X":{"CLASS":"com.apple.hls.preload"})",
+        R"("CLASS":"com.example",)" + uri + R"("ID":"1")",
+        uri + R"("CLASS":"com.apple.hls.preload","X":[1,{"X-URI":"w"}],"CLASS":"com.example")"}) {
+    EXPECT_EQ(rewrite_list(list(members)), R"({"DATERANGES":[{)" + members + next);
+  }
+  for (const std::string known : {"com.apple.hls.preload", "com.apple.hls.daterange-schedule"}) {
+    const std::string of_class = R"(,"CLASS":")" + known + "\"";
+    EXPECT_EQ(rewrite_list(list(R"("X-URI":"u")" + of_class)),
+              R"({"DATERANGES":[{"X-URI":")" + link("u") + "&sg_k=assets\"" + of_class + next);
+  }
+  EXPECT_EQ(rewrite_list(list(R"("X-URI":"u","CLASS":null)")),
+            R"({"DATERANGES":[{"X-URI":")" + link("u") + R"(&sg_k=assets","CLASS":null)" + next);
+  EXPECT_EQ(
+      rewrite_list(list(R"("CLASS":"com.example","X-ASSET-URI":"a.m3u8")")),
+      R"({"DATERANGES":[{"CLASS":"com.example","X-ASSET-URI":")" + link("a.m3u8") + "\"" + next);
+}
+
 TEST(JsonRewriter, RewritesTheImagesOfChapters) {
   EXPECT_EQ(rewrite(DocumentKind::chapters,
                     R"([{"chapter":1,"images":[{"url":"1.jpg"},{"url":"2.jpg"}],"url":"x"}])"),
