@@ -99,7 +99,7 @@ TEST(JsonRewriter, TheXUriOfAnotherClassIsNoAddress) {
   };
   const std::string next = R"(},{"X-URI":")" + link("a.mp4") + "\"}]}";
   const std::string uri = R"("X-URI":"u\"é","X-URI":"v",)";
-  for (const std::string members :
+  for (const std::string& members :
        {uri + R"("CLASS":"com.example","X":{"CLASS":"com.apple.hls.preload"})",
         R"("CLASS":"com.example",)" + uri + R"("ID":"1")",
         uri + R"("CLASS":"com.apple.hls.preload","X":[1,{"X-URI":"w"}],"CLASS":"com.example")"}) {
