@@ -1,8 +1,8 @@
 // Whether the kernel is short of memory for sockets. When the system's TCP memory
 // (net.ipv4.tcp_mem, or the limit of a control group) is used up, the kernel refuses bytes although
-// a socket's buffer has room for megabytes. Nothing tells the worker in advance, so it has then read
-// bytes that it cannot send. After a refusal every connection of the worker therefore reads little
-// at a time, until 30 s have passed without another one.
+// a socket's buffer has room for megabytes. Nothing tells the worker in advance, so it has then
+// read bytes that it cannot send. After a refusal every connection of the worker therefore reads
+// little at a time, until 30 s have passed without another one.
 //
 // One per worker.
 #pragma once
