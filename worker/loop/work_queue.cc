@@ -52,8 +52,8 @@ void WorkQueue::Task::cancel() {
   (next_ != nullptr ? next_->previous_ : queue_.last_) = previous_;
 }
 
-// An owner may have ended in this turn, and the reaper is due behind this. (At the lowest priority it
-// has always run.)
+// An owner may have ended in this turn, with the reaper due behind this callback. (At the lowest
+// priority the reaper has always run.)
 void WorkQueue::run_next() {
   reaper_.reap();
   if (first_ == nullptr) return;
