@@ -61,7 +61,7 @@ struct alignas(64) Slot {
   Counters counters;
 };
 
-// How the other workers tell that a worker hangs: it sets its beat every second, and the last one is
+// How other workers tell that a worker hangs: it sets its beat every second, and the last one is
 // older than 2.5 s. The master has a limit of its own (watchdog_timeout).
 inline bool is_beat_late(const Slot& slot, int64_t now_ms) {
   constexpr int64_t kLateMs = 2'500;
