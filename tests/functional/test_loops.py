@@ -219,7 +219,7 @@ class DerivedId(LoopTest):
         before, workers = self.ids(proxy, up, 1), set(proxy.workers())
         put(NEXT, program)
         proxy.send_signal(signal.SIGHUP)
-        proxy.wait_for_event("upgrade.done")
+        proxy.wait_for_event("upgrade.done", 60)
         wait_until(lambda: not workers & set(proxy.workers()), what="the old workers to exit")
         self.assertEqual(self.ids(proxy, up, 1), before)
 

@@ -205,7 +205,7 @@ class CountersNeverFall(ProxyTest):
             before = metrics(address)
             put_bytes(with_another_scoreboard(), program)
             proxy.reload({})
-            proxy.wait_for_event("reload.done")
+            proxy.wait_for_event("reload.done", 60)
             wait_until(lambda: metrics(address)["streamgate_upgrades_done_total"] == 1)
             after = metrics(address)
             # The other program has another name for this counter.

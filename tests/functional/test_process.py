@@ -68,8 +68,8 @@ class Titles(ProxyTest):
         put(NEXT, self.program)
         proxy.mark()
         proxy.send_signal(signal.SIGHUP)
-        proxy.wait_for_event("upgrade.done")
-        self.assertEqual(proxy.wait_for_event("reload.done")["workers"], "2")
+        proxy.wait_for_event("upgrade.done", 60)
+        self.assertEqual(proxy.wait_for_event("reload.done", 60)["workers"], "2")
         command = f"{self.program} -c {proxy.config_file}"
         self.assertEqual(title(proxy.process.pid), f"streamgate: master: {command}")
         self.assertEqual(name(proxy.process.pid), "streamgate")

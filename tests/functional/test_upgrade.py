@@ -96,7 +96,7 @@ class Takeover(Upgrading):
         before = self.totals(proxy)
         put(NEXT, self.program)
         self.reload(proxy, 1)
-        done = proxy.wait_for_event("upgrade.done")
+        done = proxy.wait_for_event("upgrade.done", 60)
         self.assertEqual((done["from"], done["to"]), (THIS_VERSION, NEXT_VERSION))
         self.assertEqual(done["pid"], str(proxy.process.pid))
         self.assertEqual(self.version(proxy), NEXT_VERSION)
@@ -173,7 +173,7 @@ class Takeover(Upgrading):
         proxy = self.start()
         put(NEXT, self.program)
         proxy.send_signal(signal.SIGHUP)
-        proxy.wait_for_event("reload.done")
+        proxy.wait_for_event("reload.done", 60)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
 
     def test_after_many_sighups_one_generation_serves(self):
