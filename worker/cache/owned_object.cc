@@ -20,7 +20,7 @@ constexpr uint64_t kMaxErrorBytes = uint64_t{64} * 1024;
 // not counting the first.
 constexpr uint64_t kMinLentBytes = uint64_t{128} * 1024;
 constexpr unsigned kUsesToLend = 3;
-// After this many purges before its head an answer is not stored, whatever they name.
+// After this many purges before its head an answer is not stored.
 constexpr size_t kMaxOrders = 16;
 
 // Manifests are text; segments are not.
