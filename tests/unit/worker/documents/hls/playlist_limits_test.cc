@@ -45,6 +45,22 @@ TEST(PlaylistRewriter, StopsBehindTheLineThatFillsTheOutput) {
                            sibling("unfinished"));
 }
 
+TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
+  BlockBuffer out;
+  DocumentSetting with_limit = setting();
+  with_limit.longest_line = 100;
+  PlaylistRewriter rewriter;
+  rewriter.begin(with_limit);
+  const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
+  rewriter.write(line, out, kNoLimit);
+  EXPECT_EQ(out.size(), 0u);
+  size_t written = line.size();
+  for (; written < 1000 * 1000; written += 1000) {
+    rewriter.write(std::string(1000, 'x'), out, kNoLimit);
+    EXPECT_EQ(out.size(), written + 1000);
+  }
+}
+
 TEST(PlaylistRewriter, TheLinksOfOneLineHaveALimit) {
   std::string line = "#EXT-X-MAP:";
   for (int i = 0; i < 10'000; ++i) line += "URI=\"a\",";

@@ -100,7 +100,7 @@ TEST(PlaylistRewriter, RewritesKeysOnlyIfAPlayerFetchesThem) {
   }
 }
 
-// hls.js and Shaka request the key of a method for whole segments, whoever defines its format.
+// hls.js and Shaka request the key of a method for whole segments with any KEYFORMAT.
 TEST(PlaylistRewriter, KeysOfWholeSegmentsAreFetchedForAnyFormat) {
   const std::string drm = "KEYFORMAT=\"com.apple.streamingkeydelivery\",";
   for (const std::string tag : {"#EXT-X-KEY:", "#EXT-X-SESSION-KEY:"}) {
@@ -463,22 +463,6 @@ TEST(PlaylistRewriter, PassesAndCountsLinesThatAreTooLong) {
     rewriter.write(std::string_view(text).substr(split), out, kNoLimit);
     rewriter.finish(out);
     EXPECT_EQ(rewriter.lines_too_long(), 3u) << split;
-  }
-}
-
-TEST(PlaylistRewriter, HoldsNoMoreThanTheUnfinishedLine) {
-  BlockBuffer out;
-  DocumentSetting setting = kSetting;
-  setting.longest_line = 100;
-  PlaylistRewriter rewriter;
-  rewriter.begin(setting);
-  const std::string line = "#EXT-X-KEY:METHOD=AES-128,URI=\"data:";
-  rewriter.write(line, out, kNoLimit);
-  EXPECT_EQ(out.size(), 0u);
-  size_t written = line.size();
-  for (; written < 1000 * 1000; written += 1000) {
-    rewriter.write(std::string(1000, 'x'), out, kNoLimit);
-    EXPECT_EQ(out.size(), written + 1000);
   }
 }
 
