@@ -96,9 +96,11 @@ void Exchange::start() {
 void Exchange::admit() {
   if (would_run_answer(client_head_.fields)) return fail({Reason::script_forbidden, {}});
   if (auto allowed = check_limits(); !allowed) return refuse(allowed.error());
-  auto request = parse_stream_request(client_head_.target);
-  if (!request) return fail(request.error());
-  request_.emplace(std::move(*request));
+  request_.emplace();
+  if (auto parsed = parse_stream_request(client_head_.target, *request_); !parsed) {
+    request_.reset();
+    return fail(parsed.error());
+  }
   if (auto allowed = check_access(); !allowed) return refuse(allowed.error());
   const bool is_path_link = !request_->path_link_route.empty();
   if (access_ && is_path_link && !request_->token.empty()) return redirect_to_granted_link();

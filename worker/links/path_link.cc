@@ -247,13 +247,18 @@ bool has_form_of_path_link(std::string_view target) {
   return is_scheme(take_segment(target));
 }
 
-Result<StreamRequest> parse_path_link(std::string_view target) {
+Result<void> parse_path_link(std::string_view target, StreamRequest& request) {
   const PathRoute* route = find_route(target);
   if (route == nullptr) return bad_url("missing");
+  request.route_path = route->stream_path;
+  request.path_link_route = route->path;
+  return read_path(target, request);
+}
+
+Result<StreamRequest> parse_path_link(std::string_view target) {
   Result<StreamRequest> request(std::in_place);
-  request->route_path = route->stream_path;
-  request->path_link_route = route->path;
-  if (auto read = read_path(target, *request); !read) request = std::move(read).error();
+  auto parsed = parse_path_link(target, *request);
+  if (!parsed) request = std::move(parsed).error();
   return request;
 }
 

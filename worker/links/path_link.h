@@ -36,6 +36,9 @@ bool has_form_of_path_link(std::string_view target);
 // take_link_parameter() says.
 Result<StreamRequest> parse_path_link(std::string_view target);
 
+// Fills `request`, which must be new. After a failure its contents are unspecified.
+Result<void> parse_path_link(std::string_view target, StreamRequest& request);
+
 // The carry of a link with these values: `parameters` is a query form, perhaps followed by the
 // parameter of a grant. `scope` is that of the grant, or the child's origin; it is used only if
 // `parameters` has a grant or a secret.

@@ -273,12 +273,17 @@ Result<HttpUrl> upstream_of_link(std::string_view target) {
   return parse_url(found);
 }
 
-Result<StreamRequest> parse_stream_request(std::string_view target) {
+Result<void> parse_stream_request(std::string_view target, StreamRequest& request) {
   const std::string_view route = stream_path_of(path_of(target));
-  if (route.empty()) return parse_path_link(target);
+  if (route.empty()) return parse_path_link(target, request);
+  request.route_path = route;
+  return read_query(target, request);
+}
+
+Result<StreamRequest> parse_stream_request(std::string_view target) {
   Result<StreamRequest> request(std::in_place);
-  request->route_path = route;
-  if (auto read = read_query(target, *request); !read) request = std::move(read).error();
+  auto parsed = parse_stream_request(target, *request);
+  if (!parsed) request = std::move(parsed).error();
   return request;
 }
 

@@ -61,6 +61,10 @@ struct StreamRequest {
 // an unusable sg_alt and a fourth one; bad_request as take_link_parameter() says.
 Result<StreamRequest> parse_stream_request(std::string_view target);
 
+// Fills `request`, which must be new. After a failure its contents are unspecified. For the hot
+// path: a move of a StreamRequest costs as much as parsing a short URL.
+Result<void> parse_stream_request(std::string_view target, StreamRequest& request);
+
 // The URL that the link names: that of `url` alone, without the parameters for the upstream.
 // Requires and fails as above.
 Result<HttpUrl> upstream_of_link(std::string_view target);

@@ -131,10 +131,9 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
   return static_cast<size_t>(line - text.data());
 }
 
-bool PlaylistRewriter::begins_variants(std::string_view line) {
-  may_hold_ = !is_media_;
-  if (is_media_ || line.size() > longest_line_) return false;
-  line = trimmed(line);
+bool PlaylistRewriter::begins_variants(std::string_view line) const {
+  if (line.empty() || line.size() > longest_line_) return false;
+  if (line.front() != '#') line = trimmed(line);
   if (!line.starts_with("#EXT-X-")) return false;
   return is_multivariant_tag(line.substr(1, ascii::find_any<':'>(line) - 1));
 }
@@ -226,6 +225,11 @@ void PlaylistRewriter::note_kind(std::string_view name, std::string_view value) 
                             : ChildUrlWriter::CarriedCookies::of_link);
 }
 
+void PlaylistRewriter::note_media() {
+  is_media_ = true;
+  may_hold_ = false;
+}
+
 void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   if (rewrite_attributes_ && (tag.starts_with("EXTINF:") || tag.starts_with("EXTM3U"))) {
     return rewrite_list_attributes(tag, copy);
@@ -236,7 +240,7 @@ void PlaylistRewriter::rewrite_tag(std::string_view tag, PatchedCopy& copy) {
   const std::string_view list = colon == tag.npos ? std::string_view() : tag.substr(colon + 1);
   if (is_kind_open_) note_kind(name, list);
   const TagRule rule = tag_rule(name);
-  is_media_ = is_media_ || rule == TagRule::media;
+  if (rule == TagRule::media) note_media();
   has_images_ = has_images_ || rule == TagRule::images;
   has_map_ = has_map_ || rule == TagRule::map;
   if (rule == TagRule::list_header) return take_list_header_of(tag);

@@ -41,13 +41,14 @@ class PlaylistRewriter final : public DocumentRewriter {
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_filtered(std::string_view text, BlockBuffer& out);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
-  bool begins_variants(std::string_view line);
+  bool begins_variants(std::string_view line) const;
   size_t hold(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void release_held(BlockBuffer& out);
   void define_ahead(std::string_view text);
   bool may_skip_uris() const;
   void rewrite_line(std::string_view line, PatchedCopy& copy);
   void note_kind(std::string_view name, std::string_view value);
+  void note_media();
   void rewrite_tag(std::string_view tag, PatchedCopy& copy);
   void rewrite_uris_of_tag(TagRule rule, std::string_view name, std::string_view list,
                            PatchedCopy& copy);
@@ -107,8 +108,8 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool has_map_ = false;      // an EXT-X-MAP came
   bool has_own_ = false;      // own_ is not empty
   LinkContext own_;           // headers for the next URI line
-  bool may_hold_ = false;     // no tag of a multivariant playlist came yet
-  bool is_holding_ = false;   // one came; held_ is the text from it on
+  bool may_hold_ = false;     // no tag came that only one kind of playlist has
+  bool is_holding_ = false;   // one of multivariant playlists came; held_ is the text from it on
   std::string held_;
   std::string unfinished_line_;
   bool is_first_line_ = true;
