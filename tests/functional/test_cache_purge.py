@@ -173,6 +173,7 @@ class Purge(ProxyTest):
         client.join()
         self.assertEqual(found, [b"1"])
         self.assertEqual(self.numbers(proxy, up.url("/a.ts")), {b"2"}, "the old answer is stored")
+        self.assertEqual(metrics(admin_address(proxy))["streamgate_cache_purged_total"], 1)
         return dropped
 
     def test_an_answer_that_a_redirect_leads_to_is_dropped_before_its_head_has_come(self):

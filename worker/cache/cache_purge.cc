@@ -29,6 +29,10 @@ void Cache::close(OwnedObject& object) {
   unlist(object);
 }
 
-void Cache::on_covered(OwnedObject& object) { close(object); }
+void Cache::on_covered(OwnedObject& object) {
+  // Once, although several orders may cover it.
+  if (object.is_listed) count(environment_.slot.counters, Counter::cache_purged);
+  close(object);
+}
 
 }  // namespace streamgate

@@ -148,10 +148,12 @@ void ClientFetch::proceed() {
   const uint64_t before = sharing.position;
   sharing.turn_left = Sharing::kMaxBytesPerTurn;
   sharing.is_running = true;
-  while (sharing.object != nullptr && !sharing.is_paused && take_step()) {
-    if (sharing.turn_left > 0) continue;
-    sharing.next_turn.schedule();
-    break;
+  while (sharing.object != nullptr && !sharing.is_paused) {
+    if (sharing.turn_left == 0) {
+      sharing.next_turn.schedule();
+      break;
+    }
+    if (!take_step()) break;
   }
   sharing.is_running = false;
   if (sharing.object != nullptr && sharing.position != before) observer_.on_read_done();
