@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+from bystander import set_priority
 from harness import BINARY, SANITIZER, streamgate, wait_until, yaml
 from http_client import Client
 from name_server import UNSHARE_FLAGS
@@ -41,6 +42,17 @@ def service_port():
             probe.bind(("0.0.0.0", port))
             return port
     raise AssertionError("a hundred ports are in use")
+
+
+@contextlib.contextmanager
+def priority(nice):
+    """For the programs that are started in between."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    set_priority(nice)
+    try:
+        yield
+    finally:
+        set_priority(before)
 
 
 class Service:
@@ -130,10 +142,12 @@ class Service:
         return max(sizes)
 
     def answer_time(self):
-        """The time that the master needs for a signal: `-s status` sends one and waits."""
-        begun = time.monotonic()
-        done = streamgate("-c", self.config_file, "-s", "status")
-        taken = time.monotonic() - begun
+        """The time that the master needs for a signal: `-s status` sends one and waits. The order
+        itself has a high priority, so that its own wait for a CPU does not count."""
+        with priority(-10):
+            begun = time.monotonic()
+            done = streamgate("-c", self.config_file, "-s", "status")
+            taken = time.monotonic() - begun
         return taken if done.returncode == 0 else max(taken, 2 * PROMPT)
 
     def status(self, key):
