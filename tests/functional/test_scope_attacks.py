@@ -168,6 +168,20 @@ class Scopes(TokenTest):
             for text in seen:
                 self.assertNotIn(secret, text)
 
+    def test_a_link_in_a_referer_is_not_sent_with_its_proof(self):
+        up = self.upstream(playlist("#EXTM3U\na.ts\n"))
+        proxy = self.own_proxy({**self.settings, "upstream": {"referer": "client"}})
+        index = up.url("/live/i.m3u8")
+        token = hs256()
+        opened = stream_path(index, sg_token=token)
+        link = link_target(proxy.ask(opened).text.splitlines()[-1])
+        in_path = link_target(proxy.ask(path_link(index + f"?sg_token={token}"))["Location"])
+        for page in (opened, in_path, "/tv" + opened):
+            up.requests.clear()
+            proxy.ask(link, [("Referer", f"http://127.0.0.1:{proxy.port}{page}")])
+            (referer,) = [request["Referer"] for request in up.requests]
+            self.assertEqual(referer.rstrip("?"), index, page)
+
 
 class Customers(TokenTest):
     """Two keys, each for upstreams of its own."""
