@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -62,11 +63,24 @@ constexpr int kUsualPriority = 1;
 // After this time the loop looks for events of a higher priority.
 constexpr timeval kMaxDispatch{0, 4'000};
 
+// Whether a service manager's socket on [::] serves IPv4 too. Our own sockets never do.
+bool serves_both_families(const ListenSocket& listener) {
+  if (listener.address.family() != AF_INET6) return false;
+  if (listener.address.ip().bytes != IpAddress().bytes) return false;
+  int is_v6_only = 1;
+  socklen_t size = sizeof is_v6_only;
+  const int read = ::getsockopt(listener.fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_v6_only, &size);
+  return read == 0 && is_v6_only == 0;
+}
+
 // The addresses at which the listeners of that role can be reached.
 std::vector<SocketAddress> own_addresses(std::span<const ListenSocket> listeners, ListenRole role) {
   std::vector<SocketAddress> addresses;
   for (const ListenSocket& listener : listeners) {
-    if (listener.role == role) addresses.push_back(listener.address);
+    if (listener.role != role) continue;
+    addresses.push_back(listener.address);
+    if (serves_both_families(listener))
+      addresses.emplace_back(IpAddress(), listener.address.port());
   }
   return reachable_addresses(addresses);
 }

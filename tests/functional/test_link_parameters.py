@@ -2,7 +2,7 @@
 
 import re
 
-from harness import ProxyTest, link_target, main
+from harness import ProxyTest, link_target, main, path_link
 from tokens import hs256, with_tokens
 from upstream import ok, playlist
 
@@ -84,6 +84,21 @@ class Parameters(ProxyTest):
         ):
             self.assertEqual(self.ask_link(proxy, link).body, body)
             self.assertTrue(up.requests[-1]["Authorization"].startswith("Basic "))
+
+    def test_userinfo_is_no_header_in_any_form_of_a_link(self):
+        up = self.upstream(ok(b"x"))
+        proxy = self.proxy_with(headers=False)
+        url = up.url("/live/a.ts").replace("http://", "http://user:word@")
+        entry = proxy.ask(path_link(f"{url}?sg_token={hs256()}"))
+        self.assertEqual(entry.status, 302, entry.text)
+        for answer in (
+            self.ask_link(proxy, entry["Location"]),
+            proxy.stream(url, sg_token=hs256()),
+            proxy.ask(path_link(url), [("Authorization", f"Bearer {hs256()}")]),
+        ):
+            self.assertEqual(answer.status, 200, answer.text)
+        sent = {request["Authorization"] for request in up.requests}
+        self.assertEqual(sent, {"Basic dXNlcjp3b3Jk"})
 
     def test_links_with_variables_and_kinds_are_valid(self):
         up = self.upstream(

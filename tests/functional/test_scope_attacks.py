@@ -155,6 +155,8 @@ class Scopes(TokenTest):
         url = up.url("/live/a.ts")
         targets = [*self.forms_of(url, grant, up.url("/live/")).values(),
                    path_link(url + f"?%73g_token={token}"), stream_path(url, sg_token=token)]
+        # A front that does not remove its prefix.
+        targets += [f"/tv{target}" for target in targets]
         next_object = quote(link_target(link), safe="")
         for target in targets:
             proxy.ask(target, [("CMCD-Request", f'nor="{next_object}"')])
@@ -162,11 +164,26 @@ class Scopes(TokenTest):
             separator = "&" if "?" in target else "?"
             proxy.ask(f"{target}{separator}CMCD=nor%3D%22{quote(next_object, safe='')}%22")
         mac = grant.rpartition(".")[2]
-        secrets = [token.rpartition(".")[2], mac, b64(mac.encode())[4:-4]]
+        carries = re.findall(r"/at/([\w-]{9,})/", "\n".join(targets))
+        secrets = [token.rpartition(".")[2], mac, *(carry[:40] for carry in carries)]
         seen = [proxy.log(), *(request.raw.decode() for request in up.requests)]
         for secret in secrets:
             for text in seen:
                 self.assertNotIn(secret, text)
+
+    def test_a_link_in_a_referer_is_not_sent_with_its_proof(self):
+        up = self.upstream(playlist("#EXTM3U\na.ts\n"))
+        proxy = self.own_proxy({**self.settings, "upstream": {"referer": "client"}})
+        index = up.url("/live/i.m3u8")
+        token = hs256()
+        opened = stream_path(index, sg_token=token)
+        link = link_target(proxy.ask(opened).text.splitlines()[-1])
+        in_path = link_target(proxy.ask(path_link(index + f"?sg_token={token}"))["Location"])
+        for page in (opened, in_path, "/tv" + opened):
+            up.requests.clear()
+            proxy.ask(link, [("Referer", f"http://127.0.0.1:{proxy.port}{page}")])
+            (referer,) = [request["Referer"] for request in up.requests]
+            self.assertEqual(referer.rstrip("?"), index, page)
 
 
 class Customers(TokenTest):

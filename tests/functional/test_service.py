@@ -1,5 +1,6 @@
 """Orders to the running service (`streamgate -s`), and the protocol of service managers."""
 
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,8 @@ from harness import (
 )
 from http_client import Client
 from service import ActivatedServiceTest, ServiceManager, ServiceTest
-from upstream import Answer
+from tokens import hs256, with_tokens
+from upstream import Answer, ok
 
 
 class PidFiles(ServiceTest):
@@ -291,6 +293,32 @@ class Activation(ActivatedServiceTest):
             with Client(address, tls=authority.client_context()) as client:
                 client.request("/health")
                 self.assertEqual(client.read_response().status, 200)
+
+    def test_an_ipv4_client_of_a_socket_for_both_families_has_its_ipv4_address(self):
+        up = self.upstream(ok(b"x"))
+        with socket.socket(socket.AF_INET6) as listening:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listening.bind(("::", 0))
+            listening.listen()
+            port = listening.getsockname()[1]
+            security = {**with_tokens()["security"], "allow_private": True}
+            limits = {"per_client": {"connections": 1}}
+            settings = {"security": security, "limits": limits}
+            self.start(listening, "".join(f"{k}: {json.dumps(v)}\n" for k, v in settings.items()))
+            with Client(("127.0.0.1", port)) as client:
+                for claims, status in (({"ip": "127.0.0.1"}, 200), ({"ip": "::/0"}, 403)):
+                    client.request(stream_path(up.url("/a"), sg_token=hs256(**claims)))
+                    self.assertEqual(client.read_response().status, status, claims)
+                # The proxy itself, which is reached at its IPv4 address.
+                own = f"http://127.0.0.1:{port}/health"
+                client.request(stream_path(own, sg_token=hs256()))
+                self.assertEqual(client.read_response().status, 508)
+                # Two addresses of IPv4 are two clients.
+                with socket.create_connection(
+                    ("127.0.0.1", port), 10, source_address=("127.0.0.2", 0)
+                ) as other:
+                    other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertIn(b" 200 ", other.recv(100))
 
     def test_an_inherited_socket_that_does_not_listen_is_refused(self):
         with socket.socket() as idle:

@@ -54,13 +54,17 @@ std::string_view origin_in(std::string_view received) {
 
 }  // namespace
 
-// The address from accept(). evhtp does not keep its length.
+// The address from accept(). evhtp does not keep its length. A service manager's socket may serve
+// both families: an IPv4 client of it gets its IPv4 address, as tokens, limits and lists have it.
 SocketAddress ClientGate::peer_of(const evhtp_connection_t& connection) {
   switch (connection.saddr->sa_family) {
     case AF_INET:
       return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in));
-    case AF_INET6:
-      return SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in6));
+    case AF_INET6: {
+      const auto peer = SocketAddress::from_native(connection.saddr, sizeof(sockaddr_in6));
+      const IpAddress plain = unmapped(peer.ip());
+      return plain.is_v4 ? SocketAddress(plain, peer.port()) : peer;
+    }
     default:  // clients of a Unix socket have no address
       return SocketAddress::from_native(connection.saddr, sizeof(sa_family_t));
   }

@@ -1,5 +1,6 @@
 #include "worker/exchange/exchange.h"
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 #include <vector>
@@ -39,10 +40,15 @@ std::string_view token_of(Method method) {
   return "?";
 }
 
-// A link of the path form has secrets in its path.
+// A link of the path form has secrets in its path, also where a front has left its own prefix.
 std::string_view logged_route(std::string_view target) {
   const std::string_view route = path_link_route_of(target);
-  return route.empty() ? target.substr(0, target.find('?')).substr(0, kMaxLoggedRouteBytes) : route;
+  if (!route.empty()) return route;
+  constexpr std::string_view kPathForm = "/at/";
+  const std::string_view path = target.substr(0, target.find('?'));
+  const size_t at = path.find(kPathForm);
+  const size_t end = at == path.npos ? path.size() : at + kPathForm.size() - 1;
+  return path.substr(0, std::min(end, kMaxLoggedRouteBytes));
 }
 
 // For the operator.

@@ -12,6 +12,7 @@
 #include "worker/documents/detector.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
+#include "worker/links/own_referer.h"
 
 namespace streamgate {
 namespace {
@@ -102,6 +103,7 @@ FetchRequest make_fetch_request(HttpUrl url, const LinkContext& link, const Requ
     if (may_be_named && is_for_this_hop(client.fields, name)) continue;
     std::string value(field.value);
     if (name == kCmcdRequest) value = cmcd_for_upstream(value, client.target, request.url);
+    if (name == "Referer") value = referer_for_upstream(value, request.url);
     if (value.empty()) continue;
     request.forwarded.push_back({name, std::move(value)});
   }

@@ -155,6 +155,7 @@ Result<void> take_url(std::string_view rest, StreamRequest& request) {
   request.upstream = std::move(url->url);
   take_same_origin_query(request.upstream.origin(), request.upstream.path_and_query);
   drop_foreign_secrets(request);
+  request.has_headers = has_headers(request.link);
   if (url->authorization.empty()) return {};
   LinkContext userinfo;
   take_list_header("Authorization", url->authorization, userinfo);
@@ -227,7 +228,6 @@ Result<void> read_path(std::string_view target, StreamRequest& request) {
   if (auto taken = take_carry(take_segment(rest), request); !taken) return taken;
   if (auto taken = take_url(rest, request); !taken) return taken;
   translate_cmcd(target, request.upstream);
-  request.has_headers = has_headers(request.link);
   request.is_blocking = has_sequence_number(rest);
   return {};
 }

@@ -153,9 +153,11 @@ class PayloadReader final : public ObjectReader {
   }
 };
 
+// The parser takes a NUL for the end of the text.
 template <class Reader>
 bool read(std::string_view json, Reader& reader) {
-  return Json::sax_parse(json, &reader, Json::input_format_t::json, true);
+  return json.find('\0') == json.npos &&
+         Json::sax_parse(json, &reader, Json::input_format_t::json, true);
 }
 
 }  // namespace

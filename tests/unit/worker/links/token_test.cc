@@ -206,6 +206,10 @@ TEST_F(TokenTest, NamesTheRuleThatATokenBreaks) {
             "token_invalid claims");
   EXPECT_EQ(rule_of(sign(R"({"alg":"HS256"})", R"({"exp":1700000060} x)", kSecret)),
             "token_invalid claims");
+  const std::string nul(1, '\0');
+  EXPECT_EQ(rule_of(sign(R"({"alg":"HS256"})" + nul, payload, kSecret)), "token_invalid header");
+  EXPECT_EQ(rule_of(sign(R"({"alg":"HS256"})", payload + nul + "{}", kSecret)),
+            "token_invalid claims");
   EXPECT_EQ(
       rule_of(sign(R"({"alg":"HS256"})", R"({"exp":1700000060,"ip":"10.0.0.1:80"})", kSecret)),
       "token_invalid ip");

@@ -1,0 +1,47 @@
+#include "worker/links/own_referer.h"
+
+#include <gtest/gtest.h>
+
+#include "worker/links/path_link.h"
+
+namespace streamgate {
+namespace {
+
+std::string sent(std::string_view referer) {
+  return referer_for_upstream(referer, parse_http_url("http://up.example/live/a.ts").value());
+}
+
+TEST(OwnRefererTest, ALinkBecomesTheUrlThatItNames) {
+  const std::string link = "url=http%3A%2F%2Fup.example%2Flive%2Fi.m3u8%3Fk%3Dv&sg_token=a.b.c";
+  for (const char* const front :
+       {"http://proxy/stream?", "https://proxy:8443/stream/i.m3u8?", "http://proxy/tv/stream?",
+        "http://proxy/api/proxy/stream?sg_grant=1.k.0.1.-.m&"}) {
+    EXPECT_EQ(sent(front + link), "http://up.example/live/i.m3u8?k=v") << front;
+  }
+  const std::string carry = carry_of("&h_Authorization=secret", "http://up.example/");
+  EXPECT_EQ(sent("http://proxy/at/" + carry + "/http/up.example/live/i.m3u8?sg_token=a.b.c"),
+            "http://up.example/live/i.m3u8");
+}
+
+TEST(OwnRefererTest, AnotherOriginGetsTheOriginAlone) {
+  EXPECT_EQ(sent("http://proxy/stream?url=http%3A%2F%2Fother.example%2Flive%2Fi.m3u8&sg_token=x"),
+            "http://other.example/");
+  EXPECT_EQ(sent("http://proxy/at/-/https/up.example/live/i.m3u8"), "https://up.example/");
+}
+
+TEST(OwnRefererTest, ALinkThatNamesNothingIsNotSent) {
+  EXPECT_EQ(sent("http://proxy/stream?url=ftp%3A%2F%2Fup%2F&sg_token=x"), "");
+  EXPECT_EQ(sent("http://proxy/at/%%%/http/up.example/a"), "");
+}
+
+TEST(OwnRefererTest, OtherPagesStay) {
+  for (const char* const page :
+       {"http://site.example/", "http://radio.example/stream", "http://radio.example/stream?url=fm",
+        "http://site.example/at/home", "http://site.example/?back=/stream?url=http://a/",
+        "/stream?url=http%3A%2F%2Fa%2F", ""}) {
+    EXPECT_EQ(sent(page), page);
+  }
+}
+
+}  // namespace
+}  // namespace streamgate

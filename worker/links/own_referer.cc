@@ -1,0 +1,39 @@
+#include "worker/links/own_referer.h"
+
+#include <algorithm>
+
+#include "worker/links/path_link.h"
+#include "worker/links/stream_request.h"
+
+namespace streamgate {
+namespace {
+
+// The target of a link to us in a URL; empty if it is none. A front may have put a prefix before
+// the path. A page elsewhere may have a path like ours, but no `url`, no proof and no carry.
+std::string_view link_target(std::string_view url) {
+  url = url.substr(0, url.find('#'));
+  const size_t authority = url.find("://");
+  if (authority == url.npos) return {};
+  const size_t query = std::min(url.find('?'), url.size());
+  for (size_t at = url.find('/', authority + 3); at < query; at = url.find('/', at + 1)) {
+    const std::string_view target = url.substr(at);
+    if (has_form_of_path_link(target)) return target;
+    const bool is_query_form =
+        route_of(target) == Route::stream && path_link_route_of(target).empty();
+    if (is_query_form && (upstream_of_link(target) || target.find("sg_") != target.npos))
+      return target;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string referer_for_upstream(std::string_view referer, const HttpUrl& upstream) {
+  const std::string_view target = link_target(referer);
+  if (target.empty()) return std::string(referer);
+  const auto page = upstream_of_link(target);
+  if (!page) return {};
+  return page->origin() == upstream.origin() ? page->to_string() : page->origin() + "/";
+}
+
+}  // namespace streamgate
