@@ -29,8 +29,8 @@ Outcome rewrite(PlaylistRewriter& rewriter, const DocumentSetting& setting, std:
                 size_t chunk) {
   BlockBuffer out;
   rewriter.begin(setting);
-  for (size_t at = 0; at < text.size(); at += chunk) {
-    rewriter.write(text.substr(at, chunk), out, SIZE_MAX);
+  for (size_t at = 0; at < text.size();) {
+    at += rewriter.write(text.substr(at, chunk), out, SIZE_MAX);
   }
   rewriter.finish(out);
   return {std::string(out.text()), rewriter.lines_too_long()};

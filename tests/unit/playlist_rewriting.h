@@ -33,8 +33,9 @@ inline std::string rewritten_in_two(DocumentRewriter& rewriter, const DocumentSe
   constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
   BlockBuffer out;
   rewriter.begin(setting);
-  rewriter.write(text.substr(0, split), out, kNoLimit);
-  rewriter.write(text.substr(split), out, kNoLimit);
+  for (std::string_view piece : {text.substr(0, split), text.substr(split)}) {
+    while (!piece.empty()) piece.remove_prefix(rewriter.write(piece, out, kNoLimit));
+  }
   rewriter.finish(out);
   return std::string(out.text());
 }

@@ -275,6 +275,10 @@ std::string_view MpdRewriter::raw(uint64_t from, uint64_t to) const {
   return std::string_view(window_).substr(from - window_at_, to - from);
 }
 
+uint64_t MpdRewriter::position_of(std::string_view raw_text) const {
+  return window_at_ + static_cast<uint64_t>(raw_text.data() - window_.data());
+}
+
 void MpdRewriter::emit(std::string_view text) {
   if (!is_held_) return out_->append(text);
   held_ += text;

@@ -91,7 +91,7 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (text_element_ != nullptr) return;  // a URL has no elements
   if (depth_ < content_depth()) return start_operation(name, attributes);
   if (depth_ == content_depth()) prefix_ = prefix_of(name);
-  if (takes_query(local_name(name))) rewrite_query_info(local_name(name), attributes);
+  if (takes_query(local_name(name))) return rewrite_query_info(local_name(name), attributes);
   if (!is_of_mpd(name) && !has_foreign_name(local_name(name))) return;
   name = local_name(name);
   if (depth_ == 2 && name == "Period") hold_for_base_url();
@@ -234,22 +234,27 @@ void MpdRewriter::rewrite_attributes(const MpdElement& element, const char** att
   }
   if (!has_urls) return;
   const std::string_view scheme = value_of(attributes, "schemeIdUri");
-  const uint64_t tag_at = event_begin();
-  const std::string_view tag = raw(tag_at, event_end());
-  RawAttributes raw_attributes(tag);
-  RawAttributes::Attribute attribute;
-  for (const char** at = attributes; *at != nullptr && raw_attributes.next(attribute); at += 2) {
-    std::string restored(has_marks_ ? at[1] : "");
-    restore_bare_ampersands(restored);
-    const std::string_view value = trim_xml(has_marks_ ? std::string_view(restored) : at[1]);
-    link_.clear();
-    if (value.empty() || !append_value(element, at[0], value, scheme)) continue;
-    costly_bytes_ += base().url.size();
-    std::string text;
-    append_xml(link_, attribute.quote, text);
-    const uint64_t value_at = tag_at + static_cast<uint64_t>(attribute.value.data() - tag.data());
-    replace(value_at, value_at + attribute.value.size(), text);
+  RawAttributes raw_attributes(raw(event_begin(), event_end()));
+  RawAttributes::Attribute written;
+  for (const char** at = attributes; *at != nullptr && raw_attributes.next(written); at += 2) {
+    rewrite_attribute(element, at, written, scheme);
   }
+}
+
+// `parsed`: the name and the value without references.
+void MpdRewriter::rewrite_attribute(const MpdElement& element, const char** parsed,
+                                    const RawAttributes::Attribute& written,
+                                    std::string_view scheme) {
+  std::string restored(has_marks_ ? parsed[1] : "");
+  restore_bare_ampersands(restored);
+  const std::string_view value = trim_xml(has_marks_ ? std::string_view(restored) : parsed[1]);
+  link_.clear();
+  if (value.empty() || !append_value(element, parsed[0], value, scheme)) return;
+  costly_bytes_ += base().url.size();
+  std::string text;
+  append_xml(link_, written.quote, text);
+  const uint64_t at = position_of(written.value);
+  replace(at, at + written.value.size(), text);
 }
 
 // Appends to link_ what takes the place of the attribute's value. False if the value stays.
@@ -284,7 +289,10 @@ void MpdRewriter::rewrite_query_info(std::string_view name, const char** attribu
   std::string query(is_of_mpd ? split_uri(setting_->base_url).query : std::string_view());
   const bool is_empty = query.empty() && own.empty();
   const bool is_marked = !is_empty && is_for_one_origin(name, attributes);
-  if (!is_marked && (!is_of_mpd || !setting_->own_carry.empty())) return;
+  const MpdElement& element = mpd_element({});  // only xlink:href is a URL
+  if (!is_marked && (!is_of_mpd || !setting_->own_carry.empty())) {
+    return rewrite_attributes(element, attributes);
+  }
   if (!query.empty() && !own.empty()) query += '&';
   Around around_template;
   if (is_marked) around_template = {mark_of_origin(), std::string(kSameOriginEnd)};
@@ -293,28 +301,29 @@ void MpdRewriter::rewrite_query_info(std::string_view name, const char** attribu
   const std::string_view whole = value_of(attributes, "queryTemplate");
   if (whole.empty() || whole == "$querypart$") std::swap(around_template, around_query);
   around_query.before += query;
-  const uint64_t tag_at = event_begin();
-  const std::string tag(raw(tag_at, event_end()));
-  RawAttributes raw_attributes(tag);
-  for (RawAttributes::Attribute attribute; raw_attributes.next(attribute);) {
-    const uint64_t at = tag_at + static_cast<uint64_t>(attribute.value.data() - tag.data());
+  RawAttributes raw_attributes(raw(event_begin(), event_end()));
+  RawAttributes::Attribute attribute;
+  for (const char** at = attributes; *at != nullptr && raw_attributes.next(attribute); at += 2) {
     if (attribute.name == "queryString" && own.data() != nullptr) {
-      put_around(at, attribute, around_query);
+      put_around(attribute, around_query);
     } else if (attribute.name == "queryTemplate" && is_marked) {
-      put_around(at, attribute, around_template);
+      put_around(attribute, around_template);
     } else if (attribute.name == "useMPDUrlQuery" && is_of_mpd) {
       std::string text;
       append_xml(around_query.before + around_query.after, attribute.quote, text);
       const std::string quote(1, attribute.quote);
       const std::string more = quote + " queryString=" + quote + text;
-      replace(at, at + attribute.value.size(),
+      const uint64_t begin = position_of(attribute.value);
+      replace(begin, begin + attribute.value.size(),
               "false" + (own.data() != nullptr ? std::string() : more));
+    } else {
+      rewrite_attribute(element, at, attribute, {});
     }
   }
 }
 
-void MpdRewriter::put_around(uint64_t at, const RawAttributes::Attribute& attribute,
-                             const Around& texts) {
+void MpdRewriter::put_around(const RawAttributes::Attribute& attribute, const Around& texts) {
+  const uint64_t at = position_of(attribute.value);
   std::string text;
   append_xml(texts.before, attribute.quote, text);
   replace(at, at, text);

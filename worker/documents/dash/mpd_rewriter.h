@@ -86,6 +86,8 @@ class MpdRewriter final : public DocumentRewriter {
   void end_text();
   void end_operation_text(const MpdElement& element, std::string_view reference);
   void rewrite_attributes(const MpdElement& element, const char** attributes);
+  void rewrite_attribute(const MpdElement& element, const char** parsed,
+                         const RawAttributes::Attribute& written, std::string_view scheme);
   bool append_value(const MpdElement& element, std::string_view name, std::string_view value,
                     std::string_view scheme);
   // What is put before and after the value of an attribute.
@@ -94,7 +96,7 @@ class MpdRewriter final : public DocumentRewriter {
     std::string after;
   };
   void rewrite_query_info(std::string_view name, const char** attributes);
-  void put_around(uint64_t at, const RawAttributes::Attribute& attribute, const Around& texts);
+  void put_around(const RawAttributes::Attribute& attribute, const Around& texts);
   std::string mark_of_origin() const;
   bool append_list(std::string_view list, std::string& out);
   void hold_for_base_url();
@@ -130,6 +132,8 @@ class MpdRewriter final : public DocumentRewriter {
   uint64_t event_begin() const;
   uint64_t event_end() const;
   std::string_view raw(uint64_t from, uint64_t to) const;
+  // Of a part of the text that raw() returns.
+  uint64_t position_of(std::string_view raw_text) const;
 
   const DocumentKind kind_;
   const DocumentSetting* setting_ = nullptr;

@@ -10,6 +10,7 @@
 #include "worker/links/parent_note.h"
 
 namespace streamgate {
+
 void PlaylistRewriter::rewrite_uri_attributes(std::string_view list, ChildReference as,
                                               PatchedCopy& copy) {
   AttributeList attributes(list);
@@ -141,20 +142,23 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
     if (attribute.name != "IMPORT") continue;
     return import(attribute.value);
   }
-  define(name, substituted(value, Variables::Text::whole),
-         substituted(value, Variables::Text::masked));
+  const std::string whole = substituted(value);
+  const bool is_masked = variables_.has_client_values();
+  define(name, whole, is_masked ? substituted(value, Variables::Text::masked) : whole);
 }
 
 // The definitions of the rest of a multivariant playlist. Its playlists may import all of them, and
 // Shaka also substitutes references that come before.
 void PlaylistRewriter::define_ahead(std::string_view text) {
   constexpr std::string_view kDefine = "#EXT-X-DEFINE:";
+  const size_t most_substituted = substituted_bytes_ + kMaxSubstitutedOfWhole;
   BlockBuffer unused;
-  while (!text.empty()) {
+  while (!text.empty() && substituted_bytes_ < most_substituted) {
     const size_t end = std::min(text.find_first_of("\r\n"), text.size());
     const std::string_view line = ascii::trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (!line.starts_with(kDefine) || line.size() > longest_line_) continue;
+    line_growth_ = 0;
     PatchedCopy copy(line, unused);
     rewrite_define(line.substr(kDefine.size()), copy);
   }
@@ -195,9 +199,25 @@ const std::string& PlaylistRewriter::variables_text() {
   return variables_text_;
 }
 
-std::string PlaylistRewriter::substituted(std::string_view value, Variables::Text which) const {
+std::string PlaylistRewriter::substituted(std::string_view value, Variables::Text which) {
   if (variables_.empty() || !Variables::has_reference(value)) return std::string(value);
-  return variables_.substitute(value, which).value_or(std::string(value));
+  return substitute(value, which).value_or(std::string(value));
+}
+
+// nullopt: the line would grow too far. A substitution takes time even if nothing of it is written,
+// so the current write() ends after the line if it has made too many.
+std::optional<std::string> PlaylistRewriter::substitute(std::string_view text,
+                                                        Variables::Text which) {
+  if (has_grown_too_far_) return std::nullopt;
+  auto made = variables_.substitute(text, which);
+  if (!made) {
+    has_grown_too_far_ = true;
+    return std::nullopt;
+  }
+  count_growth(made->size(), text.size());
+  substituted_bytes_ += made->size();
+  if (substituted_bytes_ >= most_substituted_) max_output_ = 0;
+  return made;
 }
 
 // Whether the values from the client lead a reference out of the directory of the document. Such a
@@ -226,14 +246,11 @@ bool PlaylistRewriter::is_moved_by_client(std::string_view masked, std::string_v
 bool PlaylistRewriter::append_child(ChildReference reference, BlockBuffer& out) {
   std::string substituted;
   if (!variables_.empty() && Variables::has_reference(reference.text)) {
-    auto text = variables_.substitute(reference.text);
-    if (!text) {
-      has_grown_too_far_ = true;
-      return false;
-    }
+    auto text = substitute(reference.text, Variables::Text::whole);
+    if (!text) return false;
     substituted = *std::move(text);
     if (variables_.has_client_values()) {
-      auto masked = variables_.substitute(reference.text, Variables::Text::masked);
+      auto masked = substitute(reference.text, Variables::Text::masked);
       if (masked && is_moved_by_client(*masked, substituted)) substituted = *std::move(masked);
     }
     reference.text = ascii::trim(substituted);

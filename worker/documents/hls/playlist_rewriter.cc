@@ -34,8 +34,15 @@ constexpr size_t kMaxEncodedByte = 5;  // `"` becomes `%2522`
 // A multivariant playlist whose variants are filtered is rewritten in one go.
 constexpr size_t kMaxFilteredOutput = size_t{16} * 1024 * 1024;
 
-// Of a multivariant playlist, from the first of its own tags on. It is rewritten in one go.
+// Of a multivariant playlist, from the first of its own tags on, and of its output. It is rewritten
+// in one go.
 constexpr size_t kMaxHeldBytes = size_t{16} * 1024;
+constexpr size_t kMaxHeldOutput = size_t{4} * 1024 * 1024;
+
+// Text with its variables after which a write() ends: a line of a few bytes becomes up to 256 KiB.
+constexpr size_t kMaxSubstitutedBytes = size_t{64} * 1024;
+// How many bytes of it take as long as one costly byte.
+constexpr size_t kSubstitutedPerCostlyByte = 16;
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -82,8 +89,13 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   is_first_line_ = true;
   is_passing_long_line_ = has_messages_ = drop_line_ = drop_next_lf_ = false;
   lines_too_long_ = 0;
-  header_bytes_ = 0;
+  header_bytes_ = substituted_bytes_ = 0;
   has_grown_too_far_ = false;
+}
+
+size_t PlaylistRewriter::costly_bytes() const {
+  return header_bytes_ + children_.resolved_bytes() +
+         substituted_bytes_ / kSubstitutedPerCostlyByte;
 }
 
 // The hot loop: successive lines without URIs are scanned once and copied in one piece. Returns the
@@ -341,12 +353,12 @@ void PlaylistRewriter::replace_until(const char* end, const ChildReference& refe
 // The replaced text itself, encoded, does not count: one long reference does not end a list.
 void PlaylistRewriter::count_growth(size_t bytes, size_t replaced) {
   line_growth_ += bytes - std::min(bytes, kMaxEncodedByte * replaced);
-  has_grown_too_far_ = line_growth_ > kMaxLineGrowth;
+  if (line_growth_ > kMaxLineGrowth) has_grown_too_far_ = true;
 }
 
 size_t PlaylistRewriter::write(std::string_view bytes, BlockBuffer& out, size_t max_output) {
   if (filter_.is_on()) {
-    write_filtered(filter_.add(bytes), out);
+    write_whole(filter_.add(bytes), out, kMaxFilteredOutput);
     return bytes.size();
   }
   return is_holding_ ? hold(bytes, out, max_output) : write_lines(bytes, out, max_output);
@@ -364,19 +376,25 @@ size_t PlaylistRewriter::hold(std::string_view bytes, BlockBuffer& out, size_t m
 
 void PlaylistRewriter::release_held(BlockBuffer& out) {
   may_hold_ = is_holding_ = false;
-  write_filtered(held_, out);
+  write_whole(held_, out, kMaxHeldOutput);
   held_.clear();
 }
 
-// The text that has been held back, as a whole.
-void PlaylistRewriter::write_filtered(std::string_view text, BlockBuffer& out) {
-  const size_t taken = write_lines(text, out, out.size() + kMaxFilteredOutput);
-  if (taken < text.size()) has_grown_too_far_ = true;
+// The text that has been held back.
+void PlaylistRewriter::write_whole(std::string_view text, BlockBuffer& out, size_t max_growth) {
+  const size_t max_output = out.size() + max_growth;
+  const size_t most_substituted = substituted_bytes_ + kMaxSubstitutedOfWhole;
+  while (!text.empty() && !has_grown_too_far_) {
+    text.remove_prefix(write_lines(text, out, max_output));
+    const bool is_too_long = out.size() >= max_output || substituted_bytes_ >= most_substituted;
+    if (is_too_long && !text.empty()) has_grown_too_far_ = true;
+  }
 }
 
 size_t PlaylistRewriter::write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output) {
   const size_t size = bytes.size();
   max_output_ = max_output;
+  most_substituted_ = substituted_bytes_ + kMaxSubstitutedBytes;
   is_output_full_ = false;
   bytes = continue_line(bytes, out);
   if (bytes.empty() || is_output_full_) return size - bytes.size();
@@ -423,7 +441,7 @@ void PlaylistRewriter::keep(std::string_view unfinished, BlockBuffer& out) {
 }
 
 void PlaylistRewriter::finish(BlockBuffer& out) {
-  if (filter_.is_on()) write_filtered(filter_.end(), out);
+  if (filter_.is_on()) write_whole(filter_.end(), out, kMaxFilteredOutput);
   if (is_holding_) {
     define_ahead(held_);
     release_held(out);

@@ -32,14 +32,18 @@ class PlaylistRewriter final : public DocumentRewriter {
 
   bool has_grown_too_far() const override { return has_grown_too_far_; }
   uint64_t lines_too_long() const override { return lines_too_long_; }
-  size_t costly_bytes() const override { return header_bytes_ + children_.resolved_bytes(); }
+  size_t costly_bytes() const override;
   size_t memory_bytes() const override {
     return unfinished_line_.capacity() + held_.capacity() + filter_.memory_bytes();
   }
 
  private:
+  // Text with its variables, as long as it becomes: the maximum in a text that is held back and
+  // then rewritten in one go.
+  static constexpr size_t kMaxSubstitutedOfWhole = size_t{4} * 1024 * 1024;
+
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
-  void write_filtered(std::string_view text, BlockBuffer& out);
+  void write_whole(std::string_view text, BlockBuffer& out, size_t max_growth);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
   bool begins_variants(std::string_view line) const;
   size_t hold(std::string_view bytes, BlockBuffer& out, size_t max_output);
@@ -75,8 +79,8 @@ class PlaylistRewriter final : public DocumentRewriter {
   SegmentFormat segment_format() const;
   void define(std::string_view name, std::string_view value, std::string_view masked);
   const std::string& variables_text();
-  std::string substituted(std::string_view value,
-                          Variables::Text which = Variables::Text::whole) const;
+  std::string substituted(std::string_view value, Variables::Text which = Variables::Text::whole);
+  std::optional<std::string> substitute(std::string_view text, Variables::Text which);
   bool is_moved_by_client(std::string_view masked, std::string_view whole) const;
   bool append_child(ChildReference reference, BlockBuffer& out);
   bool append_upstream_url(std::string_view reference, BlockBuffer& out);
@@ -118,10 +122,12 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
-  size_t header_bytes_ = 0;      // of tags and suffixes with headers
-  size_t max_output_ = 0;        // of the current write()
-  bool is_output_full_ = false;  // it was reached
-  size_t line_growth_ = 0;       // bytes of the links in the current line
+  size_t header_bytes_ = 0;       // of tags and suffixes with headers
+  size_t substituted_bytes_ = 0;  // of texts with variables, as long as they became
+  size_t most_substituted_ = 0;   // at the end of the current write()
+  size_t max_output_ = 0;         // of the current write()
+  bool is_output_full_ = false;   // it was reached
+  size_t line_growth_ = 0;        // bytes of the links and variables in the current line
   bool has_grown_too_far_ = false;
 };
 

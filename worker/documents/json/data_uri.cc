@@ -15,7 +15,7 @@ constexpr std::string_view kBase64 = ";base64";
 
 std::optional<std::string> rewrite_json(std::string_view text, DocumentKind kind,
                                         const DocumentSetting& setting) {
-  JsonRewriter rewriter(kind);
+  JsonRewriter rewriter(kind, JsonRewriter::DataUris::kept);
   BlockBuffer out;
   rewriter.begin(setting);
   rewriter.write(text, out, std::numeric_limits<size_t>::max());

@@ -11,7 +11,7 @@
 namespace streamgate {
 
 // `uri` with its document rewritten (json_rewriter.h), percent-encoded. nullopt if it is no `data:`
-// URI, or has no document that can be rewritten.
+// URI, or has no document that can be rewritten. `data:` URIs in the document stay.
 std::optional<std::string> rewrite_data_uri(std::string_view uri, DocumentKind kind,
                                             const DocumentSetting& setting);
 

@@ -10,6 +10,7 @@
 #include "common/json_string.h"
 #include "common/url.h"
 #include "worker/documents/date_range.h"
+#include "worker/documents/json/data_uri.h"
 #include "worker/documents/json/json_reader.h"
 
 namespace streamgate {
@@ -59,8 +60,13 @@ bool is_unwanted(DocumentKind document, std::string_view path) {
 // Writes each value as the reader finds it.
 class JsonRewriter::Copy final : private JsonReader::Handler {
  public:
-  Copy(DocumentKind kind, std::string_view base_url, ChildUrlWriter& children)
-      : reader_(*this), kind_(kind), base_url_(base_url), children_(children) {}
+  Copy(DocumentKind kind, DataUris data_uris, const DocumentSetting& setting,
+       ChildUrlWriter& children)
+      : reader_(*this),
+        kind_(kind),
+        data_uris_(data_uris),
+        setting_(setting),
+        children_(children) {}
 
   // Null: the text so far can be the beginning of a document.
   const char* read(std::string_view text) {
@@ -177,13 +183,18 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     out_.append(rest, copied);
   }
   std::string_view child_of(std::string_view reference, LinkKind kind) {
+    if (kind == LinkKind::assets && data_uris_ == DataUris::rewritten) {
+      data_uri_ = rewrite_data_uri(reference, DocumentKind::asset_list, setting_);
+      if (data_uri_) bytes_of_links_ += data_uri_->size();
+      if (data_uri_) return *data_uri_;
+    }
     child_.clear();
     absolute_.clear();
     own_.kind = kind;
     // Players resolve a relative RELOAD-URI against different URLs: that of the manifest, that of
     // the playlist, or the last RELOAD-URI. So it never stays, not even in the path form.
     const bool must_be_absolute = own_.kind == LinkKind::steering && !reference.empty();
-    if (must_be_absolute) resolve_reference(split_uri(base_url_), reference, absolute_);
+    if (must_be_absolute) resolve_reference(split_uri(setting_.base_url), reference, absolute_);
     const std::string_view text = must_be_absolute ? absolute_ : reference;
     const bool is_child = children_.append({text, SegmentFormat::none, &own_}, child_);
     bytes_of_links_ += child_.size();
@@ -192,11 +203,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
 
   JsonReader reader_;
   const DocumentKind kind_;
-  const std::string_view base_url_;
+  const DataUris data_uris_;
+  const DocumentSetting& setting_;
   ChildUrlWriter& children_;
   LinkContext own_;
-  BlockBuffer child_;  // scratch, like the next one
+  BlockBuffer child_;  // scratch, like the next two
   std::string absolute_;
+  std::optional<std::string> data_uri_;
   std::string out_;
   std::string path_;
   std::vector<Level> levels_;
@@ -207,12 +220,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   const char* problem_ = nullptr;
 };
 
-JsonRewriter::JsonRewriter(DocumentKind kind) : kind_(kind) {}
+JsonRewriter::JsonRewriter(DocumentKind kind, DataUris data_uris)
+    : kind_(kind), data_uris_(data_uris) {}
 JsonRewriter::~JsonRewriter() = default;
 
 void JsonRewriter::begin(const DocumentSetting& setting) {
   children_.begin(setting);
-  copy_ = std::make_unique<Copy>(kind_, setting.base_url, children_);
+  copy_ = std::make_unique<Copy>(kind_, data_uris_, setting, children_);
   bytes_ = 0;
   problem_ = nullptr;
 }

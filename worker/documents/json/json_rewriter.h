@@ -2,7 +2,8 @@
 // session data). The result is held until the document's end, because it is sent only if all of it
 // is well formed. Its members keep their order; blanks between them are left out.
 //
-//   asset list    ASSETS[].URI; DATERANGES[], with the rules of a playlist (date_range.h)
+//   asset list    ASSETS[].URI; DATERANGES[], with the rules of a playlist (date_range.h), in which
+//                 a list may be a `data:` URI
 //   steering      RELOAD-URI; PATHWAY-CLONES is left out: players would apply its hosts and
 //                 parameters to our links
 //   chapters      [].images[].url
@@ -23,8 +24,11 @@ class JsonRewriter final : public DocumentRewriter {
   static constexpr size_t kMaxOutput = size_t{4} * 1024 * 1024;  // of a rewritten one
   static constexpr size_t kMaxDepth = 64;
 
+  // Lists in lists: each level would cost the time of all levels in it.
+  enum class DataUris { rewritten, kept };
+
   // Requires is_json(kind).
-  explicit JsonRewriter(DocumentKind kind);
+  explicit JsonRewriter(DocumentKind kind, DataUris data_uris = DataUris::rewritten);
   ~JsonRewriter() override;
 
   void begin(const DocumentSetting& setting) override;
@@ -41,6 +45,7 @@ class JsonRewriter final : public DocumentRewriter {
   class Copy;
 
   const DocumentKind kind_;
+  const DataUris data_uris_;
   ChildUrlWriter children_;
   std::unique_ptr<Copy> copy_;  // from begin() to finish()
   size_t bytes_ = 0;            // of the document so far

@@ -212,6 +212,18 @@ TEST(MpdRewriter, TheQueryOfTheMpdIsWrittenOut) {
   EXPECT_NE(text.find(period), text.npos) << text;
 }
 
+TEST(MpdRewriter, AQueryThatIsRemoteKeepsItsOtherAttributes) {
+  const std::string href =
+      "xlink:href='" + noted("remote", "https://up.example/live/a/manifest.mpd .", "https/o/q?a");
+  for (const std::string name : {"UrlQueryInfo", "up:UrlQueryInfo"}) {
+    EXPECT_EQ(rewritten_period("<" + name + " xlink:href='https://o/q?a' queryString='a'/>"),
+              "<" + name + " " + href + "' queryString='a'/>");
+    EXPECT_EQ(rewritten_period("<" + name + " xlink:href='https://o/q?a' useMPDUrlQuery='true' " +
+                               "queryString='a&b'/>"),
+              "<" + name + " " + href + "' useMPDUrlQuery='false' queryString='tok=x/y&amp;a&b'/>");
+  }
+}
+
 // To the player all links have one origin.
 TEST(MpdRewriter, AQueryForTheOriginOfTheMpdIsMarked) {
   const std::string begin = "sg_same_origin=https%3A%2F%2Fup.example&amp;";

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "tests/unit/playlist_rewriting.h"
 #include "worker/documents/hls/playlist_rewriter.h"
 
 namespace streamgate {
@@ -92,6 +93,73 @@ TEST(PlaylistRewriter, LinesThatTakeLongAreCounted) {
     for (int i = 0; i < 100; ++i) many += line + "\n";
     EXPECT_GE(costly_bytes_of(many), 100 * (line.size() - 1)) << line;
   }
+}
+
+// Each line of 18 bytes takes as long as 240 KB of others.
+class LongVariables : public testing::TestWithParam<const char*> {
+ protected:
+  static std::string lines(size_t count) {
+    std::string text;
+    for (size_t i = 0; i < count; ++i) text.append(GetParam()).append("\n");
+    return text;
+  }
+  const std::string definition_ =
+      "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"urn:" + std::string(60'000, 'v') + "\"\n";
+};
+
+TEST_P(LongVariables, EndACall) {
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting());
+  BlockBuffer out;
+  ASSERT_EQ(rewriter.write(definition_, out, kNoLimit), definition_.size());
+  const size_t costly_before = rewriter.costly_bytes();
+  const std::string text = lines(100);
+  const std::string line = lines(1);
+  EXPECT_EQ(rewriter.write(text, out, kNoLimit), line.size());
+  EXPECT_GE(rewriter.costly_bytes() - costly_before, 240'000U / 32);
+  for (size_t at = line.size(); at < text.size();) {
+    at += rewriter.write(std::string_view(text).substr(at), out, kNoLimit);
+  }
+  rewriter.finish(out);
+  EXPECT_FALSE(rewriter.has_grown_too_far());
+  EXPECT_EQ(out.text(), definition_ + text);
+}
+
+TEST_P(LongVariables, AreFewInAHeldPlaylist) {
+  PlaylistRewriter rewriter;
+  rewriter.begin(setting());
+  BlockBuffer out;
+  const std::string text = definition_ + "#EXT-X-SESSION-DATA:DATA-ID=\"x\"\n" + lines(100);
+  for (size_t at = 0; at < text.size();) {
+    at += rewriter.write(std::string_view(text).substr(at), out, kNoLimit);
+  }
+  rewriter.finish(out);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+}
+
+INSTANTIATE_TEST_SUITE_P(PlaylistRewriter, LongVariables,
+                         testing::Values("{$a}{$a}{$a}{$a}",
+                                         "#EXT-X-KEY:KEYFORMAT=\"{$a}{$a}{$a}{$a}\"",
+                                         "#EXT-X-DEFINE:NAME=\"b\",VALUE=\"{$a}{$a}{$a}{$a}\""));
+
+TEST(PlaylistRewriter, TheVariablesOfOneLineHaveALimit) {
+  std::string text =
+      "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"" + std::string(60'000, 'v') + "\"\n#EXT-X-KEY:";
+  for (int i = 0; i < 20'000; ++i) text += "KEYFORMAT=\"{$a}{$a}\",";
+  PlaylistRewriter rewriter;
+  rewritten_in_two(rewriter, setting(), text + "\n", 0);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+  EXPECT_LT(rewriter.costly_bytes(), size_t{64} * 1024);
+}
+
+TEST(PlaylistRewriter, AHeldPlaylistStaysShort) {
+  std::string text = "#EXT-X-DEFINE:NAME=\"a\",VALUE=\"" + std::string(1000, '%') +
+                     "\"\n#EXT-X-SESSION-DATA:DATA-ID=\"x\"\n";
+  for (int i = 0; i < 3000; ++i) text += "{$a}\n";
+  PlaylistRewriter rewriter;
+  const std::string out = rewritten_in_two(rewriter, setting(), text, 0);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+  EXPECT_LT(out.size(), size_t{5} * 1024 * 1024);
 }
 
 TEST(PlaylistRewriter, OneLongReferenceDoesNotEndTheDocument) {

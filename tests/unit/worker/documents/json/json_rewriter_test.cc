@@ -92,6 +92,26 @@ TEST(JsonRewriter, RewritesScheduledDateRanges) {
           R"(","X-COM-A":{"X-URI":"u"},"URI":"u"}],"X-URI":"u"})");
 }
 
+TEST(JsonRewriter, RewritesAListInADateRange) {
+  const auto range = [](const std::string& attribute, const std::string& uri) {
+    return R"({"DATERANGES":[{")" + attribute + R"(":")" + uri + "\"}]}";
+  };
+  const auto data_uri = [](std::string_view json) {
+    std::string uri = "data:application/json,";
+    percent_encode(json, uri);
+    return uri;
+  };
+  const std::string list = data_uri(R"({"ASSETS":[{"URI":"ad.m3u8"}]})");
+  const std::string rewritten_list = data_uri(R"({"ASSETS":[{"URI":")" + link("ad.m3u8") + "\"}]}");
+  for (const std::string attribute : {"X-ASSET-LIST", "X-ASSET-URI", "X-URI"}) {
+    EXPECT_EQ(rewrite_list(range(attribute, list)), range(attribute, rewritten_list));
+  }
+  // One level: nested deeply, 1 MiB would take minutes.
+  const std::string nested = range("X-ASSET-LIST", data_uri(range("X-ASSET-LIST", list)));
+  EXPECT_EQ(rewrite_list(nested), nested);
+  EXPECT_EQ(rewrite_list(range("X-ASSET-LIST", "data:,x")), range("X-ASSET-LIST", "data:,x"));
+}
+
 // The same rule as in a playlist, wherever the class stands.
 TEST(JsonRewriter, TheXUriOfAnotherClassIsNoAddress) {
   const auto list = [](const std::string& members) {
