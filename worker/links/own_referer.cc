@@ -8,6 +8,9 @@
 namespace streamgate {
 namespace {
 
+// Of the prefix of a front, so that the time for a long path has a limit.
+constexpr int kMostSegments = 16;
+
 // The target of a link to us in a URL; empty if it is none. A front may have put a prefix before
 // the path. A page elsewhere may have a path like ours, but no `url`, no proof and no carry.
 std::string_view link_target(std::string_view url) {
@@ -15,7 +18,8 @@ std::string_view link_target(std::string_view url) {
   const size_t authority = url.find("://");
   if (authority == url.npos) return {};
   const size_t query = std::min(url.find('?'), url.size());
-  for (size_t at = url.find('/', authority + 3); at < query; at = url.find('/', at + 1)) {
+  size_t at = url.find('/', authority + 3);
+  for (int depth = 0; depth < kMostSegments && at < query; ++depth, at = url.find('/', at + 1)) {
     const std::string_view target = url.substr(at);
     if (has_form_of_path_link(target)) return target;
     const bool is_query_form =

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "worker/links/path_link.h"
 
 namespace streamgate {
@@ -41,6 +43,13 @@ TEST(OwnRefererTest, OtherPagesStay) {
         "/stream?url=http%3A%2F%2Fa%2F", ""}) {
     EXPECT_EQ(sent(page), page);
   }
+}
+
+TEST(OwnRefererTest, ALinkIsFoundBehindAPrefixOfAFewSegments) {
+  const std::string link = "/stream?url=http%3A%2F%2Fup.example%2Fa&sg_token=x";
+  const std::string page = "http://proxy" + std::string(14, '/');
+  EXPECT_EQ(sent(page + link), "http://up.example/a");
+  EXPECT_EQ(sent(page + std::string(40, '/') + link), page + std::string(40, '/') + link);
 }
 
 }  // namespace
