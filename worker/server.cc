@@ -120,33 +120,7 @@ void Server::note_certificate(int64_t expiry) {
 evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   const auto& listener = *static_cast<const Listener*>(argument);
   Server& server = listener.server;
-  const int fd = static_cast<int>(connection->sock);
-  const SocketAddress peer = ClientGate::peer_of(*connection);
-  const bool names_peer = listener.preface == ClientGate::Preface::proxy_header;
-  if (names_peer && !is_trusted(peer, server.environment_.config.trusted_proxies)) {
-    server.log_bad_proxy_header(peer, "the peer is not a trusted proxy");
-    return EVHTP_RES_ERROR;  // evhtp closes it
-  }
-  Ssl ssl;
-  if (listener.tls) {
-    ssl = make_server_tls(*listener.tls, fd);
-    if (!ssl) return EVHTP_RES_ERROR;
-  }
-  // Small answers leave at once. For a Unix socket the call fails, without consequence.
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  count(server.environment_.slot.counters, Counter::connections_accepted);
-  count(server.environment_.slot.connections_now);
-  const auto row = names_peer ? std::nullopt : server.limits_.add(peer);
-  std::optional<Reason> refused;
-  if (row && server.limits_.is_over(peer)) {
-    refused = Reason::rate_limited;  // no other connection is closed for it
-  } else if (!server.make_room(fd)) {
-    refused = Reason::overloaded;
-  }
-  ClientGate& gate = server.add_gate(listener, connection, std::move(ssl));
-  server.gates_.find(&gate)->second.client_row = row;
-  if (refused) server.refuse(gate, *refused);
+  const bool is_taken = server.take(listener, connection);
   const auto count_waiting = [&listener] {
     return connections_waiting(evconnlistener_get_fd(listener.htp->server));
   };
@@ -155,15 +129,58 @@ evhtp_res Server::on_accepted(evhtp_connection_t* connection, void* argument) {
   } else if (++server.accepts_ % kMaxAcceptsAtOnce == 0 && !server.pausing_briefly_) {
     server.pause_briefly(std::chrono::microseconds::zero());
   }
-  return EVHTP_RES_OK;
+  return is_taken ? EVHTP_RES_OK : EVHTP_RES_ERROR;  // evhtp closes it
 }
 
-ClientGate& Server::add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl) {
-  auto gate =
+// False: the connection is closed.
+bool Server::take(const Listener& listener, evhtp_connection_t* connection) {
+  const int fd = static_cast<int>(connection->sock);
+  const SocketAddress peer = ClientGate::peer_of(*connection);
+  const bool names_peer = listener.preface == ClientGate::Preface::proxy_header;
+  if (names_peer && !is_trusted(peer, environment_.config.trusted_proxies)) {
+    log_bad_proxy_header(peer, "the peer is not a trusted proxy");
+    return false;
+  }
+  // Small answers leave at once. For a Unix socket the call fails, without consequence.
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  count(environment_.slot.counters, Counter::connections_accepted);
+  count(environment_.slot.connections_now);
+  Connection taken;
+  if (!names_peer) taken.client_row = limits_.add(peer);
+  const std::optional<Reason> refused = refusal_of(taken, peer, fd);
+  bool is_usable = !refused || may_answer_refused(*refused);
+  Ssl ssl;
+  if (is_usable && listener.tls) {
+    ssl = make_server_tls(*listener.tls, fd);
+    is_usable = ssl != nullptr;
+  }
+  if (!is_usable) {
+    stop_counting(taken);
+    return false;
+  }
+  ClientGate& gate = add_gate(listener, connection, std::move(ssl), std::move(taken));
+  if (refused) refuse(gate, *refused);
+  return true;
+}
+
+// Why a new connection, which is counted, is refused. None: it is not.
+std::optional<Reason> Server::refusal_of(const Connection& connection, const SocketAddress& peer,
+                                         int fd) {
+  // No other connection is closed for a client that has its own.
+  if (connection.client_row && limits_.is_over(peer)) return Reason::rate_limited;
+  if (!make_room(fd)) return Reason::overloaded;
+  return std::nullopt;
+}
+
+ClientGate& Server::add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl,
+                             Connection taken) {
+  taken.gate =
       std::make_unique<ClientGate>(gate_environment_, connection, std::move(ssl), listener.preface);
+  ClientGate* const gate = taken.gate.get();
   if (draining_) gate->drain(environment_.config.drain.idle);
-  ClientGate* key = gate.get();
-  return *gates_.emplace(key, Connection{std::move(gate), {}}).first->first;
+  gates_.emplace(gate, std::move(taken));
+  return *gate;
 }
 
 // Closes idle connections for a new one, which is counted already and has the descriptor `fd`.
@@ -226,10 +243,17 @@ bool Server::close_longest_idle() {
   return true;
 }
 
-void Server::refuse(ClientGate& gate, Reason reason) {
+// Counts a refused connection. Whether it gets an answer: a flood of them must not take the CPU
+// from the clients that are served, and an answer costs ten times as much as closing the
+// connection.
+bool Server::may_answer_refused(Reason reason) {
   const bool is_client_over = reason == Reason::rate_limited;
   count(environment_.slot.counters,
         is_client_over ? Counter::connections_rate_limited : Counter::connections_refused);
+  return refused_connections_.take();
+}
+
+void Server::refuse(ClientGate& gate, Reason reason) {
   stop_counting(gates_.find(&gate)->second);
   gate.refuse_requests(reason);
   ClientGate* oldest = gate_environment_.idle.oldest_refused();
@@ -251,7 +275,9 @@ void Server::on_peer_named(ClientGate& gate) {
   const auto row = limits_.add(gate.peer());
   if (!row) return;
   gates_.find(&gate)->second.client_row = row;
-  if (limits_.is_over(gate.peer())) refuse(gate, Reason::rate_limited);
+  if (!limits_.is_over(gate.peer())) return;
+  if (!may_answer_refused(Reason::rate_limited)) return gate.close();
+  refuse(gate, Reason::rate_limited);
 }
 
 void Server::on_bad_proxy_header(const ClientGate& gate, const Error& error) {

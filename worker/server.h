@@ -6,7 +6,8 @@
 // longest idle one of this worker. If only other workers have idle connections, each of them closes
 // some within 0.2 s; this worker accepts one connection and waits for that. A connection is refused
 // only if none is idle. A worker keeps one refused connection at a time, so that the limit holds to
-// within one connection per worker.
+// within one connection per worker. Beyond a RefusalBudget, refused connections are closed without
+// an answer.
 //
 // One per worker.
 #pragma once
@@ -24,6 +25,7 @@
 #include "worker/client/accept_balance.h"
 #include "worker/client/connection_limits.h"
 #include "worker/client/gate.h"
+#include "worker/client/paced_refusals.h"
 #include "worker/exchange/environment.h"
 #include "worker/loop/event.h"
 
@@ -95,7 +97,10 @@ class Server final : private ClientGate::Observer {
   void pause_accepting();
   void resume_accepting();
   void stop_listening();
-  ClientGate& add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl);
+  bool take(const Listener& listener, evhtp_connection_t* connection);
+  std::optional<Reason> refusal_of(const Connection& connection, const SocketAddress& peer, int fd);
+  ClientGate& add_gate(const Listener& listener, evhtp_connection_t* connection, Ssl ssl,
+                       Connection taken);
   bool make_room(int fd);
   bool close_longest_idle();
   void share_room();
@@ -103,6 +108,7 @@ class Server final : private ClientGate::Observer {
   void wait_for_room();
   void stop_waiting_for_room();
   void log_bad_proxy_header(const SocketAddress& peer, const std::string& detail);
+  bool may_answer_refused(Reason reason);
   void refuse(ClientGate& gate, Reason reason);
   void stop_counting(Connection& connection);
   void report_if_drained();
@@ -116,6 +122,7 @@ class Server final : private ClientGate::Observer {
   bool draining_ = false;
   ConnectionLimits limits_;
   int descriptors_short_at_;  // a new descriptor with this number or more: few are left
+  RefusalBudget refused_connections_;
   LogPause accept_failure_;
   LogPause bad_proxy_header_;
   Deadline accept_again_;  // accepting continues, after the process ran out of descriptors

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +41,11 @@ void attack(const Config& config) {
   report("fork", ::fork());
   report("ptrace", ::ptrace(PTRACE_ATTACH, ::getppid(), nullptr, nullptr));
   report("kill", ::kill(::getppid(), SIGTERM));
+  const rlimit second{1, 1};
+  report("prlimit", ::prlimit(::getppid(), RLIMIT_CPU, &second, nullptr));
+  rlimit own{};
+  report("getrlimit", ::getrlimit(RLIMIT_CPU, &own));
+  report("setpriority", ::setpriority(PRIO_PROCESS, static_cast<id_t>(::getppid()), 19));
   report("socket", ::socket(AF_PACKET, SOCK_RAW, 0));
   report("open", ::open(std::getenv("STREAMGATE_FAULT"), O_RDONLY));
   report("create", ::open("/tmp/streamgate-attack", O_WRONLY | O_CREAT, 0600));

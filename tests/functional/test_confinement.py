@@ -51,11 +51,12 @@ class Attack(ProxyTest):
     @unittest.skipIf(has_sanitizer() and not has_landlock(), "nothing would be confined")
     def test_programs_processes_and_other_processes_are_refused_by_name(self):
         proxy, outcomes = self.attack("on" if has_landlock() else "auto")
-        for attempt in ("execve", "fork", "ptrace", "kill", "socket"):
+        for attempt in ("execve", "fork", "ptrace", "kill", "prlimit", "setpriority", "socket"):
             self.assertEqual(outcomes[attempt], EPERM, attempt)
+        self.assertEqual(outcomes["getrlimit"], "done")
         self.assertEqual(
             [event["call"] for event in proxy.events_named("worker.call_refused")],
-            ["execve", "clone", "ptrace", "kill", "socket"],
+            ["execve", "clone", "ptrace", "kill", "prlimit64", "setpriority", "socket"],
             "once for each call",
         )
         self.assertIsNone(proxy.process.poll())

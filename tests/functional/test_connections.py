@@ -14,6 +14,8 @@ from harness import BINARY, ProxyTest, main, wait_until
 from programs import NEXT, put
 from upstream import ok
 
+AT_ONCE = 100  # refused connections that a worker answers without a pause
+PER_SECOND = 500
 HEALTH = b"GET /health HTTP/1.1\r\nHost: a.test\r\n\r\n"
 
 
@@ -61,6 +63,19 @@ class ConnectionsTest(ProxyTest):
         wait_until(lambda: client.pending == b"firstlater" or not client.receive_more())
         self.assertEqual(client.pending, b"firstlater")
         client.close()
+
+    def assert_not_all_are_answered(self, proxy, status, data=HEALTH, count=1500):
+        """Opens that many connections which are all refused."""
+        answered, begun = 0, time.monotonic()
+        for _ in range(count):
+            with (
+                socket.create_connection((proxy.host, proxy.port), 10) as client,
+                contextlib.suppress(ConnectionError),
+            ):
+                client.sendall(data)
+                answered += client.recv(4096).startswith(b"HTTP/1.1 %d " % status)
+        self.assertLessEqual(answered, AT_ONCE + PER_SECOND * (time.monotonic() - begun))
+        self.assertGreaterEqual(answered, AT_ONCE)
 
     def serve_newcomers(self, proxy, count=20):
         up = self.upstream(ok(b"hello"))
@@ -192,7 +207,7 @@ class Busy(ConnectionsTest):
         streams = [self.stream_under_way(proxy) for _ in range(3)]
         for data in (b"", HEALTH[:10], b"\r\n"):
             with self.subTest(data):
-                refused = self.open(proxy, 50, data)
+                refused = self.open(proxy, 30, data)
                 wait_until(lambda r=refused: self.open_now(r) <= 1)
         # One that is closed for the next one gets the answer first.
         answer = refused[0].recv(4096)
@@ -201,6 +216,12 @@ class Busy(ConnectionsTest):
             self.finish(*stream)
         self.assertEqual(proxy.ask("/health").status, 200)
 
+    def test_a_flood_of_refused_connections_is_not_all_answered(self):
+        proxy = self.limited(1)
+        stream = self.stream_under_way(proxy)
+        self.assert_not_all_are_answered(proxy, 503)
+        self.finish(*stream)
+        wait_until(lambda: proxy.ask("/health").status == 200, what="a place")
 
 class PerClient(ConnectionsTest):
     """The PROXY protocol gives the clients their addresses."""
@@ -246,6 +267,21 @@ class PerClient(ConnectionsTest):
         wait_until(lambda: b" 200 " in self.ask(proxy, "192.0.2.1"), what="a place")
         self.assert_limited(self.ask(proxy, "192.0.2.1"))
         wait_until(lambda: "429" in {entry["status"] for entry in proxy.access_log()})
+
+    def test_a_flood_of_one_client_is_not_all_answered(self):
+        for settings in ({}, {"listen": "127.0.0.1:0", "trusted_proxies": []}):
+            proxy = self.limited(3, **settings)
+            is_named = not settings
+            header = b"PROXY TCP4 192.0.2.1 192.0.2.1 4711 80\r\n" if is_named else b""
+            held = self.open(proxy, 3, header + HEALTH)
+            for connection in held:
+                self.assert_served(connection.recv(4096))
+            self.assert_not_all_are_answered(proxy, 429, header + HEALTH)
+            held.pop().close()
+            wait_until(
+                lambda p=proxy, h=header: b" 200 " in self.open(p, 1, h + HEALTH)[0].recv(4096),
+                what="a place",
+            )
 
     def test_silent_connections_count_and_those_beyond_do_not_pile_up(self):
         proxy = self.limited(3)

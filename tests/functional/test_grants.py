@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 from harness import link_target, main, stream_path, wait_until
 from token_test_case import TokenTest
 from tokens import hs256, soon
-from upstream import ok, playlist, redirect
+from upstream import Answer, ok, playlist, redirect, status
 
 
 class Grants(TokenTest):
@@ -153,6 +153,25 @@ class Grants(TokenTest):
         self.assertEqual(self.ask_link(proxy, link, headers=mine).body, b"A")
         foreign = self.ask_link(proxy, link, headers={"X-Forwarded-For": "203.0.113.8"})
         self.assert_refused(foreign, 403, "token_client")
+
+    def test_a_link_with_a_grant_fails_over_and_reconnects(self):
+        packets = (b"\x47" + bytes(187)) * 4
+        live = Answer(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + packets, "close")
+        answers = {
+            "/live/index.m3u8": playlist("#EXTM3U\na.ts\n"),
+            "/live/a.ts": status(404),
+            "/live/b.ts": live,
+        }
+        up = self.upstream(lambda request: answers[request.path])
+        (link,) = self.play(self.proxy(), up, sg_token=hs256())
+        spare = quote(up.url("/live/b.ts"), safe="")
+        with self.proxy().connect() as client:
+            client.request(link_target(f"{link}&sg_live=1&sg_alt={spare}"))
+            self.assertEqual(client.read_head().status, 200)
+            wait_until(lambda: up.targets().count("/live/b.ts") == 2, what="the next body")
+        self.assertEqual(up.targets()[1:], ["/live/a.ts", "/live/b.ts", "/live/b.ts"])
+        for request in up.requests:
+            self.assertNotIn(b"sg_grant", request.raw)
 
     def test_children_of_redirected_playlists(self):
         up = self.upstream_with()

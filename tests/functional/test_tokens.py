@@ -80,6 +80,21 @@ class Entries(TokenTest):
             self.assertIsNone(request["Authorization"])
         self.assertNotIn(token, self.proxy().log())
 
+    def test_a_shared_cache_may_not_store_the_answer_to_a_bearer(self):
+        fields = {"Cache-Control": "public, max-age=60"}
+        up = self.upstream(
+            {"/i.m3u8": playlist("#EXTM3U\na.ts\n", fields), "/a.ts": ok(b"x", fields)}
+        )
+        ask = self.proxy().ask
+        for path in ("/i.m3u8", "/a.ts"):
+            bearer = [("Authorization", f"Bearer {hs256()}")]
+            answers = (
+                (ask(stream_path(up.url(path)), bearer), ["public, max-age=60", "private"]),
+                (ask(stream_path(up.url(path), sg_token=hs256())), ["public, max-age=60"]),
+            )
+            for answer, expected in answers:
+                self.assertEqual(answer.all("Cache-Control"), expected)
+
     def test_tokens_of_public_keys(self):
         up = self.upstream(
             {"/live/index.m3u8": playlist("#EXTM3U\ns.ts\n"), "/live/s.ts": ok(b"G")}

@@ -7,6 +7,7 @@ import gzip
 import os
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -278,6 +279,29 @@ def ask_again_and_again(front, stop, target, connections, pause=0.0, batch=1):
             with contextlib.suppress(OSError):
                 later.pop(0)[1].sendall(request)
     return served, refused
+
+
+def refused_connections(front, stop, places=50):
+    """A client that has all the connections that it may have opens more, again and again."""
+    source = ("127.0.1.1", 0)
+    held = [socket.create_connection(front, 5, source) for _ in range(places)]
+    counts = {"opened": 0, "answered": 0}
+
+    def client():
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(front, 5, source) as connection,
+        ):
+            # A reset: the port is free at once.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            counts["opened"] += 1
+            connection.sendall(HEALTH)
+            counts["answered"] += connection.recv(4096).startswith(b"HTTP/1.1 429 ")
+
+    in_threads(8, client, stop)
+    for connection in held:
+        connection.close()
+    return counts
 
 
 def too_many_streams(front, stop, places=20):

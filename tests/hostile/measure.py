@@ -101,6 +101,16 @@ ATTACKS = [
         settings={"client": LONG},
         needs={"viewers": 300, "MiB sent": 30},
     ),
+    Attack(
+        "refused connections",
+        attacks.refused_connections,
+        settings={
+            "trusted_proxies": [],
+            "limits": {"per_client": {"connections": 50}},
+            "client": LONG,
+        },
+        needs={"opened": 20_000, "answered": 100},
+    ),
     # The other clients, and the streams within the limit, keep their latency: at most twice the
     # quiet p99.
     Attack(

@@ -149,7 +149,7 @@ bool ClientGate::read_proxy_header() {
   phase_ = socket_.is_tls() ? Phase::handshaking : Phase::reading_head;
   mark(IdleConnections::State::idle);
   if (!refuse_with_) environment_.observer.on_peer_named(*this);
-  return true;
+  return phase_ != Phase::closed;
 }
 
 // False: the handshake is not done yet, or has failed.

@@ -42,7 +42,7 @@ class ClientGate final : public Retirable, private ClientStream::Owner {
     // through gate.stream(); the answer may be complete before this call returns.
     virtual void on_request(ClientGate& gate) = 0;
     // The PROXY protocol header is complete, and peer() is the client that it names. The observer
-    // may call refuse_requests().
+    // may call refuse_requests() or close().
     virtual void on_peer_named(ClientGate& gate) = 0;
     // The PROXY protocol header is missing or malformed: the connection is about to be closed.
     virtual void on_bad_proxy_header(const ClientGate& gate, const Error& error) = 0;

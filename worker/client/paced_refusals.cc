@@ -7,29 +7,30 @@
 namespace streamgate {
 namespace {
 
-constexpr int64_t kCostUs = 1'000'000 / PacedRefusals::kRate;
+constexpr int64_t kCostUs = 1'000'000 / RefusalBudget::kRate;
 constexpr std::chrono::milliseconds kTick{10};
 // Refusals in one turn of the event loop: some 0.1 ms.
 constexpr int kSlice = 4;
 
 }  // namespace
 
-PacedRefusals::PacedRefusals(event_base* base, WorkQueue& work, Clock clock)
-    : clock_(clock),
-      slice_(work, this, call<&PacedRefusals::answer_some>),
-      tick_(base, kTick, callback<&PacedRefusals::on_tick>, this) {}
-
-bool PacedRefusals::may_answer_now() {
-  if (waiting_ == kMaxWaiting) return true;
-  return waiting_ == 0 && take_from_budget();
-}
-
-bool PacedRefusals::take_from_budget() {
+bool RefusalBudget::take() {
   const int64_t now = clock_();
   const int64_t next = std::max(paid_until_us_, now) + kCostUs;
   if (next > now + kBurst * kCostUs) return false;
   paid_until_us_ = next;
   return true;
+}
+
+PacedRefusals::PacedRefusals(event_base* base, WorkQueue& work, Clock clock)
+    : clock_(clock),
+      budget_(clock),
+      slice_(work, this, call<&PacedRefusals::answer_some>),
+      tick_(base, kTick, callback<&PacedRefusals::on_tick>, this) {}
+
+bool PacedRefusals::may_answer_now() {
+  if (waiting_ == kMaxWaiting) return true;
+  return waiting_ == 0 && budget_.take();
 }
 
 bool PacedRefusals::end_first() {
@@ -47,7 +48,7 @@ void PacedRefusals::answer_first(Ending ending) {
 // Between the events of clients that are served.
 void PacedRefusals::answer_some() {
   for (int i = 0; i < kSlice; ++i) {
-    if (first_ == nullptr || !take_from_budget()) return;
+    if (first_ == nullptr || !budget_.take()) return;
     answer_first(Ending::in_turn);
   }
   if (first_ != nullptr) slice_.schedule();

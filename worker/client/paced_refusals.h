@@ -21,14 +21,32 @@
 
 namespace streamgate {
 
-class PacedRefusals {
+// How many refusals a worker may answer at once and a second.
+class RefusalBudget {
  public:
   static constexpr int64_t kRate = 500;  // a second
   static constexpr int64_t kBurst = 100;
+
+  using Clock = int64_t (*)();  // microseconds; never goes back
+
+  explicit RefusalBudget(Clock clock = monotonic_us) : clock_(clock) {}
+
+  // Whether one more may be answered now. If so, it is counted.
+  bool take();
+
+ private:
+  Clock clock_;
+  int64_t paid_until_us_ = 0;  // the theoretical arrival time of GCRA
+};
+
+class PacedRefusals {
+ public:
+  static constexpr int64_t kRate = RefusalBudget::kRate;
+  static constexpr int64_t kBurst = RefusalBudget::kBurst;
   static constexpr size_t kMaxWaiting = 2 * size_t{kRate};
   static constexpr int64_t kMaxWaitUs = 2'000'000;
 
-  using Clock = int64_t (*)();  // microseconds; never goes back
+  using Clock = RefusalBudget::Clock;
 
   PacedRefusals(event_base* base, WorkQueue& work, Clock clock = monotonic_us);
   PacedRefusals(const PacedRefusals&) = delete;
@@ -72,13 +90,12 @@ class PacedRefusals {
   bool end_first();
 
  private:
-  bool take_from_budget();
   void answer_first(Ending ending);
   void answer_some();
   void on_tick();
 
   Clock clock_;
-  int64_t paid_until_us_ = 0;  // the theoretical arrival time of GCRA
+  RefusalBudget budget_;
   Turn* first_ = nullptr;
   Turn* last_ = nullptr;
   size_t waiting_ = 0;

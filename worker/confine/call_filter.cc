@@ -33,7 +33,8 @@ constexpr int kRefused[] = {
     // Other processes.
     SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
     SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal), SCMP_SYS(tkill),
-    SCMP_SYS(process_madvise), SCMP_SYS(move_pages), SCMP_SYS(migrate_pages),
+    SCMP_SYS(process_madvise), SCMP_SYS(move_pages), SCMP_SYS(migrate_pages), SCMP_SYS(setpriority),
+    SCMP_SYS(ioprio_set),
     // Mounts, namespaces, and handles that pass by the rules for paths.
     SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot),
     SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsconfig),
@@ -66,6 +67,12 @@ constexpr int kRefused[] = {
 // The calls that send a signal to the process in the first argument.
 constexpr int kSignalling[] = {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo),
                                SCMP_SYS(rt_tgsigqueueinfo)};
+
+// The calls that limit or slow down the process in the first argument; 0 is the caller. With a
+// limit for its CPU time a worker could end any process of its user.
+constexpr int kLimiting[] = {SCMP_SYS(prlimit64), SCMP_SYS(sched_setaffinity),
+                             SCMP_SYS(sched_setattr), SCMP_SYS(sched_setparam),
+                             SCMP_SYS(sched_setscheduler)};
 
 // Unix, IPv4, IPv6, and netlink, by which glibc lists the addresses of the machine.
 constexpr int kLastUsedFamily = AF_NETLINK;
@@ -154,6 +161,7 @@ void refuse_all(Rules& rules) {
   for (const int call : kSignalling) {
     rules.add(SCMP_ACT_TRAP, call, SCMP_A0(SCMP_CMP_NE, own));
   }
+  for (const int call : kLimiting) rules.add(SCMP_ACT_TRAP, call, SCMP_A0(SCMP_CMP_GT, 0));
   rules.add(SCMP_ACT_TRAP, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
   // Its arguments are in memory, where a filter cannot see them. A libc then uses clone().
   rules.add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));

@@ -321,6 +321,7 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_rewritten
   response.media_type = media_type_;
   response.client_fields = &client_head_.fields;
   response.client_target = client_head_.target;
+  response.is_private = access_ && access_->grant.empty() && request_->token.empty();
   response.cache_outcome = name_of(fetch_->cache_outcome());
   response.is_whole_part =
       head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);

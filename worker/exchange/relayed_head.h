@@ -33,6 +33,8 @@ struct RelayedResponse {
   bool varies_by_coding = false;                   // Vary names Accept-Encoding
   // The client's link. Its name counts if upstream_path, of the last redirect, has no extension.
   std::string_view client_target = {};
+  // The proof of the client is not in its URL, so another client's request may have the same URL.
+  bool is_private = false;
 };
 
 // The status that the client receives: the upstream's, or 200 for a 206 that has the whole body.
