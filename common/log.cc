@@ -155,6 +155,21 @@ void append_redacted_segment(std::string_view segment, std::string& out) {
   if (start < segment.size()) append_redacted_pairs(segment.substr(start), ';', out);
 }
 
+// What follows `/at/` in a link of the path form: `<carry>/https/<authority>`. The carry may hold
+// Authorization, cookies and a grant. Takes nothing from any other path.
+void append_redacted_carry(std::string_view& path, std::string& out) {
+  std::string_view rest = path;
+  const std::string_view carry = take_until(rest, "/");
+  rest.remove_prefix(std::min<size_t>(1, rest.size()));
+  const std::string_view scheme = take_until(rest, "/");
+  const bool is_link = ascii::iequals(scheme, "https") || ascii::iequals(scheme, "http");
+  if (!is_link || rest.empty()) return;
+  rest.remove_prefix(1);
+  out.append(carry == "-" ? "-/" : "*/").append(scheme).append("/");
+  append_redacted_authority(take_until(rest, "/"), out);
+  path = rest;
+}
+
 // The scheme, the host and the path. A path may hold another URL.
 void append_redacted_path(std::string_view path, std::string& out) {
   for (bool is_first = true; !path.empty(); is_first = false) {
@@ -168,6 +183,7 @@ void append_redacted_path(std::string_view path, std::string& out) {
     } else if (!path.empty()) {
       out += '/';
       path.remove_prefix(1);
+      if (segment == "at") append_redacted_carry(path, out);
     }
   }
 }
@@ -298,7 +314,8 @@ std::string quote(std::string_view value) {
 void append_redacted(std::string_view url, std::string& out) {
   size_t path_end = std::min(ascii::find_any<'?', '#', ';', '@'>(url), url.size());
   const std::string_view next = url.substr(path_end, 1);
-  if (next != ";" && next != "@") {  // nothing to mask, as nearly always
+  const bool has_carry = url.substr(0, path_end).find("/at/") != url.npos;
+  if (next != ";" && next != "@" && !has_carry) {  // nothing to mask, as nearly always
     out += url.substr(0, path_end);
   } else {
     path_end = std::min(ascii::find_any<'?', '#'>(url), url.size());

@@ -64,8 +64,8 @@ void append_quoted(std::string_view value, size_t most, std::string& out);
 bool needs_quotes(std::string_view value);
 
 // A URL without its secrets. `*` replaces the userinfo, the values of the query and of path
-// parameters, query text and parameters without a `=`, and the fragment. Also for a text with one
-// URL in it.
+// parameters, query text and parameters without a `=`, the fragment, and the carry of `/at/`.
+// Also for a text with one URL in it.
 std::string redact(std::string_view url);
 void append_redacted(std::string_view url, std::string& out);
 

@@ -74,6 +74,15 @@ TEST(LogRedact, MasksEverySecretOfAUrl) {
       {"http://h/p?a=1#TOKEN&b=2?c", "http://h/p?a=*#*"},
       {"http://h/p;a=1#TOKEN", "http://h/p;a=*#*"},
       {"http://h#TOKEN@x", "http://h#*"},
+      // a link of the path form
+      {"http://us/at/Q0FSUlk/https/h:1/p?a=1", "http://us/at/*/https/h:1/p?a=*"},
+      {"/api/proxy/at/Q0FSUlk/HTTP/h/at/x", "/api/proxy/at/*/HTTP/h/at/x"},
+      {"/at/-/http/user:pass@h/p;a=1", "/at/-/http/*@h/p;a=*"},
+      {"/at/-/https/us/at/Q0FSUlk/https/h", "/at/-/https/us/at/*/https/h"},
+      {"http://h/at/a/ftp/b", "http://h/at/a/ftp/b"},
+      {"http://h/at/http/", "http://h/at/http/"},
+      {"http://h/at/a/http", "http://h/at/a/http"},
+      {"http://h/at", "http://h/at"},
       // a sentence
       {"truncated; not resumed: http://h/p;k=v", "truncated; not resumed: http://h/p;k=*"},
       {"cannot connect to http://user:pass@h/p", "cannot connect to http://*@h/p"},
