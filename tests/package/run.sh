@@ -86,6 +86,7 @@ begin 'install'
 files >"$work/before"
 expect 'the package is installed' install_package "$package"
 expect 'the service answers' within 10 serves
+expect 'an order without a file finds it' grep -q 'state=serving' <(streamgate -s status)
 expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
 expect 'the admin listener serves metrics' grep -q '^streamgate_ready 1$' \
