@@ -1,5 +1,7 @@
 #include "master/command_line.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -70,7 +72,8 @@ void take_header(const std::string& text, CommandLine& out) {
 
 void add_config_option(CLI::App& app, CommandLine& out) {
   app.add_option("-c,--config", out.config_file,
-                 "The YAML file; without it, built-in defaults and $LISTEN_ADDR")
+                 "The YAML file; without it, built-in defaults and $LISTEN_ADDR. -s and the\n"
+                 "subcommands then use /etc/streamgate/streamgate.yaml, if it can be read")
       ->type_name("FILE");
 }
 
@@ -204,6 +207,23 @@ void take_options(const Options& options, CommandLine& out) {
   take_order(options, out);
 }
 
+// Orders and subcommands are about the installed service, unless a file is named.
+void take_installed_config(CommandLine& out) {
+  constexpr const char* kInstalledConfig = "/etc/streamgate/streamgate.yaml";
+  switch (out.action) {
+    case CommandLine::Action::control:
+    case CommandLine::Action::purge:
+    case CommandLine::Action::healthcheck:
+    case CommandLine::Action::explain:
+    case CommandLine::Action::sign:
+      break;
+    default:
+      return;
+  }
+  if (!out.config_file.empty() || !out.pid_file.empty()) return;
+  if (::access(kInstalledConfig, R_OK) == 0) out.config_file = kInstalledConfig;
+}
+
 }  // namespace
 
 CommandLine parse_command_line(int argc, const char* const* argv) {
@@ -229,6 +249,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     if (healthcheck->parsed()) out.action = CommandLine::Action::healthcheck;
     if (options.print) out.action = CommandLine::Action::print_config;
     if (explain->parsed()) out.action = CommandLine::Action::explain;
+    take_installed_config(out);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "streamgate: %s\n", error.what());
     out.exit_code = EXIT_FAILURE;

@@ -63,7 +63,7 @@ struct CommandLine {
   SignLine sign;                              // of Action::sign
   PurgeLine purge = {};                       // of Action::purge
   std::string pid_file;                       // of Action::control; empty: the configuration's
-  std::string config_file;                    // empty: built-in defaults
+  std::string config_file;                    // empty: built-in defaults; may be the installed one
   std::optional<int> exit_code;  // set: nothing else to do (--help, --version, a mistake)
 };
 

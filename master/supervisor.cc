@@ -349,7 +349,10 @@ void Supervisor::end_oldest_streams() {
 bool Supervisor::begin_upgrade() {
   const auto replacement = Upgrade::find_replacement(program_file_);
   if (!replacement) return false;
-  log::info("upgrade.started", {{"program", program_file_.path}, {"version", version()}});
+  const bool is_same = *replacement == *program_file_.identity;
+  log::info("upgrade.started", {{"program", program_file_.path},
+                                {"version", version()},
+                                {"changed", is_same ? "libraries" : "program"}});
   auto begun = Upgrade::begin({program_file_.path, program_.arguments}, *replacement, handover());
   if (!begun) {
     upgrade_refused(refusal(begun.error().detail));

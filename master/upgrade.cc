@@ -118,7 +118,7 @@ std::optional<FileIdentity> Upgrade::find_replacement(const ProgramFile& running
     log::warn("upgrade.no_program", {{"reason", found.error().detail}});
     return std::nullopt;
   }
-  if (*found == *running.identity) return std::nullopt;
+  if (*found == *running.identity && !has_replaced_library()) return std::nullopt;
   return *found;
 }
 

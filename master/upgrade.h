@@ -1,7 +1,7 @@
 // An upgrade in progress: the steps after a SIGHUP if another program file is at the path that the
-// service was started from.
+// service was started from, or a shared library has been replaced.
 //
-//   find         the file at that path must differ from the running program
+//   find         the file at that path, or a library, must differ from the running program
 //   trial        the file runs as a child and brings one worker of its own to ready, in
 //                kTrialLimitMs (master/upgrade/program_trial.h)
 //   find again   the file must not have changed since the trial
@@ -34,7 +34,8 @@ namespace streamgate {
 
 class Upgrade {
  public:
-  // The file that has replaced the program file of `running`; none if there is no other.
+  // The file to execute: the one that has replaced the program file of `running`, or the same one
+  // if a library has been replaced. None if nothing has changed.
   static std::optional<FileIdentity> find_replacement(const ProgramFile& running);
 
   // Starts the trial of a file found by find_replacement().

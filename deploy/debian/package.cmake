@@ -61,6 +61,11 @@ install(FILES ${CMAKE_SOURCE_DIR}/deploy/sysusers.d/streamgate.conf DESTINATION 
 install(FILES ${staged}/streamgate.yaml DESTINATION etc/streamgate ${in_package})
 install(DIRECTORY ${staged}/default ${staged}/logrotate.d DESTINATION etc ${in_package})
 install(PROGRAMS ${staged}/init.d/streamgate DESTINATION etc/init.d ${in_package})
+# The name of the service for needrestart, with systemd and without.
+foreach(service streamgate.service streamgate)
+  install(PROGRAMS ${CMAKE_SOURCE_DIR}/deploy/needrestart/streamgate RENAME ${service}
+          DESTINATION etc/needrestart/restart.d ${in_package})
+endforeach()
 install(DIRECTORY ${staged}/man DESTINATION usr/share ${in_package})
 install(DIRECTORY ${staged}/doc/ DESTINATION usr/share/doc/streamgate ${in_package})
 install(FILES ${CMAKE_SOURCE_DIR}/conf/streamgate.yaml

@@ -125,7 +125,9 @@ int control_service(ServiceOrder order, OutputForm form, const LoadedConfig& loa
           "-s finds the service by `pid_file`, which could not be read; "
           "correct the configuration, or name the file with --pid-file");
     }
-    return complain("-s finds the service by its pid file: set `pid_file`");
+    return complain(
+        "-s finds the service by its pid file: name the configuration with -c FILE and set "
+        "`pid_file` in it, or name the pid file with --pid-file");
   }
   const auto found = RunningService::find(config.pid_file);
   if (const auto* const none = std::get_if<NoService>(&found)) {

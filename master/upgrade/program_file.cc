@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "common/file.h"
 #include "common/system_error.h"
 #include "common/unique_fd.h"
 
@@ -59,6 +61,21 @@ Result<FileIdentity> identify(const std::string& path) {
     return system_error(path);
   }
   return identity_of(info);
+}
+
+bool has_replaced_library() {
+  constexpr size_t kMaxBytes = size_t{4} * 1024 * 1024;
+  const auto maps = read_file("/proc/self/maps", kMaxBytes);
+  if (!maps) return false;
+  std::string_view rest = *maps;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    // The code of a library; other deleted files are shared memory.
+    const bool is_code = line.find(" r-xp ") != line.npos;
+    if (is_code && line.ends_with(kReplaced) && line.find(".so") != line.npos) return true;
+  }
+  return false;
 }
 
 Result<void> check_is_program(const std::string& path) {

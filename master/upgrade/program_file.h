@@ -22,6 +22,10 @@ struct FileIdentity {
 
 Result<FileIdentity> identify(const std::string& path);
 
+// Whether a shared library that this process uses has been replaced or removed since it was loaded,
+// as a security update does. False if /proc does not show it.
+bool has_replaced_library();
+
 // An error if the file is not an ELF file. Scripts are refused, even if the kernel would run them.
 Result<void> check_is_program(const std::string& path);
 

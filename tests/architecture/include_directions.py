@@ -27,8 +27,8 @@ FOLDERS = {
     " worker/loop",
     "worker/admin": "common worker/explain worker/pages worker/cache worker/fetch worker/client"
     " worker/http worker/loop",
-    "worker/explain": "common worker/exchange worker/documents worker/documents/hls worker/links"
-    " worker/fetch worker/upstream worker/http worker/loop",
+    "worker/explain": "common worker/exchange worker/documents worker/documents/dash"
+    " worker/documents/hls worker/links worker/fetch worker/upstream worker/http worker/loop",
     "worker/cache": "common worker/fetch worker/upstream worker/http worker/loop",
     "worker/exchange": "common worker/pages worker/documents worker/links worker/cache worker/fetch"
     " worker/client worker/upstream worker/http worker/loop",

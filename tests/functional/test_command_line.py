@@ -1,10 +1,12 @@
 """The options of the program: --version, --check, --print-config, and starts that fail."""
 
+import os
 import re
+import subprocess
 import tempfile
 import unittest
 
-from harness import Proxy, main, streamgate, yaml
+from harness import BINARY, Proxy, main, streamgate, yaml
 
 
 def without_comments(text):
@@ -63,6 +65,31 @@ class CommandLine(unittest.TestCase):
         done = streamgate("--check", "-c", self.config("upstream: {tls: {ca_file: /dev/null}}\n"))
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("/dev/null", done.stderr + done.stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, for a mount")
+    def test_orders_and_subcommands_without_a_file_use_the_installed_one(self):
+        script = """mount -t tmpfs none /etc && mkdir /etc/streamgate &&
+            echo 'colour: red' >/etc/streamgate/streamgate.yaml && exec "$@\""""
+        url = "http://127.0.0.1:1/"
+        for words, uses in (
+            (["-s", "status"], True),
+            (["-s", "purge", url], True),
+            (["explain", url], True),
+            (["healthcheck"], True),
+            (["sign", url], True),
+            (["-s", "status", "--pid-file", "/nonexistent"], False),
+            (["--check"], False),
+            (["--print-config"], False),
+        ):
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", script, "sh", BINARY, *words],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            found = "/etc/streamgate/streamgate.yaml:1: colour" in done.stdout + done.stderr
+            self.assertEqual(found, uses, (words, done.stdout, done.stderr))
 
     def test_print_config_prints_the_same_for_its_own_output(self):
         first = streamgate(

@@ -34,6 +34,14 @@ a.ts
 #EXTINF:6,
 b.ts
 """
+MANIFEST = b"""<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><BaseURL>/media/</BaseURL><Period>
+<AdaptationSet mimeType="video/mp4" codecs="avc1.4d401e">
+<ContentProtection schemeIdUri="urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed"/>
+<SegmentTemplate media="http://other.example/$Number$.m4s?t=SECRET" initialization="i.mp4"/>
+<Representation id="1" bandwidth="800000" width="640" height="360"/>
+</AdaptationSet></Period></MPD>
+"""
 
 
 class Explain(ProxyTest):
@@ -144,6 +152,49 @@ class Plays(Explain):
         report = self.explain(broken.url("/m"), verdict=UPSTREAM)
         self.assertEqual(report["reason"], "bad_document")
 
+    def test_a_manifest_has_its_representations_keys_and_rewritten_links(self):
+        up = self.upstream(ok(MANIFEST, content_type="application/dash+xml"))
+        secret = ["--header", "Authorization: SECRET"]
+        report = self.explain(up.url("/v/a.mpd?t=SECRET"), *secret, verdict=PLAYS)
+        facts = report["manifest"]
+        self.assertEqual((facts["window"], facts["periods"]), ("VOD", 1))
+        self.assertEqual(facts["keys"], ["Widevine"])
+        self.assertEqual(
+            facts["representations"],
+            [
+                {
+                    "type": "video/mp4",
+                    "language": "",
+                    "bandwidth": "800000",
+                    "width": "640",
+                    "height": "360",
+                    "codecs": "avc1.4d401e",
+                }
+            ],
+        )
+        # The carry has the header, but not for another origin. A relative reference stays.
+        self.assertEqual(
+            {link["before"]: link["after"] for link in facts["rewritten"]["first"]},
+            {
+                "/media/": f"/at/*/{up.url('/media/').replace('://', '/')}",
+                "http://other.example/$Number$.m4s?t=*":
+                    "/at/-/http/other.example/$Number$.m4s?t=*",
+            },
+        )
+        self.assertIn("Widevine", report["advice"][0])
+
+    def test_links_of_the_path_form_have_no_secrets(self):
+        up = self.upstream(playlist("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n/a.ts\n"))
+        report = self.explain(
+            up.url("/m"),
+            "--header",
+            "Authorization: SECRET",
+            verdict=PLAYS,
+            settings={"hls": {"child_urls": "path"}},
+        )
+        (link,) = report["playlist"]["rewritten"]["first"]
+        self.assertEqual(link["after"], f"/at/*/{up.url('/a.ts').replace('://', '/')}")
+
     def test_a_coded_playlist_is_read(self):
         up = self.upstream(playlist(gzip(LIVE.encode()), {"Content-Encoding": "gzip"}))
         self.assertEqual(self.explain(up.url(), verdict=PLAYS)["playlist"]["segments"], 2)
@@ -253,6 +304,23 @@ class UpstreamProblems(Explain):
             report = self.explain(self.upstream(ok(body)).url("/i"), verdict=UPSTREAM)
             self.assertEqual(report["kind"], kind)
             self.assertTrue(report["advice"])
+
+    def test_coded_pages_and_damaged_data_do_not_play(self):
+        coded = {"Content-Encoding": "gzip"}
+        up = self.upstream(
+            {
+                "/page": playlist(gzip(b"<!doctype html><p>Log in"), coded),
+                "/damaged": playlist(b"\x1f\x8b\x08no gzip at all", coded),
+                "/media": playlist(gzip(TS), coded),
+            }
+        )
+        kinds = {
+            "/page": ("HTML page", UPSTREAM),
+            "/damaged": ("damaged data", UPSTREAM),
+            "/media": ("video/mp2t", PLAYS),
+        }
+        for path, (kind, verdict) in kinds.items():
+            self.assertEqual(self.explain(up.url(path), verdict=verdict)["kind"], kind)
 
     def test_an_empty_playlist_does_not_play(self):
         report = self.explain(self.upstream(playlist("#EXTM3U\n")).url(), verdict=UPSTREAM)

@@ -188,7 +188,8 @@ class Orders(ServiceTest):
     def test_an_order_without_a_pid_file_fails(self):
         done = streamgate("-s", "reload")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("pid_file", done.stderr)
+        for advice in ("-c FILE", "`pid_file`", "--pid-file"):
+            self.assertIn(advice, done.stderr)
 
     def test_an_unknown_order_is_refused(self):
         done = streamgate("-s", "relaod")

@@ -42,7 +42,7 @@ THIS_VERSION = version_of(BINARY)
 class Upgrading(ProxyTest):
     """A proxy that runs a copy of the program file."""
 
-    def start(self, make=None, **settings):
+    def start(self, make=None, environment=None, **settings):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
         self.addCleanup(folder.cleanup)
         os.chmod(folder.name, 0o755)
@@ -53,7 +53,7 @@ class Upgrading(ProxyTest):
         proxy = (make or self.own_proxy)(
             {"pid_file": self.pid_file, **settings},
             binary=self.program,
-            environment={"STREAMGATE_FAULT": self.fault},
+            environment={"STREAMGATE_FAULT": self.fault, **(environment or {})},
         )
         wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
         return proxy
@@ -175,6 +175,29 @@ class Takeover(Upgrading):
         proxy.send_signal(signal.SIGHUP)
         proxy.wait_for_event("reload.done", 60)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
+
+    def test_a_reload_loads_a_library_that_was_replaced(self):
+        listed = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"(libyaml-cpp\S*) => (\S+)", listed)
+        if not found:
+            self.skipTest("the program has no shared libraries")
+        folder = tempfile.TemporaryDirectory(prefix="streamgate-libraries-")
+        self.addCleanup(folder.cleanup)
+        os.chmod(folder.name, 0o755)
+        library = os.path.join(folder.name, found.group(1))
+        put(found.group(2), library)
+        proxy = self.start(environment={"LD_LIBRARY_PATH": folder.name})
+        client, gate = self.stream_under_way(proxy)
+        self.reload(proxy, 1)
+        self.assertEqual(proxy.events_named("upgrade.started"), [])
+        put(found.group(2), library)
+        self.reload(proxy, 2)
+        (started,) = proxy.events_named("upgrade.started")
+        self.assertEqual(started["changed"], "libraries")
+        self.assertEqual(len(proxy.events_named("upgrade.done")), 1)
+        self.reload(proxy, 3)
+        self.assertEqual(len(proxy.events_named("upgrade.started")), 1)
+        self.finish_stream(client, gate)
 
     def test_after_many_sighups_one_generation_serves(self):
         proxy = self.start()

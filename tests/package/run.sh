@@ -86,6 +86,7 @@ begin 'install'
 files >"$work/before"
 expect 'the package is installed' install_package "$package"
 expect 'the service answers' within 10 serves
+expect 'an order without a file finds it' grep -q 'state=serving' <(streamgate -s status)
 expect 'it listens on loopback only' refuse curl -s -o /dev/null --max-time 2 \
   "http://$(hostname -I | tr ' ' '\n' | head -n 1):8080/health"
 expect 'the admin listener serves metrics' grep -q '^streamgate_ready 1$' \
@@ -142,6 +143,14 @@ python3 tests/package/viewers.py 127.0.0.1:8080 200 <"$work/end" >"$work/viewers
 viewers=$!
 exec 7>"$work/end"
 expect 'the viewers watch' within 30 grep -q watching "$work/viewers"
+library=$(realpath "$(ldd /usr/sbin/streamgate | sed -n 's/.*libyaml-cpp.* => \([^ ]*\) .*/\1/p')")
+cp -p "$library" "$library.new"
+mv "$library.new" "$library"
+expect 'the running service uses a replaced library' grep -q 'yaml-cpp.*(deleted)' "/proc/$before/maps"
+if ((booted)); then restart=streamgate.service; else restart=streamgate; fi
+expect 'needrestart reloads it' "/etc/needrestart/restart.d/$restart"
+expect 'it has loaded the new library' refuse grep -q 'yaml-cpp.*(deleted)' "/proc/$before/maps"
+expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
 expect 'the package is upgraded' install_package "$work/${version%?}8.deb"
 expect 'the new version serves' status_has "version=${version%?}8 state=serving"
 expect 'the old workers serve their streams' status_has 'state=draining'

@@ -64,4 +64,10 @@ BodyKind body_kind_of(std::string_view sniffed, std::string_view declared,
   return {std::string(essence.substr(0, 64)) + " (as declared)", true};
 }
 
+BodyKind damaged_body() {
+  return {"damaged data", false,
+          "The body is not in the coding that Content-Encoding or its first bytes name, so no "
+          "player can read it."};
+}
+
 }  // namespace streamgate

@@ -17,4 +17,7 @@ struct BodyKind {
 BodyKind body_kind_of(std::string_view sniffed, std::string_view declared,
                       std::string_view first_bytes);
 
+// A body that is not in its content coding.
+BodyKind damaged_body();
+
 }  // namespace streamgate

@@ -7,7 +7,7 @@
 #include "worker/documents/document_body.h"
 #include "worker/documents/utf16.h"
 #include "worker/exchange/forwarded_request.h"
-#include "worker/explain/body_kind.h"
+#include "worker/explain/manifest_facts.h"
 #include "worker/explain/playlist_facts.h"
 #include "worker/explain/verdict.h"
 #include "worker/http/content_coding.h"
@@ -34,20 +34,28 @@ std::string shown_value(const HeaderField& field) {
   return shown(field.value.substr(0, field.value.find('=')), kMaxHeaderBytes) + "=*";
 }
 
-// The text of a playlist, without its content coding, in UTF-8. If the body is damaged, only the
-// text before the damage.
-std::string plain_text(std::string_view body, const ContentCodings& codings) {
-  std::string plain;
-  if (codings.empty()) {
-    plain = body;
-  } else {
-    const auto decoder = make_decoder(codings);
-    while (plain.size() < kMaxPlainBytes) {
-      const auto piece = decoder->next(body);
-      if (!piece || (piece->empty() && body.empty() && !decoder->may_have_more())) break;
-      plain += *piece;
-    }
+struct PlainBody {
+  std::string bytes;
+  bool is_damaged = false;  // `bytes` are those before the damage
+};
+
+// Without its content coding.
+PlainBody decoded(std::string_view body, const ContentCodings& codings) {
+  if (codings.empty()) return {std::string(body)};
+  PlainBody out;
+  const auto decoder = make_decoder(codings);
+  while (out.bytes.size() < kMaxPlainBytes) {
+    const auto piece = decoder->next(body);
+    out.is_damaged = !piece;
+    if (!piece || (piece->empty() && body.empty() && !decoder->may_have_more())) break;
+    out.bytes += *piece;
   }
+  return out;
+}
+
+// The text of a document in UTF-8.
+std::string plain_text(std::string_view body, const ContentCodings& codings) {
+  std::string plain = decoded(body, codings).bytes;
   if (!may_be_utf16(plain)) return plain;
   std::string utf8;
   Utf16Decoder().decode(plain, utf8);
@@ -245,11 +253,19 @@ void Explainer::decide(DocumentKind kind) {
     if (sniffer_->is_readable()) return;
     return fail(Error::for_client(Reason::unsupported_coding, "an unknown coding"));
   }
-  const std::string_view sniffed = sniffer_ ? sniffer_->media_type() : std::string_view();
-  const BodyKind named = body_kind_of(sniffed, declared_type_, body_);
+  const BodyKind named = name_body();
   if (report_.hops.back().status < 300) report_.kind = printable(named.name, kMaxTypeBytes);
   conclude_answer(named.can_play, named.advice, report_);
   finish();
+}
+
+// The bytes are those that a player sees behind the content coding.
+BodyKind Explainer::name_body() const {
+  const std::string_view sniffed = sniffer_ ? sniffer_->media_type() : std::string_view();
+  if (!sniffer_) return body_kind_of(sniffed, declared_type_, body_);
+  const PlainBody plain = decoded(body_, sniffer_->codings());
+  if (plain.is_damaged && plain.bytes.empty()) return damaged_body();
+  return body_kind_of(sniffed, declared_type_, plain.bytes);
 }
 
 void Explainer::read_playlist() {
@@ -261,6 +277,7 @@ void Explainer::read_playlist() {
   if (kind_ == DocumentKind::mpd) {
     if (!rewritten && report_.is_body_complete) return fail(rewritten.error());
     report_.kind = "DASH manifest";
+    report_.manifest = manifest_facts(text, body.output().text());
     conclude_answer(true, {}, report_);
     return finish();
   }
@@ -281,6 +298,7 @@ void Explainer::fill_in(DocumentSetting& setting) const {
   append_query_form(link_.link, ChildOrigin::same, setting.same_origin_parameters);
   append_query_form(link_.link, ChildOrigin::other, setting.other_origin_parameters);
   setting.child_urls = config_.hls.child_urls;
+  setting.own_carry = fetch_->is_redirected() ? std::string() : link_.carry;
   const PlaylistOptions& options = link_.link.options;
   setting.segments_are_direct =
       options.segments.value_or(config_.hls.segments) == HlsConfig::Segments::direct;

@@ -16,6 +16,7 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "worker/documents/sniffer.h"
+#include "worker/explain/body_kind.h"
 #include "worker/explain/report.h"
 #include "worker/fetch/fetch.h"
 #include "worker/fetch/fetch_trace.h"
@@ -85,6 +86,7 @@ class Explainer final : private Fetch::Observer, private FetchTrace {
   std::optional<IpAddress> client_of_names() const override { return std::nullopt; }
 
   void decide(DocumentKind kind);
+  BodyKind name_body() const;
   void read_playlist();
   void fill_in(DocumentSetting& setting) const;
   void on_limit();

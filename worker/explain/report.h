@@ -81,6 +81,26 @@ struct ExplainedPlaylist {
   std::string error = {};                 // why it cannot be rewritten
 };
 
+struct ExplainedRepresentation {
+  std::string type = {};  // `video/mp4`
+  std::string language = {};
+  std::string bandwidth = {};
+  std::string width = {};
+  std::string height = {};
+  std::string codecs = {};
+};
+
+struct ExplainedManifest {
+  bool is_live = false;
+  size_t periods = 0;
+  size_t representation_count = 0;
+  std::vector<ExplainedRepresentation> representations = {};  // the first 16
+  bool is_encrypted = false;
+  std::vector<std::string> keys = {};     // the key systems
+  size_t rewritten_links = 0;             // relative references stay as they are
+  std::vector<ExplainedLink> links = {};  // the first three
+};
+
 struct Report {
   std::string url;
   Verdict verdict = Verdict::upstream_problem;
@@ -98,6 +118,7 @@ struct Report {
   bool is_body_complete = false;
   StepTime body_start_ms = {};  // from the head to the first byte of the body
   std::optional<ExplainedPlaylist> playlist = {};
+  std::optional<ExplainedManifest> manifest = {};
   double total_ms = 0;
 };
 

@@ -58,6 +58,33 @@ Json json_of(const ExplainedHop& hop) {
   return out;
 }
 
+Json json_of(const std::vector<ExplainedLink>& links) {
+  Json out = Json::array();
+  for (const ExplainedLink& link : links) {
+    out.push_back({{"before", link.before}, {"after", link.after}});
+  }
+  return out;
+}
+
+Json json_of(const ExplainedManifest& manifest) {
+  Json representations = Json::array();
+  for (const ExplainedRepresentation& found : manifest.representations) {
+    representations.push_back({{"type", found.type},
+                               {"language", found.language},
+                               {"bandwidth", found.bandwidth},
+                               {"width", found.width},
+                               {"height", found.height},
+                               {"codecs", found.codecs}});
+  }
+  return {{"window", manifest.is_live ? "live" : "VOD"},
+          {"periods", manifest.periods},
+          {"representation_count", manifest.representation_count},
+          {"representations", representations},
+          {"encrypted", manifest.is_encrypted},
+          {"keys", manifest.keys},
+          {"rewritten", {{"links", manifest.rewritten_links}, {"first", json_of(manifest.links)}}}};
+}
+
 Json json_of(const ExplainedPlaylist& playlist) {
   Json out{{"type", playlist.type},
            {"lines", playlist.lines},
@@ -78,13 +105,9 @@ Json json_of(const ExplainedPlaylist& playlist) {
                         {"codecs", variant.codecs}});
   }
   out["variants"] = variants;
-  Json links = Json::array();
-  for (const ExplainedLink& link : playlist.links) {
-    links.push_back({{"before", link.before}, {"after", link.after}});
-  }
   out["rewritten"] = {{"lines", playlist.rewritten_lines},
                       {"lines_too_long", playlist.lines_too_long},
-                      {"first", links}};
+                      {"first", json_of(playlist.links)}};
   if (!playlist.error.empty()) out["error"] = playlist.error;
   return out;
 }
@@ -105,6 +128,7 @@ std::string report_as_json(const Report& report) {
   out["requests"] = Json::array();
   for (const ExplainedHop& hop : report.hops) out["requests"].push_back(json_of(hop));
   if (report.playlist) out["playlist"] = json_of(*report.playlist);
+  if (report.manifest) out["manifest"] = json_of(*report.manifest);
   add_time(out, "total_ms", report.total_ms);
   // A byte that is not UTF-8 becomes U+FFFD.
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

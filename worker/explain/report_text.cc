@@ -65,6 +65,13 @@ void add_hop(std::string& out, const ExplainedHop& hop, size_t number) {
   for (const auto& [name, value] : hop.headers) add(out, "", name + ": " + value);
 }
 
+void add_links(std::string& out, const std::vector<ExplainedLink>& links) {
+  for (const ExplainedLink& link : links) {
+    add(out, "", link.before.empty() ? "(none)" : link.before);
+    add(out, "", "  -> " + link.after);
+  }
+}
+
 void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
   std::string size = std::to_string(playlist.lines) + " lines";
   if (playlist.segments > 0) size += ", " + std::to_string(playlist.segments) + " segments";
@@ -90,10 +97,26 @@ void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
     add(out, "left out", std::to_string(playlist.left_out) + " variants, by a limit");
   }
   add(out, "rewritten", std::to_string(playlist.rewritten_lines) + " lines");
-  for (const ExplainedLink& link : playlist.links) {
-    add(out, "", link.before);
-    add(out, "", "  -> " + link.after);
+  add_links(out, playlist.links);
+}
+
+void add_manifest(std::string& out, const ExplainedManifest& manifest) {
+  add(out, "manifest",
+      std::string(manifest.is_live ? "live" : "VOD") + ", " + std::to_string(manifest.periods) +
+          " periods, " + std::to_string(manifest.representation_count) + " representations");
+  for (const ExplainedRepresentation& found : manifest.representations) {
+    std::string text = found.bandwidth + " bit/s";
+    if (!found.width.empty()) text += ", " + found.width + "x" + found.height;
+    for (const std::string& fact : {found.type, found.codecs, found.language}) {
+      if (!fact.empty()) text += ", " + fact;
+    }
+    add(out, "representation", text);
   }
+  if (manifest.is_encrypted) {
+    add(out, "encryption", manifest.keys.empty() ? "yes" : joined(manifest.keys));
+  }
+  add(out, "rewritten", std::to_string(manifest.rewritten_links) + " links");
+  add_links(out, manifest.links);
 }
 
 void add_body(std::string& out, const Report& report) {
@@ -106,6 +129,7 @@ void add_body(std::string& out, const Report& report) {
           (report.is_body_complete ? ", complete" : ", and no further"));
   add(out, "first byte", text_of(report.body_start_ms) + " after the head");
   if (report.playlist) add_playlist(out, *report.playlist);
+  if (report.manifest) add_manifest(out, *report.manifest);
   out += '\n';
 }
 

@@ -86,6 +86,19 @@ bool is_empty(const ExplainedPlaylist& playlist) {
          !playlist.is_low_latency;
 }
 
+std::string advice_for_protected(const std::string& key) {
+  return "The stream is protected (" + key + "): only a player with that key system plays it.";
+}
+
+void conclude_manifest(const ExplainedManifest& manifest, Report& report) {
+  report.summary += std::string(" (") + (manifest.is_live ? "live" : "VOD") + ", " +
+                    counted(manifest.representation_count, "representation") + ")";
+  if (!manifest.is_encrypted) return;
+  std::string keys;
+  for (const std::string& key : manifest.keys) keys += (keys.empty() ? "" : " or ") + key;
+  report.advice.push_back(advice_for_protected(keys.empty() ? "unknown key system" : keys));
+}
+
 void conclude_playlist(const ExplainedPlaylist& playlist, Report& report) {
   if (!playlist.error.empty()) {
     report.verdict = Verdict::upstream_problem;
@@ -101,10 +114,7 @@ void conclude_playlist(const ExplainedPlaylist& playlist, Report& report) {
   report.summary += " (" + describe(playlist) + ")";
   for (const std::string& key : playlist.keys) {
     const bool is_drm = key.find("SAMPLE-AES") == 0 || key.find('(') != key.npos;
-    if (is_drm) {
-      report.advice.push_back("The stream is protected (" + key +
-                              "): only a player with that key system plays it.");
-    }
+    if (is_drm) report.advice.push_back(advice_for_protected(key));
   }
   if (playlist.left_out != 0) {
     report.advice.emplace_back(
@@ -154,6 +164,7 @@ void conclude_answer(bool can_play, const std::string& kind_advice, Report& repo
   report.verdict = Verdict::plays;
   report.summary = "The URL plays through the proxy: " + report.kind;
   if (report.playlist) conclude_playlist(*report.playlist, report);
+  if (report.manifest) conclude_manifest(*report.manifest, report);
   if (report.verdict == Verdict::plays) report.summary += ".";
 }
 

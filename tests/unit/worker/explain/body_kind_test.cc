@@ -35,5 +35,10 @@ TEST(BodyKind, TextIsNamedByItsFirstCharacters) {
   EXPECT_EQ(name(""), "empty body");
 }
 
+TEST(BodyKind, DamagedDataDoesNotPlay) {
+  EXPECT_FALSE(damaged_body().can_play);
+  EXPECT_NE(damaged_body().advice, "");
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -48,6 +48,41 @@ TEST(ReportText, HasEachFactOnALine) {
   EXPECT_EQ(text.find("a player gets"), std::string::npos);
 }
 
+Report report_on_manifest() {
+  Report report;
+  report.kind = "DASH manifest";
+  ExplainedManifest& manifest = report.manifest.emplace();
+  manifest.is_live = true;
+  manifest.periods = 2;
+  manifest.representation_count = 20;
+  manifest.representations = {{"video/mp4", "", "9", "640", "360", "avc1"},
+                              {"audio/mp4", "de", "7", "", "", "mp4a"}};
+  manifest.is_encrypted = true;
+  manifest.keys = {"Widevine", "PlayReady"};
+  manifest.rewritten_links = 4;
+  manifest.links = {{"http://a/b", "/at/-/http/a/b"}, {"", "/at/-/http/c/"}};
+  return report;
+}
+
+TEST(ReportText, AManifestHasItsRepresentationsKeysAndLinks) {
+  const std::string text = report_as_text(report_on_manifest());
+  for (const std::string line :
+       {"live, 2 periods, 20 representations\n", "9 bit/s, 640x360, video/mp4, avc1\n",
+        "7 bit/s, audio/mp4, mp4a, de\n", "Widevine, PlayReady\n", "4 links\n", "http://a/b\n",
+        "  -> /at/-/http/a/b\n", "(none)\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nis not in\n" << text;
+  }
+}
+
+TEST(ReportJson, AManifestHasStableKeys) {
+  const Json json = Json::parse(report_as_json(report_on_manifest()))["manifest"];
+  EXPECT_EQ(json["window"], "live");
+  EXPECT_EQ(json["representations"][0]["height"], "360");
+  EXPECT_EQ(json["keys"], Json({"Widevine", "PlayReady"}));
+  EXPECT_EQ(json["rewritten"]["links"], 4);
+  EXPECT_EQ(json["rewritten"]["first"][0]["after"], "/at/-/http/a/b");
+}
+
 TEST(ReportText, AFailureSaysWhatAPlayerGets) {
   Report report;
   report.reason = "dns_failed";

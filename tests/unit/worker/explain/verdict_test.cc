@@ -110,5 +110,21 @@ TEST(Verdict, AFailureNamesItsReasonAndCause) {
   }
 }
 
+TEST(Verdict, AManifestThatIsProtectedNamesItsKeySystems) {
+  Report report = report_with(200, "DASH manifest");
+  ExplainedManifest& manifest = report.manifest.emplace();
+  manifest.representation_count = 1;
+  conclude_answer(true, {}, report);
+  EXPECT_EQ(report.verdict, Verdict::plays);
+  EXPECT_NE(report.summary.find("DASH manifest (VOD, 1 representation)."), std::string::npos);
+  EXPECT_TRUE(report.advice.empty());
+
+  manifest.is_encrypted = true;
+  manifest.keys = {"Widevine", "PlayReady"};
+  conclude_answer(true, {}, report);
+  ASSERT_EQ(report.advice.size(), 1u);
+  EXPECT_NE(report.advice[0].find("(Widevine or PlayReady)"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace streamgate

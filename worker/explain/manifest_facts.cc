@@ -1,0 +1,191 @@
+#include "worker/explain/manifest_facts.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/ascii.h"
+#include "worker/documents/dash/mpd_elements.h"
+#include "worker/documents/dash/xml_parser.h"
+#include "worker/documents/dash/xml_text.h"
+
+namespace streamgate {
+namespace {
+
+constexpr size_t kMaxRepresentations = 16;
+constexpr size_t kMaxLinks = 3;
+constexpr size_t kMaxKeys = 8;
+constexpr size_t kMaxShownBytes = 300;
+constexpr size_t kMaxFactBytes = 64;
+
+// https://dashif.org/identifiers/content_protection/
+constexpr std::pair<std::string_view, std::string_view> kKeySystems[] = {
+    {"edef8ba9-79d6-4ace-a3c8-27dcd51d21ed", "Widevine"},
+    {"9a04f079-9840-4286-ab92-e65be0885f95", "PlayReady"},
+    {"94ce86fb-07ff-4f43-adb8-93d2fa968ca2", "FairPlay"},
+    {"1077efec-c0b2-4d02-ace3-3c1e52e2fb4b", "ClearKey"},
+    {"e2719d58-a985-b3c9-781a-b030af78d30e", "ClearKey"},
+};
+
+// Empty for the descriptor that names only the scheme of encryption.
+std::string key_system_of(std::string_view scheme_id_uri) {
+  if (ascii::istarts_with(scheme_id_uri, "urn:mpeg:dash:mp4protection:")) return {};
+  for (const auto& [uuid, name] : kKeySystems) {
+    if (ascii::iends_with(scheme_id_uri, uuid)) return std::string(name);
+  }
+  return shown(scheme_id_uri, kMaxFactBytes);
+}
+
+std::string_view value_of(const char** attributes, std::string_view name) {
+  for (; *attributes != nullptr; attributes += 2) {
+    if (attributes[0] == name) return attributes[1];
+  }
+  return {};
+}
+
+// A URL in the manifest, and the place where it stands: element, attribute and depth.
+struct Reference {
+  std::string place;
+  std::string url;
+};
+
+class Reader {
+ public:
+  void read(std::string_view document) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    if (document.starts_with(kByteOrderMark)) document.remove_prefix(kByteOrderMark.size());
+    std::string text(
+        document.substr(std::min(document.find_first_not_of(" \t\r\n"), document.size())));
+    const std::string_view encoding = declared_encoding(text);
+    const bool is_latin = ascii::iequals(encoding, "iso-8859-1");
+    mark_bare_ampersands(text);
+    XmlParser parser;
+    parser.begin(is_latin ? "ISO-8859-1" : "UTF-8");
+    parser_ = parser.get();
+    XML_SetUserData(parser_, this);
+    XML_SetElementHandler(parser_, &Reader::on_start, &Reader::on_end);
+    XML_SetCharacterDataHandler(parser_, &Reader::on_text);
+    XML_SetStartDoctypeDeclHandler(parser_, &Reader::on_doctype);
+    // All that was read before the end or a mistake counts.
+    static_cast<void>(parser.parse(text, XmlParser::Part::more));
+  }
+
+  ExplainedManifest facts;
+  std::vector<Reference> references;
+
+ private:
+  static void on_start(void* reader, const char* name, const char** attributes) {
+    static_cast<Reader*>(reader)->start(local_name(name), attributes);
+  }
+  static void on_end(void* reader, const char*) { static_cast<Reader*>(reader)->end(); }
+  static void on_text(void* reader, const char* text, int size) {
+    auto& self = *static_cast<Reader*>(reader);
+    if (self.depth_ == self.text_depth_) self.text_.append(text, static_cast<size_t>(size));
+  }
+  // Entities could make a small document large.
+  static void on_doctype(void* reader, const char*, const char*, const char*, int) {
+    XML_StopParser(static_cast<Reader*>(reader)->parser_, XML_FALSE);
+  }
+
+  void start(std::string_view name, const char** attributes) {
+    if (++depth_ == 1) facts.is_live = value_of(attributes, "type") == "dynamic";
+    if (name == "Period") ++facts.periods;
+    if (name == "AdaptationSet") set_ = described(attributes, {});
+    if (name == "Representation") add_representation(described(attributes, set_));
+    if (name == "ContentProtection") add_key(value_of(attributes, "schemeIdUri"));
+    const MpdElement& element = mpd_element(name);
+    for (const char** at = attributes; *at != nullptr; at += 2) {
+      if (is_remote(at[0]) || has_url(element, at[0])) add_reference(name, at[0], at[1]);
+    }
+    if (!element.has_text) return;
+    text_depth_ = depth_;
+    text_element_ = name;
+    text_.clear();
+  }
+
+  void end() {
+    if (depth_ == text_depth_) {
+      add_reference(text_element_, "", text_);
+      text_depth_ = 0;
+    }
+    --depth_;
+  }
+
+  void add_reference(std::string_view element, std::string_view attribute, std::string_view value) {
+    std::string url(trim_xml(value));
+    restore_bare_ampersands(url);
+    std::string place = std::to_string(depth_).append(element).append("@").append(attribute);
+    references.push_back({std::move(place), std::move(url)});
+  }
+
+  // The attributes of an adaptation set are those of its representations too.
+  static ExplainedRepresentation described(const char** attributes,
+                                           ExplainedRepresentation of_set) {
+    ExplainedRepresentation out = std::move(of_set);
+    const auto take = [&](std::string_view name, std::string& to) {
+      const std::string_view value = value_of(attributes, name);
+      if (!value.empty()) to = shown(value, kMaxFactBytes);
+    };
+    take("contentType", out.type);
+    take("mimeType", out.type);
+    take("lang", out.language);
+    take("bandwidth", out.bandwidth);
+    take("width", out.width);
+    take("height", out.height);
+    take("codecs", out.codecs);
+    return out;
+  }
+
+  void add_representation(ExplainedRepresentation representation) {
+    if (++facts.representation_count > kMaxRepresentations) return;
+    facts.representations.push_back(std::move(representation));
+  }
+
+  void add_key(std::string_view scheme_id_uri) {
+    const std::string key = key_system_of(scheme_id_uri);
+    const bool is_known = std::find(facts.keys.begin(), facts.keys.end(), key) != facts.keys.end();
+    facts.is_encrypted = true;
+    if (!key.empty() && !is_known && facts.keys.size() < kMaxKeys) facts.keys.push_back(key);
+  }
+
+  XML_Parser parser_ = nullptr;
+  size_t depth_ = 0;
+  size_t text_depth_ = 0;  // of the element whose text is read; 0: none
+  std::string text_element_;
+  std::string text_;
+  ExplainedRepresentation set_;
+};
+
+// The rewriter adds a BaseURL or moves it, so the two lists are compared place by place.
+void compare(const std::vector<Reference>& before, const std::vector<Reference>& after,
+             ExplainedManifest& facts) {
+  std::map<std::string_view, std::deque<std::string_view>> urls;
+  for (const Reference& reference : before) urls[reference.place].push_back(reference.url);
+  for (const Reference& reference : after) {
+    std::deque<std::string_view>& known = urls[reference.place];
+    std::string_view original;
+    if (!known.empty()) {
+      original = known.front();
+      known.pop_front();
+    }
+    if (original == reference.url) continue;
+    ++facts.rewritten_links;
+    if (facts.links.size() == kMaxLinks) continue;
+    facts.links.push_back({shown(original, kMaxShownBytes), shown(reference.url, kMaxShownBytes)});
+  }
+}
+
+}  // namespace
+
+ExplainedManifest manifest_facts(std::string_view text, std::string_view rewritten) {
+  Reader before;
+  before.read(text);
+  Reader after;
+  after.read(rewritten);
+  compare(before.references, after.references, before.facts);
+  return std::move(before.facts);
+}
+
+}  // namespace streamgate
