@@ -111,6 +111,7 @@ backend secure
 STREAMGATE = """\
 listen: 127.0.0.1:{port}
 workers: {workers}
+watchdog_timeout: 60s
 upstream: {{ tls: {{ ca_file: {ca} }} }}
 security: {{ allow_private: [127.0.0.1], {security} }}
 log: {{ access: {access_log}, error: {dir}/error.log }}
