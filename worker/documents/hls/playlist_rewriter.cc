@@ -131,16 +131,18 @@ size_t PlaylistRewriter::rewrite_whole_lines(std::string_view text, BlockBuffer&
       rewrite_line(whole, copy);
       is_output_full_ = out.size() >= max_output_;
     }
-    if (drop_line_) {
-      copy.leave_out(line, line_end + 1);
-      drop_next_lf_ = *line_end == '\r';
-      drop_line_ = false;
-    }
+    if (drop_line_) leave_out_line(line, line_end, copy);
     line = line_end + 1;
     if (is_output_full_) break;
   }
   copy.copy_until(line);
   return static_cast<size_t>(line - text.data());
+}
+
+void PlaylistRewriter::leave_out_line(const char* line, const char* line_end, PatchedCopy& copy) {
+  copy.leave_out(line, line_end + 1);
+  drop_next_lf_ = *line_end == '\r';
+  drop_line_ = false;
 }
 
 bool PlaylistRewriter::begins_variants(std::string_view line) const {

@@ -45,6 +45,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_whole(std::string_view text, BlockBuffer& out, size_t max_growth);
   size_t rewrite_whole_lines(std::string_view text, BlockBuffer& out);
+  void leave_out_line(const char* line, const char* line_end, PatchedCopy& copy);
   bool begins_variants(std::string_view line) const;
   size_t hold(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void release_held(BlockBuffer& out);
