@@ -311,7 +311,7 @@ class UpstreamProblems(Explain):
             {
                 "/page": playlist(gzip(b"<!doctype html><p>Log in"), coded),
                 "/damaged": playlist(b"\x1f\x8b\x08no gzip at all", coded),
-                "/media": playlist(gzip(TS), coded),
+                "/media": playlist(gzip(TS), coded, "video/mp2t"),
             }
         )
         kinds = {

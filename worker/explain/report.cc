@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/utf8.h"
 
 namespace streamgate {
 
@@ -24,12 +25,14 @@ std::string shown(std::string_view text, size_t max) { return printable(log::red
 std::string printable(std::string text, size_t max) {
   std::string out = std::move(text);
   if (out.size() > max) out.replace(max, out.npos, "...");
-  for (size_t i = 0; i < out.size(); ++i) {
+  for (size_t i = 0; i < out.size();) {
+    const size_t size = utf8_multibyte_size(std::string_view(out).substr(i));
     const auto byte = static_cast<unsigned char>(out[i]);
     // U+0080 to U+009F control terminals too.
-    const bool begins_c1 =
-        byte == 0xc2 && i + 1 < out.size() && static_cast<unsigned char>(out[i + 1]) < 0xa0;
-    if (byte < 0x20 || byte == 0x7f || begins_c1) out[i] = '?';
+    const bool is_c1 = size == 2 && byte == 0xc2 && static_cast<unsigned char>(out[i + 1]) < 0xa0;
+    const bool is_printable = size > 0 ? !is_c1 : byte >= 0x20 && byte < 0x7f;
+    if (!is_printable) out[i] = '?';
+    i += is_printable && size > 0 ? size : 1;
   }
   return out;
 }

@@ -122,7 +122,8 @@ struct Report {
   double total_ms = 0;
 };
 
-// A text from outside for a report: at most `max` bytes, and `?` for control bytes.
+// A text from outside for a report: at most `max` bytes of UTF-8, and `?` for control bytes and
+// those that are no UTF-8.
 std::string printable(std::string text, size_t max);
 // The same, with the secrets of a URL masked as in the log.
 std::string shown(std::string_view text, size_t max);

@@ -121,5 +121,16 @@ TEST(Report, TextsFromOutsideHaveNoControlBytes) {
   EXPECT_EQ(shown("http://h/a?token=secret", 100), "http://h/a?token=*");
 }
 
+TEST(ReportText, TextsFromOutsideArePrintable) {
+  EXPECT_EQ(printable("a\x1b[2J\x7f\n", 80), "a?[2J??");
+  EXPECT_EQ(printable("\u4e2d\u00e9 \U0001f600", 80), "\u4e2d\u00e9 \U0001f600");
+  EXPECT_EQ(printable("\xff\xfe \xc3", 80), "?? ?");
+  EXPECT_EQ(printable("\x9b"
+                      "2J \u009b2J",
+                      80),
+            "?2J ??2J");
+  EXPECT_EQ(printable("a\u4e2d", 2), "a?...");  // cut inside a character
+}
+
 }  // namespace
 }  // namespace streamgate
