@@ -38,7 +38,7 @@ std::string signed_token(std::string_view header, std::string_view payload, std:
   return token;
 }
 
-void check_signed(const TokenVerifier& verifier, const TokenKey& key, std::string_view header,
+void check_signed(TokenVerifier& verifier, const TokenKey& key, std::string_view header,
                   std::string_view payload) {
   const auto claims = verifier.verify(signed_token(header, payload, key.secret.view()), kNow);
   if (!claims) {
@@ -58,7 +58,7 @@ void check_signed(const TokenVerifier& verifier, const TokenKey& key, std::strin
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const SecurityConfig config = make_config();
-  static const TokenVerifier verifier = *TokenVerifier::make(config);
+  static TokenVerifier verifier = *TokenVerifier::make(config);
   static GrantKeys keys(config);
   const std::string_view text(reinterpret_cast<const char*>(data), size);
 

@@ -149,7 +149,7 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
 }
 
 Result<Access> AccessControl::check_token(std::string_view token, const StreamRequest& request,
-                                          const Client& client, int64_t now) const {
+                                          const Client& client, int64_t now) {
   auto claims = tokens_.verify(token, now);
   if (!claims) return std::move(claims).error();
   if (claims->client && (!client.address || !claims->client->contains(*client.address))) {

@@ -49,7 +49,7 @@ class AccessControl {
 
   Result<Access> check_grant(const StreamRequest& request, const Client& client, int64_t now);
   Result<Access> check_token(std::string_view token, const StreamRequest& request,
-                             const Client& client, int64_t now) const;
+                             const Client& client, int64_t now);
 
   const SecurityConfig* config_;
   TokenVerifier tokens_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "worker/http/base64.h"
@@ -105,15 +106,28 @@ const TokenKey* TokenVerifier::find_signer(std::string_view algorithm,
   return nullptr;
 }
 
-Result<void> TokenVerifier::check_times(const TokenPayload& payload, int64_t now) const {
-  if (!payload.expires && config_->require_expiry) return invalid("exp is missing");
-  if (payload.not_before && *payload.not_before > now + kSkew) return invalid("nbf");
-  if (payload.expires && *payload.expires + kSkew <= now) return Error{Reason::token_expired, {}};
+Result<void> TokenVerifier::check_times(const Times& times, int64_t now) const {
+  if (!times.expires && config_->require_expiry) return invalid("exp is missing");
+  if (times.not_before && *times.not_before > now + kSkew) return invalid("nbf");
+  if (times.expires && *times.expires + kSkew <= now) return Error{Reason::token_expired, {}};
   return {};
 }
 
-Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) const {
+Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) {
   if (token.size() > kMaxBytes) return invalid("too long");
+  auto& known = verified_[std::hash<std::string_view>{}(token) % verified_.size()];
+  if (known && equal_in_constant_time(known->token, token)) {
+    if (auto valid = check_times(known->times, now); !valid) return std::move(valid).error();
+    return known->claims;
+  }
+  Times times;
+  auto claims = verify_new(token, now, times);
+  if (claims) known = Verified{std::string(token), *claims, times};
+  return claims;
+}
+
+Result<TokenClaims> TokenVerifier::verify_new(std::string_view token, int64_t now,
+                                              Times& times) const {
   const auto parts = split(token);
   if (!parts) return invalid("not a JWT");
   const auto& [header_text, payload_text, signature_text] = *parts;
@@ -134,7 +148,8 @@ Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) c
   auto payload = parse_token_payload(*payload_json);
   if (!payload) return invalid("claims");
   if (payload->id && payload->id->size() > kMaxIdBytes) return invalid("jti");
-  if (auto valid = check_times(*payload, now); !valid) return std::move(valid).error();
+  times = {payload->expires, payload->not_before};
+  if (auto valid = check_times(times, now); !valid) return std::move(valid).error();
   const auto& audience = payload->audience;
   if (!key->audience.empty() &&
       std::find(audience.begin(), audience.end(), key->audience) == audience.end()) {

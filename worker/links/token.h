@@ -47,7 +47,7 @@ class TokenVerifier {
 
   // Fails with token_expired, or with token_invalid and the broken rule for the log. `now` is in
   // seconds since 1970.
-  Result<TokenClaims> verify(std::string_view token, int64_t now) const;
+  Result<TokenClaims> verify(std::string_view token, int64_t now);
 
   bool is_revoked(std::string_view id) const;
 
@@ -57,14 +57,30 @@ class TokenVerifier {
     std::optional<PublicKey> public_key;
   };
 
+  // The claims that are checked each time.
+  struct Times {
+    std::optional<int64_t> expires;
+    std::optional<int64_t> not_before;
+  };
+  struct Verified {
+    std::string token;
+    TokenClaims claims;
+    Times times;
+  };
+  static constexpr size_t kVerified = 256;
+
   explicit TokenVerifier(const SecurityConfig& config) : config_(&config) {}
 
   const TokenKey* find_signer(std::string_view algorithm, const std::optional<std::string>& id,
                               std::string_view text, std::string_view signature) const;
-  Result<void> check_times(const TokenPayload& payload, int64_t now) const;
+  Result<void> check_times(const Times& times, int64_t now) const;
+  Result<TokenClaims> verify_new(std::string_view token, int64_t now, Times& times) const;
 
   const SecurityConfig* config_;
   std::vector<Key> keys_;
+  // The tokens that were verified last, indexed by their hash: a player of a live playlist sends
+  // the same one every few seconds.
+  std::vector<std::optional<Verified>> verified_{kVerified};
 };
 
 }  // namespace streamgate

@@ -225,5 +225,30 @@ TEST_F(TokenTest, RevokedKeysAndTokensAreInvalid) {
   EXPECT_EQ(rule_of(token), "token_invalid revoked");
 }
 
+TEST_F(TokenTest, AVerifiedTokenIsStillComparedWholeAndItsTimesAreChecked) {
+  const std::string times =
+      R"("nbf":)" + std::to_string(kNow) + R"(,"exp":)" + std::to_string(kNow + 100);
+  const std::string token =
+      sign(R"({"alg":"HS256"})", R"({"prefix":"http://a.example/",)" + times + "}", kSecret);
+  EXPECT_FALSE(verify(""));
+  for (int i = 0; i < 2; ++i) {
+    const auto claims = verify(token);
+    ASSERT_TRUE(claims) << i;
+    EXPECT_EQ(claims->key, &config_.keys.front());
+    EXPECT_EQ(claims->prefix, "http://a.example/");
+    EXPECT_EQ(claims->expires, kNow + 100);
+  }
+  EXPECT_EQ(verify(token, kNow + 100 + TokenVerifier::kSkew).error().reason, Reason::token_expired);
+  EXPECT_EQ(verify(token, kNow - 1 - TokenVerifier::kSkew).error().detail, "nbf");
+  for (size_t i = 0; i < token.size(); ++i) {
+    std::string other = token;
+    other[i] = other[i] == 'A' ? 'B' : 'A';
+    EXPECT_FALSE(verify(other)) << i;
+  }
+  EXPECT_FALSE(verify(token.substr(0, token.size() - 1)));
+  EXPECT_FALSE(verify(token + "A"));
+  EXPECT_TRUE(verify(token));
+}
+
 }  // namespace
 }  // namespace streamgate
