@@ -94,15 +94,20 @@ void PlaylistRewriter::rewrite_steering(std::string_view list, PatchedCopy& copy
 // Replaces the URI of a JSON document, which may be the document itself.
 void PlaylistRewriter::replace_document(std::string_view uri, DocumentKind kind,
                                         PatchedCopy& copy) {
+  using Outcome = RewrittenDataUri::Outcome;
   const auto rewritten =
       rewrite_data_uri(substituted(uri, Variables::Text::masked), kind, *setting_);
-  if (!rewritten) return replace({uri, SegmentFormat::none, &own_of_tag_}, copy);
+  count_made(rewritten.made_bytes);
+  if (rewritten.outcome == Outcome::none) {
+    return replace({uri, SegmentFormat::none, &own_of_tag_}, copy);
+  }
+  if (rewritten.outcome == Outcome::too_long) has_grown_too_far_ = true;
   if (has_grown_too_far_) return;
   header_bytes_ += uri.size();
   copy.copy_until(uri.data());
-  copy.out().append(*rewritten);
+  copy.out().append(rewritten.uri);
   copy.leave_out_until(uri.data() + uri.size());
-  count_growth(rewritten->size(), uri.size());
+  count_growth(rewritten.uri.size(), uri.size());
 }
 
 // Of the known session data only the chapters hold URLs.
@@ -151,9 +156,9 @@ void PlaylistRewriter::rewrite_define(std::string_view list, PatchedCopy& copy) 
 // Shaka also substitutes references that come before.
 void PlaylistRewriter::define_ahead(std::string_view text) {
   constexpr std::string_view kDefine = "#EXT-X-DEFINE:";
-  const size_t most_substituted = substituted_bytes_ + kMaxSubstitutedOfWhole;
+  const size_t most_made = made_bytes_ + kMaxMadeOfWhole;
   BlockBuffer unused;
-  while (!text.empty() && substituted_bytes_ < most_substituted) {
+  while (!text.empty() && made_bytes_ < most_made) {
     const size_t end = std::min(text.find_first_of("\r\n"), text.size());
     const std::string_view line = ascii::trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
@@ -204,8 +209,14 @@ std::string PlaylistRewriter::substituted(std::string_view value, Variables::Tex
   return substitute(value, which).value_or(std::string(value));
 }
 
-// nullopt: the line would grow too far. A substitution takes time even if nothing of it is written,
-// so the current write() ends after the line if it has made too many.
+// Text that takes time even if nothing of it is written: the current write() ends after the line if
+// it has made too much.
+void PlaylistRewriter::count_made(size_t bytes) {
+  made_bytes_ += bytes;
+  if (made_bytes_ >= most_made_) max_output_ = 0;
+}
+
+// nullopt: the line would grow too far.
 std::optional<std::string> PlaylistRewriter::substitute(std::string_view text,
                                                         Variables::Text which) {
   if (has_grown_too_far_) return std::nullopt;
@@ -215,8 +226,7 @@ std::optional<std::string> PlaylistRewriter::substitute(std::string_view text,
     return std::nullopt;
   }
   count_growth(made->size(), text.size());
-  substituted_bytes_ += made->size();
-  if (substituted_bytes_ >= most_substituted_) max_output_ = 0;
+  count_made(made->size());
   return made;
 }
 

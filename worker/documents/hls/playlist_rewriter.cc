@@ -39,10 +39,11 @@ constexpr size_t kMaxFilteredOutput = size_t{16} * 1024 * 1024;
 constexpr size_t kMaxHeldBytes = size_t{16} * 1024;
 constexpr size_t kMaxHeldOutput = size_t{4} * 1024 * 1024;
 
-// Text with its variables after which a write() ends: a line of a few bytes becomes up to 256 KiB.
-constexpr size_t kMaxSubstitutedBytes = size_t{64} * 1024;
+// Text with its variables, and links in `data:` URIs, after which a write() ends: a line of a few
+// bytes becomes up to 256 KiB.
+constexpr size_t kMaxMadeBytes = size_t{64} * 1024;
 // How many bytes of it take as long as one costly byte.
-constexpr size_t kSubstitutedPerCostlyByte = 16;
+constexpr size_t kMadePerCostlyByte = 16;
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -89,13 +90,12 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   is_first_line_ = true;
   is_passing_long_line_ = has_messages_ = drop_line_ = drop_next_lf_ = false;
   lines_too_long_ = 0;
-  header_bytes_ = substituted_bytes_ = 0;
+  header_bytes_ = made_bytes_ = 0;
   has_grown_too_far_ = false;
 }
 
 size_t PlaylistRewriter::costly_bytes() const {
-  return header_bytes_ + children_.resolved_bytes() +
-         substituted_bytes_ / kSubstitutedPerCostlyByte;
+  return header_bytes_ + children_.resolved_bytes() + made_bytes_ / kMadePerCostlyByte;
 }
 
 // The hot loop: successive lines without URIs are scanned once and copied in one piece. Returns the
@@ -385,10 +385,10 @@ void PlaylistRewriter::release_held(BlockBuffer& out) {
 // The text that has been held back.
 void PlaylistRewriter::write_whole(std::string_view text, BlockBuffer& out, size_t max_growth) {
   const size_t max_output = out.size() + max_growth;
-  const size_t most_substituted = substituted_bytes_ + kMaxSubstitutedOfWhole;
+  const size_t most_made = made_bytes_ + kMaxMadeOfWhole;
   while (!text.empty() && !has_grown_too_far_) {
     text.remove_prefix(write_lines(text, out, max_output));
-    const bool is_too_long = out.size() >= max_output || substituted_bytes_ >= most_substituted;
+    const bool is_too_long = out.size() >= max_output || made_bytes_ >= most_made;
     if (is_too_long && !text.empty()) has_grown_too_far_ = true;
   }
 }
@@ -396,7 +396,7 @@ void PlaylistRewriter::write_whole(std::string_view text, BlockBuffer& out, size
 size_t PlaylistRewriter::write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output) {
   const size_t size = bytes.size();
   max_output_ = max_output;
-  most_substituted_ = substituted_bytes_ + kMaxSubstitutedBytes;
+  most_made_ = made_bytes_ + kMaxMadeBytes;
   is_output_full_ = false;
   bytes = continue_line(bytes, out);
   if (bytes.empty() || is_output_full_) return size - bytes.size();

@@ -40,7 +40,7 @@ class PlaylistRewriter final : public DocumentRewriter {
  private:
   // Text with its variables, as long as it becomes: the maximum in a text that is held back and
   // then rewritten in one go.
-  static constexpr size_t kMaxSubstitutedOfWhole = size_t{4} * 1024 * 1024;
+  static constexpr size_t kMaxMadeOfWhole = size_t{4} * 1024 * 1024;
 
   size_t write_lines(std::string_view bytes, BlockBuffer& out, size_t max_output);
   void write_whole(std::string_view text, BlockBuffer& out, size_t max_growth);
@@ -81,6 +81,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   void define(std::string_view name, std::string_view value, std::string_view masked);
   const std::string& variables_text();
   std::string substituted(std::string_view value, Variables::Text which = Variables::Text::whole);
+  void count_made(size_t bytes);
   std::optional<std::string> substitute(std::string_view text, Variables::Text which);
   bool is_moved_by_client(std::string_view masked, std::string_view whole) const;
   bool append_child(ChildReference reference, BlockBuffer& out);
@@ -123,12 +124,12 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool drop_line_ = false;     // the line that is being rewritten must not reach the player
   bool drop_next_lf_ = false;  // the CR of a dropped line may be the first half of a CRLF
   uint64_t lines_too_long_ = 0;
-  size_t header_bytes_ = 0;       // of tags and suffixes with headers
-  size_t substituted_bytes_ = 0;  // of texts with variables, as long as they became
-  size_t most_substituted_ = 0;   // at the end of the current write()
-  size_t max_output_ = 0;         // of the current write()
-  bool is_output_full_ = false;   // it was reached
-  size_t line_growth_ = 0;        // bytes of the links and variables in the current line
+  size_t header_bytes_ = 0;      // of tags and suffixes with headers
+  size_t made_bytes_ = 0;        // of texts with variables and links in `data:` URIs
+  size_t most_made_ = 0;         // at the end of the current write()
+  size_t max_output_ = 0;        // of the current write()
+  bool is_output_full_ = false;  // it was reached
+  size_t line_growth_ = 0;       // bytes of the links and variables in the current line
   bool has_grown_too_far_ = false;
 };
 

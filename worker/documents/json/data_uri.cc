@@ -1,6 +1,7 @@
 #include "worker/documents/json/data_uri.h"
 
 #include <limits>
+#include <optional>
 
 #include "common/ascii.h"
 #include "common/url.h"
@@ -13,35 +14,37 @@ namespace {
 constexpr std::string_view kScheme = "data:";
 constexpr std::string_view kBase64 = ";base64";
 
-std::optional<std::string> rewrite_json(std::string_view text, DocumentKind kind,
-                                        const DocumentSetting& setting) {
-  JsonRewriter rewriter(kind, JsonRewriter::DataUris::kept);
-  BlockBuffer out;
-  rewriter.begin(setting);
-  rewriter.write(text, out, std::numeric_limits<size_t>::max());
-  rewriter.finish(out);
-  if (rewriter.problem() != nullptr) return std::nullopt;
-  return std::string(out.text());
+// Nullopt if the `data:` URI names no document.
+std::optional<std::string> document_of(std::string_view& type, std::string_view text) {
+  std::string document = percent_decode(text);
+  if (!ascii::iends_with(type, kBase64)) return document;
+  type.remove_suffix(kBase64.size());
+  return decode_base64(std::string_view(document).substr(0, document.find('=')));
 }
 
 }  // namespace
 
-std::optional<std::string> rewrite_data_uri(std::string_view uri, DocumentKind kind,
-                                            const DocumentSetting& setting) {
+RewrittenDataUri rewrite_data_uri(std::string_view uri, DocumentKind kind,
+                                  const DocumentSetting& setting) {
+  using Outcome = RewrittenDataUri::Outcome;
   const size_t comma = uri.find(',');
-  if (!ascii::istarts_with(uri, kScheme) || comma == uri.npos) return std::nullopt;
+  if (!ascii::istarts_with(uri, kScheme) || comma == uri.npos) return {};
   std::string_view type = uri.substr(kScheme.size(), comma - kScheme.size());
-  std::string document = percent_decode(uri.substr(comma + 1));
-  if (ascii::iends_with(type, kBase64)) {
-    type.remove_suffix(kBase64.size());
-    auto decoded = decode_base64(std::string_view(document).substr(0, document.find('=')));
-    if (!decoded) return std::nullopt;
-    document = *std::move(decoded);
+  const auto document = document_of(type, uri.substr(comma + 1));
+  if (!document) return {};
+  JsonRewriter rewriter(kind, JsonRewriter::Place::data_uri);
+  BlockBuffer json;
+  rewriter.begin(setting);
+  rewriter.write(*document, json, std::numeric_limits<size_t>::max());
+  RewrittenDataUri out{Outcome::none, {}, rewriter.costly_bytes()};
+  rewriter.finish(json);
+  if (rewriter.problem() != nullptr) {
+    if (rewriter.is_too_long()) out.outcome = Outcome::too_long;
+    return out;
   }
-  const auto json = rewrite_json(document, kind, setting);
-  if (!json) return std::nullopt;
-  std::string out = std::string(kScheme).append(type).append(",");
-  percent_encode(*json, out);
+  out.outcome = Outcome::rewritten;
+  out.uri.append(kScheme).append(type).append(",");
+  percent_encode(json.text(), out.uri);
   return out;
 }
 

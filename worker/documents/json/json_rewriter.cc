@@ -60,13 +60,8 @@ bool is_unwanted(DocumentKind document, std::string_view path) {
 // Writes each value as the reader finds it.
 class JsonRewriter::Copy final : private JsonReader::Handler {
  public:
-  Copy(DocumentKind kind, DataUris data_uris, const DocumentSetting& setting,
-       ChildUrlWriter& children)
-      : reader_(*this),
-        kind_(kind),
-        data_uris_(data_uris),
-        setting_(setting),
-        children_(children) {}
+  Copy(DocumentKind kind, Place place, const DocumentSetting& setting, ChildUrlWriter& children)
+      : reader_(*this), kind_(kind), place_(place), setting_(setting), children_(children) {}
 
   // Null: the text so far can be the beginning of a document.
   const char* read(std::string_view text) {
@@ -80,6 +75,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   std::string_view text() const { return out_; }
   size_t memory() const { return out_.capacity() + path_.capacity() + reader_.memory(); }
   size_t bytes_of_links() const { return bytes_of_links_; }
+  bool is_too_long() const { return is_too_long_; }
 
  private:
   bool on_string(std::string_view text) override {
@@ -159,8 +155,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     if (left_out_at_ == levels_.size()) left_out_at_ = 0;
     return check_size();
   }
+  // The links in `data:` URIs count even if nothing comes of them.
   bool check_size() {
-    return out_.size() <= kMaxOutput || refuse("a rewritten JSON document of more than 4 MiB");
+    const size_t most = place_ == Place::response ? kMaxOutput : kMaxOutputInUri;
+    is_too_long_ = is_too_long_ || std::max(out_.size(), bytes_in_uris_) > most;
+    return !is_too_long_ ||
+           refuse(place_ == Place::response ? "a rewritten JSON document of more than 4 MiB"
+                                            : "a list that is too long");
   }
   bool refuse(const char* problem) {
     problem_ = problem;
@@ -183,10 +184,12 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     out_.append(rest, copied);
   }
   std::string_view child_of(std::string_view reference, LinkKind kind) {
-    if (kind == LinkKind::assets && data_uris_ == DataUris::rewritten) {
-      data_uri_ = rewrite_data_uri(reference, DocumentKind::asset_list, setting_);
-      if (data_uri_) bytes_of_links_ += data_uri_->size();
-      if (data_uri_) return *data_uri_;
+    if (kind == LinkKind::assets && place_ == Place::response) {
+      list_ = rewrite_data_uri(reference, DocumentKind::asset_list, setting_);
+      bytes_in_uris_ += list_.made_bytes;
+      bytes_of_links_ += list_.made_bytes + list_.uri.size();
+      is_too_long_ = list_.outcome == RewrittenDataUri::Outcome::too_long;
+      if (list_.outcome != RewrittenDataUri::Outcome::none) return list_.uri;
     }
     child_.clear();
     absolute_.clear();
@@ -203,13 +206,13 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
 
   JsonReader reader_;
   const DocumentKind kind_;
-  const DataUris data_uris_;
+  const Place place_;
   const DocumentSetting& setting_;
   ChildUrlWriter& children_;
   LinkContext own_;
   BlockBuffer child_;  // scratch, like the next two
   std::string absolute_;
-  std::optional<std::string> data_uri_;
+  RewrittenDataUri list_;
   std::string out_;
   std::string path_;
   std::vector<Level> levels_;
@@ -217,23 +220,26 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
   std::vector<XUri> x_uris_;      // of that date range
   size_t left_out_at_ = 0;  // the number of levels around the member that is left out; 0: none is
   size_t bytes_of_links_ = 0;
+  size_t bytes_in_uris_ = 0;  // of the links in `data:` URIs
+  bool is_too_long_ = false;
   const char* problem_ = nullptr;
 };
 
-JsonRewriter::JsonRewriter(DocumentKind kind, DataUris data_uris)
-    : kind_(kind), data_uris_(data_uris) {}
+JsonRewriter::JsonRewriter(DocumentKind kind, Place place) : kind_(kind), place_(place) {}
 JsonRewriter::~JsonRewriter() = default;
 
 void JsonRewriter::begin(const DocumentSetting& setting) {
   children_.begin(setting);
-  copy_ = std::make_unique<Copy>(kind_, data_uris_, setting, children_);
+  copy_ = std::make_unique<Copy>(kind_, place_, setting, children_);
   bytes_ = 0;
   problem_ = nullptr;
+  is_too_long_ = false;
 }
 
 size_t JsonRewriter::write(std::string_view bytes, BlockBuffer&, size_t) {
   bytes_ += bytes.size();
-  if (bytes_ > kMaxBytes) problem_ = "a JSON document of more than 1 MiB";
+  is_too_long_ = bytes_ > (place_ == Place::response ? kMaxBytes : kMaxBytesInUri);
+  if (is_too_long_) problem_ = "a JSON document of more than 1 MiB";
   if (problem_ == nullptr) problem_ = copy_->read(bytes);
   return bytes.size();
 }
@@ -241,6 +247,7 @@ size_t JsonRewriter::write(std::string_view bytes, BlockBuffer&, size_t) {
 void JsonRewriter::finish(BlockBuffer& out) {
   if (problem_ == nullptr) problem_ = copy_->finish();
   if (problem_ == nullptr) out.append(copy_->text());
+  is_too_long_ = is_too_long_ || copy_->is_too_long();
   copy_.reset();
 }
 

@@ -24,11 +24,14 @@ class JsonRewriter final : public DocumentRewriter {
   static constexpr size_t kMaxOutput = size_t{4} * 1024 * 1024;  // of a rewritten one
   static constexpr size_t kMaxDepth = 64;
 
-  // Lists in lists: each level would cost the time of all levels in it.
-  enum class DataUris { rewritten, kept };
+  // A document in a `data:` URI is rewritten at once, so it has less room. `data:` URIs in it stay:
+  // each level would cost the time of all levels in it.
+  enum class Place { response, data_uri };
+  static constexpr size_t kMaxBytesInUri = size_t{64} * 1024;
+  static constexpr size_t kMaxOutputInUri = size_t{256} * 1024;
 
   // Requires is_json(kind).
-  explicit JsonRewriter(DocumentKind kind, DataUris data_uris = DataUris::rewritten);
+  explicit JsonRewriter(DocumentKind kind, Place place = Place::response);
   ~JsonRewriter() override;
 
   void begin(const DocumentSetting& setting) override;
@@ -37,6 +40,8 @@ class JsonRewriter final : public DocumentRewriter {
 
   bool has_grown_too_far() const override { return false; }
   const char* problem() const override { return problem_; }
+  // Whether the problem is the length of the document or of the rewritten one.
+  bool is_too_long() const { return is_too_long_; }
   uint64_t lines_too_long() const override { return 0; }
   size_t costly_bytes() const override;
   size_t memory_bytes() const override;
@@ -45,11 +50,12 @@ class JsonRewriter final : public DocumentRewriter {
   class Copy;
 
   const DocumentKind kind_;
-  const DataUris data_uris_;
+  const Place place_;
   ChildUrlWriter children_;
   std::unique_ptr<Copy> copy_;  // from begin() to finish()
   size_t bytes_ = 0;            // of the document so far
   const char* problem_ = nullptr;
+  bool is_too_long_ = false;
 };
 
 }  // namespace streamgate

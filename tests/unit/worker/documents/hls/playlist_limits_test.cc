@@ -137,6 +137,31 @@ TEST_P(LongVariables, AreFewInAHeldPlaylist) {
   EXPECT_TRUE(rewriter.has_grown_too_far());
 }
 
+// Lists in `data:` URIs whose end is broken, so that nothing of them is written.
+TEST(PlaylistRewriter, ListsThatAreBrokenEndACall) {
+  DocumentSetting with_header = setting();
+  with_header.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  std::string line = "#EXT-X-DATERANGE:X-ASSET-LIST=\"data:,%7B%22ASSETS%22:[";
+  for (int i = 0; i < 20; ++i) line += "%7B%22URI%22:%22a%22%7D,";
+  std::string text = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n";
+  for (int i = 0; i < 10; ++i) text += line + "\"\n";
+  PlaylistRewriter rewriter;
+  rewriter.begin(with_header);
+  BlockBuffer out;
+  EXPECT_LT(rewriter.write(text, out, kNoLimit), text.size() / 2);
+  EXPECT_FALSE(rewriter.has_grown_too_far());
+}
+
+TEST(PlaylistRewriter, ALongListInAUriIsRefused) {
+  DocumentSetting with_header = setting();
+  with_header.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  std::string line = "#EXT-X-DATERANGE:X-ASSET-LIST=\"data:,%7B%22ASSETS%22:[";
+  for (int i = 0; i < 40; ++i) line += "%7B%22URI%22:%22a%22%7D,";
+  PlaylistRewriter rewriter;
+  rewritten_in_two(rewriter, with_header, "#EXTM3U\n" + line + "%7B%7D]%7D\"\n", 0);
+  EXPECT_TRUE(rewriter.has_grown_too_far());
+}
+
 INSTANTIATE_TEST_SUITE_P(PlaylistRewriter, LongVariables,
                          testing::Values("{$a}{$a}{$a}{$a}",
                                          "#EXT-X-KEY:KEYFORMAT=\"{$a}{$a}{$a}{$a}\"",

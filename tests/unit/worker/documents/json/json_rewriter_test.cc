@@ -181,6 +181,45 @@ TEST(JsonRewriter, RefusesADocumentWhoseLinksTakeTooMuch) {
   EXPECT_EQ(rewrite_once(text + "{}]}", setting), "a rewritten JSON document of more than 4 MiB");
 }
 
+// A list of `links` in a `data:` URI; it is broken if its end is.
+std::string list_in_uri(int links, std::string_view end) {
+  std::string json = "{\"ASSETS\":[";
+  for (int i = 0; i < links; ++i) json += "{\"URI\":\"a\"},";
+  std::string uri = "data:,";
+  percent_encode(json.append("{}]").append(end), uri);
+  return uri;
+}
+
+std::string date_ranges(int count, const std::string& list) {
+  std::string text = "{\"DATERANGES\":[";
+  for (int i = 0; i < count; ++i) text += "{\"X-ASSET-LIST\":\"" + list + "\"},";
+  return text + "{}]}";
+}
+
+TEST(JsonRewriter, RefusesALongListInAUri) {
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  const std::string problem = "a rewritten JSON document of more than 4 MiB";
+  EXPECT_EQ(rewrite_once(date_ranges(1, list_in_uri(20, "}")), setting).find("data:,a"),
+            std::string::npos);
+  EXPECT_NE(rewrite_once(date_ranges(1, list_in_uri(20, "}")), setting), problem);
+  EXPECT_EQ(rewrite_once(date_ranges(1, list_in_uri(40, "}")), setting), problem);
+  EXPECT_EQ(rewrite_once(date_ranges(1, list_in_uri(6000, "}")), kSetting), problem);
+}
+
+TEST(JsonRewriter, ListsThatAreBrokenTakeLittle) {
+  DocumentSetting setting = kSetting;
+  setting.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  const std::string broken = list_in_uri(20, "]");
+  EXPECT_EQ(rewrite_once(date_ranges(2, broken), setting), date_ranges(2, broken));
+  JsonRewriter rewriter(DocumentKind::asset_list);
+  rewriter.begin(setting);
+  BlockBuffer out;
+  rewriter.write(date_ranges(100, broken), out, 0);
+  EXPECT_NE(rewriter.problem(), nullptr);
+  EXPECT_LT(rewriter.costly_bytes(), JsonRewriter::kMaxOutput + JsonRewriter::kMaxOutputInUri);
+}
+
 TEST(JsonRewriter, CopiesAnObjectWithManyNames) {
   std::string text = "{";
   for (int i = 0; i < 60'000; ++i) text += "\"" + std::to_string(i) + "\":0,";
