@@ -10,10 +10,10 @@
 
 namespace streamgate {
 
-// What a browser would send to `upstream` without the proxy: for a link to us the URL that the link
-// names, or its origin alone if that is another one than the upstream's
-// (strict-origin-when-cross-origin). Empty if the link names none. Any other Referer is returned as
-// it is.
+// For a link to us the origin of the URL that the link names: a redirect or a failover may lead the
+// request to another origin, which must not see the path. Empty if the link names none, if it names
+// https and the upstream is http, or if the path is too long to tell. Any other Referer is returned
+// as it is.
 std::string referer_for_upstream(std::string_view referer, const HttpUrl& upstream);
 
 }  // namespace streamgate
