@@ -167,7 +167,7 @@ bool Server::take(const Listener& listener, evhtp_connection_t* connection) {
 // Why a new connection, which is counted, is refused. None: it is not.
 std::optional<Reason> Server::refusal_of(const Connection& connection, const SocketAddress& peer,
                                          int fd) {
-  // No other connection is closed for a client that has its own.
+  // A client over its own limit must not displace others.
   if (connection.client_row && limits_.is_over(peer)) return Reason::rate_limited;
   if (!make_room(fd)) return Reason::overloaded;
   return std::nullopt;

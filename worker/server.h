@@ -25,7 +25,7 @@
 #include "worker/client/accept_balance.h"
 #include "worker/client/connection_limits.h"
 #include "worker/client/gate.h"
-#include "worker/client/paced_refusals.h"
+#include "worker/client/refusal_budget.h"
 #include "worker/exchange/environment.h"
 #include "worker/loop/event.h"
 

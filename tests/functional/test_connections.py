@@ -223,6 +223,7 @@ class Busy(ConnectionsTest):
         self.finish(*stream)
         wait_until(lambda: proxy.ask("/health").status == 200, what="a place")
 
+
 class PerClient(ConnectionsTest):
     """The PROXY protocol gives the clients their addresses."""
 

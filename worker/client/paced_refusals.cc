@@ -1,26 +1,15 @@
 #include "worker/client/paced_refusals.h"
 
-#include <algorithm>
-
 #include "worker/loop/event.h"
 
 namespace streamgate {
 namespace {
 
-constexpr int64_t kCostUs = 1'000'000 / RefusalBudget::kRate;
 constexpr std::chrono::milliseconds kTick{10};
 // Refusals in one turn of the event loop: some 0.1 ms.
 constexpr int kSlice = 4;
 
 }  // namespace
-
-bool RefusalBudget::take() {
-  const int64_t now = clock_();
-  const int64_t next = std::max(paid_until_us_, now) + kCostUs;
-  if (next > now + kBurst * kCostUs) return false;
-  paid_until_us_ = next;
-  return true;
-}
 
 PacedRefusals::PacedRefusals(event_base* base, WorkQueue& work, Clock clock)
     : clock_(clock),

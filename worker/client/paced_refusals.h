@@ -16,28 +16,11 @@
 #include <cstdint>
 
 #include "common/clock.h"
+#include "worker/client/refusal_budget.h"
 #include "worker/loop/periodic_timer.h"
 #include "worker/loop/work_queue.h"
 
 namespace streamgate {
-
-// How many refusals a worker may answer at once and a second.
-class RefusalBudget {
- public:
-  static constexpr int64_t kRate = 500;  // a second
-  static constexpr int64_t kBurst = 100;
-
-  using Clock = int64_t (*)();  // microseconds; never goes back
-
-  explicit RefusalBudget(Clock clock = monotonic_us) : clock_(clock) {}
-
-  // Whether one more may be answered now. If so, it is counted.
-  bool take();
-
- private:
-  Clock clock_;
-  int64_t paid_until_us_ = 0;  // the theoretical arrival time of GCRA
-};
 
 class PacedRefusals {
  public:
