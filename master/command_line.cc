@@ -221,6 +221,9 @@ void take_installed_config(CommandLine& out) {
       return;
   }
   if (!out.config_file.empty() || !out.pid_file.empty()) return;
+  // A service in a container may have no file and these.
+  const bool has_own_address = std::getenv("LISTEN_ADDR") || std::getenv("STREAMGATE_LISTEN");
+  if (out.action == CommandLine::Action::healthcheck && has_own_address) return;
   if (::access(kInstalledConfig, R_OK) == 0) out.config_file = kInstalledConfig;
 }
 

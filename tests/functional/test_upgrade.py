@@ -1,7 +1,6 @@
 """SIGHUP after the program file was replaced: the new program takes over or is refused."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ import unittest
 from harness import (
     BINARY,
     Proxy,
-    ProxyTest,
     log_time,
     main,
     streamgate,
@@ -29,6 +27,7 @@ from programs import (
     with_another_scoreboard,
 )
 from service import ActivatedServiceTest, RepeatedRequests, ServiceManager
+from upgrading import Upgrading
 from upstream import ok
 
 
@@ -37,55 +36,6 @@ def version_of(binary):
 
 
 THIS_VERSION = version_of(BINARY)
-
-
-class Upgrading(ProxyTest):
-    """A proxy that runs a copy of the program file."""
-
-    def start(self, make=None, environment=None, **settings):
-        folder = tempfile.TemporaryDirectory(prefix="streamgate-run-")
-        self.addCleanup(folder.cleanup)
-        os.chmod(folder.name, 0o755)
-        self.program = os.path.join(folder.name, "streamgate")
-        self.fault = os.path.join(folder.name, "fault")
-        self.pid_file = os.path.join(folder.name, "pid")
-        put(BINARY, self.program)
-        proxy = (make or self.own_proxy)(
-            {"pid_file": self.pid_file, **settings},
-            binary=self.program,
-            environment={"STREAMGATE_FAULT": self.fault, **(environment or {})},
-        )
-        wait_until(lambda: os.path.exists(self.pid_file + ".status"), what="the status file")
-        return proxy
-
-    def set_fault(self, name):
-        with open(self.fault, "w", encoding="ascii") as file:
-            file.write(name)
-
-    def order(self, proxy, what):
-        return streamgate("-c", proxy.config_file, "-s", what)
-
-    def reload(self, proxy, sequence):
-        done = self.order(proxy, "reload")
-        self.assertEqual((done.returncode, done.stdout), (0, f"reload {sequence}: ok\n"), done)
-
-    def refusal(self, proxy):
-        """The reason of a failed reload."""
-        done = self.order(proxy, "reload")
-        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
-        return done.stderr
-
-    def status(self, proxy):
-        done = self.order(proxy, "status")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def version(self, proxy):
-        return re.match(r"master pid=(\d+) version=(\S+) ", self.status(proxy)).group(2)
-
-    def totals(self, proxy):
-        line = next(x for x in self.status(proxy).split("\n") if x.startswith("total "))
-        return {name: int(value) for name, value in (f.split("=") for f in line.split()[1:])}
 
 
 class Takeover(Upgrading):
@@ -175,29 +125,6 @@ class Takeover(Upgrading):
         proxy.send_signal(signal.SIGHUP)
         proxy.wait_for_event("reload.done", 60)
         self.assertEqual(self.version(proxy), NEXT_VERSION)
-
-    def test_a_reload_loads_a_library_that_was_replaced(self):
-        listed = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"(libyaml-cpp\S*) => (\S+)", listed)
-        if not found:
-            self.skipTest("the program has no shared libraries")
-        folder = tempfile.TemporaryDirectory(prefix="streamgate-libraries-")
-        self.addCleanup(folder.cleanup)
-        os.chmod(folder.name, 0o755)
-        library = os.path.join(folder.name, found.group(1))
-        put(found.group(2), library)
-        proxy = self.start(environment={"LD_LIBRARY_PATH": folder.name})
-        client, gate = self.stream_under_way(proxy)
-        self.reload(proxy, 1)
-        self.assertEqual(proxy.events_named("upgrade.started"), [])
-        put(found.group(2), library)
-        self.reload(proxy, 2)
-        (started,) = proxy.events_named("upgrade.started")
-        self.assertEqual(started["changed"], "libraries")
-        self.assertEqual(len(proxy.events_named("upgrade.done")), 1)
-        self.reload(proxy, 3)
-        self.assertEqual(len(proxy.events_named("upgrade.started")), 1)
-        self.finish_stream(client, gate)
 
     def test_after_many_sighups_one_generation_serves(self):
         proxy = self.start()
