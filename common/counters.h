@@ -23,7 +23,7 @@ namespace streamgate {
   ROW(connections_accepted, "Client connections accepted.")                                       \
   ROW(connections_refused, "Client connections refused: no idle connection could be closed.")      \
   ROW(connections_displaced, "Idle client connections closed to make room for new ones.")         \
-  ROW(connections_rate_limited, "Client connections answered with 429: limits.per_client.")       \
+  ROW(connections_rate_limited, "Client connections refused: limits.per_client.connections.")     \
   ROW(requests_refused, "Requests rejected before an exchange was started.")                      \
   ROW(requests_rate_limited, "Requests answered with 429: too many in a second.")                 \
   ROW(streams_refused, "Requests answered with 503: limits.streams.")                             \

@@ -133,7 +133,8 @@ void write_relayed_fields(const RelayedResponse& response, HeadWriter& head) {
   const bool has_caching =
       was_seen(Relayed::cache_control) || was_seen(Relayed::expires) || was_seen(Relayed::pragma);
   if (response.is_rewritten && !has_caching) head.raw_lines("Cache-Control: no-cache\r\n");
-  // `public` would let a cache in front of us give it to a client without a proof (RFC 9111 3.5).
+  // `public` would let a cache in front of us give this answer to a client without a proof
+  // (RFC 9111 3.5).
   if (response.is_private) head.raw_lines("Cache-Control: private\r\n");
   const bool has_vary = was_seen(Relayed::vary);
   if (response.varies_by_coding && has_vary) write_merged_vary(fields, head);
