@@ -15,9 +15,6 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxRepresentations = 16;
-constexpr size_t kMaxLinks = 3;
-constexpr size_t kMaxKeys = 8;
-constexpr size_t kMaxShownBytes = 300;
 constexpr size_t kMaxFactBytes = 64;
 
 // https://dashif.org/identifiers/content_protection/
@@ -38,13 +35,6 @@ std::string key_system_of(std::string_view scheme_id_uri) {
   return shown(scheme_id_uri, kMaxFactBytes);
 }
 
-std::string_view value_of(const char** attributes, std::string_view name) {
-  for (; *attributes != nullptr; attributes += 2) {
-    if (attributes[0] == name) return attributes[1];
-  }
-  return {};
-}
-
 // A URL in the manifest, and the place where it stands: element, attribute and depth.
 struct Reference {
   std::string place;
@@ -54,15 +44,11 @@ struct Reference {
 class Reader {
  public:
   void read(std::string_view document) {
-    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-    if (document.starts_with(kByteOrderMark)) document.remove_prefix(kByteOrderMark.size());
-    std::string text(
-        document.substr(std::min(document.find_first_not_of(" \t\r\n"), document.size())));
-    const std::string_view encoding = declared_encoding(text);
-    const bool is_latin = ascii::iequals(encoding, "iso-8859-1");
+    const std::string_view begun = from_xml_begin(document);
+    std::string text(begun);
     mark_bare_ampersands(text);
     XmlParser parser;
-    parser.begin(is_latin ? "ISO-8859-1" : "UTF-8");
+    parser.begin(parser_encoding(declared_encoding(begun.substr(0, kMaxXmlDeclaration))));
     parser_ = parser.get();
     XML_SetUserData(parser_, this);
     XML_SetElementHandler(parser_, &Reader::on_start, &Reader::on_end);
