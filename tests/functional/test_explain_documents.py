@@ -54,6 +54,24 @@ class Manifests(Explain):
         )
         self.assertIn("Widevine", report["advice"][0])
 
+    def test_a_long_manifest_has_the_facts_of_its_begin(self):
+        segments = "".join(
+            f"<SegmentURL media='http://other.example/{i}.m4s'/>" for i in range(20000)
+        )
+        text = (
+            "<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='dynamic'><Period><AdaptationSet>"
+            f"<Representation bandwidth='9'><SegmentList>{segments}</SegmentList>"
+            "</Representation></AdaptationSet></Period></MPD>"
+        )
+        coded = {"Content-Encoding": "gzip"}
+        up = self.upstream(playlist(gzip(text.encode()), coded, "application/dash+xml"))
+        report = self.explain(up.url("/m.mpd"), verdict=PLAYS)
+        facts = report["manifest"]
+        self.assertTrue(report["body"]["complete"])
+        self.assertEqual((facts["truncated"], facts["window"]), (True, "live"))
+        self.assertEqual(facts["representation_count"], 1)
+        self.assertGreater(facts["rewritten"]["links"], 1000)
+
 
 class Coded(Explain):
     def test_a_coded_playlist_is_read(self):
