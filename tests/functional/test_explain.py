@@ -3,22 +3,16 @@
 import base64
 import json
 import os
-import pwd
 import signal
-import tempfile
 from urllib.parse import urlencode
 
 from admin import ADMIN, admin_address, ask
 from certificates import Authority
-from harness import (
-    ProxyTest, closed_port, main, path_link, stream_path, streamgate, wait_until, yaml
-)
-from http_client import Client, gzip
+from explain import LIVE, PLAYS, REFUSED, TS, UPSTREAM, USAGE, Explain
+from harness import ProxyTest, closed_port, main, path_link, stream_path, streamgate, wait_until
+from http_client import Client
 from upstream import Answer, ok, playlist, redirect, status
 
-PLAYS, UPSTREAM, REFUSED, USAGE = 0, 1, 2, 64
-
-TS = (b"\x47" + b"\xff" * 187) * 40
 MULTIVARIANT = """#EXTM3U
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="en",URI="audio/en.m3u8?t=SECRET"
 #EXT-X-STREAM-INF:BANDWIDTH=800000,RESOLUTION=640x360,CODECS="avc1.4d401e,mp4a.40.2",AUDIO="a"
@@ -26,61 +20,6 @@ low/index.m3u8?t=SECRET
 #EXT-X-STREAM-INF:BANDWIDTH=2500000,RESOLUTION=1280x720,CODECS="avc1.4d401f,mp4a.40.2",AUDIO="a"
 high/index.m3u8?t=SECRET
 """
-LIVE = """#EXTM3U
-#EXT-X-TARGETDURATION:6
-#EXT-X-KEY:METHOD=AES-128,URI="key.bin"
-#EXTINF:6,
-a.ts
-#EXTINF:6,
-b.ts
-"""
-MANIFEST = b"""<?xml version="1.0"?>
-<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><BaseURL>/media/</BaseURL><Period>
-<AdaptationSet mimeType="video/mp4" codecs="avc1.4d401e">
-<ContentProtection schemeIdUri="urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed"/>
-<SegmentTemplate media="http://other.example/$Number$.m4s?t=SECRET" initialization="i.mp4"/>
-<Representation id="1" bandwidth="800000" width="640" height="360"/>
-</AdaptationSet></Period></MPD>
-"""
-
-
-class Explain(ProxyTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory(prefix="streamgate-explain-")
-        os.chmod(cls.folder.name, 0o755)
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
-
-    def config(self, **settings):
-        """A configuration file; loopback is open unless `security` says otherwise."""
-        base = {
-            "user": pwd.getpwuid(os.geteuid()).pw_name,
-            "security": {"allow_private": ["loopback"]},
-        }
-        path = os.path.join(self.folder.name, "explain.yaml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(yaml({**base, **settings}))
-        return path
-
-    def explain(self, url, *arguments, verdict, settings=None, environment=None):
-        """The report as JSON. The text has the same summary and exit status, and no secret."""
-        line = ["explain", url, "-c", self.config(**(settings or {})), *arguments]
-        text = streamgate(*line, environment=environment)
-        done = streamgate(*line, "--json", environment=environment)
-        self.assertEqual((done.returncode, text.returncode), (verdict, verdict), done.stdout)
-        report = json.loads(done.stdout)
-        self.assertIn(report["summary"], text.stdout)
-        for output in (done.stdout, text.stdout):
-            self.assertNotIn("SECRET", output)
-            self.assertNotIn("\x1b", output)
-        names = {PLAYS: "plays", UPSTREAM: "upstream_problem", REFUSED: "refused"}
-        self.assertEqual(report["verdict"], names[verdict])
-        return report
 
 
 class Plays(Explain):
@@ -145,44 +84,6 @@ class Plays(Explain):
         self.assertEqual(report["kind"], "channel list (M3U)")
         self.assertEqual(report["playlist"]["channels"], 1)
 
-    def test_a_dash_manifest_is_read(self):
-        up = self.upstream(ok(b"<MPD><Period/></MPD>", content_type="application/dash+xml"))
-        self.assertEqual(self.explain(up.url("/m"), verdict=PLAYS)["kind"], "DASH manifest")
-        broken = self.upstream(ok(b"<!DOCTYPE MPD><MPD/>", content_type="application/dash+xml"))
-        report = self.explain(broken.url("/m"), verdict=UPSTREAM)
-        self.assertEqual(report["reason"], "bad_document")
-
-    def test_a_manifest_has_its_representations_keys_and_rewritten_links(self):
-        up = self.upstream(ok(MANIFEST, content_type="application/dash+xml"))
-        secret = ["--header", "Authorization: SECRET"]
-        report = self.explain(up.url("/v/a.mpd?t=SECRET"), *secret, verdict=PLAYS)
-        facts = report["manifest"]
-        self.assertEqual((facts["window"], facts["periods"]), ("VOD", 1))
-        self.assertEqual(facts["keys"], ["Widevine"])
-        self.assertEqual(
-            facts["representations"],
-            [
-                {
-                    "type": "video/mp4",
-                    "language": "",
-                    "bandwidth": "800000",
-                    "width": "640",
-                    "height": "360",
-                    "codecs": "avc1.4d401e",
-                }
-            ],
-        )
-        # The carry has the header, but not for another origin. A relative reference stays.
-        self.assertEqual(
-            {link["before"]: link["after"] for link in facts["rewritten"]["first"]},
-            {
-                "/media/": f"/at/*/{up.url('/media/').replace('://', '/')}",
-                "http://other.example/$Number$.m4s?t=*":
-                    "/at/-/http/other.example/$Number$.m4s?t=*",
-            },
-        )
-        self.assertIn("Widevine", report["advice"][0])
-
     def test_links_of_the_path_form_have_no_secrets(self):
         up = self.upstream(playlist("#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n/a.ts\n"))
         report = self.explain(
@@ -194,10 +95,6 @@ class Plays(Explain):
         )
         (link,) = report["playlist"]["rewritten"]["first"]
         self.assertEqual(link["after"], f"/at/*/{up.url('/a.ts').replace('://', '/')}")
-
-    def test_a_coded_playlist_is_read(self):
-        up = self.upstream(playlist(gzip(LIVE.encode()), {"Content-Encoding": "gzip"}))
-        self.assertEqual(self.explain(up.url(), verdict=PLAYS)["playlist"]["segments"], 2)
 
     def test_each_redirect_is_a_request_of_its_own(self):
         up = self.upstream({"/a": redirect("/b?k=SECRET"), "/b": ok(TS)})
@@ -304,23 +201,6 @@ class UpstreamProblems(Explain):
             report = self.explain(self.upstream(ok(body)).url("/i"), verdict=UPSTREAM)
             self.assertEqual(report["kind"], kind)
             self.assertTrue(report["advice"])
-
-    def test_coded_pages_and_damaged_data_do_not_play(self):
-        coded = {"Content-Encoding": "gzip"}
-        up = self.upstream(
-            {
-                "/page": playlist(gzip(b"<!doctype html><p>Log in"), coded),
-                "/damaged": playlist(b"\x1f\x8b\x08no gzip at all", coded),
-                "/media": playlist(gzip(TS), coded, "video/mp2t"),
-            }
-        )
-        kinds = {
-            "/page": ("HTML page", UPSTREAM),
-            "/damaged": ("damaged data", UPSTREAM),
-            "/media": ("video/mp2t", PLAYS),
-        }
-        for path, (kind, verdict) in kinds.items():
-            self.assertEqual(self.explain(up.url(path), verdict=verdict)["kind"], kind)
 
     def test_an_empty_playlist_does_not_play(self):
         report = self.explain(self.upstream(playlist("#EXTM3U\n")).url(), verdict=UPSTREAM)

@@ -1,6 +1,7 @@
 #include "worker/explain/manifest_facts.h"
 
 #include <algorithm>
+#include <compare>
 #include <deque>
 #include <map>
 #include <string>
@@ -15,9 +16,6 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxRepresentations = 16;
-constexpr size_t kMaxLinks = 3;
-constexpr size_t kMaxKeys = 8;
-constexpr size_t kMaxShownBytes = 300;
 constexpr size_t kMaxFactBytes = 64;
 
 // https://dashif.org/identifiers/content_protection/
@@ -38,38 +36,45 @@ std::string key_system_of(std::string_view scheme_id_uri) {
   return shown(scheme_id_uri, kMaxFactBytes);
 }
 
-std::string_view value_of(const char** attributes, std::string_view name) {
-  for (; *attributes != nullptr; attributes += 2) {
-    if (attributes[0] == name) return attributes[1];
-  }
-  return {};
-}
+// Where a URL stands. The names are those of mpd_elements.h.
+struct Place {
+  size_t depth;
+  std::string_view element;    // empty: another one, with a remote reference
+  std::string_view attribute;  // empty: the text of the element
+  auto operator<=>(const Place&) const = default;
+};
 
-// A URL in the manifest, and the place where it stands: element, attribute and depth.
 struct Reference {
-  std::string place;
+  Place place;
   std::string url;
 };
 
+constexpr std::string_view kBaseUrl = "BaseURL";
+
+// The attribute's name in a Place; empty if its value is no URL.
+std::string_view url_attribute(const MpdElement& element, std::string_view name) {
+  if (is_remote(name)) return ":href";
+  const auto* const end = std::end(element.attributes);
+  const auto* const found = std::find(std::begin(element.attributes), end, name);
+  return found == end ? std::string_view() : *found;
+}
+
 class Reader {
  public:
-  void read(std::string_view document) {
-    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-    if (document.starts_with(kByteOrderMark)) document.remove_prefix(kByteOrderMark.size());
-    std::string text(
-        document.substr(std::min(document.find_first_not_of(" \t\r\n"), document.size())));
-    const std::string_view encoding = declared_encoding(text);
-    const bool is_latin = ascii::iequals(encoding, "iso-8859-1");
+  // False: the document is not well-formed, or has a document type.
+  bool read(std::string_view document) {
+    const std::string_view begun = from_xml_begin(document.substr(0, kMaxManifestBytes));
+    std::string text(begun);
     mark_bare_ampersands(text);
     XmlParser parser;
-    parser.begin(is_latin ? "ISO-8859-1" : "UTF-8");
+    parser.begin(parser_encoding(declared_encoding(begun.substr(0, kMaxXmlDeclaration))));
     parser_ = parser.get();
     XML_SetUserData(parser_, this);
     XML_SetElementHandler(parser_, &Reader::on_start, &Reader::on_end);
     XML_SetCharacterDataHandler(parser_, &Reader::on_text);
     XML_SetStartDoctypeDeclHandler(parser_, &Reader::on_doctype);
-    // All that was read before the end or a mistake counts.
-    static_cast<void>(parser.parse(text, XmlParser::Part::more));
+    // The text may be truncated, so its end is no mistake. Players ignore what is behind the root.
+    return parser.parse(text, XmlParser::Part::more) || is_past_root_;
   }
 
   ExplainedManifest facts;
@@ -93,31 +98,31 @@ class Reader {
     if (++depth_ == 1) facts.is_live = value_of(attributes, "type") == "dynamic";
     if (name == "Period") ++facts.periods;
     if (name == "AdaptationSet") set_ = described(attributes, {});
-    if (name == "Representation") add_representation(described(attributes, set_));
+    if (name == "Representation") add_representation(attributes);
     if (name == "ContentProtection") add_key(value_of(attributes, "schemeIdUri"));
     const MpdElement& element = mpd_element(name);
     for (const char** at = attributes; *at != nullptr; at += 2) {
-      if (is_remote(at[0]) || has_url(element, at[0])) add_reference(name, at[0], at[1]);
+      const std::string_view attribute = url_attribute(element, at[0]);
+      if (!attribute.empty()) add_reference({depth_, element.name, attribute}, at[1]);
     }
     if (!element.has_text) return;
     text_depth_ = depth_;
-    text_element_ = name;
+    text_element_ = element.name;
     text_.clear();
   }
 
   void end() {
     if (depth_ == text_depth_) {
-      add_reference(text_element_, "", text_);
+      add_reference({depth_, text_element_, {}}, text_);
       text_depth_ = 0;
     }
-    --depth_;
+    is_past_root_ = --depth_ == 0;
   }
 
-  void add_reference(std::string_view element, std::string_view attribute, std::string_view value) {
+  void add_reference(const Place& place, std::string_view value) {
     std::string url(trim_xml(value));
     restore_bare_ampersands(url);
-    std::string place = std::to_string(depth_).append(element).append("@").append(attribute);
-    references.push_back({std::move(place), std::move(url)});
+    references.push_back({place, std::move(url)});
   }
 
   // The attributes of an adaptation set are those of its representations too.
@@ -138,9 +143,9 @@ class Reader {
     return out;
   }
 
-  void add_representation(ExplainedRepresentation representation) {
+  void add_representation(const char** attributes) {
     if (++facts.representation_count > kMaxRepresentations) return;
-    facts.representations.push_back(std::move(representation));
+    facts.representations.push_back(described(attributes, set_));
   }
 
   void add_key(std::string_view scheme_id_uri) {
@@ -153,20 +158,25 @@ class Reader {
   XML_Parser parser_ = nullptr;
   size_t depth_ = 0;
   size_t text_depth_ = 0;  // of the element whose text is read; 0: none
-  std::string text_element_;
+  std::string_view text_element_;
   std::string text_;
+  bool is_past_root_ = false;
   ExplainedRepresentation set_;
 };
 
-// The rewriter adds a BaseURL or moves it, so the two lists are compared place by place.
+// The rewriter adds a BaseURL or moves it, so the two lists are compared place by place. `after` is
+// usually shorter, because links are longer than URLs: what only one has
+// does not count, except for a BaseURL.
 void compare(const std::vector<Reference>& before, const std::vector<Reference>& after,
              ExplainedManifest& facts) {
-  std::map<std::string_view, std::deque<std::string_view>> urls;
+  std::map<Place, std::deque<std::string_view>> urls;
   for (const Reference& reference : before) urls[reference.place].push_back(reference.url);
   for (const Reference& reference : after) {
     std::deque<std::string_view>& known = urls[reference.place];
     std::string_view original;
-    if (!known.empty()) {
+    if (known.empty()) {
+      if (reference.place.element != kBaseUrl) continue;
+    } else {
       original = known.front();
       known.pop_front();
     }
@@ -179,12 +189,14 @@ void compare(const std::vector<Reference>& before, const std::vector<Reference>&
 
 }  // namespace
 
-ExplainedManifest manifest_facts(std::string_view text, std::string_view rewritten) {
+std::optional<ExplainedManifest> manifest_facts(std::string_view text, std::string_view rewritten) {
   Reader before;
-  before.read(text);
+  if (!before.read(text)) return std::nullopt;
   Reader after;
-  after.read(rewritten);
+  // The rewriter may have stopped; the links before that count.
+  static_cast<void>(after.read(rewritten));
   compare(before.references, after.references, before.facts);
+  before.facts.is_truncated = text.size() > kMaxManifestBytes;
   return std::move(before.facts);
 }
 

@@ -12,9 +12,6 @@ namespace streamgate {
 namespace {
 
 constexpr size_t kMaxVariants = 16;
-constexpr size_t kMaxLinks = 3;
-constexpr size_t kMaxShownBytes = 300;
-constexpr size_t kMaxKeys = 8;
 
 // Takes the next line from `text`, without its end.
 std::string_view take_line(std::string_view& text) {

@@ -2,6 +2,7 @@
 // them. All URLs and texts in it are redacted as in the log, bounded, and free of control bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,13 @@
 #include "worker/upstream/tls_facts.h"
 
 namespace streamgate {
+
+// What a report on a playlist or manifest shows at most.
+inline constexpr size_t kMaxLinks = 3;
+inline constexpr size_t kMaxKeys = 8;
+inline constexpr size_t kMaxShownBytes = 300;  // of a text
+// So much of a manifest is read for its facts.
+inline constexpr size_t kMaxManifestBytes = size_t{256} * 1024;
 
 // The exit status of the program is the number.
 enum class Verdict {
@@ -91,6 +99,7 @@ struct ExplainedRepresentation {
 };
 
 struct ExplainedManifest {
+  bool is_truncated = false;  // the rest are facts of its first kMaxManifestBytes
   bool is_live = false;
   size_t periods = 0;
   size_t representation_count = 0;

@@ -77,6 +77,7 @@ Json json_of(const ExplainedManifest& manifest) {
                                {"codecs", found.codecs}});
   }
   return {{"window", manifest.is_live ? "live" : "VOD"},
+          {"truncated", manifest.is_truncated},
           {"periods", manifest.periods},
           {"representation_count", manifest.representation_count},
           {"representations", representations},

@@ -101,9 +101,13 @@ void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
 }
 
 void add_manifest(std::string& out, const ExplainedManifest& manifest) {
+  std::string part;
+  if (manifest.is_truncated) {
+    part = " (of its first " + std::to_string(kMaxManifestBytes / 1024) + " KiB)";
+  }
   add(out, "manifest",
       std::string(manifest.is_live ? "live" : "VOD") + ", " + std::to_string(manifest.periods) +
-          " periods, " + std::to_string(manifest.representation_count) + " representations");
+          " periods, " + std::to_string(manifest.representation_count) + " representations" + part);
   for (const ExplainedRepresentation& found : manifest.representations) {
     std::string text = found.bandwidth + " bit/s";
     if (!found.width.empty()) text += ", " + found.width + "x" + found.height;

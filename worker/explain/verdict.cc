@@ -92,6 +92,7 @@ std::string advice_for_protected(const std::string& key) {
 
 void conclude_manifest(const ExplainedManifest& manifest, Report& report) {
   report.summary += std::string(" (") + (manifest.is_live ? "live" : "VOD") + ", " +
+                    (manifest.is_truncated ? "at least " : "") +
                     counted(manifest.representation_count, "representation") + ")";
   if (!manifest.is_encrypted) return;
   std::string keys;

@@ -61,6 +61,13 @@ bool is_font_scheme(std::string_view scheme_id_uri) {
   return ascii::istarts_with(scheme_id_uri, "urn:dvb:dash:fontdownload:");
 }
 
+std::string_view value_of(const char** attributes, std::string_view name) {
+  for (; *attributes != nullptr; attributes += 2) {
+    if (attributes[0] == name) return attributes[1];
+  }
+  return {};
+}
+
 bool has_url(const MpdElement& element, std::string_view attribute) {
   return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
          std::end(element.attributes);

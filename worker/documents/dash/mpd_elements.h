@@ -49,6 +49,9 @@ bool has_url(const MpdElement& element, std::string_view attribute);
 // Whether the attribute, with its prefix, makes any element a remote one: `xlink:href`.
 inline bool is_remote(std::string_view attribute) { return attribute.ends_with(":href"); }
 
+// The value of an attribute in a list of expat's; empty if there is none.
+std::string_view value_of(const char** attributes, std::string_view name);
+
 // A name without its namespace prefix.
 inline std::string_view local_name(std::string_view name) {
   return name.substr(name.find(':') + 1);

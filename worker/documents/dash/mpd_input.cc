@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/ascii.h"
 #include "common/check.h"
 #include "common/url.h"
 #include "worker/documents/dash/mpd_context.h"
@@ -22,14 +21,10 @@ constexpr size_t kMaxGrowth = size_t{256} * 1024;
 // Bytes of links after which a call ends: making them takes much longer than reading.
 constexpr size_t kMaxCostlyBytes = size_t{8} * 1024;
 constexpr size_t kMaxTagBytes = size_t{256} * 1024;
-constexpr size_t kMaxPrologBytes = 1024;  // of the XML declaration
 
 // Remote elements may be several (ISO/IEC 23009-1 5.5.2), but the parser reads one root element.
 constexpr std::string_view kWrapper = "<r>";
 constexpr std::string_view kWrapperEnd = "</r>";
-
-constexpr std::string_view kBlanks = " \t\r\n";
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
@@ -98,50 +93,38 @@ void MpdRewriter::finish(BlockBuffer& out) {
   if (state_ == State::parsing) feed(XmlParser::Part::last);
 }
 
-// Waits for the XML declaration. Blanks before it are an error in XML, but they are frequent, and
-// the parsers of players accept them.
+// Waits for the XML declaration.
 void MpdRewriter::take_prolog() {
   std::string_view text = window_;
   if (text.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(text)) return;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  const size_t blanks = std::min(text.find_first_not_of(kBlanks), text.size());
-  if (blanks == text.size() && text.size() < kMaxPrologBytes) return;
-  text.remove_prefix(blanks);
+  text = from_xml_begin(text);
+  if (text.empty() && window_.size() < kMaxXmlDeclaration) return;
   constexpr std::string_view kDeclaration = "<?xml";
   const bool may_be_declared = text.size() < kDeclaration.size() ? kDeclaration.starts_with(text)
                                                                  : text.starts_with(kDeclaration);
   // No more bytes are searched, because the result must not depend on the pieces.
-  const std::string_view begin = text.substr(0, kMaxPrologBytes);
+  const std::string_view begin = text.substr(0, kMaxXmlDeclaration);
   const bool is_whole = !may_be_declared || begin.find("?>") != begin.npos;
-  if (is_whole || text.size() > kMaxPrologBytes) begin_parser();
+  if (is_whole || text.size() > kMaxXmlDeclaration) begin_parser();
 }
 
 void MpdRewriter::begin_parser() {
   state_ = State::parsing;
-  std::string_view text = window_;
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  const std::string_view text = from_xml_begin(window_);
   handed_ = skipped_ = window_.size() - text.size();
-  // UTF-16 has been converted; some servers also declare it for UTF-8. All other encodings have
-  // the markup in ASCII.
-  const std::string_view encoding = declared_encoding(text.substr(0, kMaxPrologBytes));
-  const bool is_utf16 =
-      ascii::istarts_with(encoding, "utf-16") || ascii::istarts_with(encoding, "utf16") ||
-      ascii::istarts_with(encoding, "ucs-2") || ascii::istarts_with(encoding, "iso-10646");
-  const bool is_utf8 = is_utf16 || encoding.empty() || ascii::istarts_with(encoding, "utf") ||
-                       ascii::iequals(encoding, "us-ascii");
-  parser_.begin(is_utf8 ? "UTF-8" : "ISO-8859-1");
+  const std::string_view encoding = declared_encoding(text.substr(0, kMaxXmlDeclaration));
+  parser_.begin(parser_encoding(encoding));
   XML_SetUserData(parser_.get(), this);
   XML_SetElementHandler(parser_.get(), &MpdRewriter::on_start, &MpdRewriter::on_end);
   XML_SetCdataSectionHandler(parser_.get(), &MpdRewriter::on_cdata, &MpdRewriter::on_cdata_end);
   XML_SetStartDoctypeDeclHandler(parser_.get(), &MpdRewriter::on_doctype);
-  if (is_utf16) {
+  if (is_utf16_encoding(encoding)) {
     const auto at = static_cast<uint64_t>(encoding.data() - window_.data());
     replace(at, at + encoding.size(), "UTF-8");
   }
   if (kind_ != DocumentKind::mpd_part) return;
   if (text.starts_with("<?xml")) {
-    const size_t end = text.substr(0, kMaxPrologBytes).find("?>");
+    const size_t end = text.substr(0, kMaxXmlDeclaration).find("?>");
     if (end == text.npos) return fail("the document is not well-formed XML");
     handed_ = skipped_ += end + 2;
   }

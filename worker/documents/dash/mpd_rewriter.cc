@@ -18,13 +18,6 @@ constexpr size_t kMaxBases = 16;                     // one in the other; DASH h
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view value_of(const char** attributes, std::string_view name) {
-  for (; *attributes != nullptr; attributes += 2) {
-    if (attributes[0] == name) return attributes[1];
-  }
-  return {};
-}
-
 std::string_view prefix_of(std::string_view name) {
   return name.substr(0, name.size() - local_name(name).size());
 }

@@ -85,6 +85,11 @@ std::string_view trim_xml(std::string_view text) {
   return text.substr(0, text.find_last_not_of(kBlanks) + 1);
 }
 
+std::string_view from_xml_begin(std::string_view document) {
+  if (document.starts_with(kByteOrderMark)) document.remove_prefix(kByteOrderMark.size());
+  return without_blanks_before(document);
+}
+
 std::string_view declared_encoding(std::string_view text) {
   if (!text.starts_with("<?xml")) return {};
   const size_t end = text.find("?>");
@@ -93,6 +98,17 @@ std::string_view declared_encoding(std::string_view text) {
     if (attribute.name == "encoding") return attribute.value;
   }
   return {};
+}
+
+bool is_utf16_encoding(std::string_view encoding) {
+  return ascii::istarts_with(encoding, "utf-16") || ascii::istarts_with(encoding, "utf16") ||
+         ascii::istarts_with(encoding, "ucs-2") || ascii::istarts_with(encoding, "iso-10646");
+}
+
+const char* parser_encoding(std::string_view encoding) {
+  const bool is_utf8 = encoding.empty() || is_utf16_encoding(encoding) ||
+                       ascii::istarts_with(encoding, "utf") || ascii::iequals(encoding, "us-ascii");
+  return is_utf8 ? "UTF-8" : "ISO-8859-1";
 }
 
 }  // namespace streamgate

@@ -7,7 +7,13 @@
 namespace streamgate {
 namespace {
 
-ExplainedManifest facts_of(std::string_view text) { return manifest_facts(text, text); }
+// Those of a manifest that is well-formed.
+ExplainedManifest facts_of(std::string_view text, std::string_view rewritten) {
+  const auto facts = manifest_facts(text, rewritten);
+  EXPECT_TRUE(facts.has_value()) << text.substr(0, 100);
+  return facts.value_or(ExplainedManifest());
+}
+ExplainedManifest facts_of(std::string_view text) { return facts_of(text, text); }
 
 constexpr std::string_view kProtected = R"(<?xml version="1.0"?>
 <mpd:MPD xmlns:mpd="urn:mpeg:dash:schema:mpd:2011" type="dynamic">
@@ -54,7 +60,7 @@ TEST(ManifestFacts, CountsAllRepresentationsButListsSixteen) {
 }
 
 TEST(ManifestFacts, OnlyChangedLinksCountAndEachHasItsOriginal) {
-  const ExplainedManifest facts = manifest_facts(
+  const ExplainedManifest facts = facts_of(
       "<MPD><Period><BaseURL>b/</BaseURL><SegmentTemplate media='http://c/$Number$?k=1&l=2'"
       " initialization='i'/></Period><BaseURL>http://h/a/</BaseURL></MPD>",
       "<MPD><BaseURL>/at/Q0FSUlk/http/h/a/</BaseURL><Period><BaseURL>b/</BaseURL><SegmentTemplate "
@@ -68,18 +74,69 @@ TEST(ManifestFacts, OnlyChangedLinksCountAndEachHasItsOriginal) {
 }
 
 TEST(ManifestFacts, AnInsertedBaseUrlHasNoOriginal) {
-  const ExplainedManifest facts = manifest_facts(
-      "<MPD><Period><BaseURL>b/</BaseURL></Period></MPD>",
-      "<MPD><BaseURL>/at/-/http/h/</BaseURL><Period><BaseURL>b/</BaseURL></Period></MPD>");
+  const ExplainedManifest facts =
+      facts_of("<MPD><Period><BaseURL>b/</BaseURL></Period></MPD>",
+               "<MPD><BaseURL>/at/-/http/h/</BaseURL><Period><BaseURL>b/</BaseURL></Period></MPD>");
   ASSERT_EQ(facts.links.size(), 1u);
   EXPECT_EQ(facts.links[0].before, "");
 }
 
-TEST(ManifestFacts, ATruncatedOrWrongManifestIsReadUpToThere) {
+TEST(ManifestFacts, ATruncatedManifestIsReadUpToThere) {
   EXPECT_EQ(facts_of("<MPD><Period><Representation bandwidth='1'/><Rep").representation_count, 1u);
-  EXPECT_EQ(facts_of("<MPD><Period></MPD><Period/>").periods, 1u);
+  EXPECT_EQ(facts_of("<MPD><Period/></MPD><Junk>&").periods, 1u);
   EXPECT_EQ(facts_of("").periods, 0u);
-  EXPECT_EQ(facts_of("<!DOCTYPE MPD [<!ENTITY a 'b'>]><MPD><Period/></MPD>").periods, 0u);
+}
+
+TEST(ManifestFacts, ABrokenManifestHasNone) {
+  for (const std::string_view text : {"<MPD><Period></MPD><Period/>", "<MPD><Period a=1/></MPD>",
+                                      "<!DOCTYPE MPD [<!ENTITY a 'b'>]><MPD><Period/></MPD>"}) {
+    EXPECT_FALSE(manifest_facts(text, text)) << text;
+  }
+}
+
+size_t count(std::string_view text, std::string_view part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+TEST(ManifestFacts, ALongManifestHasThoseOfItsBegin) {
+  std::string text = "<MPD type='dynamic'><Period><AdaptationSet mimeType='video/mp4'>";
+  for (int i = 0; i < 20; ++i) text += "<Representation bandwidth='1'/>";
+  std::string rewritten = text;
+  text += "<SegmentList>";
+  rewritten += "<SegmentList>";
+  for (int i = 0; text.size() < 2'000'000; ++i) {
+    const std::string end = "c/" + std::to_string(i) + ".m4s'/>";
+    text += "<SegmentURL media='http://" + end;
+    rewritten += "<SegmentURL media='/at/-/http/" + end;
+  }
+  const std::string_view end = "</SegmentList></AdaptationSet></Period></MPD>";
+  const ExplainedManifest facts = facts_of(text.append(end), rewritten.append(end));
+  EXPECT_TRUE(facts.is_truncated);
+  EXPECT_TRUE(facts.is_live);
+  EXPECT_EQ(facts.representation_count, 20u);
+  EXPECT_EQ(facts.representations.size(), 16u);
+  const std::string_view read = std::string_view(rewritten).substr(0, kMaxManifestBytes);
+  EXPECT_EQ(facts.rewritten_links, count(read, ".m4s'/>"));
+  ASSERT_EQ(facts.links.size(), 3u);
+  EXPECT_EQ(facts.links[2].before, "http://c/2.m4s");
+  EXPECT_EQ(facts.links[2].after, "/at/-/http/c/2.m4s");
+  EXPECT_FALSE(facts_of(kProtected).is_truncated);
+}
+
+// The rest of a rewritten manifest that is the shorter one has no originals.
+TEST(ManifestFacts, LinksBeyondTheOriginalDoNotCount) {
+  const std::string_view list = "<MPD><SegmentURL media='a'/>";
+  EXPECT_EQ(facts_of(list, std::string(list) + "<SegmentURL media='b'/>").rewritten_links, 0u);
+}
+
+TEST(ManifestFacts, OtherEncodingsAreReadAsByTheRewriter) {
+  EXPECT_EQ(facts_of("<?xml version='1.0' encoding='windows-1252'?><MPD><Period id='\xe9'/>"
+                     "</MPD>")
+                .periods,
+            1u);
+  EXPECT_EQ(facts_of("<?xml version='1.0' encoding='UTF-16'?><MPD><Period/></MPD>").periods, 1u);
 }
 
 TEST(ManifestFacts, FactsAreBounded) {

@@ -74,6 +74,16 @@ TEST(ReportText, AManifestHasItsRepresentationsKeysAndLinks) {
   }
 }
 
+TEST(ReportText, ALongManifestSaysThatOnlyItsBeginWasRead) {
+  Report report = report_on_manifest();
+  EXPECT_EQ(report_as_text(report).find("KiB"), std::string::npos);
+  EXPECT_EQ(Json::parse(report_as_json(report))["manifest"]["truncated"], false);
+  report.manifest->is_truncated = true;
+  const std::string text = report_as_text(report);
+  EXPECT_NE(text.find("20 representations (of its first 256 KiB)\n"), std::string::npos) << text;
+  EXPECT_EQ(Json::parse(report_as_json(report))["manifest"]["truncated"], true);
+}
+
 TEST(ReportJson, AManifestHasStableKeys) {
   const Json json = Json::parse(report_as_json(report_on_manifest()))["manifest"];
   EXPECT_EQ(json["window"], "live");
