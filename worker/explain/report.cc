@@ -20,6 +20,10 @@ std::string_view name_of(Verdict verdict) {
   return "?";
 }
 
+std::string counted(size_t count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 std::string shown(std::string_view text, size_t max) { return printable(log::redact(text), max); }
 
 std::string printable(std::string text, size_t max) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -130,6 +131,9 @@ struct Report {
   std::optional<ExplainedManifest> manifest = {};
   double total_ms = 0;
 };
+
+// `1 link`, `2 links`.
+std::string counted(size_t count, std::string_view noun);
 
 // A text from outside for a report: at most `max` bytes of UTF-8, and `?` for control bytes and
 // those that are no UTF-8.

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cstdio>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace streamgate {
 namespace {
@@ -28,6 +30,16 @@ std::string joined(const std::vector<std::string>& texts) {
   std::string out;
   for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
   return out;
+}
+
+// Those that are not empty.
+std::string known_of(std::vector<std::string> facts) {
+  std::erase(facts, "");
+  return facts.empty() ? "-" : joined(facts);
+}
+
+std::string bit_rate(const std::string& bandwidth) {
+  return bandwidth.empty() ? std::string() : bandwidth + " bit/s";
 }
 
 void add_address(std::string& out, const ExplainedAddress& address) {
@@ -73,10 +85,10 @@ void add_links(std::string& out, const std::vector<ExplainedLink>& links) {
 }
 
 void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
-  std::string size = std::to_string(playlist.lines) + " lines";
-  if (playlist.segments > 0) size += ", " + std::to_string(playlist.segments) + " segments";
-  if (playlist.channels > 0) size += ", " + std::to_string(playlist.channels) + " channels";
-  if (playlist.renditions > 0) size += ", " + std::to_string(playlist.renditions) + " renditions";
+  std::string size = counted(playlist.lines, "line");
+  if (playlist.segments > 0) size += ", " + counted(playlist.segments, "segment");
+  if (playlist.channels > 0) size += ", " + counted(playlist.channels, "channel");
+  if (playlist.renditions > 0) size += ", " + counted(playlist.renditions, "rendition");
   add(out, "playlist", playlist.type + ", " + size);
   if (!playlist.window.empty()) {
     std::string window = playlist.window;
@@ -88,15 +100,14 @@ void add_playlist(std::string& out, const ExplainedPlaylist& playlist) {
   }
   if (!playlist.keys.empty()) add(out, "encryption", joined(playlist.keys));
   for (const ExplainedVariant& variant : playlist.variants) {
-    std::string text = variant.bandwidth + " bit/s";
-    if (!variant.resolution.empty()) text += ", " + variant.resolution;
-    if (!variant.codecs.empty()) text += ", " + variant.codecs;
+    const std::string text =
+        known_of({bit_rate(variant.bandwidth), variant.resolution, variant.codecs});
     add(out, "variant", text + ": " + variant.url);
   }
   if (playlist.left_out != 0) {
-    add(out, "left out", std::to_string(playlist.left_out) + " variants, by a limit");
+    add(out, "left out", counted(playlist.left_out, "variant") + ", by a limit");
   }
-  add(out, "rewritten", std::to_string(playlist.rewritten_lines) + " lines");
+  add(out, "rewritten", counted(playlist.rewritten_lines, "line"));
   add_links(out, playlist.links);
 }
 
@@ -106,20 +117,18 @@ void add_manifest(std::string& out, const ExplainedManifest& manifest) {
     part = " (of its first " + std::to_string(kMaxManifestBytes / 1024) + " KiB)";
   }
   add(out, "manifest",
-      std::string(manifest.is_live ? "live" : "VOD") + ", " + std::to_string(manifest.periods) +
-          " periods, " + std::to_string(manifest.representation_count) + " representations" + part);
+      std::string(manifest.is_live ? "live, " : "VOD, ") + counted(manifest.periods, "period") +
+          ", " + counted(manifest.representation_count, "representation") + part);
   for (const ExplainedRepresentation& found : manifest.representations) {
-    std::string text = found.bandwidth + " bit/s";
-    if (!found.width.empty()) text += ", " + found.width + "x" + found.height;
-    for (const std::string& fact : {found.type, found.codecs, found.language}) {
-      if (!fact.empty()) text += ", " + fact;
-    }
-    add(out, "representation", text);
+    const bool has_size = !found.width.empty() && !found.height.empty();
+    const std::string size = has_size ? found.width + "x" + found.height : std::string();
+    add(out, "representation",
+        known_of({bit_rate(found.bandwidth), size, found.type, found.codecs, found.language}));
   }
   if (manifest.is_encrypted) {
     add(out, "encryption", manifest.keys.empty() ? "yes" : joined(manifest.keys));
   }
-  add(out, "rewritten", std::to_string(manifest.rewritten_links) + " links");
+  add(out, "rewritten", counted(manifest.rewritten_links, "link"));
   add_links(out, manifest.links);
 }
 
@@ -129,7 +138,7 @@ void add_body(std::string& out, const Report& report) {
   add(out, "kind", report.kind);
   add(out, "declared", report.declared_type.empty() ? "no Content-Type" : report.declared_type);
   add(out, "read",
-      std::to_string(report.body_bytes) + " bytes" +
+      counted(report.body_bytes, "byte") +
           (report.is_body_complete ? ", complete" : ", and no further"));
   add(out, "first byte", text_of(report.body_start_ms) + " after the head");
   if (report.playlist) add_playlist(out, *report.playlist);

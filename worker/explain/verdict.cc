@@ -66,10 +66,6 @@ std::string summary_of_status(int status) {
   return "The upstream answers with status " + std::to_string(status) + ".";
 }
 
-std::string counted(size_t count, std::string_view noun) {
-  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
-}
-
 std::string describe(const ExplainedPlaylist& playlist) {
   if (playlist.type == "multivariant") {
     const std::string variants = counted(playlist.variant_count, "variant");

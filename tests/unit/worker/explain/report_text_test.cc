@@ -74,6 +74,30 @@ TEST(ReportText, AManifestHasItsRepresentationsKeysAndLinks) {
   }
 }
 
+TEST(ReportText, OneOfAKindIsSingular) {
+  Report report = full_report();
+  report.body_bytes = report.playlist->lines = report.playlist->segments = 1;
+  report.playlist->left_out = report.playlist->rewritten_lines = 1;
+  ExplainedManifest& manifest = report.manifest.emplace();
+  manifest.periods = manifest.representation_count = manifest.rewritten_links = 1;
+  const std::string text = report_as_text(report);
+  for (const std::string line :
+       {" 1 byte, complete\n", ", 1 line, 1 segment\n", " 1 variant, by a limit\n", " 1 line\n",
+        "VOD, 1 period, 1 representation\n", " 1 link\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\nis not in\n" << text;
+  }
+}
+
+TEST(ReportText, WhatIsUnknownIsLeftOut) {
+  Report report = report_on_manifest();
+  report.manifest->representations = {{"video/mp4", "", "", "640", "", "avc1"}, {}};
+  report.playlist.emplace().variants = {{"v", "", "", "avc1"}};
+  const std::string text = report_as_text(report);
+  EXPECT_NE(text.find("representation video/mp4, avc1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("representation -\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("variant       avc1: v\n"), std::string::npos) << text;
+}
+
 TEST(ReportText, ALongManifestSaysThatOnlyItsBeginWasRead) {
   Report report = report_on_manifest();
   EXPECT_EQ(report_as_text(report).find("KiB"), std::string::npos);
