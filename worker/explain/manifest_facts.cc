@@ -165,8 +165,8 @@ class Reader {
 };
 
 // The rewriter adds a BaseURL or moves it, so the two lists are compared place by place. `after` is
-// usually shorter, because links are longer than URLs: what only one has
-// does not count, except for a BaseURL.
+// usually shorter, because links are longer than URLs: what only one has does not count, except for
+// a BaseURL.
 void compare(const std::vector<Reference>& before, const std::vector<Reference>& after,
              ExplainedManifest& facts) {
   std::map<Place, std::deque<std::string_view>> urls;
