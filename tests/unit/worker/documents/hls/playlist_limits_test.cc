@@ -137,14 +137,25 @@ TEST_P(LongVariables, AreFewInAHeldPlaylist) {
   EXPECT_TRUE(rewriter.has_grown_too_far());
 }
 
-// Lists in `data:` URIs whose end is broken, so that nothing of them is written.
-TEST(PlaylistRewriter, ListsThatAreBrokenEndACall) {
-  DocumentSetting with_header = setting();
-  with_header.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+// With it each link takes 8 KB.
+DocumentSetting setting_with_header() {
+  DocumentSetting out = setting();
+  out.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
+  return out;
+}
+
+// A date range with a list in a `data:` URI, which ends with `end`.
+std::string line_with_list(int links, const std::string& end) {
   std::string line = "#EXT-X-DATERANGE:X-ASSET-LIST=\"data:,%7B%22ASSETS%22:[";
-  for (int i = 0; i < 20; ++i) line += "%7B%22URI%22:%22a%22%7D,";
+  for (int i = 0; i < links; ++i) line += "%7B%22URI%22:%22a%22%7D,";
+  return line + end + "\"\n";
+}
+
+// Nothing of such a list is written.
+TEST(PlaylistRewriter, ListsThatAreBrokenEndACall) {
+  const DocumentSetting with_header = setting_with_header();
   std::string text = "#EXTM3U\n#EXT-X-TARGETDURATION:6\n";
-  for (int i = 0; i < 10; ++i) text += line + "\"\n";
+  for (int i = 0; i < 10; ++i) text += line_with_list(20, "");
   PlaylistRewriter rewriter;
   rewriter.begin(with_header);
   BlockBuffer out;
@@ -153,12 +164,9 @@ TEST(PlaylistRewriter, ListsThatAreBrokenEndACall) {
 }
 
 TEST(PlaylistRewriter, ALongListInAUriIsRefused) {
-  DocumentSetting with_header = setting();
-  with_header.same_origin_parameters = "&h_A=" + std::string(8000, 'a');
-  std::string line = "#EXT-X-DATERANGE:X-ASSET-LIST=\"data:,%7B%22ASSETS%22:[";
-  for (int i = 0; i < 40; ++i) line += "%7B%22URI%22:%22a%22%7D,";
   PlaylistRewriter rewriter;
-  rewritten_in_two(rewriter, with_header, "#EXTM3U\n" + line + "%7B%7D]%7D\"\n", 0);
+  const std::string text = "#EXTM3U\n" + line_with_list(40, "%7B%7D]%7D");
+  rewritten_in_two(rewriter, setting_with_header(), text, 0);
   EXPECT_TRUE(rewriter.has_grown_too_far());
 }
 
