@@ -1,5 +1,7 @@
 #include "worker/exchange/access_log.h"
 
+#include <algorithm>
+
 #include "common/log.h"
 
 namespace streamgate {
@@ -27,7 +29,13 @@ AccessLog::AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& count
   is_off_ = is_off_ || !level->level;
 }
 
-AccessLog::~AccessLog() { flush(); }
+AccessLog::~AccessLog() {
+  flush();
+  const auto lost = static_cast<uint64_t>(std::count(pending_.begin(), pending_.end(), '\n'));
+  count(counters_, Counter::access_lines_dropped, lost);
+  dropped_ += lost;
+  report_dropped();
+}
 
 Result<void> AccessLog::open() {
   if (config_.access == "stderr" || config_.access == "off") return {};
@@ -53,6 +61,10 @@ void AccessLog::flush() {
   LogSink& sink = file_ ? *file_ : LogSink::standard_error();
   pending_.erase(0, sink.write(pending_));
   if (!pending_.empty()) return flush_deadline_.arm(kFlushInterval);
+  report_dropped();
+}
+
+void AccessLog::report_dropped() {
   if (dropped_ == 0) return;
   log::warn("log.dropped", {{"log", "access"}, {"count", dropped_}});
   dropped_ = 0;

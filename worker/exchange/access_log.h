@@ -1,8 +1,8 @@
 // The access log: one line for each finished exchange and each refused request. Lines are gathered
 // and written a few times a second, so a request costs no system call for its line. The worker
 // never waits for the log. If the log takes nothing, up to 256 KiB are kept and further lines are
-// dropped and counted. After the kept lines have been written, the event `log.dropped` has the
-// count.
+// dropped and counted. After the kept lines have been written, or when the worker ends without
+// them, the event `log.dropped` has the count.
 //
 // One per worker. The worker opens the file itself; stderr is inherited.
 #pragma once
@@ -24,6 +24,7 @@ class AccessLog {
  public:
   AccessLog(const LogConfig& config, TimerWheel& wheel, Counters& counters,
             AccessLine::Origin origin);
+  // Writes what the log takes now. The other lines count as dropped.
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
@@ -38,6 +39,8 @@ class AccessLog {
   void flush();
 
  private:
+  void report_dropped();
+
   const LogConfig& config_;
   Counters& counters_;
   std::optional<LogSink> file_;  // none: stderr

@@ -132,6 +132,32 @@ TEST_F(AccessLogTest, AReaderThatIsLateCostsLinesThatAreCountedOnce) {
   EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 1);
 }
 
+TEST_F(AccessLogTest, LinesThatAreLeftAtTheEndAreCountedAsDropped) {
+  ::unlink(config.access.c_str());
+  ASSERT_EQ(::mkfifo(config.access.c_str(), 0600), 0);
+  const UniqueFd reader(::open(config.access.c_str(), O_RDONLY | O_NONBLOCK));
+  const std::string events_path = config.access + ".events";
+  ASSERT_TRUE(log::open({LogLevel::info, "off", events_path}));
+  constexpr size_t kRecords = 1'000;  // fit into the kept bytes, but not into the FIFO
+  {
+    AccessLog access_log(config, wheel, counters, {});
+    ASSERT_TRUE(access_log.open());
+    for (size_t i = 0; i < kRecords; ++i) access_log.write(record());
+    EXPECT_EQ(counters[Counter::access_lines_dropped].load(), 0U);
+  }
+  ASSERT_TRUE(log::open({}));
+  std::ifstream file(events_path);
+  const std::string events{std::istreambuf_iterator<char>(file), {}};
+  ::unlink(events_path.c_str());
+  std::string got(size_t{64} * 1024, '\0');
+  const ssize_t size = ::read(reader.get(), got.data(), got.size());
+  ASSERT_GT(size, 0);
+  const auto written = static_cast<size_t>(std::count(got.begin(), got.begin() + size, '\n'));
+  const uint64_t dropped = counters[Counter::access_lines_dropped].load();
+  EXPECT_EQ(written + dropped, kRecords);
+  EXPECT_NE(events.find(" log=access count=" + std::to_string(dropped) + "\n"), std::string::npos);
+}
+
 TEST_F(AccessLogTest, OffWritesNothing) {
   const std::string path = config.access;
   config.access = "off";
