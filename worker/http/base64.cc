@@ -23,32 +23,47 @@ constexpr std::array<uint8_t, 256> kValues = [] {
 }  // namespace
 
 void append_base64url(std::string_view bytes, std::string& out) {
-  uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : bytes) {
-    bits = bits << 8U | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) out += kAlphabet[bits >> (count - 6) & 0x3fU];
-  }
-  if (count > 0) out += kAlphabet[bits << (6 - count) & 0x3fU];
+  const auto at = [&](size_t i) { return uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  const size_t tail = bytes.size() % 3;
+  const size_t whole = bytes.size() - tail;
+  size_t end = out.size();
+  out.resize(end + whole / 3 * 4 + (tail == 0 ? 0 : tail + 1));
+  const auto put = [&](uint32_t bits, unsigned digits) {
+    for (unsigned i = 0; i < digits; ++i) out[end++] = kAlphabet[bits >> (18 - 6 * i) & 0x3fU];
+  };
+  for (size_t i = 0; i < whole; i += 3) put(at(i) << 16U | at(i + 1) << 8U | at(i + 2), 4);
+  if (tail == 1) put(at(whole) << 16U, 2);
+  if (tail == 2) put(at(whole) << 16U | at(whole + 1) << 8U, 3);
 }
 
 std::optional<std::string> decode_base64url(std::string_view text) {
-  if (text.size() % 4 == 1) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 2);
-  uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : text) {
-    const uint8_t value = kValues[static_cast<unsigned char>(c)];
-    if (value == kNone) return std::nullopt;
-    bits = bits << 6U | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      out += static_cast<char>(bits >> count & 0xffU);
-    }
+  const size_t tail = text.size() % 4;
+  if (tail == 1) return std::nullopt;
+  const size_t whole = text.size() - tail;
+  std::string out(whole / 4 * 3 + (tail == 0 ? 0 : tail - 1), '\0');
+  size_t end = 0;
+  uint32_t seen = 0;  // kNone is the only value with the highest bit
+  const auto value_at = [&](size_t i) {
+    const uint32_t value = kValues[static_cast<unsigned char>(text[i])];
+    seen |= value;
+    return value;
+  };
+  const auto bits_at = [&](size_t i, size_t digits) {
+    uint32_t bits = 0;
+    for (size_t j = 0; j < 4; ++j) bits = bits << 6U | (j < digits ? value_at(i + j) : 0);
+    return bits;
+  };
+  for (size_t i = 0; i < whole; i += 4) {
+    const uint32_t bits = bits_at(i, 4);
+    for (const unsigned shift : {16U, 8U, 0U})
+      out[end++] = static_cast<char>(bits >> shift & 0xffU);
   }
-  if ((bits & ((1U << count) - 1U)) != 0) return std::nullopt;
+  const uint32_t rest = bits_at(whole, tail);
+  for (unsigned shift = 16; end < out.size(); shift -= 8) {
+    out[end++] = static_cast<char>(rest >> shift & 0xffU);
+  }
+  const uint32_t unused = tail == 2 ? 0xffffU : tail == 3 ? 0xffU : 0;
+  if ((seen & 0x80U) != 0 || (rest & unused) != 0) return std::nullopt;
   return out;
 }
 

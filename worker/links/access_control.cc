@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/ascii.h"
-#include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"
 
 namespace streamgate {
@@ -24,16 +23,18 @@ std::string_view bearer_token(std::string_view authorization) {
   return ascii::trim(authorization.substr(kBearer.size()));
 }
 
-bool is_url(const HttpUrl& asked, std::string_view claim) {
-  const auto allowed = parse_upstream_url(claim);
-  return allowed && asked.origin() == allowed->url.origin() &&
-         without_reports(asked.path_and_query) == without_reports(allowed->url.path_and_query);
+bool is_same_origin(const HttpUrl& a, const HttpUrl& b) {
+  return a.is_https == b.is_https && a.port == b.port && a.host == b.host;
 }
 
-bool has_prefix(const HttpUrl& asked, std::string_view claim) {
-  const auto allowed = parse_upstream_url(claim);
-  if (!allowed || asked.origin() != allowed->url.origin()) return false;
-  const std::string_view prefix = allowed->url.path_and_query;
+bool is_url(const HttpUrl& asked, const HttpUrl& claim) {
+  return is_same_origin(asked, claim) &&
+         without_reports(asked.path_and_query) == without_reports(claim.path_and_query);
+}
+
+bool has_prefix(const HttpUrl& asked, const HttpUrl& claim) {
+  if (!is_same_origin(asked, claim)) return false;
+  const std::string_view prefix = claim.path_and_query;
   const std::string_view path = asked.path_and_query;
   if (!path.starts_with(prefix) || is_ambiguous_path(asked.path())) return false;
   // `/live` allows `/live/a` and `/live?a`, not `/liveshow`.
@@ -62,7 +63,7 @@ bool covers(const TokenClaims& claims, const StreamRequest& request) {
 Access::Reach reach_of(const TokenClaims& claims, const HttpUrl& url) {
   if (claims.url) return Access::Reach::url;
   if (!claims.prefix) return Access::Reach::directory;
-  if (claims.prefix->find('?') != std::string::npos) return Access::Reach::url;
+  if (claims.prefix->path_and_query.find('?') != std::string::npos) return Access::Reach::url;
   HttpUrl directory = url;
   directory.path_and_query.resize(url.path().rfind('/') + 1);
   return has_prefix(directory, *claims.prefix) ? Access::Reach::directory : Access::Reach::path;

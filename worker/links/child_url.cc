@@ -95,6 +95,13 @@ char* put(std::string_view text, char* to) {
   return to + text.size();
 }
 
+// Whether `reference` is surely a name in the directory of the base, and stays as it is spelled.
+bool is_plain_name(std::string_view reference) {
+  return !reference.starts_with('.') &&
+         ascii::find_any<'/', '\\', '?', '#', ':'>(reference) == reference.npos &&
+         (byte_classes_of(reference) & kIllegalByte) == 0;
+}
+
 // The length of `http://` or `https://` in any letter case; 0 for anything else.
 size_t http_prefix_size(std::string_view text) {
   if (ascii::to_lower(text.front()) != 'h') return 0;
@@ -154,6 +161,7 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   resolved_.clear();
   resolve_reference(base_, ".", resolved_);
   const std::string_view directory = split_uri(resolved_).path;
+  directory_ = resolved_;
   origin_.assign(resolved_, 0, resolved_.size() - directory.size());
   origin_prefix_ = absolute_prefix_;
   percent_encode(origin_, origin_prefix_);
@@ -342,7 +350,11 @@ std::string_view ChildUrlWriter::with_grant(std::string_view parameters,
 std::string_view ChildUrlWriter::with_grant_of_directory(std::string_view parameters,
                                                          std::string_view reference) {
   resolved_.clear();
-  resolve_reference(base_, reference, resolved_);
+  if (is_plain_name(reference)) {
+    resolved_.append(directory_).append(reference);
+  } else {
+    resolve_reference(base_, reference, resolved_);
+  }
   return with_grant(parameters, resolved_);
 }
 

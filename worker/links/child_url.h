@@ -118,7 +118,8 @@ class ChildUrlWriter {
   bool has_origin_ = false;  // our origin is known
   bool is_named_ = false;
   bool is_path_form_ = false;
-  std::string origin_;  // of the base, as written there: `https://cdn.example:8443`
+  std::string directory_;  // of the base, with its slash
+  std::string origin_;     // of the base, as written there: `https://cdn.example:8443`
   // `<proxy_origin><route_path>?url=`, then nothing, the base's encoded origin, or that and its
   // directory (with the last slash). ChildUrls::named inserts `/<name>` at name_at_.
   std::string absolute_prefix_;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 
+#include "common/ascii.h"
 #include "common/check.h"
 #include "worker/http/base64.h"
 #include "worker/links/upstream_url.h"
@@ -19,6 +20,7 @@ constexpr std::string_view kParameter = "&sg_grant=";
 constexpr size_t kMacBytes = 16;
 constexpr size_t kParts = 6;
 constexpr size_t kMaxGrantBytes = 1024;
+constexpr size_t kMaxKnownBytes = 2048;  // longer texts are not remembered
 
 Error invalid(const char* rule) { return {Reason::token_invalid, rule}; }
 
@@ -55,13 +57,13 @@ std::optional<std::string> take(std::string_view& claims, std::string_view name)
 }
 
 // Neither a scope nor a query form has a blank.
-std::string mac_of(std::string_view key, std::string_view signed_part, std::string_view scope,
+std::string mac_of(const HmacKey& key, std::string_view signed_part, std::string_view scope,
                    std::string_view covered) {
   std::string text(signed_part);
   text.append(" ").append(scope);
   if (!covered.empty()) text.append(" ").append(covered);
   std::string mac;
-  append_base64url(std::string_view(hmac_sha256(key, text)).substr(0, kMacBytes), mac);
+  append_base64url(std::string_view(key.mac_of(text)).substr(0, kMacBytes), mac);
   return mac;
 }
 
@@ -95,7 +97,7 @@ GrantKeys::GrantKeys(const SecurityConfig& config) : covers_headers_(!config.par
     const Secret& secret =
         key.algorithm == TokenKey::Algorithm::hs256 ? key.secret : config.grant_secret;
     // A derived key, so that the MAC of a grant is never the signature of a token.
-    keys_.push_back({&key, hmac_sha256(secret.view(), "streamgate grant 1 " + key.id)});
+    keys_.push_back({&key, HmacKey(hmac_sha256(secret.view(), "streamgate grant 1 " + key.id))});
   }
 }
 
@@ -130,7 +132,7 @@ Result<Access> GrantKeys::verify(std::string_view grant, const HttpUrl& url,
     const bool is_above = *depth > directory_depth(url.path());
     return is_above ? Error{Reason::token_scope, {}} : invalid("grant");
   }
-  known = std::move(proof);
+  if (proof.size() <= kMaxKnownBytes) known = std::move(proof);
   return access;
 }
 
@@ -167,11 +169,19 @@ std::string GrantKeys::covered_part_of(const LinkContext& link) const {
   return std::string(covered_part_of(form));
 }
 
+GrantKeys::Made& GrantKeys::place_of(std::string_view of) const {
+  return made_[std::hash<std::string_view>{}(of) % made_.size()];
+}
+
 void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
   keys_ = &keys;
   access_ = &access;
   directory_.clear();
   covered_.clear();
+  // The texts have no blank.
+  identity_.assign(access.key->id).append(" ").append(std::to_string(access.expires));
+  identity_.append(" ").append(access.claims).append(" ").append(access.grant);
+  identity_.append(" ").append(access.scope).append(" ").append(access.covered);
 }
 
 std::string_view GrantWriter::parameter_for(std::string_view absolute,
@@ -180,15 +190,32 @@ std::string_view GrantWriter::parameter_for(std::string_view absolute,
     covered_ = covered;
     directory_.clear();
   }
-  const std::string_view url = absolute.substr(0, absolute.find_first_of("?#"));
+  const std::string_view url = absolute.substr(0, ascii::find_any<'?', '#'>(absolute));
   const size_t name_at = url.rfind('/') + 1;
   const std::string_view directory = url.substr(0, name_at);
   // With one of these bytes the upstream may read the name as another path, or it is a placeholder.
-  const bool is_plain = url.substr(name_at).find_first_of("%\\;{") == url.npos;
+  const bool is_plain = ascii::find_any<'%', '\\', ';', '{'>(url, name_at) == url.npos;
   if (is_plain && !directory_.empty() && directory == directory_) return parameter_;
-  make_parameter(absolute);
+  if (is_plain) {
+    take_parameter(absolute, directory);
+  } else {
+    make_parameter(absolute);
+  }
   directory_ = is_plain ? directory : std::string_view();
   return parameter_;
+}
+
+// For a child whose grant depends on its directory and not on its name.
+void GrantWriter::take_parameter(std::string_view absolute, std::string_view directory) {
+  depends_on_.assign(identity_).append(" ").append(covered_).append(" ").append(directory);
+  GrantKeys::Made& made = keys_->place_of(depends_on_);
+  if (made.of == depends_on_) {
+    parameter_ = made.parameter;
+    scope_ = made.scope;
+    return;
+  }
+  make_parameter(absolute);
+  if (depends_on_.size() <= kMaxKnownBytes) made = {depends_on_, parameter_, scope_};
 }
 
 void GrantWriter::make_parameter(std::string_view absolute) {

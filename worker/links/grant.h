@@ -26,6 +26,7 @@
 #include "common/result.h"
 #include "common/url.h"
 #include "worker/links/link_context.h"
+#include "worker/loop/signature.h"
 
 namespace streamgate {
 
@@ -88,10 +89,20 @@ class GrantKeys {
   // the URL alone, as far as the token reaches. `parameters`: the query form of the link.
   Entry sign_entry(const Access& access, const HttpUrl& url, std::string_view parameters) const;
 
+  // The grants that the links of documents got last: those of a live playlist are the same at each
+  // reload.
+  struct Made {
+    std::string of;         // whatever they depend on
+    std::string parameter;  // `&sg_grant=<grant>`, or empty
+    std::string scope;
+  };
+  // The place of a grant that depends on `of`. It may hold another one.
+  Made& place_of(std::string_view of) const;
+
  private:
   struct Key {
     const TokenKey* config;
-    std::string mac_key;
+    HmacKey mac_key;
   };
 
   const Key* find(std::string_view id) const;
@@ -101,6 +112,7 @@ class GrantKeys {
   // The grants that were verified last, each with its scope, indexed by their hash: a player sends
   // the same ones again and again, and a comparison costs a tenth of a MAC.
   std::array<std::string, 512> verified_;
+  mutable std::array<Made, 512> made_;  // likewise
 };
 
 // Writes the grants of the links of one document.
@@ -117,13 +129,16 @@ class GrantWriter {
 
  private:
   void make_parameter(std::string_view absolute);
+  void take_parameter(std::string_view absolute, std::string_view directory);
 
   const GrantKeys* keys_ = nullptr;
   const Access* access_ = nullptr;
+  std::string identity_;  // of access_
   std::string parameter_;
   std::string scope_;
   std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
   std::string covered_;    // the covered parameters that parameter_ is for
+  std::string depends_on_;  // scratch
 };
 
 }  // namespace streamgate

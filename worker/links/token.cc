@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/http/base64.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -44,13 +45,19 @@ std::string id_of(const TokenPayload& payload, std::string_view signed_text) {
   return id;
 }
 
+// nullopt for a claim that is no http(s) URL.
+std::optional<HttpUrl> url_of(const std::string& claim) {
+  auto url = parse_upstream_url(claim);
+  return url ? std::optional(std::move(url->url)) : std::nullopt;
+}
+
 Result<TokenClaims> claims_of(const TokenKey& key, TokenPayload payload,
                               std::string_view signed_text) {
   TokenClaims claims;
   claims.key = &key;
   claims.expires = payload.expires.value_or(0);
-  claims.url = std::move(payload.url);
-  claims.prefix = std::move(payload.prefix);
+  if (payload.url && !(claims.url = url_of(*payload.url))) return invalid("url");
+  if (payload.prefix && !(claims.prefix = url_of(*payload.prefix))) return invalid("prefix");
   if (payload.client) {
     const auto client = IpRange::parse(*payload.client);
     if (!client || client->port) return invalid("ip");

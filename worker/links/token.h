@@ -13,6 +13,7 @@
 #include "common/config.h"
 #include "common/ip_address.h"
 #include "common/result.h"
+#include "common/url.h"
 #include "worker/links/token_json.h"
 #include "worker/loop/signature.h"
 
@@ -23,8 +24,8 @@ namespace streamgate {
 struct TokenClaims {
   const TokenKey* key = nullptr;
   int64_t expires = 0;                // `exp`: seconds since 1970; 0: never
-  std::optional<std::string> url;     // the only URL
-  std::optional<std::string> prefix;  // the beginning of all URLs
+  std::optional<HttpUrl> url;         // the only URL
+  std::optional<HttpUrl> prefix;      // the beginning of all URLs
   std::optional<IpRange> client;      // `ip`
   uint64_t streams = 0;               // 0: none
   uint64_t rate = 0;                  // bytes per second; 0: none

@@ -1,11 +1,13 @@
 #include "worker/loop/signature.h"
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 
 #include <array>
@@ -60,6 +62,28 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
   unsigned size = 0;
   CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(text), text.size(),
              digest.data(), &size) != nullptr);
+  return text_of(digest.data(), size);
+}
+
+HmacKey::HmacKey(std::string_view key) {
+  const std::unique_ptr<EVP_MAC, Freer<EVP_MAC_free>> hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+  CHECK(hmac);
+  context_.reset(EVP_MAC_CTX_new(hmac.get()));
+  std::string digest = "SHA256";
+  const std::array parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_end()};
+  CHECK(context_ &&
+        EVP_MAC_init(context_.get(), bytes_of(key), key.size(), parameters.data()) == 1);
+}
+
+std::string HmacKey::mac_of(std::string_view text) const {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  size_t size = 0;
+  // Without a key: the context keeps its own.
+  CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 &&
+        EVP_MAC_update(context_.get(), bytes_of(text), text.size()) == 1 &&
+        EVP_MAC_final(context_.get(), digest.data(), &size, digest.size()) == 1);
   return text_of(digest.data(), size);
 }
 

@@ -41,5 +41,29 @@ TEST(Base64Test, TheUrlFormHasNoPadding) {
   EXPECT_FALSE(decode_base64url("--__Pw=="));
 }
 
+TEST(Base64Test, EachLengthAndEachByteComesBack) {
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    std::string text = "before.";
+    append_base64url(bytes, text);
+    EXPECT_EQ(decode_base64url(std::string_view(text).substr(7)), bytes) << text;
+    bytes.insert(0, 1, static_cast<char>(i * 7));
+  }
+}
+
+TEST(Base64Test, OneWrongByteOrUnusedBitAnywhereIsRefused) {
+  const std::string text = "Zm9vYmE";
+  for (size_t i = 0; i < text.size(); ++i) {
+    for (const char wrong : {'+', '/', '=', '%', '.', '\0', '\x80', '\xff'}) {
+      std::string broken = text;
+      broken[i] = wrong;
+      EXPECT_FALSE(decode_base64url(broken)) << broken;
+    }
+  }
+  for (const std::string_view unused : {"Zm9vYmF", "Zm9vYmG", "Zm9vZh", "Zm9vZo"}) {
+    EXPECT_FALSE(decode_base64url(unused)) << unused;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "worker/links/url_scope.h"
@@ -100,6 +101,45 @@ TEST_F(GrantTest, TheSameChildAlwaysHasTheSameText) {
   EXPECT_NE(first, other);
   EXPECT_EQ(writer.parameter_for("http://cdn.example/a/2.ts", {}), first);
   EXPECT_EQ(writer.parameter_for("http://cdn.example/b/%32.ts", {}), other);
+}
+
+TEST_F(GrantTest, AGrantThatWasMadeBeforeIsNeverThatOfAnotherAccess) {
+  const std::string url = "http://cdn.example/live/a.ts";
+  TokenKey second = config_.keys[0];
+  second.id = "other";
+  config_.keys.push_back(second);
+  keys_.emplace(config_);
+  access_.key = config_.keys.data();
+  const Access first = access_;
+  Access later = first;
+  later.expires += 60;
+  Access limited = first;
+  limited.claims = encode_claims({"10.0.0.0/8", 2, 0, "t1"});
+  Access of_other_key = first;
+  of_other_key.key = &config_.keys[1];
+  Access inherited = first;
+  inherited.scope = "http://cdn.example/live/";
+  inherited.grant = keys_->sign(later, inherited.scope, 1, {});
+  Access of_other_scope = inherited;
+  of_other_scope.scope = "http://cdn.example/";
+  of_other_scope.grant = keys_->sign(later, of_other_scope.scope, 0, {});
+  const Access* const all[] = {&first,        &later,     &limited,
+                               &of_other_key, &inherited, &of_other_scope};
+  std::set<std::string> grants;
+  for (int i = 0; i < 2; ++i) {  // the second time from made_
+    for (const Access* access : all) {
+      access_ = *access;
+      const std::string grant = text_of(grant_for(url));
+      EXPECT_EQ(grants.insert(grant).second, i == 0 && access != &inherited) << grant;
+      const auto verified = keys_->verify(grant, url_of(url), {});
+      ASSERT_TRUE(verified) << grant;
+      const bool keeps = !access->grant.empty();
+      EXPECT_EQ(verified->expires, keeps ? later.expires : access->expires);
+      EXPECT_EQ(verified->claims, access->claims);
+      EXPECT_EQ(verified->key, access->key);
+      EXPECT_EQ(verified->scope, keeps ? access->scope : inherited.scope);
+    }
+  }
 }
 
 TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNoGrant) {

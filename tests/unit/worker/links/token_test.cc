@@ -126,8 +126,8 @@ TEST_F(TokenTest, ReadsTheClaims) {
   ASSERT_TRUE(claims) << claims.error().detail;
   EXPECT_EQ(claims->key, config_.keys.data());
   EXPECT_EQ(claims->expires, 1'700'000'060);
-  EXPECT_EQ(claims->url, "http://a/b");
-  EXPECT_EQ(claims->prefix, "http://a/");
+  EXPECT_EQ(claims->url->to_string(), "http://a/b");
+  EXPECT_EQ(claims->prefix->to_string(), "http://a/");
   EXPECT_EQ(claims->client->to_string(), "10.0.0.0/8");
   EXPECT_EQ(claims->streams, 3U);
   EXPECT_EQ(claims->rate, 125'000U);
@@ -185,6 +185,16 @@ TEST_F(TokenTest, AFractionOfALimitIsNotNoLimit) {
   }
 }
 
+TEST_F(TokenTest, AClaimThatNamesNoUrlIsInvalid) {
+  for (const std::string name : {"url", "prefix"}) {
+    for (const char* text : {"", "live", "/live/", "ftp://a/", "http://", "http://a b/"}) {
+      const std::string payload = R"({"exp":1700000060,")" + name + "\":\"" + text + "\"}";
+      EXPECT_EQ(rule_of(sign(R"({"alg":"HS256"})", payload, kSecret)), "token_invalid " + name)
+          << text;
+    }
+  }
+}
+
 TEST_F(TokenTest, ATokenWithoutExpiryIsValidOnlyIfTheConfigurationAllowsIt) {
   const std::string token = sign(R"({"alg":"HS256"})", "{}", kSecret);
   EXPECT_EQ(rule_of(token), "token_invalid exp is missing");
@@ -235,7 +245,7 @@ TEST_F(TokenTest, AVerifiedTokenIsStillComparedWholeAndItsTimesAreChecked) {
     const auto claims = verify(token);
     ASSERT_TRUE(claims) << i;
     EXPECT_EQ(claims->key, &config_.keys.front());
-    EXPECT_EQ(claims->prefix, "http://a.example/");
+    EXPECT_EQ(claims->prefix->to_string(), "http://a.example/");
     EXPECT_EQ(claims->expires, kNow + 100);
   }
   EXPECT_EQ(verify(token, kNow + 100 + TokenVerifier::kSkew).error().reason, Reason::token_expired);
