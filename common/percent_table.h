@@ -78,7 +78,40 @@ inline unsigned unreserved_mask(__m128i bytes) {
   const __m128i rest = _mm_or_si128(marks, ascii::within(bytes, '-', 2));  // `-` and `.`
   return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(alphanumeric, rest)));
 }
+
+// The same for bytes that are not allowed in a URI.
+inline unsigned illegal_mask(__m128i bytes) {
+  // The comparison is signed: bytes from 0x80 on are below the blank too.
+  __m128i hits = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
+  for (const char c : {'"', '<', '>', '\\', '^', '`', '\x7f'}) {
+    hits = _mm_or_si128(hits, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)));
+  }
+  return static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(hits, ascii::within(bytes, '{', 3))));
+}
 #endif
+
+// The index of the first byte that is not allowed in a URI, at or after `from`; the size of `text`
+// if there is none.
+inline size_t find_illegal(std::string_view text, size_t from = 0) {
+  size_t i = from;
+#ifdef __SSE2__
+  const auto hits_at = [text](size_t at) {
+    return illegal_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at)));
+  };
+  for (; i + 16 <= text.size(); i += 16) {
+    const unsigned hits = hits_at(i);
+    if (hits != 0) return i + static_cast<size_t>(std::countr_zero(hits));
+  }
+  if (text.size() >= 16) {
+    if (i == text.size()) return i;
+    // The last block overlaps bytes that have been searched already, or that are before `from`.
+    const unsigned hits = hits_at(text.size() - 16) >> (16 - (text.size() - i));
+    return hits == 0 ? text.size() : i + static_cast<size_t>(std::countr_zero(hits));
+  }
+#endif
+  while (i < text.size() && (percent_entry(text[i]).size_and_class & kIllegalByte) == 0) ++i;
+  return i;
+}
 
 // The bytes that percent_encode_to needs at its destination: it stores up to 16 at a time.
 constexpr size_t percent_encoded_bound(size_t size) { return 3 * size + 16; }

@@ -45,8 +45,7 @@ void append_encoded_byte(char c, std::string& out) {
 // Appends `text`, with the bytes that are not allowed in a URI as %XX.
 void append_legal(std::string_view text, std::string& out) {
   size_t copied = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((percent_entry(text[i]).size_and_class & kIllegalByte) == 0) continue;
+  for (size_t i = find_illegal(text); i < text.size(); i = find_illegal(text, copied)) {
     out.append(text.substr(copied, i - copied));
     append_encoded_byte(text[i], out);
     copied = i + 1;
@@ -64,6 +63,11 @@ void remove_last_segment(std::string& out, size_t path_start) {
 // begins at `path_start` in `out`. At the end of a path, a last dot segment keeps its slash.
 enum class PathPart { directory, end };
 void append_segments(std::string_view path, PathPart part, size_t path_start, std::string& out) {
+  // Nearly all paths stay as they are.
+  if (path.find("/.") == path.npos && find_illegal(path) == path.size()) {
+    out.append(path);
+    return;
+  }
   while (!path.empty()) {
     const size_t next = path.find('/', 1);
     const std::string_view segment = path.substr(1, next == path.npos ? path.npos : next - 1);

@@ -23,17 +23,25 @@ constexpr std::array<uint8_t, 256> kValues = [] {
 }  // namespace
 
 void append_base64url(std::string_view bytes, std::string& out) {
-  const auto at = [&](size_t i) { return uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  const auto byte_at = [&](size_t i) { return uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  const auto digit = [](uint32_t bits) { return kAlphabet[bits & 0x3fU]; };
   const size_t tail = bytes.size() % 3;
   const size_t whole = bytes.size() - tail;
-  size_t end = out.size();
-  out.resize(end + whole / 3 * 4 + (tail == 0 ? 0 : tail + 1));
-  const auto put = [&](uint32_t bits, unsigned digits) {
-    for (unsigned i = 0; i < digits; ++i) out[end++] = kAlphabet[bits >> (18 - 6 * i) & 0x3fU];
-  };
-  for (size_t i = 0; i < whole; i += 3) put(at(i) << 16U | at(i + 1) << 8U | at(i + 2), 4);
-  if (tail == 1) put(at(whole) << 16U, 2);
-  if (tail == 2) put(at(whole) << 16U | at(whole + 1) << 8U, 3);
+  const size_t before = out.size();
+  out.resize(before + whole / 3 * 4 + (tail == 0 ? 0 : tail + 1));
+  char* to = out.data() + before;
+  for (size_t i = 0; i < whole; i += 3, to += 4) {
+    const uint32_t bits = byte_at(i) << 16U | byte_at(i + 1) << 8U | byte_at(i + 2);
+    to[0] = digit(bits >> 18U);
+    to[1] = digit(bits >> 12U);
+    to[2] = digit(bits >> 6U);
+    to[3] = digit(bits);
+  }
+  if (tail == 0) return;
+  const uint32_t bits = byte_at(whole) << 16U | (tail == 2 ? byte_at(whole + 1) << 8U : 0);
+  to[0] = digit(bits >> 18U);
+  to[1] = digit(bits >> 12U);
+  if (tail == 2) to[2] = digit(bits >> 6U);
 }
 
 std::optional<std::string> decode_base64url(std::string_view text) {

@@ -141,8 +141,12 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
     return Error{Reason::token_invalid, "revoked"};
   }
   if (!is_client(client.address, claims->client)) return Error{Reason::token_client, {}};
-  const auto in_scope = [&](const HttpUrl& url) { return is_in_scope(url, access->scope); };
-  if (!all_urls_are(request, in_scope)) return out_of_scope();
+  // verify() has taken the scope from the URL itself.
+  const auto in_scope = [&](const UpstreamUrl& alternative) {
+    return is_in_scope(alternative.url, access->scope);
+  };
+  const auto& alternatives = request.alternatives;
+  if (!std::all_of(alternatives.begin(), alternatives.end(), in_scope)) return out_of_scope();
   access->streams = claims->streams;
   access->rate = claims->rate;
   access->token_id = claims->token_id;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/percent_table.h"
 #include "tests/unit/corpus_index.h"
 
 namespace streamgate {
@@ -349,6 +350,29 @@ TEST(Url, RefusesTheMalformedTargetsOfTheExternalCorpus) {
     EXPECT_EQ(is_refused(row.at("url")), is_malformed) << row.at("line");
   }
   EXPECT_GT(checked, 0U);
+}
+
+TEST(UrlTest, TheFirstIllegalByteIsFoundAnywhere) {
+  for (size_t size = 0; size < 40; ++size) {
+    for (size_t from = 0; from <= size; ++from) {
+      std::string text(size, 'a');
+      EXPECT_EQ(find_illegal(text, from), size);
+      for (size_t at = 0; at < size; ++at) {
+        text[at] = '|';
+        EXPECT_EQ(find_illegal(text, from), at < from ? size : at) << size << ' ' << from;
+        text[at] = 'a';
+      }
+    }
+  }
+}
+
+TEST(UrlTest, EachByteIsIllegalInABlockAsInTheTable) {
+  for (int c = 0; c < 256; ++c) {
+    const char byte = static_cast<char>(c);
+    const bool is_illegal = (percent_entry(byte).size_and_class & kIllegalByte) != 0;
+    EXPECT_EQ(find_illegal(std::string(1, byte)), is_illegal ? 0U : 1U) << c;
+    EXPECT_EQ(find_illegal(std::string(16, byte)), is_illegal ? 0U : 16U) << c;
+  }
 }
 
 }  // namespace
