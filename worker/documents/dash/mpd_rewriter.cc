@@ -43,7 +43,7 @@ bool is_for_one_origin(std::string_view name, const char** attributes) {
 void MpdRewriter::on_start(void* rewriter, const char* name, const char** attributes) {
   auto& self = *static_cast<MpdRewriter*>(rewriter);
   // Most elements of a live manifest are `S`.
-  if (name[0] == 'S' && name[1] == '\0') {
+  if (name[0] == 'S' && name[1] == '\0' && self.depth_ > 0) {
     ++self.depth_;
     return;
   }
@@ -85,7 +85,7 @@ void MpdRewriter::start_element(std::string_view name, const char** attributes) 
   if (depth_ == 1) return;
   if (depth_ < content_depth()) return start_operation(name, attributes);
   const std::string_view local = local_name(name);
-  if (takes_query(local)) return rewrite_query_info(local, attributes);
+  if (event_depth_ == 0 && takes_query(local)) return rewrite_query_info(local, attributes);
   if (!namespaces_.is_of_mpd(name) && !has_foreign_name(local)) return;
   if (depth_ == 2 && local == "Period") hold_for_base_url();
   const bool has_segments = local == "SegmentTimeline" || local == "SegmentList";

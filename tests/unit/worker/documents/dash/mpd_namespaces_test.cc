@@ -124,5 +124,20 @@ TEST(MpdRewriter, AnAttributeOfDvbMayHaveAnyPrefix) {
             font + "d:url='" + kLink + "'/>" + font + "url='/a'/>");
 }
 
+TEST(MpdRewriter, AQueryInAnEventStays) {
+  const std::string query =
+      "<up:UrlQueryInfo useMPDUrlQuery='true' queryTemplate='$querypart$' xlink:href='q'/>"
+      "<RequestParam useMPDUrlQuery='true' queryString='a'/>";
+  const std::string event = "<EventStream><Event id='1'>" + query + "</Event></EventStream>";
+  EXPECT_EQ(rewritten_period(event), event);
+  EXPECT_NE(rewritten_period(event + query).rfind("queryString='tok=x/y&amp;a'"),
+            std::string::npos);
+}
+
+TEST(MpdRewriter, ASegmentAsTheRootIsNoManifest) {
+  const std::string text = "<S><BaseURL>http://x/</BaseURL></S>";
+  EXPECT_EQ(rewrite(text), text);
+}
+
 }  // namespace
 }  // namespace streamgate
