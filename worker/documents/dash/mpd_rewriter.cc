@@ -18,6 +18,8 @@ constexpr size_t kMaxBases = 16;                     // one in the other; DASH h
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
+constexpr std::string_view kDirectory = ".";  // of the document
+
 // Elements that put the query of the MPD's URL into other requests (ISO/IEC 23009-1 annex I).
 bool takes_query(std::string_view name) {
   return name == "UrlQueryInfo" || name == "ExtUrlQueryInfo" || name == "ExtHttpHeaderInfo" ||
@@ -154,10 +156,12 @@ void MpdRewriter::end_text() {
   const bool is_of_root = is_base && level() == 2 && kind_ != DocumentKind::mpd_part;
   const MpdBase& from = is_base && !is_of_root ? base_above_siblings() : document_;
   link_.clear();
-  const LinkRule rule = is_base && !is_of_root ? rule_for(reference) : LinkRule::all;
+  const LinkRule rule = is_base && !is_of_root ? rule_for(from, reference) : LinkRule::all;
   const std::string note = note_for(element.kind);
-  const bool has_link = (!reference.empty() || is_of_root) &&
-                        links_.append(from, {reference, rule, element.kind, note}, link_);
+  // An empty one of the MPD is as if there were none.
+  const std::string_view target = is_of_root && reference.empty() ? kDirectory : reference;
+  const bool has_link =
+      !target.empty() && links_.append(from, {target, rule, element.kind, note}, link_);
   costly_bytes_ += has_link || is_base ? from.url.size() : 0;
   if (is_base) note_base(from, reference);
   std::string text;
@@ -261,10 +265,11 @@ bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
   if (!has_url(element, name)) return false;
   switch (element.place) {
     case UrlPlace::segment:
-      return links_.append(base(), {value, rule_for(value)}, link_);
+      return links_.append(base(), {value, rule_for(base(), value)}, link_);
     case UrlPlace::descriptor:
       if (name != "value") {
-        return is_font_scheme(scheme) && links_.append(base(), {value, rule_for(value)}, link_);
+        return is_font_scheme(scheme) &&
+               links_.append(base(), {value, rule_for(base(), value)}, link_);
       }
       [[fallthrough]];
     case UrlPlace::clock:
@@ -378,7 +383,7 @@ void MpdRewriter::insert_base_url() {
   has_base_url_ = true;
   link_.clear();
   std::string element;
-  if (links_.append(document_, {"."}, link_)) {
+  if (links_.append(document_, {kDirectory}, link_)) {
     const std::string name = std::string(namespaces_.outermost_prefix()) + "BaseURL>";
     element = "<" + name;
     append_xml(link_, '\0', element);
@@ -396,11 +401,12 @@ void MpdRewriter::release_held(std::string_view inserted) {
   held_.clear();
 }
 
-// The BaseURL that is added names the directory, because ffmpeg appends a slash to any other, so a
-// reference without a path would lose the name of the document.
-LinkRule MpdRewriter::rule_for(std::string_view reference) const {
+// The BaseURL that is added, or takes the place of an empty one, names the directory, because
+// ffmpeg appends a slash to any other. So a reference without a path would lose the name of the
+// document.
+LinkRule MpdRewriter::rule_for(const MpdBase& from, std::string_view reference) const {
   const bool has_no_path = reference.starts_with('?') || reference.starts_with('#');
-  return bases_.empty() && has_no_path ? LinkRule::all : LinkRule::outside;
+  return has_no_path && from.url == outer_.url ? LinkRule::all : LinkRule::outside;
 }
 
 }  // namespace streamgate

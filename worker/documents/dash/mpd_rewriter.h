@@ -126,7 +126,7 @@ class MpdRewriter final : public DocumentRewriter {
     if (kind_ == DocumentKind::mpd) return 1;
     return kind_ == DocumentKind::mpd_part ? 2 : 3;
   }
-  LinkRule rule_for(std::string_view reference) const;
+  LinkRule rule_for(const MpdBase& from, std::string_view reference) const;
   // Of the current event, in bytes of the document.
   uint64_t event_begin() const;
   uint64_t event_end() const;

@@ -45,6 +45,8 @@ TEST(MpdNamespaces, EachPrefixOfTheMpdIsOne) {
 TEST(MpdNamespaces, ABaseUrlKeepsItsPrefix) {
   const std::string directory = at("https/up.example/live/a/");
   const std::string url = "<d:BaseURL a='b'>" + directory + "</d:BaseURL>";
+  EXPECT_EQ(rewritten_content(kRoot, "<d:BaseURL a='b'/><Period/>"), url + "<Period/>");
+  EXPECT_EQ(rewritten_content(kRoot, "<Period/><d:BaseURL a='b'/>"), url + "<Period/>");
   EXPECT_EQ(rewritten_content(kRoot, "<Period/><d:BaseURL a='b'>.</d:BaseURL>"), url + "<Period/>");
   EXPECT_EQ(rewritten_content(kRoot, "<d:Period/>"),
             "<BaseURL>" + directory + "</BaseURL><d:Period/>");
@@ -137,6 +139,20 @@ TEST(MpdRewriter, AQueryInAnEventStays) {
 TEST(MpdRewriter, ASegmentAsTheRootIsNoManifest) {
   const std::string text = "<S><BaseURL>http://x/</BaseURL></S>";
   EXPECT_EQ(rewrite(text), text);
+}
+
+// ffmpeg appends a slash to the text of a BaseURL.
+TEST(MpdRewriter, AQueryAfterAnEmptyBaseUrlBelongsToTheDocument) {
+  const std::string url = at("https/up.example/live/a/manifest.mpd?b");
+  const std::string segment = "<SegmentURL media='?b'/>";
+  const std::string linked = "<SegmentURL media='" + url + "'/>";
+  const std::string base = "<MPD><BaseURL>" + at("https/up.example/live/a/") + "</BaseURL>";
+  for (const std::string empty : {"<BaseURL/>", "<BaseURL> \n</BaseURL>"}) {
+    EXPECT_EQ(rewrite("<MPD>" + empty + "<Period>" + segment + "</Period></MPD>"),
+              base + "<Period>" + linked + "</Period></MPD>");
+    EXPECT_EQ(rewrite("<MPD><Period>" + empty + segment + "</Period></MPD>"),
+              base + "<Period>" + empty + linked + "</Period></MPD>");
+  }
 }
 
 }  // namespace
