@@ -141,6 +141,14 @@ TEST(MpdRewriter, ASegmentAsTheRootIsNoManifest) {
   EXPECT_EQ(rewrite(text), text);
 }
 
+// A scheme for browsers, which leave out tabs and line ends.
+TEST(MpdRewriter, ASchemeWithATabStaysNot) {
+  EXPECT_EQ(rewritten_period("<BaseURL>ht\ntp://o/</BaseURL><SegmentURL media='h&#9;ttp://o/s'/>"),
+            "<BaseURL>" + at("https/up.example/live/a/ht%0Atp://o/") +
+                "</BaseURL><SegmentURL media='" +
+                at("https/up.example/live/a/ht%0Atp://o/h%09ttp://o/s") + "'/>");
+}
+
 // ffmpeg appends a slash to the text of a BaseURL.
 TEST(MpdRewriter, AQueryAfterAnEmptyBaseUrlBelongsToTheDocument) {
   const std::string url = at("https/up.example/live/a/manifest.mpd?b");
