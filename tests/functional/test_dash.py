@@ -417,8 +417,9 @@ def addresses(text, url, base):
         bases = [child for child in node if isinstance(child.tag, str)
                  and child.tag.rpartition("}")[2] == "BaseURL"]
         for child in bases:
-            if not level or (child.text or "").strip():  # nobody asks for an empty one
-                add(f"{name}/BaseURL", chain, child.text or "")
+            text = (child.text or "").strip()
+            if not level or text:  # nobody asks for an empty one; that of the MPD has a directory
+                add(f"{name}/BaseURL", chain, text or ".")
         if bases:
             chain = resolve(chain, (bases[0].text or "").strip())
         for attribute in SEGMENT.get(name, ()):

@@ -272,6 +272,9 @@ FIXED = {
     "/low-latency.m3u8": low_latency_master(),
     "/dash/periods.mpd": two_periods(),
     "/dash/late.mpd": static_mpd(f"<Period>{sets(template())}</Period>{LATE}"),
+    "/empty-base.mpd": static_mpd(
+        f"<BaseURL/><Period><BaseURL>dash/</BaseURL>{sets(template())}</Period>"
+    ),
     "/dash/rooted.mpd": static_mpd(f"<Period>{sets(template(prefix='/dash/'))}</Period>"),
     "/dash/images.mpd": static_mpd(
         f"<Period>{sets(template())}"

@@ -95,6 +95,7 @@ ALL = {
     "dash patches from a folder": Stream("dash", "/dash/patched-from-a-folder.mpd",
                                          [["play", 10]], 6, ("/dash/patches/patch.mpp",)),
     "dash periods": Stream("dash", "/dash/periods.mpd", needs=("/dash-b/",)),
+    "dash empty base url": Stream("dash", "/empty-base.mpd"),
     "dash base url at the end": Stream("dash", "/dash/late.mpd", needs=("/dash-b/",)),
     "dash remote period": Stream("dash", "/dash/remote.mpd", needs=("/dash/remote-period.xml",)),
     "dash steering": Stream("dash", "/dash/steered.mpd", [["play", 10]], 6,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/ascii.h"
+#include "common/percent_table.h"
 #include "worker/http/base64.h"
 #include "worker/http/field_rules.h"
 #include "worker/links/cmcd.h"
@@ -203,6 +204,14 @@ bool stays_below_root(std::string_view path, size_t directories) {
   }
 }
 
+// At the beginning of a reference (WHATWG URL, 4.4): ` //host` leads to another host.
+constexpr bool is_ignored_by_browsers(char c) { return static_cast<unsigned char>(c) <= ' '; }
+
+// Whether the text before the colon is a scheme, for browsers even with tabs and line ends in it.
+bool may_have_scheme(std::string_view path, size_t colon) {
+  return split_uri(path).has_scheme || (byte_classes_of(path.substr(0, colon)) & kControlByte) != 0;
+}
+
 // Nearly all paths have no dot segment.
 bool may_have_dot_segment(std::string_view path) {
   if (path.starts_with('.') || path.find("/.") != path.npos) return true;
@@ -317,7 +326,8 @@ size_t directories_above(std::string_view path) {
 }
 
 bool is_plain_relative(std::string_view reference) {
-  if (reference.empty() || reference.front() == '/' || reference.front() == '.') return false;
+  if (reference.empty() || is_ignored_by_browsers(reference.front())) return false;
+  if (reference.front() == '/' || reference.front() == '.') return false;
   if (ascii::find_any<'|', '\\', '%', ':'>(reference) != reference.npos) return false;
   const size_t question = reference.find('?');
   if (question != reference.npos && has_token(reference.substr(question))) return false;
@@ -330,10 +340,11 @@ bool is_plain_relative(std::string_view reference) {
 
 bool is_relative_in_place(std::string_view reference, size_t directories) {
   if (reference.empty() || reference.front() == '/' || reference.front() == '\\') return false;
+  if (is_ignored_by_browsers(reference.front())) return false;
   const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
   if (path.size() < reference.size() && has_token(reference.substr(path.size()))) return false;
   const size_t colon = path.find(':');
-  if (colon != path.npos && split_uri(path).has_scheme) return false;
+  if (colon != path.npos && may_have_scheme(path, colon)) return false;
   if (!may_have_dot_segment(path)) return true;
   return path.find('\\') == path.npos && stays_below_root(path, directories);
 }

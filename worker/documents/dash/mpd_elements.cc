@@ -69,8 +69,12 @@ std::string_view value_of(const char** attributes, std::string_view name) {
 }
 
 bool has_url(const MpdElement& element, std::string_view attribute) {
-  return std::find(std::begin(element.attributes), std::end(element.attributes), attribute) !=
-         std::end(element.attributes);
+  const bool has_prefix = !prefix_of(attribute).empty();
+  return std::any_of(std::begin(element.attributes), std::end(element.attributes),
+                     [&](std::string_view known) {
+                       if (!has_prefix || prefix_of(known).empty()) return known == attribute;
+                       return local_name(known) == local_name(attribute);
+                     });
 }
 
 }  // namespace streamgate

@@ -43,7 +43,8 @@ bool is_url_scheme(std::string_view scheme_id_uri);
 // (ETSI TS 103 285 7.2).
 bool is_font_scheme(std::string_view scheme_id_uri);
 
-// Whether an attribute is one of MpdElement::attributes.
+// Whether an attribute is one of MpdElement::attributes. Of one that has a prefix, the local name
+// counts.
 bool has_url(const MpdElement& element, std::string_view attribute);
 
 // Whether the attribute, with its prefix, makes any element a remote one: `xlink:href`.
@@ -55,6 +56,11 @@ std::string_view value_of(const char** attributes, std::string_view name);
 // A name without its namespace prefix.
 inline std::string_view local_name(std::string_view name) {
   return name.substr(name.find(':') + 1);
+}
+
+// The namespace prefix of a name, with its colon: `mpd:`.
+inline std::string_view prefix_of(std::string_view name) {
+  return name.substr(0, name.size() - local_name(name).size());
 }
 
 }  // namespace streamgate

@@ -36,7 +36,7 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
   window_.clear();
   window_at_ = copied_ = handed_ = skipped_ = 0;
   wanted_ = 0;
-  prefix_.clear();
+  namespaces_.begin();
   wrapped_ = 0;
   is_held_ = false;
   held_.clear();
@@ -194,8 +194,8 @@ size_t MpdRewriter::skip_segments() {
 
 // Reads the absolute or rooted segment that `left` begins with, if it can be read so.
 bool MpdRewriter::link_outside_segment(std::string_view left) {
-  // The rules of start_element() for prefix and place.
-  if (segments_depth_ == 0 || event_depth_ != 0 || !prefix_.empty()) return false;
+  // The rules of start_element() for namespace and place.
+  if (segments_depth_ == 0 || event_depth_ != 0 || !namespaces_.is_of_mpd({})) return false;
   const auto segment = outside_segment(left);
   if (!segment || has_grown_too_far_) return false;
   const std::string_view origin = left.substr(segment->origin_at, segment->origin_size);

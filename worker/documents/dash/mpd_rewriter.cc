@@ -18,9 +18,7 @@ constexpr size_t kMaxBases = 16;                     // one in the other; DASH h
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-std::string_view prefix_of(std::string_view name) {
-  return name.substr(0, name.size() - local_name(name).size());
-}
+constexpr std::string_view kDirectory = ".";  // of the document
 
 // Elements that put the query of the MPD's URL into other requests (ISO/IEC 23009-1 annex I).
 bool takes_query(std::string_view name) {
@@ -47,7 +45,7 @@ bool is_for_one_origin(std::string_view name, const char** attributes) {
 void MpdRewriter::on_start(void* rewriter, const char* name, const char** attributes) {
   auto& self = *static_cast<MpdRewriter*>(rewriter);
   // Most elements of a live manifest are `S`.
-  if (name[0] == 'S' && name[1] == '\0') {
+  if (name[0] == 'S' && name[1] == '\0' && self.depth_ > 0) {
     ++self.depth_;
     return;
   }
@@ -80,22 +78,26 @@ void MpdRewriter::on_doctype(void* rewriter, const char*, const char*, const cha
 
 void MpdRewriter::start_element(std::string_view name, const char** attributes) {
   if (++depth_ > kMaxDepth) return fail("the elements are nested too deeply");
-  if (depth_ == 1) return start_root(name, attributes);
-  if (text_element_ != nullptr) return;  // a URL has no elements
+  if (depth_ == 1) start_root(name, attributes);
+  if (state_ == State::passing || text_element_ != nullptr) return;  // a URL has no elements
+  const bool has_namespaces = depth_ == content_depth()
+                                  ? namespaces_.start_outermost(name, attributes, depth_)
+                                  : namespaces_.start_element(attributes, depth_);
+  if (!has_namespaces) return fail("the document declares too many prefixes");
+  if (depth_ == 1) return;
   if (depth_ < content_depth()) return start_operation(name, attributes);
-  if (depth_ == content_depth()) prefix_ = prefix_of(name);
-  if (takes_query(local_name(name))) return rewrite_query_info(local_name(name), attributes);
-  if (!is_of_mpd(name) && !has_foreign_name(local_name(name))) return;
-  name = local_name(name);
-  if (depth_ == 2 && name == "Period") hold_for_base_url();
-  const bool has_segments = name == "SegmentTimeline" || name == "SegmentList";
+  const std::string_view local = local_name(name);
+  if (event_depth_ == 0 && takes_query(local)) return rewrite_query_info(local, attributes);
+  if (!namespaces_.is_of_mpd(name) && !has_foreign_name(local)) return;
+  if (depth_ == 2 && local == "Period") hold_for_base_url();
+  const bool has_segments = local == "SegmentTimeline" || local == "SegmentList";
   if (has_segments && segments_depth_ == 0) segments_depth_ = depth_;
-  const MpdElement& element = mpd_element(name);
+  const MpdElement& element = mpd_element(local);
   // The message of an event may be any XML.
   if (event_depth_ != 0 && element.place != UrlPlace::event) return;
-  if (name == "Event") event_depth_ = depth_;
+  if (local == "Event") event_depth_ = depth_;
   rewrite_attributes(element, attributes);
-  if (element.has_text) start_text(element);
+  if (element.has_text) start_text(element, prefix_of(name));
 }
 
 void MpdRewriter::start_root(std::string_view name, const char** attributes) {
@@ -105,7 +107,6 @@ void MpdRewriter::start_root(std::string_view name, const char** attributes) {
     XML_StopParser(parser_.get(), XML_FALSE);
     return;
   }
-  prefix_ = prefix_of(name);
   // New cookies would change the links of a live manifest at each reload.
   const bool is_static = kind_ == DocumentKind::mpd && value_of(attributes, "type") != "dynamic";
   if (is_static) links_.carry_new_cookies();
@@ -114,11 +115,12 @@ void MpdRewriter::start_root(std::string_view name, const char** attributes) {
 void MpdRewriter::start_operation(std::string_view name, const char** attributes) {
   operation_ = patch_operation({local_name(name), value_of(attributes, "sel"),
                                 value_of(attributes, "type"), value_of(attributes, "pos")});
-  if (operation_.element != nullptr) start_text(*operation_.element);
+  if (operation_.element != nullptr) start_text(*operation_.element, {});
 }
 
-void MpdRewriter::start_text(const MpdElement& element) {
+void MpdRewriter::start_text(const MpdElement& element, std::string_view prefix) {
   text_element_ = &element;
+  text_prefix_ = prefix;
   text_depth_ = depth_;
   text_begin_ = event_end();
   text_.clear();
@@ -132,6 +134,7 @@ void MpdRewriter::start_text(const MpdElement& element) {
 
 void MpdRewriter::end_element() {
   if (text_element_ != nullptr && depth_ == text_depth_) end_text();
+  namespaces_.end_element(depth_);
   while (!bases_.empty() && bases_.back().depth == depth_) {
     bases_.pop_back();
     has_origin_link_ = false;
@@ -153,10 +156,12 @@ void MpdRewriter::end_text() {
   const bool is_of_root = is_base && level() == 2 && kind_ != DocumentKind::mpd_part;
   const MpdBase& from = is_base && !is_of_root ? base_above_siblings() : document_;
   link_.clear();
-  const LinkRule rule = is_base && !is_of_root ? rule_for(reference) : LinkRule::all;
+  const LinkRule rule = is_base && !is_of_root ? rule_for(from, reference) : LinkRule::all;
   const std::string note = note_for(element.kind);
-  const bool has_link = (!reference.empty() || is_of_root) &&
-                        links_.append(from, {reference, rule, element.kind, note}, link_);
+  // An empty one of the MPD is as if there were none.
+  const std::string_view target = is_of_root && reference.empty() ? kDirectory : reference;
+  const bool has_link =
+      !target.empty() && links_.append(from, {target, rule, element.kind, note}, link_);
   costly_bytes_ += has_link || is_base ? from.url.size() : 0;
   if (is_base) note_base(from, reference);
   std::string text;
@@ -167,7 +172,7 @@ void MpdRewriter::end_text() {
   if (event_begin() != event_end()) return replace(text_begin_, event_begin(), text);
   // `<BaseURL/>`: there is no end tag.
   constexpr size_t kEmptyTagEnd = 2;
-  replace(text_begin_ - kEmptyTagEnd, text_begin_, ">" + text + "</" + prefix_ + "BaseURL>");
+  replace(text_begin_ - kEmptyTagEnd, text_begin_, ">" + text + "</" + text_prefix_ + "BaseURL>");
 }
 
 // The text of an operation that changes an attribute, or the text of an element.
@@ -260,10 +265,11 @@ bool MpdRewriter::append_value(const MpdElement& element, std::string_view name,
   if (!has_url(element, name)) return false;
   switch (element.place) {
     case UrlPlace::segment:
-      return links_.append(base(), {value, rule_for(value)}, link_);
+      return links_.append(base(), {value, rule_for(base(), value)}, link_);
     case UrlPlace::descriptor:
       if (name != "value") {
-        return is_font_scheme(scheme) && links_.append(base(), {value, rule_for(value)}, link_);
+        return is_font_scheme(scheme) &&
+               links_.append(base(), {value, rule_for(base(), value)}, link_);
       }
       [[fallthrough]];
     case UrlPlace::clock:
@@ -366,7 +372,7 @@ void MpdRewriter::move_base_url(std::string_view link) {
   std::string_view tag = base_url_tag_;
   if (tag.ends_with("/>")) tag.remove_suffix(2);
   if (tag.ends_with('>')) tag.remove_suffix(1);
-  release_held(std::string(tag) + ">" + std::string(link) + "</" + prefix_ + "BaseURL>");
+  release_held(std::string(tag) + ">" + std::string(link) + "</" + text_prefix_ + "BaseURL>");
   replace(text_begin_, event_end(), {});
 }
 
@@ -377,10 +383,11 @@ void MpdRewriter::insert_base_url() {
   has_base_url_ = true;
   link_.clear();
   std::string element;
-  if (links_.append(document_, {"."}, link_)) {
-    element = "<" + prefix_ + "BaseURL>";
+  if (links_.append(document_, {kDirectory}, link_)) {
+    const std::string name = std::string(namespaces_.outermost_prefix()) + "BaseURL>";
+    element = "<" + name;
     append_xml(link_, '\0', element);
-    element += "</" + prefix_ + "BaseURL>";
+    element.append("</").append(name);
   }
   if (is_held_) return release_held(element);
   replace(event_begin(), event_begin(), element);
@@ -394,11 +401,12 @@ void MpdRewriter::release_held(std::string_view inserted) {
   held_.clear();
 }
 
-// The BaseURL that is added names the directory, because ffmpeg appends a slash to any other, so a
-// reference without a path would lose the name of the document.
-LinkRule MpdRewriter::rule_for(std::string_view reference) const {
+// The BaseURL that is added, or takes the place of an empty one, names the directory, because
+// ffmpeg appends a slash to any other. So a reference without a path would lose the name of the
+// document.
+LinkRule MpdRewriter::rule_for(const MpdBase& from, std::string_view reference) const {
   const bool has_no_path = reference.starts_with('?') || reference.starts_with('#');
-  return bases_.empty() && has_no_path ? LinkRule::all : LinkRule::outside;
+  return has_no_path && from.url == outer_.url ? LinkRule::all : LinkRule::outside;
 }
 
 }  // namespace streamgate

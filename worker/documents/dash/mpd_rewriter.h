@@ -16,6 +16,7 @@
 
 #include "worker/documents/dash/mpd_elements.h"
 #include "worker/documents/dash/mpd_links.h"
+#include "worker/documents/dash/mpd_namespaces.h"
 #include "worker/documents/dash/mpd_patch.h"
 #include "worker/documents/dash/xml_parser.h"
 #include "worker/documents/dash/xml_text.h"
@@ -38,7 +39,8 @@ class MpdRewriter final : public DocumentRewriter {
   uint64_t lines_too_long() const override { return 0; }
   size_t costly_bytes() const override { return costly_bytes_; }
   size_t memory_bytes() const override {
-    return window_.capacity() + marked_.capacity() + held_.capacity() + parser_.memory();
+    return window_.capacity() + marked_.capacity() + held_.capacity() + parser_.memory() +
+           namespaces_.memory();
   }
 
  private:
@@ -78,7 +80,7 @@ class MpdRewriter final : public DocumentRewriter {
   void start_element(std::string_view name, const char** attributes);
   void start_root(std::string_view name, const char** attributes);
   void start_operation(std::string_view name, const char** attributes);
-  void start_text(const MpdElement& element);
+  void start_text(const MpdElement& element, std::string_view prefix);
   void note_base(const MpdBase& from, std::string_view reference);
   const MpdBase& base_of_event() const;
   std::string note_for(LinkKind kind) const;
@@ -109,9 +111,6 @@ class MpdRewriter final : public DocumentRewriter {
   void copy_until(uint64_t position);
   void forget_copied();
 
-  bool is_of_mpd(std::string_view name) const {
-    return name.starts_with(prefix_) && name.find(':', prefix_.size()) == name.npos;
-  }
   const MpdBase& base() const { return bases_.empty() ? outer_ : bases_.back().base; }
   // For a BaseURL: those beside it are alternatives.
   const MpdBase& base_above_siblings() const {
@@ -127,7 +126,7 @@ class MpdRewriter final : public DocumentRewriter {
     if (kind_ == DocumentKind::mpd) return 1;
     return kind_ == DocumentKind::mpd_part ? 2 : 3;
   }
-  LinkRule rule_for(std::string_view reference) const;
+  LinkRule rule_for(const MpdBase& from, std::string_view reference) const;
   // Of the current event, in bytes of the document.
   uint64_t event_begin() const;
   uint64_t event_end() const;
@@ -153,10 +152,10 @@ class MpdRewriter final : public DocumentRewriter {
   size_t wrapped_ = 0;    // bytes that the parser got before the document
   size_t wanted_ = 0;     // bytes that must arrive before an unfinished tag is parsed again
 
-  std::string prefix_;  // of the elements of the MPD: `` or `mpd:`
-  size_t depth_ = 0;    // open elements
-  MpdBase document_;    // references to other documents are resolved against it
-  MpdBase outer_;       // all others, outside of the BaseURLs of this document
+  size_t depth_ = 0;  // open elements
+  MpdNamespaces namespaces_;
+  MpdBase document_;  // references to other documents are resolved against it
+  MpdBase outer_;     // all others, outside of the BaseURLs of this document
   std::vector<Base> bases_;
   bool has_base_url_ = false;  // of the MPD level
   // The output from the first Period on, while the MPD may still have a BaseURL after it.
@@ -177,6 +176,7 @@ class MpdRewriter final : public DocumentRewriter {
 
   // The open element whose text is a URL.
   const MpdElement* text_element_ = nullptr;
+  std::string text_prefix_;
   size_t text_depth_ = 0;
   uint64_t text_begin_ = 0;
   std::string text_;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/ascii.h"
 #include "common/json_string.h"
 #include "common/url.h"
 #include "worker/documents/date_range.h"
@@ -183,7 +184,9 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     }
     out_.append(rest, copied);
   }
-  std::string_view child_of(std::string_view reference, LinkKind kind) {
+  // Browsers ignore blanks around a URL.
+  std::string_view child_of(std::string_view written, LinkKind kind) {
+    const std::string_view reference = ascii::trim(written);
     if (kind == LinkKind::assets && place_ == Place::response) {
       list_ = rewrite_data_uri(reference, DocumentKind::asset_list, setting_);
       bytes_in_uris_ += list_.made_bytes;
@@ -201,7 +204,7 @@ class JsonRewriter::Copy final : private JsonReader::Handler {
     const std::string_view text = must_be_absolute ? absolute_ : reference;
     const bool is_child = children_.append({text, SegmentFormat::none, &own_}, child_);
     bytes_of_links_ += child_.size();
-    return is_child ? child_.text() : reference;
+    return is_child ? child_.text() : written;
   }
 
   JsonReader reader_;

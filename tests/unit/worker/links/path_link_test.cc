@@ -218,5 +218,17 @@ TEST(PathLink, APlainRelativeReferenceStaysInEveryDocument) {
   }
 }
 
+// Browsers leave out blanks and control bytes before a reference, and tabs and line ends in it.
+TEST(PathLink, AReferenceThatOnlyBrowsersTakeForAbsoluteStaysNot) {
+  for (const char* reference : {" //h/a", "\x01//h/a", "\t/a", "ht\ttp://h/a", "http\n://h/a",
+                                "h\rttp:a", "\x1fhttp://h/a", " a", "12\t:30.ts"}) {
+    EXPECT_FALSE(is_relative_in_place(reference, 2)) << reference;
+    EXPECT_FALSE(is_plain_relative(reference)) << reference;
+  }
+  for (const char* reference : {"a b", "a\tb.ts", "a?\t:"}) {
+    EXPECT_TRUE(is_relative_in_place(reference, 2)) << reference;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

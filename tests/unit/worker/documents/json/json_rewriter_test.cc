@@ -80,6 +80,18 @@ TEST(JsonRewriter, ARelativeReloadBecomesALinkInThePathFormToo) {
   }
 }
 
+TEST(JsonRewriter, BlanksAroundAnAddressAreIgnored) {
+  EXPECT_EQ(rewrite_list(R"({"ASSETS":[{"URI":" https://h/ad.m3u8\t"},{"URI":" "}]})"),
+            R"({"ASSETS":[{"URI":")" + link_to("https://h/ad.m3u8") + R"("},{"URI":" "}]})");
+  DocumentSetting setting = kSetting;
+  setting.child_urls = HlsConfig::ChildUrls::path;
+  setting.own_carry = "-";
+  JsonRewriter rewriter(DocumentKind::asset_list);
+  EXPECT_EQ(
+      rewritten(rewriter, setting, R"({"ASSETS":[{"URI":" //h/a"},{"URI":" b"}]})"),
+      R"({"ASSETS":[{"URI":")" + setting.proxy_origin + R"(/at/-/https/h/a"},{"URI":" b"}]})");
+}
+
 TEST(JsonRewriter, RewritesScheduledDateRanges) {
   const std::string assets = "&sg_k=assets";
   EXPECT_EQ(
