@@ -5,6 +5,7 @@
 // One per worker that has a seat in the directory. Outlives the exchanges.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -118,6 +119,10 @@ class Cache final : private OwnedObject::Keeper,
   SharedObject* take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms);
   Joined add_leased(const CacheKey& key, const CacheSeat::Object& place,
                     SharedObject::Reader& reader);
+  bool notify(SharedObject& object);
+  void notify_later(SharedObject& object);
+  void queue(SharedObject& object);
+  void call_queued();
   void watch(SharedObject& object);
   void list(SharedObject& object);
   void unlist(SharedObject& object);
@@ -139,6 +144,8 @@ class Cache final : private OwnedObject::Keeper,
 
   const Environment environment_;
   WorkQueue turns_{environment_.base, environment_.reaper, WorkQueue::Priority::usual};
+  std::deque<SharedObject*> queued_;  // have readers that wait for another turn of the loop
+  WorkQueue::Task next_queued_{turns_, this, call<&Cache::call_queued>};
   CacheSeat seat_;
   Purges purges_;
   RegionStore regions_;

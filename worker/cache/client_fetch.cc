@@ -116,8 +116,10 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   const RequestScope scope(sharing_->note);
   const bool is_endless = sharing_->live != nullptr;
   if (answer == nullptr) {
-    if (!is_endless || !follow_later()) pass();
-    return;
+    if (is_endless && follow_later()) return;
+    // A thousand requests at once would be a long turn.
+    sharing_->must_pass = true;
+    return sharing_->next_turn.schedule();
   }
   taken_ = std::move(answer);
   if (sharing_->answer != nullptr) {
@@ -141,6 +143,7 @@ void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
   const RequestScope scope(sharing.note);
+  if (std::exchange(sharing.must_pass, false)) return pass();
   if (std::exchange(sharing.must_join, false)) {
     taken_.reset();
     join();

@@ -31,7 +31,8 @@ struct ClientFetch::Sharing {
   FirstClient client = {};
   uint64_t identity = 0;  // OriginMarks'; 0: not of a player
   bool has_changed_identity = false;
-  bool must_join = false;  // in the next turn
+  bool must_join = false;  // these two: in the next turn
+  bool must_pass = false;
   const RequestNote* const note = current_note();
   SharedObject* object = nullptr;                          // null: before join(), and after the end
   std::shared_ptr<const StoredHead> head = nullptr;        // of `answer`
