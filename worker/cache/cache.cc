@@ -102,12 +102,32 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
 
 Cache::Joined Cache::join_existing(const CacheKey& key, SharedObject::Reader& reader) {
   const int64_t now = now_ms();
-  if (SharedObject* own = use_known(find_known(key), now)) {
+  SharedObject* const known = find_known(key);
+  if (SharedObject* own = use_known(known, now)) {
     own->add(reader);
     return {own, nullptr, own->state()};
   }
-  const auto place = seat_.find(key, now);
-  return place ? add_leased(key, *place, reader) : Joined{};
+  return join_leased(key, seat_.find(key, now), known, reader);
+}
+
+Cache::Joined Cache::join_stored(const CacheKey& key, SharedObject::Reader& reader) {
+  const int64_t now = now_ms();
+  SharedObject* const known = find_known(key);
+  if (known != nullptr && known->is_under_way()) return {};
+  if (SharedObject* own = use_known(known, now)) {
+    own->add(reader);
+    return {own, nullptr, own->state()};
+  }
+  return join_leased(key, seat_.find_stored(key, now), known, reader);
+}
+
+// `known` is stale.
+Cache::Joined Cache::join_leased(const CacheKey& key, const std::optional<CacheSeat::Object>& place,
+                                 SharedObject* known, SharedObject::Reader& reader) {
+  if (!place) return {};
+  // Otherwise the next request would find it in place of the new one.
+  if (known != nullptr && !known->is_ended) retire(*known);
+  return add_leased(key, *place, reader);
 }
 
 bool Cache::has_stale(const CacheKey& key) {

@@ -23,11 +23,14 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     : environment_(environment), cache_(cache), observer_(observer) {
   if (cache_ != nullptr) {
     outcome_ = CacheOutcome::pass;
+    // A stored answer to a GET is that to a HEAD, too (RFC 9110 9.3.2).
+    const Method method = std::exchange(request.method, Method::get);
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
-      sharing_ = std::make_unique<Sharing>(std::move(request), *key, *cache_, *this);
+      sharing_ = std::make_unique<Sharing>(std::move(request), method, *key, *cache_, *this);
       return;
     }
+    request.method = method;
   }
   fetch_ = &own_.emplace(environment, std::move(request), observer);
 }
@@ -58,14 +61,7 @@ void ClientFetch::join() {
   if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
-  // Such a client takes little of an answer that is not there: the upstream answers it for less.
-  // A stale answer may only need a 304, and one that broke is continued.
-  const bool asks_for_less =
-      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
-  const Cache::Joined joined =
-      asks_for_less && !cache_->has_stale(sharing.key)
-          ? cache_->join_existing(sharing.key, *this)
-          : cache_->join(sharing.key, sharing.request, sharing.client, *this);
+  const Cache::Joined joined = find_object();
   if (joined.object == nullptr) return pass();
   sharing.object = joined.object;
   sharing.waited_for_head = joined.state == CacheState::claim;
@@ -73,6 +69,18 @@ void ClientFetch::join() {
              : joined.state == CacheState::done ? CacheOutcome::hit
                                                 : CacheOutcome::shared;
   cache_->begin(joined);
+}
+
+Cache::Joined ClientFetch::find_object() {
+  Sharing& sharing = *sharing_;
+  if (sharing.is_head()) return cache_->join_stored(sharing.key, *this);
+  // Such a client takes little of an answer that is not there: the upstream answers it for less.
+  // A stale answer may only need a 304, and one that broke is continued.
+  const bool asks_for_less =
+      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
+  return asks_for_less && !cache_->has_stale(sharing.key)
+             ? cache_->join_existing(sharing.key, *this)
+             : cache_->join(sharing.key, sharing.request, sharing.client, *this);
 }
 
 // The worker that fetched the answer has died.
@@ -92,7 +100,11 @@ unsigned ClientFetch::most_joins() const {
 void ClientFetch::pass() {
   if (sharing_->answer != nullptr) return fail(broken("the shared answer broke"));
   outcome_ = CacheOutcome::pass;
-  fetch_ = &own_.emplace(environment_, std::move(sharing_->request), observer_);
+  FetchRequest& request = sharing_->request;
+  request.method = sharing_->method;
+  // The identity of a HEAD is not chosen (may_choose_identity).
+  if (sharing_->is_head()) request.player_agent.clear();
+  fetch_ = &own_.emplace(environment_, std::move(request), observer_);
   fetch_->start();
 }
 
@@ -271,7 +283,8 @@ bool ClientFetch::deliver() {
 void ClientFetch::note_delivered(uint64_t size) {
   sharing_->position += size;
   sharing_->turn_left -= std::min(size, sharing_->turn_left);
-  if (outcome_ == CacheOutcome::miss) return;
+  // Of a HEAD only the first bytes are looked at.
+  if (outcome_ == CacheOutcome::miss || sharing_->is_head()) return;
   count(environment_.counters, Counter::cache_bytes_saved, size);
 }
 

@@ -317,5 +317,38 @@ TEST_F(SharedBodies, AClientThatStopsGetsNoMoreTurns) {
   EXPECT_EQ(one.body.size(), kMiB);
 }
 
+// The new answer of another worker takes the place of the stale one, which a client still reads.
+TEST_F(SharedBodies, AStaleAnswerDoesNotHideANewOne) {
+  const auto send = [&](const std::string& bytes) { server.peer(0).send(bytes); };
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nCache-Control: max-age=";
+  FastClient first(environment, *cache, url());
+  first.start();
+  FastClient slow(environment, *cache_of_other, url());
+  slow.most_room = 0;
+  slow.start();
+  await_request(1);
+  send(head + "0\r\n\r\nbytes");
+  ASSERT_TRUE(until([&] { return first.is_over && slow.status == 200; }));
+  FastClient second(environment, *cache, url());
+  second.start();
+  await_request(2);
+  send(head + "60\r\n\r\nby");
+  ASSERT_TRUE(until([&] { return second.body == "by"; }));
+
+  FetchRequest part{Method::get, parse_http_url(url()).value()};
+  part.forwarded.push_back({"Range", "bytes=1-2"});
+  FastClient range(environment, *cache_of_other, std::move(part));
+  range.start();
+  FastClient whole(environment, *cache_of_other, url());
+  whole.start();
+  EXPECT_EQ(range.fetch.cache_outcome(), CacheOutcome::shared);
+  EXPECT_EQ(whole.fetch.cache_outcome(), CacheOutcome::shared);
+  send("tes");
+  ASSERT_TRUE(until([&] { return range.is_over && whole.is_over; }));
+  EXPECT_EQ(range.body, "yt");
+  EXPECT_EQ(whole.body, "bytes");
+  EXPECT_EQ(server.peer(0).requests(), 2U);
+}
+
 }  // namespace
 }  // namespace streamgate
