@@ -14,6 +14,10 @@ constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
 
+// The worker refuses the request before it goes to the upstream, perhaps because of a limit for the
+// client that asked first (Resolver).
+bool is_ours(const Error& error) { return error.reason == Reason::overloaded; }
+
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
 }  // namespace
@@ -185,8 +189,7 @@ bool ClientFetch::take_step() {
     case CacheState::failed:
       if (sharing.answer != nullptr && !sharing.must_restart && deliver()) return true;
       if (sharing.object == nullptr || sharing.is_paused) return false;
-      if (!is_following() || !follow_later()) fail(object.failure());
-      return false;
+      return fail_or_follow(object.failure());
     case CacheState::retired:
       if (object.filled() == object.length()) return give_answer();
       [[fallthrough]];
@@ -207,6 +210,19 @@ bool ClientFetch::read_rest_and_rejoin() {
   if (sharing.object == nullptr || sharing.is_paused) return false;
   rejoin();
   return true;
+}
+
+// True if another object takes the place of the failed one.
+bool ClientFetch::fail_or_follow(const Error& error) {
+  if (is_following() && follow_later()) return false;
+  const bool may_ask = is_ours(error) && outcome_ != CacheOutcome::miss &&
+                       sharing_->answer == nullptr && sharing_->joins < most_joins();
+  if (may_ask) {
+    rejoin();
+    return true;
+  }
+  fail(error);
+  return false;
 }
 
 bool ClientFetch::give_answer() {

@@ -82,6 +82,7 @@ class ClientFetch final : private SharedObject::Reader {
   void proceed();
   bool take_step();
   bool read_rest_and_rejoin();
+  bool fail_or_follow(const Error& error);
   bool give_answer();
   void begin_answer(const std::shared_ptr<const StoredHead>& head);
   bool deliver();
