@@ -242,6 +242,44 @@ class Sharing(ProxyTest):
         self.assertEqual(len(set(bodies)), 8)
         self.assertEqual(len(up.requests), 8)
 
+    def test_behind_a_private_redirect_each_client_has_its_own_answer(self):
+        for says in ({"Cache-Control": "private"}, {"Cache-Control": "no-store"},
+                     {"Vary": "Cookie"}):
+            with self.subTest(redirect=says):
+                gate, numbers = threading.Event(), iter(range(100))
+
+                def script(request, gate=gate, numbers=numbers, says=says):
+                    if request.path == "/latest":
+                        gate.wait(10)
+                        return status(302, {"Location": f"/session/{next(numbers)}.ts", **says})
+                    return ok(request.path.encode(), content_type="video/mp2t")
+
+                up = self.upstream(script)
+                proxy = self.proxy()
+                clients = self.open_clients(proxy, up.url("/latest"), 8)
+                wait_until(lambda up=up: up.requests)
+                self.await_clients(proxy, 8)
+                gate.set()
+                bodies = [client.read_response().body for client in clients]
+                self.assertEqual(len(set(bodies)), 8, bodies)
+
+    def test_a_private_redirect_of_a_listed_host_does_not_count(self):
+        gate = threading.Event()
+
+        def script(request):
+            if request.path == "/latest":
+                gate.wait(10)
+                return status(302, {"Location": "/1.ts", "Cache-Control": "no-store"})
+            return ok(b"shared", content_type="video/mp2t")
+
+        up = self.upstream(script)
+        proxy = self.proxy(cache={**CACHE, "ignore_no_store": ["127.0.0.1"]})
+        clients = self.open_clients(proxy, up.url("/latest"), 8)
+        self.await_clients(proxy, 8)
+        gate.set()
+        self.assertEqual({client.read_response().body for client in clients}, {b"shared"})
+        self.assertEqual(up.targets(), ["/latest", "/1.ts"])
+
     def test_a_playlist_that_sets_cookies_is_not_shared(self):
         text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nchild.m3u8\n"
         up = self.assert_not_shared(

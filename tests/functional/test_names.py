@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import socket
 import struct
 import tempfile
@@ -270,6 +271,29 @@ class Floods(NamesTest):
                 self.assertEqual(client.read_response().status, status, name)
         self.assert_plays(proxy, "known.test")
         self.assert_plays(proxy, "fresh.test")
+
+    def test_a_client_at_its_limit_does_not_fail_those_who_ask_for_the_same(self):
+        names = self.names(self.script)
+        settings = {"trusted_proxies": [], "cache": {"memory": "64MiB"}}
+        proxy = self.proxy_for(names, settings=settings)
+        attack = self.send_silent(proxy, 40, "127.0.0.2")
+        self.assert_error(attack[-1].read_response(), 503, "overloaded")
+        sources = ("127.0.0.2", "127.0.0.1", "127.0.0.3")
+        clients = [SourceClient((proxy.host, proxy.port), source) for source in sources]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.request("/health")
+            client.read_response()
+        # All three requests arrive in one turn of the loop.
+        worker = proxy.workers()[0]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for client in clients:
+                client.request(stream_path(self.url("popular.test")))
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        statuses = [client.read_response().status for client in clients]
+        self.assertEqual((statuses, len(self.up.requests)), ([503, 200, 200], 1))
 
     def test_3000_silent_names_of_a_trusted_proxy_do_not_block_other_names(self):
         names = self.names(self.script)

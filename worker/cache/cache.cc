@@ -102,12 +102,32 @@ Cache::Joined Cache::join(const CacheKey& key, const FetchRequest& request,
 
 Cache::Joined Cache::join_existing(const CacheKey& key, SharedObject::Reader& reader) {
   const int64_t now = now_ms();
-  if (SharedObject* own = use_known(find_known(key), now)) {
+  SharedObject* const known = find_known(key);
+  if (SharedObject* own = use_known(known, now)) {
     own->add(reader);
     return {own, nullptr, own->state()};
   }
-  const auto place = seat_.find(key, now);
-  return place ? add_leased(key, *place, reader) : Joined{};
+  return join_leased(key, seat_.find(key, now), known, reader);
+}
+
+Cache::Joined Cache::join_stored(const CacheKey& key, SharedObject::Reader& reader) {
+  const int64_t now = now_ms();
+  SharedObject* const known = find_known(key);
+  if (known != nullptr && known->is_under_way()) return {};
+  if (SharedObject* own = use_known(known, now)) {
+    own->add(reader);
+    return {own, nullptr, own->state()};
+  }
+  return join_leased(key, seat_.find_stored(key, now), known, reader);
+}
+
+// `known` is stale.
+Cache::Joined Cache::join_leased(const CacheKey& key, const std::optional<CacheSeat::Object>& place,
+                                 SharedObject* known, SharedObject::Reader& reader) {
+  if (!place) return {};
+  // Otherwise the next request would find it in place of the new one.
+  if (known != nullptr && !known->is_ended) retire(*known);
+  return add_leased(key, *place, reader);
 }
 
 bool Cache::has_stale(const CacheKey& key) {
@@ -265,6 +285,7 @@ std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
   objects.erase(object.self);
   object.is_ended = true;
   live_clock_.remove(object);
+  if (std::exchange(object.is_queued, false)) std::erase(queued_, &object);
   return out;
 }
 
@@ -273,7 +294,7 @@ std::unique_ptr<SharedObject> Cache::take(SharedObject& object) {
 void Cache::on_changed(OwnedObject& object) {
   seat_.notify(object.place());
   seat_.wake_noted();
-  object.notify_readers();
+  notify(object);
 }
 
 void Cache::on_fetched(OwnedObject& object) {
@@ -295,7 +316,7 @@ void Cache::on_basis_useless(OwnedObject& object) {
   useless_.put(object.key().words[1], 1, now_ms());
   retire(object);
   seat_.wake_noted();
-  object.notify_readers();
+  notify(object);
 }
 
 void Cache::leave_basis(SharedObject& basis, SharedObject::Reader& reader) {
@@ -335,48 +356,7 @@ bool Cache::claims_document(const ResponseHead& head, std::string_view path) con
   return environment_.claims_document(field_or_empty(head.fields, "Content-Type"), path);
 }
 
-// --- what other workers do ---
-
-// Notifies the readers of a leased object until they have seen its newest state, and asks for the
-// next wake-up.
-void Cache::watch(SharedObject& object) {
-  while (true) {
-    const CacheState state = object.state();
-    const uint64_t filled = object.filled();
-    const bool is_under_way = state == CacheState::claim || state == CacheState::growing;
-    if (state == CacheState::growing && object.is_window()) {
-      live_clock_.add(object);
-      object.see(state, filled);
-      return object.notify_readers();
-    }
-    if (is_under_way && seat_.wait(object.place(), state, filled)) {
-      if (object.is_seen(state, filled)) return;
-    }
-    object.see(state, filled);
-    object.notify_readers();
-    if (!object.has_readers() || !is_under_way) return;
-  }
-}
-
-void Cache::on_woken() {
-  seat_.drain_waker();
-  purges_.look();
-  look_at_leased();
-}
-
-void Cache::look_at_leased() {
-  for (SharedObject* object : snapshot(leased_)) {
-    if (object->is_ended) continue;
-    if (object->has_readers()) {
-      // LiveClock notifies these readers.
-      if (object->is_on_clock && object->state() == CacheState::growing) continue;
-      if (!object->is_seen(object->state(), object->filled())) watch(*object);
-      continue;
-    }
-    if (object->is_listed && !object->may_join(now_ms())) unlist(*object);
-    drop_if_unused(*object);
-  }
-}
+// --- from time to time ---
 
 void Cache::on_tick() {
   tick_.arm(kTick);

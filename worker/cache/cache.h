@@ -5,6 +5,7 @@
 // One per worker that has a seat in the directory. Outlives the exchanges.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -70,6 +71,8 @@ class Cache final : private OwnedObject::Keeper,
               SharedObject::Reader& reader);
   // Only an answer that is there or under way.
   Joined join_existing(const CacheKey& key, SharedObject::Reader& reader);
+  // Only one that is there.
+  Joined join_stored(const CacheKey& key, SharedObject::Reader& reader);
   // Whether there is a stale answer, so that join() would ask the upstream whether it is still
   // valid.
   bool has_stale(const CacheKey& key);
@@ -113,11 +116,17 @@ class Cache final : private OwnedObject::Keeper,
 
   SharedObject* find_known(const CacheKey& key) const;
   SharedObject* use_known(SharedObject* known, int64_t now_ms);
+  Joined join_leased(const CacheKey& key, const std::optional<CacheSeat::Object>& place,
+                     SharedObject* known, SharedObject::Reader& reader);
   bool is_kept(const OwnedObject& object, int64_t now_ms) const;
   OwnedObject::Previous take_previous(SharedObject* known, const CacheKey& key, int64_t now_ms);
   SharedObject* take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms);
   Joined add_leased(const CacheKey& key, const CacheSeat::Object& place,
                     SharedObject::Reader& reader);
+  bool notify(SharedObject& object);
+  void notify_later(SharedObject& object);
+  void queue(SharedObject& object);
+  void call_queued();
   void watch(SharedObject& object);
   void list(SharedObject& object);
   void unlist(SharedObject& object);
@@ -139,6 +148,8 @@ class Cache final : private OwnedObject::Keeper,
 
   const Environment environment_;
   WorkQueue turns_{environment_.base, environment_.reaper, WorkQueue::Priority::usual};
+  std::deque<SharedObject*> queued_;  // have readers that wait for another turn of the loop
+  WorkQueue::Task next_queued_{turns_, this, call<&Cache::call_queued>};
   CacheSeat seat_;
   Purges purges_;
   RegionStore regions_;

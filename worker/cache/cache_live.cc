@@ -14,7 +14,8 @@ void Cache::on_live_tick(SharedObject& object) {
   const uint64_t filled = object.filled();
   if (object.has_readers() && !object.is_seen(state, filled)) {
     object.see(state, filled);
-    object.notify_readers();
+    // A worker may have hundreds of channels with one viewer each.
+    turns_.is_turn_long() ? notify_later(object) : static_cast<void>(notify(object));
   }
   if (object.is_ended || !object.is_owned()) return;
   static_cast<OwnedObject&>(object).on_live_tick();

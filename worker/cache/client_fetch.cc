@@ -14,6 +14,10 @@ constexpr unsigned kMaxJoins = 4;
 constexpr unsigned kMaxJoinsOfEndless = 6;
 constexpr int64_t kGoodStream = 10'000;
 
+// The worker refuses the request before it goes to the upstream, perhaps because of a limit for the
+// client that asked first (Resolver).
+bool is_ours(const Error& error) { return error.reason == Reason::overloaded; }
+
 Error broken(std::string why) { return {Reason::truncated_body, std::move(why)}; }
 
 }  // namespace
@@ -23,11 +27,14 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     : environment_(environment), cache_(cache), observer_(observer) {
   if (cache_ != nullptr) {
     outcome_ = CacheOutcome::pass;
+    // A stored answer to a GET is that to a HEAD, too (RFC 9110 9.3.2).
+    const Method method = std::exchange(request.method, Method::get);
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
-      sharing_ = std::make_unique<Sharing>(std::move(request), *key, *cache_, *this);
+      sharing_ = std::make_unique<Sharing>(std::move(request), method, *key, *cache_, *this);
       return;
     }
+    request.method = method;
   }
   fetch_ = &own_.emplace(environment, std::move(request), observer);
 }
@@ -58,14 +65,7 @@ void ClientFetch::join() {
   if (sharing.live != nullptr && now - sharing.joined_ms >= kGoodStream) sharing.joins = 0;
   sharing.joined_ms = now;
   if (++sharing.joins > most_joins()) return pass();
-  // Such a client takes little of an answer that is not there: the upstream answers it for less.
-  // A stale answer may only need a 304, and one that broke is continued.
-  const bool asks_for_less =
-      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
-  const Cache::Joined joined =
-      asks_for_less && !cache_->has_stale(sharing.key)
-          ? cache_->join_existing(sharing.key, *this)
-          : cache_->join(sharing.key, sharing.request, sharing.client, *this);
+  const Cache::Joined joined = find_object();
   if (joined.object == nullptr) return pass();
   sharing.object = joined.object;
   sharing.waited_for_head = joined.state == CacheState::claim;
@@ -73,6 +73,18 @@ void ClientFetch::join() {
              : joined.state == CacheState::done ? CacheOutcome::hit
                                                 : CacheOutcome::shared;
   cache_->begin(joined);
+}
+
+Cache::Joined ClientFetch::find_object() {
+  Sharing& sharing = *sharing_;
+  if (sharing.is_head()) return cache_->join_stored(sharing.key, *this);
+  // Such a client takes little of an answer that is not there: the upstream answers it for less.
+  // A stale answer may only need a 304, and one that broke is continued.
+  const bool asks_for_less =
+      sharing.answer == nullptr && may_ask_for_less(sharing.request.forwarded);
+  return asks_for_less && !cache_->has_stale(sharing.key)
+             ? cache_->join_existing(sharing.key, *this)
+             : cache_->join(sharing.key, sharing.request, sharing.client, *this);
 }
 
 // The worker that fetched the answer has died.
@@ -92,7 +104,11 @@ unsigned ClientFetch::most_joins() const {
 void ClientFetch::pass() {
   if (sharing_->answer != nullptr) return fail(broken("the shared answer broke"));
   outcome_ = CacheOutcome::pass;
-  fetch_ = &own_.emplace(environment_, std::move(sharing_->request), observer_);
+  FetchRequest& request = sharing_->request;
+  request.method = sharing_->method;
+  // The identity of a HEAD is not chosen (may_choose_identity).
+  if (sharing_->is_head()) request.player_agent.clear();
+  fetch_ = &own_.emplace(environment_, std::move(request), observer_);
   fetch_->start();
 }
 
@@ -116,8 +132,10 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   const RequestScope scope(sharing_->note);
   const bool is_endless = sharing_->live != nullptr;
   if (answer == nullptr) {
-    if (!is_endless || !follow_later()) pass();
-    return;
+    if (is_endless && follow_later()) return;
+    // A thousand requests at once would be a long turn.
+    sharing_->must_pass = true;
+    return sharing_->next_turn.schedule();
   }
   taken_ = std::move(answer);
   if (sharing_->answer != nullptr) {
@@ -141,6 +159,7 @@ void ClientFetch::proceed() {
   Sharing& sharing = *sharing_;
   if (sharing.is_running) return;
   const RequestScope scope(sharing.note);
+  if (std::exchange(sharing.must_pass, false)) return pass();
   if (std::exchange(sharing.must_join, false)) {
     taken_.reset();
     join();
@@ -170,8 +189,7 @@ bool ClientFetch::take_step() {
     case CacheState::failed:
       if (sharing.answer != nullptr && !sharing.must_restart && deliver()) return true;
       if (sharing.object == nullptr || sharing.is_paused) return false;
-      if (!is_following() || !follow_later()) fail(object.failure());
-      return false;
+      return fail_or_follow(object.failure());
     case CacheState::retired:
       if (object.filled() == object.length()) return give_answer();
       [[fallthrough]];
@@ -192,6 +210,19 @@ bool ClientFetch::read_rest_and_rejoin() {
   if (sharing.object == nullptr || sharing.is_paused) return false;
   rejoin();
   return true;
+}
+
+// True if another object takes the place of the failed one.
+bool ClientFetch::fail_or_follow(const Error& error) {
+  if (is_following() && follow_later()) return false;
+  const bool may_ask = is_ours(error) && outcome_ != CacheOutcome::miss &&
+                       sharing_->answer == nullptr && sharing_->joins < most_joins();
+  if (may_ask) {
+    rejoin();
+    return true;
+  }
+  fail(error);
+  return false;
 }
 
 bool ClientFetch::give_answer() {
@@ -268,7 +299,8 @@ bool ClientFetch::deliver() {
 void ClientFetch::note_delivered(uint64_t size) {
   sharing_->position += size;
   sharing_->turn_left -= std::min(size, sharing_->turn_left);
-  if (outcome_ == CacheOutcome::miss) return;
+  // Of a HEAD only the first bytes are looked at.
+  if (outcome_ == CacheOutcome::miss || sharing_->is_head()) return;
   count(environment_.counters, Counter::cache_bytes_saved, size);
 }
 

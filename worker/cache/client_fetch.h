@@ -2,8 +2,9 @@
 // other clients (Cache). It has the interface of a Fetch; the exchange does not know which it is.
 //
 // A shared answer is read from memory as far as it is there, at the client's speed. Ranges and
-// conditions of the client are answered from the whole answer (RFC 9110 13, 14). Without a cache it
-// costs a comparison for each call. A client whose socket takes bytes as fast as they are sent gets
+// conditions of the client are answered from the whole answer (RFC 9110 13, 14). To a HEAD that a
+// stored answer serves, the observer gets what a GET gets, until it stops. Without a cache it costs
+// a comparison for each call. A client whose socket takes bytes as fast as they are sent gets
 // a limited number of them in each turn of the event loop.
 #pragma once
 
@@ -67,6 +68,7 @@ class ClientFetch final : private SharedObject::Reader {
 
   bool may_share(const FetchRequest& request) const;
   void join();
+  Cache::Joined find_object();
   void rejoin();
   bool follow_later();
   unsigned most_joins() const;
@@ -80,6 +82,7 @@ class ClientFetch final : private SharedObject::Reader {
   void proceed();
   bool take_step();
   bool read_rest_and_rejoin();
+  bool fail_or_follow(const Error& error);
   bool give_answer();
   void begin_answer(const std::shared_ptr<const StoredHead>& head);
   bool deliver();

@@ -1,5 +1,13 @@
 // The part of ClientFetch for endless bodies: where a viewer begins, and how the body continues
 // after the death of its owner.
+//
+// A body without a length may be a segment, and an audio segment begins like a radio station.
+// Therefore a viewer who comes within kYoungMs of the beginning gets all of it. It is as many
+// seconds behind the newest byte, and has filled its buffer at once. Only later viewers begin at
+// the newest point.
+//
+// A film without a length (MP4, WebM, Ogg) is not shared: a decoder needs its first bytes, which a
+// window soon loses, and a viewer who pauses would be cut as soon as another one is a window ahead.
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -10,7 +18,7 @@
 namespace streamgate {
 namespace {
 
-// A body without a length may be a segment: a viewer who comes so soon gets all of it.
+// A viewer who comes so soon gets all of the body.
 constexpr int64_t kYoungMs = 5'000;
 // Before an endless body is requested anew although its upstream has just refused it. Doubles.
 constexpr std::chrono::milliseconds kFirstWait{250};

@@ -21,17 +21,25 @@ struct ClientFetch::Sharing {
   // (UpstreamConnection).
   static constexpr uint64_t kMaxBytesPerTurn = uint64_t{1024} * 1024;
 
-  Sharing(FetchRequest&& its_request, const CacheKey& its_key, Cache& cache, ClientFetch& fetch)
+  // `its_method`: the client's. The request is a GET.
+  Sharing(FetchRequest&& its_request, Method its_method, const CacheKey& its_key, Cache& cache,
+          ClientFetch& fetch)
       : request(std::move(its_request)),
+        method(its_method),
         key(its_key),
+        ranges(is_head() ? Ranges::without : Ranges::with),
         next_turn(cache.turns(), &fetch, call<&ClientFetch::proceed>) {}
 
+  bool is_head() const { return method == Method::head; }
+
   FetchRequest request;
+  const Method method;
   CacheKey key;
   FirstClient client = {};
   uint64_t identity = 0;  // OriginMarks'; 0: not of a player
   bool has_changed_identity = false;
-  bool must_join = false;  // in the next turn
+  bool must_join = false;  // these two: in the next turn
+  bool must_pass = false;
   const RequestNote* const note = current_note();
   SharedObject* object = nullptr;                          // null: before join(), and after the end
   std::shared_ptr<const StoredHead> head = nullptr;        // of `answer`
@@ -41,7 +49,7 @@ struct ClientFetch::Sharing {
   std::unique_ptr<LiveReader> live = nullptr;              // of an endless body
   std::optional<int64_t> left_ms = std::nullopt;  // when its last object got its last bytes
   Fetch::Sink* sink = nullptr;
-  Ranges ranges = Ranges::with;
+  Ranges ranges;
   uint64_t position = 0;   // of the next byte
   uint64_t turn_left = 0;  // bytes that it may get in this turn
   WorkQueue::Task next_turn;

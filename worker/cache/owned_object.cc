@@ -160,7 +160,7 @@ void OwnedObject::publish_failure(const Error& error) {
 // Another URL of the link: the redirects were those of the last one.
 void OwnedObject::on_next_url() {
   redirects_fresh_until_ms_ = INT64_MAX;
-  has_unstated_redirect_ = false;
+  has_unstated_redirect_ = has_private_redirect_ = false;
 }
 
 // The answer is stored for the URL that was requested, so it is no longer fresh than the redirects
@@ -172,6 +172,8 @@ void OwnedObject::on_redirect(const ResponseHead& head) {
     has_unstated_redirect_ = has_unstated_redirect_ || !is_permanent;
     return;
   }
+  // It may lead to a URL that the upstream has made for one client.
+  has_private_redirect_ = has_private_redirect_ || !said.may_share;
   const int64_t seconds = said.may_share ? *said.seconds : 0;
   redirects_fresh_until_ms_ =
       std::min(redirects_fresh_until_ms_, tools_.fetches.wheel.now_ms() + seconds * 1000);
@@ -206,7 +208,7 @@ bool OwnedObject::may_share(const ResponseHead& head) {
   if (!is_answer_ok_ && head.status < 400) return false;
   if (head.framing == Framing::none || find_field(head.fields, "icy-metaint")) return false;
   const Freshness said = freshness_of_head(head);
-  if (!said.may_share) return false;
+  if (!said.may_share || has_private_redirect_) return false;
   fresh_seconds_ = said.seconds;
   is_without_length_ = head.framing != Framing::length;
   const bool is_document = tools_.keeper.claims_document(head, fetch_->url().path());

@@ -199,7 +199,8 @@ class OwnedObject final : public SharedObject,
   // The redirects on the way, as they say; and one is only for now, and does not say for how long.
   int64_t redirects_fresh_until_ms_ = INT64_MAX;
   bool has_unstated_redirect_ = false;
-  bool is_answer_ok_ = false;  // 200: it may be stored
+  bool has_private_redirect_ = false;  // no-store, private, or a Vary that names too much
+  bool is_answer_ok_ = false;          // 200: it may be stored
   bool is_without_length_ = false;
   bool may_be_live_ = false;        // without a length; the first bytes decide
   std::string held_;                // of the body, until then

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/check.h"
 #include "worker/cache/live_memory.h"
 
 namespace streamgate {
@@ -76,39 +77,46 @@ bool SharedObject::may_join(int64_t now_ms) const {
   return now == CacheState::claim || now == CacheState::growing;
 }
 
-size_t SharedObject::live_readers() const {
-  return readers_.size() -
-         static_cast<size_t>(std::count(readers_.begin(), readers_.end(), nullptr));
+void SharedObject::append(Reader& reader) {
+  reader.object_ = this;
+  reader.seen_change_ = changes_;
+  reader.next_ = nullptr;
+  reader.previous_ = last_;
+  (last_ != nullptr ? last_->next_ : first_) = &reader;
+  last_ = &reader;
+}
+
+void SharedObject::add(Reader& reader) {
+  CHECK(reader.object_ == nullptr);
+  append(reader);
 }
 
 void SharedObject::remove(Reader& reader) {
-  const auto found = std::find(readers_.begin(), readers_.end(), &reader);
-  if (found == readers_.end()) return;
-  if (notifying_) {
-    *found = nullptr;
-  } else {
-    readers_.erase(found);
-  }
+  if (reader.object_ != this) return;
+  reader.object_ = nullptr;
+  (reader.previous_ != nullptr ? reader.previous_->next_ : first_) = reader.next_;
+  (reader.next_ != nullptr ? reader.next_->previous_ : last_) = reader.previous_;
 }
 
-// Readers that join during the loop see the change anyway.
-void SharedObject::notify_readers() {
-  if (notifying_) return;
-  notifying_ = true;
-  const size_t count = readers_.size();
-  for (size_t i = 0; i < count; ++i) {
-    if (readers_[i] != nullptr) readers_[i]->on_object_changed();
+// A call may remove any reader, and change the object again. Only who has others behind it costs a
+// look at the clock.
+bool SharedObject::call_readers(WorkQueue& turns) {
+  if (is_calling_) return true;  // the call that is under way sees the change
+  is_calling_ = true;
+  while (has_uncalled_reader()) {
+    Reader& reader = *first_;
+    remove(reader);
+    append(reader);
+    reader.on_object_changed();
+    if (has_uncalled_reader() && turns.is_turn_long()) break;
   }
-  notifying_ = false;
-  std::erase(readers_, nullptr);
+  is_calling_ = false;
+  return !has_uncalled_reader();
 }
 
 SharedObject::Reader* SharedObject::take_first_reader() {
-  const auto found = std::find_if(readers_.begin(), readers_.end(),
-                                  [](const Reader* reader) { return reader != nullptr; });
-  if (found == readers_.end()) return nullptr;
-  Reader* reader = *found;
-  remove(*reader);
+  Reader* const reader = first_;
+  if (reader != nullptr) remove(*reader);
   return reader;
 }
 

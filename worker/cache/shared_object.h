@@ -6,12 +6,12 @@
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "worker/cache/seat.h"
 #include "worker/cache/stored_head.h"
 #include "worker/fetch/fetch.h"
 #include "worker/loop/reaper.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
@@ -20,9 +20,12 @@ struct LiveMemory;
 
 class SharedObject : public Retirable {
  public:
-  // One client of this worker. Each call may leave the object.
+  // One client of this worker. It reads one object at a time. Each call may leave the object.
   class Reader {
    public:
+    Reader() = default;
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
     // The state has changed, or there are more bytes.
     virtual void on_object_changed() = 0;
     // The answer cannot be shared. The reader is off the list. `answer`: its fetch is the reader's
@@ -32,6 +35,14 @@ class SharedObject : public Retirable {
 
    protected:
     ~Reader() = default;
+
+   private:
+    friend class SharedObject;
+
+    const SharedObject* object_ = nullptr;  // null: on no list
+    Reader* previous_ = nullptr;
+    Reader* next_ = nullptr;
+    uint64_t seen_change_ = 0;
   };
 
   SharedObject(CacheSeat& seat, const CacheKey& key, const CacheSeat::Object& place)
@@ -80,11 +91,17 @@ class SharedObject : public Retirable {
   // Whether another request may use it.
   bool may_join(int64_t now_ms) const;
 
-  void add(Reader& reader) { readers_.push_back(&reader); }
+  // A new reader looks at the object by itself.
+  void add(Reader& reader);
+  // Does nothing if the reader is not on the list.
   void remove(Reader& reader);
-  bool has_readers() const { return live_readers() > 0; }
-  // Calls on_object_changed() of each reader.
-  void notify_readers();
+  bool has_readers() const { return first_ != nullptr; }
+  // All readers are to be called.
+  void note_change() { ++changes_; }
+  // Calls on_object_changed() of the readers that have not been called since the last change, until
+  // the turn of the loop is long. The reader that was called the longest time ago comes first, also
+  // if the object has changed again in the meantime. False: some are left.
+  bool call_readers(WorkQueue& turns);
   // Whether the readers have been notified of this state, and the note of it.
   bool is_seen(CacheState state, uint64_t filled) const {
     return state == seen_state_ && filled == seen_filled_;
@@ -93,13 +110,15 @@ class SharedObject : public Retirable {
     seen_state_ = state;
     seen_filled_ = filled;
   }
-  // Takes the reader that came first off the list; null if there is none.
+  // Takes the first reader off the list; null if there is none. Before the first change that is the
+  // one that came first.
   Reader* take_first_reader();
 
   // For Cache: the time of the last use, and whether new requests may find it.
   int64_t used_ms = 0;
   bool is_listed = false;
   bool is_on_clock = false;  // LiveClock's
+  bool is_queued = false;    // readers wait for another turn of the loop
   bool is_ended = false;     // off the cache's lists; its memory goes with the reaper
   std::list<std::unique_ptr<SharedObject>>::iterator self;
 
@@ -108,7 +127,8 @@ class SharedObject : public Retirable {
   const CacheRow& row() const { return seat_.row_of(place_); }
 
  private:
-  size_t live_readers() const;
+  void append(Reader& reader);
+  bool has_uncalled_reader() const { return first_ != nullptr && first_->seen_change_ != changes_; }
   bool has_flag(uint64_t flag) const {
     return (row().flags.load(std::memory_order_relaxed) & flag) != 0;
   }
@@ -118,9 +138,11 @@ class SharedObject : public Retirable {
   const CacheKey key_;
   const CacheSeat::Object place_;
   std::shared_ptr<const StoredHead> head_;  // read at the first use
-  std::vector<Reader*> readers_;            // null: left during notify_readers()
+  Reader* first_ = nullptr;                 // was called the longest time ago
+  Reader* last_ = nullptr;
+  uint64_t changes_ = 0;
   uint64_t position_ = 0;
-  bool notifying_ = false;
+  bool is_calling_ = false;
   CacheState seen_state_ = CacheState::free;
   uint64_t seen_filled_ = 0;
 };

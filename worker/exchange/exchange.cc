@@ -233,6 +233,10 @@ std::optional<IpAddress> Exchange::client_of_names() const {
 // again without a range, or if the exchange has ended. `next` follows the bytes that were held
 // back.
 bool Exchange::decide(DocumentKind kind, std::string_view next) {
+  if (method_ == Method::head) {
+    answer_head(kind);
+    return false;
+  }
   if (kind != DocumentKind::none) {
     if (head_->status == 206 && fetch_->asked_for_range() && !is_complete_range(*head_)) {
       sniffer_.reset();
@@ -246,9 +250,7 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
     }
     begin_document(kind);
   } else {
-    media_type_ = sniffer_->is_unnamed_data()
-                      ? type_of_names(fetch_->url().path(), client_head_.target)
-                      : sniffer_->media_type();
+    note_media_type();
     if (needs_own_link()) {
       redirect_to_own_link();
       return false;
@@ -263,6 +265,12 @@ bool Exchange::decide(DocumentKind kind, std::string_view next) {
   if (!sniffer_->held().empty()) path_->write(sniffer_->held());
   sniffer_.reset();
   return step_ != Step::finished;
+}
+
+void Exchange::note_media_type() {
+  media_type_ = sniffer_->is_unnamed_data()
+                    ? type_of_names(fetch_->url().path(), client_head_.target)
+                    : sniffer_->media_type();
 }
 
 void Exchange::begin_relay() {
@@ -286,7 +294,7 @@ bool Exchange::may_reconnect() const {
   HostTable& hosts = of_key != nullptr ? *of_key : environment_.fetches.hosts;
   const Reconnect which = hosts.of(request_->upstream).config.reconnect;
   if (which == Reconnect::links && !request_->is_live) return false;
-  return which != Reconnect::never && method_ == Method::get;
+  return which != Reconnect::never;
 }
 
 // A live body that ends is continued with the body of another answer.
@@ -326,7 +334,9 @@ void Exchange::send_relayed_head(const ClientFraming& framing, bool is_rewritten
   response.is_whole_part =
       head_->status == 206 && !fetch_->asked_for_range() && is_complete_range(*head_);
   client_status_ = status_for_client(response);
-  gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), framing,
+  const ClientFraming sent =
+      method_ == Method::head ? ClientFraming{ClientFraming::Kind::none, 0} : framing;
+  gate_->stream().send_head(write_relayed_head(response, environment_.config.cors), sent,
                             response.keep_alive);
 }
 

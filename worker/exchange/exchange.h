@@ -100,6 +100,8 @@ class Exchange final : public Retirable,
   bool decide(DocumentKind kind, std::string_view next);
   std::string_view player_agent() const;
   bool retry_with_other_identity();
+  void note_media_type();
+  void answer_head(DocumentKind kind);
   void begin_relay();
   bool may_reconnect() const;
   void begin_live(std::string_view first_bytes);

@@ -44,6 +44,22 @@ void Exchange::answer_ready() {
   answer(response.status, response.text);
 }
 
+// A stored answer to a GET: its first bytes decide as for a GET, and nothing of it is sent. The
+// length of a document that would be rewritten is unknown.
+void Exchange::answer_head(DocumentKind kind) {
+  if (kind == DocumentKind::none) {
+    note_media_type();
+    send_relayed_head({ClientFraming::Kind::length, head_->content_length}, false);
+  } else if (sniffer_->is_readable()) {
+    if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
+    send_relayed_head({ClientFraming::Kind::none, 0}, true);
+  } else {
+    return fail(Error::for_client(Reason::unsupported_coding,
+                                  std::string(field_or_empty(head_->fields, "Content-Encoding"))));
+  }
+  finish({}, {}, End::complete);
+}
+
 void Exchange::answer(int status, const std::string& text) {
   send_own(status, text, gate_->may_keep_alive());
   finish({}, {}, End::complete);

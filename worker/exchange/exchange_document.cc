@@ -18,11 +18,11 @@ std::string path_of(std::string_view origin) {
 
 }  // namespace
 
-// The kind that the link names. A HEAD of an interstitial is not one: its bytes decide.
+// The kind that the link names. The bytes of an interstitial decide, so it is none without a body.
 DocumentKind Exchange::expected_kind() const {
   switch (request_->link.kind) {
     case LinkKind::assets:
-      return method_ == Method::head ? DocumentKind::none : DocumentKind::asset_list;
+      return head_->framing == Framing::none ? DocumentKind::none : DocumentKind::asset_list;
     case LinkKind::steering:
       return DocumentKind::steering;
     case LinkKind::chapters:

@@ -2,10 +2,17 @@
 #include "worker/cache/client_fetch.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
+#include <memory>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/upstream_peers.h"
 #include "worker/links/upstream_url.h"
@@ -17,11 +24,21 @@ using namespace testing_peers;  // NOLINT: this file is about them
 
 constexpr size_t kMiB = size_t{1} << 20U;
 
+// Sockets are looked at between the callbacks, as in a worker.
+EventBase base_of_worker() {
+  const EventConfig config(event_config_new());
+  const timeval most{0, 1'000};
+  event_config_set_max_dispatch_interval(config.get(), &most, -1, 0);
+  return EventBase(event_base_new_with_config(config.get()));
+}
+
 // A client whose socket takes everything at once.
 class FastClient final : public Fetch::Observer, public Fetch::Sink {
  public:
   FastClient(FetchEnvironment& environment, Cache& cache, const std::string& url)
-      : fetch(environment, &cache, {Method::get, parse_http_url(url).value()}, *this) {}
+      : FastClient(environment, cache, FetchRequest{Method::get, parse_http_url(url).value()}) {}
+  FastClient(FetchEnvironment& environment, Cache& cache, FetchRequest request)
+      : fetch(environment, &cache, std::move(request), *this) {}
   ~FastClient() { stop(); }
 
   void start() { fetch.start({"client", "id"}); }
@@ -36,7 +53,10 @@ class FastClient final : public Fetch::Observer, public Fetch::Sink {
     status = head.status;
     fetch.relay_into(*this);
   }
-  void on_body(std::string_view bytes) override { body += bytes; }
+  void on_body(std::string_view bytes) override {
+    body += bytes;
+    if (when_body) when_body();
+  }
   void on_read_done() override {
     if (when_read_done) when_read_done();
   }
@@ -46,7 +66,7 @@ class FastClient final : public Fetch::Observer, public Fetch::Sink {
     ADD_FAILURE() << error.detail;
     is_over = true;
   }
-  size_t room() override { return size_t{256} * 1024; }
+  size_t room() override { return most_room; }
   Pipe* borrow_pipe(uint64_t) override { return nullptr; }
   void on_piped() override {}
   uint64_t taken() const override { return body.size(); }
@@ -54,6 +74,8 @@ class FastClient final : public Fetch::Observer, public Fetch::Sink {
   ClientFetch fetch;
   int status = 0;
   std::string body;
+  size_t most_room = size_t{256} * 1024;
+  std::function<void()> when_body;
   std::function<void()> when_read_done;
   bool is_over = false;
 };
@@ -64,7 +86,9 @@ class ClientFetchTest : public testing::Test {
     security.allow_all_private = true;
     cache_config.memory = 64 * kMiB;
     column = *directory.take();
+    other_column = *directory.take();
     EXPECT_TRUE(directory.confine(column).has_value());
+    EXPECT_TRUE(other_directory.confine(other_column).has_value());
     EXPECT_TRUE(pool.start().has_value());
   }
 
@@ -76,7 +100,7 @@ class ClientFetchTest : public testing::Test {
     return server.peer(0);
   }
 
-  EventBase base{event_base_new()};
+  EventBase base = base_of_worker();
   TimerWheel wheel{base.get()};
   Reaper reaper{base.get()};
   UpstreamConfig config;
@@ -98,21 +122,40 @@ class ClientFetchTest : public testing::Test {
   FetchEnvironment environment{config,   guard, loop_mark, marks,    hosts,
                                resolver, pool,  wheel,     counters, resolve_upstream_url};
   StubServer server{base.get()};
-  CacheDirectory directory = *CacheDirectory::create(2);
+  CacheDirectory directory = *CacheDirectory::create(3);
   unsigned column = 0;
+  // The same, as another worker maps it.
+  CacheDirectory other_directory = *CacheDirectory::adopt(files_of(directory));
+  unsigned other_column = 0;
+
+ private:
+  static CacheDirectory::Files files_of(const CacheDirectory& directory) {
+    const auto copy = [](const UniqueFd& fd) { return UniqueFd(::dup(fd.get())); };
+    const CacheDirectory::Files& files = directory.files();
+    CacheDirectory::Files out{copy(files.directory), copy(files.bodies), {}};
+    for (const UniqueFd& waker : files.wakers) out.wakers.push_back(copy(waker));
+    return out;
+  }
 };
 
 class SharedBodies : public ClientFetchTest {
  protected:
   SharedBodies() {
-    cache.emplace(
-        Cache::Environment{base.get(), environment, cache_config, reaper, columns[0].slot, 0,
-                           [](std::string_view, std::string_view) { return false; },
-                           [](std::string_view, std::string_view) { return LiveFormat::none; }},
-        directory, column);
+    const Cache::Environment of_cache{
+        base.get(),
+        environment,
+        cache_config,
+        reaper,
+        columns[0].slot,
+        0,
+        [](std::string_view, std::string_view) { return false; },
+        [](std::string_view, std::string_view) { return LiveFormat::none; }};
+    cache.emplace(of_cache, directory, column);
+    cache_of_other.emplace(of_cache, other_directory, other_column);
   }
 
   std::optional<Cache> cache;
+  std::optional<Cache> cache_of_other;  // of another worker
 };
 
 // Other clients and upstreams would wait for all of the body (16 MiB and more, over TLS more than
@@ -142,6 +185,125 @@ TEST_F(SharedBodies, AFastClientGetsAStoredBodyInSeveralTurns) {
   EXPECT_EQ(server.peer(0).requests(), 1U);
 }
 
+// The clients of one answer, each of which takes 0.2 ms for a piece of it.
+class ManyReaders : public SharedBodies {
+ protected:
+  static constexpr size_t kClients = 30;
+  // More would take longer than the millisecond of a turn.
+  static constexpr size_t kMostInATurn = 6;
+
+  void begin(Cache& its_cache) {
+    for (size_t i = 0; i < kClients; ++i) {
+      auto& client =
+          *clients.emplace_back(std::make_unique<FastClient>(environment, its_cache, url()));
+      client.when_body = [this, i] { on_body(i); };
+      client.start();
+    }
+  }
+  void on_body(size_t client) {
+    const auto begun = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begun < std::chrono::microseconds(200)) {
+    }
+    served.push_back(client);
+    event_active(other.get(), EV_TIMEOUT, 1);
+    if (++served_in_turn > most_in_turn) most_in_turn = served_in_turn;
+    if (when_served) when_served();
+  }
+  void on_other() {
+    served_in_turn = 0;
+    if (when_other) when_other();
+  }
+  void send(const std::string& bytes) { server.peer(0).send(bytes); }
+  bool are_all_over() {
+    return std::all_of(clients.begin(), clients.end(),
+                       [](const auto& client) { return client->is_over; });
+  }
+
+  std::vector<std::unique_ptr<FastClient>> clients;
+  std::vector<size_t> served;  // the clients, in the order of their pieces
+  size_t served_in_turn = 0;
+  size_t most_in_turn = 0;
+  std::function<void()> when_served;
+  std::function<void()> when_other;
+  Event other{event_new(base.get(), -1, 0, callback<&ManyReaders::on_other>, this)};
+};
+
+constexpr std::string_view kTwoPieces = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+
+TEST_F(ManyReaders, OtherEventsRunBetweenTheReadersOfAChange) {
+  begin(*cache);
+  await_request(1);
+  send(std::string(kTwoPieces) + "01234");
+  ASSERT_TRUE(until([&] { return served.size() == kClients; }));
+  send("56789");
+  ASSERT_TRUE(until([&] { return are_all_over(); }));
+  for (const auto& client : clients) EXPECT_EQ(client->body, "0123456789");
+  EXPECT_LE(most_in_turn, kMostInATurn);
+  EXPECT_EQ(server.peer(0).requests(), 1U);
+}
+
+TEST_F(ManyReaders, ThoseOfAnotherWorkerTakeTurnsToo) {
+  FastClient first(environment, *cache, url());
+  first.start();
+  begin(*cache_of_other);
+  await_request(1);
+  send(std::string(kTwoPieces) + "01234");
+  ASSERT_TRUE(until([&] { return served.size() == kClients; }));
+  send("56789");
+  ASSERT_TRUE(until([&] { return first.is_over && are_all_over(); }));
+  for (const auto& client : clients) EXPECT_EQ(client->body, "0123456789");
+  EXPECT_LE(most_in_turn, kMostInATurn);
+  EXPECT_EQ(server.peer(0).requests(), 1U);
+}
+
+TEST_F(ManyReaders, TheReaderThatWaitsLongestComesFirst) {
+  begin(*cache);
+  await_request(1);
+  // The second piece comes while most readers wait for the first one.
+  when_served = [this] {
+    if (served.size() == 2) send("56789");
+  };
+  send(std::string(kTwoPieces) + "01234");
+  ASSERT_TRUE(until([&] { return are_all_over(); }));
+  for (const auto& client : clients) EXPECT_EQ(client->body, "0123456789");
+  ASSERT_GE(served.size(), kClients);
+  const std::set<size_t> first(served.begin(), served.begin() + kClients);
+  EXPECT_EQ(first.size(), kClients) << "each of them once before any of them twice";
+}
+
+TEST_F(ManyReaders, ReadersMayLeaveWhileOthersWait) {
+  begin(*cache);
+  await_request(1);
+  when_served = [this] {
+    if (served.size() != 2) return;
+    for (size_t i = 1; i < kClients; i += 2) clients[i]->stop();
+  };
+  send(std::string(kTwoPieces) + "0123456789");
+  ASSERT_TRUE(until([&] { return are_all_over(); }));
+  for (size_t i = 0; i < kClients; i += 2) EXPECT_EQ(clients[i]->body, "0123456789");
+}
+
+// Each of them begins a request of its own.
+TEST_F(ManyReaders, AnAnswerThatCannotBeSharedCostsNoLongTurn) {
+  begin(*cache);
+  await_request(1);
+  send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nCache-Control: private\r\n\r\nx");
+  size_t passed = 0;
+  size_t most_in_turn_passed = 0;
+  when_other = [&] {
+    const auto now =
+        static_cast<size_t>(std::count_if(clients.begin(), clients.end(), [](const auto& client) {
+          return client->fetch.cache_outcome() == CacheOutcome::pass;
+        }));
+    most_in_turn_passed = std::max(most_in_turn_passed, now - passed);
+    passed = now;
+    if (passed < kClients) event_active(other.get(), EV_TIMEOUT, 1);
+  };
+  event_active(other.get(), EV_TIMEOUT, 1);
+  ASSERT_TRUE(until([&] { return passed == kClients; }));
+  EXPECT_LE(most_in_turn_passed, 2U);
+}
+
 TEST_F(SharedBodies, AClientThatStopsGetsNoMoreTurns) {
   FastClient first(environment, *cache, url());
   first.start();
@@ -153,6 +315,39 @@ TEST_F(SharedBodies, AClientThatStopsGetsNoMoreTurns) {
   one.stop();
   settle(base.get());
   EXPECT_EQ(one.body.size(), kMiB);
+}
+
+// The new answer of another worker takes the place of the stale one, which a client still reads.
+TEST_F(SharedBodies, AStaleAnswerDoesNotHideANewOne) {
+  const auto send = [&](const std::string& bytes) { server.peer(0).send(bytes); };
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nCache-Control: max-age=";
+  FastClient first(environment, *cache, url());
+  first.start();
+  FastClient slow(environment, *cache_of_other, url());
+  slow.most_room = 0;
+  slow.start();
+  await_request(1);
+  send(head + "0\r\n\r\nbytes");
+  ASSERT_TRUE(until([&] { return first.is_over && slow.status == 200; }));
+  FastClient second(environment, *cache, url());
+  second.start();
+  await_request(2);
+  send(head + "60\r\n\r\nby");
+  ASSERT_TRUE(until([&] { return second.body == "by"; }));
+
+  FetchRequest part{Method::get, parse_http_url(url()).value()};
+  part.forwarded.push_back({"Range", "bytes=1-2"});
+  FastClient range(environment, *cache_of_other, std::move(part));
+  range.start();
+  FastClient whole(environment, *cache_of_other, url());
+  whole.start();
+  EXPECT_EQ(range.fetch.cache_outcome(), CacheOutcome::shared);
+  EXPECT_EQ(whole.fetch.cache_outcome(), CacheOutcome::shared);
+  send("tes");
+  ASSERT_TRUE(until([&] { return range.is_over && whole.is_over; }));
+  EXPECT_EQ(range.body, "yt");
+  EXPECT_EQ(whole.body, "bytes");
+  EXPECT_EQ(server.peer(0).requests(), 2U);
 }
 
 }  // namespace
