@@ -46,7 +46,8 @@ is() { [[ $(property "$1") == "$2" ]]; }
 says() { [[ $(property StatusText) == *"$1"* ]]; }
 serves() { curl -s -o /dev/null --max-time 5 "http://127.0.0.1:${1:-8080}/health"; }
 silent() { ! serves "$@"; }
-status_has() { streamgate -c "$config" -s status | grep -q -- "$1"; }
+# Not a pipe: the program would fail if grep ended before it has written everything.
+status_has() { grep -q -- "$1" <(streamgate -c "$config" -s status); }
 workers() { pgrep -P "$(property MainPID)"; }
 configure() {
   printf '%s\n' 'pid_file: /run/streamgate/streamgate.pid' 'workers: 2' \
