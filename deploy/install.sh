@@ -78,10 +78,11 @@ else
     fail "there is neither systemd nor an init with start-stop-daemon; use --prefix."
   fi
 fi
-packaged() {
-  [ -z "$prefix" ] && has dpkg-query &&
-    [ "$(dpkg-query -W -f '${db:Status-Status}' streamgate 2>/dev/null)" = installed ]
+# `installed`, or `config-files` if the package was removed and not purged.
+package_status() {
+  [ -n "$prefix" ] || ! has dpkg-query || dpkg-query -W -f '${db:Status-Status}' streamgate 2>/dev/null || true
 }
+packaged() { [ "$(package_status)" = installed ]; }
 ! packaged || program=/usr/sbin/streamgate
 
 # Manual pages and completion; the package has its own.
@@ -111,6 +112,12 @@ remove() {
     if [ $purge = 1 ]; then dpkg -P streamgate; else dpkg -r streamgate; fi
     return
   fi
+  # Only the files of the package in /etc are there. They must stay until it is purged: a new installation
+  # does not restore those that are missing.
+  if [ "$(package_status)" = config-files ] && [ ! -e "$program" ]; then
+    [ $purge = 0 ] || dpkg -P streamgate
+    return
+  fi
   case $manager in
     systemd)
       systemctl disable --quiet --now streamgate.socket streamgate.service 2>/dev/null || true
@@ -138,6 +145,7 @@ remove() {
   fi
   rm -rf "$run"
   [ $purge = 1 ] || return 0
+  [ "$(package_status)" != config-files ] || dpkg -P streamgate
   rm -f "$config"
   rm -rf "$logs"
   rmdir "$(dirname "$config")" 2>/dev/null || echo "$(dirname "$config") has other files and stays."
@@ -294,8 +302,9 @@ if [ -n "$package" ]; then
   package=$(cd "$(dirname "$package")" && pwd)/$(basename "$package")
   if has apt-get; then
     apt-get update -qq || echo "apt-get update failed; trying with the present package lists." >&2
+    # With the packages that it recommends, and without those that they recommend.
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --reinstall \
-      --allow-downgrades -o Dpkg::Options::=--force-confold "$package"
+      --allow-downgrades -o Dpkg::Options::=--force-confold "$package" ca-certificates logrotate
   else
     dpkg -i --force-confold "$package"
   fi

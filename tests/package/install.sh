@@ -138,6 +138,16 @@ if [[ -n $package ]]; then
   expect 'it is installed again' install_it --package "$package"
   expect 'the address stays' says 'http://127.0.0.1:8091 serves'
   expect 'the static program is refused beside it' refuse install_it --binary "$binary"
+  expect 'it is removed' install_it --uninstall
+  expect 'no process is left' gone
+  expect 'the configuration stays' [ -e "$config" ]
+  expect 'removing it again succeeds' install_it --uninstall
+  expect 'the other files in /etc stay' [ -e /etc/logrotate.d/streamgate ]
+  expect 'the rest is purged' install_it --uninstall --purge
+  files >"$work/after"
+  expect 'nothing is left' refuse grep streamgate "$work/after"
+  expect 'the user is gone' refuse getent passwd streamgate
+  expect 'it is installed again' install_it --package "$package"
   expect 'it is purged' install_it --uninstall --purge
   expect 'no process is left' gone
   expect 'the configuration is gone' [ ! -e "$config" ]

@@ -59,6 +59,8 @@ installed_version() { dpkg-query -W -f '${Version}' streamgate; }
 main_pid() { cat /run/streamgate/streamgate.pid; }
 install_package() { DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold "$1" >"$work/dpkg.log" 2>&1; }
 gone() { [[ -z $(pgrep '^streamgate') ]]; }
+# The text of the version need not be in the program as one text.
+runs_installed() { cmp -s "/proc/$(main_pid)/exe" /usr/sbin/streamgate && status_has 'state=serving'; }
 generation() { streamgate -c "$config" -s status | sed -n '1s/.* generation=\([0-9]*\) .*/\1/p'; }
 # Without systemd, needrestart does not recognise services in every container.
 run_needrestart() {
@@ -170,13 +172,13 @@ expect 'the draining workers use the old library' grep -q 'yaml-cpp.*(deleted)' 
 expect 'needrestart finds it again' run_needrestart
 expect 'it was not reloaded again' [ "$(generation)" = "$((generation_before + 1))" ]
 expect 'the package is upgraded' install_package "$work/${version%?}8.deb"
-expect 'the new version serves' status_has "version=${version%?}8 state=serving"
+expect 'the new version serves' runs_installed
 expect 'the old workers serve their streams' status_has 'state=draining'
 expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
 expect 'systemd has not restarted the service' [ "$(restarts)" = "$restarts_before" ]
 expect 'the edited configuration stays' grep -q 'allow_private' "$config"
 expect 'the package is upgraded again' install_package "$package"
-expect 'the first version serves again' status_has "version=$version state=serving"
+expect 'the first version serves again' runs_installed
 exec 7>&-
 expect 'no stream and no request failed' wait "$viewers"
 cat "$work/viewers"
@@ -188,7 +190,7 @@ expect 'its output says so' grep -q 'was not upgraded' "$work/dpkg.log"
 expect 'the old program serves on' serves
 expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
 expect 'the next upgrade succeeds' install_package "$work/${version%?}8.deb"
-expect 'its version serves' status_has "version=${version%?}8 state=serving"
+expect 'its version serves' runs_installed
 
 begin 'a service that the administrator has stopped and disabled'
 if ((booted)); then

@@ -36,7 +36,9 @@ std::string shown_value(const HeaderField& field) {
 
 struct PlainBody {
   std::string bytes;
-  bool is_damaged = false;  // `bytes` are those before the damage
+  Result<void> damage = {};  // an error: `bytes` are those before it
+  Result<void> end = {};     // an error: it is missing
+  bool is_cut = false;       // there are more bytes
 };
 
 // Without its content coding.
@@ -44,33 +46,42 @@ PlainBody decoded(std::string_view body, const ContentCodings& codings) {
   if (codings.empty()) return {std::string(body)};
   PlainBody out;
   const auto decoder = make_decoder(codings);
-  while (out.bytes.size() < kMaxPlainBytes) {
+  while (!body.empty() || decoder->may_have_more()) {
+    out.is_cut = out.bytes.size() >= kMaxPlainBytes;
+    if (out.is_cut) return out;
     const auto piece = decoder->next(body);
-    out.is_damaged = !piece;
-    if (!piece || (piece->empty() && body.empty() && !decoder->may_have_more())) break;
+    if (!piece) {
+      out.damage = piece.error();
+      return out;
+    }
     out.bytes += *piece;
   }
+  out.end = decoder->finish();
   return out;
 }
 
 // The text of a document in UTF-8.
-std::string plain_text(std::string_view body, const ContentCodings& codings) {
-  std::string plain = decoded(body, codings).bytes;
+std::string in_utf8(std::string plain) {
   if (!may_be_utf16(plain)) return plain;
   std::string utf8;
   Utf16Decoder().decode(plain, utf8);
   return utf8;
 }
 
-// Rewrites `text`; the rewritten text is in `body.output()`.
-Result<void> rewrite(std::string_view text, DocumentBody& body) {
+enum class Extent { whole, part };
+
+// Rewrites `text`; the rewritten text is in `body.output()`. The end of a part may be in the middle
+// of a line or a tag, so only the end of a whole document can fail.
+Result<Extent> rewrite(std::string_view text, Extent extent, DocumentBody& body) {
   while (!text.empty() || body.has_pending()) {
     const auto written = body.write(text, kMaxRewrittenBytes);
     if (!written) return written.error();
     text.remove_prefix(written->taken);
-    if (body.output().size() >= kMaxRewrittenBytes) return {};
+    if (body.output().size() >= kMaxRewrittenBytes) return Extent::part;
   }
-  return body.finish();
+  const auto ended = body.finish();
+  if (!ended && extent == Extent::whole) return ended.error();
+  return extent;
 }
 
 }  // namespace
@@ -230,7 +241,7 @@ void Explainer::on_body(std::string_view bytes) {
   body_ += bytes;
   report_.body_bytes = body_.size();
   if (kind_ != DocumentKind::none) {
-    if (body_.size() == kMaxBodyBytes) read_playlist();
+    if (body_.size() == kMaxBodyBytes) read_document();
     return;
   }
   if (const auto kind = sniffer_->add(bytes)) decide(*kind);
@@ -239,9 +250,9 @@ void Explainer::on_body(std::string_view bytes) {
 void Explainer::on_end() {
   if (is_over_) return;
   report_.is_body_complete = true;
-  if (kind_ != DocumentKind::none) return read_playlist();
+  if (kind_ != DocumentKind::none) return read_document();
   decide(sniffer_ ? sniffer_->end() : DocumentKind::none);
-  if (!is_over_) read_playlist();
+  if (!is_over_) read_document();
 }
 
 void Explainer::on_failed(const Error& error) { fail(error); }
@@ -264,18 +275,23 @@ BodyKind Explainer::name_body() const {
   const std::string_view sniffed = sniffer_ ? sniffer_->media_type() : std::string_view();
   if (!sniffer_) return body_kind_of(sniffed, declared_type_, body_);
   const PlainBody plain = decoded(body_, sniffer_->codings());
-  if (plain.is_damaged && plain.bytes.empty()) return damaged_body();
+  if (!plain.damage && plain.bytes.empty()) return damaged_body();
   return body_kind_of(sniffed, declared_type_, plain.bytes);
 }
 
-void Explainer::read_playlist() {
-  const std::string text = plain_text(body_, sniffer_->codings());
+void Explainer::read_document() {
+  PlainBody plain = decoded(body_, sniffer_->codings());
+  if (!plain.damage) return fail(plain.damage.error());
+  if (report_.is_body_complete && !plain.end) return fail(plain.end.error());
+  const bool is_part = !report_.is_body_complete || plain.is_cut;
+  const std::string text = in_utf8(std::move(plain.bytes));
   DocumentBody body;
   fill_in(body.setting());
   body.begin(kind_, {});
-  const auto rewritten = rewrite(text, body);
+  const auto rewritten = rewrite(text, is_part ? Extent::part : Extent::whole, body);
+  report_.is_partial = is_part || (rewritten && *rewritten == Extent::part);
   if (kind_ == DocumentKind::mpd) {
-    if (!rewritten && report_.is_body_complete) return fail(rewritten.error());
+    if (!rewritten) return fail(rewritten.error());
     report_.kind = "DASH manifest";
     report_.manifest = manifest_facts(text, body.output().text());
     conclude_answer(true, {}, report_);
@@ -313,7 +329,7 @@ void Explainer::fill_in(DocumentSetting& setting) const {
 
 void Explainer::on_limit() {
   if (is_over_) return;
-  if (kind_ != DocumentKind::none) return read_playlist();
+  if (kind_ != DocumentKind::none) return read_document();
   const std::string detail = "no answer within " + std::to_string(limit_.count()) + " ms";
   switch (fetch_->step()) {
     case Fetch::Step::resolve:

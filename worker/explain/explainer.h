@@ -87,7 +87,7 @@ class Explainer final : private Fetch::Observer, private FetchTrace {
 
   void decide(DocumentKind kind);
   BodyKind name_body() const;
-  void read_playlist();
+  void read_document();
   void fill_in(DocumentSetting& setting) const;
   void on_limit();
   void fail(const Error& error);

@@ -119,6 +119,7 @@ std::string report_as_json(const Report& report) {
   Json out{{"url", report.url},         {"verdict", name_of(report.verdict)},
            {"summary", report.summary}, {"advice", report.advice},
            {"reason", report.reason},   {"player_status", report.player_status}};
+  if (report.is_partial) out["partial"] = true;
   if (!report.cause.empty()) out["cause"] = report.cause;
   if (!report.detail.empty()) out["detail"] = report.detail;
   if (!report.kind.empty()) out["kind"] = report.kind;

@@ -66,15 +66,16 @@ std::string summary_of_status(int status) {
   return "The upstream answers with status " + std::to_string(status) + ".";
 }
 
-std::string describe(const ExplainedPlaylist& playlist) {
+// `at_least` is empty if the whole playlist was read.
+std::string describe(const ExplainedPlaylist& playlist, const std::string& at_least) {
   if (playlist.type == "multivariant") {
-    const std::string variants = counted(playlist.variant_count, "variant");
+    const std::string variants = at_least + counted(playlist.variant_count, "variant");
     if (playlist.left_out == 0) return variants;
     return variants + ", " + std::to_string(playlist.left_out) + " left out by a limit";
   }
   if (playlist.type == "media")
-    return playlist.window + ", " + counted(playlist.segments, "segment");
-  return counted(playlist.channels, "channel");
+    return playlist.window + ", " + at_least + counted(playlist.segments, "segment");
+  return at_least + counted(playlist.channels, "channel");
 }
 
 bool is_empty(const ExplainedPlaylist& playlist) {
@@ -88,7 +89,7 @@ std::string advice_for_protected(const std::string& key) {
 
 void conclude_manifest(const ExplainedManifest& manifest, Report& report) {
   report.summary += std::string(" (") + (manifest.is_live ? "live" : "VOD") + ", " +
-                    (manifest.is_truncated ? "at least " : "") +
+                    (manifest.is_truncated || report.is_partial ? "at least " : "") +
                     counted(manifest.representation_count, "representation") + ")";
   if (!manifest.is_encrypted) return;
   std::string keys;
@@ -104,11 +105,13 @@ void conclude_playlist(const ExplainedPlaylist& playlist, Report& report) {
   }
   if (is_empty(playlist)) {
     report.verdict = Verdict::upstream_problem;
-    report.summary = "The playlist is empty.";
+    report.summary = report.is_partial ? "The playlist has no entry in the " +
+                                             counted(report.body_bytes, "byte") + " that were read."
+                                       : "The playlist is empty.";
     report.advice.emplace_back("The channel may be off the air. Try again later.");
     return;
   }
-  report.summary += " (" + describe(playlist) + ")";
+  report.summary += " (" + describe(playlist, report.is_partial ? "at least " : "") + ")";
   for (const std::string& key : playlist.keys) {
     const bool is_drm = key.find("SAMPLE-AES") == 0 || key.find('(') != key.npos;
     if (is_drm) report.advice.push_back(advice_for_protected(key));
@@ -159,7 +162,10 @@ void conclude_answer(bool can_play, const std::string& kind_advice, Report& repo
     return;
   }
   report.verdict = Verdict::plays;
-  report.summary = "The URL plays through the proxy: " + report.kind;
+  report.summary = report.is_partial
+                       ? "As far as it was read (" + counted(report.body_bytes, "byte") +
+                             "), the URL plays through the proxy: " + report.kind
+                       : "The URL plays through the proxy: " + report.kind;
   if (report.playlist) conclude_playlist(*report.playlist, report);
   if (report.manifest) conclude_manifest(*report.manifest, report);
   if (report.verdict == Verdict::plays) report.summary += ".";
