@@ -8,6 +8,7 @@ import tempfile
 import threading
 import unittest
 
+from admin import ADMIN, admin_address, metrics
 from harness import main, wait_until, wait_until_stopped
 from live_viewers import HEAD, LiveTest, stalled
 from transport_stream import PACKET, PADDING, PAT, PMT, frame, group
@@ -268,9 +269,11 @@ class Live(LiveTest):
 
     def test_a_slow_viewer_of_ts_is_moved_to_the_newest_point(self):
         groups = [group(i, 40) for i in range(160)]
-        proxy = self.own_proxy(self.SMALL)
+        proxy = self.own_proxy({**self.SMALL, "admin": ADMIN})
         slow, sent = self.outrun(proxy, b"video/mp2t", groups)
         body = slow.read_to_end()
+        moves = metrics(admin_address(proxy))["streamgate_cache_window_moves_total"]
+        self.assertGreater(moves, 0)
         self.assertEqual(slow.end, "fin")
         self.assertEqual(len(body) % PACKET, 0)
         self.assertLess(len(body), len(sent))

@@ -70,6 +70,24 @@ class Full(ProxyTest):
         wait_until(lambda: proxy.stream(up.url("/a"))["X-Streamgate-Cache"] == "hit")
         self.finish_stream(client, gate)
 
+    def test_what_was_used_last_stays_also_if_another_worker_used_it(self):
+        up = self.objects(250_000)
+        proxy = self.own_proxy(
+            {"cache": {"memory": "8MiB", "object_size": "1MiB"}, "workers": 2, "admin": ADMIN}
+        )
+        one, other = self.clients_of_both_workers(proxy)
+        urls = [up.url(f"/{number}") for number in range(24)]
+        for url in urls:
+            self.assertEqual(self.outcome(one, url), "miss")
+        self.assertEqual(self.evictions(proxy), 0)
+        time.sleep(0.01)  # times of use are in milliseconds
+        for client, url in ((one, urls[0]), (other, urls[1])):
+            self.assertEqual(self.outcome(client, url), "hit")
+        number = itertools.count()
+        while self.evictions(proxy) < 6:
+            self.outcome(one, up.url(f"/new{next(number)}"))
+        self.assertEqual([self.outcome(one, url) for url in urls[:4]], ["hit"] * 2 + ["miss"] * 2)
+
     def test_a_burst_evicts_little_more_than_it_stores(self):
         up = self.objects(60_000)
         proxy = self.own_proxy(
