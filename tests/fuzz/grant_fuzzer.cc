@@ -46,12 +46,12 @@ void check_signed(TokenVerifier& verifier, const TokenKey& key, std::string_view
     CHECK(reason == Reason::token_invalid || reason == Reason::token_expired);
     return;
   }
-  CHECK(claims->key == &key && claims->expires > kNow - TokenVerifier::kSkew);
-  CHECK(!claims->id.empty() && claims->id.size() <= TokenVerifier::kMaxIdBytes);
-  const auto carried =
-      decode_claims(encode_claims({"", claims->streams, claims->rate, claims->id}));
-  CHECK(carried && carried->streams == claims->streams && carried->rate == claims->rate);
-  CHECK(carried->token_id == claims->id);
+  const TokenClaims& valid = **claims;
+  CHECK(valid.key == &key && valid.expires > kNow - TokenVerifier::kSkew);
+  CHECK(!valid.id.empty() && valid.id.size() <= TokenVerifier::kMaxIdBytes);
+  const auto carried = decode_claims(encode_claims({"", valid.streams, valid.rate, valid.id}));
+  CHECK(carried && carried->streams == valid.streams && carried->rate == valid.rate);
+  CHECK(carried->token_id == valid.id);
 }
 
 }  // namespace

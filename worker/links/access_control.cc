@@ -155,17 +155,18 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
 
 Result<Access> AccessControl::check_token(std::string_view token, const StreamRequest& request,
                                           const Client& client, int64_t now) {
-  auto claims = tokens_.verify(token, now);
-  if (!claims) return std::move(claims).error();
-  if (claims->client && (!client.address || !claims->client->contains(*client.address))) {
+  auto verified = tokens_.verify(token, now);
+  if (!verified) return std::move(verified).error();
+  const TokenClaims& claims = **verified;
+  if (claims.client && (!client.address || !claims.client->contains(*client.address))) {
     return Error{Reason::token_client, {}};
   }
-  if (!covers(*claims, request)) return out_of_scope();
-  Access access{claims->key, claims->expires, claims_for_grants(*claims)};
-  access.streams = claims->streams;
-  access.rate = claims->rate;
-  access.token_id = std::move(claims->id);
-  access.reach = reach_of(*claims, request.upstream);
+  if (!covers(claims, request)) return out_of_scope();
+  Access access{claims.key, claims.expires, claims_for_grants(claims)};
+  access.streams = claims.streams;
+  access.rate = claims.rate;
+  access.token_id = claims.id;
+  access.reach = reach_of(claims, request.upstream);
   return access;
 }
 

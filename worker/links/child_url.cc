@@ -168,9 +168,10 @@ void ChildUrlWriter::begin(const DocumentSetting& setting) {
   directory_prefix_ = origin_prefix_;
   percent_encode(directory, directory_prefix_);
 
-  grants_.reset();
-  if (setting.access != nullptr) {
-    grants_.emplace();
+  if (setting.access == nullptr) {
+    grants_.reset();
+  } else {
+    if (!grants_) grants_.emplace();
     grants_->begin(*setting.grant_keys, *setting.access);
   }
   is_path_form_ = setting.child_urls == HlsConfig::ChildUrls::path;

@@ -176,6 +176,8 @@ GrantKeys::Made& GrantKeys::place_of(std::string_view of) const {
 void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
   keys_ = &keys;
   access_ = &access;
+  parameter_.clear();
+  scope_.clear();
   directory_.clear();
   covered_.clear();
   // The texts have no blank.

@@ -136,8 +136,8 @@ class GrantWriter {
   std::string identity_;  // of access_
   std::string parameter_;
   std::string scope_;
-  std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
-  std::string covered_;    // the covered parameters that parameter_ is for
+  std::string directory_;   // that parameter_ is for, as spelled in the URL; empty: none
+  std::string covered_;     // the covered parameters that parameter_ is for
   std::string depends_on_;  // scratch
 };
 

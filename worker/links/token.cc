@@ -120,17 +120,18 @@ Result<void> TokenVerifier::check_times(const Times& times, int64_t now) const {
   return {};
 }
 
-Result<TokenClaims> TokenVerifier::verify(std::string_view token, int64_t now) {
+Result<const TokenClaims*> TokenVerifier::verify(std::string_view token, int64_t now) {
   if (token.size() > kMaxBytes) return invalid("too long");
   auto& known = verified_[std::hash<std::string_view>{}(token) % verified_.size()];
   if (known && equal_in_constant_time(known->token, token)) {
     if (auto valid = check_times(known->times, now); !valid) return std::move(valid).error();
-    return known->claims;
+    return &known->claims;
   }
   Times times;
   auto claims = verify_new(token, now, times);
-  if (claims) known = Verified{std::string(token), *claims, times};
-  return claims;
+  if (!claims) return std::move(claims).error();
+  known = Verified{std::string(token), *std::move(claims), times};
+  return &known->claims;
 }
 
 Result<TokenClaims> TokenVerifier::verify_new(std::string_view token, int64_t now,

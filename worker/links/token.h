@@ -23,14 +23,14 @@ namespace streamgate {
 // and `rate`.
 struct TokenClaims {
   const TokenKey* key = nullptr;
-  int64_t expires = 0;                // `exp`: seconds since 1970; 0: never
-  std::optional<HttpUrl> url;         // the only URL
-  std::optional<HttpUrl> prefix;      // the beginning of all URLs
-  std::optional<IpRange> client;      // `ip`
-  uint64_t streams = 0;               // 0: none
-  uint64_t rate = 0;                  // bytes per second; 0: none
-  std::string id;                     // `jti`; without it, a digest of the other parts
-  bool has_id = false;                // the token has a `jti`
+  int64_t expires = 0;            // `exp`: seconds since 1970; 0: never
+  std::optional<HttpUrl> url;     // the only URL
+  std::optional<HttpUrl> prefix;  // the beginning of all URLs
+  std::optional<IpRange> client;  // `ip`
+  uint64_t streams = 0;           // 0: none
+  uint64_t rate = 0;              // bytes per second; 0: none
+  std::string id;                 // `jti`; without it, a digest of the other parts
+  bool has_id = false;            // the token has a `jti`
 };
 
 class TokenVerifier {
@@ -47,8 +47,8 @@ class TokenVerifier {
   static Result<TokenVerifier> make(const SecurityConfig& config);
 
   // Fails with token_expired, or with token_invalid and the broken rule for the log. `now` is in
-  // seconds since 1970.
-  Result<TokenClaims> verify(std::string_view token, int64_t now);
+  // seconds since 1970. The claims are valid until the next call.
+  Result<const TokenClaims*> verify(std::string_view token, int64_t now);
 
   bool is_revoked(std::string_view id) const;
 

@@ -36,9 +36,10 @@ void MpdLinks::begin(const DocumentSetting& setting) {
   has_new_cookies_ = false;
   origin_ = origin_of(setting.base_url);
   has_token_ = has_query_with_token(setting.base_url);
-  grants_.reset();
-  if (setting.access != nullptr) {
-    grants_.emplace();
+  if (setting.access == nullptr) {
+    grants_.reset();
+  } else {
+    if (!grants_) grants_.emplace();
     grants_->begin(*setting.grant_keys, *setting.access);
   }
   begin_links();

@@ -41,7 +41,9 @@ class TokenTest : public testing::Test {
       EXPECT_TRUE(made) << made.error().detail;
       verifier_.emplace(*std::move(made));
     }
-    return verifier_->verify(token, now);
+    auto claims = verifier_->verify(token, now);
+    if (!claims) return std::move(claims).error();
+    return TokenClaims(**claims);
   }
   std::string rule_of(const std::string& token) {
     const auto claims = verify(token);
