@@ -195,19 +195,23 @@ std::string_view GrantWriter::parameter_for(std::string_view absolute,
   const std::string_view url = absolute.substr(0, ascii::find_any<'?', '#'>(absolute));
   const size_t name_at = url.rfind('/') + 1;
   const std::string_view directory = url.substr(0, name_at);
+  // A host without a path stands where others have their directory.
+  const size_t host_at = url.find_first_not_of('/', url.find("//"));
+  const bool has_path = host_at != url.npos && name_at > host_at;
   // With one of these bytes the upstream may read the name as another path, or it is a placeholder.
-  const bool is_plain = ascii::find_any<'%', '\\', ';', '{'>(url, name_at) == url.npos;
+  const bool is_plain = has_path && ascii::find_any<'%', '\\', ';', '{'>(url, name_at) == url.npos;
   if (is_plain && !directory_.empty() && directory == directory_) return parameter_;
   if (is_plain) {
     take_parameter(absolute, directory);
   } else {
     make_parameter(absolute);
   }
-  directory_ = is_plain ? directory : std::string_view();
+  directory_ = is_plain && !parameter_.empty() ? directory : std::string_view();
   return parameter_;
 }
 
-// For a child whose grant depends on its directory and not on its name.
+// For a child whose grant depends on its directory and not on its name. A name like `..` gets no
+// grant, and the other names of its directory do, so only a grant is remembered.
 void GrantWriter::take_parameter(std::string_view absolute, std::string_view directory) {
   depends_on_.assign(identity_).append(" ").append(covered_).append(" ").append(directory);
   GrantKeys::Made& made = keys_->place_of(depends_on_);
@@ -217,7 +221,8 @@ void GrantWriter::take_parameter(std::string_view absolute, std::string_view dir
     return;
   }
   make_parameter(absolute);
-  if (depends_on_.size() <= kMaxKnownBytes) made = {depends_on_, parameter_, scope_};
+  if (parameter_.empty() || depends_on_.size() > kMaxKnownBytes) return;
+  made = {depends_on_, parameter_, scope_};
 }
 
 void GrantWriter::make_parameter(std::string_view absolute) {

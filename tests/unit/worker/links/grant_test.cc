@@ -149,6 +149,34 @@ TEST_F(GrantTest, AmbiguousAndUnusableUrlsGetNoGrant) {
   EXPECT_EQ(grant_for("ftp://cdn.example/a.ts"), "");
 }
 
+TEST_F(GrantTest, HostsWithoutAPathHaveGrantsOfTheirOwn) {
+  for (int i = 0; i < 2; ++i) {  // the second time from made_
+    GrantWriter writer;
+    writer.begin(*keys_, access_);
+    for (const std::string url : {"http://a.example", "http://b.example", "http://c.example?x=/"}) {
+      const std::string grant = text_of(writer.parameter_for(url, {}));
+      EXPECT_TRUE(keys_->verify(grant, url_of(url), {})) << url;
+      EXPECT_EQ(writer.scope(), url_of(url).origin() + "/");
+    }
+  }
+}
+
+TEST_F(GrantTest, AUrlWithoutAGrantLeavesTheOthersOfItsDirectoryTheirs) {
+  const std::string good = "http://cdn.example/live/a.ts";
+  for (const std::string bad :
+       {"http://cdn.example/live/..", "http://cdn.example/live/.", "http://cdn.example/live/..?x",
+        "http://cdn.example/live/a\tb.ts"}) {
+    keys_.emplace(config_);
+    GrantWriter writer;
+    writer.begin(*keys_, access_);
+    EXPECT_EQ(writer.parameter_for(bad, {}), "") << bad;
+    EXPECT_NE(writer.parameter_for(good, {}), "") << bad;
+    keys_.emplace(config_);
+    EXPECT_EQ(grant_for(bad), "") << bad;
+    EXPECT_NE(grant_for(good), "") << bad;  // not from made_
+  }
+}
+
 TEST_F(GrantTest, PlaceholdersOfAPathAreNotInTheScope) {
   const std::string grant =
       text_of(grant_for("http://cdn.example/shift/u/%7Bduration%7D/%7Bstart%7D/1.ts"));
