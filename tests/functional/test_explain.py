@@ -156,6 +156,11 @@ class Plays(Explain):
             report = self.explain(link, verdict=PLAYS)
             self.assertEqual(report["requests"][0]["url"], up.url("/a.ts"))
 
+    def test_secrets_in_the_path_of_a_link_are_masked(self):
+        up = self.upstream(redirect("/u/SECRET/stream/SECRET?url=b"))
+        self.explain(up.url("/u/SECRET/stream/SECRET?url=a"), verdict=UPSTREAM)
+        self.explain("/stream/SECRET?url=ftp://a.example/", verdict=REFUSED)
+
     def test_cookies_are_masked_and_control_bytes_replaced(self):
         up = self.upstream(ok(TS, {"Set-Cookie": "sid=SECRET; Path=/", "X-Odd": "a\x1b[31mb"}))
         (request,) = self.explain(up.url(), verdict=PLAYS)["requests"]

@@ -1,13 +1,12 @@
 #include "worker/exchange/access_line.h"
 
-#include <algorithm>
 #include <charconv>
 #include <utility>
 
-#include "common/ascii.h"
 #include "common/json_string.h"
 #include "common/log.h"
 #include "worker/http/head_writer.h"
+#include "worker/links/logged_link.h"
 
 namespace streamgate {
 namespace {
@@ -39,22 +38,6 @@ void append_redacted_agent(std::string_view agent, std::string& out) {
     out += agent;
   } else {
     log::append_redacted(agent, out);
-  }
-}
-
-// A Referer may be a link of the path form, whose carry may hold a grant.
-void append_redacted_referer(std::string_view referer, std::string& out) {
-  constexpr std::string_view kRoute = "/at/";
-  size_t at = out.size();
-  log::append_redacted(referer, out);
-  while ((at = out.find(kRoute, at)) != out.npos) {
-    at += kRoute.size();
-    const size_t end = std::min(out.find('/', at), out.size());
-    const std::string_view carry = std::string_view(out).substr(at, end - at);
-    const std::string_view url = std::string_view(out).substr(end);
-    const bool is_link = ascii::istarts_with(url, "/http/") || ascii::istarts_with(url, "/https/");
-    if (is_link && carry != "-") out.replace(at, carry.size(), "*");
-    --at;  // the slash may begin the next route
   }
 }
 
@@ -150,7 +133,7 @@ class FieldWriter {
       case AccessField::method:
         return out_.word(KEY(method), record_.method);
       case AccessField::route:
-        return write_route();
+        return out_.text(KEY(route), record_.route, kMaxTextBytes);
       case AccessField::status:
         return out_.number(KEY(status), record_.status);
       case AccessField::reason:
@@ -186,14 +169,6 @@ class FieldWriter {
     (write(static_cast<AccessField>(I)), ...);
   }
 
-  // Only a target that is no path of ours has something to hide.
-  void write_route() {
-    if (ascii::find_any<';', '@', '#'>(record_.route) != record_.route.npos) {
-      return write_redacted(KEY(route), record_.route, kMaxTextBytes);
-    }
-    out_.text(KEY(route), record_.route, kMaxTextBytes);
-  }
-
   void write_redacted(std::string_view key, std::string_view value, size_t most) {
     redacted_.clear();
     log::append_redacted(value, redacted_);
@@ -208,8 +183,7 @@ class FieldWriter {
     const auto value = find_field(head.fields, is_agent ? "User-Agent" : "Referer");
     if (!value) return;
     redacted_.clear();
-    is_agent ? append_redacted_agent(*value, redacted_)
-             : append_redacted_referer(*value, redacted_);
+    is_agent ? append_redacted_agent(*value, redacted_) : append_logged_url(*value, redacted_);
     out_.text(is_agent ? KEY(user_agent) : KEY(referer), redacted_, kMaxTextBytes);
   }
 
@@ -350,8 +324,7 @@ void AccessLine::write_combined(const AccessRecord& record) {
     redacted_.clear();
     if (record.head != nullptr) {
       const auto value = field_or_empty(record.head->fields, is_agent ? "User-Agent" : "Referer");
-      is_agent ? append_redacted_agent(value, redacted_)
-               : append_redacted_referer(value, redacted_);
+      is_agent ? append_redacted_agent(value, redacted_) : append_logged_url(value, redacted_);
     }
     line_.append(" \"");
     append_escaped(redacted_.empty() ? "-" : redacted_, Blanks::kept, kMaxTextBytes, line_);
@@ -363,9 +336,7 @@ void AccessLine::append_request_line(const AccessRecord& record) {
   if (record.head == nullptr) return line_.append("-");
   line_.append(record.method);
   line_.append(" ");
-  redacted_.clear();
-  log::append_redacted(record.route, redacted_);
-  append_escaped(redacted_, Blanks::escaped, kMaxTextBytes, line_);
+  append_escaped(record.route, Blanks::escaped, kMaxTextBytes, line_);
   redacted_ = record.redacted_upstream;
   if (redacted_.empty()) log::append_redacted(record.upstream, redacted_);
   if (!redacted_.empty()) line_.append("?url=");

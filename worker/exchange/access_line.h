@@ -23,7 +23,7 @@ struct AccessRecord {
   std::string_view client;   // its address
   std::string_view id = {};  // of the exchange
   std::string_view method = {};
-  std::string_view route = {};   // `/stream`, without the query
+  std::string_view route = {};   // of logged_route()
   int status = 0;                // as sent to the client; 0: none went out
   std::string_view reason = {};  // `ok`, or why it failed
   std::string_view detail = {};  // about the failure; may be empty

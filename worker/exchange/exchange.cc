@@ -1,6 +1,5 @@
 #include "worker/exchange/exchange.h"
 
-#include <algorithm>
 #include <ctime>
 #include <utility>
 #include <vector>
@@ -19,12 +18,10 @@
 #include "worker/http/fetch_metadata.h"
 #include "worker/http/media_type.h"
 #include "worker/http/own_response.h"
-#include "worker/links/path_link.h"
+#include "worker/links/logged_link.h"
 
 namespace streamgate {
 namespace {
-
-constexpr size_t kMaxLoggedRouteBytes = 128;
 
 std::string_view token_of(Method method) {
   switch (method) {
@@ -38,17 +35,6 @@ std::string_view token_of(Method method) {
       return "POST";
   }
   return "?";
-}
-
-// A link of the path form has secrets in its path, also where a front has left its own prefix.
-std::string_view logged_route(std::string_view target) {
-  const std::string_view route = path_link_route_of(target);
-  if (!route.empty()) return route;
-  constexpr std::string_view kPathForm = "/at/";
-  const std::string_view path = target.substr(0, target.find('?'));
-  const size_t at = path.find(kPathForm);
-  const size_t end = at == path.npos ? path.size() : at + kPathForm.size() - 1;
-  return path.substr(0, std::min(end, kMaxLoggedRouteBytes));
 }
 
 // For the operator.

@@ -3,8 +3,8 @@
 #include <string_view>
 #include <utility>
 
-#include "common/log.h"
 #include "common/utf8.h"
+#include "worker/links/logged_link.h"
 
 namespace streamgate {
 
@@ -24,7 +24,11 @@ std::string counted(size_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
 }
 
-std::string shown(std::string_view text, size_t max) { return printable(log::redact(text), max); }
+std::string shown(std::string_view text, size_t max) {
+  std::string out;
+  append_logged_url(text, out);
+  return printable(std::move(out), max);
+}
 
 std::string printable(std::string text, size_t max) {
   std::string out = std::move(text);

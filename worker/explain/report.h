@@ -139,7 +139,8 @@ std::string counted(size_t count, std::string_view noun);
 // A text from outside for a report: at most `max` bytes of UTF-8, and `?` for control bytes and
 // those that are no UTF-8.
 std::string printable(std::string text, size_t max);
-// The same, with the secrets of a URL masked as in the log.
+// The same, with the secrets of a URL masked as in the log. The URL may be a link to us that is
+// misspelled, or one to another proxy.
 std::string shown(std::string_view text, size_t max);
 
 }  // namespace streamgate

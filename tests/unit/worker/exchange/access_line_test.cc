@@ -85,7 +85,7 @@ TEST_F(AccessLineTest, TheCarryOfALinkInTheRefererIsMasked) {
   EXPECT_EQ(shown("http://a:b@p.example/at/U0VDUkVU/http/h/a?k=v"),
             "\"http://*@p.example/at/*/http/h/a?k=*\"\n");
   EXPECT_EQ(shown("https://p/x/api/proxy/at/U0VDUkVU/HTTPS/h/at/b/c"),
-            "https://p/x/api/proxy/at/*/HTTPS/h/at/b/c\n");
+            "https://p/*/api/proxy/at/*/HTTPS/h/at/b/c\n");
   EXPECT_EQ(shown("https://p/at/at/U0VDUkVU/http/h"), "https://p/at/at/*/http/h\n");
   EXPECT_EQ(shown("https://p/at/-/http/h/"), "https://p/at/-/http/h/\n");
   EXPECT_EQ(shown("https://p/at/work/httpd/at/x"), "https://p/at/work/httpd/at/x\n");
