@@ -13,7 +13,7 @@ const source = parameters.get('src');
 const type = parameters.get('type');
 const plan = JSON.parse(parameters.get('plan'));
 const video = document.getElementById('video');
-const report = {done: false, step: 'load', errors: [], played: 0, latency: 0};
+const report = {done: false, step: 'load', errors: [], played: 0, latency: 0, behind: 0};
 window.report = report;
 
 const fail = (text) => {
@@ -160,14 +160,19 @@ const players = {
   },
 };
 
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+
 // The seconds that have been played, without the jumps of seeks.
 function countPlayed(player) {
   const last = new Map();
   const latencies = [];
+  const behind = [];  // the time of day when the position 0 was played
   setInterval(() => {
     if (report.played > 1 && player.latency) {
       latencies.push(player.latency());
-      report.latency = latencies.toSorted((a, b) => a - b)[latencies.length >> 1];  // the median
+      report.latency = median(latencies);
+      behind.push(Date.now() / 1000 - video.currentTime);
+      report.behind = median(behind);
     }
     for (const element of new Set(player.videos())) {
       const step = element.currentTime - (last.get(element) ?? element.currentTime);

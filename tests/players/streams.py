@@ -155,6 +155,11 @@ class StreamOrigin(Origin):
             begin = self._begin.setdefault(name, time.monotonic() - self.begun)
         return min(time.monotonic() - begin, float(LONG))
 
+    def time_of_begin(self, name):
+        """The time of day in seconds when the live stream began."""
+        with self._begin_lock:
+            return time.time() - (time.monotonic() - self._begin[name])
+
     def wait_for(self, name, seconds):
         while self.age(name) < min(seconds, LONG):
             time.sleep(0.02)

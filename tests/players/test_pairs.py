@@ -14,13 +14,14 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import unittest
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -333,6 +334,36 @@ class Browser(Pages, unittest.TestCase):
 
 class HlsJs(Pages, unittest.TestCase):
     player = "hls.js"
+
+
+class Latency(Pages, unittest.TestCase):
+    """How far hls.js plays behind the clock of the origin. Its own estimate would not show that
+    playlists come late."""
+
+    player = "hls.js"
+    stream = "low latency without switch"
+    rounds = 7
+    max_more = 0.1  # seconds, on an idle machine
+    test_what_plays_directly_plays_through_the_proxy = None
+
+    def result(self, report):
+        return *super().result(report)[:2], report.get("behind", 0)
+
+    def measure(self):
+        """The seconds of both plays."""
+        outcomes = self.play({self.stream: replace(ALL[self.stream], steps=[["play", 8]])})
+        for outcome in outcomes[self.stream]:
+            self.assertTrue(outcome, outcome.told)
+        pairs = zip(outcomes[self.stream], self.origins[self.stream])
+        found = [outcome.latency - origin.time_of_begin("parts") for outcome, origin in pairs]
+        print(f"{found[0]:.3f} directly, {found[1]:.3f} through the proxy", file=sys.stderr)
+        return found
+
+    def test_a_low_latency_stream_comes_as_early_as_directly(self):
+        found = [self.measure() for _ in range(self.rounds)]
+        direct, through = (statistics.median(column) for column in zip(*found))
+        print(f"medians: {direct:.3f} and {through:.3f}", file=sys.stderr)
+        self.assertLessEqual(through, direct + self.max_more)
 
 
 class Shaka(Pages, unittest.TestCase):
