@@ -92,7 +92,7 @@ class GrantKeys {
   // The grants that the links of documents got last: those of a live playlist are the same at each
   // reload.
   struct Made {
-    std::string of;         // whatever they depend on
+    std::string of;         // everything that they depend on
     std::string parameter;  // `&sg_grant=<grant>`, or empty
     std::string scope;
   };
@@ -136,8 +136,8 @@ class GrantWriter {
   std::string identity_;  // of access_
   std::string parameter_;
   std::string scope_;
-  std::string directory_;  // that parameter_ is for, as spelled in the URL; empty: none
-  std::string covered_;    // the covered parameters that parameter_ is for
+  std::string directory_;   // that parameter_ is for, as spelled in the URL; empty: none
+  std::string covered_;     // the covered parameters that parameter_ is for
   std::string depends_on_;  // scratch
 };
 
