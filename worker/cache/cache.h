@@ -71,7 +71,7 @@ class Cache final : private OwnedObject::Keeper,
               SharedObject::Reader& reader);
   // Only an answer that is there or under way.
   Joined join_existing(const CacheKey& key, SharedObject::Reader& reader);
-  // Only one that is there.
+  // Only an answer that is whole and fresh.
   Joined join_stored(const CacheKey& key, SharedObject::Reader& reader);
   // Whether there is a stale answer, so that join() would ask the upstream whether it is still
   // valid.

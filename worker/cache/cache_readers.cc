@@ -8,7 +8,7 @@
 namespace streamgate {
 namespace {
 
-// LiveClock calls its readers.
+// Whether LiveClock calls the readers of the object.
 bool has_clock(const SharedObject& object) {
   return object.is_on_clock && object.state() == CacheState::growing;
 }
@@ -59,7 +59,7 @@ void Cache::watch(SharedObject& object) {
     if (!notify(object)) return;  // then call_queued() watches again
   }
   if (!is_under_way || !object.has_readers() || object.is_on_clock) return;
-  // The owner has gone on. It may do so for long, and others wait.
+  // The object has changed again. That may repeat for long, so the other queued objects come first.
   if (!seat_.wait(object.place(), state, filled)) queue(object);
 }
 

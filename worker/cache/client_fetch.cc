@@ -27,7 +27,7 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     : environment_(environment), cache_(cache), observer_(observer) {
   if (cache_ != nullptr) {
     outcome_ = CacheOutcome::pass;
-    // A stored answer to a GET is that to a HEAD, too (RFC 9110 9.3.2).
+    // A stored answer to a GET also answers a HEAD (RFC 9110 9.3.2).
     const Method method = std::exchange(request.method, Method::get);
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
@@ -133,7 +133,7 @@ void ClientFetch::on_unshared(std::unique_ptr<OwnedObject> answer) {
   const bool is_endless = sharing_->live != nullptr;
   if (answer == nullptr) {
     if (is_endless && follow_later()) return;
-    // A thousand requests at once would be a long turn.
+    // A thousand requests in one turn would make it long.
     sharing_->must_pass = true;
     return sharing_->next_turn.schedule();
   }
@@ -299,7 +299,7 @@ bool ClientFetch::deliver() {
 void ClientFetch::note_delivered(uint64_t size) {
   sharing_->position += size;
   sharing_->turn_left -= std::min(size, sharing_->turn_left);
-  // Of a HEAD only the first bytes are looked at.
+  // For a HEAD only the first bytes are read, and none is sent.
   if (outcome_ == CacheOutcome::miss || sharing_->is_head()) return;
   count(environment_.counters, Counter::cache_bytes_saved, size);
 }

@@ -2,8 +2,8 @@
 // after the death of its owner.
 //
 // A body without a length may be a segment, and an audio segment begins like a radio station.
-// Therefore a viewer who comes within kYoungMs of the beginning gets all of it. It is as many
-// seconds behind the newest byte, and has filled its buffer at once. Only later viewers begin at
+// Therefore a viewer who comes within kYoungMs of the beginning gets all of it. Such a viewer is as
+// many seconds behind the newest byte, and fills its buffer at once. Only later viewers begin at
 // the newest point.
 //
 // A film without a length (MP4, WebM, Ogg) is not shared: a decoder needs its first bytes, which a

@@ -21,7 +21,7 @@ struct ClientFetch::Sharing {
   // (UpstreamConnection).
   static constexpr uint64_t kMaxBytesPerTurn = uint64_t{1024} * 1024;
 
-  // `its_method`: the client's. The request is a GET.
+  // `its_method` is the client's; that of the request is GET.
   Sharing(FetchRequest&& its_request, Method its_method, const CacheKey& its_key, Cache& cache,
           ClientFetch& fetch)
       : request(std::move(its_request)),
@@ -38,8 +38,8 @@ struct ClientFetch::Sharing {
   FirstClient client = {};
   uint64_t identity = 0;  // OriginMarks'; 0: not of a player
   bool has_changed_identity = false;
-  bool must_join = false;  // these two: in the next turn
-  bool must_pass = false;
+  bool must_join = false;  // in the next turn
+  bool must_pass = false;  // likewise
   const RequestNote* const note = current_note();
   SharedObject* object = nullptr;                          // null: before join(), and after the end
   std::shared_ptr<const StoredHead> head = nullptr;        // of `answer`

@@ -98,8 +98,8 @@ void SharedObject::remove(Reader& reader) {
   (reader.next_ != nullptr ? reader.next_->previous_ : last_) = reader.previous_;
 }
 
-// A call may remove any reader, and change the object again. Only who has others behind it costs a
-// look at the clock.
+// A call may remove any reader, and change the object again. The clock is read only if readers are
+// left.
 bool SharedObject::call_readers(WorkQueue& turns) {
   if (is_calling_) return true;  // the call that is under way sees the change
   is_calling_ = true;

@@ -91,12 +91,12 @@ class SharedObject : public Retirable {
   // Whether another request may use it.
   bool may_join(int64_t now_ms) const;
 
-  // A new reader looks at the object by itself.
+  // The reader is called for later changes only.
   void add(Reader& reader);
   // Does nothing if the reader is not on the list.
   void remove(Reader& reader);
   bool has_readers() const { return first_ != nullptr; }
-  // All readers are to be called.
+  // From now on every reader counts as not called.
   void note_change() { ++changes_; }
   // Calls on_object_changed() of the readers that have not been called since the last change, until
   // the turn of the loop is long. The reader that was called the longest time ago comes first, also

@@ -44,8 +44,8 @@ void Exchange::answer_ready() {
   answer(response.status, response.text);
 }
 
-// A stored answer to a GET: its first bytes decide as for a GET, and nothing of it is sent. The
-// length of a document that would be rewritten is unknown.
+// Answers a HEAD from the stored answer to a GET. The first bytes decide, as for a GET, and no byte
+// of the body is sent. The length of a document that would be rewritten is unknown.
 void Exchange::answer_head(DocumentKind kind) {
   if (kind == DocumentKind::none) {
     note_media_type();

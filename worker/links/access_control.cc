@@ -141,7 +141,7 @@ Result<Access> AccessControl::check_grant(const StreamRequest& request, const Cl
     return Error{Reason::token_invalid, "revoked"};
   }
   if (!is_client(client.address, claims->client)) return Error{Reason::token_client, {}};
-  // verify() has taken the scope from the URL itself.
+  // verify() has taken the scope from request.upstream, which is therefore in it.
   const auto in_scope = [&](const UpstreamUrl& alternative) {
     return is_in_scope(alternative.url, access->scope);
   };

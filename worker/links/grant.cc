@@ -180,7 +180,7 @@ void GrantWriter::begin(const GrantKeys& keys, const Access& access) {
   scope_.clear();
   directory_.clear();
   covered_.clear();
-  // The texts have no blank.
+  // None of these texts has a blank, so two accesses never have the same identity.
   identity_.assign(access.key->id).append(" ").append(std::to_string(access.expires));
   identity_.append(" ").append(access.claims).append(" ").append(access.grant);
   identity_.append(" ").append(access.scope).append(" ").append(access.covered);

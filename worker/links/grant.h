@@ -92,7 +92,7 @@ class GrantKeys {
   // The grants that the links of documents got last: those of a live playlist are the same at each
   // reload.
   struct Made {
-    std::string of;         // whatever they depend on
+    std::string of;         // everything that they depend on
     std::string parameter;  // `&sg_grant=<grant>`, or empty
     std::string scope;
   };

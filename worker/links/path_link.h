@@ -60,8 +60,9 @@ bool has_token(std::string_view query);
 bool has_query_with_token(std::string_view url);
 
 // Whether a client that resolves `reference` against the link of a document comes to the link of
-// the right URL: it is relative, does not climb above the root of the upstream, has no token, and
-// no bytes that browsers leave out. `directories` is directories_above() the document.
+// the right URL: it is relative, also for browsers, which leave out blanks and control bytes before
+// it and tabs and line ends in its scheme; it does not climb above the root of the upstream, and
+// has no token. `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
 // Whether that is certain for any document, and the reference has no headers after a `|`. Nearly
 // all relative references of playlists are of this kind.

@@ -15,7 +15,8 @@ namespace streamgate {
 
 // HMAC-SHA256 (RFC 2104), 32 bytes.
 std::string hmac_sha256(std::string_view key, std::string_view text);
-// The same with one key, which is prepared once: that costs several times the MAC of a short text.
+// The same for many texts with one key. Preparing the key costs several times the MAC of a short
+// text, and is done once.
 class HmacKey {
  public:
   explicit HmacKey(std::string_view key);

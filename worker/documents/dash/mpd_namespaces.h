@@ -17,14 +17,15 @@ class MpdNamespaces {
   // Called for each element that starts, with its depth. False: the document declares too many
   // prefixes.
   //
-  // The outermost element of the MPD, or of a part of it, is of the MPD whatever its namespace is.
+  // The outermost element of the MPD, or of a part of it, is of the MPD in any namespace.
   bool start_outermost(std::string_view name, const char** attributes, size_t depth);
   bool start_element(const char** attributes, size_t depth);
   void end_element(size_t depth);
 
   // Whether an element of that name, at this place, is of the MPD: its namespace is that of the
   // outermost element or one of DASH, or it has none. Programs write `xmlns=""` into an MPD by
-  // mistake, and players ignore it. A prefix that is not declared means only itself.
+  // mistake, and players ignore it. A prefix that is not declared is of the MPD only if the
+  // outermost element has it.
   bool is_of_mpd(std::string_view name) const;
 
   // Of the outermost element: `` or `mpd:`.
@@ -40,7 +41,7 @@ class MpdNamespaces {
     std::string prefix;  // with its colon
     bool is_of_mpd;
   };
-  static constexpr size_t kMaxBindings = 64;  // each is searched for elements with a prefix
+  static constexpr size_t kMaxBindings = 64;  // an element with a prefix searches them all
   static constexpr size_t kMaxPrefixBytes = 256;
 
   const Binding* find(std::string_view prefix) const;
@@ -49,7 +50,7 @@ class MpdNamespaces {
   bool is_namespace_of_mpd(std::string_view uri) const;
 
   std::string outermost_prefix_;
-  std::string outermost_;  // namespace
+  std::string outermost_;  // the namespace of that element
   std::vector<Binding> bindings_;
   bool is_default_of_mpd_ = true;  // has_prefix_of_mpd(``)
 };

@@ -158,7 +158,7 @@ void MpdRewriter::end_text() {
   link_.clear();
   const LinkRule rule = is_base && !is_of_root ? rule_for(from, reference) : LinkRule::all;
   const std::string note = note_for(element.kind);
-  // An empty one of the MPD is as if there were none.
+  // An empty BaseURL of the MPD counts as none.
   const std::string_view target = is_of_root && reference.empty() ? kDirectory : reference;
   const bool has_link =
       !target.empty() && links_.append(from, {target, rule, element.kind, note}, link_);
