@@ -167,11 +167,20 @@ def reasons():
     return re.findall(row, read("common", "reason.h").replace("\\\n", "\n"))
 
 
+def synopsis(usages):
+    lines = [".SH SYNOPSIS", ".B streamgate", ".RI [ options ]"]
+    for usage in usages:
+        words = usage.split(" ", 2)
+        lines += [".br", f".B {words[0]} {words[1]}", f".I {escape(words[2])}"]
+    return "\n".join(lines)
+
+
 def program_page(program, version):
+    described = commands(program)
     out = [
         f'.TH STREAMGATE 8 "" "streamgate {version}" "Streamgate"',
         ".SH NAME\nstreamgate \\- streaming proxy for media players",
-        ".SH SYNOPSIS\n.B streamgate\n.RI [ options ]",
+        synopsis(usage for usage, _, _ in described),
         ".SH DESCRIPTION",
         inline(
             "A player requests `/stream?url=`URL and receives the bytes of that URL from this "
@@ -183,7 +192,7 @@ def program_page(program, version):
     ]
     out += [f".TP\n.B {escape(name)}\n{inline(text)}" for name, text in options(program)]
     out.append(".SH COMMANDS")
-    for usage, text, details in commands(program):
+    for usage, text, details in described:
         out.append(f".SS {escape(usage)}\n{inline(text)}\n.PP\n.nf")
         out += [escape(line) for line in details]
         out.append(".fi")
@@ -200,7 +209,11 @@ def program_page(program, version):
     out.append(
         ".SH EXIT STATUS\n0 success; 1 failure; 2 wrong command line; 3 the service is not running."
     )
-    out.append(".SH SEE ALSO\n.BR streamgate.yaml (5)")
+    out.append(
+        ".SH SEE ALSO\n.BR streamgate.yaml (5)\n.br\n"
+        "OPERATIONS.md, the manual for operators; in the package "
+        "/usr/share/doc/streamgate/OPERATIONS.md.gz"
+    )
     return "\n".join(out) + "\n"
 
 
