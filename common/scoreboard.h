@@ -57,7 +57,8 @@ struct alignas(64) Slot {
   std::atomic<uint64_t> upstream_idle_now{0};
   std::atomic<uint64_t> cache_bytes_held{0};  // these two: as of 100 ms ago
   std::atomic<uint64_t> cache_leases_now{0};
-  std::atomic<uint64_t> explains_now{0};  // 1: explains a URL for the admin listener
+  std::atomic<uint64_t> bytes_in_sockets{0};  // not acknowledged by clients; as of 1 s ago
+  std::atomic<uint64_t> explains_now{0};      // 1: explains a URL for the admin listener
   Counters counters;
 };
 

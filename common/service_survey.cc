@@ -24,7 +24,8 @@ ServiceSurvey::Worker worker_of(const ScoreboardView& scoreboard, size_t slot_in
           .upstream_connections = slot.upstream_connections_now.load(std::memory_order_relaxed),
           .upstream_idle = slot.upstream_idle_now.load(std::memory_order_relaxed),
           .cache_bytes_held = slot.cache_bytes_held.load(std::memory_order_relaxed),
-          .cache_leases = slot.cache_leases_now.load(std::memory_order_relaxed)};
+          .cache_leases = slot.cache_leases_now.load(std::memory_order_relaxed),
+          .bytes_in_sockets = slot.bytes_in_sockets.load(std::memory_order_relaxed)};
 }
 
 void add_streams(const Column& column, size_t slot_index, ServiceSurvey& out) {

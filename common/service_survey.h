@@ -27,6 +27,7 @@ struct ServiceSurvey {
     uint64_t upstream_idle;
     uint64_t cache_bytes_held;
     uint64_t cache_leases;
+    uint64_t bytes_in_sockets;
   };
   struct Stream {
     size_t slot;

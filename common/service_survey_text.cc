@@ -106,6 +106,7 @@ void write_worker(const ServiceSurvey::Worker& each, std::string& out) {
   worker.number("upstream_connections_idle", each.upstream_idle);
   worker.number("cache_bytes_held", each.cache_bytes_held);
   worker.number("cache_leases", each.cache_leases);
+  worker.number("bytes_in_sockets", each.bytes_in_sockets);
 }
 
 void write_counters(const Totals& totals, std::string& out) {

@@ -33,6 +33,7 @@ constexpr unsigned kMaxAcceptsAtOnce = 64;
 // have passed the limit together, closing a second one brings the number back to the limit.
 constexpr int kMaxClosedForOne = 2;
 constexpr std::chrono::milliseconds kRoomCheckInterval{100};
+constexpr std::chrono::milliseconds kSocketCheckInterval{1'000};
 constexpr std::chrono::milliseconds kWaitForRoom{10};
 // Besides the connections above the limit, a worker closes this part of the limit for workers that
 // have no idle connection to close: after a reload only such workers accept.
@@ -78,9 +79,12 @@ Server::Server(event_base* base, ExchangeEnvironment& environment, const Scorebo
       accept_again_(environment.wheel, this, call<&Server::resume_accepting>),
       balance_(scoreboard, environment.slot),
       room_check_(environment.wheel, this, call<&Server::share_room>),
+      next_count_(environment.work, this, call<&Server::count_bytes_in_sockets>),
+      socket_check_(environment.wheel, this, call<&Server::count_bytes_in_sockets>),
       brief_pause_end_(event_new(base, -1, 0, callback<&Server::resume_accepting>, this)) {
   CHECK(brief_pause_end_);
   room_check_.arm(kRoomCheckInterval);
+  socket_check_.arm(kSocketCheckInterval);
 }
 
 Server::~Server() { close_all(); }
@@ -228,6 +232,22 @@ void Server::share_room() {
 void Server::publish_idle() {
   environment_.slot.idle_now.store(gate_environment_.idle.count() + environment_.refusals.waiting(),
                                    std::memory_order_relaxed);
+}
+
+// In slices, because thousands of system calls would be a long turn of the loop. If the table grows
+// in the meantime, connections may count twice or not at all.
+void Server::count_bytes_in_sockets() {
+  SocketCount& sum = socket_count_;
+  while (sum.next_bucket < gates_.bucket_count()) {
+    const size_t bucket = sum.next_bucket++;
+    for (auto it = gates_.begin(bucket); it != gates_.end(bucket); ++it) {
+      sum.bytes += it->first->stream().unacknowledged();
+    }
+    if (environment_.work.is_turn_long()) return next_count_.schedule();
+  }
+  environment_.slot.bytes_in_sockets.store(sum.bytes, std::memory_order_relaxed);
+  sum = {};
+  socket_check_.arm(kSocketCheckInterval);
 }
 
 // False if none is idle. A request that waits to be refused ends first.

@@ -28,6 +28,7 @@
 #include "worker/client/refusal_budget.h"
 #include "worker/exchange/environment.h"
 #include "worker/loop/event.h"
+#include "worker/loop/work_queue.h"
 
 namespace streamgate {
 
@@ -105,6 +106,7 @@ class Server final : private ClientGate::Observer {
   bool close_longest_idle();
   void share_room();
   void publish_idle();
+  void count_bytes_in_sockets();
   void wait_for_room();
   void stop_waiting_for_room();
   void log_bad_proxy_header(const SocketAddress& peer, const std::string& detail);
@@ -128,6 +130,14 @@ class Server final : private ClientGate::Observer {
   Deadline accept_again_;  // accepting continues, after the process ran out of descriptors
   AcceptBalance balance_;
   Deadline room_check_;  // each 100 ms
+  // The bytes in the sockets of all clients, and how far they are counted.
+  struct SocketCount {
+    uint64_t bytes = 0;
+    size_t next_bucket = 0;  // of gates_
+  };
+  SocketCount socket_count_;
+  WorkQueue::Task next_count_;
+  Deadline socket_check_;
   bool pausing_briefly_ = false;
   unsigned accepts_ = 0;           // without a pause
   bool waiting_for_room_ = false;  // pausing until another worker has closed idle connections

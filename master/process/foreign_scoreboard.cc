@@ -68,6 +68,7 @@ void ForeignScoreboard::mirror(unsigned index, Slot& slot) const {
   slot.upstream_idle_now = read<uint64_t>(base, "slot.upstream_idle_now", 0);
   slot.cache_bytes_held = read<uint64_t>(base, "slot.cache_bytes_held", 0);
   slot.cache_leases_now = read<uint64_t>(base, "slot.cache_leases_now", 0);
+  slot.bytes_in_sockets = read<uint64_t>(base, "slot.bytes_in_sockets", 0);
   for (const CounterInfo& info : kCounters) {
     slot.counters[info.counter] = read<uint64_t>(base, "worker." + std::string(info.name), 0);
   }

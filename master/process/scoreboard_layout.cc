@@ -48,6 +48,7 @@ std::map<std::string, size_t> own_offsets() {
           {"slot.upstream_idle_now", kSlotOffset + offsetof(Slot, upstream_idle_now)},
           {"slot.cache_bytes_held", kSlotOffset + offsetof(Slot, cache_bytes_held)},
           {"slot.cache_leases_now", kSlotOffset + offsetof(Slot, cache_leases_now)},
+          {"slot.bytes_in_sockets", kSlotOffset + offsetof(Slot, bytes_in_sockets)},
           {"slot.explains_now", kSlotOffset + offsetof(Slot, explains_now)},
           {"board.service_leaving", offsetof(Board, service_leaving)},
           {"board.facts", offsetof(Board, facts)},

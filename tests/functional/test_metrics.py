@@ -10,7 +10,7 @@ import tempfile
 import unittest
 import urllib.request
 
-from admin import ADMIN, admin_address, ask, metrics
+from admin import ADMIN, admin_address, ask, ask_json, metrics
 from certificates import Authority
 from harness import BINARY, ProxyTest, closed_port, main, wait_until
 from programs import EMULATED, put, put_bytes, with_another_scoreboard
@@ -115,6 +115,24 @@ class Values(ProxyTest):
             wait_until(lambda: metrics(address)['streamgate_upstream_connections{worker="0"}'] == 1)
         wait_until(lambda: metrics(address)['streamgate_exchanges{worker="0"}'] == 0)
         wait_until(lambda: metrics(address)['streamgate_streams{kind="file"}'] == 0)
+
+    def test_bytes_in_the_sockets_of_clients_are_a_metric(self):
+        up = self.upstream(ok(b"x" * 30_000_000))
+        proxy = self.own_proxy({"workers": 2})
+        address = admin_address(proxy)
+
+        def in_sockets():
+            seen = metrics(address)
+            return sum(seen[f'streamgate_bytes_in_sockets{{worker="{i}"}}'] for i in (0, 1))
+
+        with proxy.connect(receive_buffer=4096) as client:
+            client.request(f"/stream?url={up.url('/a')}")
+            head = client.read_head()
+            wait_until(lambda: in_sockets() > 100_000)
+            workers = ask_json(address, "/status")["workers"]
+            self.assertGreater(sum(each["bytes_in_sockets"] for each in workers), 100_000)
+            client.read_body(head)
+            wait_until(lambda: in_sockets() == 0)
 
     def test_the_expiry_of_the_listeners_certificate_is_a_metric(self):
         folder = tempfile.TemporaryDirectory(prefix="streamgate-test-")

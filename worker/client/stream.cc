@@ -317,6 +317,13 @@ void ClientStream::abort() {
 }
 
 // Framing and TLS records make the undelivered body slightly larger than it is.
+size_t ClientStream::unacknowledged() {
+  if (socket_ == nullptr || taken_ == all_acknowledged_) return 0;
+  const size_t bytes = socket_->unacknowledged();
+  if (bytes == 0) all_acknowledged_ = taken_;
+  return bytes;
+}
+
 void ClientStream::count_undelivered() {
   if (socket_ == nullptr) return;
   const size_t queued = queue_ ? evbuffer_get_length(queue_.get()) : 0;

@@ -127,6 +127,9 @@ class ClientStream {
   void cut();
   // Ends an incomplete response at once by a reset. Bytes that are still queued are lost.
   void abort();
+  // Bytes that the kernel has and the client has not acknowledged, of all responses. A system call
+  // only if there were some the last time, or more were sent.
+  size_t unacknowledged();
   // Before abort(): subtracts the bytes that the reset will discard from body_bytes_sent().
   void count_undelivered();
 
@@ -166,6 +169,7 @@ class ClientStream {
   std::unique_ptr<Deadline> delivery_check_;  // made when a reset waits for acknowledgements
   Buffer queue_;                    // bytes that the socket did not take; sent before all others
   uint64_t taken_ = 0;              // bytes the socket has taken, of all responses
+  uint64_t all_acknowledged_ = 0;   // `taken_` when unacknowledged() was last 0
   int64_t delivered_at_check_ = 0;  // acknowledged bytes at the last check for a stall
   int64_t delivered_counted_ = 0;   // acknowledged bytes that rate_ has counted
 

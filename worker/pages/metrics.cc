@@ -102,6 +102,8 @@ void write_gauges(const ServiceSurvey& survey, MetricsWriter& out) {
        &Worker::cache_bytes_held},
       {"cache_leases", "Answers of other workers that the worker may read now.",
        &Worker::cache_leases},
+      {"bytes_in_sockets", "Bytes that clients have not acknowledged, as of a second ago.",
+       &Worker::bytes_in_sockets},
   };
   for (const Gauge& gauge : kGauges) {
     out.metric(gauge.name, "gauge", gauge.help);
