@@ -64,7 +64,8 @@ void MpdNamespaces::end_element(size_t depth) {
 
 bool MpdNamespaces::is_of_mpd(std::string_view name) const {
   const std::string_view prefix = prefix_of(name);
-  return prefix.empty() ? is_default_of_mpd_ : has_prefix_of_mpd(prefix);
+  if (!prefix.empty()) return has_prefix_of_mpd(prefix);
+  return is_default_of_mpd_ || outermost_prefix_.empty();
 }
 
 const MpdNamespaces::Binding* MpdNamespaces::find(std::string_view prefix) const {

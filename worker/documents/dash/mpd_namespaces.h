@@ -24,8 +24,9 @@ class MpdNamespaces {
 
   // Whether an element of that name, at this place, is of the MPD: its namespace is that of the
   // outermost element or one of DASH, or it has none. Programs write `xmlns=""` into an MPD by
-  // mistake, and players ignore it. A prefix that is not declared is of the MPD only if the
-  // outermost element has it.
+  // mistake, and players ignore it. They take an element without a prefix for one of the MPD in any
+  // default namespace, so it is one here if the outermost element has no prefix. A prefix that is
+  // not declared is of the MPD only if the outermost element has it.
   bool is_of_mpd(std::string_view name) const;
 
   // Of the outermost element: `` or `mpd:`.

@@ -54,13 +54,8 @@ TEST(MpdNamespaces, ABaseUrlKeepsItsPrefix) {
 
 TEST(MpdNamespaces, ElementsOfOtherNamespacesStay) {
   const std::string begin = "<BaseURL>" + at("http/c/") + "</BaseURL><Period>";
-  for (const std::string other :
-       {"<Other xmlns='urn:x'><BaseURL>http://o/</BaseURL><SegmentURL media='/a'/></Other>",
-        "<BaseURL xmlns='urn:x'>http://o/</BaseURL>",
-        "<d:Other xmlns:d='urn:x'><d:Location>/a"
-        "</d:Location></d:Other>",
-        "<x:BaseURL xmlns:x='urn:x'>http://o/</x:BaseURL>",
-        "<SegmentList><o xmlns='urn:x'><SegmentURL media='/a'/></o></SegmentList>"}) {
+  for (const std::string other : {"<d:Other xmlns:d='urn:x'><d:Location>/a</d:Location></d:Other>",
+                                  "<x:BaseURL xmlns:x='urn:x'>http://o/</x:BaseURL>"}) {
     const std::string next = "<SegmentURL media='/a'/><d:SegmentURL media='/a'/></Period>";
     const std::string link = at("http/c/a");
     EXPECT_EQ(rewritten_content(kRoot, "<BaseURL>http://c/</BaseURL><Period>" + other + next),
@@ -72,6 +67,24 @@ TEST(MpdNamespaces, ElementsOfOtherNamespacesStay) {
                            "><m:SegmentURL media='/a'/></o></Period>"),
             begin + "<o xmlns='urn:x' xmlns:m=" + kDash + "><m:SegmentURL media='" +
                 at("http/c/a") + "'/></o></Period>");
+}
+
+// Players look at names only, so the URL would lead them past us.
+TEST(MpdNamespaces, AnElementWithoutAPrefixIsOfTheMpdInAnyDefaultNamespace) {
+  const std::string begin = "<MPD xmlns=" + kDash + ">";
+  const auto check = [&](const std::string& content, const std::string& wanted) {
+    EXPECT_EQ(rewritten_content(begin, content), wanted);
+  };
+  const std::string base = "<BaseURL>" + at("http/c/") + "</BaseURL>";
+  check("<BaseURL>http://c/</BaseURL><Period><BaseURL xmlns='urn:x'>http://o/</BaseURL></Period>",
+        base + "<Period><BaseURL xmlns='urn:x'>" + at("http/o/") + "</BaseURL></Period>");
+  check("<BaseURL>http://c/</BaseURL><Period xmlns='urn:x'><SegmentURL media='/a'/></Period>",
+        base + "<Period xmlns='urn:x'><SegmentURL media='" + at("http/c/a") + "'/></Period>");
+  // With a prefix at the root, they are other elements.
+  const std::string period = "<Period xmlns='urn:x'><SegmentURL media='/a'/></Period>";
+  EXPECT_EQ(rewritten_content("<d:MPD xmlns:d=" + kDash + ">",
+                              "<d:BaseURL>http://c/</d:BaseURL>" + period, "</d:MPD>"),
+            "<d:BaseURL>" + at("http/c/") + "</d:BaseURL>" + period);
 }
 
 // What players accept: they look at local names only.
