@@ -127,6 +127,7 @@ class Cache final : private OwnedObject::Keeper,
   void notify_later(SharedObject& object);
   void queue(SharedObject& object);
   void call_queued();
+  void call_readers_of(SharedObject& object);
   void watch(SharedObject& object);
   void list(SharedObject& object);
   void unlist(SharedObject& object);

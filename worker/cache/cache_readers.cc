@@ -35,13 +35,20 @@ void Cache::queue(SharedObject& object) {
   next_queued_.schedule();
 }
 
-// The objects take turns.
+// As many objects as fit into the turn, each once: clients that always have work schedule a task
+// each, and all of these objects share one.
 void Cache::call_queued() {
-  if (queued_.empty()) return;
-  SharedObject& object = *queued_.front();
-  queued_.pop_front();
-  object.is_queued = false;
+  for (size_t left = queued_.size(); left > 0 && !queued_.empty(); --left) {
+    SharedObject& object = *queued_.front();
+    queued_.pop_front();
+    object.is_queued = false;
+    call_readers_of(object);
+    if (turns_.is_turn_long()) break;
+  }
   if (!queued_.empty()) next_queued_.schedule();
+}
+
+void Cache::call_readers_of(SharedObject& object) {
   if (!object.call_readers(turns_)) return queue(object);
   if (object.is_ended || object.is_owned() || has_clock(object)) return;
   watch(object);

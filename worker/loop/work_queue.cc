@@ -34,8 +34,9 @@ bool WorkQueue::is_turn_long() {
 void WorkQueue::Task::schedule() {
   if (is_scheduled_) return;
   is_scheduled_ = true;
+  // The timer may be that of an earlier task.
+  if (queue_.first_ == nullptr) queue_.last_run_ = Clock::now();
   if (event_pending(queue_.late_.get(), EV_TIMEOUT, nullptr) == 0) {
-    queue_.last_run_ = Clock::now();
     event_add(queue_.late_.get(), &kLongWaitOfTimer);
   }
   next_ = nullptr;

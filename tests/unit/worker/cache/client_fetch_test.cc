@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -315,6 +316,68 @@ TEST_F(SharedBodies, AClientThatStopsGetsNoMoreTurns) {
   one.stop();
   settle(base.get());
   EXPECT_EQ(one.body.size(), kMiB);
+}
+
+// Endless bodies with one viewer each, beside clients that always have work.
+class ManyStreams : public ClientFetchTest {
+ protected:
+  static constexpr size_t kStreams = 20;
+
+  ManyStreams() {
+    cache_config.live_window = kMiB / 4;
+    cache_config.live_batch = Milliseconds(500);
+    cache.emplace(
+        Cache::Environment{base.get(), environment, cache_config, reaper, columns[0].slot, 0,
+                           [](std::string_view, std::string_view) { return false; },
+                           [](std::string_view, std::string_view) { return LiveFormat::frames; }},
+        directory, column);
+    rival.emplace(cache->turns(), this, call<&ManyStreams::on_rival>);
+  }
+
+  void begin() {
+    for (size_t i = 0; i < kStreams; ++i) {
+      clients.emplace_back(
+          std::make_unique<FastClient>(environment, *cache, url() + std::to_string(i)));
+      clients.back()->start();
+    }
+    ASSERT_TRUE(until([&] { return server.peers.size() == kStreams; }));
+    ASSERT_TRUE(until([&] {
+      return std::all_of(server.peers.begin(), server.peers.end(),
+                         [](const auto& peer) { return peer->requests() == 1; });
+    }));
+  }
+  void send(const std::string& bytes) {
+    for (const auto& peer : server.peers) peer->send(bytes);
+  }
+  bool have_all(size_t size) {
+    return std::all_of(clients.begin(), clients.end(),
+                       [&](const auto& client) { return client->body.size() == size; });
+  }
+  void on_rival() {
+    ++runs_of_rival;
+    if (!have_all(2)) rival->schedule();
+  }
+
+  std::optional<Cache> cache;
+  std::optional<WorkQueue::Task> rival;
+  size_t runs_of_rival = 0;
+  std::vector<std::unique_ptr<FastClient>> clients;
+};
+
+TEST_F(ManyStreams, SeveralViewersGetTheirBytesInOneTurn) {
+  begin();
+  send("HTTP/1.1 200 OK\r\n\r\n1");
+  ASSERT_TRUE(until([&] { return have_all(1); }));
+  for (const auto& client : clients) {
+    client->when_body = [this] {
+      if (rival->is_scheduled() || runs_of_rival > 0) return;
+      std::this_thread::sleep_for(Milliseconds(2));  // the turn is long
+      rival->schedule();
+    };
+  }
+  send("2");
+  ASSERT_TRUE(until([&] { return have_all(2); }));
+  EXPECT_LT(runs_of_rival, kStreams / 2);
 }
 
 // The new answer of another worker takes the place of the stale one, which a client still reads.

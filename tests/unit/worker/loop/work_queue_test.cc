@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace streamgate {
 namespace {
@@ -194,6 +195,37 @@ struct Retiree {
   Event event = nullptr;
   int turns = 0;
 };
+
+// The timer that an earlier task has set may expire in the same turn.
+TEST(WorkQueueTest, ATaskThatHasNotWaitedComesBehindTheEventsBeforeIt) {
+  const EventBase base = base_with_priorities();
+  Reaper reaper(base.get());
+  WorkQueue queue(base.get(), reaper, WorkQueue::Priority::usual);
+  std::string log;
+  Worker first(queue, log, '1', 1);
+  Worker second(queue, log, '2', 1);
+  struct Timer {
+    void run() {
+      log += 't';
+      event_active(other.get(), EV_TIMEOUT, 1);
+      task.schedule();
+    }
+    void on_other() { log += 'o'; }
+    std::string& log;
+    WorkQueue::Task& task;
+    Event other;
+  } timer{log, second.task, nullptr};
+  timer.other.reset(event_new(base.get(), -1, 0, callback<&Timer::on_other>, &timer));
+  const Event expiry(event_new(base.get(), -1, 0, callback<&Timer::run>, &timer));
+  const timeval before_the_late_timer{0, 9'000};
+  event_add(expiry.get(), &before_the_late_timer);
+  first.task.schedule();
+  event_base_loop(base.get(), EVLOOP_NONBLOCK);
+  EXPECT_EQ(log, "1");
+  std::this_thread::sleep_for(std::chrono::milliseconds(15));
+  event_base_loop(base.get(), 0);
+  EXPECT_EQ(log, "1to2");
+}
 
 TEST(WorkQueueTest, ALateTaskOfARetiredOwnerDoesNotRun) {
   const EventBase base = base_with_priorities();
