@@ -49,7 +49,10 @@ void Exchange::answer_ready() {
 void Exchange::answer_head(DocumentKind kind) {
   if (kind == DocumentKind::none) {
     note_media_type();
-    send_relayed_head({ClientFraming::Kind::length, head_->content_length}, false);
+    const bool has_length = head_->framing == Framing::length;
+    send_relayed_head(has_length ? ClientFraming{ClientFraming::Kind::length, head_->content_length}
+                                 : ClientFraming{ClientFraming::Kind::none, 0},
+                      false);
   } else if (sniffer_->is_readable()) {
     if (kind != DocumentKind::hls) document_type_ = media_type_of(kind);
     send_relayed_head({ClientFraming::Kind::none, 0}, true);
