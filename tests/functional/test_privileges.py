@@ -155,17 +155,19 @@ class Keys(PrivilegesTest):
         self.check(proxy)
 
     def test_workers_of_a_program_that_took_over_have_no_pem_text(self):
-        with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:
-            os.chmod(folder, 0o755)
-            program = os.path.join(folder, "streamgate")
-            put(BINARY, program)
-            proxy = self.tls_proxy({"pid_file": os.path.join(folder, "pid")}, binary=program)
-            before = proxy.workers()
-            put(NEXT, program)
-            done = streamgate("-c", proxy.config_file, "-s", "reload")
-            self.assertEqual(done.stdout, "reload 1: ok\n", done)
-            wait_until(lambda: not set(before) & set(proxy.workers()), what="the old workers' exit")
-            self.check(proxy)
+        directory = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(directory.cleanup)  # after the proxy, which writes its status there
+        folder = directory.name
+        os.chmod(folder, 0o755)
+        program = os.path.join(folder, "streamgate")
+        put(BINARY, program)
+        proxy = self.tls_proxy({"pid_file": os.path.join(folder, "pid")}, binary=program)
+        before = proxy.workers()
+        put(NEXT, program)
+        done = streamgate("-c", proxy.config_file, "-s", "reload")
+        self.assertEqual(done.stdout, "reload 1: ok\n", done)
+        wait_until(lambda: not set(before) & set(proxy.workers()), what="the old workers' exit")
+        self.check(proxy)
 
 
 if __name__ == "__main__":

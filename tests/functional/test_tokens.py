@@ -302,16 +302,18 @@ class Entries(TokenTest):
 class Upgrade(TokenTest):
     def test_an_upgrade_keeps_the_keys(self):
         up = self.upstream(ok(b"x"))
-        with tempfile.TemporaryDirectory(prefix="streamgate-run-") as folder:
-            os.chmod(folder, 0o755)
-            program = os.path.join(folder, "streamgate")
-            put(BINARY, program)
-            settings = {**self.settings, "pid_file": os.path.join(folder, "pid")}
-            proxy = self.own_proxy(settings, binary=program)
-            put(NEXT, program)
-            done = streamgate("-c", proxy.config_file, "-s", "reload")
-            self.assertEqual(done.stdout, "reload 1: ok\n", done)
-            self.assertEqual(proxy.stream(up.url("/a"), sg_token=hs256()).status, 200)
+        directory = tempfile.TemporaryDirectory(prefix="streamgate-run-")
+        self.addCleanup(directory.cleanup)  # after the proxy, which writes its status there
+        folder = directory.name
+        os.chmod(folder, 0o755)
+        program = os.path.join(folder, "streamgate")
+        put(BINARY, program)
+        settings = {**self.settings, "pid_file": os.path.join(folder, "pid")}
+        proxy = self.own_proxy(settings, binary=program)
+        put(NEXT, program)
+        done = streamgate("-c", proxy.config_file, "-s", "reload")
+        self.assertEqual(done.stdout, "reload 1: ok\n", done)
+        self.assertEqual(proxy.stream(up.url("/a"), sg_token=hs256()).status, 200)
 
 
 if __name__ == "__main__":
