@@ -126,7 +126,7 @@ struct Report {
   std::optional<uint64_t> declared_length = {};
   uint64_t body_bytes = 0;  // read
   bool is_body_complete = false;
-  bool is_partial = false;      // of a playlist or manifest, only the part that was read is judged
+  bool is_partial = false;      // only a part of the playlist or manifest was read and checked
   StepTime body_start_ms = {};  // from the head to the first byte of the body
   std::optional<ExplainedPlaylist> playlist = {};
   std::optional<ExplainedManifest> manifest = {};
