@@ -5,12 +5,12 @@ import pwd
 import re
 import shutil
 import signal
-import tempfile
 import unittest
 
 from certificates import WithAuthority
-from harness import BINARY, ProxyTest, main, streamgate, wait_until
+from harness import ProxyTest, main, wait_until
 from programs import NEXT, put
+from upgrading import Upgrading
 
 IS_ROOT = os.geteuid() == 0
 
@@ -123,7 +123,7 @@ class CoreDumps(PrivilegesTest):
 
 
 @unittest.skipUnless(IS_ROOT, "only root can read the memory of a process that is not dumpable")
-class Keys(PrivilegesTest):
+class Keys(PrivilegesTest, Upgrading):
     def secret(self):
         """A part of the key's PEM text that no encoding changes: it finds encoded copies too."""
         with open(self.key, "rb") as file:
@@ -155,17 +155,10 @@ class Keys(PrivilegesTest):
         self.check(proxy)
 
     def test_workers_of_a_program_that_took_over_have_no_pem_text(self):
-        directory = tempfile.TemporaryDirectory(prefix="streamgate-run-")
-        self.addCleanup(directory.cleanup)  # after the proxy, which writes its status there
-        folder = directory.name
-        os.chmod(folder, 0o755)
-        program = os.path.join(folder, "streamgate")
-        put(BINARY, program)
-        proxy = self.tls_proxy({"pid_file": os.path.join(folder, "pid")}, binary=program)
+        proxy = self.start(self.tls_proxy, environment={"ASAN_OPTIONS": "detect_leaks=0"})
         before = proxy.workers()
-        put(NEXT, program)
-        done = streamgate("-c", proxy.config_file, "-s", "reload")
-        self.assertEqual(done.stdout, "reload 1: ok\n", done)
+        put(NEXT, self.program)
+        self.reload(proxy, 1)
         wait_until(lambda: not set(before) & set(proxy.workers()), what="the old workers' exit")
         self.check(proxy)
 

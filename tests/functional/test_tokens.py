@@ -5,10 +5,11 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, main, stream_path, streamgate
+from harness import main, stream_path
 from programs import NEXT, put
 from token_test_case import TokenTest
 from tokens import OTHER, SECRET, b64, hs256, signed, soon
+from upgrading import Upgrading
 from upstream import ok, playlist, redirect
 
 
@@ -299,20 +300,12 @@ class Entries(TokenTest):
         self.assert_refused(proxy.stream(up.url("/a"), sg_token=hs256()), 403, "token_invalid")
 
 
-class Upgrade(TokenTest):
+class Upgrade(TokenTest, Upgrading):
     def test_an_upgrade_keeps_the_keys(self):
         up = self.upstream(ok(b"x"))
-        directory = tempfile.TemporaryDirectory(prefix="streamgate-run-")
-        self.addCleanup(directory.cleanup)  # after the proxy, which writes its status there
-        folder = directory.name
-        os.chmod(folder, 0o755)
-        program = os.path.join(folder, "streamgate")
-        put(BINARY, program)
-        settings = {**self.settings, "pid_file": os.path.join(folder, "pid")}
-        proxy = self.own_proxy(settings, binary=program)
-        put(NEXT, program)
-        done = streamgate("-c", proxy.config_file, "-s", "reload")
-        self.assertEqual(done.stdout, "reload 1: ok\n", done)
+        proxy = self.start(**self.settings)
+        put(NEXT, self.program)
+        self.reload(proxy, 1)
         self.assertEqual(proxy.stream(up.url("/a"), sg_token=hs256()).status, 200)
 
 
