@@ -184,6 +184,10 @@ def flood(front, stop, size=4000):
     return Crowd(front, size).run(stop)
 
 
+def many_idle(front, stop):
+    return flood(front, stop, 12_000)
+
+
 def idle_keep_alive(front, stop, size=1500):
     crowd = Crowd(front, size, HEALTH)
     return {**crowd.run(stop), "answered": crowd.answered}

@@ -16,19 +16,31 @@ from harness import wait_until
 class Reloads:
     """HUP, twice a second."""
 
+    EVERY = 0.5
+
     def __init__(self, service, _):
         self.service, self.next, self.sent = service, 0.0, 0
 
     def turn(self):
         if time.monotonic() < self.next:
             return
-        self.next = time.monotonic() + 0.5
+        self.next = time.monotonic() + self.EVERY
         self.service.process.send_signal(signal.SIGHUP)
         self.sent += 1
 
     def counts(self):
         wait_until(lambda: self.service.count("reload.done"), 10)
         return {"HUPs": self.sent, "reloads": self.service.count("reload.done")}
+
+
+class RareReloads(Reloads):
+    """HUP, after idle connections have gathered."""
+
+    EVERY = 5.0
+
+    def __init__(self, service, bystander):
+        super().__init__(service, bystander)
+        self.next = time.monotonic() + self.EVERY
 
 
 class FewDescriptors:

@@ -8,7 +8,7 @@ import attacks
 from bystander import (
     FORK, Child, run_bystander, serve_names, serve_origin, watch_machine
 )
-from controllers import FewDescriptors, FullPipe, Kills, Reloads, UnreadLogs
+from controllers import FewDescriptors, FullPipe, Kills, RareReloads, Reloads, UnreadLogs
 from target import PROMPT, Service
 
 QUIET = 5.0  # seconds
@@ -30,6 +30,7 @@ class Attack:
     streams: int = 2
     log: str = "file"  # Service
     own_names: bool = False
+    in_soak: bool = True
 
 
 LONG = {"header_timeout": "60s", "keepalive_timeout": "60s", "write_stall_timeout": "120s"}
@@ -88,6 +89,15 @@ ATTACKS = [
         settings={"limits": {"connections": 1500}, "client": LONG},
         needs={"answered": 1500, "open": 1400},
         most={"open": 1502},
+    ),
+    # After a reload all of them reach drain.idle at the same time.
+    Attack(
+        "idle at a reload",
+        attacks.many_idle,
+        (RareReloads,),
+        settings={"limits": {"connections": 13_000}, "drain": {"idle": "1s"}, "client": LONG},
+        needs={"open": 11_000, "closed by us": 11_000, "reloads": 2},
+        in_soak=False,  # they would take the places of the other attackers
     ),
     Attack(
         "slow heads",

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from bystander import FORK, Child
+from bystander import FORK, IDLE, Child
 from controllers import Kills
 from harness import BINARY, streamgate
 from measure import ATTACKS, LONG, QUIET, Attack, Measurement, run_attack
@@ -16,10 +16,7 @@ CYCLE = 28.0  # seconds; then the attackers leave and come again
 RELOAD_EVERY = 10.0
 UPGRADE_EVERY = 3  # reloads
 READ_EVERY = 20.0
-# Of each attacker. With the 10 of a single attacker, fourteen have more of the two cores than the
-# service; attackers of the real world have machines of their own.
-NICE = 19
-RUNS = list(dict.fromkeys(attack.run for attack in ATTACKS if attack.run))
+RUNS = list(dict.fromkeys(attack.run for attack in ATTACKS if attack.run and attack.in_soak))
 
 
 def put_by_another_process(source, path):
@@ -87,8 +84,10 @@ class Soak(Measurement):
             return
         self.end_attackers()
         self.stop = FORK.Event()
+        # Attackers of the real world have machines of their own. With nice 19, fourteen of them
+        # still take a fifth of the two cores, and make a worker wait for their time slices.
         self.attackers = [
-            (run.__name__, Child(run_attack, run, self.service.front, self.stop, nice=NICE))
+            (run.__name__, Child(run_attack, run, self.service.front, self.stop, nice=IDLE))
             for run in RUNS
         ]
         self.cycle_ends = time.monotonic() + CYCLE

@@ -5,6 +5,12 @@
 #include "common/check.h"
 
 namespace streamgate {
+namespace {
+
+using SliceClock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kSliceTime{1};
+
+}  // namespace
 
 Deadline::Deadline(TimerWheel& wheel, void* owner, Callback fired)
     : wheel_(wheel), owner_(owner), fired_(fired) {}
@@ -33,8 +39,9 @@ void Deadline::cancel() {
 TimerWheel::TimerWheel(event_base* base, Clock clock)
     : clock_(clock),
       start_ms_(clock()),
-      tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::on_tick>, this)) {
-  CHECK(tick_);
+      tick_(event_new(base, -1, EV_PERSIST, callback<&TimerWheel::run_slice>, this)),
+      next_slice_(event_new(base, -1, 0, callback<&TimerWheel::run_slice>, this)) {
+  CHECK(tick_ && next_slice_);
   const timeval every{0, kTick.count() * 1000};
   CHECK(event_add(tick_.get(), &every) == 0);
 }
@@ -58,7 +65,6 @@ void TimerWheel::link(Deadline& deadline) {
 }
 
 void TimerWheel::unlink(Deadline& deadline, TimerWheel& wheel) {
-  if (wheel.cursor_ == &deadline) wheel.cursor_ = deadline.next_;
   if (deadline.previous_ != nullptr) {
     deadline.previous_->next_ = deadline.next_;
   } else {
@@ -69,32 +75,29 @@ void TimerWheel::unlink(Deadline& deadline, TimerWheel& wheel) {
   deadline.linked_ = false;
 }
 
-void TimerWheel::on_tick() {
+// A callback may arm, cancel or destroy any deadline, also its own. None of that adds to the slot
+// that is running: a deadline is linked at least one slot ahead and less than a whole turn.
+void TimerWheel::run_slice() {
+  const SliceClock::time_point end = SliceClock::now() + kSliceTime;
   const uint64_t now_tick = tick_of(now_ms());
   // After a stop of the process for more than one turn, each slot runs once.
   if (now_tick > done_tick_ + kSlots) done_tick_ = now_tick - kSlots;
-  while (done_tick_ < now_tick) {
+  for (;;) {
+    while (Deadline* const deadline = slots_[done_tick_ % kSlots]) {
+      if (SliceClock::now() >= end) return event_active(next_slice_.get(), EV_TIMEOUT, 1);
+      run(*deadline);
+    }
+    if (done_tick_ >= now_tick) return;
     ++done_tick_;
-    run_slot(done_tick_ % kSlots);
   }
 }
 
-void TimerWheel::run_slot(size_t slot) {
-  // A callback may arm, cancel or destroy any deadline, also its own. cursor_ stays valid because
-  // unlink() moves it to the next deadline, and because a deadline that is linked during the loop
-  // goes to the front of its slot.
-  cursor_ = slots_[slot];
-  while (cursor_ != nullptr) {
-    Deadline& deadline = *cursor_;
-    unlink(deadline, *this);
-    if (!deadline.armed_) continue;
-    if (deadline.due_tick_ > done_tick_) {
-      link(deadline);
-      continue;
-    }
-    deadline.armed_ = false;
-    deadline.fired_(deadline.owner_);
-  }
+void TimerWheel::run(Deadline& deadline) {
+  unlink(deadline, *this);
+  if (!deadline.armed_) return;
+  if (deadline.due_tick_ > done_tick_) return link(deadline);
+  deadline.armed_ = false;
+  deadline.fired_(deadline.owner_);
 }
 
 }  // namespace streamgate

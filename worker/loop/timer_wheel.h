@@ -1,6 +1,8 @@
 // One coarse timer for all the deadlines of a worker: arming, re-arming and cancelling are O(1) and
 // make no system call. A deadline fires at its time or at most one tick (100 ms) later, never
-// early.
+// early. The callbacks of one turn of the loop end after a millisecond, and the rest follow in the
+// next ones: thousands of idle connections expire in the same tick after a reload, and closing them
+// at once stopped all streams for 25 ms (measured, 2,000 connections).
 //
 // Why not libevent's common timeouts: they are nearly as fast (measured: 43 ns for each operation
 // against 35 here, 128 bytes for each timer against 56), but they need one queue for each duration,
@@ -74,16 +76,16 @@ class TimerWheel {
 
   void link(Deadline& deadline);
   static void unlink(Deadline& deadline, TimerWheel& wheel);
-  void on_tick();
-  void run_slot(size_t slot);
+  void run_slice();
+  void run(Deadline& deadline);
   uint64_t tick_of(int64_t ms) const;
 
   Clock clock_;
   int64_t start_ms_;
-  uint64_t done_tick_ = 0;
+  uint64_t done_tick_ = 0;  // its slot is empty, or the next slice goes on with it
   std::array<Deadline*, kSlots> slots_{};
-  Deadline* cursor_ = nullptr;  // the next deadline while a slot runs
   Event tick_;
+  Event next_slice_;
 };
 
 }  // namespace streamgate

@@ -1,10 +1,15 @@
 #include "worker/loop/timer_wheel.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <vector>
+
+#include "common/unique_fd.h"
 
 namespace streamgate {
 namespace {
@@ -122,6 +127,82 @@ TEST_F(TimerWheelTest, ACallbackMayDestroyTheNextDeadlineOfItsSlot) {
   second->victim = &first;
   run_for(milliseconds(400));
   EXPECT_NE(first == nullptr, second == nullptr);
+}
+
+// As in a worker: libevent looks for events of a higher priority after some time. Here, an event of
+// a higher priority counts the turns of the loop.
+class TimerWheelSliceTest : public testing::Test {
+ protected:
+  // Takes a millisecond when it fires, and ends run_until().
+  struct SlowWaiter {
+    explicit SlowWaiter(TimerWheelSliceTest& the_test)
+        : test(the_test), deadline(test.wheel, this, &SlowWaiter::fired) {}
+    static void fired(void* self) {
+      auto& waiter = *static_cast<SlowWaiter*>(self);
+      waiter.fired_in = waiter.test.turn;
+      const auto end = std::chrono::steady_clock::now() + milliseconds(1);
+      while (std::chrono::steady_clock::now() < end) {
+      }
+      event_base_loopbreak(waiter.test.base.get());
+    }
+    TimerWheelSliceTest& test;
+    int fired_in = 0;
+    Deadline deadline;
+  };
+
+  TimerWheelSliceTest() { event_add(each_turn.get(), nullptr); }
+  static EventBase make_base() {
+    const EventConfig config(event_config_new());
+    const timeval max_dispatch{0, 1};
+    event_config_set_max_dispatch_interval(config.get(), &max_dispatch, -1, 0);
+    return EventBase(event_base_new_with_config(config.get()));
+  }
+  void count_turn() { ++turn; }
+  template <typename Predicate>
+  void run_until(Predicate predicate) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!predicate() && std::chrono::steady_clock::now() < end) {
+      event_base_loop(base.get(), EVLOOP_ONCE);
+    }
+    EXPECT_TRUE(predicate());
+  }
+
+  int turn = 0;
+  EventBase base = make_base();
+  UniqueFd readable{eventfd(1, EFD_CLOEXEC)};
+  Event each_turn{event_new(base.get(), readable.get(), EV_READ | EV_PERSIST,
+                            callback<&TimerWheelSliceTest::count_turn>, this)};
+  TimerWheel wheel{base.get()};
+};
+
+TEST_F(TimerWheelSliceTest, ManyDeadlinesOfOneTickAreSpreadOverTurnsOfTheLoop) {
+  std::vector<std::unique_ptr<SlowWaiter>> waiters;
+  for (int i = 0; i < 40; ++i) {
+    waiters.push_back(std::make_unique<SlowWaiter>(*this));
+    waiters.back()->deadline.arm(milliseconds(100));
+  }
+  run_until([&] {
+    return std::ranges::none_of(waiters, [](const auto& each) { return each->fired_in == 0; });
+  });
+  std::map<int, int> fired;
+  for (const auto& waiter : waiters) ++fired[waiter->fired_in];
+  // libevent's clock is exact to 4 ms.
+  for (const auto& [in, count] : fired) EXPECT_LE(count, 10) << "turn " << in;
+}
+
+TEST_F(TimerWheelSliceTest, ADeadlineMovedAwayBetweenTheSlicesOfItsSlotDoesNotFire) {
+  SlowWaiter moved(*this);
+  SlowWaiter cancelled(*this);
+  SlowWaiter first(*this);  // armed last
+  for (SlowWaiter* each : {&moved, &cancelled, &first}) each->deadline.arm(milliseconds(100));
+  run_until([&] { return first.fired_in != 0; });
+  ASSERT_TRUE(moved.deadline.armed() && cancelled.deadline.armed());
+  moved.deadline.arm(milliseconds(300));
+  cancelled.deadline.cancel();
+  const int64_t moved_at = wheel.now_ms();
+  run_until([&] { return moved.fired_in != 0; });
+  EXPECT_GE(wheel.now_ms() - moved_at, 300);
+  EXPECT_EQ(cancelled.fired_in, 0);
 }
 
 TEST_F(TimerWheelTest, ADeadlineMayArmItselfAgain) {
