@@ -5,8 +5,8 @@
 #   tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]
 #
 # A program for another processor runs in qemu-aarch64-static (package qemu-user-static). The emulator has no
-# seccomp, executes no other program and is slow, so name tests that allow for this: listen_tls playlist range
-# reload stream tls.
+# seccomp, executes no other program and is slow, so name tests that allow for this: listen_tls metrics playlist
+# range reload stream tls.
 set -euo pipefail
 usage='usage: tests/static.sh PATH-OF-STATIC-STREAMGATE BUILD-DIRECTORY [NAME...]'
 program=$(realpath "${1:?$usage}")
@@ -42,6 +42,8 @@ export STREAMGATE_BINARY=$beside/streamgate STREAMGATE_BUILD=$build/tests
     [[ $file == *bare_root* ]] || set -- "$@" "${name%.py}"
   done
 }
+# Each test that cannot run with this program says why.
+reasons() { sed -n "s/^\(test_[a-z0-9_]*\) .*\.\.\. skipped \(.*\)/  \1: \2/p" "$beside/log"; }
 skipped=77 failed=()
 for name in "$@"; do
   status=0
@@ -55,6 +57,7 @@ for name in "$@"; do
       echo "FAILED: $name"
       ;;
   esac
+  reasons
 done
 ((${#failed[@]} == 0)) || {
   echo "Failed: ${failed[*]}"

@@ -13,8 +13,9 @@ for folder in ("functional", "clients"):
     sys.path.insert(0, os.path.join(HERE, "..", folder))
 
 import media  # noqa: E402
+from certificates import Authority  # noqa: E402
 from fronts import FrontTest  # noqa: E402
-from harness import BINARY, closed_port, main, stream_path, streamgate  # noqa: E402
+from harness import BINARY, closed_port, main, stream_path, streamgate, wait_until  # noqa: E402
 from origin import Origin  # noqa: E402
 from players import MEDIA  # noqa: E402
 from recipes import ROOT, anchors, blocks, links, read, replaced  # noqa: E402
@@ -104,6 +105,57 @@ class Recipes(FrontTest):
                 file.flush()
                 done = streamgate("-c", file.name, "--check")
                 self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_commands_and_configurations_of_the_readme(self):
+        addresses = {
+            **self.addresses(),
+            "https://example.com/live/index.m3u8": self.media.url("/ts/index.m3u8"),
+        }
+        using = [b for b in blocks("README.md") if b.heading == "Using it"]
+        lines = [line for block in using for line in replaced(block.text, addresses).splitlines()]
+        self.assertEqual([line.split()[0] for line in lines], ["curl", "ffplay"])
+        played = {"curl": "/ts/index.m3u8", "ffplay": "/ts/seg-1.ts"}
+        environment = {**os.environ, "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy"}
+        for line in lines:
+            program = line.split()[0]
+            with self.subTest(line):
+                if shutil.which(program) is None:
+                    self.skipTest(f"needs {program}")
+                proxy = self.proxy()
+                proxy.mark()
+                done = subprocess.run(
+                    ["bash", "-euc", line.replace("ffplay ", "ffplay -v error -autoexit -t 1 ")],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+                # The exit status of ffplay is always 0.
+                self.assertEqual(done.returncode, 0, done.stderr)
+                url = self.media.url(played[program])
+
+                def was_asked(proxy=proxy, url=url):
+                    return any(each.get("upstream") == url for each in proxy.access_log())
+
+                wait_until(was_asked, what=url)
+        folder = self.scratch()
+        certificate, key = Authority(folder).issue_files("media.example")
+        files = {
+            "/etc/streamgate/fullchain.pem": certificate,
+            "/etc/streamgate/privkey.pem": key,
+        }
+        examples = [b for b in blocks("README.md") if b.language == "yaml"]
+        self.assertEqual(len(examples), 2)
+        for block in examples:
+            self.check_configuration(block, replaced(block.text, files))
+
+    def check_configuration(self, block, text):
+        with self.subTest(block), tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            done = streamgate("-c", file.name, "--check")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def signed_link(self, command, block, proxy):
         addresses = {

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import unittest
 import urllib.request
+from urllib.parse import quote
 
 from admin import ADMIN, admin_address, ask, ask_json, metrics
 from certificates import Authority
@@ -273,7 +274,7 @@ class Prometheus(ProxyTest):
         return port
 
     def query(self, port, expression):
-        url = f"http://127.0.0.1:{port}/api/v1/query?query={expression}"
+        url = f"http://127.0.0.1:{port}/api/v1/query?query={quote(expression)}"
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return json.load(answer)["data"]["result"]
@@ -295,6 +296,32 @@ class Prometheus(ProxyTest):
         quantile = "histogram_quantile(0.5,streamgate_exchange_duration_seconds_bucket)"
         self.assertNotEqual(self.query(server, quantile)[0]["value"][1], "NaN")
         self.assertEqual(self.query(server, "up")[0]["value"][1], "1")
+
+    def test_a_restart_of_the_service_is_a_reset_of_its_counters(self):
+        up = self.upstream(ok(b"hello"))
+        target = f"127.0.0.1:{closed_port()}"
+        server = self.start_prometheus(target, "for-prometheus")
+        counter = "streamgate_exchanges_started_total"
+
+        def value(expression):
+            series = self.query(server, expression) or []
+            return [float(each["value"][1]) for each in series]
+
+        for requests in (20, 10):
+            proxy = self.own_proxy({"admin": {"listen": target, "token": "for-prometheus"}})
+            wait_until(lambda: value(counter) == [0], 60, "a scrape without requests")
+            for _ in range(requests):
+                proxy.stream(up.url("/a"))
+            wait_until(lambda n=requests: value(counter) == [n], 60, "a scrape of all requests")
+            proxy.stop_and_check()
+        self.assertEqual(value(f"resets({counter}[5m])"), [1])
+        # Prometheus adds half an interval at each end, which is much in the few seconds of a test.
+        (increase,) = value(f"increase({counter}[5m])")
+        self.assertGreaterEqual(increase, 30)
+        self.assertLess(increase, 40)
+        self.assertAlmostEqual(value(f"rate({counter}[5m])")[0], increase / 300, places=2)
+        quantile = "histogram_quantile(0.5,rate(streamgate_exchange_duration_seconds_bucket[5m]))"
+        self.assertGreater(value(quantile)[0], 0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import textwrap
 import unittest
 
 from admin import ADMIN, admin_address, metrics
@@ -70,10 +71,21 @@ class Monitoring(ProxyTest):
 
     @unittest.skipUnless(shutil.which("promtool"), "needs promtool (the package prometheus)")
     def test_promtool_accepts_the_alert_rules(self):
+        self.promtool("rules", ALERTS)
+
+    @unittest.skipUnless(shutil.which("promtool"), "needs promtool (the package prometheus)")
+    def test_promtool_accepts_the_configuration_of_the_manual(self):
+        (lines,) = re.findall(r"^    scrape_configs:\n(?:      .*\n)+", read(MANUAL), re.M)
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            file.write(textwrap.dedent(lines))
+            file.flush()
+            self.promtool("config", file.name)
+
+    def promtool(self, kind, path):
         checked = subprocess.run(
-            ["promtool", "check", "rules", ALERTS], capture_output=True, text=True, check=False
+            ["promtool", "check", kind, path], capture_output=True, text=True, check=False
         )
-        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
 
 if __name__ == "__main__":

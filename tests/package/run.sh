@@ -8,6 +8,7 @@ set -euo pipefail
 package=$(realpath "${1:?usage: tests/package/run.sh PATH-OF-PACKAGE}")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . deploy/packages.sh
+. tests/package/repack.sh
 
 [[ $EUID == 0 ]] || {
   echo "This needs root." >&2
@@ -72,24 +73,6 @@ run_needrestart() {
 }
 restarts() { ((!booted)) || systemctl show -P NRestarts streamgate.service; }
 
-# The same package with another version, in its fields and in the program, and another problem.
-repack() { # VERSION [COMMAND-IN-THE-TREE]
-  local tree=$work/tree-$1
-  dpkg-deb -R "$package" "$tree"
-  sed -i "s/^Version: .*/Version: $1/" "$tree/DEBIAN/control"
-  python3 - "$tree/usr/sbin/streamgate" "$(dpkg-deb -f "$package" Version)" "$1" <<'PYTHON'
-import sys
-path, old, new = sys.argv[1:]
-with open(path, "rb") as file:
-    program = file.read()
-assert len(old) == len(new) and program.count(b"%s\0" % old.encode()) == 1
-with open(path, "wb") as file:
-    file.write(program.replace(b"%s\0" % old.encode(), b"%s\0" % new.encode()))
-PYTHON
-  [[ -z ${2:-} ]] || (cd "$tree" && eval "$2")
-  (cd "$tree" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | xargs -0 md5sum >DEBIAN/md5sums)
-  dpkg-deb --root-owner-group -b "$tree" "$work/$1.deb" >/dev/null
-}
 files() { # Everything that a package may leave; not the records and caches of dpkg, man and the journal.
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path "$PWD" -o -path /root \
     -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log/journal \
@@ -149,7 +132,7 @@ expect 'the service answers' within 10 serves
 
 begin 'upgrade under load'
 version=$(installed_version)
-repack "${version%?}8"
+repack "$package" "${version%?}8" "$work/${version%?}8.deb"
 printf '%s\n' 'listen: 127.0.0.1:8080' 'pid_file: /run/streamgate/streamgate.pid' 'workers: 2' \
   'user: streamgate' 'security: {allow_private: ["127.0.0.1:9000"]}' \
   'log: {error: /var/log/streamgate/error.log, access: /var/log/streamgate/access.log}' >"$config"
@@ -184,7 +167,7 @@ expect 'no stream and no request failed' wait "$viewers"
 cat "$work/viewers"
 
 begin 'an upgrade that the service refuses'
-repack "${version%?}7" "printf 'not a program' >usr/sbin/streamgate"
+repack "$package" "${version%?}7" "$work/${version%?}7.deb" "printf 'not a program' >usr/sbin/streamgate"
 expect 'the package is installed all the same' install_package "$work/${version%?}7.deb"
 expect 'its output says so' grep -q 'was not upgraded' "$work/dpkg.log"
 expect 'the old program serves on' serves
