@@ -15,7 +15,7 @@
 namespace streamgate::log {
 namespace {
 
-// The only mutable global of the program, so that a function needs no parameter to log.
+// A global, so that a function needs no parameter to log.
 struct EventLog {
   std::optional<LogSink> file;  // none: stderr
   LogLevel level = LogLevel::info;
@@ -155,7 +155,7 @@ void append_redacted_segment(std::string_view segment, std::string& out) {
   if (start < segment.size()) append_redacted_pairs(segment.substr(start), ';', out);
 }
 
-// What follows `/at/` in a link of the path form: `<carry>/https/<authority>`. The carry may hold
+// The rest of a link of the path form after `/at/`: `<carry>/https/<authority>`. The carry may hold
 // Authorization, cookies and a grant. Takes nothing from any other path.
 void append_redacted_carry(std::string_view& path, std::string& out) {
   std::string_view rest = path;

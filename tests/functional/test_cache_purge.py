@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from admin import ADMIN, admin_address, ask, metrics
 from harness import (
-    ProxyTest, closed_port, main, path_link, stream_path, streamgate, wait_until
+    ProxyTest, closed_port, main, path_link, stream_path, streamgate
 )
 from upstream import Answer, ok, playlist, redirect, status
 

@@ -7,7 +7,7 @@ import threading
 
 from admin import ADMIN, admin_address, ask, metrics
 from harness import ProxyTest, main, stream_path, wait_until
-from upstream import Answer, ok, playlist, status
+from upstream import Answer, ok, status
 
 STALE = {"Cache-Control": "max-age=0"}
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"

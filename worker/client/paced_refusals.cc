@@ -43,7 +43,7 @@ void PacedRefusals::answer_some() {
   if (first_ != nullptr) slice_.schedule();
 }
 
-// A worker without a free moment runs no slice.
+// The slices have the lowest priority, so a busy worker may run none.
 void PacedRefusals::on_tick() {
   const int64_t now = clock_();
   while (first_ != nullptr && now - first_->since_us_ >= kMaxWaitUs) answer_first(Ending::in_turn);

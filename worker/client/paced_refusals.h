@@ -1,8 +1,8 @@
 // Paces the answers to refused requests. A client at its limit often asks again at once: ten
 // connections of one client got 131,000 refusals a second out of two workers, and the requests of
 // all others waited for the CPU. So a worker answers kRate refusals a second, and kBurst at once.
-// Further refusals wait for their turn, for kMaxWait at most. A worker that refuses less than kRate
-// answers each refusal at once.
+// Further refusals wait for their turn, for kMaxWaitUs at most. A worker that has fewer of them
+// answers each one at once.
 //
 // A request that waits counts for no limit of streams. Its connection counts; end_first() ends it
 // for another client. If kMaxWaiting requests wait already, the next one is answered at once.

@@ -31,7 +31,7 @@ class AccessLog {
 
   // Opens the file, or opens it again after a rotation. On failure the old file stays open.
   Result<void> open();
-  // Whether the lines have that field, so that a value that costs time need not be found for none.
+  // Whether the lines have that field. If not, the caller need not compute its value.
   bool has(AccessField field) const { return (fields_ >> static_cast<unsigned>(field) & 1U) != 0; }
   // Copies the record. While more than 256 KiB wait to be written, the line is dropped and counted.
   void write(const AccessRecord& record);

@@ -25,7 +25,7 @@ void RateMeter::add(Bucket bucket) {
   CHECK(count_ < kMaxBuckets);
   bucket.rate = std::max(bucket.rate, kMinRate);
   buckets_[count_++] = bucket;
-  // A tenth of a second, because deadlines are as late as that.
+  // A tenth of a second, because a deadline may be as late as that.
   const int64_t tenth =
       static_cast<int64_t>(std::min<uint64_t>(bucket.rate, kMaxPortion * 10)) / 10;
   const int64_t portion = std::clamp(tenth, kMinPortion, kMaxPortion);

@@ -96,7 +96,8 @@ std::string_view vague_correction(const RelayedResponse& response, std::string_v
   const bool is_part = beginning != Beginning::unseen;
   if (!name.empty() || !is_part || type_class == TypeClass::other) return name;
   // A browser whose first part was declared as media plays a later part only if it is declared so
-  // too: Opaque Response Blocking in Chromium 156 drops octet-stream then. Any media type will do.
+  // too: Opaque Response Blocking in Chromium 156 drops octet-stream then. It does not compare the
+  // two types.
   const std::string_view element = type_for_element(response);
   if (!element.empty()) return element;
   return beginning == Beginning::later_part ? "application/octet-stream" : "";

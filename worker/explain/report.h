@@ -16,7 +16,7 @@
 
 namespace streamgate {
 
-// What a report on a playlist or manifest shows at most.
+// The most that a report on a playlist or manifest shows.
 inline constexpr size_t kMaxLinks = 3;
 inline constexpr size_t kMaxKeys = 8;
 inline constexpr size_t kMaxShownBytes = 300;  // of a text

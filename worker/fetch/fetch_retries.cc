@@ -9,7 +9,7 @@ namespace streamgate {
 namespace {
 
 // Statuses by which servers refuse a HEAD although they answer a GET: 405 and 501 say so, but some
-// send 400, and an URL that is signed for GET gives 403.
+// send 400, and a URL that is signed for GET gives 403.
 bool refuses_head(int status) {
   return status == 400 || status == 403 || status == 405 || status == 501;
 }

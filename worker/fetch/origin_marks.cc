@@ -9,7 +9,8 @@ namespace {
 
 constexpr unsigned kDown = 0;
 constexpr unsigned kUp = 1;
-// For so long a new worker's marks may not be seen. Those of one that is gone are cleared.
+// How long the list of live workers is kept. For that time the marks of a new worker may be missed;
+// those of a worker that has ended are cleared.
 constexpr int64_t kLiveForMs = 100;
 // Each use of the mark renews it.
 constexpr Milliseconds kServedFor{3'600'000};

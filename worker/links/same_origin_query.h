@@ -9,7 +9,7 @@
 
 namespace streamgate {
 
-// What stands before such parameters in a query, and after them, with its ampersand.
+// The marks before and after such parameters in a query, each with its ampersand.
 std::string same_origin_begin(std::string_view origin);
 inline constexpr std::string_view kSameOriginEnd = "&sg_same_end=1";
 

@@ -17,7 +17,7 @@ constexpr size_t kMinBytes = 16;
 constexpr size_t kSlotBytes = 24;
 constexpr size_t kMaxSlots = size_t{1} << 20U;
 
-// Addresses for a slot for each descriptor. A page is backed once it is used.
+// One slot for each descriptor, in reserved addresses: a page takes memory once it is used.
 class SlotMemory {
  public:
   void reserve(size_t slots) {

@@ -25,8 +25,8 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  // Whether work that can wait should: a millisecond has passed since this was first asked in this
-  // turn of the loop.
+  // Whether work that can wait should be put off: a millisecond has passed since this was first
+  // asked in this turn of the loop.
   bool is_turn_long();
 
   // A member of the object that has the work. Destroying it cancels it; the queue outlives it.
