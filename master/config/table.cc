@@ -136,8 +136,9 @@ ConfigKey allow_private() {
       parse_ranges, print_ranges);
   key.set = [set = key.set](const ConfigNode& node, Config& config, ConfigProblems& problems) {
     const auto flag = parse_bool(node.kind == ConfigNode::Kind::scalar ? node.text : "");
+    // A variable replaces the value of the file.
+    config.security.allow_all_private = flag && *flag;
     if (!flag) return set(node, config, problems);
-    config.security.allow_all_private = *flag;
     config.security.allow_private.clear();
   };
   key.print = [print = key.print](const Config& config) {

@@ -69,6 +69,16 @@ TEST(ConfigEnvironment, AVariableWinsOverTheFile) {
   EXPECT_EQ(2U, good("workers: 2", {{"STREAMGATE_WORKERS", ""}}).workers);
   const Environment both{{"STREAMGATE_LISTEN", "127.0.0.1:1"}, {"LISTEN_ADDR", "127.0.0.1:2"}};
   EXPECT_EQ("127.0.0.1:1", good("listen: 127.0.0.1:3", both).listen.at(0).address.to_string());
+  const Config one = good("upstream: {hosts: {a.example: {verify: false}}}",
+                          {{"STREAMGATE_UPSTREAM_HOSTS", "{b.example: {verify: false}}"}});
+  EXPECT_EQ(1U, one.upstream.hosts.size());
+}
+
+TEST(ConfigEnvironment, AVariableNarrowsThePrivateTargetsOfTheFile) {
+  const Environment two{{"STREAMGATE_SECURITY_ALLOW_PRIVATE", "127.0.0.1,10.0.0.0/8"}};
+  const Config config = good("security: {allow_private: true}", two);
+  EXPECT_FALSE(config.security.allow_all_private);
+  EXPECT_EQ(2U, config.security.allow_private.size());
 }
 
 TEST(ConfigEnvironment, CommasSeparateTheItemsOfAList) {
