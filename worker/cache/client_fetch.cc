@@ -259,7 +259,7 @@ bool ClientFetch::give_answer() {
 
 void ClientFetch::begin_answer(const std::shared_ptr<const StoredHead>& head) {
   Sharing& sharing = *sharing_;
-  const int64_t age_ms = cache_->now_ms() - sharing.object->stored_ms();
+  const int64_t age_ms = std::max<int64_t>(0, cache_->now_ms() - head->facts.age_from_ms);
   sharing.head = sharing.known_head = head;
   sharing.answer = answer_for_client(*head, sharing.request.forwarded, sharing.ranges,
                                      outcome_ == CacheOutcome::hit ? age_ms / 1000 : -1);
