@@ -346,6 +346,7 @@ void Cache::on_tick() {
   tick_.arm(kTick);
   const int64_t now = now_ms();
   seat_.free_abandoned();
+  give_up_lingering();
   for (SharedObject* each : snapshot(owned_)) {
     auto& object = static_cast<OwnedObject&>(*each);
     if (object.is_ended) continue;

@@ -132,6 +132,8 @@ class Cache final : private OwnedObject::Keeper,
   bool end_if_unused(OwnedObject& object);
   bool drop_if_unused(SharedObject& object);
   bool may_linger(OwnedObject& object) const;
+  bool is_lingering(const OwnedObject& object) const;
+  void give_up_lingering();
   bool is_unused(OwnedObject& object, int64_t now_ms) const;
   std::unique_ptr<SharedObject> take(SharedObject& object);
   void on_woken();

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/cache/revalidation.h"
+#include "worker/upstream/connection_places.h"
 
 namespace streamgate {
 namespace {
@@ -51,6 +52,7 @@ OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSea
       names_count_for_(client.names_count_for),
       link_cookies_(request.cookies),
       is_blocking_(request.is_blocking),
+      limit_key_(limit_key_of(request.url, tools.fetches.hosts.of(request.url))),
       urls_(urls_of(request)),
       basis_(previous.basis),
       previous_playlist_(previous.playlist) {

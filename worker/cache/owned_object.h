@@ -108,6 +108,10 @@ class OwnedObject final : public SharedObject,
   // Whether nobody has read it for that long. For a window that no process reads at the moment.
   bool has_lingered(int64_t now_ms, int64_t linger_ms);
   void end_linger() { unused_since_ms_ = 0; }
+  // 0: a process reads it, or has until a moment ago.
+  int64_t unused_since_ms() const { return unused_since_ms_; }
+  // What max_connections counts the URL that was requested as (limit_key_of).
+  uint64_t limit_key() const { return limit_key_; }
   // The upstream has been faster than the viewers lately. The next viewer of a file wants its
   // begin.
   bool may_be_file() const { return may_be_file_; }
@@ -185,6 +189,7 @@ class OwnedObject final : public SharedObject,
   const std::optional<IpAddress> names_count_for_;
   const std::string link_cookies_;
   const bool is_blocking_;
+  const uint64_t limit_key_;
   const std::vector<std::string> urls_;  // that are requested, in their order
   std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
   SharedObject* basis_;                  // null: none, or it has been left
