@@ -163,7 +163,8 @@ constexpr size_t cache_directory_size(size_t columns) {
   return kCacheColumnsOffset + columns * cache_column_size(columns);
 }
 
-// Raised with every change of this file that another program would misread.
-constexpr unsigned kCacheLayoutVersion = 6;
+// Raised with every change of this file, or of the heads in the body file
+// (worker/cache/stored_head.h), that another program would misread.
+constexpr unsigned kCacheLayoutVersion = 7;
 
 }  // namespace streamgate

@@ -1,13 +1,15 @@
-"""A HEAD for an answer that is stored is answered from it, with the fields of the GET."""
+"""A HEAD for an answer that is stored or under way has the fields of the GET, and costs nothing."""
 
 import gzip
+import signal
 import threading
 import time
 from urllib.parse import quote
 
 from admin import ADMIN, admin_address, ask, metrics
-from harness import ProxyTest, main, stream_path
+from harness import ProxyTest, main, stream_path, wait_until
 from tokens import SECRET, hs256, soon
+from transport_stream import group
 from upstream import Answer, ok, playlist, status
 
 LONG = {"Cache-Control": "max-age=600"}
@@ -158,6 +160,109 @@ class Head(HeadTest):
                          ["HEAD", "hit", "0", "0"])
 
 
+class UnderWay(HeadTest):
+    """An answer under way serves it too: it must not cost the only connection of an account."""
+
+    ONE = {"max_connections": 1, "connect_timeout": "300ms"}
+    FIRST = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\nContent-Length: 1000\r\n%s\r\n"
+
+    def begin(self, proxy, url, method="GET", headers=()):
+        client = proxy.connect()
+        self.addCleanup(client.close)
+        client.request(stream_path(url), headers, method=method)
+        return client
+
+    def held(self, before, after, fields=b""):
+        """An upstream whose answer comes in two parts."""
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+        whole = self.FIRST % fields + b"G" * 1000
+        data, rest = (whole[:before], whole[before:]) if after is None else (b"", after)
+        return self.upstream(lambda _: Answer(data, body=lambda: [rest], wait=gate)), gate
+
+    def await_heads(self, proxy, count):
+        def are_waiting():
+            proxy.send_signal(signal.SIGUSR2)
+            live = [e for e in proxy.events_named("exchange.live") if e["step"] == "await_head"]
+            return len({e["client"] for e in live}) >= count
+
+        wait_until(are_waiting, what=f"{count} requests without a head")
+
+    def assert_shared(self, response, up, code=200):
+        self.assertEqual((response.status, response[OUTCOME]), (code, "shared"))
+        self.assertEqual((response.body, len(up.requests)), (b"", 1))
+
+    def test_a_body_that_grows(self):
+        up, gate = self.held(200, None, b"ETag: \"v\"\r\n")
+        proxy = self.own_proxy({"workers": 2, "upstream": self.ONE})
+        client = self.begin(proxy, up.url("/a"))
+        whole = client.read_head()
+        for _ in range(6):
+            response = self.head(proxy, up.url("/a"))
+            self.assert_shared(response, up)
+            self.assertEqual(self.fields(response, ("connection",)), self.fields(whole))
+        self.assertEqual(response["Content-Length"], "1000")
+        self.assert_shared(self.head(proxy, up.url("/a"), {"Range": "bytes=5-9"}), up)
+        self.assert_shared(self.head(proxy, up.url("/a"), {"If-None-Match": '"v"'}), up, 304)
+        gate.set()
+        client.read_body(whole)
+        self.assertEqual(whole.body, b"G" * 1000)
+
+    def test_a_head_that_has_not_come(self):
+        for leaves in (False, True):
+            with self.subTest(leaves=leaves):
+                up, gate = self.held(0, None)
+                proxy = self.own_proxy({"workers": 2, "upstream": self.ONE})
+                first = self.begin(proxy, up.url("/a"))
+                wait_until(lambda up=up: up.requests)
+                heads = [self.begin(proxy, up.url("/a"), "HEAD") for _ in range(4)]
+                self.await_heads(proxy, 5)
+                if leaves:
+                    first.reset()
+                    wait_until(lambda p=proxy: p.access_log())
+                gate.set()
+                for client in heads:
+                    self.assert_shared(client.read_response("HEAD"), up)
+                if not leaves:
+                    self.assertEqual(first.read_response().body, b"G" * 1000)
+
+    def test_an_endless_body(self):
+        stream = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + group(1)
+        up = self.upstream(lambda _: Answer(stream, "stall"))
+        proxy = self.own_proxy({"workers": 2, "upstream": self.ONE})
+        viewer = self.begin(proxy, up.url("/tv"))
+        whole = viewer.read_head()
+        for headers in ((), {"Range": "bytes=0-"}, {"Range": "bytes=9-"},
+                        {"If-None-Match": '"v"'}, (), ()):
+            response = self.head(proxy, up.url("/tv"), headers)
+            self.assert_shared(response, up)
+            self.assertEqual(self.fields(response, ("connection", *FRAMING)),
+                             self.fields(whole, FRAMING))
+            self.assertIsNone(response["Content-Length"])
+        self.assertFalse(up.answers[0].closed.is_set())
+
+    def test_one_that_waits_gets_what_the_others_get(self):
+        broken = b"nonsense\r\n\r\n"
+        missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone"
+        private = self.FIRST % b"Cache-Control: private\r\n" + b"G" * 1000
+        for answer, code, outcome, asked in (
+            (broken, 502, None, ["GET"]),
+            (missing, 404, "shared", ["GET"]),
+            (private, 200, "pass", ["GET", "HEAD"]),
+        ):
+            with self.subTest(code=code, outcome=outcome):
+                up, gate = self.held(0, answer)
+                proxy = self.own_proxy()
+                self.begin(proxy, up.url("/a"))
+                wait_until(lambda up=up: up.requests)
+                client = self.begin(proxy, up.url("/a"), "HEAD")
+                self.await_heads(proxy, 2)
+                gate.set()
+                response = client.read_response("HEAD")
+                self.assertEqual((response.status, response[OUTCOME]), (code, outcome))
+                self.assertEqual([r.method for r in up.requests], asked)
+
+
 class Passes(HeadTest):
     def test_without_a_stored_answer_it_goes_upstream_and_stores_nothing(self):
         up = self.upstream(lambda _: ok(b"G" * 100, LONG, content_type="video/mp2t"))
@@ -182,27 +287,12 @@ class Passes(HeadTest):
                 self.assert_passes(self.head(proxy, url, headers, **parameters), up, count)
         self.assert_passes(self.head(proxy, url + "?x"), up, count + 1)
 
-    def test_an_answer_under_way_or_stale_does_not_serve_it(self):
-        gate = threading.Event()
-        self.addCleanup(gate.set)
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nCache-Control: max-age=1\r\n\r\nfirst"
-
-        def script(request):
-            if request.method == "HEAD":
-                return Answer(head.partition(b"first")[0])
-            return Answer(head, body=lambda: [b"rest"], wait=gate)
-
-        up = self.upstream(script)
+    def test_a_stale_answer_does_not_serve_it(self):
+        up = self.upstream(lambda _: ok(b"G", {"Cache-Control": "max-age=1"}))
         proxy = self.proxy()
-        client = proxy.connect()
-        self.addCleanup(client.close)
-        client.request(stream_path(up.url("/a")))
-        response = client.read_head()
-        self.assert_passes(self.head(proxy, up.url("/a")), up, 2)
-        gate.set()
-        client.read_body(response)
+        proxy.stream(up.url("/a"))
         time.sleep(1.1)
-        self.assert_passes(self.head(proxy, up.url("/a")), up, 3)
+        self.assert_passes(self.head(proxy, up.url("/a")), up, 2)
 
     def test_after_a_purge_it_goes_upstream(self):
         proxy = self.own_proxy({"admin": ADMIN})

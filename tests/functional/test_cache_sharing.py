@@ -408,6 +408,19 @@ class BlockingReloads(ProxyTest):
         self.assertEqual(outcomes, ["miss"] + ["shared"] * 99)
         self.assertEqual(len(up.requests), 1)
 
+    def test_the_time_that_the_upstream_holds_it_is_no_age(self):
+        # A player that asks a moment later than the others costs no request of its own.
+        held = playlist(self.TEXT.format(3), {"Cache-Control": "max-age=3"})
+        held.delay = 3.2
+        up = self.upstream(lambda _: held)
+        proxy = self.own_proxy()
+        for outcome in ("miss", "hit"):
+            response = self.reload(proxy, up, 1, 3)[0].read_response()
+            self.assertEqual((response["X-Streamgate-Cache"], len(up.requests)), (outcome, 1))
+        # Any other request counts from its beginning (RFC 9111 4.2.3).
+        url = up.url("/i.m3u8")
+        self.assertEqual([proxy.stream(url)["X-Streamgate-Cache"] for _ in range(2)], ["miss"] * 2)
+
     def test_other_directives_are_other_requests(self):
         up, gates = self.held_upstream()
         proxy = self.own_proxy()

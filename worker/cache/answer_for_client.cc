@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/ascii.h"
+#include "worker/cache/freshness.h"
 #include "worker/fetch/resumption.h"
 #include "worker/http/grammar.h"
 
@@ -45,14 +46,22 @@ bool is_not_modified(const ResponseHead& stored, const std::vector<ForwardedFiel
   return limit && modified && *modified <= *limit;
 }
 
+// RFC 9110 8.8.2.2: within one second there may have been two bodies.
+bool is_strong_date(const ResponseHead& stored) {
+  const auto modified = parse_http_date(field_or_empty(stored.fields, "Last-Modified"));
+  const auto sent = parse_http_date(field_or_empty(stored.fields, "Date"));
+  return !modified || !sent || *modified < *sent;
+}
+
 // RFC 9110 13.1.5: a strong tag, or the very date of the answer.
 bool range_counts(const ResponseHead& stored, const std::vector<ForwardedField>& forwarded) {
   const auto condition = find(forwarded, "If-Range");
   if (!condition) return true;
   if (condition->starts_with("W/")) return false;
+  const bool is_tag = condition->starts_with("\"");
   const std::string_view validator =
-      field_or_empty(stored.fields, condition->starts_with("\"") ? "ETag" : "Last-Modified");
-  return !validator.empty() && validator == *condition;
+      field_or_empty(stored.fields, is_tag ? "ETag" : "Last-Modified");
+  return !validator.empty() && validator == *condition && (is_tag || is_strong_date(stored));
 }
 
 struct Part {
@@ -128,12 +137,13 @@ std::unique_ptr<AnswerForClient> answer_for_client(const StoredHead& stored,
   const uint64_t length = stored.head.content_length;
   answer->end = length;
   if (age_seconds >= 0) {
-    const auto before = ascii::parse_uint(field_or_empty(stored.head.fields, "Age"));
     remove("Age", answer->head.fields);
-    answer->age = std::to_string(static_cast<uint64_t>(age_seconds) + before.value_or(0));
+    answer->age = std::to_string(age_seconds + age_of(stored.head.fields));
     answer->head.fields.push_back({"Age", answer->age});
   }
   if (stored.head.status != 200) return answer;
+  // RFC 9110 14.4: it has no meaning there, and would be taken for ours.
+  remove("Content-Range", answer->head.fields);
   if (is_not_modified(stored.head, forwarded)) {
     make_not_modified(*answer);
     return answer;

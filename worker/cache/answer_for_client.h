@@ -28,7 +28,8 @@ struct AnswerForClient {
 // with: the Range of the client counts. without: it gets the whole.
 enum class Ranges { with, without };
 
-// `stored` outlives the answer. `age_seconds`: since the head came; negative: no Age is added.
+// `stored` outlives the answer. `age_seconds`: since it was as old as its Age; negative: no Age is
+// added.
 std::unique_ptr<AnswerForClient> answer_for_client(const StoredHead& stored,
                                                    const std::vector<ForwardedField>& forwarded,
                                                    Ranges ranges, int64_t age_seconds);

@@ -107,25 +107,9 @@ Cache::Joined Cache::join_existing(const CacheKey& key, SharedObject::Reader& re
     own->add(reader);
     return {own, nullptr, own->state()};
   }
-  return join_leased(key, seat_.find(key, now), known, reader);
-}
-
-Cache::Joined Cache::join_stored(const CacheKey& key, SharedObject::Reader& reader) {
-  const int64_t now = now_ms();
-  SharedObject* const known = find_known(key);
-  if (known != nullptr && known->is_under_way()) return {};
-  if (SharedObject* own = use_known(known, now)) {
-    own->add(reader);
-    return {own, nullptr, own->state()};
-  }
-  return join_leased(key, seat_.find_stored(key, now), known, reader);
-}
-
-// `known` is stale.
-Cache::Joined Cache::join_leased(const CacheKey& key, const std::optional<CacheSeat::Object>& place,
-                                 SharedObject* known, SharedObject::Reader& reader) {
+  const auto place = seat_.find(key, now);
   if (!place) return {};
-  // Otherwise the next request would find it in place of the new one.
+  // `known` is stale. Otherwise the next request would find it in place of the new one.
   if (known != nullptr && !known->is_ended) retire(*known);
   return add_leased(key, *place, reader);
 }
@@ -362,6 +346,7 @@ void Cache::on_tick() {
   tick_.arm(kTick);
   const int64_t now = now_ms();
   seat_.free_abandoned();
+  give_up_lingering();
   for (SharedObject* each : snapshot(owned_)) {
     auto& object = static_cast<OwnedObject&>(*each);
     if (object.is_ended) continue;

@@ -71,8 +71,6 @@ class Cache final : private OwnedObject::Keeper,
               SharedObject::Reader& reader);
   // Only an answer that is there or under way.
   Joined join_existing(const CacheKey& key, SharedObject::Reader& reader);
-  // Only an answer that is whole and fresh.
-  Joined join_stored(const CacheKey& key, SharedObject::Reader& reader);
   // Whether there is a stale answer, so that join() would ask the upstream whether it is still
   // valid.
   bool has_stale(const CacheKey& key);
@@ -116,8 +114,6 @@ class Cache final : private OwnedObject::Keeper,
 
   SharedObject* find_known(const CacheKey& key) const;
   SharedObject* use_known(SharedObject* known, int64_t now_ms);
-  Joined join_leased(const CacheKey& key, const std::optional<CacheSeat::Object>& place,
-                     SharedObject* known, SharedObject::Reader& reader);
   bool is_kept(const OwnedObject& object, int64_t now_ms) const;
   OwnedObject::Previous take_previous(SharedObject* known, const CacheKey& key, int64_t now_ms);
   SharedObject* take_basis(SharedObject* known, const CacheKey& key, int64_t now_ms);
@@ -136,6 +132,8 @@ class Cache final : private OwnedObject::Keeper,
   bool end_if_unused(OwnedObject& object);
   bool drop_if_unused(SharedObject& object);
   bool may_linger(OwnedObject& object) const;
+  bool is_lingering(const OwnedObject& object) const;
+  void give_up_lingering();
   bool is_unused(OwnedObject& object, int64_t now_ms) const;
   std::unique_ptr<SharedObject> take(SharedObject& object);
   void on_woken();

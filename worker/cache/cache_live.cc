@@ -1,5 +1,8 @@
 // The part of Cache for endless bodies: their clock, and the time after their last viewer.
+#include <algorithm>
+
 #include "worker/cache/cache.h"
+#include "worker/upstream/connection_places.h"
 
 namespace streamgate {
 
@@ -21,11 +24,45 @@ void Cache::on_live_tick(SharedObject& object) {
   static_cast<OwnedObject&>(object).on_live_tick();
 }
 
-// Not where connections are counted: another channel of the account may need this one.
+// Where connections are counted, another channel of the account gets the place of this one
+// (give_up_lingering). That works only if it waits for that place. Behind a redirect to another
+// host it would ask the first host at once, and the provider would refuse a second stream.
 bool Cache::may_linger(OwnedObject& object) const {
   if (!object.is_window() || !object.is_listed || object.may_be_file()) return false;
-  const HostSettings& settings = environment_.fetches.hosts.of(object.fetch().url());
-  return environment_.config.linger.count() > 0 && settings.config.max_connections == 0;
+  const HttpUrl& url = object.fetch().url();
+  return environment_.config.linger.count() > 0 &&
+         object.limit_key() == limit_key_of(url, environment_.fetches.hosts.of(url));
+}
+
+// The fetch of a window is under way, and nobody reads it.
+bool Cache::is_lingering(const OwnedObject& object) const {
+  return object.is_window() && object.is_fetching() && !object.has_readers() &&
+         !seat_.is_leased(object.place());
+}
+
+// For each key for which a request waits, in any worker, the stream that has had no viewer for the
+// longest time ends. Its viewer has probably gone on to the channel that is waited for.
+void Cache::give_up_lingering() {
+  std::vector<OwnedObject*> lingering;
+  for (const auto& each : owned_) {
+    auto& object = static_cast<OwnedObject&>(*each);
+    if (object.limit_key() != 0 && is_lingering(object)) lingering.push_back(&object);
+  }
+  const auto unused_since = [now = now_ms()](const OwnedObject* object) {
+    return object->unused_since_ms() == 0 ? now : object->unused_since_ms();
+  };
+  std::stable_sort(lingering.begin(), lingering.end(), [&](const auto* one, const auto* other) {
+    return unused_since(one) < unused_since(other);
+  });
+  std::vector<uint64_t> served;
+  for (OwnedObject* object : lingering) {
+    const uint64_t key = object->limit_key();
+    if (std::find(served.begin(), served.end(), key) != served.end()) continue;
+    if (!environment_.fetches.pool.is_wanted(key)) continue;
+    served.push_back(key);
+    object->cancel();
+    retire(*object);
+  }
 }
 
 // The fetch is under way, and nobody needs it any more.

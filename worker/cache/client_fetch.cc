@@ -27,7 +27,7 @@ ClientFetch::ClientFetch(FetchEnvironment& environment, Cache* cache, FetchReque
     : environment_(environment), cache_(cache), observer_(observer) {
   if (cache_ != nullptr) {
     outcome_ = CacheOutcome::pass;
-    // A stored answer to a GET also answers a HEAD (RFC 9110 9.3.2).
+    // An answer to a GET also answers a HEAD (RFC 9110 9.3.2).
     const Method method = std::exchange(request.method, Method::get);
     const auto key = cache_key(request, cache_->settings_mark());
     if (key && may_share(request)) {
@@ -77,7 +77,8 @@ void ClientFetch::join() {
 
 Cache::Joined ClientFetch::find_object() {
   Sharing& sharing = *sharing_;
-  if (sharing.is_head()) return cache_->join_stored(sharing.key, *this);
+  // A HEAD also waits for a head that is under way: an account may allow one connection only.
+  if (sharing.is_head()) return cache_->join_existing(sharing.key, *this);
   // Such a client takes little of an answer that is not there: the upstream answers it for less.
   // A stale answer may only need a 304, and one that broke is continued.
   const bool asks_for_less =
@@ -238,7 +239,7 @@ bool ClientFetch::give_answer() {
   }
   if (sharing.answer == nullptr) {
     const bool is_live = sharing.object->is_window();
-    if (is_live && may_ask_for_less(sharing.request.forwarded)) {
+    if (is_live && !sharing.is_head() && may_ask_for_less(sharing.request.forwarded)) {
       leave();
       pass();
       return false;
@@ -258,7 +259,7 @@ bool ClientFetch::give_answer() {
 
 void ClientFetch::begin_answer(const std::shared_ptr<const StoredHead>& head) {
   Sharing& sharing = *sharing_;
-  const int64_t age_ms = cache_->now_ms() - sharing.object->stored_ms();
+  const int64_t age_ms = std::max<int64_t>(0, cache_->now_ms() - head->facts.age_from_ms);
   sharing.head = sharing.known_head = head;
   sharing.answer = answer_for_client(*head, sharing.request.forwarded, sharing.ranges,
                                      outcome_ == CacheOutcome::hit ? age_ms / 1000 : -1);

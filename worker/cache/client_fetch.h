@@ -2,10 +2,10 @@
 // other clients (Cache). It has the interface of a Fetch; the exchange does not know which it is.
 //
 // A shared answer is read from memory as far as it is there, at the client's speed. Ranges and
-// conditions of the client are answered from the whole answer (RFC 9110 13, 14). If a stored answer
-// serves a HEAD, the observer gets head and body as for a GET, until it stops the fetch. Without a
-// cache this class costs a comparison for each call. A client whose socket takes bytes as fast as
-// they are sent gets a limited number of them in each turn of the event loop.
+// conditions of the client are answered from the whole answer (RFC 9110 13, 14). If an answer to a
+// GET serves a HEAD, the observer gets head and body as for a GET, until it stops the fetch.
+// Without a cache this class costs a comparison for each call. A client whose socket takes bytes as
+// fast as they are sent gets a limited number of them in each turn of the event loop.
 #pragma once
 
 #include <cstdint>

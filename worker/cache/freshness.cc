@@ -35,12 +35,38 @@ void keep_least(int64_t seconds, std::optional<int64_t>& out) {
   out = std::min(out.value_or(kMaxSeconds), seconds);
 }
 
+// The size of the quoted text at the beginning; 1 if it has no end: then the quote is a character
+// like others, so that no directive behind it is lost.
+size_t quoted_size(std::string_view text) {
+  for (size_t at = 1; at < text.size(); ++at) {
+    if (text[at] == '"') return at + 1;
+    if (text[at] == '\\') ++at;
+  }
+  return 1;
+}
+
+// As http::for_each_element, but a comma inside quotes separates nothing (RFC 9111 5.2).
+template <class Visit>
+void for_each_directive(std::string_view list, Visit visit) {
+  size_t begin = 0;
+  for (size_t at = 0; at <= list.size();) {
+    if (at < list.size() && list[at] == '"') {
+      at += quoted_size(list.substr(at));
+    } else if (at == list.size() || list[at] == ',') {
+      const std::string_view element = ascii::trim(list.substr(begin, at - begin));
+      if (!element.empty()) visit(element);
+      begin = ++at;
+    } else {
+      ++at;
+    }
+  }
+}
+
 Directives directives_of(const HeaderFields& fields) {
   Directives out;
   for (const HeaderField& field : fields) {
     if (!ascii::iequals(field.name, "Cache-Control")) continue;
-    // A comma inside quotes only produces more directives, all of them unknown.
-    http::for_each_element(field.value, [&out](std::string_view element) {
+    for_each_directive(field.value, [&out](std::string_view element) {
       out.is_there = true;
       const size_t equals = std::min(element.find('='), element.size());
       const std::string_view name = ascii::trim(element.substr(0, equals));
@@ -90,10 +116,18 @@ Freshness freshness_of(const HeaderFields& fields, NoStore no_store, int64_t now
   out.may_share = !varies_too_much(fields) && (!said.no_store || is_ignored);
   if (!out.may_share || is_ignored) return out;
   out.seconds = lifetime(said, fields, now);
-  // RFC 9111 4.2.3.
-  const auto age = find_field(fields, "Age");
-  if (out.seconds && age) out.seconds = std::max<int64_t>(0, *out.seconds - seconds_in(*age));
+  // RFC 9111 4.2.3: the age is that of the field, which counts from the request on. The apparent
+  // age (our clock minus Date) does not count, which 4.2.3 allows: it is for caches that add no
+  // Age. With it a live playlist of an upstream whose clock is a minute slow would never be fresh,
+  // and each of its viewers would ask the upstream.
+  if (out.seconds) out.seconds = std::max<int64_t>(0, *out.seconds - age_of(fields));
   return out;
+}
+
+// RFC 9111 5.1: of a list the first value counts, and what is not valid does not.
+int64_t age_of(const HeaderFields& fields) {
+  const std::string_view list = field_or_empty(fields, "Age");
+  return seconds_in(ascii::trim(list.substr(0, list.find(','))));
 }
 
 }  // namespace streamgate

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "worker/cache/revalidation.h"
+#include "worker/upstream/connection_places.h"
 
 namespace streamgate {
 namespace {
@@ -50,6 +51,8 @@ OwnedObject::OwnedObject(const Tools& tools, const CacheKey& key, const CacheSea
       note_(client.text, client.id, "GET"),
       names_count_for_(client.names_count_for),
       link_cookies_(request.cookies),
+      is_blocking_(request.is_blocking),
+      limit_key_(limit_key_of(request.url, tools.fetches.hosts.of(request.url))),
       urls_(urls_of(request)),
       basis_(previous.basis),
       previous_playlist_(previous.playlist) {
@@ -175,8 +178,14 @@ void OwnedObject::on_redirect(const ResponseHead& head) {
   // It may lead to a URL that the upstream has made for one client.
   has_private_redirect_ = has_private_redirect_ || !said.may_share;
   const int64_t seconds = said.may_share ? *said.seconds : 0;
-  redirects_fresh_until_ms_ =
-      std::min(redirects_fresh_until_ms_, tools_.fetches.wheel.now_ms() + seconds * 1000);
+  redirects_fresh_until_ms_ = std::min(redirects_fresh_until_ms_, age_from_ms() + seconds * 1000);
+}
+
+// The upstream may have made its answer when the request came (RFC 9111 4.2.3). One that it was
+// asked to hold is made at the end of that time: else players that ask a moment later than the
+// others would cost the upstream a request of their own.
+int64_t OwnedObject::age_from_ms() const {
+  return is_blocking_ ? tools_.fetches.wheel.now_ms() : fetch_->asked_ms();
 }
 
 Freshness OwnedObject::freshness_of_head(const ResponseHead& head) const {
@@ -187,7 +196,7 @@ Freshness OwnedObject::freshness_of_head(const ResponseHead& head) const {
 
 void OwnedObject::on_head(const ResponseHead& head) {
   head_ = &head;
-  head_ms_ = tools_.fetches.wheel.now_ms();
+  age_from_ms_ = age_from_ms();
   if (basis_ != nullptr && head.status == 304) return;  // on_end() follows
   leave_basis();
   if (!may_share(head)) return tools_.keeper.on_unshareable(*this);
@@ -223,8 +232,12 @@ bool OwnedObject::may_share(const ResponseHead& head) {
 bool OwnedObject::has_new_cookies() { return fetch_->cookies_for_children() != link_cookies_; }
 
 FetchFacts OwnedObject::facts() {
-  return {fetch_->url(), fetch_->left_origin(), fetch_->is_redirected(),
-          std::string(fetch_->authorization()), fetch_->cookies_for_children()};
+  return {fetch_->url(),
+          fetch_->left_origin(),
+          fetch_->is_redirected(),
+          std::string(fetch_->authorization()),
+          fetch_->cookies_for_children(),
+          age_from_ms_};
 }
 
 void OwnedObject::set_facts() {
@@ -348,12 +361,12 @@ void OwnedObject::complete() {
   tools_.keeper.on_fetched(*this);
 }
 
-// What the upstream says counts from the head on (RFC 9111 4.2.3), our ages from the end.
+// What the upstream says counts from the request on (RFC 9111 4.2.3), our ages from the end.
 int64_t OwnedObject::end_of_freshness_ms() {
   const int64_t now_ms = tools_.fetches.wheel.now_ms();
   if (!is_answer_ok_ || live_) return now_ms;
   int64_t until_ms = redirects_fresh_until_ms_;
-  if (fresh_seconds_) until_ms = std::min(until_ms, head_ms_ + *fresh_seconds_ * 1000);
+  if (fresh_seconds_) until_ms = std::min(until_ms, age_from_ms_ + *fresh_seconds_ * 1000);
   if (fresh_seconds_ && !has_unstated_redirect_) return until_ms;
   return std::min(until_ms, now_ms + own_age_ms());
 }

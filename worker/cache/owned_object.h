@@ -108,6 +108,10 @@ class OwnedObject final : public SharedObject,
   // Whether nobody has read it for that long. For a window that no process reads at the moment.
   bool has_lingered(int64_t now_ms, int64_t linger_ms);
   void end_linger() { unused_since_ms_ = 0; }
+  // 0: a process reads it, or has until a moment ago.
+  int64_t unused_since_ms() const { return unused_since_ms_; }
+  // What max_connections counts the URL that was requested as (limit_key_of).
+  uint64_t limit_key() const { return limit_key_; }
   // The upstream has been faster than the viewers lately. The next viewer of a file wants its
   // begin.
   bool may_be_file() const { return may_be_file_; }
@@ -173,6 +177,7 @@ class OwnedObject final : public SharedObject,
   void publish_failure(const Error& error);
   void complete();
   Freshness freshness_of_head(const ResponseHead& head) const;
+  int64_t age_from_ms() const;
   int64_t end_of_freshness_ms();
   int64_t own_age_ms();
   int64_t playlist_lifetime_ms(std::string_view text);
@@ -183,6 +188,8 @@ class OwnedObject final : public SharedObject,
   RequestNote note_;
   const std::optional<IpAddress> names_count_for_;
   const std::string link_cookies_;
+  const bool is_blocking_;
+  const uint64_t limit_key_;
   const std::vector<std::string> urls_;  // that are requested, in their order
   std::optional<Fetch> fetch_;           // always set; made inside the scope of note_
   SharedObject* basis_;                  // null: none, or it has been left
@@ -194,7 +201,8 @@ class OwnedObject final : public SharedObject,
   bool has_validator_ = false;
   bool claims_document_ = false;  // the head does, or the body is coded and may be one
   std::optional<RegionStore::Region> region_;
-  int64_t head_ms_ = 0;                   // CLOCK_MONOTONIC: when the head came
+  // CLOCK_MONOTONIC: when the answer was as old as its Age says (RFC 9111 4.2.3).
+  int64_t age_from_ms_ = 0;
   std::optional<int64_t> fresh_seconds_;  // from then on, as the upstream says
   // The redirects on the way, as they say; and one is only for now, and does not say for how long.
   int64_t redirects_fresh_until_ms_ = INT64_MAX;

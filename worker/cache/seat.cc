@@ -103,21 +103,9 @@ void CacheSeat::for_each_row(const CacheKey& key, Visit visit) const {
 }
 
 std::optional<CacheSeat::Object> CacheSeat::find(const CacheKey& key, int64_t now_ms) {
-  return find_if(key, now_ms, [now_ms](const CacheRow& row, uint64_t tag) {
+  const auto may_use = [now_ms](const CacheRow& row, uint64_t tag) {
     return may_join(row, tag, now_ms);
-  });
-}
-
-std::optional<CacheSeat::Object> CacheSeat::find_stored(const CacheKey& key, int64_t now_ms) {
-  return find_if(key, now_ms, [now_ms](const CacheRow& row, uint64_t tag) {
-    return streamgate::state_of(tag) == CacheState::done && may_join(row, tag, now_ms);
-  });
-}
-
-// The first object that may be used, leased.
-template <class May>
-std::optional<CacheSeat::Object> CacheSeat::find_if(const CacheKey& key, int64_t now_ms,
-                                                    May may_use) {
+  };
   std::optional<Object> found;
   for_each_row(key, [&](const Object& object, const CacheRow& row, uint64_t tag) {
     if (may_use(row, tag) && take_lease(object, key, now_ms, may_use)) found = object;

@@ -62,8 +62,6 @@ class CacheSeat {
   std::optional<Object> find_or_claim(const CacheKey& key, int64_t now_ms);
   // The same without the claim.
   std::optional<Object> find(const CacheKey& key, int64_t now_ms);
-  // The same, only if it is whole and fresh.
-  std::optional<Object> find_stored(const CacheKey& key, int64_t now_ms);
   // The newest whole object of another process with this key, leased, however old it is.
   std::optional<Object> find_stale(const CacheKey& key, int64_t now_ms);
   // The row of the newest complete playlist of another process with this key. No lease is taken:
@@ -154,8 +152,6 @@ class CacheSeat {
  private:
   template <class May>
   bool take_lease(const Object& object, const CacheKey& key, int64_t now_ms, May may_use);
-  template <class May>
-  std::optional<Object> find_if(const CacheKey& key, int64_t now_ms, May may_use);
   template <class Visit>
   void for_each_row(const CacheKey& key, Visit visit) const;
   std::optional<Object> claim(const CacheKey& key);

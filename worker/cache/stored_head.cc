@@ -70,6 +70,7 @@ std::string print_head(const ResponseHead& head, const FetchFacts& facts) {
   put(head.content_length, out);
   put(facts.url.to_string(), out);
   put((facts.left_origin ? 1U : 0U) | (facts.is_redirected ? 2U : 0U), out);
+  put(static_cast<uint64_t>(facts.age_from_ms), out);
   put(facts.authorization, out);
   put(facts.cookies_for_children, out);
   for (const HeaderField& field : head.fields) {
@@ -91,6 +92,7 @@ std::unique_ptr<StoredHead> parse_head(std::string_view text) {
   head.content_length = reader.number();
   auto url = parse_http_url(reader.text());
   const uint64_t flags = reader.number();
+  out->facts.age_from_ms = static_cast<int64_t>(reader.number());
   out->facts.authorization = reader.text();
   out->facts.cookies_for_children = reader.text();
   while (reader.is_right() && !reader.is_at_end()) {
@@ -98,7 +100,8 @@ std::unique_ptr<StoredHead> parse_head(std::string_view text) {
     head.fields.push_back({name, reader.text()});
   }
   const bool is_right = reader.is_right() && url && head.status >= 200 && head.status <= 999 &&
-                        framing <= static_cast<uint64_t>(Framing::until_close);
+                        framing <= static_cast<uint64_t>(Framing::until_close) &&
+                        out->facts.age_from_ms >= 0;
   if (!is_right) return nullptr;
   head.framing = static_cast<Framing>(framing);
   if (head.framing == Framing::length) head.declared_length = head.content_length;

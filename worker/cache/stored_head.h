@@ -18,6 +18,7 @@ struct FetchFacts {
   bool is_redirected = false;
   std::string authorization = {};         // of a redirect with userinfo
   std::string cookies_for_children = {};  // as a link has them
+  int64_t age_from_ms = 0;                // CLOCK_MONOTONIC: when the answer was as old as its Age
 };
 
 struct StoredHead {

@@ -228,6 +228,7 @@ void Fetch::send_request() {
   ++attempts_;
   if (request_.trace != nullptr) request_.trace->on_request();
   reused_connection_ = connection_->reused();
+  asked_ms_ = environment_.wheel.now_ms();
   UpstreamAttempt attempt{request_.url};
   attempt.send_referer_and_origin = send_referer_ && (!is_as_player() || request_.referer);
   attempt.player_agent = request_.player_agent;

@@ -171,6 +171,7 @@ class Fetch final : private Resolver::Observer,
   unsigned resumed() const { return truncated_ ? truncated_->resumed : 0; }
   unsigned discontinuities() const { return live_ ? live_->discontinuities : 0; }
   bool reused_connection() const { return reused_connection_; }  // by the last attempt
+  int64_t asked_ms() const { return asked_ms_; }  // TimerWheel's clock: the last attempt
 
  private:
   // The state of a live body.
@@ -268,6 +269,7 @@ class Fetch final : private Resolver::Observer,
   bool send_referer_ = true;
   bool send_range_ = true;
   bool reused_connection_ = false;
+  int64_t asked_ms_ = 0;
   bool asks_first_byte_ = false;  // the client's HEAD was refused: a GET with `Range: bytes=0-0`
   bool asks_before_bar_ = false;  // request_.before_bar, or a redirect of it
   std::unique_ptr<ResponseHead> head_of_whole_;  // made from the answer to that GET

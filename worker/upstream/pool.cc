@@ -313,6 +313,10 @@ void UpstreamPool::give_back(UpstreamConnection& loan, Reuse reuse) {
   if (limit_key != 0) state_->queue.wake(limit_key);
 }
 
+bool UpstreamPool::is_wanted(uint64_t limit_key) const {
+  return limit_key != 0 && state_->queue.must_wait(limit_key);
+}
+
 void UpstreamPool::stop_keeping() {
   state_->keeping = false;
   state_->close_idle();

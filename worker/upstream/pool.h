@@ -98,6 +98,10 @@ class UpstreamPool {
   // idle connection is closed.
   void give_back(UpstreamConnection& connection, Reuse reuse);
 
+  // Whether a request waits for a place among max_connections with that key (limit_key_of), here or
+  // in another worker.
+  bool is_wanted(uint64_t limit_key) const;
+
   // For draining: closes the idle connections and keeps none from now on.
   void stop_keeping();
 

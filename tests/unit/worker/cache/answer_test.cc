@@ -40,6 +40,31 @@ TEST(Freshness, WhatIsNotValidIsStale) {
             freshness({{"Cache-Control", "max-age=99999999999999999999"}}).seconds);
 }
 
+TEST(Freshness, OfSeveralAgesTheFirstOneCounts) {
+  const HeaderField minute{"Cache-Control", "max-age=60"};
+  EXPECT_EQ(0, freshness({minute, {"Age", "60, 0"}}).seconds);
+  EXPECT_EQ(53, freshness({minute, {"Age", " 7 ,60"}}).seconds);
+  EXPECT_EQ(60, freshness({minute, {"Age", "-1"}}).seconds);
+  EXPECT_EQ(60, freshness({minute, {"Age", ","}}).seconds);
+}
+
+TEST(Freshness, ADirectiveInsideQuotesIsNone) {
+  EXPECT_EQ(0, freshness({{"Cache-Control", "a=\"b, s-maxage=9, c\", max-age=0"}}).seconds);
+  EXPECT_EQ(0, freshness({{"Cache-Control", R"(a="\", s-maxage=9, \\", max-age=0)"}}).seconds);
+  EXPECT_EQ(9, freshness({{"Cache-Control", "a=\"\",max-age=9"}}).seconds);
+  EXPECT_EQ(9, freshness({{"Cache-Control", ",, max-age=9,"}}).seconds);
+  EXPECT_TRUE(freshness({{"Cache-Control", "a=\"private, no-store\", max-age=9"}}).may_share);
+  EXPECT_FALSE(freshness({{"Cache-Control", "a=\"b, private"}}).may_share);
+  EXPECT_FALSE(freshness({{"Cache-Control", "a=b\\\", private"}}).may_share);
+}
+
+// An upstream whose clock is wrong: without this rule its live playlists would never be fresh.
+TEST(Freshness, OurClockMinusTheDateIsNoAge) {
+  for (const char* date : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 2094 08:49:37 GMT", "x"}) {
+    EXPECT_EQ(2, freshness({{"Date", date}, {"Cache-Control", "max-age=2"}}).seconds) << date;
+  }
+}
+
 TEST(Freshness, AnExpiresCountsFromTheDateOfTheAnswer) {
   EXPECT_EQ(60, freshness({{"Date", "Sun, 06 Nov 1994 08:49:37 GMT"},
                            {"Expires", "Sun, 06 Nov 1994 08:50:37 GMT"}})
@@ -133,7 +158,8 @@ ResponseHead head_of(uint64_t length) {
 }
 
 std::unique_ptr<StoredHead> stored(uint64_t length) {
-  FetchFacts facts{*parse_http_url("https://b.example:81/x?y"), true, true, "Basic x", "Y29va2ll"};
+  FetchFacts facts{
+      *parse_http_url("https://b.example:81/x?y"), true, true, "Basic x", "Y29va2ll", 77};
   return parse_head(print_head(head_of(length), facts));
 }
 
@@ -147,6 +173,7 @@ TEST(StoredHead, IsReadAsItWasWritten) {
   EXPECT_TRUE(head->facts.left_origin && head->facts.is_redirected);
   EXPECT_EQ("Basic x", head->facts.authorization);
   EXPECT_EQ("Y29va2ll", head->facts.cookies_for_children);
+  EXPECT_EQ(77, head->facts.age_from_ms);
 }
 
 TEST(StoredHead, EveryCutTextIsRefusedOrShorter) {
@@ -160,6 +187,8 @@ TEST(StoredHead, EveryCutTextIsRefusedOrShorter) {
   wrong[0] = '\x01';
   wrong[1] = '\x7f';
   EXPECT_FALSE(parse_head(wrong)) << "an impossible status";
+  facts.age_from_ms = -1;
+  EXPECT_FALSE(parse_head(print_head(head_of(10), facts))) << "an impossible time";
 }
 
 TEST(StoredHead, FailuresAreReadAsTheyWereWritten) {
@@ -194,6 +223,31 @@ TEST(AnswerForClient, HasThePartThatWasAskedFor) {
   EXPECT_EQ(200, answer(*head, "bytes=4-2")->head.status);
   EXPECT_EQ(200, answer(*head, "bytes=0-1,3-4")->head.status);
   EXPECT_EQ(200, answer(*stored(0), "bytes=0-")->head.status);
+}
+
+TEST(AnswerForClient, ARangeThatTheUpstreamNamesInAWholeAnswerDoesNotCount) {
+  ResponseHead whole = head_of(10);
+  whole.fields.push_back({"content-range", "bytes 0-9/999"});
+  const auto head = parse_head(print_head(whole, {*parse_http_url("http://b.example/")}));
+  EXPECT_EQ("bytes 2-4/10",
+            field_or_empty(answer(*head, "bytes=2-4")->head.fields, "Content-Range"));
+  EXPECT_FALSE(find_field(answer(*head, "lines=1-2")->head.fields, "Content-Range"));
+}
+
+TEST(AnswerForClient, ADateContinuesABodyOnlyIfNoOtherBodyHasIt) {
+  constexpr const char* kChange = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (const auto& [sent, status] : {std::pair{"Sun, 06 Nov 1994 08:49:37 GMT", 200},
+                                     {"Sun, 06 Nov 1994 08:49:38 GMT", 206},
+                                     {"Sun, 06 Nov 1994 08:49:36 GMT", 200},
+                                     {"", 206}}) {
+    ResponseHead head = head_of(10);
+    head.fields.push_back({"Last-Modified", kChange});
+    head.fields.push_back({"Date", sent});
+    const auto stored = parse_head(print_head(head, {*parse_http_url("http://b.example/")}));
+    const auto part = answer_for_client(*stored, {{"Range", "bytes=0-1"}, {"If-Range", kChange}},
+                                        Ranges::with, -1);
+    EXPECT_EQ(status, part->head.status) << sent;
+  }
 }
 
 TEST(AnswerForClient, AddsTheTimeInTheStoreToTheAge) {
