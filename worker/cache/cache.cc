@@ -26,6 +26,7 @@ constexpr std::chrono::milliseconds kPlaylistFor{1'000};
 // When there is no room, 1/kShareToEvict of the memory is freed, at most kMaxEvicted.
 constexpr uint64_t kShareToEvict = 16;
 constexpr uint64_t kMaxEvicted = uint64_t{16} << 20U;
+constexpr unsigned kMaxStepsUp = 64;
 constexpr uint64_t kMaxHeadBytes = uint64_t{256} * 1024;  // of an object, beside its body
 
 }  // namespace
@@ -144,6 +145,7 @@ SharedObject* Cache::find_known(const CacheKey& key) const {
 SharedObject* Cache::use_known(SharedObject* known, int64_t now_ms) {
   if (known == nullptr || !known->may_join(now_ms)) return nullptr;
   known->note_use(now_ms);
+  if (known->is_owned()) owned_.splice(owned_.begin(), owned_, known->self);
   return known;
 }
 
@@ -390,12 +392,13 @@ void Cache::make_rows() {
 
 // Whether `bytes` would fit if everything that may be evicted were evicted.
 bool Cache::can_make_room(uint64_t bytes) const {
-  uint64_t evictable = 0;
-  for (const auto& each : owned_) {
-    const auto& object = static_cast<const OwnedObject&>(*each);
-    if (!object.is_fetching()) evictable += object.held_bytes();
+  const uint64_t needed = seat_.held_by_all() + bytes;
+  uint64_t room = regions_.limit();
+  for (auto each = owned_.rbegin(); room < needed && each != owned_.rend(); ++each) {
+    const auto& object = static_cast<const OwnedObject&>(**each);
+    if (!object.is_fetching()) room += object.held_bytes();
   }
-  return seat_.held_by_all() + bytes <= regions_.limit() + evictable;
+  return room >= needed;
 }
 
 // Frees the retired objects that other processes have dropped in the meantime.
@@ -409,24 +412,44 @@ void Cache::free_retired() {
 // Retires finished objects, the least recently used first, until `bytes` and `objects` are reached
 // or none is left.
 void Cache::evict(uint64_t bytes, size_t objects) {
-  std::vector<std::pair<int64_t, OwnedObject*>> candidates;
-  for (const auto& each : owned_) {
-    auto& object = static_cast<OwnedObject&>(*each);
-    if (!object.is_listed || object.state() != CacheState::done) continue;
-    candidates.emplace_back(std::max(object.used_ms, seat_.last_use_by_others(object.place())),
-                            &object);
-  }
-  std::sort(candidates.begin(), candidates.end());
   uint64_t evicted_bytes = 0;
   size_t evicted = 0;
-  for (const auto& [used, object] : candidates) {
-    if (evicted_bytes >= bytes && evicted >= objects) break;
-    evicted_bytes += object->held_bytes();
+  size_t moves_left = owned_.size();  // the other processes go on using them
+  auto kept = owned_.end();           // this one and those behind it cannot be evicted
+  while (kept != owned_.begin() && (evicted_bytes < bytes || evicted < objects)) {
+    const auto oldest = std::prev(kept);
+    auto& object = static_cast<OwnedObject&>(**oldest);
+    if (!object.is_listed || object.state() != CacheState::done) {
+      kept = oldest;
+      continue;
+    }
+    const int64_t used_by_others = seat_.last_use_by_others(object.place());
+    if (used_by_others > object.used_ms && moves_left > 0) {
+      --moves_left;
+      object.used_ms = used_by_others;
+      move_up(oldest);
+      continue;
+    }
+    evicted_bytes += object.held_bytes();
     ++evicted;
     count(environment_.slot.counters, Counter::cache_evictions);
-    retire(*object);
+    retire(object);
   }
   seat_.wake_noted();
+}
+
+// Keeps owned_ in the order of use. An object with many older ones goes to the front instead: the
+// search for its place has a limit.
+void Cache::move_up(Objects::iterator object) {
+  auto place = object;
+  for (unsigned steps = 0;
+       place != owned_.begin() && (*std::prev(place))->used_ms < (*object)->used_ms; --place) {
+    if (++steps > kMaxStepsUp) {
+      place = owned_.begin();
+      break;
+    }
+  }
+  owned_.splice(place, owned_, object);
 }
 
 std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
@@ -435,7 +458,7 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   // Nothing is evicted if that would not make enough room.
   const bool may_evict = !awaits_leases_ && can_make_room(bytes);
   if (may_evict) {
-    // Each eviction checks all objects, so it makes room for several answers.
+    // For several answers at once.
     const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvicted);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {

@@ -144,6 +144,7 @@ class Cache final : private OwnedObject::Keeper,
   bool can_make_room(uint64_t bytes) const;
   void free_retired();
   void evict(uint64_t bytes, size_t objects);
+  void move_up(Objects::iterator object);
 
   const Environment environment_;
   WorkQueue turns_{environment_.base, environment_.reaper, WorkQueue::Priority::usual};
@@ -152,7 +153,7 @@ class Cache final : private OwnedObject::Keeper,
   CacheSeat seat_;
   Purges purges_;
   RegionStore regions_;
-  Objects owned_;
+  Objects owned_;  // the last one used by this process first
   Objects leased_;
   std::unordered_map<uint64_t, std::vector<SharedObject*>> by_key_;  // by a word of the key
   MarkTable unshareable_;  // keys whose answer could not be shared a moment ago
