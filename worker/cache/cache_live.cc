@@ -44,7 +44,8 @@ bool Cache::is_lingering(const OwnedObject& object) const {
 // longest time ends. Its viewer has probably gone on to the channel that is waited for.
 void Cache::give_up_lingering() {
   std::vector<OwnedObject*> lingering;
-  for (const auto& each : owned_) {
+  for (SharedObject* each : live_clock_.objects()) {
+    if (!each->is_owned()) continue;
     auto& object = static_cast<OwnedObject&>(*each);
     if (object.limit_key() != 0 && is_lingering(object)) lingering.push_back(&object);
   }

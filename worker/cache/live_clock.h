@@ -28,6 +28,7 @@ class LiveClock {
   // The memory of a removed object stays valid until the next turn of the loop (Reaper).
   void add(SharedObject& object);
   void remove(SharedObject& object);
+  const std::vector<SharedObject*>& objects() const { return objects_; }
 
  private:
   void on_tick();
