@@ -79,8 +79,9 @@ else
   fi
 fi
 # `installed`, or `config-files` if the package was removed and not purged.
-package_status() {
-  [ -n "$prefix" ] || ! has dpkg-query || dpkg-query -W -f '${db:Status-Status}' streamgate 2>/dev/null || true
+package_status() { # [NAME]
+  [ -n "$prefix" ] || ! has dpkg-query ||
+    dpkg-query -W -f '${db:Status-Status}' "${1:-streamgate}" 2>/dev/null || true
 }
 packaged() { [ "$(package_status)" = installed ]; }
 ! packaged || program=/usr/sbin/streamgate
@@ -302,9 +303,14 @@ if [ -n "$package" ]; then
   package=$(cd "$(dirname "$package")" && pwd)/$(basename "$package")
   if has apt-get; then
     apt-get update -qq || echo "apt-get update failed; trying with the present package lists." >&2
-    # With the packages that it recommends, and without those that they recommend.
+    # With the packages that it recommends and that are missing, and without those that they recommend.
+    recommended=''
+    for name in ca-certificates logrotate; do
+      [ "$(package_status "$name")" = installed ] || recommended="$recommended $name"
+    done
+    # shellcheck disable=SC2086  # a list of words
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --reinstall \
-      --allow-downgrades -o Dpkg::Options::=--force-confold "$package" ca-certificates logrotate
+      --allow-downgrades -o Dpkg::Options::=--force-confold "$package" $recommended
   else
     dpkg -i --force-confold "$package"
   fi

@@ -161,6 +161,14 @@ class Names(unittest.TestCase):
                         self.assertTrue(files, name)
         self.assertGreater(found, 20)
 
+    def test_the_documents_of_a_service_say_reload(self):
+        """systemd has no hook before a stop: `restart` with a wrong file ends the service."""
+        for path in (MANUAL, "deploy/streamgate.service", "deploy/streamgate.yaml"):
+            with self.subTest(path):
+                text = re.sub(r"\s*\n# ?|\s+", " ", read(path))
+                self.assertIn("`systemctl reload streamgate`", text)
+                self.assertRegex(text, r"(?i)never `?restart`?|`restart` cuts every stream")
+
     def test_scripts_of_the_package_never_restart(self):
         for name in ("postinst", "prerm", "postrm"):
             lines = read(f"deploy/debian/{name}").splitlines()

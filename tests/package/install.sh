@@ -137,6 +137,7 @@ if [[ -n $package ]]; then
   expect 'it was verified' says 'http://127.0.0.1:8091 serves'
   expect 'it is installed again' install_it --package "$package"
   expect 'the address stays' says 'http://127.0.0.1:8091 serves'
+  expect 'no other package is installed again' refuse grep -q '^Setting up [^s]' "$work/output"
   expect 'the static program is refused beside it' refuse install_it --binary "$binary"
   expect 'it is removed' install_it --uninstall
   expect 'no process is left' gone

@@ -78,12 +78,13 @@ manual() { follow deploy/OPERATIONS.md "$@"; }
 reload() { manual 'systemctl reload streamgate'; }
 main_pid() { cat /run/streamgate/streamgate.pid; }
 # Everything that has the name: files with it, and what names it in the records of dpkg and systemd and
-# in the lists of users. The last states of dpkg's lists are kept as FILE-old.
+# in the lists of users. Their previous states are kept as FILE-old and FILE-.
 traces() {
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path "$PWD" -o -path /root \
     -o -path /var/tmp \) -prune -o -iname '*streamgate*' -print
   find /run -iname '*streamgate*'
-  grep -rIl streamgate /etc /run /usr/lib/sysusers.d /var/lib/dpkg /var/lib/systemd | grep -v -- '-old$' || true
+  grep -rIl streamgate /etc /run /usr/lib/sysusers.d /var/lib/dpkg /var/lib/systemd |
+    grep -vE -- '-(old)?$' || true
   dpkg-query -W streamgate 2>/dev/null || true
   pgrep -a '^streamgate' || true
 }
@@ -158,8 +159,9 @@ print(series["value"][1])' 2>/dev/null
 }
 has_value() { [[ $(ask "$1") == "$2" ]]; }
 between() { # LOW EXPRESSION HIGH
+  ask "$2" >"$work/output"
   python3 -c 'import sys; sys.exit(not float(sys.argv[1]) <= float(sys.argv[2]) <= float(sys.argv[3]))' \
-    "$1" "$(ask "$2")" "$3"
+    "$1" "$(<"$work/output")" "$3"
 }
 counter=streamgate_exchanges_started_total
 load() { for ((i = 0; i < 20; i++)); do readme "$get" "${to_origin[@]}"; done; }
@@ -205,7 +207,8 @@ exec 7>"$work/end"
 expect 'the viewers watch' within 60 grep -q watching "$work/viewers"
 expect 'the package is upgraded' readme 'deploy/install.sh' deploy/install.sh \
   "deploy/install.sh --package $work/streamgate_$new.deb"
-expect 'the new version serves' grep -q "version=$new state=serving" <(streamgate -s status)
+expect 'it has the new version' [ "$(dpkg-query -W -f '${Version}' streamgate)" = "$new" ]
+expect 'its program serves' cmp "/proc/$before/exe" /usr/sbin/streamgate
 expect 'the master is the same process' [ "$(main_pid)" = "$before" ]
 expect 'the edited configuration stays' grep -q allow_private "$config"
 exec 7>&-
