@@ -253,6 +253,17 @@ class Answers(CacheTest):
                     self.assertEqual((response.status, response[OUTCOME]), (200, outcome))
                     self.assertIn("s.ts", response.text)
 
+    def test_a_stale_answer_is_given_to_nobody(self):
+        # RFC 5861 would allow it. A player takes an old playlist for a stream that stands still.
+        stale = {"Cache-Control": "max-age=0, stale-while-revalidate=600, stale-if-error=600"}
+        for tag in ({}, {"ETag": '"v1"'}):
+            up = self.upstream([ok(b"old", {**stale, **tag}), status(500, body=b"broken"),
+                                Answer(b"junk\r\n\r\n", "close"), ok(b"new", stale)])
+            got = [self.proxy().stream(up.url("/a.ts")) for _ in range(4)]
+            self.assertEqual([r.status for r in got], [200, 500, 502, 200])
+            self.assertEqual(got[3].body, b"new")
+            self.assertNotIn("hit", [r[OUTCOME] for r in got])
+
     def test_no_status_but_200_is_stored(self):
         for code in (201, 203, 204, 205, 206, 300, 304, 400, 404, 405, 410, 414, 429, 451, 500,
                      501, 502, 503, 504, 599, 999):
