@@ -134,7 +134,7 @@ class Answers(NamesTest):
         self.assert_plays(self.proxy_for(self.names(script)), "alias.test")
 
     def test_a_name_is_asked_for_once_and_again_after_its_ttl(self):
-        names = self.names({"short.test": Zone(v4=["127.0.0.1"], ttl=1)})
+        names = self.names({"short.test": Zone(v4=["127.0.0.1"], ttl=4)})
         proxy = self.proxy_for(names)
         for _ in range(5):
             self.assert_plays(proxy, "short.test")

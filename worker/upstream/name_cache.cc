@@ -9,12 +9,14 @@ namespace {
 constexpr int64_t kMinTtlMs = 1'000;
 constexpr int64_t kMaxTtlMs = 300'000;
 constexpr int64_t kFailureMs = 5'000;
+// The last part of a TTL, in which addresses are refreshed.
+constexpr int64_t kPartToRefresh = 4;
 // A full cache is searched for room at most this often.
 constexpr int64_t kSweepEveryMs = 1'000;
 
 }  // namespace
 
-const NameCache::Kept* NameCache::find(std::string_view name, int64_t now_ms) const {
+NameCache::Kept* NameCache::find(std::string_view name, int64_t now_ms) {
   const auto found = names_.find(name);
   if (found == names_.end() || now_ms >= found->second.expires_ms) return nullptr;
   return &found->second;
@@ -22,7 +24,8 @@ const NameCache::Kept* NameCache::find(std::string_view name, int64_t now_ms) co
 
 void NameCache::keep(const std::string& name, const ResolvedName& found, int64_t ttl_ms,
                      int64_t now_ms) {
-  put(name, {found, std::nullopt, now_ms + std::clamp(ttl_ms, kMinTtlMs, kMaxTtlMs)}, now_ms);
+  const int64_t ttl = std::clamp(ttl_ms, kMinTtlMs, kMaxTtlMs);
+  put(name, {found, std::nullopt, now_ms + ttl, now_ms + ttl - ttl / kPartToRefresh}, now_ms);
 }
 
 void NameCache::keep_failure(const std::string& name, const Error& failure, int64_t now_ms) {

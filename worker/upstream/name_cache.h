@@ -18,17 +18,19 @@ class NameCache {
     ResolvedName name;
     std::optional<Error> failure;  // the name does not exist or has no address
     int64_t expires_ms;
+    // From then on a use should begin a question, so that later uses need not wait for one.
+    int64_t refresh_ms = INT64_MAX;
   };
 
   static constexpr size_t kMaxNames = 4096;
 
   // nullptr if there is no answer or its TTL has ended. Valid until the next call.
-  const Kept* find(std::string_view name, int64_t now_ms) const;
+  Kept* find(std::string_view name, int64_t now_ms);
 
   // Replaces the answer for `name`. Addresses of other names are never evicted for it: if the cache
   // is full of them, the answer is not kept. `ttl_ms` is clamped to 1 s to 300 s.
   void keep(const std::string& name, const ResolvedName& found, int64_t ttl_ms, int64_t now_ms);
-  // For 5 s.
+  // For 5 s. Addresses whose TTL has not ended stay.
   void keep_failure(const std::string& name, const Error& failure, int64_t now_ms);
 
   size_t size() const { return names_.size(); }

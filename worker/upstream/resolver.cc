@@ -79,6 +79,7 @@ struct Resolver::State final : private DnsQuestion::Owner {
 
   const ResolvedName* find_in_hosts(std::string_view host);
   const ResolvedName* ask(std::string_view host, Observer& observer, LookupHandle& lookup);
+  void refresh(std::string_view host);
   void refuse(Error error, Observer& observer, LookupHandle& lookup);
   Asked& begin(std::string_view host, const std::optional<IpAddress>& client);
   bool has_too_many(const IpAddress& client) const;
@@ -135,6 +136,11 @@ const ResolvedName* Resolver::State::ask(std::string_view host, Observer& observ
   make_room();
   lookup.reset(new Lookup(observer, begin(host, client).waiters));
   return nullptr;
+}
+
+// Nobody waits for the answer, so it takes no other question's place and counts for no client.
+void Resolver::State::refresh(std::string_view host) {
+  if (asked.size() < kMaxQuestions && !asked_by_name.contains(host)) begin(host, std::nullopt);
 }
 
 bool Resolver::State::has_too_many(const IpAddress& client) const {
@@ -278,7 +284,12 @@ const ResolvedName* Resolver::resolve(std::string_view host, Observer& observer,
     return &state.scratch;
   }
   if (const auto* listed = state.find_in_hosts(host)) return listed;
-  if (const auto* kept = state.cache.find(host, state.wheel.now_ms())) {
+  const int64_t now = state.wheel.now_ms();
+  if (NameCache::Kept* const kept = state.cache.find(host, now)) {
+    if (now >= kept->refresh_ms) {
+      kept->refresh_ms = INT64_MAX;  // once
+      state.refresh(host);
+    }
     if (!kept->failure) return &kept->name;
     state.refuse(*kept->failure, observer, lookup);
     return nullptr;

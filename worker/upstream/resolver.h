@@ -1,6 +1,7 @@
 // Resolves names to addresses without blocking the worker: the hosts file first, then DNS for A and
 // AAAA by the rules of resolv.conf, with a bounded cache by TTL (1 to 300 s; 5 s for names that do
-// not exist). Simultaneous lookups of one name share one question.
+// not exist). Simultaneous lookups of one name share one question. A lookup in the last quarter of
+// a TTL is answered from the cache and begins a question, so that names in use stay known.
 //
 // Open questions are limited to 1,024 in all and 32 for each client. At the first limit a new
 // question ends the oldest one; at the second it is refused. The cache holds 4,096 names. It never

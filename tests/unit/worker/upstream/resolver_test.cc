@@ -38,6 +38,24 @@ TEST_F(ResolverTest, KeepsAnAnswerForItsTtl) {
   EXPECT_FALSE(was_known);
 }
 
+TEST_F(ResolverTest, ANameInUseIsAskedForBeforeItsTtlEnds) {
+  dns->zones["a.test"] = {{"1.1.1.1"}, {}, 60};
+  resolve("a.test");
+  shift_ms += 44'000;
+  resolve("a.test");
+  dns->zones["a.test"].v4 = {"2.2.2.2"};
+  shift_ms += 2'000;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(resolve("a.test"), Texts{"1.1.1.1"});
+    EXPECT_TRUE(was_known);
+  }
+  EXPECT_TRUE(until([&] { return resolve("a.test") == Texts{"2.2.2.2"}; }));
+  shift_ms += 15'000;
+  resolve("a.test");
+  EXPECT_TRUE(was_known);
+  EXPECT_EQ(dns->asked["a.test"], 4);
+}
+
 TEST_F(ResolverTest, KeepsTheAnswerThatANameDoesNotExist) {
   EXPECT_EQ(resolve("none.test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
