@@ -92,6 +92,21 @@ TEST(JsonRewriter, BlanksAroundAnAddressAreIgnored) {
       R"({"ASSETS":[{"URI":")" + setting.proxy_origin + R"(/at/-/https/h/a"},{"URI":" b"}]})");
 }
 
+// Browsers leave them out.
+TEST(JsonRewriter, ATabHidesNoDotSegment) {
+  DocumentSetting setting = kSetting;
+  setting.child_urls = HlsConfig::ChildUrls::path;
+  setting.own_carry = "-";
+  JsonRewriter rewriter(DocumentKind::asset_list);
+  EXPECT_EQ(
+      rewritten(
+          rewriter, setting,
+          R"({"ASSETS":[{"URI":"b/\t../../../c"},{"URI":"b/.\n./c"},{"URI":"h\rttp://h/"}]})"),
+      R"({"ASSETS":[{"URI":")" + setting.proxy_origin +
+          R"(/at/-/https/up.example/c"},{"URI":"b/.\n./c"},{"URI":")" + setting.proxy_origin +
+          R"(/at/-/http/h/"}]})");
+}
+
 TEST(JsonRewriter, RewritesScheduledDateRanges) {
   const std::string assets = "&sg_k=assets";
   EXPECT_EQ(
