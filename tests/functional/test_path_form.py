@@ -148,6 +148,30 @@ class Playlists(ProxyTest):
                 answer = self.proxy().ask(at(up.url("/a/b/i.m3u8?t=1"), carry, route))
                 self.assertEqual(answer.text, MEDIA)
 
+    def test_a_long_playlist_leaves_as_large_as_it_came(self):
+        lines = "".join(f"#EXTINF:6.006,\nvideo/segment-{i:05}.ts\n" for i in range(20000))
+        text = f"#EXTM3U\n#EXT-X-TARGETDURATION:7\n{lines}#EXT-X-ENDLIST\n"
+        up = self.upstream(playlist(text))
+        self.assertEqual(self.proxy().ask(at(up.url("/a/i.m3u8"))).text, text)
+
+    def test_the_options_of_the_carry_hold(self):
+        variants = "".join(f"#EXT-X-STREAM-INF:BANDWIDTH=9,RESOLUTION=9x{height}\n{height}.m3u8\n"
+                           for height in (360, 1080))
+        up = self.upstream({"/d/m.m3u8": playlist("#EXTM3U\n" + variants),
+                            "/d/i.m3u8": playlist(MEDIA)})
+        carry = carry_of("sg_segments=direct&sg_max_height=720")
+        self.assertEqual(self.lines(self.proxy().ask(at(up.url("/d/m.m3u8"), carry))), ["360.m3u8"])
+        direct = self.proxy().ask(at(up.url("/d/i.m3u8"), carry))
+        for line in self.lines(direct):
+            self.assertTrue(line.startswith(up.url("/")), line)
+
+    def test_limits_hold_as_for_the_query_form(self):
+        up = self.upstream(ok(b"x"))
+        proxy = self.own_proxy({"limits": {"per_client": {"requests": 2}}})
+        asked = [proxy.ask(at(up.url("/s"), route=route)).status for route in ROUTES * 4]
+        self.assertEqual(asked[:2], [200, 200])
+        self.assertIn(429, asked)
+
     def test_a_carry_in_another_spelling_is_normalised(self):
         up = self.upstream(playlist("#EXTM3U\ns.ts\n"))
         answer = self.proxy().ask(at(up.url("/a/i.m3u8"), carry_of("h_X=%31")))
@@ -206,6 +230,8 @@ class Playlists(ProxyTest):
 
 
 VTT = b"WEBVTT\n\n00:00.000 --> 00:01.000\ntiles/1.jpg#xywh=0,0,1,1\n"
+# Browsers leave out the tab.
+TABBED_VTT = VTT.replace(b"tiles/", b"x/\t../tiles/")
 
 
 class OtherDocuments(ProxyTest):
@@ -217,6 +243,13 @@ class OtherDocuments(ProxyTest):
         tile = urljoin(asked, "tiles/1.jpg")
         self.assertEqual(self.proxy().ask(tile).body, b"J")
         self.assertEqual(up.requests[-1]["X"], "1")
+
+    def test_a_tab_in_the_name_of_a_tile_stays(self):
+        up = self.upstream({"/t/thumbs.vtt": ok(TABBED_VTT, content_type="text/vtt"),
+                            "/t/tiles/1.jpg": ok(b"J", content_type="image/jpeg")})
+        asked = at(up.url("/t/thumbs.vtt"))
+        self.assertEqual(self.proxy().ask(asked).body, TABBED_VTT)
+        self.assertEqual(self.proxy().ask(urljoin(asked, "x/../tiles/1.jpg")).body, b"J")
 
     def test_the_link_of_a_moved_document_keeps_a_token_of_the_upstream(self):
         up = self.upstream({"/old.vtt": redirect("/new/t.vtt?sg_token=up"),

@@ -292,8 +292,8 @@ bool ChildUrlWriter::append_resolved(const ChildReference& reference, BlockBuffe
   constexpr size_t kBytesForEach = 16;
   resolved_bytes_ += reference.text.size() + kBytesForEach;
   LinkContext own = reference.own != nullptr ? *reference.own : LinkContext{};
-  const std::string_view text =
-      with_plain_slashes(base_.scheme, cut_header_suffix(reference.text, own), spelling_);
+  const std::string_view text = with_plain_slashes(
+      base_.scheme, without_tabs(cut_header_suffix(reference.text, own), tabless_), spelling_);
   const UriParts parts = split_uri(text);
   if (text.empty() || (parts.has_scheme && !is_http_scheme(parts.scheme)) || is_ours(text))
     return false;

@@ -147,6 +147,7 @@ class ChildUrlWriter {
   int run_ = 0;
   std::string resolved_;  // scratch, like the next ones
   std::string spelling_;
+  std::string tabless_;
   std::string own_parameters_;
   std::string granted_parameters_;
   std::optional<GrantWriter> grants_;  // the links carry grants

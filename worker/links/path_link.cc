@@ -204,7 +204,7 @@ bool stays_below_root(std::string_view path, size_t directories) {
   }
 }
 
-// At the beginning of a reference (WHATWG URL, 4.4): ` //host` leads to another host.
+// At both ends of a reference (WHATWG URL, 4.4): ` //host` leads to another host.
 constexpr bool is_ignored_by_browsers(char c) { return static_cast<unsigned char>(c) <= ' '; }
 
 // Whether the text before the colon is a scheme, for browsers even with tabs and line ends in it.
@@ -216,6 +216,19 @@ bool may_have_scheme(std::string_view path, size_t colon) {
 bool may_have_dot_segment(std::string_view path) {
   if (path.starts_with('.') || path.find("/.") != path.npos) return true;
   return path.find('%') != path.npos || path.find('\\') != path.npos;
+}
+
+// is_relative_in_place() for a client that keeps tabs and line ends.
+bool leads_in_place(std::string_view reference, size_t directories) {
+  if (reference.empty() || reference.front() == '/' || reference.front() == '\\') return false;
+  if (is_ignored_by_browsers(reference.front())) return false;
+  while (is_ignored_by_browsers(reference.back())) reference.remove_suffix(1);
+  const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
+  if (path.size() < reference.size() && has_token(reference.substr(path.size()))) return false;
+  const size_t colon = path.find(':');
+  if (colon != path.npos && may_have_scheme(path, colon)) return false;
+  if (!may_have_dot_segment(path)) return true;
+  return path.find('\\') == path.npos && stays_below_root(path, directories);
 }
 
 // Whether the query has a parameter `_HLS_msn`. Some players encode the `_`.
@@ -315,20 +328,26 @@ bool has_query_with_token(std::string_view url) {
 }
 
 size_t directories_above(std::string_view path) {
-  size_t directories = 0;
   if (!path.empty()) path.remove_prefix(1);
-  for (size_t slash; (slash = path.find('/')) != path.npos; path.remove_prefix(slash + 1)) {
+  return directories_below(0, path);
+}
+
+size_t directories_below(size_t directories, std::string_view path) {
+  for (;;) {
+    const size_t slash = path.find('/');
     const DotSegment dots = dot_segment(path.substr(0, slash));
-    if (dots == DotSegment::none) ++directories;
     if (dots == DotSegment::twice && directories > 0) --directories;
+    if (slash == path.npos) return directories;
+    if (dots == DotSegment::none) ++directories;
+    path.remove_prefix(slash + 1);
   }
-  return directories;
 }
 
 bool is_plain_relative(std::string_view reference) {
   if (reference.empty() || is_ignored_by_browsers(reference.front())) return false;
   if (reference.front() == '/' || reference.front() == '.') return false;
   if (ascii::find_any<'|', '\\', '%', ':'>(reference) != reference.npos) return false;
+  if (has_tab_or_line_end(reference)) return false;
   const size_t question = reference.find('?');
   if (question != reference.npos && has_token(reference.substr(question))) return false;
   size_t dot = ascii::find_any<'.'>(reference);
@@ -339,14 +358,10 @@ bool is_plain_relative(std::string_view reference) {
 }
 
 bool is_relative_in_place(std::string_view reference, size_t directories) {
-  if (reference.empty() || reference.front() == '/' || reference.front() == '\\') return false;
-  if (is_ignored_by_browsers(reference.front())) return false;
-  const std::string_view path = reference.substr(0, ascii::find_any<'?', '#'>(reference));
-  if (path.size() < reference.size() && has_token(reference.substr(path.size()))) return false;
-  const size_t colon = path.find(':');
-  if (colon != path.npos && may_have_scheme(path, colon)) return false;
-  if (!may_have_dot_segment(path)) return true;
-  return path.find('\\') == path.npos && stays_below_root(path, directories);
+  if (!leads_in_place(reference, directories)) return false;
+  if (!has_tab_or_line_end(reference)) return true;
+  std::string scratch;
+  return leads_in_place(without_tabs(reference, scratch), directories);
 }
 
 }  // namespace streamgate

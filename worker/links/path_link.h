@@ -60,9 +60,9 @@ bool has_token(std::string_view query);
 bool has_query_with_token(std::string_view url);
 
 // Whether a client that resolves `reference` against the link of a document comes to the link of
-// the right URL: it is relative, also for browsers, which leave out blanks and control bytes before
-// it and tabs and line ends in its scheme; it does not climb above the root of the upstream, and
-// has no token. `directories` is directories_above() the document.
+// the right URL: it is relative, does not climb above the root of the upstream, and has no token,
+// also for browsers, which leave out blanks and control bytes around it and tabs and line ends in
+// it. `directories` is directories_above() the document.
 bool is_relative_in_place(std::string_view reference, size_t directories);
 // Whether that is certain for any document, and the reference has no headers after a `|`. Nearly
 // all relative references of playlists are of this kind.
@@ -71,5 +71,7 @@ bool is_plain_relative(std::string_view reference);
 // How many `..` lead from the document at `path` to the root: its directories, less those that its
 // own dot segments leave.
 size_t directories_above(std::string_view path);
+// The same for the relative `path` of a reference in a document that has so many directories.
+size_t directories_below(size_t directories, std::string_view path);
 
 }  // namespace streamgate

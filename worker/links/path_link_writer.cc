@@ -3,6 +3,7 @@
 #include "common/ascii.h"
 #include "common/percent_table.h"
 #include "common/url.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 namespace {
@@ -41,8 +42,9 @@ void PathLinkWriter::begin(const DocumentSetting& setting, std::string_view para
 bool PathLinkWriter::stays(std::string_view reference) const {
   if (!keeps_relative_ || !is_relative_in_place(reference, directories_)) return false;
   // A grant covers what lies below its directory.
-  return !has_grants_ || (reference.front() != '.' && reference.find("/.") == reference.npos &&
-                          reference.find("%2") == reference.npos);
+  return !has_grants_ ||
+         (reference.front() != '.' && reference.find("/.") == reference.npos &&
+          reference.find("%2") == reference.npos && !has_tab_or_line_end(reference));
 }
 
 bool PathLinkWriter::append_sibling(std::string_view reference, BlockBuffer& out) {

@@ -64,6 +64,19 @@ std::string_view with_plain_slashes(std::string_view base_scheme, std::string_vi
   return scratch;
 }
 
+bool has_tab_or_line_end(std::string_view text) {
+  return ascii::find_any<'\t', '\n', '\r'>(text) != text.npos;
+}
+
+std::string_view without_tabs(std::string_view reference, std::string& scratch) {
+  if (!has_tab_or_line_end(reference)) return reference;
+  scratch.clear();
+  for (const char c : reference) {
+    if (!has_tab_or_line_end({&c, 1})) scratch += c;
+  }
+  return scratch;
+}
+
 std::string take_authorization(std::string& url) {
   const size_t slashes = url.find("//");
   if (slashes == url.npos) return {};

@@ -29,6 +29,11 @@ std::string_view with_plain_slashes(std::string_view base_scheme, std::string_vi
 // A host without a punycode form stays, and parse_http_url() refuses it.
 std::string take_authorization(std::string& url);
 
+// Browsers leave out tabs and line ends, wherever they stand in a URL.
+bool has_tab_or_line_end(std::string_view text);
+// Returns `reference` itself or a view into `scratch`.
+std::string_view without_tabs(std::string_view reference, std::string& scratch);
+
 // From the decoded `url` parameter. bad_url, with the rule for the client.
 Result<UpstreamUrl> parse_upstream_url(std::string_view text);
 // From a Location. bad_url.

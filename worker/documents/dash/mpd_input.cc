@@ -57,7 +57,7 @@ void MpdRewriter::begin(const DocumentSetting& setting) {
 void MpdRewriter::take_context() {
   const auto at = [](std::string url) {
     const size_t directories = directories_above(split_uri(url).path);
-    return MpdBase{std::move(url), directories};
+    return MpdBase{std::move(url), directories, true, true};
   };
   outer_ = document_ = at(setting_->base_url);
   if (kind_ == DocumentKind::mpd) return;

@@ -29,7 +29,26 @@ std::string with_plain_dots(std::string_view url) {
   return out;
 }
 
+// The relative reference to the root of a base: `.` or `../..`.
+std::string climb(size_t directories) {
+  if (directories == 0) return ".";
+  std::string out = "..";
+  while (--directories > 0) out += "/..";
+  return out;
+}
+
 }  // namespace
+
+void MpdBase::join(const MpdBase& other) {
+  const UriParts own = split_uri(url);
+  const UriParts others = split_uri(other.url);
+  has_one_origin = has_one_origin && other.has_one_origin &&
+                   ascii::iequals(own.scheme, others.scheme) &&
+                   ascii::iequals(own.authority, others.authority);
+  has_equal_directories =
+      has_equal_directories && other.has_equal_directories && directories == other.directories;
+  directories = std::min(directories, other.directories);
+}
 
 void MpdLinks::begin(const DocumentSetting& setting) {
   setting_ = &setting;
@@ -58,9 +77,15 @@ void MpdLinks::begin_links() {
 }
 
 bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::string& out) {
-  if (reference.rule == LinkRule::outside && stays(base, reference.text)) return false;
+  if (reference.rule == LinkRule::outside) {
+    if (stays(base, reference.text)) return false;
+    if (climbs(base, reference.text)) {
+      out.append(climb(base.directories)).append(reference.text);
+      return true;
+    }
+  }
   const UriParts base_parts = split_uri(base.url);
-  const std::string_view text = with_plain_slashes(base_parts.scheme, reference.text, spelling_);
+  const std::string_view text = plain_spelling(base_parts, reference.text);
   const UriParts parts = split_uri(text);
   if ((parts.has_scheme && !is_http_scheme(parts.scheme)) || is_ours(text)) return false;
   absolute_.clear();
@@ -69,10 +94,36 @@ bool MpdLinks::append(const MpdBase& base, const Reference& reference, std::stri
   return append_link(reference, out);
 }
 
+// Valid until the next call.
+std::string_view MpdLinks::plain_spelling(const UriParts& base, std::string_view reference) {
+  return with_plain_slashes(base.scheme, without_tabs(reference, tabless_), spelling_);
+}
+
+MpdBase MpdLinks::base_below(const MpdBase& base, std::string_view base_url) {
+  const UriParts outer = split_uri(base.url);
+  const std::string_view text = plain_spelling(outer, base_url);
+  MpdBase made;
+  resolve_reference(outer, text, made.url);
+  const UriParts parts = split_uri(text);
+  const bool is_rooted = parts.path.starts_with('/');
+  if (parts.has_scheme || parts.has_authority || is_rooted) {
+    made.directories = directories_above(parts.path);
+  } else {
+    made.directories = directories_below(base.directories, parts.path);
+    made.has_equal_directories = base.has_equal_directories;
+  }
+  made.has_one_origin = base.has_one_origin || parts.has_scheme || parts.has_authority;
+  return made;
+}
+
 bool MpdLinks::append_origin(const MpdBase& base, std::string_view origin, std::string& out) {
   // Grants differ by directory, and only some URLs of our own origin are links.
   const std::string_view own = setting_->proxy_origin;
   if (grants_ || (!origin.empty() && own.starts_with(origin))) return false;
+  if (origin.empty() && climbs(base, "/")) {
+    out += climb(base.directories);
+    return true;
+  }
   const std::string root = std::string(origin) + "/";
   if (!append(base, {root}, out)) return false;
   out.pop_back();
@@ -83,9 +134,16 @@ bool MpdLinks::stays(const MpdBase& base, std::string_view reference) const {
   if (reference.empty()) return true;
   if (!is_relative_in_place(reference, base.directories)) return false;
   // A grant covers what lies below its directory.
-  return !grants_ ||
-         (reference.front() != '.' && reference.find("/.") == reference.npos &&
-          !ascii::istarts_with(reference, "%2e") && reference.find("/%2") == reference.npos);
+  return !grants_ || (reference.front() != '.' && reference.find("/.") == reference.npos &&
+                      !ascii::istarts_with(reference, "%2e") &&
+                      reference.find("/%2") == reference.npos && !has_tab_or_line_end(reference));
+}
+
+// Whether a rooted reference becomes a relative one. Grants differ by directory.
+bool MpdLinks::climbs(const MpdBase& base, std::string_view reference) const {
+  if (base.has_one_origin || !base.has_equal_directories || grants_) return false;
+  if (!reference.starts_with('/') || reference.starts_with("//")) return false;
+  return is_relative_in_place("." + std::string(reference), 0);
 }
 
 bool MpdLinks::is_ours(std::string_view reference) const {

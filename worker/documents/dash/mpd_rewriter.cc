@@ -199,16 +199,14 @@ void MpdRewriter::end_operation_text(const MpdElement& element, std::string_view
   replace(text_begin_, event_begin(), text);
 }
 
-// The first BaseURL of an element is the one that its references belong to.
 void MpdRewriter::note_base(const MpdBase& from, std::string_view reference) {
-  if (!bases_.empty() && bases_.back().depth == depth_ - 1) return;
-  std::string url;
-  resolve_reference(split_uri(from.url), reference, url);
-  if (url.size() > kMaxBaseBytes) return fail("a BaseURL is longer than 16 KiB");
-  if (bases_.size() == kMaxBases) return fail("the BaseURLs are nested too deeply");
-  const size_t directories = directories_above(split_uri(url).path);
+  MpdBase base = links_.base_below(from, reference);
+  if (base.url.size() > kMaxBaseBytes) return fail("a BaseURL is longer than 16 KiB");
   has_origin_link_ = false;
-  bases_.push_back({depth_ - 1, {std::move(url), directories}});
+  const bool has_sibling = !bases_.empty() && bases_.back().depth == depth_ - 1;
+  if (has_sibling) return bases_.back().base.join(base);
+  if (bases_.size() == kMaxBases) return fail("the BaseURLs are nested too deeply");
+  bases_.push_back({depth_ - 1, std::move(base)});
 }
 
 // An EventStream may have a BaseURL of its own, for the URLs in its events.

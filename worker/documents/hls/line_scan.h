@@ -30,8 +30,8 @@ inline const char* find_line_end(const char* from, const char* end) {
 }
 
 // The line after the one at `from`, if that is a plain URI: relative, without dot segments at its
-// beginning or in it, colons, escapes, backslashes and bars, without an underscore in its query,
-// and with LF at its end. is_plain_relative() is true of it. Null for any other line.
+// beginning or in it, colons, escapes, backslashes, bars and tabs, without an underscore in its
+// query, and with LF at its end. is_plain_relative() is true of it. Null for any other line.
 inline const char* skip_plain_uri(const char* from, const char* end) {
 #ifdef __SSE2__
   if (from == end || !(ascii::is_alpha(*from) || ascii::is_digit(*from))) return nullptr;
@@ -43,8 +43,10 @@ inline const char* skip_plain_uri(const char* from, const char* end) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     // With this bit cleared `|` is a backslash.
     const __m128i bars = is(_mm_and_si128(bytes, _mm_set1_epi8('\xdf')), '\\');
-    const __m128i bad = _mm_or_si128(_mm_or_si128(bars, is(bytes, '%')),
-                                     _mm_or_si128(is(bytes, ':'), is(bytes, '\r')));
+    // With this bit cleared CR is a tab.
+    const __m128i tabs = is(_mm_and_si128(bytes, _mm_set1_epi8('\xfb')), '\t');
+    const __m128i bad =
+        _mm_or_si128(_mm_or_si128(bars, is(bytes, '%')), _mm_or_si128(is(bytes, ':'), tabs));
     const unsigned slashes = mask(is(bytes, '/'));
     const unsigned dot_segments = mask(is(bytes, '.')) & (slashes << 1U | slash_before);
     const unsigned questions = mask(is(bytes, '?'));

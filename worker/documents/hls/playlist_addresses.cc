@@ -8,6 +8,7 @@
 #include "worker/documents/hls/playlist_rewriter.h"
 #include "worker/documents/json/data_uri.h"
 #include "worker/links/parent_note.h"
+#include "worker/links/upstream_url.h"
 
 namespace streamgate {
 
@@ -234,8 +235,9 @@ std::optional<std::string> PlaylistRewriter::substitute(std::string_view text,
 // link must not get a grant: the client could write any host into the query of its request.
 bool PlaylistRewriter::is_moved_by_client(std::string_view masked, std::string_view whole) const {
   const auto directory_of = [this](std::string_view text) {
-    std::string reference(ascii::trim(text));
-    std::replace(reference.begin(), reference.end(), '\\', '/');  // as ChildUrlWriter reads it
+    std::string scratch;  // as ChildUrlWriter reads it
+    std::string reference(without_tabs(ascii::trim(text), scratch));
+    std::replace(reference.begin(), reference.end(), '\\', '/');
     std::string absolute;
     resolve_reference(split_uri(setting_->base_url), reference, absolute);
     absolute.resize(std::min(absolute.find_first_of("?#"), absolute.size()));

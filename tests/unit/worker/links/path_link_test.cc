@@ -230,5 +230,34 @@ TEST(PathLink, AReferenceThatOnlyBrowsersTakeForAbsoluteStaysNot) {
   }
 }
 
+// To browsers these have a dot segment or a token.
+TEST(PathLink, TabsAndLineEndsHideNothing) {
+  for (const char* reference : {"a/\t../../../../x", "a/..\t/../../../x", ".\n./../../x",
+                                ".\t./../..", "a/%\r2e%2e/../../../x", "../../.. ", "../../..\x01",
+                                "a?sg_\ttoken=b", "a?x&\nsg_token=b"}) {
+    EXPECT_FALSE(is_relative_in_place(reference, 2)) << reference;
+    EXPECT_FALSE(is_plain_relative(reference)) << reference;
+  }
+  for (const char* reference : {"a/\t../x", "a/.\n./../x", ".\t./x", "a\tb/c.ts", "a\n"}) {
+    EXPECT_TRUE(is_relative_in_place(reference, 2)) << reference;
+    EXPECT_FALSE(is_plain_relative(reference)) << reference;
+  }
+}
+
+TEST(PathLink, CountsTheDirectoriesBelowAnotherDocument) {
+  for (const auto& [path, directories] : {std::pair{"", 2U},
+                                          {"a", 2U},
+                                          {"a/", 3U},
+                                          {"../", 1U},
+                                          {"..", 1U},
+                                          {"a/..", 2U},
+                                          {".", 2U},
+                                          {"../../../..", 0U},
+                                          {"../../../../a/b/c", 2U},
+                                          {"a//./b/%2e%2E/c", 4U}}) {
+    EXPECT_EQ(directories_below(2, path), directories) << path;
+  }
+}
+
 }  // namespace
 }  // namespace streamgate

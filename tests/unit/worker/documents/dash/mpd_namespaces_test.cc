@@ -154,12 +154,22 @@ TEST(MpdRewriter, ASegmentAsTheRootIsNoManifest) {
   EXPECT_EQ(rewrite(text), text);
 }
 
-// A scheme for browsers, which leave out tabs and line ends.
+// Browsers leave out tabs and line ends.
 TEST(MpdRewriter, ASchemeWithATabStaysNot) {
-  EXPECT_EQ(rewritten_period("<BaseURL>ht\ntp://o/</BaseURL><SegmentURL media='h&#9;ttp://o/s'/>"),
-            "<BaseURL>" + at("https/up.example/live/a/ht%0Atp://o/") +
-                "</BaseURL><SegmentURL media='" +
-                at("https/up.example/live/a/ht%0Atp://o/h%09ttp://o/s") + "'/>");
+  EXPECT_EQ(rewritten_period("<BaseURL>ht\ntp://o/</BaseURL><SegmentURL media='h&#9;ttp://o/s' "
+                             "index='/i'/>"),
+            "<BaseURL>" + at("http/o/") + "</BaseURL><SegmentURL media='" + at("http/o/s") +
+                "' index='" + at("http/o/i") + "'/>");
+}
+
+TEST(MpdRewriter, ATabHidesNoDotSegment) {
+  EXPECT_EQ(rewritten_period("<BaseURL>v/\t../</BaseURL><SegmentURL media='v/&#9;../../../s' "
+                             "index='v/&#10;../../s'/><SegmentURL media='../../../s'/>"),
+            "<BaseURL>v/\t../</BaseURL><SegmentURL media='v/&#9;../../../s' "
+            "index='v/&#10;../../s'/><SegmentURL media='" +
+                at("https/up.example/s") + "'/>");
+  EXPECT_EQ(rewritten_period("<SegmentURL media='v/&#9;../../../../s'/>"),
+            "<SegmentURL media='" + at("https/up.example/s") + "'/>");
 }
 
 // ffmpeg appends a slash to the text of a BaseURL.

@@ -88,13 +88,6 @@ TEST(MpdRewriter, ReferencesWithoutAPathBelongToTheDocument) {
           "'/><BaseURL>v.mp4</BaseURL><SegmentURL media='?b'/>");
 }
 
-TEST(MpdRewriter, TheFirstOfSeveralBaseUrlsIsTheBase) {
-  EXPECT_EQ(rewritten_period("<BaseURL>http://a/</BaseURL><BaseURL>http://b/</BaseURL>"
-                             "<SegmentURL media='/s'/>"),
-            "<BaseURL>" + at("http/a/") + "</BaseURL><BaseURL>" + at("http/b/") +
-                "</BaseURL><SegmentURL media='" + at("http/a/s") + "'/>");
-}
-
 TEST(MpdRewriter, OtherDocumentsAreFoundFromTheUrlOfTheMpd) {
   const std::string before =
       "<BaseURL>http://cdn/</BaseURL><Location>next.mpd?a&amp;b</Location><PatchLocation ttl='1'>"

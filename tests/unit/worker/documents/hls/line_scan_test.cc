@@ -65,7 +65,8 @@ TEST_F(SkipPlainUri, TakesMostUris) {
   const std::string next(kNext);
   EXPECT_EQ(skipped("vod/1080p/title-0042/segment_00001.ts?part=v00001\n" + next), 50U);
   EXPECT_EQ(skipped("a\n" + next), 2U);
-  for (const std::string other : {"", "/a", ".a", "#a", " a", "a?b_c", "a/.b", "a|b", "a\\b"}) {
+  for (const std::string other :
+       {"", "/a", ".a", "#a", " a", "a?b_c", "a/.b", "a|b", "a\\b", "a\tb"}) {
     EXPECT_EQ(skipped(other + "\n" + next), 0U) << other;
   }
   EXPECT_EQ(skipped("a\n"), 0U) << "nothing is read behind the end";
@@ -86,6 +87,23 @@ TEST_F(SkipPlainUri, ChangesNoResult) {
     if (uri.size() > 14) return;
     ASSERT_EQ(rewritten_once(uri, kNext), rewritten_once(uri, "") + std::string(kNext)) << uri;
   });
+}
+
+// Browsers leave it out. The line must be longer than a block of the scan.
+TEST(PlaylistRewriter, ATabHidesNoDotSegment) {
+  DocumentSetting setting = setting_for("https://up.example/live/i.m3u8");
+  const std::string head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:6,\n";
+  const std::string tail = "\n#EXTINF:6,\nanother/segment.ts\n";
+  PlaylistRewriter rewriter;
+  const std::string climbing = "dir/\t../../../segment-00001.ts";
+  EXPECT_TRUE(rewritten(rewriter, setting, head + climbing + "\n")
+                  .ends_with(link_to("https://up.example/segment-00001.ts") + "\n"));
+  setting.child_urls = HlsConfig::ChildUrls::path;
+  setting.own_carry = carry_of({}, {});
+  EXPECT_EQ(rewritten(rewriter, setting, head + climbing + tail),
+            head + "https://proxy.example/at/-/https/up.example/segment-00001.ts" + tail);
+  const std::string staying = head + "dir/\t../../segment-00001.ts" + tail;
+  EXPECT_EQ(rewritten(rewriter, setting, staying), staying);
 }
 
 }  // namespace

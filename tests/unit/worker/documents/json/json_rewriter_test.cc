@@ -92,6 +92,21 @@ TEST(JsonRewriter, BlanksAroundAnAddressAreIgnored) {
       R"({"ASSETS":[{"URI":")" + setting.proxy_origin + R"(/at/-/https/h/a"},{"URI":" b"}]})");
 }
 
+// Browsers leave them out.
+TEST(JsonRewriter, ATabHidesNoDotSegment) {
+  DocumentSetting setting = kSetting;
+  setting.child_urls = HlsConfig::ChildUrls::path;
+  setting.own_carry = "-";
+  JsonRewriter rewriter(DocumentKind::asset_list);
+  const std::string at = setting.proxy_origin + "/at/-/";
+  EXPECT_EQ(
+      rewritten(
+          rewriter, setting,
+          R"({"ASSETS":[{"URI":"b/\t../../../c"},{"URI":"b/.\n./c"},{"URI":"h\rttp://h/"}]})"),
+      R"({"ASSETS":[{"URI":")" + at + R"(https/up.example/c"},{"URI":")" + at +
+          R"(https/up.example/a/c"},{"URI":")" + at + R"(http/h/"}]})");
+}
+
 TEST(JsonRewriter, RewritesScheduledDateRanges) {
   const std::string assets = "&sg_k=assets";
   EXPECT_EQ(
