@@ -2,11 +2,17 @@
 
 import gzip
 import itertools
+import resource
+import shutil
+import signal
+import tempfile
 import threading
 import time
+import unittest
 from email.utils import formatdate
 
 from harness import ProxyTest, main, stream_path, wait_until
+from name_server import NameServer, can_mount, proxy_with_names
 from upstream import Answer, ok, playlist, status
 
 LONG = {"Cache-Control": "max-age=600"}
@@ -386,6 +392,47 @@ class Growing(CacheTest):
         self.assertEqual(wrong.read_head().status, 200)
         gate.set()
         self.assertEqual(len(up.requests), 1)
+
+
+@unittest.skipUnless(can_mount(), "this user cannot mount an /etc/resolv.conf for the proxy")
+class Waiting(CacheTest):
+    def test_many_clients_without_a_descriptor_try_a_few_times(self):
+        # A limit of the client that asked first looks the same to the others, so they ask again,
+        # but together: about once for each turn in which some of them get the failure.
+        gate = threading.Event()
+        self.addCleanup(gate.set)
+
+        def script(question):
+            gate.wait(30)
+            return question.answer(v4=["127.0.0.1"])
+
+        up = self.upstream(ok(BODY))
+        names = NameServer(script)
+        self.addCleanup(names.stop)
+        folder = tempfile.mkdtemp(prefix="streamgate-names-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        settings = {**self.settings, "workers": 1, "upstream": {"dns_timeout": "30s"}}
+        proxy = self.adopt(proxy_with_names(folder, names.line, settings))
+        clients = []
+        for _ in range(60):
+            clients.append(proxy.connect())
+            self.addCleanup(clients[-1].close)
+            clients[-1].request(stream_path(up.url("/a.ts", host="a.test")))
+
+        def are_waiting():
+            proxy.send_signal(signal.SIGUSR2)
+            return len({e["client"] for e in proxy.events_named("exchange.live")}) == 60
+
+        wait_until(are_waiting, what="waiting clients")
+        pid = proxy.workers()[0]
+        most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, most))
+        gate.set()
+        for client in clients:
+            self.assert_error(client.read_response(), 503, "overloaded")
+        proxy.wait_for_access(60)
+        outcomes = [entry["cache"] for entry in proxy.access_log()]
+        self.assertGreaterEqual(outcomes.count("shared"), 40)
 
 
 if __name__ == "__main__":
