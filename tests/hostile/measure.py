@@ -210,6 +210,8 @@ class Row:
 class Measurement:
     """One service with its bystander, under one attack."""
 
+    pause = 0.02  # seconds between two looks at the workers
+
     def __init__(self, attack, seconds=ATTACK):
         self.attack, self.seconds, self.row = attack, seconds, Row(attack.name)
         self.machine = Child(watch_machine)
@@ -234,7 +236,7 @@ class Measurement:
             if time.monotonic() - asked > 1:
                 row.slowest_answer = max(row.slowest_answer, self.service.answer_time())
                 asked = time.monotonic()
-            time.sleep(0.02)
+            time.sleep(self.pause)
 
     def run(self):
         row, attack = self.row, self.attack
