@@ -315,10 +315,11 @@ class Prometheus(ProxyTest):
             wait_until(lambda n=requests: value(counter) == [n], 60, "a scrape of all requests")
             proxy.stop_and_check()
         self.assertEqual(value(f"resets({counter}[5m])"), [1])
-        # Prometheus adds half an interval at each end, which is much in the few seconds of a test.
+        # 30, and what Prometheus extrapolates at both ends, which is much in the few seconds of a
+        # test. Without the reset it would be at most 10; if it counted the 20 twice, 50.
         (increase,) = value(f"increase({counter}[5m])")
         self.assertGreaterEqual(increase, 30)
-        self.assertLess(increase, 40)
+        self.assertLess(increase, 50)
         self.assertAlmostEqual(value(f"rate({counter}[5m])")[0], increase / 300, places=2)
         quantile = "histogram_quantile(0.5,rate(streamgate_exchange_duration_seconds_bucket[5m]))"
         self.assertGreater(value(quantile)[0], 0)
