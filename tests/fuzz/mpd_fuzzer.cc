@@ -1,5 +1,6 @@
 // Any bytes as an MPD, a patch of one or a part of one: the output must not depend on where the
-// chunks end. The first byte chooses the settings, the second the chunk size.
+// chunks end. The first byte chooses the settings, the second the chunks: up to 63 all have this
+// size, and 0 stands for single bytes. A larger byte is the seed of chunks of any size.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -19,15 +20,33 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
+// The sizes of the chunks of one document.
+class Chunks {
+ public:
+  explicit Chunks(uint8_t choice) : choice_(choice), state_(choice) {}
+
+  size_t next() {
+    constexpr unsigned kSizes = 64;
+    if (choice_ < kSizes) return std::max<size_t>(choice_, 1);
+    state_ = state_ * 1103515245U + 12345U;
+    return 1 + (state_ >> 16U) % kSizes;
+  }
+
+ private:
+  const uint8_t choice_;
+  uint32_t state_;
+};
+
+template <class Next>
 Outcome rewrite(MpdRewriter& rewriter, const DocumentSetting& setting, std::string_view text,
-                size_t chunk) {
+                Next next) {
   BlockBuffer out;
   rewriter.begin(setting);
   const auto is_refused = [&] {
     return rewriter.problem() != nullptr || rewriter.has_grown_too_far();
   };
   for (size_t at = 0; at < text.size() && !is_refused();) {
-    at += rewriter.write(text.substr(at, chunk), out, 4096);
+    at += rewriter.write(text.substr(at, next()), out, 4096);
   }
   if (!is_refused()) rewriter.finish(out);
   if (is_refused()) return {{}, true};
@@ -41,7 +60,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   using namespace streamgate;
   if (size < 2) return 0;
   const unsigned settings = bytes[0];
-  const size_t chunk = size_t{1} + bytes[1];
   const std::string_view text(reinterpret_cast<const char*>(bytes) + 2, size - 2);
 
   DocumentSetting setting;
@@ -55,9 +73,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
   constexpr DocumentKind kKinds[] = {DocumentKind::mpd, DocumentKind::mpd_patch,
                                      DocumentKind::mpd_part, DocumentKind::mpd};
   MpdRewriter rewriter(kKinds[(settings >> 3) & 3]);
-  const Outcome whole = rewrite(rewriter, setting, text, text.size() + 1);
-  CHECK(rewrite(rewriter, setting, text, chunk) == whole);
-  CHECK(rewrite(rewriter, setting, text, 1) == whole);
+  const Outcome whole = rewrite(rewriter, setting, text, [] { return SIZE_MAX; });
+  Chunks chunks(bytes[1]);
+  CHECK(rewrite(rewriter, setting, text, [&] { return chunks.next(); }) == whole);
 
   check_kind_is_final(text);
   return 0;
