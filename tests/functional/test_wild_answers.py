@@ -143,6 +143,16 @@ class Statuses(ProxyTest):
             self.assertEqual((response.status, response.body), (code, b"reason"))
             self.assertEqual(response["Retry-After"], "7")
 
+    def test_a_408_of_a_connection_that_was_idle_is_not_relayed(self):
+        answers = [ok(b"hello"), status(408, {"Connection": "close"}), ok(b"again")]
+        up = self.upstream(list(answers))
+        for body in (b"hello", b"again"):
+            self.assertEqual(self.proxy().stream(up.url("/a.ts")).body, body)
+        self.assertEqual([r.connection for r in up.requests], [0, 0, 1])
+        up = self.upstream(status(408, {}, b"slow"))
+        self.assertEqual(self.proxy().stream(up.url("/a.ts")).status, 408)
+        self.assertEqual(len(up.requests), 1)
+
     def test_a_whole_206_that_was_not_asked_for_is_a_200(self):
         part = {"Content-Range": "bytes 0-4/5", "Accept-Ranges": "bytes"}
         up = self.upstream(status(206, part, b"whole"))

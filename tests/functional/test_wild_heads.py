@@ -72,6 +72,20 @@ class Heads(ProxyTest):
                       b"A: 1\rB: 2\r\n", b"A: 1\0\r\n"):
             self.assert_refused(USUAL + field + LENGTH)
 
+    def test_a_second_status_line_and_a_date_without_a_name_are_dropped(self):
+        response = self.assert_plays(
+            b"HTTP/1.0 200 OK\r\nHTTP/1.0 404 Not Found\r\nServer: MJPG-Streamer/0.2\r\n"
+            b"Content-Type: multipart/x-mixed-replace;boundary=b\r\n",
+            then="close",
+        )
+        self.assertEqual(response["Content-Type"], "multipart/x-mixed-replace;boundary=b")
+        date = b"Tue, 12 Jun 2012 01:56:34 GMT\r\n"
+        response = self.assert_plays(USUAL + b'ETag: "1"\r\n' + date + b" folded\r\n" + LENGTH)
+        self.assertEqual(response["ETag"], '"1"')
+        for line in (b"HTTP/1.0 20 OK\r\n", b"HTTP/2 200\r\n", b"Tue, 12 Jun 2012\r\n",
+                     date[1:], b"Tue, 12 Jun 2012 01:56:34 CET\r\n"):
+            self.assert_refused(USUAL + line + LENGTH)
+
     def test_framing_stays_strict(self):
         for fields in (b"Content-Length : 5\r\nContent-Length: 6\r\n",
                        b"Content-Length: 5\r\nTransfer-Encoding : chunked\r\n",

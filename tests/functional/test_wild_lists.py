@@ -112,10 +112,16 @@ class Dialects(ProxyTest):
                 "UP/1.ts",
                 "#EXTINF:-1,Two",
                 "UP/2.ts",
+                "#EXTVLCOPT--http-user-agent=Neutral/1.0",
+                "#EXTVLCOPT--http-referrer=http://site.example/a",
+                "#EXTVLCOPT--http-reconnect=true",
+                "UP/3.ts",
             ]
         )
         self.assert_tags_unchanged(before, after)
-        one, two = requests
+        one, two, three = requests
+        self.assertEqual(three["User-Agent"], AGENT)
+        self.assertEqual(three["Referer"], "http://site.example/a")
         self.assertEqual(one["User-Agent"], AGENT)
         self.assertEqual(one["Referer"], "http://site.example/a?b")
         self.assertEqual(one["Origin"], "http://other.example")

@@ -30,6 +30,17 @@ class Targets(ProxyTest):
             client.send("GET /stream?url=http://h/ HTTP/1.1\r\nHost: hé\r\n\r\n".encode())
             self.assert_error(client.read_response(), 400, "bad_request")
 
+    def test_a_referer_is_spelled_as_for_a_browser(self):
+        for spelled, sent in (
+            ("http://bücher.example/中 文?q=ü#t", "/%E4%B8%AD%20%E6%96%87?q=%C3%BC"),
+            (" http:\\\\bücher.example/a ", "/a"),
+        ):
+            up = self.upstream(ok(b"x"))
+            self.assertEqual(self.proxy().stream(up.url("/a"), referer=spelled).status, 200)
+            origin = "http://xn--bcher-kva.example"
+            self.assertEqual(up.requests[0]["Referer"], origin + sent)
+            self.assertEqual(up.requests[0]["Origin"], origin)
+
     def test_several_slashes_at_the_beginning_are_one(self):
         self.assert_plays("//stream?url=UP%%2Fa.ts", "/a.ts")
         self.assert_plays("///api/proxy/stream/x.ts?url=UP%%2Fa.ts", "/a.ts")

@@ -223,6 +223,7 @@ class Fetch final : private Resolver::Observer,
   std::string next_digest();
   bool may_send_referer_or_origin() const;
   void retry_without_referer();
+  void retry_after_idle_timeout();
   bool may_ask_instead_of_head() const;
   void ask_instead_of_head();
   void answer_head(const ResponseHead& head);

@@ -38,6 +38,10 @@ const std::string* find_header(const Headers& headers, std::string_view name) {
 
 // True if the request is repeated in another form.
 bool Fetch::retry_refused(const ResponseHead& head) {
+  if (head.status == 408 && reused_connection_) {
+    retry_after_idle_timeout();
+    return true;
+  }
   if (head.status == 401 && answer_challenge(head)) return true;
   const bool may_be_referer = head.status == 403 && send_referer_ && !is_as_player();
   if (may_be_referer && may_send_referer_or_origin()) {
@@ -47,6 +51,14 @@ bool Fetch::retry_refused(const ResponseHead& head) {
   if (!refuses_head(head.status) || !may_ask_instead_of_head()) return false;
   ask_instead_of_head();
   return true;
+}
+
+// --- 408: a connection that was idle ---
+
+// The server gave up waiting for a request before ours arrived (RFC 9110 15.5.9).
+void Fetch::retry_after_idle_timeout() {
+  release(UpstreamPool::Reuse::no);
+  connect(UpstreamPool::Freshness::fresh_only);
 }
 
 // --- 401: Digest ---

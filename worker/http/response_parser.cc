@@ -20,6 +20,7 @@ constexpr unsigned kMaxInterimHeads = 8;
 constexpr std::string_view kVersionPrefix = "HTTP/";
 // SHOUTcast 1 answers `ICY 200 OK` where HTTP/1.0 has its version.
 constexpr std::string_view kIcyPrefix = "ICY ";
+constexpr size_t kDateSize = std::string_view("Tue, 12 Jun 2012 01:56:34 GMT").size();
 
 Error bad_response(std::string_view detail) {
   return Error{Reason::bad_response, std::string(detail)};
@@ -85,6 +86,14 @@ size_t name_size_of(std::string_view line) {
                          return static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
                        });
   return is_name ? name.size() : 0;
+}
+
+// Lines of cameras that play in browsers: a second status line, and a date without `Date:`.
+bool is_stray(std::string_view line) {
+  const bool is_status = line.starts_with("HTTP/1.") && parse_version(line).has_value();
+  const bool is_date =
+      line.size() == kDateSize && line.substr(3, 2) == ", " && line.ends_with(" GMT");
+  return is_status || is_date;
 }
 
 }  // namespace
@@ -281,8 +290,8 @@ Result<void> ResponseParser::check_field_line(std::string_view line) {
       return {};
     }
     name_length = name_size_of(line);
-    if (name_length == 0) return bad_response("field name");
-    colon = line.find(':');
+    if (name_length == 0 && !is_stray(line)) return bad_response("field name");
+    colon = name_length == 0 ? 0 : line.find(':');
     // A field that cannot be named is dropped, as players do.
     if (!http::is_token(line.substr(0, name_length))) name_length = 0;
   }

@@ -38,11 +38,11 @@ Error bad_header(std::string_view name, std::string_view why) {
                      " is not allowed: " + std::string(why));
 }
 
-// A Referer has no fragment (RFC 9110 10.1.3) and no userinfo. nullopt if `text` is no http(s) URL.
-std::optional<std::string> usable_referer(std::string text) {
-  text.resize(std::min(text.find('#'), text.size()));
-  if (!http::all_are(http::kTargetByte, text)) return std::nullopt;
-  if (parse_http_url(text)) return text;
+// A Referer has no fragment (RFC 9110 10.1.3) and no userinfo. It may be spelled as for a browser.
+// nullopt if `text` is no http(s) URL.
+std::optional<std::string> usable_referer(std::string_view spelled) {
+  const std::string text(ascii::trim(spelled.substr(0, spelled.find('#'))));
+  if (http::all_are(http::kTargetByte, text) && parse_http_url(text)) return text;
   const auto plain = parse_upstream_url(text);
   if (!plain) return std::nullopt;
   return plain->url.to_string();
@@ -268,7 +268,7 @@ void take_list_header(std::string_view name, std::string_view value, LinkContext
   const auto known = find_header(link, name);
   if (known != link.headers.end()) link.headers.erase(known);
   if (name == "Referer") {
-    link.referer = usable_referer(std::string(value));
+    link.referer = usable_referer(value);
     if (link.referer) return;
   }
   if (link.headers.size() < kMaxHeaders) link.headers.emplace_back(name, value);

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -61,6 +63,30 @@ void set_versions(SSL_CTX& context, TlsVersion min_version) {
   SSL_CTX_set_security_callback(&context, allow_old_versions);
 }
 
+// No browser offers DHE. Old servers prefer it with groups that OpenSSL refuses (`dh key too
+// small`), although they also know RSA.
+void leave_out_dhe(SSL_CTX& context) {
+  std::string names;
+  const STACK_OF(SSL_CIPHER)* const ciphers = SSL_CTX_get_ciphers(&context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
+    const SSL_CIPHER* const cipher = sk_SSL_CIPHER_value(ciphers, i);
+    const bool is_old = SSL_CIPHER_get_kx_nid(cipher) != NID_kx_any;  // up to TLS 1.2
+    if (!is_old || SSL_CIPHER_get_kx_nid(cipher) == NID_kx_dhe) continue;
+    if (!names.empty()) names += ':';
+    names += SSL_CIPHER_get_name(cipher);
+  }
+  if (!names.empty()) SSL_CTX_set_cipher_list(&context, names.c_str());
+}
+
+// OpenSSL's `*` matches no label with an underscore, unlike that of browsers; but the text `*` in
+// the wanted name matches the `*` of a certificate.
+bool accept_wildcard_for_underscores(SSL& ssl, const std::string& host) {
+  const size_t dot = std::min(host.find('.'), host.size());
+  const bool has_domain = host.find('.', dot + 1) != host.npos;  // `*.com` is nobody's
+  if (host.find('_') == host.npos || !has_domain) return true;
+  return SSL_add1_host(&ssl, ("*" + host.substr(dot)).c_str()) == 1;
+}
+
 }  // namespace
 
 Result<SslContext> make_tls_context(const TlsConfig& config) {
@@ -68,6 +94,7 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   SslContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) return tls_error("no TLS context");
   set_versions(*context, config.min_version);
+  leave_out_dhe(*context);
   // Browsers accept servers without RFC 5746, which OpenSSL 3 refuses by default. The attack that
   // RFC 5746 prevents needs a renegotiation.
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);
@@ -118,7 +145,8 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
   } else {
     SSL_set_hostflags(ssl.get(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (SSL_set_tlsext_host_name(ssl.get(), url.host.c_str()) != 1 ||
-        SSL_set1_host(ssl.get(), url.host.c_str()) != 1) {
+        SSL_set1_host(ssl.get(), url.host.c_str()) != 1 ||
+        !accept_wildcard_for_underscores(*ssl, url.host)) {
       return tls_error("host name " + url.host);
     }
   }

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kVlc = "EXTVLCOPT:";
+constexpr std::string_view kVlc = "EXTVLCOPT";  // then `:`, for Kodi also `--`
 constexpr std::string_view kKodi = "KODIPROP:";
 constexpr std::string_view kHttp = "EXTHTTP:";
 

@@ -10,7 +10,8 @@ namespace streamgate {
 
 // `tag` is a line without its `#`; the letter case of its name does not count, as in VLC. Adds its
 // headers to `link`:
-//   EXTVLCOPT:http-user-agent=..     the value as written; also http-referrer, -origin, -cookie
+//   EXTVLCOPT:http-user-agent=..     the value as written; also http-referrer, -origin, -cookie;
+//                                    Kodi also reads EXTVLCOPT--http-user-agent=..
 //   KODIPROP:inputstream.adaptive.stream_headers=A=..&B=..
 //                                    also manifest_headers and common_headers, or without the
 //                                    prefix

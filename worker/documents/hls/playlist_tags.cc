@@ -68,7 +68,9 @@ TagRule tag_rule(std::string_view name) {
     if (row.name == name) return row.rule;
   }
   // EXT-X-CUE, EXT-X-CUE-OUT, EXT-X-CUE-OUT-CONT, EXT-X-CUE-IN: ad markers without URIs.
-  return name.starts_with("EXT-X-CUE") ? TagRule::no_uri : TagRule::any_uri_suffix;
+  if (name.starts_with("EXT-X-CUE")) return TagRule::no_uri;
+  // Kodi: `#EXTVLCOPT--http-user-agent=..`, without a colon.
+  return name.starts_with("EXTVLCOPT--") ? TagRule::list_header : TagRule::any_uri_suffix;
 }
 
 bool is_multivariant_tag(std::string_view name) {

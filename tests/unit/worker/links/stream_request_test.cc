@@ -154,9 +154,11 @@ TEST(StreamRequestTest, RefererMustBeAnHttpUrl) {
   };
   EXPECT_EQ(referer_of("https%3A%2F%2Fsite.example%2Fwatch%3Fv%3D1%23t"),
             "https://site.example/watch?v=1");
+  EXPECT_EQ(referer_of("%20http%3A%2F%2Fb%C3%BCcher.example%2Fa%20b%2F%E4%B8%AD"),
+            "http://xn--bcher-kva.example/a%20b/%E4%B8%AD");
   EXPECT_EQ(referer_of(""), "none");
   for (const char* value : {"site.example", "javascript:x", "http%3A%2F%2Fr%2F%0d%0aX:y", "http://",
-                            "http%3A%2F%2Fr%2Fa%20b", "http%3A%2F%2Fr%2F%00"}) {
+                            "http%3A%2F%2Fr%2Fa%09b", "http%3A%2F%2Fr%2F%00"}) {
     EXPECT_EQ(referer_of(value), "bad_request") << value;
   }
   EXPECT_EQ(with_query("url=http://h/&referer=http://a/&referer=http://b/"), "bad_request");
