@@ -44,15 +44,19 @@ int check_level(const SSL* ssl, const SSL_CTX* context, int operation, int bits,
   return check(ssl, context, operation, bits, nid, other, data);
 }
 
+// Old servers prefer DHE with a group of 1024 bits, also if they know RSA. OpenSSL refuses it (`dh
+// key too small`) above security level 1. Browsers offer no DHE; FFmpeg and VLC take such groups.
+constexpr int kSecurityOf1024Bits = 80;
+
 // OpenSSL 3 allows TLS 1.0 and 1.1, and their signatures (SHA-1, for RSA together with MD5), at
-// security level 0 only. That level would also admit weak keys and groups.
+// security level 0 only. That level would also admit weak keys and weaker groups.
 int allow_old_versions(const SSL* ssl, const SSL_CTX* context, int operation, int bits, int nid,
                        void* other, void* data) {
   const bool is_version = operation == SSL_SECOP_VERSION && nid >= TLS1_VERSION;
   const bool is_signature =
       operation == SSL_SECOP_SIGALG_SUPPORTED || operation == SSL_SECOP_SIGALG_CHECK;
   const bool is_old = ssl != nullptr && SSL_version(ssl) < TLS1_2_VERSION;
-  if (is_version) return 1;
+  if (is_version || (operation == SSL_SECOP_TMP_DH && bits >= kSecurityOf1024Bits)) return 1;
   if (is_signature && (nid == NID_md5_sha1 || (is_old && nid == NID_sha1))) return 1;
   return check_level(ssl, context, operation, bits, nid, other, data);
 }
@@ -61,21 +65,6 @@ void set_versions(SSL_CTX& context, TlsVersion min_version) {
   SSL_CTX_set_min_proto_version(&context, protocol_of(min_version));
   if (min_version >= TlsVersion::tls1_2) return;
   SSL_CTX_set_security_callback(&context, allow_old_versions);
-}
-
-// No browser offers DHE. Old servers prefer it with groups that OpenSSL refuses (`dh key too
-// small`), although they also know RSA.
-void leave_out_dhe(SSL_CTX& context) {
-  std::string names;
-  const STACK_OF(SSL_CIPHER)* const ciphers = SSL_CTX_get_ciphers(&context);
-  for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); ++i) {
-    const SSL_CIPHER* const cipher = sk_SSL_CIPHER_value(ciphers, i);
-    const bool is_old = SSL_CIPHER_get_kx_nid(cipher) != NID_kx_any;  // up to TLS 1.2
-    if (!is_old || SSL_CIPHER_get_kx_nid(cipher) == NID_kx_dhe) continue;
-    if (!names.empty()) names += ':';
-    names += SSL_CIPHER_get_name(cipher);
-  }
-  if (!names.empty()) SSL_CTX_set_cipher_list(&context, names.c_str());
 }
 
 // OpenSSL's `*` matches no label with an underscore, unlike that of browsers; but the text `*` in
@@ -94,7 +83,6 @@ Result<SslContext> make_tls_context(const TlsConfig& config) {
   SslContext context(SSL_CTX_new(TLS_client_method()));
   if (!context) return tls_error("no TLS context");
   set_versions(*context, config.min_version);
-  leave_out_dhe(*context);
   // Browsers accept servers without RFC 5746, which OpenSSL 3 refuses by default. The attack that
   // RFC 5746 prevents needs a renegotiation.
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_LEGACY_SERVER_CONNECT);

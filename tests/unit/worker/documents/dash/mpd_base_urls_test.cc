@@ -74,7 +74,9 @@ TEST(MpdBaseUrls, OtherRootedReferencesBelongToTheFirst) {
                                       {"/x\\s", "http/a/x/s"}}) {
     const std::string text = rewritten_period(bases.text + "<SegmentURL media='" + written + "'/>");
     EXPECT_TRUE(text.starts_with(bases.links + "<SegmentURL media='https://proxy/at/")) << text;
-    if (*made != '\0') EXPECT_NE(text.find("'" + at(made) + "'"), text.npos) << text;
+    if (*made != '\0') {
+      EXPECT_NE(text.find("'" + at(made) + "'"), text.npos) << text;
+    }
   }
   const std::string own = "<AdaptationSet><BaseURL>http://c/</BaseURL>" + segment;
   EXPECT_EQ(rewritten_period(bases.text + own + "</AdaptationSet>"),
