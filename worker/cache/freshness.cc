@@ -49,9 +49,14 @@ size_t quoted_size(std::string_view text) {
 template <class Visit>
 void for_each_directive(std::string_view list, Visit visit) {
   size_t begin = 0;
+  // Behind a quote without an end there is none with one. Looking for it again from each of them
+  // would take seconds.
+  bool may_end = true;
   for (size_t at = 0; at <= list.size();) {
-    if (at < list.size() && list[at] == '"') {
-      at += quoted_size(list.substr(at));
+    if (may_end && at < list.size() && list[at] == '"') {
+      const size_t size = quoted_size(list.substr(at));
+      may_end = size > 1;
+      at += size;
     } else if (at == list.size() || list[at] == ',') {
       const std::string_view element = ascii::trim(list.substr(begin, at - begin));
       if (!element.empty()) visit(element);

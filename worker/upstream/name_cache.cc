@@ -29,6 +29,8 @@ void NameCache::keep(const std::string& name, const ResolvedName& found, int64_t
 }
 
 void NameCache::keep_failure(const std::string& name, const Error& failure, int64_t now_ms) {
+  const Kept* const known = find(name, now_ms);
+  if (known != nullptr && !known->failure) return;
   put(name, {{}, failure, now_ms + kFailureMs}, now_ms);
 }
 

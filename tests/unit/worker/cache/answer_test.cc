@@ -1,6 +1,7 @@
 // The pure parts of the cache: freshness, keys, the stored head, the answer for one client.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,14 @@ TEST(Freshness, ADirectiveInsideQuotesIsNone) {
   EXPECT_TRUE(freshness({{"Cache-Control", "a=\"private, no-store\", max-age=9"}}).may_share);
   EXPECT_FALSE(freshness({{"Cache-Control", "a=\"b, private"}}).may_share);
   EXPECT_FALSE(freshness({{"Cache-Control", "a=b\\\", private"}}).may_share);
+}
+
+TEST(Freshness, QuotesWithoutAnEndTakeLittleTime) {
+  std::string value = "a=\"";
+  while (value.size() < size_t{120} * 1024) value += R"(\")";
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_FALSE(freshness({{"Cache-Control", value + ", private"}}).may_share);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
 }
 
 // An upstream whose clock is wrong: without this rule its live playlists would never be fresh.
