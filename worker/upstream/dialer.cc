@@ -170,7 +170,7 @@ void Dialer::begin_tls() {
   CHECK(tools_.tls != nullptr);
   auto ssl = make_tls(*tools_.tls, tools_.config.tls, url_, socket_.fd());
   if (!ssl) return fail(std::move(ssl).error());
-  if (trace_ == nullptr) tools_.sessions.offer(**ssl, url_.authority());
+  if (trace_ == nullptr) tools_.sessions.offer(**ssl, session_name(tools_.config.tls, url_));
   socket_.start_tls(std::move(*ssl));
   step_ = Step::shaking_hands;
   readable_.reset(

@@ -89,16 +89,16 @@ using Origins = std::unordered_map<OriginKey, Origin, OriginHash, OriginEqual>;
 
 struct Pooled final : UpstreamConnection {
   Pooled(const Tools& tools, Keeper& keeper, UpstreamSocket socket, Origins::value_type& its_origin,
-         std::string session_name)
+         std::string its_session)
       : UpstreamConnection(tools, keeper, std::move(socket)),
         origin(its_origin),
-        tls_origin(std::move(session_name)) {
+        tls_session(std::move(its_session)) {
     origin_place = in_origin.insert(in_origin.end(), this);
     age_place = by_age.insert(by_age.end(), this);
   }
 
   Origins::value_type& origin;
-  const std::string tls_origin;  // authority, for TlsSessions
+  const std::string tls_session;  // the name of its session; empty without TLS
   bool session_kept = false;
   // The nodes of this connection in the two lists of idle connections. They wait here while it is
   // on loan, so that borrowing and giving back do not allocate.
@@ -300,7 +300,7 @@ void UpstreamPool::give_back(UpstreamConnection& loan, Reuse reuse) {
   auto& connection = static_cast<Pooled&>(loan);
   CHECK(connection.is_on_loan());
   if (connection.can_be_kept() && !std::exchange(connection.session_kept, true)) {
-    state_->sessions.keep(connection.socket().session(), connection.tls_origin);
+    state_->sessions.keep(connection.socket().session(), connection.tls_session);
   }
   const bool keep = reuse == Reuse::allowed && connection.can_be_kept();
   if (!keep || !state_->is_keeping()) return state_->discard(connection);
@@ -375,9 +375,10 @@ Pooled& UpstreamPool::State::adopt(const Target& target, uint64_t limit_key,
   auto& origin = *origins.try_emplace(std::move(key)).first;
   ++origin.second.alive;
   Keeper& keeper = *this;
-  connections.push_back(
-      std::make_unique<Pooled>(route_of(target.settings).connections, keeper, std::move(socket),
-                               origin, target.url.is_https ? target.url.authority() : ""));
+  const TlsConfig& tls_config = target.settings.config.tls;
+  connections.push_back(std::make_unique<Pooled>(
+      route_of(target.settings).connections, keeper, std::move(socket), origin,
+      target.url.is_https ? session_name(tls_config, target.url) : std::string()));
   connections.back()->index = connections.size() - 1;
   return *connections.back();
 }

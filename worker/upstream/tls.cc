@@ -142,26 +142,30 @@ Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& u
   return ssl;
 }
 
-void TlsSessions::offer(SSL& ssl, const std::string& origin) {
-  const auto place = places_.find(origin);
+std::string session_name(const TlsConfig& config, const HttpUrl& url) {
+  return url.authority() + (config.verify ? " verified by " + config.ca_file : " not verified");
+}
+
+void TlsSessions::offer(SSL& ssl, const std::string& name) {
+  const auto place = places_.find(name);
   if (place == places_.end()) return;
   by_use_.splice(by_use_.begin(), by_use_, place->second);
   SSL_set_session(&ssl, place->second->session.get());
 }
 
-void TlsSessions::keep(TlsSession session, const std::string& origin) {
+void TlsSessions::keep(TlsSession session, const std::string& name) {
   if (!session || SSL_SESSION_is_resumable(session.get()) != 1) return;
-  if (const auto place = places_.find(origin); place != places_.end()) {
+  if (const auto place = places_.find(name); place != places_.end()) {
     place->second->session = std::move(session);
     by_use_.splice(by_use_.begin(), by_use_, place->second);
     return;
   }
   if (places_.size() >= kMaxSessions) {
-    places_.erase(by_use_.back().origin);
+    places_.erase(by_use_.back().name);
     by_use_.pop_back();
   }
-  by_use_.push_front({origin, std::move(session)});
-  places_.emplace(origin, by_use_.begin());
+  by_use_.push_front({name, std::move(session)});
+  places_.emplace(name, by_use_.begin());
 }
 
 }  // namespace streamgate

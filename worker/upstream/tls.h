@@ -1,5 +1,5 @@
 // Sets up TLS to upstreams: TLS 1.2 or later, certificates verified by default, SNI for names,
-// sessions resumed per origin. UpstreamSocket runs the connections.
+// sessions resumed. UpstreamSocket runs the connections.
 //
 // One context for each CA file and one TlsSessions per worker.
 #pragma once
@@ -28,18 +28,22 @@ Result<TlsContexts> make_tls_contexts(const UpstreamConfig& config);
 // for literals; no verification with `verify: false`. tls_failed if OpenSSL refuses.
 Result<Ssl> make_tls(SSL_CTX& context, const TlsConfig& config, const HttpUrl& url, int fd);
 
-// The last session of each origin, which makes the next handshake with it shorter. Holds 256
-// origins; a further one replaces the least recently used.
+// Names the sessions that a connection to `url` may resume: those of the same authority whose
+// certificate was verified in the same way. OpenSSL does not verify it again.
+std::string session_name(const TlsConfig& config, const HttpUrl& url);
+
+// The last session of each name, which makes the next handshake shorter. Holds 256 names; a further
+// one replaces the least recently used.
 class TlsSessions {
  public:
-  // Resumes the origin's session, if there is one, in the handshake that follows.
-  void offer(SSL& ssl, const std::string& origin);
+  // Resumes the session of that name, if there is one, in the handshake that follows.
+  void offer(SSL& ssl, const std::string& name);
   // Ignores a session that is null or cannot be resumed.
-  void keep(TlsSession session, const std::string& origin);
+  void keep(TlsSession session, const std::string& name);
 
  private:
   struct Kept {
-    std::string origin;
+    std::string name;
     TlsSession session;
   };
   std::list<Kept> by_use_;  // most recently used first

@@ -58,9 +58,12 @@ class UpstreamPoolTest : public testing::Test {
   }
   UpstreamConnection* get(const HttpUrl& url, const std::vector<SocketAddress>& addresses,
                           Freshness freshness = Freshness::reuse_allowed) {
+    return get({url, hosts->of(url), addresses}, freshness);
+  }
+  UpstreamConnection* get(const UpstreamPool::Target& target, Freshness freshness) {
     WaitingForPool waiting;
     UpstreamPool::AttemptHandle attempt;
-    if (auto* idle = acquire(url, addresses, freshness, waiting, attempt)) return idle;
+    if (auto* idle = pool->acquire(target, freshness, waiting, attempt)) return idle;
     EXPECT_TRUE(until([&] { return waiting.is_over(); }));
     if (waiting.error) last_error = waiting.error;
     return waiting.connection;

@@ -36,6 +36,7 @@ class UpstreamPoolTlsTest : public UpstreamPoolTest {
   }
 
   TlsIdentity identity{"DNS:a.test,IP:127.0.0.1"};
+  TlsIdentity another_identity{"DNS:a.test"};
   std::unique_ptr<TlsServer> tls_server;
 };
 
@@ -167,6 +168,41 @@ TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {
       pool->give_back(*connection, Reuse::no);
     }
     EXPECT_EQ(tls_server->resumed.load(), 1) << version;
+    pool.reset();
+  }
+}
+
+// OpenSSL does not verify the certificate again when it resumes a session. The keys of tokens may
+// have settings of their own for the same host.
+TEST_F(UpstreamPoolTlsTest, AnUnverifiedSessionIsNotResumedWhereVerificationIsRequired) {
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    serve(
+        3,
+        [](SSL* ssl, int) {
+          read_request(ssl);
+          write_all(ssl, kEmpty);
+          read_request(ssl);
+        },
+        version);
+    config.tls.ca_file = another_identity.ca_file();
+    make_pool();
+    const HttpUrl url = url_of("a.test", true);
+    HostTable unverified(config, {{.pattern = *TargetPattern::parse("a.test"), .verify = false}});
+    for (const bool is_verified : {false, true, false}) {
+      last_error.reset();
+      UpstreamConnection* connection =
+          get({url, (is_verified ? *hosts : unverified).of(url), {tls_server->address()}},
+              Freshness::fresh_only);
+      ASSERT_EQ(connection == nullptr, is_verified) << version;
+      if (is_verified) {
+        EXPECT_EQ(last_error->reason, Reason::tls_failed);
+        continue;
+      }
+      Recorder recorder;
+      ask(connection, recorder);
+      pool->give_back(*connection, Reuse::no);
+    }
+    EXPECT_EQ(tls_server->resumed.load(), 1) << version;  // by the last connection
     pool.reset();
   }
 }
