@@ -28,6 +28,17 @@ std::string manifest_of(const std::string& begin, const std::string& content,
   return text + end + "</Period>\n</MPD>\n";
 }
 
+// Declares this many prefixes, the last of which is `cenc`.
+std::string with_namespaces(std::string text, int count) {
+  std::string declared = " xmlns=\"urn:mpeg:dash:schema:mpd:2011\"";
+  for (int i = 1; i < count; ++i) {
+    const std::string number = std::to_string(i);
+    declared += " xmlns:p" + number + "=\"urn:example:" + number + "\"";
+  }
+  if (count > 0) declared += " xmlns:cenc=\"urn:mpeg:cenc:2013\"";
+  return text.insert(text.find("<MPD") + 4, declared);
+}
+
 void rewrite(benchmark::State& state, const std::string& text) {
   const DocumentSetting setting = setting_of_a_request();
   MpdRewriter rewriter;
@@ -73,8 +84,9 @@ void manifest_with_absolute_segments(benchmark::State& state) {
 }
 BENCHMARK(manifest_with_absolute_segments);
 
-// Each with a template and two representations; no runs of segments.
-void manifest_with_adaptation_sets(benchmark::State& state, const std::string& prefix) {
+// Each with a template and two representations; no runs of segments. `namespaces`: 0: none.
+void manifest_with_adaptation_sets(benchmark::State& state, const std::string& prefix,
+                                   int namespaces = 0) {
   const std::string element =
       "  <AdaptationSet id=\"1\" contentType=\"video\" segmentAlignment=\"true\">\n"
       "    <SegmentTemplate timescale=\"90000\" duration=\"180180\" media=\"" +
@@ -85,9 +97,22 @@ void manifest_with_adaptation_sets(benchmark::State& state, const std::string& p
       "    <Representation id=\"v2\" bandwidth=\"5500000\" codecs=\"avc1.640028\" width=\"1920\" "
       "height=\"1080\" frameRate=\"25\" mimeType=\"video/mp4\"/>\n"
       "  </AdaptationSet>\n";
-  rewrite(state, manifest_of("", element, ""));
+  const std::string text = manifest_of("", element, "");
+  rewrite(state, namespaces == 0 ? text : with_namespaces(text, namespaces));
 }
 BENCHMARK_CAPTURE(manifest_with_adaptation_sets, relative, "");
 BENCHMARK_CAPTURE(manifest_with_adaptation_sets, rooted, "/live/");
+BENCHMARK_CAPTURE(manifest_with_adaptation_sets, rooted_and_62_prefixes, "/live/", 62);
+
+// Each with the protection of three systems: no runs of segments, and prefixes to look up.
+void manifest_with_protection(benchmark::State& state, int namespaces) {
+  const std::string element =
+      "    <ContentProtection schemeIdUri=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\">\n"
+      "      <cenc:pssh>AAAAW3Bzc2gAAAAA7e+LqXnWSs6jyCfc1R0h7QAAADsIARIQ</cenc:pssh>\n"
+      "    </ContentProtection>\n";
+  rewrite(state, with_namespaces(manifest_of("", element, ""), namespaces));
+}
+BENCHMARK_CAPTURE(manifest_with_protection, one_prefix, 1);
+BENCHMARK_CAPTURE(manifest_with_protection, 62_prefixes, 62);
 
 }  // namespace
