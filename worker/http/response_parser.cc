@@ -88,9 +88,10 @@ size_t name_size_of(std::string_view line) {
   return is_name ? name.size() : 0;
 }
 
-// Lines of cameras that play in browsers: a second status line, and a date without `Date:`.
+// Lines of cameras that play in browsers: a second status line (of HTTP/1.0), and a date without
+// `Date:`.
 bool is_stray(std::string_view line) {
-  const bool is_status = line.starts_with("HTTP/1.") && parse_version(line).has_value();
+  const bool is_status = line.starts_with("HTTP/1.0 ");
   const bool is_date =
       line.size() == kDateSize && line.substr(3, 2) == ", " && line.ends_with(" GMT");
   return is_status || is_date;
