@@ -85,8 +85,7 @@ std::optional<std::string_view> take_value(std::string_view& rest) {
     rest.remove_prefix(end + 1);
     return value;
   }
-  size_t size = 0;
-  while (size < rest.size() && http::is(http::kTokenByte, rest[size])) ++size;
+  const size_t size = http::token_size(rest);
   if (size == 0) return std::nullopt;
   value = rest.substr(0, size);
   rest.remove_prefix(size);
@@ -147,8 +146,9 @@ std::string_view take_last(std::string_view& list, bool has_quotes) {
     --at;
     if (!has_quotes || list[at] != '"') continue;
     const size_t begin = begin_of_quoted(list, at);
-    if (begin == std::string_view::npos) continue;
-    at = begin;
+    // A quote without a partner: those before it have none either.
+    has_quotes = begin != std::string_view::npos;
+    if (has_quotes) at = begin;
   }
   const std::string_view element = list.substr(at);
   list = list.substr(0, at == 0 ? 0 : at - 1);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 #include <vector>
 
 #include "common/ascii.h"
@@ -24,8 +23,7 @@ constexpr size_t kMachineIdDigits = 32;  // machine-id(5)
 // none.
 
 bool take_token(std::string_view& rest) {
-  size_t size = 0;
-  while (size < rest.size() && http::is(http::kTokenByte, rest[size])) ++size;
+  const size_t size = http::token_size(rest);
   rest.remove_prefix(size);
   return size > 0;
 }

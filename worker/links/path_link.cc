@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <utility>
 
 #include "common/ascii.h"
@@ -12,7 +11,6 @@
 #include "worker/links/cmcd.h"
 #include "worker/links/same_origin_query.h"
 #include "worker/links/upstream_url.h"
-#include "worker/links/url_scope.h"
 
 namespace streamgate {
 namespace {
@@ -317,8 +315,9 @@ bool has_query_with_token(std::string_view url) {
 size_t directories_above(std::string_view path) {
   size_t directories = 0;
   if (!path.empty()) path.remove_prefix(1);
-  for (size_t slash; (slash = path.find('/')) != path.npos; path.remove_prefix(slash + 1)) {
+  for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/')) {
     const DotSegment dots = dot_segment(path.substr(0, slash));
+    path.remove_prefix(slash + 1);
     if (dots == DotSegment::none) ++directories;
     if (dots == DotSegment::twice && directories > 0) --directories;
   }
