@@ -1,6 +1,5 @@
 // Any bytes as an MPD, a patch of one or a part of one: the output must not depend on where the
 // chunks end. The first byte chooses the settings, the second the chunk size.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -92,10 +92,6 @@ std::optional<std::string_view> take_value(std::string_view& rest) {
   return value;
 }
 
-void skip_blanks(std::string_view& rest) {
-  while (!rest.empty() && (rest.front() == ' ' || rest.front() == '\t')) rest.remove_prefix(1);
-}
-
 // The `for` value of pairs that are separated by semicolons. nullopt if there is no `for`, if there
 // are two (RFC 7239 4), or if the element is malformed.
 std::optional<SocketAddress> parse_forwarded(std::string_view rest) {
@@ -114,11 +110,11 @@ std::optional<SocketAddress> parse_forwarded(std::string_view rest) {
         node = value;
       }
     }
-    skip_blanks(rest);
+    http::skip_blanks(rest);
     if (rest.empty()) break;
     if (rest.front() != ';') return std::nullopt;
     rest.remove_prefix(1);
-    skip_blanks(rest);
+    http::skip_blanks(rest);
   }
   if (!node) return std::nullopt;
   return parse_node(*node);
