@@ -103,6 +103,18 @@ constexpr std::string_view trim(std::string_view text) {
   return text;
 }
 
+// Takes the next word from the front of `line`, with the blanks, tabs and carriage returns before
+// it. Empty if there is none.
+constexpr std::string_view take_word(std::string_view& line) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const size_t begin = line.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  line.remove_prefix(begin);
+  const std::string_view word = line.substr(0, line.find_first_of(kBlanks));
+  line.remove_prefix(word.size());
+  return word;
+}
+
 #ifdef __SSE2__
 // For each byte all bits if it is one of the `size` bytes from `first` on, else 0.
 inline __m128i within(__m128i bytes, char first, char size) {

@@ -9,7 +9,6 @@
 // takes lines again, `log.dropped count=N` is the next one.
 #pragma once
 
-#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
-#include <iterator>
 
 #include "common/ascii.h"
 

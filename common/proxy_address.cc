@@ -1,7 +1,6 @@
 #include "common/proxy_address.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "common/ascii.h"
 #include "common/url.h"

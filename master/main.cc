@@ -9,7 +9,6 @@
 #include <variant>
 #include <vector>
 
-#include "common/heritage.h"
 #include "common/log_form.h"
 #include "common/process_title.h"
 #include "master/command_line.h"

@@ -1,7 +1,6 @@
 #include "master/workers.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "common/clock.h"

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/system_error.h"
+#include "worker/loop/openssl.h"
 #include "worker/own_listener.h"
 
 namespace streamgate {
@@ -20,8 +21,7 @@ constexpr std::string_view kOwnConnection = "PROXY UNKNOWN\r\n";
 constexpr std::string_view kStatusLine = "HTTP/1.1 ";
 constexpr size_t kStatusDigits = 3;
 
-using BioPtr = std::unique_ptr<BIO, decltype(&::BIO_free_all)>;
-using SslContextPtr = std::unique_ptr<SSL_CTX, decltype(&::SSL_CTX_free)>;
+using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 
 // Lower is better.
 int rank(const ListenConfig& listener) {
@@ -72,14 +72,14 @@ Result<std::string> probe_health(const Config& config) {
   const SocketAddress address = on_loopback(listener->address);
   const auto socket = connect_to_listener(address, kTimeoutSeconds);
   if (!socket) return socket.error();
-  BioPtr bio(::BIO_new_socket(socket->get(), BIO_NOCLOSE), ::BIO_free_all);
+  Bio bio(::BIO_new_socket(socket->get(), BIO_NOCLOSE));
   if (listener->proxy_protocol && !send_all(bio.get(), kOwnConnection)) {
     return system_error(address.to_string());
   }
-  const SslContextPtr context(::SSL_CTX_new(::TLS_client_method()), ::SSL_CTX_free);
+  const SslContext context(::SSL_CTX_new(::TLS_client_method()));
   if (listener->tls) {
     BIO* encrypted = ::BIO_new_ssl(context.get(), 1);
-    bio = BioPtr(::BIO_push(encrypted, bio.release()), ::BIO_free_all);
+    bio.reset(::BIO_push(encrypted, bio.release()));
   }
   const std::string status = send_all(bio.get(), kRequest) ? read_status(bio.get()) : "";
   if (status == "200") return origin(*listener, address);

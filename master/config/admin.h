@@ -3,7 +3,6 @@
 //   admin: {listen: 127.0.0.1:9090, token: ..., hosts: [metrics.example]}
 #pragma once
 
-#include <string_view>
 #include <vector>
 
 #include "common/config.h"

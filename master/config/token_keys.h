@@ -1,8 +1,6 @@
 // `security.keys` and `security.grant_secret`: the keys of tokens and links.
 #pragma once
 
-#include <string_view>
-
 #include "master/config/key.h"
 
 namespace streamgate {

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdio>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "common/ascii.h"

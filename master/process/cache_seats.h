@@ -10,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "common/cache_directory.h"
 #include "common/result.h"

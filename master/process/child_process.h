@@ -5,7 +5,6 @@
 #include <sys/types.h>
 
 #include <functional>
-#include <string>
 
 #include "common/result.h"
 #include "common/unique_fd.h"

@@ -3,7 +3,6 @@
 // code reads one scoreboard only. Runs in the master.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 

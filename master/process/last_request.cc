@@ -1,7 +1,6 @@
 #include "master/process/last_request.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace streamgate {
 

@@ -6,8 +6,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <string>
-
 #include "common/system_error.h"
 #include "master/process/child_process.h"
 

@@ -9,9 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/scoreboard.h"
-
 namespace streamgate {
 
 // The outcome of the last reload, or of the last reopening of the logs.

@@ -7,12 +7,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 #include "common/memory_file.h"
 #include "common/pipe_pair.h"
-#include "common/system_error.h"
 #include "master/process/child_process.h"
 #include "master/service/text_lines.h"
 #include "master/upgrade/inheritable.h"

@@ -17,7 +17,6 @@
 
 #include "common/file.h"
 #include "common/log.h"
-#include "common/memory_file.h"
 #include "common/pipe_pair.h"
 #include "common/process_title.h"
 #include "common/version.h"

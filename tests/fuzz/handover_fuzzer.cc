@@ -2,7 +2,6 @@
 // text as the result.
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "common/check.h"
 #include "master/upgrade/handover.h"

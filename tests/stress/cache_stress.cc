@@ -17,10 +17,8 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <list>
 #include <new>
-#include <random>
 #include <unordered_map>
 #include <vector>
 

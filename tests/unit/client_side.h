@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <functional>
 #include <string>
 
 #include "common/unique_fd.h"

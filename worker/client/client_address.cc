@@ -85,16 +85,11 @@ std::optional<std::string_view> take_value(std::string_view& rest) {
     rest.remove_prefix(end + 1);
     return value;
   }
-  size_t size = 0;
-  while (size < rest.size() && http::is(http::kTokenByte, rest[size])) ++size;
+  const size_t size = http::token_size(rest);
   if (size == 0) return std::nullopt;
   value = rest.substr(0, size);
   rest.remove_prefix(size);
   return value;
-}
-
-void skip_blanks(std::string_view& rest) {
-  while (!rest.empty() && (rest.front() == ' ' || rest.front() == '\t')) rest.remove_prefix(1);
 }
 
 // The `for` value of pairs that are separated by semicolons. nullopt if there is no `for`, if there
@@ -115,11 +110,11 @@ std::optional<SocketAddress> parse_forwarded(std::string_view rest) {
         node = value;
       }
     }
-    skip_blanks(rest);
+    http::skip_blanks(rest);
     if (rest.empty()) break;
     if (rest.front() != ';') return std::nullopt;
     rest.remove_prefix(1);
-    skip_blanks(rest);
+    http::skip_blanks(rest);
   }
   if (!node) return std::nullopt;
   return parse_node(*node);
@@ -147,8 +142,9 @@ std::string_view take_last(std::string_view& list, bool has_quotes) {
     --at;
     if (!has_quotes || list[at] != '"') continue;
     const size_t begin = begin_of_quoted(list, at);
-    if (begin == std::string_view::npos) continue;
-    at = begin;
+    // A quote without a partner: those before it have none either.
+    has_quotes = begin != std::string_view::npos;
+    if (has_quotes) at = begin;
   }
   const std::string_view element = list.substr(at);
   list = list.substr(0, at == 0 ? 0 : at - 1);

@@ -20,7 +20,7 @@
 #include <optional>
 
 #include "common/config.h"
-#include "common/scoreboard.h"
+#include "common/counters.h"
 #include "worker/client/idle_connections.h"
 #include "worker/client/intake.h"
 #include "worker/client/socket.h"

@@ -1,7 +1,6 @@
 #include "worker/client/proxy_header.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
 

@@ -22,10 +22,8 @@ class ClientSocket {
     bool gone = false;         // read: the client has closed, or an error; write: an error
     bool wants_write = false;  // read: TLS must write before it can read on
   };
-  enum class More {
-    no,
-    follows
-  };  // follows: the bytes may wait to share a packet with the next ones
+  // follows: the bytes may wait to share a packet with the next ones.
+  enum class More { no, follows };
   enum class Handshake { done, wants_read, wants_write, plain_http, failed };
 
   // Unsent bytes that the kernel queues for a TCP client. Bytes in flight do not count, so the

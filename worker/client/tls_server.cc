@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "common/check.h"
 #include "worker/loop/openssl.h"
@@ -43,8 +42,9 @@ Result<void> use_certificates(SSL_CTX& context, const ListenTls& config) {
   const Bio text = reader_of(config.certificate_pem);
   const Certificate own(PEM_read_bio_X509_AUX(text.get(), nullptr, nullptr, nullptr));
   if (!own) {
-    return is_at_end() ? (ERR_clear_error(), refused(config.certificate, "holds no certificate"))
-                       : refused(config.certificate, "is not a PEM certificate");
+    if (!is_at_end()) return refused(config.certificate, "is not a PEM certificate");
+    ERR_clear_error();
+    return refused(config.certificate, "holds no certificate");
   }
   if (SSL_CTX_use_certificate(&context, own.get()) != 1) {
     return refused(config.certificate, "cannot be used");

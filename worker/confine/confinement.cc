@@ -6,7 +6,6 @@
 
 #include <cstdlib>
 #include <memory>
-#include <string_view>
 
 #include "common/file.h"
 #include "common/log.h"

@@ -41,6 +41,14 @@ void append_redacted_agent(std::string_view agent, std::string& out) {
   }
 }
 
+// A field of the client's request for which the access log has a field.
+struct LoggedField {
+  std::string_view name;
+  void (*append)(std::string_view value, std::string& out);  // without secrets
+};
+constexpr LoggedField kUserAgent = {"User-Agent", append_redacted_agent};
+constexpr LoggedField kReferer = {"Referer", append_logged_url};
+
 std::string_view protocol_of(const RequestHead& head) {
   return head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
@@ -180,10 +188,11 @@ class FieldWriter {
       return out_.word(KEY(protocol), protocol_of(head));
     }
     const bool is_agent = field == AccessField::user_agent;
-    const auto value = find_field(head.fields, is_agent ? "User-Agent" : "Referer");
+    const LoggedField& logged = is_agent ? kUserAgent : kReferer;
+    const auto value = find_field(head.fields, logged.name);
     if (!value) return;
     redacted_.clear();
-    is_agent ? append_redacted_agent(*value, redacted_) : append_logged_url(*value, redacted_);
+    logged.append(*value, redacted_);
     out_.text(is_agent ? KEY(user_agent) : KEY(referer), redacted_, kMaxTextBytes);
   }
 
@@ -320,11 +329,10 @@ void AccessLine::write_combined(const AccessRecord& record) {
   append_number(record.status == 0 ? kClientClosedRequest : record.status, line_);
   line_.append(" ");
   append_number(static_cast<int64_t>(record.body_bytes), line_);
-  for (const bool is_agent : {false, true}) {
+  for (const LoggedField& logged : {kReferer, kUserAgent}) {
     redacted_.clear();
     if (record.head != nullptr) {
-      const auto value = field_or_empty(record.head->fields, is_agent ? "User-Agent" : "Referer");
-      is_agent ? append_redacted_agent(value, redacted_) : append_logged_url(value, redacted_);
+      logged.append(field_or_empty(record.head->fields, logged.name), redacted_);
     }
     line_.append(" \"");
     append_escaped(redacted_.empty() ? "-" : redacted_, Blanks::kept, kMaxTextBytes, line_);

@@ -12,9 +12,9 @@
 #include <string>
 
 #include "common/config.h"
+#include "common/counters.h"
 #include "common/log_sink.h"
 #include "common/result.h"
-#include "common/scoreboard.h"
 #include "worker/exchange/access_line.h"
 #include "worker/loop/timer_wheel.h"
 

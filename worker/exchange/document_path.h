@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "common/scoreboard.h"
+#include "common/counters.h"
 #include "worker/client/stream.h"
 #include "worker/documents/document_body.h"
 #include "worker/exchange/body_path.h"

@@ -2,7 +2,6 @@
 
 #include <ctime>
 #include <utility>
-#include <vector>
 
 #include "common/check.h"
 #include "common/histogram.h"

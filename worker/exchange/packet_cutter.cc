@@ -1,7 +1,5 @@
 #include "worker/exchange/packet_cutter.h"
 
-#include <algorithm>
-#include <optional>
 #include <utility>
 
 namespace streamgate {

@@ -13,6 +13,7 @@ constexpr int64_t kMinPortion = int64_t{4} * 1024;
 constexpr int64_t kMaxPortion = int64_t{256} * 1024;
 // A read of a few bytes costs as much as a large one.
 constexpr int64_t kMinReadBytes = 1024;
+static_assert(kMinReadBytes <= kMinPortion);
 
 int64_t time_of(int64_t bytes, uint64_t rate) {
   return bytes * kSecondUs / static_cast<int64_t>(rate);
@@ -44,7 +45,7 @@ size_t RateMeter::room(size_t most, uint64_t taken) {
   if (wait_.armed()) return 0;
   account(taken);
   if (credit_ < kMinReadBytes) {
-    const int64_t wanted = std::max(portion_, kMinReadBytes) - std::min<int64_t>(credit_, 0);
+    const int64_t wanted = portion_ - std::min<int64_t>(credit_, 0);
     const int64_t ahead = charge(wanted);
     credit_ += wanted;
     if (wait_for(ahead - kBurstUs)) return 0;

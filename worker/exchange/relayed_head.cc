@@ -1,6 +1,5 @@
 #include "worker/exchange/relayed_head.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 

@@ -1,7 +1,6 @@
 #include "worker/explain/body_kind.h"
 
 #include <algorithm>
-#include <array>
 
 #include "common/ascii.h"
 #include "worker/documents/detector.h"

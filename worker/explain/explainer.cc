@@ -1,9 +1,7 @@
 #include "worker/explain/explainer.h"
 
 #include <algorithm>
-#include <memory>
 
-#include "common/check.h"
 #include "worker/documents/document_body.h"
 #include "worker/documents/utf16.h"
 #include "worker/exchange/forwarded_request.h"

@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "common/cause.h"
-#include "common/reason.h"
 #include "worker/upstream/tls_facts.h"
 
 namespace streamgate {

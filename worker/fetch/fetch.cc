@@ -301,7 +301,9 @@ void Fetch::follow_redirect(std::string_view location) {
   }
   observer_->on_redirect(*head_);
   release(UpstreamPool::Reuse::no);
-  if (!first_url_) first_url_.reset(new UpstreamUrl{request_.url, authorization_});
+  if (!first_url_) {
+    first_url_ = std::make_unique<UpstreamUrl>(UpstreamUrl{request_.url, authorization_});
+  }
   const bool leaves_origin = next->url.origin() != request_.url.origin();
   if (leaves_origin) left_origin_ = true;
   if (leaves_origin || !next->authorization.empty()) digest_.reset();

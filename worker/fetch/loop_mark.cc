@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 #include <vector>
 
 #include "common/ascii.h"
@@ -24,8 +23,7 @@ constexpr size_t kMachineIdDigits = 32;  // machine-id(5)
 // none.
 
 bool take_token(std::string_view& rest) {
-  size_t size = 0;
-  while (size < rest.size() && http::is(http::kTokenByte, rest[size])) ++size;
+  const size_t size = http::token_size(rest);
   rest.remove_prefix(size);
   return size > 0;
 }
@@ -34,10 +32,6 @@ bool take(char wanted, std::string_view& rest) {
   if (!rest.starts_with(wanted)) return false;
   rest.remove_prefix(1);
   return true;
-}
-
-void skip_blanks(std::string_view& rest) {
-  while (rest.starts_with(' ') || rest.starts_with('\t')) rest.remove_prefix(1);
 }
 
 // RFC 9110 5.6.4.
@@ -62,12 +56,12 @@ bool take_cdn_id(std::string_view& rest) {
 // cdn-info = cdn-id *( OWS ";" OWS parameter )
 bool take_cdn_info(std::string_view& rest) {
   if (!take_cdn_id(rest)) return false;
-  skip_blanks(rest);
+  http::skip_blanks(rest);
   while (take(';', rest)) {
-    skip_blanks(rest);
+    http::skip_blanks(rest);
     if (!take_token(rest) || !take('=', rest)) return false;
     if (!take_token(rest) && !take_quoted(rest)) return false;
-    skip_blanks(rest);
+    http::skip_blanks(rest);
   }
   return true;
 }
@@ -75,7 +69,7 @@ bool take_cdn_info(std::string_view& rest) {
 // CDN-Loop = #cdn-info (RFC 8586 2). Empty elements are allowed (RFC 9110 5.6.1.2).
 bool is_well_formed(std::string_view value) {
   do {
-    skip_blanks(value);
+    http::skip_blanks(value);
     if (!value.empty() && value.front() != ',' && !take_cdn_info(value)) return false;
   } while (take(',', value));
   return value.empty();

@@ -86,11 +86,9 @@ bool ChunkDecoder::take_in_trailers(char c) {
 }
 
 bool ChunkDecoder::add_digit(char c) {
-  const char lower = ascii::to_lower(c);
-  const bool is_letter = lower >= 'a' && lower <= 'f';
-  if (!ascii::is_digit(c) && !is_letter) return false;
-  if (++digits_ > kMaxDigits) return false;
-  left_ = left_ * 16 + static_cast<uint64_t>(is_letter ? lower - 'a' + 10 : c - '0');
+  const int value = ascii::hex_value(c);
+  if (value < 0 || ++digits_ > kMaxDigits) return false;
+  left_ = left_ * 16 + static_cast<uint64_t>(value);
   return true;
 }
 

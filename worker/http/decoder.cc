@@ -1,7 +1,6 @@
 #include "worker/http/decoder.h"
 
 #include <array>
-#include <utility>
 
 #include "common/check.h"
 #include "worker/http/brotli_decoder.h"

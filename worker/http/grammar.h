@@ -153,10 +153,7 @@ constexpr bool is_host_and_port(std::string_view text) {
     while (host_end < text.size() && text[host_end] != ']') ++host_end;
     if (host_end == text.size() || host_end < 3) return false;
     for (const char c : text.substr(1, host_end - 1)) {
-      const char lower = ascii::to_lower(c);
-      if (!ascii::is_digit(c) && !(lower >= 'a' && lower <= 'f') && c != ':' && c != '.') {
-        return false;
-      }
+      if (ascii::hex_value(c) < 0 && c != ':' && c != '.') return false;
     }
     ++host_end;
   } else {
@@ -169,6 +166,11 @@ constexpr bool is_host_and_port(std::string_view text) {
     if (!ascii::is_digit(c)) return false;
   }
   return true;
+}
+
+// Removes blanks and tabs (OWS, RFC 9110 5.6.3) from the front of `rest`.
+constexpr void skip_blanks(std::string_view& rest) {
+  while (rest.starts_with(' ') || rest.starts_with('\t')) rest.remove_prefix(1);
 }
 
 // The options of the Connection fields that decide whether a connection persists (RFC 9112 9.3).

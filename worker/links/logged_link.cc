@@ -44,14 +44,10 @@ void append_masked_prefix(std::string_view prefix, std::string& out) {
   }
 }
 
-bool is_query_form(std::string_view target) {
-  return route_of(target) == Route::stream && path_link_route_of(target).empty();
-}
-
 // Where the path of a link to us begins, behind the prefix of a front; npos: nowhere. nullopt if
 // the path is too long to tell.
 std::optional<size_t> find_link(std::string_view target) {
-  constexpr int kMostSegments = 16;
+  constexpr int kMaxSegments = 16;
   const size_t query = std::min(target.find('?'), target.size());
   const std::string_view parameters = target.substr(query);
   const bool has_url = parameters.find("url=") != parameters.npos ||  //
@@ -59,9 +55,9 @@ std::optional<size_t> find_link(std::string_view target) {
   if (!has_url && target.find("/at/") == target.npos) return target.npos;
   size_t at = 0;
   for (int depth = 0; at < query; ++depth, at = target.find('/', at + 1)) {
-    if (depth == kMostSegments) return std::nullopt;
+    if (depth == kMaxSegments) return std::nullopt;
     const std::string_view rest = target.substr(at);
-    if (has_form_of_path_link(rest) || (has_url && is_query_form(rest))) return at;
+    if (has_form_of_path_link(rest) || (has_url && has_query_form(rest))) return at;
   }
   return target.npos;
 }
@@ -104,7 +100,7 @@ void append_logged_url(std::string_view url, std::string& out) {
   }
   append_masked_prefix(target.substr(0, *link), out);
   const std::string_view own = target.substr(*link);
-  if (!is_query_form(own)) return log::append_redacted(own, out);
+  if (!has_query_form(own)) return log::append_redacted(own, out);
   out += logged_route(own);
   log::append_redacted(own.substr(own.find('?')), out);
 }

@@ -10,7 +10,7 @@ namespace streamgate {
 namespace {
 
 // Of the prefix of a front, so that the time for a long path has a limit.
-constexpr int kMostSegments = 16;
+constexpr int kMaxSegments = 16;
 
 // The target of a link to us in a URL; empty if it is none, nullopt if its path is too long to
 // tell. A front may have put a prefix before the path. A page elsewhere may have a path like ours,
@@ -22,13 +22,11 @@ std::optional<std::string_view> link_target(std::string_view url) {
   const size_t query = std::min(url.find('?'), url.size());
   size_t at = url.find('/', authority + 3);
   for (int depth = 0; at < query; ++depth, at = url.find('/', at + 1)) {
-    if (depth == kMostSegments) return std::nullopt;
+    if (depth == kMaxSegments) return std::nullopt;
     const std::string_view target = url.substr(at);
     if (has_form_of_path_link(target)) return target;
-    const bool is_query_form =
-        route_of(target) == Route::stream && path_link_route_of(target).empty();
-    if (is_query_form && (upstream_of_link(target) || target.find("sg_") != target.npos))
-      return target;
+    if (!has_query_form(target)) continue;
+    if (upstream_of_link(target) || target.find("sg_") != target.npos) return target;
   }
   return "";
 }

@@ -1,7 +1,6 @@
 #include "worker/links/pasted_link.h"
 
 #include <algorithm>
-#include <string>
 
 #include "common/ascii.h"
 #include "common/url.h"
@@ -22,21 +21,17 @@ bool is_http_url(std::string_view text) {
   return ascii::istarts_with(text, "http://") || ascii::istarts_with(text, "https://");
 }
 
-bool has_stream_route(std::string_view target) {
-  return route_of(target) == Route::stream && path_link_route_of(target).empty();
-}
-
 // Whether `target` is the path and query of a link to a proxy.
 bool is_link(std::string_view target) {
   if (has_form_of_path_link(target)) return true;
-  return has_stream_route(target) &&
+  return has_query_form(target) &&
          (target.find("?url=") != target.npos || target.find("&url=") != target.npos);
 }
 
 // The stricter rule for a route after an unknown prefix.
 bool is_complete_link(std::string_view target) {
   if (has_form_of_path_link(target)) return parse_path_link(target).has_value();
-  if (!has_stream_route(target)) return false;
+  if (!has_query_form(target)) return false;
   constexpr std::string_view kFirst = "?url=";
   const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
   if (!query.starts_with(kFirst)) return false;

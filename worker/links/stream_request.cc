@@ -234,9 +234,10 @@ Result<void> read_query(std::string_view target, StreamRequest& request) {
   request.has_headers = found.has_suffix || has_headers(request.link);
   merge_weaker(found.of_url, request.link);
   for (auto& [name, raw] : found.foreign) {
-    std::string cmcd;
+    std::string cmcd;  // `raw` is a view of it
     if (name == "CMCD") {
-      raw = cmcd = cmcd_parameter(parameter_of(raw).raw_value, target, request.upstream);
+      cmcd = cmcd_parameter(parameter_of(raw).raw_value, target, request.upstream);
+      raw = cmcd;
     }
     if (raw.empty()) continue;
     add_foreign(name, raw, request.upstream);
@@ -252,12 +253,14 @@ Route route_of(std::string_view target) {
   const std::string_view path = path_of(target);
   if (path == "/health") return Route::health;
   if (path == "/ready") return Route::ready;
-  if (!stream_path_of(path).empty()) return Route::stream;
+  if (has_query_form(path)) return Route::stream;
   return path_link_route_of(target).empty() ? Route::none : Route::stream;
 }
 
+bool has_query_form(std::string_view target) { return !stream_path_of(path_of(target)).empty(); }
+
 Result<HttpUrl> upstream_of_link(std::string_view target) {
-  if (stream_path_of(path_of(target)).empty()) {
+  if (!has_query_form(target)) {
     auto request = parse_path_link(target);
     if (!request) return std::move(request).error();
     return std::move(request->upstream);

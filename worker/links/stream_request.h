@@ -34,6 +34,9 @@ enum class Route { stream, health, ready, none };
 // `/ready`. Whole paths are compared: `/streamX` is Route::none.
 Route route_of(std::string_view target);
 
+// Whether `target` has a path of the query form: Route::stream, and not a link of the path form.
+bool has_query_form(std::string_view target);
+
 struct StreamRequest {
   HttpUrl upstream;
   // Of the query form of child URLs: `/stream` or `/api/proxy/stream`, without the further segment.

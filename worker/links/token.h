@@ -14,7 +14,6 @@
 #include "common/ip_address.h"
 #include "common/result.h"
 #include "common/url.h"
-#include "worker/links/token_json.h"
 #include "worker/loop/signature.h"
 
 namespace streamgate {

@@ -98,16 +98,16 @@ class HeaderReader final : public ObjectReader {
   bool take_string(std::string_view name, std::string& value) override {
     if (name == "alg") header.algorithm = std::move(value);
     if (name == "kid") header.key_id = std::move(value);
-    return note(name);
+    if (name == "crit") header.has_critical = true;
+    return true;
   }
   bool take_number(std::string_view name, int64_t, int64_t) override { return other(name); }
   bool take_item(std::string_view, std::string&) override { return true; }
   bool take_other(std::string_view name, bool) override { return other(name); }
 
-  bool other(std::string_view name) { return note(name) && name != "alg" && name != "kid"; }
-  bool note(std::string_view name) {
+  bool other(std::string_view name) {
     if (name == "crit") header.has_critical = true;
-    return true;
+    return name != "alg" && name != "kid";
   }
 };
 

@@ -1,7 +1,5 @@
 #include "worker/links/token_signer.h"
 
-#include <algorithm>
-
 #include "common/ip_address.h"
 #include "common/json_string.h"
 #include "common/url.h"

@@ -8,7 +8,6 @@
 #include <string_view>
 
 #include "common/url.h"
-#include "common/url_path.h"
 
 namespace streamgate {
 

@@ -1,7 +1,6 @@
 #include "worker/loop/request_note.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 namespace streamgate {

@@ -8,15 +8,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "common/config.h"
+#include "common/counters.h"
 #include "common/result.h"
-#include "common/scoreboard.h"
 #include "worker/http/message.h"
 #include "worker/http/response_parser.h"
 #include "worker/loop/event.h"

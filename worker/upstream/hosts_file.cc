@@ -5,19 +5,6 @@
 #include "common/ascii.h"
 
 namespace streamgate {
-namespace {
-
-std::string_view next_word(std::string_view& line) {
-  const size_t begin = line.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  line.remove_prefix(begin);
-  const std::string_view word = line.substr(0, line.find_first_of(" \t\r"));
-  line.remove_prefix(word.size());
-  return word;
-}
-
-}  // namespace
-
 const std::vector<IpAddress>* HostsFile::find(std::string_view name, int64_t now_ms) {
   if (watch_.has_changed(now_ms)) {
     names_.clear();
@@ -33,9 +20,9 @@ void HostsFile::parse(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     line = line.substr(0, line.find('#'));
-    const auto address = IpAddress::parse(next_word(line));
+    const auto address = IpAddress::parse(ascii::take_word(line));
     if (!address) continue;  // a comment, or a link-local address with a zone
-    for (auto name = next_word(line); !name.empty(); name = next_word(line)) {
+    for (auto name = ascii::take_word(line); !name.empty(); name = ascii::take_word(line)) {
       auto& addresses = names_[ascii::lower(name)];
       if (std::find(addresses.begin(), addresses.end(), *address) == addresses.end()) {
         addresses.push_back(*address);

@@ -6,12 +6,11 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "common/config.h"
+#include "common/counters.h"
 #include "common/result.h"
-#include "common/scoreboard.h"
 #include "common/socket_address.h"
 #include "common/url.h"
 #include "worker/loop/reaper.h"

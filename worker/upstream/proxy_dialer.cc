@@ -1,6 +1,5 @@
 #include "worker/upstream/proxy_dialer.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 

@@ -1,7 +1,6 @@
 #include "worker/upstream/proxy_handshake.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "common/ip_address.h"

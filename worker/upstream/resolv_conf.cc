@@ -11,15 +11,6 @@ namespace {
 constexpr uint16_t kDnsPort = 53;
 constexpr size_t kMaxNameBytes = 253;  // RFC 1035 2.3.4, as text
 
-std::string_view next_word(std::string_view& line) {
-  const size_t begin = line.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  line.remove_prefix(begin);
-  const std::string_view word = line.substr(0, line.find_first_of(" \t\r"));
-  line.remove_prefix(word.size());
-  return word;
-}
-
 void add_server(std::string_view word, std::vector<SocketAddress>& servers) {
   if (servers.size() == ResolvConf::kMaxServers) return;
   if (const auto address = IpAddress::parse(word)) {
@@ -32,7 +23,7 @@ void add_server(std::string_view word, std::vector<SocketAddress>& servers) {
 
 std::vector<std::string> parse_domains(std::string_view line) {
   std::vector<std::string> domains;
-  for (auto word = next_word(line); !word.empty(); word = next_word(line)) {
+  for (auto word = ascii::take_word(line); !word.empty(); word = ascii::take_word(line)) {
     while (word.starts_with('.')) word.remove_prefix(1);
     while (word.ends_with('.')) word.remove_suffix(1);
     if (!word.empty() && domains.size() < ResolvConf::kMaxSearchDomains) {
@@ -44,7 +35,7 @@ std::vector<std::string> parse_domains(std::string_view line) {
 
 unsigned parse_ndots(std::string_view line, unsigned ndots) {
   constexpr std::string_view kOption = "ndots:";
-  for (auto word = next_word(line); !word.empty(); word = next_word(line)) {
+  for (auto word = ascii::take_word(line); !word.empty(); word = ascii::take_word(line)) {
     if (!word.starts_with(kOption)) continue;
     unsigned value = 0;
     const auto end = word.data() + word.size();
@@ -63,11 +54,11 @@ ResolvConf ResolvConf::parse(std::string_view text) {
     std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     line = line.substr(0, line.find_first_of("#;"));
-    const std::string_view keyword = next_word(line);
-    if (keyword == "nameserver") add_server(next_word(line), conf.servers);
+    const std::string_view keyword = ascii::take_word(line);
+    if (keyword == "nameserver") add_server(ascii::take_word(line), conf.servers);
     // Of several lines the last one counts (resolv.conf(5)).
     if (keyword == "search") conf.search = parse_domains(line);
-    if (keyword == "domain") conf.search = parse_domains(next_word(line));
+    if (keyword == "domain") conf.search = parse_domains(ascii::take_word(line));
     if (keyword == "options") conf.ndots = parse_ndots(line, conf.ndots);
   }
   if (conf.servers.empty()) conf.servers.emplace_back(*IpAddress::parse("127.0.0.1"), kDnsPort);

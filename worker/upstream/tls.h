@@ -7,7 +7,6 @@
 #include <list>
 #include <map>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 #include "common/config.h"

@@ -61,5 +61,13 @@ TEST(Ascii, FindAnyFindsTheFirstStopFromEachPlaceOn) {
   }
 }
 
+TEST(Ascii, TakeWordTakesTheBlanksBeforeTheWord) {
+  std::string_view line = " \tone two\r";
+  EXPECT_EQ(ascii::take_word(line), "one");
+  EXPECT_EQ(line, " two\r");
+  EXPECT_EQ(ascii::take_word(line), "two");
+  EXPECT_EQ(ascii::take_word(line), "");
+}
+
 }  // namespace
 }  // namespace streamgate

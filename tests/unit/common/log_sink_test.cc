@@ -13,9 +13,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
-#include <utility>
 
-#include "common/file.h"
 #include "common/pipe_pair.h"
 
 namespace streamgate {

@@ -12,7 +12,6 @@
 #include "common/unique_fd.h"
 #include "tests/unit/tls_peers.h"
 #include "worker/client/socket.h"
-#include "worker/upstream/tls.h"
 
 namespace streamgate {
 namespace {

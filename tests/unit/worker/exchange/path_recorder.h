@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "tests/unit/client_side.h"
 #include "worker/exchange/body_path.h"

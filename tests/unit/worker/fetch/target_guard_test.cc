@@ -4,7 +4,6 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "tests/unit/corpus_index.h"
 #include "worker/links/upstream_url.h"
