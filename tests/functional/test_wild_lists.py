@@ -368,5 +368,49 @@ class LongLists(ProxyTest):
         self.assertNotIn("h_", links[1])
 
 
+class Pls(ProxyTest):
+    TEXT = (
+        "[playlist]\r\nNumberOfEntries=3\r\nFile1=UP/live?a=1\r\nTitle1=File1=x\r\n"
+        "Length1=-1\r\nFileX=UP/no\r\nFILE3=rel.mp3|User-Agent=Neutral%2F1.0\r\nVersion=2"
+    )
+
+    def serve(self, content_type, path="/d/a.pls"):
+        up = self.upstream(lambda _: ok(b"media"))
+        text = self.TEXT.replace("UP", up.origin)
+        listing = ok(text.encode(), content_type=content_type)
+        up.script = lambda request: listing if request.path == path else ok(b"media")
+        return up, text, up.url(path)
+
+    def test_the_files_of_a_list_of_stations_become_links(self):
+        for content_type, path in (
+            ("audio/x-scpls", "/d/listen"), ("application/pls+xml; charset=x", "/d/listen"),
+            ("text/plain", "/d/a.PLS"), ("application/octet-stream", "/d/a.pls"),
+        ):
+            up, text, url = self.serve(content_type, path)
+            proxy = self.proxy()
+            response = proxy.stream(url)
+            self.assertEqual(response["Content-Type"], "audio/x-scpls")
+            before, after = text.split("\r\n"), response.text.split("\r\n")
+            links = [line.partition("=")[2] for line in (after[2], after[6])]
+            self.assertEqual([after[2][:6], after[6][:6]], ["File1=", "FILE3="])
+            del before[6], before[2], after[6], after[2]
+            self.assertEqual(after, before)
+            for link in links:
+                self.assertTrue(link.startswith(proxy.origin), link)
+                self.assertEqual(proxy.ask(link[len(proxy.origin) :]).body, b"media")
+            self.assertEqual(up.targets()[1:], ["/live?a=1", "/d/rel.mp3"])
+            self.assertEqual(up.requests[2]["User-Agent"], AGENT)
+            head = proxy.stream(url, method="HEAD")
+            self.assertEqual(head["Content-Type"], "audio/x-scpls")
+
+    def test_another_text_of_that_type_is_relayed(self):
+        for body in (b"[play", b"[list]\nFile1=a\n", b"", b"File1=http://h/\n", b"<html></html>"):
+            up = self.upstream(ok(body, content_type="audio/x-scpls"))
+            response = self.proxy().stream(up.url("/a.pls"))
+            self.assertEqual((response.status, response.body), (200, body))
+        up = self.upstream(ok(self.TEXT.encode(), content_type="video/mp2t"))
+        self.assertEqual(self.proxy().stream(up.url("/a.ts")).text, self.TEXT)
+
+
 if __name__ == "__main__":
     main()

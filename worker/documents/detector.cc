@@ -65,6 +65,11 @@ bool is_mpd_type(std::string_view essence) {
          ascii::iequals(essence, "video/vnd.mpeg.dash.mpd");
 }
 
+bool is_pls_type(std::string_view essence) {
+  return ascii::iequals(essence, "audio/x-scpls") || ascii::iequals(essence, "audio/scpls") ||
+         ascii::iequals(essence, "application/pls+xml");
+}
+
 bool has_playlist_extension(std::string_view path) {
   return ascii::iends_with(path, ".m3u8") || ascii::iends_with(path, ".m3u");
 }
@@ -82,8 +87,10 @@ DocumentKind claimed_kind(std::string_view content_type, std::string_view path) 
       ascii::trim(content_type.substr(0, ascii::find_any<';'>(content_type)));
   if (is_playlist_type(essence)) return DocumentKind::hls;
   if (is_mpd_type(essence)) return DocumentKind::mpd;
+  if (is_pls_type(essence)) return DocumentKind::pls;
   path = path.substr(0, ascii::find_any<'?', '#'>(path));
   if (has_playlist_extension(path)) return DocumentKind::hls;
+  if (ascii::iends_with(path, ".pls")) return DocumentKind::pls;
   return ascii::iends_with(path, ".mpd") ? DocumentKind::mpd : DocumentKind::none;
 }
 
@@ -131,6 +138,14 @@ std::optional<DocumentKind> detect_xml(DocumentKind claimed, const Beginning& by
   return decides ? std::optional(claimed) : std::nullopt;
 }
 
+// For a body that claims to be a PLS list.
+std::optional<DocumentKind> detect_pls(std::string_view text, bool is_final) {
+  constexpr std::string_view kHeader = "[playlist]";
+  if (ascii::istarts_with(text, kHeader)) return DocumentKind::pls;
+  const bool may_follow = ascii::istarts_with(kHeader, text) && !is_final;
+  return may_follow ? std::nullopt : std::optional(DocumentKind::none);
+}
+
 std::optional<DocumentKind> detect_text(const Claim& claim, const Beginning& bytes) {
   std::string_view text = bytes.text.substr(0, kSniffBytes);
   const bool is_final = bytes.is_final;
@@ -148,6 +163,7 @@ std::optional<DocumentKind> detect_text(const Claim& claim, const Beginning& byt
     const auto kind = detect_xml(claimed, {xml, is_final, bytes.is_whole_prolog});
     if (kind != DocumentKind::none) return kind;
   }
+  if (claimed == DocumentKind::pls) return detect_pls(text, is_final);
   const bool is_claimed = claimed == DocumentKind::hls;
   if (is_claimed) {
     const auto kind = check_claimed_playlist(text, is_final);

@@ -28,7 +28,8 @@ constexpr size_t kMaxIdle = 4;
 std::unique_ptr<DocumentRewriter> make_rewriter(DocumentKind kind) {
   switch (kind) {
     case DocumentKind::hls:
-      return std::make_unique<PlaylistRewriter>();
+    case DocumentKind::pls:
+      return std::make_unique<PlaylistRewriter>(kind);
     case DocumentKind::mpd:
     case DocumentKind::mpd_patch:
     case DocumentKind::mpd_part:

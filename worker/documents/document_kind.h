@@ -15,6 +15,7 @@ enum class DocumentKind {
   asset_list,  // JSON: the assets of an interstitial, or date ranges (RFC 8216bis D and H)
   steering,    // JSON: a steering manifest
   chapters,    // JSON: session data
+  pls,         // a list of radio stations: `File1=http://host/a`
 };
 
 constexpr bool is_dash(DocumentKind kind) {
@@ -31,6 +32,7 @@ constexpr bool is_json(DocumentKind kind) {
 constexpr std::string_view media_type_of(DocumentKind kind) {
   if (kind == DocumentKind::steering) return "application/vnd.apple.steering-list";
   if (kind == DocumentKind::mpd_patch) return "application/dash-patch+xml";
+  if (kind == DocumentKind::pls) return "audio/x-scpls";
   if (is_dash(kind)) return "application/dash+xml";
   return is_json(kind) ? "application/json" : "application/vnd.apple.mpegurl";
 }

@@ -167,7 +167,8 @@ void Exchange::on_head(const ResponseHead& head) {
   if (head.framing == Framing::none) {
     const DocumentKind expected = expected_kind();
     const DocumentKind kind = expected != DocumentKind::none ? expected : claimed_kind(type, path);
-    if (is_dash(kind) || is_json(kind)) document_type_ = media_type_of(kind);
+    const bool has_own_type = kind != DocumentKind::none && kind != DocumentKind::hls;
+    if (has_own_type) document_type_ = media_type_of(kind);
     const bool is_document = successful && method_ == Method::head && kind != DocumentKind::none;
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }

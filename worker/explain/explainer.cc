@@ -295,6 +295,11 @@ void Explainer::read_document() {
     conclude_answer(true, {}, report_);
     return finish();
   }
+  if (kind_ == DocumentKind::pls) {
+    report_.kind = "list of stations (PLS)";
+    conclude_answer(true, {}, report_);
+    return finish();
+  }
   report_.playlist = playlist_facts(text, body.output().text(),
                                     {body.setting().max_height, body.setting().max_bandwidth});
   report_.playlist->lines_too_long = body.lines_too_long();

@@ -64,6 +64,16 @@ std::string_view without_label(std::string_view line) {
   return has_known_name(line) && !has_known_name(url) ? line : url;
 }
 
+// The value of a `File1=http://host/a` of a PLS list; empty for its other lines.
+std::string_view file_of(std::string_view line) {
+  constexpr std::string_view kName = "File";
+  if (!ascii::istarts_with(line, kName)) return {};
+  const size_t equals = std::min(line.find('='), line.size());
+  const auto number = ascii::trim(line.substr(kName.size(), equals - kName.size()));
+  if (!ascii::parse_uint(number)) return {};
+  return equals == line.size() ? std::string_view() : trimmed(line.substr(equals + 1));
+}
+
 }  // namespace
 
 void PlaylistRewriter::begin(const DocumentSetting& setting) {
@@ -164,6 +174,12 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
   if (line.size() > longest_line_) {
     is_first_line_ = false;
     ++lines_too_long_;
+    return;
+  }
+  if (kind_ == DocumentKind::pls) {
+    line_growth_ = 0;
+    const std::string_view file = file_of(trimmed(line));
+    if (!file.empty()) rewrite_uri_line(file, copy);
     return;
   }
   if (is_first_line_) line = without_junk(line, copy);

@@ -3,7 +3,8 @@
 // and every byte that is not part of a URI is copied unchanged. There are four exceptions: a
 // playlist whose variants are limited is held (variant_filter.h), so is the rest of a short
 // multivariant playlist, because a variable may be defined after its use; EXT-X-DEFINE gets the
-// value of a query parameter, and text before `#EXTM3U` is left out.
+// value of a query parameter, and text before `#EXTM3U` is left out. Of a PLS list, the `FileN=`
+// are rewritten.
 #pragma once
 
 #include <optional>
@@ -24,6 +25,9 @@ enum class TagRule;
 
 class PlaylistRewriter final : public DocumentRewriter {
  public:
+  // hls or pls.
+  explicit PlaylistRewriter(DocumentKind kind = DocumentKind::hls) : kind_(kind) {}
+
   void begin(const DocumentSetting& setting) override;
   // Writes the lines that are complete by now, except those that the filter of variants holds.
   size_t write(std::string_view bytes, BlockBuffer& out, size_t max_output) override;
@@ -131,6 +135,7 @@ class PlaylistRewriter final : public DocumentRewriter {
   bool is_output_full_ = false;  // it was reached
   size_t line_growth_ = 0;       // bytes of the links and variables in the current line
   bool has_grown_too_far_ = false;
+  const DocumentKind kind_;
 };
 
 }  // namespace streamgate
