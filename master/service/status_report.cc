@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "common/counters.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "master/service/text_lines.h"

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/ascii.h"
+#include "common/url_path.h"
 #include "worker/links/url_scope.h"
 
 namespace streamgate {

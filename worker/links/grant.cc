@@ -7,6 +7,7 @@
 
 #include "common/ascii.h"
 #include "common/check.h"
+#include "common/url_path.h"
 #include "worker/http/base64.h"
 #include "worker/links/upstream_url.h"
 #include "worker/links/url_scope.h"

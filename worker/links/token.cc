@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/http/base64.h"
+#include "worker/links/token_json.h"
 #include "worker/links/upstream_url.h"
 
 namespace streamgate {

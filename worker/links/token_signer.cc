@@ -3,6 +3,7 @@
 #include "common/ip_address.h"
 #include "common/json_string.h"
 #include "common/url.h"
+#include "common/url_path.h"
 #include "worker/http/base64.h"
 #include "worker/links/stream_request.h"
 #include "worker/links/url_scope.h"

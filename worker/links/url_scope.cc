@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/url_path.h"
+
 namespace streamgate {
 
 size_t directory_depth(std::string_view path) {
