@@ -241,6 +241,26 @@ class UnderWay(HeadTest):
             self.assertIsNone(response["Content-Length"])
         self.assertFalse(up.answers[0].closed.is_set())
 
+    def test_the_body_of_an_error_is_not_waited_for(self):
+        broken_off = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\ngone"
+        for size, outcome in ((9, "shared"), (9_999_999, "pass")):
+            with self.subTest(outcome=outcome):
+                up, gate = self.held(0, broken_off % size)
+                proxy = self.own_proxy()
+                first = self.begin(proxy, up.url("/a"))
+                wait_until(lambda up=up: up.requests)
+                client = self.begin(proxy, up.url("/a"), "HEAD")
+                self.await_heads(proxy, 2)
+                if outcome == "pass":  # it gets the answer to the GET, which is too long to share
+                    first.reset()
+                    wait_until(lambda p=proxy: p.access_log())
+                gate.set()
+                response = client.read_response("HEAD")
+                self.assertEqual((response.status, response[OUTCOME]), (404, outcome))
+                self.assertEqual(response["Content-Length"], str(size))
+                wait_until(lambda p=proxy: "HEAD" in [e["method"] for e in p.access_log()])
+                self.assertEqual([r.method for r in up.requests], ["GET"])
+
     def test_one_that_waits_gets_what_the_others_get(self):
         broken = b"nonsense\r\n\r\n"
         missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone"

@@ -173,7 +173,11 @@ void Exchange::on_head(const ResponseHead& head) {
     return send_relayed_head({ClientFraming::Kind::none, 0}, is_document);
   }
   if (head.status == 403 && retry_with_other_identity()) return;
-  if (!successful) return begin_relay();
+  if (!successful) {
+    begin_relay();
+    // If this is the answer to a GET, its body may be long in coming.
+    return method_ == Method::head ? finish({}, {}, End::complete) : void();
+  }
   sniffer_.emplace(type, path, parse_content_codings(head.fields), media_to_sniff(head));
   if (request_->link.kind != LinkKind::any) sniffer_->expect(expected_kind());
 }

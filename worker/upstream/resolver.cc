@@ -88,6 +88,7 @@ struct Resolver::State final : private DnsQuestion::Owner {
   void release(Asked& entry);
   void wake(DnsQuestion& question) override;
   void on_wake();
+  bool knows_addresses(const std::string& name);
   void advance(Asked& entry);
   static void deliver(Lookup::List& waiters, const ResolvedName& name);
   static void deliver(Lookup::List& waiters, const Error& error);
@@ -214,6 +215,11 @@ void Resolver::State::on_wake() {
   deliver_refusals();
 }
 
+bool Resolver::State::knows_addresses(const std::string& name) {
+  const NameCache::Kept* const kept = cache.find(name, wheel.now_ms());
+  return kept != nullptr && !kept->failure;
+}
+
 // An observer may cancel any lookup, including its own, and begin a new one.
 void Resolver::State::advance(Asked& entry) {
   switch (entry.advance()) {
@@ -221,6 +227,8 @@ void Resolver::State::advance(Asked& entry) {
       return;
     case DnsQuestion::Progress::has_addresses:
       release(entry);  // a family that never answers is common, and costs the client nothing
+      // When the name is refreshed: the addresses of both families are known until their TTL ends.
+      if (knows_addresses(entry.name())) return;
       cache.keep(entry.name(), entry.result(), entry.ttl_ms(), wheel.now_ms());
       return deliver(entry.waiters, entry.result());
     case DnsQuestion::Progress::answered: {

@@ -56,6 +56,22 @@ TEST_F(ResolverTest, ANameInUseIsAskedForBeforeItsTtlEnds) {
   EXPECT_EQ(dns->asked["a.test"], 4);
 }
 
+TEST_F(ResolverTest, AFamilyThatIsLateWhenANameIsAskedForAgainStaysKnown) {
+  const Texts both{"2600::1", "1.1.1.1"};
+  dns->zones["a.test"] = {{"1.1.1.1"}, {"2600::1"}, 60};
+  EXPECT_EQ(resolve("a.test"), both);
+  dns->zones["a.test"].v6_silent = true;
+  shift_ms += 46'000;
+  EXPECT_EQ(resolve("a.test"), both);
+  const int64_t later = wheel.now_ms() + 300;  // than the wait for the other family
+  EXPECT_TRUE(until([&] { return wheel.now_ms() >= later; }));
+  EXPECT_EQ(dns->held.size(), 1U);
+  EXPECT_EQ(resolve("a.test"), both);
+  shift_ms += 14'000;  // the TTL has ended
+  EXPECT_EQ(resolve("a.test"), Texts{"1.1.1.1"});
+  EXPECT_TRUE(was_known);
+}
+
 TEST_F(ResolverTest, KeepsTheAnswerThatANameDoesNotExist) {
   EXPECT_EQ(resolve("none.test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
