@@ -216,7 +216,7 @@ class Bystander:
                 more = client.receive_more()
                 now = time.monotonic()
                 with self.lock:
-                    if not more:  # no silence: the kernel needs 0.1 s to end a killed worker
+                    if not more:  # the kernel needs 0.1 s to end a killed worker
                         self.cuts.append(self.ports[number])
                         return
                     self.gap = max(self.gap, now - self.last[number])

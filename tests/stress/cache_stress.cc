@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <list>
 #include <new>
+#include <random>
 #include <unordered_map>
 #include <vector>
 

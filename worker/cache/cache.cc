@@ -438,8 +438,8 @@ void Cache::evict(uint64_t bytes, size_t objects) {
   seat_.wake_noted();
 }
 
-// Keeps owned_ in the order of use. An object with many older ones goes to the front instead: the
-// search for its place has a limit.
+// Keeps owned_ in the order of use. An object that would pass more than kMaxStepsUp others
+// goes to the front: the search for its place has a limit.
 void Cache::move_up(Objects::iterator object) {
   auto place = object;
   for (unsigned steps = 0;
@@ -458,7 +458,7 @@ std::optional<RegionStore::Region> Cache::take_region(uint64_t bytes) {
   // Nothing is evicted if that would not make enough room.
   const bool may_evict = !awaits_leases_ && can_make_room(bytes);
   if (may_evict) {
-    // For several answers at once.
+    // Makes room for several answers at once.
     const uint64_t share = std::min(environment_.config.memory / kShareToEvict, kMaxEvicted);
     evict(std::max(2 * bytes, share), 0);
   } else if (awaits_leases_) {

@@ -41,7 +41,7 @@ bool Cache::is_lingering(const OwnedObject& object) const {
 }
 
 // For each key for which a request waits, in any worker, the stream that has had no viewer for the
-// longest time ends. Its viewer has probably gone on to the channel that is waited for.
+// longest time ends. Its viewer has probably changed to the channel that now waits.
 void Cache::give_up_lingering() {
   std::vector<OwnedObject*> lingering;
   for (SharedObject* each : live_clock_.objects()) {

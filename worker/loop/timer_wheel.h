@@ -1,8 +1,8 @@
 // One coarse timer for all the deadlines of a worker: arming, re-arming and cancelling are O(1) and
 // make no system call. A deadline fires at its time or at most one tick (100 ms) later, never
-// early. The callbacks of one turn of the loop end after a millisecond, and the rest follow in the
-// next ones: thousands of idle connections expire in the same tick after a reload, and closing them
-// at once stopped all streams for 25 ms (measured, 2,000 connections).
+// early; later only if thousands are due, because the wheel calls them for a millisecond at a time,
+// and other events come in between. After a reload thousands of idle connections expire in the same
+// tick: closing 6,000 of them in one turn of the loop stopped all streams for 0.35 s (measured).
 //
 // Why not libevent's common timeouts: they are nearly as fast (measured: 43 ns for each operation
 // against 35 here, 128 bytes for each timer against 56), but they need one queue for each duration,

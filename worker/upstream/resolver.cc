@@ -79,7 +79,7 @@ struct Resolver::State final : private DnsQuestion::Owner {
 
   const ResolvedName* find_in_hosts(std::string_view host);
   const ResolvedName* ask(std::string_view host, Observer& observer, LookupHandle& lookup);
-  void refresh(std::string_view host);
+  bool refresh(std::string_view host);
   void refuse(Error error, Observer& observer, LookupHandle& lookup);
   Asked& begin(std::string_view host, const std::optional<IpAddress>& client);
   bool has_too_many(const IpAddress& client) const;
@@ -139,9 +139,13 @@ const ResolvedName* Resolver::State::ask(std::string_view host, Observer& observ
   return nullptr;
 }
 
-// Nobody waits for the answer, so it takes no other question's place and counts for no client.
-void Resolver::State::refresh(std::string_view host) {
-  if (asked.size() < kMaxQuestions && !asked_by_name.contains(host)) begin(host, std::nullopt);
+// Nobody waits for the answer, so it takes no other question's place. All refreshes count as those
+// of one client: somebody may have a thousand names whose server has gone silent.
+bool Resolver::State::refresh(std::string_view host) {
+  const IpAddress nobody;
+  if (asked.size() >= kMaxQuestions || has_too_many(nobody)) return false;
+  if (!asked_by_name.contains(host)) begin(host, nobody);
+  return true;
 }
 
 bool Resolver::State::has_too_many(const IpAddress& client) const {
@@ -294,10 +298,7 @@ const ResolvedName* Resolver::resolve(std::string_view host, Observer& observer,
   if (const auto* listed = state.find_in_hosts(host)) return listed;
   const int64_t now = state.wheel.now_ms();
   if (NameCache::Kept* const kept = state.cache.find(host, now)) {
-    if (now >= kept->refresh_ms) {
-      kept->refresh_ms = INT64_MAX;  // once
-      state.refresh(host);
-    }
+    if (now >= kept->refresh_ms && state.refresh(host)) kept->refresh_ms = INT64_MAX;  // once
     if (!kept->failure) return &kept->name;
     state.refuse(*kept->failure, observer, lookup);
     return nullptr;

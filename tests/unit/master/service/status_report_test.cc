@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/counters.h"
+
 namespace streamgate {
 namespace {
 

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "common/url_path.h"
+
 namespace streamgate {
 namespace {
 

@@ -186,7 +186,7 @@ TEST_F(TimerWheelSliceTest, ManyDeadlinesOfOneTickAreSpreadOverTurnsOfTheLoop) {
   });
   std::map<int, int> fired;
   for (const auto& waiter : waiters) ++fired[waiter->fired_in];
-  // libevent's clock is exact to 4 ms.
+  // libevent's clock is accurate to 4 ms.
   for (const auto& [in, count] : fired) EXPECT_LE(count, 10) << "turn " << in;
 }
 

@@ -72,6 +72,22 @@ TEST_F(ResolverTest, AFamilyThatIsLateWhenANameIsAskedForAgainStaysKnown) {
   EXPECT_TRUE(was_known);
 }
 
+TEST_F(ResolverTest, FewNamesAreAskedForEarlyAtATime) {
+  const auto name = [](unsigned i) { return "a" + std::to_string(i) + ".test"; };
+  constexpr unsigned kNames = 2 * Resolver::kMaxQuestionsPerClient;
+  for (unsigned i = 0; i < kNames; ++i) {
+    dns->zones[name(i)] = {{"1.1.1.1"}, {}, 60};
+    resolve(name(i));
+    dns->zones[name(i)].v4_silent = dns->zones[name(i)].v6_silent = true;
+  }
+  shift_ms += 50'000;
+  for (unsigned i = 0; i < kNames; ++i) EXPECT_EQ(resolve(name(i)), Texts{"1.1.1.1"});
+  ASSERT_TRUE(until([&] { return dns->asked[name(0)] == 4; }));
+  settle(base.get());
+  EXPECT_EQ(dns->asked[name(Resolver::kMaxQuestionsPerClient)], 2);
+  EXPECT_EQ(dns->asked[name(kNames - 1)], 2);
+}
+
 TEST_F(ResolverTest, KeepsTheAnswerThatANameDoesNotExist) {
   EXPECT_EQ(resolve("none.test"), Texts{});
   EXPECT_EQ(waiting->reason(), Reason::dns_failed);
