@@ -3,10 +3,10 @@
 // not exist). Simultaneous lookups of one name share one question. A lookup in the last quarter of
 // a TTL is answered from the cache and begins a question, so that names in use stay known.
 //
-// Open questions are limited to 1,024 in all, 32 for each client and 32 for such refreshes. At the first limit a new
-// question ends the oldest one; at the second it is refused. The cache holds 4,096 names. It never
-// evicts an address before its TTL for another name: while it is full of addresses, new answers are
-// not kept.
+// Open questions are limited to 1,024 in all, 32 for each client and 32 for such refreshes. At the
+// first limit a new question ends the oldest one; at the second it is refused. The cache holds
+// 4,096 names. It never evicts an address before its TTL for another name: while it is full of
+// addresses, new answers are not kept.
 //
 // One per worker, made after the fork.
 #pragma once
