@@ -425,12 +425,13 @@ class Waiting(CacheTest):
 
         wait_until(are_waiting, what="waiting clients")
         pid = proxy.workers()[0]
-        most = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, most))
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, limits[1]))
         gate.set()
         for client in clients:
             self.assert_error(client.read_response(), 503, "overloaded")
         proxy.wait_for_access(60)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)  # for the sanitizer at the end
         outcomes = [entry["cache"] for entry in proxy.access_log()]
         self.assertGreaterEqual(outcomes.count("shared"), 40)
 
