@@ -64,14 +64,15 @@ std::string_view without_label(std::string_view line) {
   return has_known_name(line) && !has_known_name(url) ? line : url;
 }
 
-// The value of a `File1=http://host/a` of a PLS list; empty for its other lines.
+// The value of a `File1=http://host/a` of a PLS list, with blanks around it; empty for its other
+// lines.
 std::string_view file_of(std::string_view line) {
   constexpr std::string_view kName = "File";
   if (!ascii::istarts_with(line, kName)) return {};
   const size_t equals = std::min(line.find('='), line.size());
   const auto number = ascii::trim(line.substr(kName.size(), equals - kName.size()));
   if (!ascii::parse_uint(number)) return {};
-  return equals == line.size() ? std::string_view() : trimmed(line.substr(equals + 1));
+  return line.substr(std::min(equals + 1, line.size()));
 }
 
 }  // namespace
@@ -97,7 +98,7 @@ void PlaylistRewriter::begin(const DocumentSetting& setting) {
   is_holding_ = false;
   held_.clear();
   unfinished_line_.clear();
-  is_first_line_ = true;
+  is_first_line_ = kind_ == DocumentKind::hls;  // nothing is left out of a PLS list
   is_passing_long_line_ = has_messages_ = drop_line_ = drop_next_lf_ = false;
   lines_too_long_ = 0;
   header_bytes_ = made_bytes_ = 0;
@@ -176,12 +177,7 @@ void PlaylistRewriter::rewrite_line(std::string_view line, PatchedCopy& copy) {
     ++lines_too_long_;
     return;
   }
-  if (kind_ == DocumentKind::pls) {
-    line_growth_ = 0;
-    const std::string_view file = file_of(trimmed(line));
-    if (!file.empty()) rewrite_uri_line(file, copy);
-    return;
-  }
+  if (kind_ == DocumentKind::pls) line = file_of(ascii::trim(line));
   if (is_first_line_) line = without_junk(line, copy);
   line = trimmed(line);
   if (line.empty()) return;
