@@ -151,16 +151,16 @@ TEST_F(UpstreamPoolTlsTest, ATicketDoesNotPreventALoanButDataDoes) {
   }
 }
 
+// Answers one request. The client gets its session before it closes.
+void answer_and_wait(SSL* ssl, int /*number*/) {
+  read_request(ssl);
+  write_all(ssl, kEmpty);
+  read_request(ssl);
+}
+
 TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    serve(
-        2,
-        [](SSL* ssl, int) {
-          read_request(ssl);
-          write_all(ssl, kEmpty);
-          read_request(ssl);
-        },
-        version);
+    serve(2, answer_and_wait, version);
     for (int i = 0; i < 2; ++i) {
       UpstreamConnection* connection = get_tls("a.test", Freshness::fresh_only);
       Recorder recorder;
@@ -176,14 +176,7 @@ TEST_F(UpstreamPoolTlsTest, ResumesTheSessionOfTheOrigin) {
 // have settings of their own for the same host.
 TEST_F(UpstreamPoolTlsTest, AnUnverifiedSessionIsNotResumedWhereVerificationIsRequired) {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-    serve(
-        3,
-        [](SSL* ssl, int) {
-          read_request(ssl);
-          write_all(ssl, kEmpty);
-          read_request(ssl);
-        },
-        version);
+    serve(3, answer_and_wait, version);
     config.tls.ca_file = another_identity.ca_file();
     make_pool();
     const HttpUrl url = url_of("a.test", true);
